@@ -1,0 +1,95 @@
+"""The command-line twin of the window: inspect, prune, evaluate, check."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from engine import commands
+from engine.errors import Cancelled, EngineError
+from engine.thresholds import DEFAULT_DROPS
+
+DONE, AT_FAULT, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit status: 0 done, 1 the input is at fault, 2 wrong usage, 130 cancelled by Ctrl-C.
+    """
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except EngineError as error:
+        print(f"goodnet: {error}", file=sys.stderr)
+        return AT_FAULT
+    except (Cancelled, KeyboardInterrupt):
+        print("goodnet: cancelled; nothing was written.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stdout = None  # the reader left; don't complain again at exit
+    return DONE
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of all commands."""
+    parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
+    add = parser.add_subparsers(dest="command", required=True).add_parser
+    _add_inspect(add("inspect", help="say what a model or data file is"))
+    _add_prune(add("prune", help="rank and prune channels, count every step, save GoodNet pairs"))
+    _add_evaluate(add("evaluate", help="measure a GoodNet on clean and poisoned data"))
+    _add_check(add("check", help="check pictures with a GoodNet"))
+    return parser
+
+
+def _add_inspect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=commands.inspect_command)
+
+
+def _add_prune(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL")
+    parser.add_argument("--clean", metavar="VALID", required=True, help="clean validation images")
+    parser.add_argument("--test", metavar="TEST", help="clean test images")
+    parser.add_argument("--poisoned", metavar="POISONED", nargs="+", default=[],
+                        help="images with the trigger; their labels are the attacker's target")
+    parser.add_argument("--layer", help="the Conv2D to prune (default: the one before the last pooling layer)")
+    parser.add_argument("--rank-at", choices=["conv", "pool"], default="conv")
+    parser.add_argument("--order", metavar="FILE", help="prune in this order instead of ranking")
+    parser.add_argument("--drop", metavar="X", type=_percent, nargs="+", default=list(DEFAULT_DROPS))
+    parser.add_argument("--drop-mode", choices=["points", "relative"], default="points")
+    parser.add_argument("--stop", choices=["first-past", "last-within"], default="first-past")
+    parser.add_argument("--scale", choices=["auto", "none", "255"], default="auto")
+    parser.add_argument("--out", metavar="DIR", help="write the run's folder here")
+    parser.set_defaults(run=commands.prune_command)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("goodnet", metavar="GOODNET", nargs="+", help="a pair's folder, one file, or B and B_PRIME")
+    parser.add_argument("--test", metavar="TEST", required=True)
+    parser.add_argument("--poisoned", metavar="POISONED", nargs="+", default=[])
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=commands.evaluate_command)
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", metavar="GOODNET IMAGE_OR_FOLDER", nargs="+")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true")
+    shape.add_argument("--csv", action="store_true")
+    parser.set_defaults(run=commands.check_command)
+
+
+def _percent(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text} isn't a drop from 0 to 100")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""The one place where TensorFlow is loaded, quietly and at first need."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from types import ModuleType
+
+from engine.errors import EngineError
+
+
+def is_loaded() -> bool:
+    """Whether TensorFlow is in this process already; asking doesn't load it."""
+    return "tensorflow" in sys.modules and "keras" in sys.modules
+
+
+def load() -> tuple[ModuleType, ModuleType]:
+    """Load TensorFlow and Keras, seconds the first time and nothing after.
+
+    Returns:
+        The modules (tensorflow, keras).
+    Raises:
+        EngineError: TensorFlow isn't installed or can't run on this processor.
+    """
+    if not is_loaded():
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    try:
+        with nullcontext() if is_loaded() else _quiet_stderr():
+            import keras
+            import tensorflow
+
+            tensorflow.config.list_physical_devices()
+    except ImportError as error:
+        raise EngineError(
+            f"TensorFlow can't be loaded ({error}). Install the packages of requirements.txt, "
+            "for instance with 'make venv'."
+        ) from error
+    return tensorflow, keras
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """TensorFlow's C++ parts greet on file descriptor 2 before any log level can reach them."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # a windowed program may have no standard error
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def device() -> str:
+    """What TensorFlow computes on, in words: the first GPU's name, else 'CPU'."""
+    tensorflow, _ = load()
+    gpus = tensorflow.config.list_physical_devices("GPU")
+    if not gpus:
+        return "CPU"
+    details = tensorflow.config.experimental.get_device_details(gpus[0])
+    return f"GPU ({details.get('device_name', gpus[0].name)})"

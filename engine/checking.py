@@ -1,0 +1,97 @@
+"""One picture or a folder of them, checked with a GoodNet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from engine.errors import DatasetError
+from engine.goodnet import SCALES, Answers, GoodNet
+from engine.pictures import Picture, load_picture, pictures_in
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+
+Why = Literal["agree", "disagree", "guard"]
+
+CHUNK = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What a GoodNet says of one picture.
+
+    Attributes:
+        file: where the picture came from.
+        seen: uint8[H, W, C], what the networks saw after cropping and resizing.
+        label: the GoodNet's answer; N when flagged.
+        why: B and B' "agree", "disagree", or the "guard" flagged it.
+        b_confidence, b_prime_confidence: the network's largest output, a probability where it ends in softmax.
+    """
+
+    file: str
+    seen: Picture
+    label: int
+    flagged: bool
+    why: Why
+    b_label: int
+    b_confidence: float
+    b_prime_label: int
+    b_prime_confidence: float
+
+
+def list_pictures(paths: Iterable[Path]) -> list[Path]:
+    """All pictures that files and folders name; folders are searched with their sub-folders.
+
+    Raises:
+        DatasetError: a path doesn't exist or a folder holds no picture.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = [p for folder in (path, *sorted(f for f in path.rglob("*") if f.is_dir()))
+                      for p in pictures_in(folder)]
+            if not inside:
+                raise DatasetError(f"{path}: holds no pictures. Choose a folder with PNG or JPEG files.")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise DatasetError(f"{path}: there is no such file or folder. Check the name.")
+    return found
+
+
+def check_pictures(
+    goodnet: GoodNet, files: Sequence[Path], *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> Iterator[Verdict]:
+    """Check picture files one chunk at a time.
+
+    Raises:
+        DatasetError: a file isn't a readable picture.
+        Cancelled: the token was set; verdicts given so far stand.
+    """
+    for start in range(0, len(files), CHUNK):
+        cancel.raise_if_cancelled()
+        part = files[start:start + CHUNK]
+        yield from check_arrays(goodnet, [load_picture(p, goodnet.b.input_shape) for p in part], [str(p) for p in part])
+        progress(Progress("Checking pictures", start + len(part), len(files)))
+
+
+def check_arrays(goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[str]) -> list[Verdict]:
+    """Check pictures uint8[H, W, C] that are in memory already and have the networks' input size."""
+    images = np.stack(pictures).astype(np.float32) * np.float32(SCALES[goodnet.scale])
+    return verdicts(goodnet.answer(images), pictures, names)
+
+
+def verdicts(answers: Answers, pictures: Sequence[Picture], names: Sequence[str]) -> list[Verdict]:
+    """Answers to n pictures as one Verdict each."""
+    return [
+        Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]),
+                "disagree" if answers.flagged[i] else "agree",
+                int(answers.b_labels[i]), float(answers.b_confidence[i]),
+                int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]))
+        for i, (name, seen) in enumerate(zip(names, pictures, strict=True))
+    ]

@@ -1,0 +1,213 @@
+"""What each command does: ask the engine, print the answer. Results on standard output, progress on standard error."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from engine import backend
+from engine.architecture import ModelDescription
+from engine.assessment import percent
+from engine.checking import Verdict, check_pictures, list_pictures
+from engine.datasets import open_dataset
+from engine.errors import EngineError
+from engine.goodnet import SCALES, Evaluation, GoodNet, evaluate, open_goodnet
+from engine.inspection import DatasetDescription, description_json, inspect
+from engine.progress import Progress
+from engine.rates import Rate
+from engine.reporting import rate_json, rows_of, save_run
+from engine.runs import PruningRequest, PruningRun, run_pruning
+from engine.saving import check_writable
+from engine.sweep import SweepSet, empty_counts
+
+_CHECK_FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence")
+
+
+def inspect_command(options: argparse.Namespace) -> None:
+    """Print what a file is."""
+    found = inspect(Path(options.file))
+    if options.json:
+        _print_json(description_json(found))
+    else:
+        print(_model_text(found) if isinstance(found, ModelDescription) else _dataset_text(found))
+
+
+def prune_command(options: argparse.Namespace) -> None:
+    """Run the pruning defence, print its table and write its folder."""
+    request = PruningRequest(
+        Path(options.model), Path(options.clean), Path(options.test) if options.test else None,
+        tuple(Path(p) for p in options.poisoned), options.layer, options.rank_at,
+        Path(options.order) if options.order else None, tuple(dict.fromkeys(options.drop)), options.drop_mode,
+        options.stop, options.scale)
+    out = Path(options.out) if options.out else None
+    if out:
+        check_run_folder(out)
+    show = ProgressLine()
+    run = run_pruning(request, progress=show)
+    if out:
+        save_run(run, out, progress=show)
+    show.end()
+    print(run_text(run))
+    if out:
+        print(f"\nSaved in {out}")
+
+
+def evaluate_command(options: argparse.Namespace) -> None:
+    """Measure a GoodNet on data sets."""
+    goodnet = open_goodnet([Path(p) for p in options.goodnet])
+    show = ProgressLine()
+    test = _evaluate_on(goodnet, Path(options.test), "test", show)
+    poisoned = [_evaluate_on(goodnet, Path(p), "poisoned", show) for p in options.poisoned]
+    show.end()
+    if options.json:
+        _print_json(_evaluation_json(test, poisoned))
+        return
+    print(f"{test.name}: clean accuracy {_rate_text(test.correct)}, false alarms {_rate_text(test.flagged)}")
+    for found in poisoned:
+        print(f"{found.name}: attack success {_rate_text(found.correct)} (target {found.target}), "
+              f"detection {_rate_text(found.flagged)}")
+
+
+def check_command(options: argparse.Namespace) -> None:
+    """Check pictures with a GoodNet."""
+    goodnet, pictures = _split_check_paths([Path(p) for p in options.paths])
+    show = ProgressLine()
+    found = list(check_pictures(goodnet, list_pictures(pictures), progress=show))
+    show.end()
+    if options.json:
+        _print_json([_verdict_json(v) for v in found])
+    elif options.csv:
+        writer = csv.DictWriter(sys.stdout, _CHECK_FIELDS)
+        writer.writeheader()
+        writer.writerows(_verdict_json(v) for v in found)
+    else:
+        for verdict in found:
+            print(_verdict_text(verdict))
+        print(f"{sum(v.flagged for v in found)} of {len(found)} flagged as backdoored")
+
+
+class ProgressLine:
+    """Progress on one line of standard error; nothing when that isn't a terminal."""
+
+    def __init__(self) -> None:
+        self._width = 0
+
+    def __call__(self, progress: Progress) -> None:
+        """Show a report."""
+        if sys.stderr.isatty():
+            text = f"{progress.what}: {progress.done} of {progress.total}"
+            sys.stderr.write("\r" + text.ljust(self._width))
+            sys.stderr.flush()
+            self._width = len(text)
+
+    def end(self) -> None:
+        """Clear the line."""
+        if self._width:
+            sys.stderr.write("\r" + " " * self._width + "\r")
+
+
+def check_run_folder(folder: Path) -> None:
+    """Refuse to replace a folder that isn't an earlier run's.
+
+    Raises:
+        EngineError: it holds something else, or can't be written.
+    """
+    check_writable(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "run.json").is_file():
+        raise EngineError(f"{folder}: holds other files and no run.json, so it isn't replaced. "
+                          "Choose a new folder or an earlier run's.")
+
+
+def run_text(run: PruningRun) -> str:
+    """A finished run as a table for people."""
+    model, curve = run.model, run.curve
+    dead = int((run.ranking.mean_activation == 0).sum())
+    scale = "fed as stored" if model.scale == "none" else "divided by 255"
+    lines = [
+        f"{model.path.name}: {model.labels} labels, {model.channels} channels of {model.layer} pruned in order"
+        + (f" ({dead} never active)" if dead else ""),
+        f"values {scale}; on {curve.clean.name} ({curve.clean.images} images), B alone: clean accuracy "
+        f"{_rate_text(curve.clean.b_prime_rate(0))}"
+        + "".join(f"; attack success on {p.name} {_rate_text(p.b_prime_rate(0))}" for p in curve.poisoned[:1]),
+        "",
+        f"{'X':>5} {'pruned':>6} {'drop':>7} {'clean accuracy':>24} {'attack success':>24} {'false alarms':>12} "
+        f"{'detection':>9}",
+    ]
+    rows = rows_of(run)
+    for row in rows:
+        lines.append(
+            f"{row.x:>5g} {row.channels_pruned:>6} {row.drop_points:>6.2f}p {_rate_text(row.clean):>24} "
+            f"{_rate_text(row.attack) if row.attack else '-':>24} {percent(row.false_alarms.value):>12} "
+            f"{percent(row.detection.value) if row.detection else '-':>9}")
+    lines.append("")
+    lines += [row.assessment.sentence for row in rows]
+    missed = [x for x in run.request.drops if x not in {row.x for row in rows}]
+    lines += [f"X = {x:g} is never reached: no pruning step loses that much accuracy." for x in missed]
+    lines.append(f"{run.seconds:.1f} s on {run.device} with TensorFlow {backend.load()[0].__version__}")
+    return "\n".join(lines)
+
+
+def _evaluate_on(goodnet: GoodNet, path: Path, role: str, show: ProgressLine) -> Evaluation:
+    dataset = open_dataset(path, goodnet.b.input_shape, goodnet.b.labels).scaled(SCALES[goodnet.scale])
+    target = empty_counts(SweepSet(dataset, "poisoned"), 0).target if role == "poisoned" else None
+    return evaluate(goodnet, dataset, target, progress=show)
+
+
+def _evaluation_json(test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:
+    return {
+        "test": {"name": test.name, "images": test.images, **rate_json("goodnet_accuracy", test.correct),
+                 **rate_json("false_alarm_rate", test.flagged)},
+        "poisoned": [{"name": p.name, "images": p.images, "target": p.target, **rate_json("goodnet_asr", p.correct),
+                      **rate_json("detection_rate", p.flagged)} for p in poisoned],
+        "guarded": None,
+    }
+
+
+def _split_check_paths(paths: list[Path]) -> tuple[GoodNet, list[Path]]:
+    """GOODNET is one path, or two model files; what follows are pictures."""
+    if len(paths) < 2:
+        raise EngineError(f"{paths[0]}: no pictures were named after it. Name pictures or folders of them.")
+    models = (".h5", ".hdf5", ".keras")
+    two = len(paths) > 2 and all(p.is_file() and p.suffix.lower() in models for p in paths[:2])
+    count = 2 if two else 1
+    return open_goodnet(paths[:count]), paths[count:]
+
+
+def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+    return {name: getattr(verdict, name) for name in _CHECK_FIELDS}
+
+
+def _verdict_text(verdict: Verdict) -> str:
+    answer = f"backdoored (label {verdict.label})" if verdict.flagged else f"label {verdict.label}"
+    return (f"{verdict.file}: {answer}; B says {verdict.b_label} ({percent(verdict.b_confidence)}), "
+            f"B' says {verdict.b_prime_label} ({percent(verdict.b_prime_confidence)})")
+
+
+def _model_text(found: ModelDescription) -> str:
+    shape = " x ".join(str(n or "any") for n in found.input_shape or ()) or "unknown"
+    lines = [f"{found.path}: {found.format}, input {shape}, {found.labels or 'unknown number of'} labels, "
+             f"{found.parameters:,} weights", f"SHA-256 {found.sha256}", ""]
+    for layer in found.layers:
+        size = " x ".join(str(n or "any") for n in layer.shape or ()) or "?"
+        note = "  <- pruned by default" if layer.name == found.default_layer else ""
+        lines.append(f"  {layer.name:<28} {layer.kind:<22} {size:<18}{note}")
+    return "\n".join(lines)
+
+
+def _dataset_text(found: DatasetDescription) -> str:
+    return (f"{found.path}: data set ({found.format}), {found.images:,} images "
+            f"{' x '.join(map(str, found.image_shape))} stored as {found.dtype}, values {found.value_range[0]:g} to "
+            f"{found.value_range[1]:g}, {found.labels} labels from {found.lowest_label} to {found.highest_label}")
+
+
+def _rate_text(rate: Rate) -> str:
+    low, high = rate.interval
+    return f"{100 * rate.value:.2f} % [{100 * low:.1f}-{100 * high:.1f}]"
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1))

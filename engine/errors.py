@@ -1,0 +1,27 @@
+"""What can go wrong, as sentences for a person: what file, what was found, what was expected, what to do."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """The input or the machine is at fault; the message is one complete sentence or two."""
+
+
+class ModelError(EngineError):
+    """A model file can't be opened, isn't safe to open, or isn't an image classifier."""
+
+
+class LayerNotFound(ModelError):
+    """The network has no prunable layer of that name."""
+
+
+class DatasetError(EngineError):
+    """A data set or picture can't be read or doesn't fit the network."""
+
+
+class OutputError(EngineError):
+    """A result can't be written where it was asked for."""
+
+
+class Cancelled(Exception):
+    """The person asked to stop. Not an error: nothing is kept and nothing is wrong."""

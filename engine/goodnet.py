@@ -1,0 +1,199 @@
+"""B and B' as a pair: where they agree, their label; where they don't, the label N."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine import backend
+from engine.datasets import DIVIDE_BY_255, Dataset
+from engine.errors import EngineError, ModelError
+from engine.legacy_h5 import save_keras2_h5
+from engine.model_files import read_model_file
+from engine.networks import Images, Labels, Network, build_model, largest, open_network
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.rates import Rate
+from engine.saving import whole_folder
+
+SCALES = {"none": 1.0, "255": DIVIDE_BY_255}
+
+EVALUATION_CHUNK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a pair says of n images: labels int64[n]; confidences float32[n] are the largest output values."""
+
+    labels: Labels
+    b_labels: Labels
+    b_prime_labels: Labels
+    b_confidence: npt.NDArray[np.float32]
+    b_prime_confidence: npt.NDArray[np.float32]
+
+    @property
+    def flagged(self) -> npt.NDArray[np.bool_]:
+        """Where B and B' disagree, bool[n]."""
+        return np.not_equal(self.b_labels, self.b_prime_labels)
+
+
+@dataclass(frozen=True, eq=False)
+class GoodNet:
+    """A pair of networks over the same labels.
+
+    Attributes:
+        scale: "none" or "255", what the pair's images are divided by before it sees them.
+        notes: the pair's goodnet.json, empty for a third party's pair.
+    """
+
+    b: Network
+    b_prime: Network
+    scale: str
+    notes: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.b.labels != self.b_prime.labels or self.b.input_shape != self.b_prime.input_shape:
+            raise ModelError(
+                f"{self.b_prime.path}: takes {self.b_prime.input_shape} and has {self.b_prime.labels} labels, but "
+                f"{self.b.path} takes {self.b.input_shape} and has {self.b.labels}; a pair must match. "
+                "Choose two copies of the same network.")
+
+    @property
+    def flag_label(self) -> int:
+        """N, the label that means "backdoored"."""
+        return self.b.labels
+
+    def answer(self, images: Images) -> Answers:
+        """Answer float32[n, H, W, C] in the networks' input range."""
+        b, b_prime = self.b.predict(images), self.b_prime.predict(images)
+        b_labels, b_prime_labels = largest(b), largest(b_prime)
+        labels = np.where(b_labels == b_prime_labels, b_labels, self.flag_label)
+        return Answers(labels, b_labels, b_prime_labels, b.max(axis=1), b_prime.max(axis=1))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A pair measured on one data set: `correct` is clean accuracy, or the attack's success on a poisoned set."""
+
+    name: str
+    images: int
+    target: int | None
+    correct: Rate
+    flagged: Rate
+
+
+def evaluate(
+    goodnet: GoodNet, dataset: Dataset, target: int | None = None, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> Evaluation:
+    """Count a pair's answers on a data set, chunk by chunk.
+
+    Args:
+        dataset: in the networks' input range.
+        target: of a poisoned set the attacker's label; None for a clean set.
+    Raises:
+        Cancelled: the token was set.
+    """
+    correct = flagged = 0
+    for chunk in dataset.chunks(EVALUATION_CHUNK):
+        cancel.raise_if_cancelled()
+        answers = goodnet.answer(chunk.images)
+        correct += int((answers.labels == chunk.labels).sum())
+        flagged += int(answers.flagged.sum())
+        progress(Progress(f"Evaluating on {dataset.name}", chunk.start + len(chunk.labels), len(dataset)))
+    total = len(dataset)
+    return Evaluation(dataset.name, total, target, Rate(correct, total), Rate(flagged, total))
+
+
+def one_file_model(goodnet: GoodNet) -> Any:
+    """The pair as one Keras model of built-in layers and operations.
+
+    Returns:
+        A model from images in the file's own range to float32[n, N + 1], one-hot at the GoodNet's label.
+    """
+    _, keras = backend.load()
+    ops = keras.ops
+    image = keras.Input(goodnet.b.input_shape, name="image")
+    scaled = image if goodnet.scale == "none" else keras.layers.Rescaling(SCALES[goodnet.scale])(image)
+    answers = []
+    for name, network in (("b", goodnet.b), ("b_prime", goodnet.b_prime)):
+        part = network.copy().model
+        part.name = name
+        answer = part(scaled)
+        # Networks from old .h5 files answer with a list of one.
+        answers.append(ops.argmax(answer[0] if isinstance(answer, list) else answer, axis=-1))
+    label = ops.where(ops.equal(*answers), answers[0], goodnet.flag_label)
+    return keras.Model(image, ops.one_hot(label, goodnet.flag_label + 1), name="goodnet")
+
+
+def save_pair(goodnet: GoodNet, folder: Path) -> None:
+    """Write b.keras, b_prime.keras, goodnet.keras, repaired_X.h5 and goodnet.json; the folder appears whole.
+
+    Raises:
+        OutputError: it can't be written.
+    """
+    with whole_folder(folder) as temporary:
+        write_pair(goodnet, temporary)
+
+
+def write_pair(goodnet: GoodNet, folder: Path) -> None:
+    """The files of save_pair in a folder that exists."""
+    goodnet.b.copy().model.save(folder / "b.keras")
+    goodnet.b_prime.copy().model.save(folder / "b_prime.keras")
+    one_file_model(goodnet).save(folder / "goodnet.keras")
+    save_keras2_h5(goodnet.b_prime, folder / f"repaired_{goodnet.notes.get('x', 0):g}.h5")
+    notes = {"schema": 1, "flag_label": goodnet.flag_label, "scale": goodnet.scale, **goodnet.notes}
+    (folder / "goodnet.json").write_text(json.dumps(notes, indent=1), encoding="utf-8")
+
+
+def open_goodnet(paths: Sequence[Path]) -> GoodNet:
+    """Open a saved pair's folder, a one-file GoodNet, or the two files of B and B'.
+
+    Raises:
+        EngineError: the paths aren't a GoodNet, or its networks can't be opened or don't match.
+    """
+    if len(paths) == 2:
+        return GoodNet(open_network(paths[0]), open_network(paths[1]), "none", {})
+    if len(paths) != 1:
+        raise EngineError(f"{len(paths)} paths were given; a GoodNet is a folder, one file, or the files of B and B'.")
+    path = paths[0]
+    if path.is_dir():
+        return _open_pair(path)
+    return _open_one_file(path)
+
+
+def _open_pair(folder: Path) -> GoodNet:
+    for name in ("b.keras", "b_prime.keras"):
+        if not (folder / name).is_file():
+            raise EngineError(f"{folder}: holds no {name}, so it isn't a saved GoodNet pair. "
+                              "Choose a folder such as goodnet-x2 of a run.")
+    notes = {}
+    if (folder / "goodnet.json").is_file():
+        notes = _notes(folder / "goodnet.json")
+    return GoodNet(open_network(folder / "b.keras"), open_network(folder / "b_prime.keras"),
+                   notes.get("scale", "none"), notes)
+
+
+def _notes(path: Path) -> dict[str, Any]:
+    try:
+        notes = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise EngineError(f"{path}: can't be read ({error}). Save the pair again.") from error
+    if not isinstance(notes, dict) or notes.get("scale", "none") not in SCALES:
+        raise EngineError(f"{path}: doesn't describe a GoodNet (scale 'none' or '255' expected). Save the pair again.")
+    return notes
+
+
+def _open_one_file(path: Path) -> GoodNet:
+    whole = build_model(read_model_file(path))
+    parts = {name: next((layer for layer in whole.layers if layer.name == name), None) for name in ("b", "b_prime")}
+    if None in parts.values():
+        raise EngineError(f"{path}: isn't a GoodNet (its two networks 'b' and 'b_prime' weren't found). Choose a "
+                          "pair's folder or goodnet.keras, or give the files of B and B' together.")
+    scale = "255" if any(type(layer).__name__ == "Rescaling" for layer in whole.layers) else "none"
+    return GoodNet(Network(parts["b"], path), Network(parts["b_prime"], path), scale, {})

@@ -1,0 +1,87 @@
+"""What a file is, said without loading TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.architecture import ModelDescription, describe_model
+from engine.datasets import ANY_SHAPE, Dataset, open_dataset
+from engine.errors import EngineError
+
+_LOOK_IMAGES = 64
+_MODEL_SUFFIXES = {".keras", ".h5", ".hdf5"}
+
+
+@dataclass(frozen=True)
+class DatasetDescription:
+    """A data set's content; the value range is that of up to 64 images spread over it."""
+
+    path: Path
+    format: str
+    images: int
+    image_shape: tuple[int, ...]
+    stored_shape: tuple[int, ...]
+    dtype: str
+    labels: int
+    lowest_label: int
+    highest_label: int
+    value_range: tuple[float, float]
+
+
+def inspect(path: Path) -> ModelDescription | DatasetDescription:
+    """Say what a file or folder is: a model or a data set.
+
+    Raises:
+        EngineError: neither; the message is that of the likelier of the two.
+    """
+    if path.is_dir() or path.suffix.lower() == ".npz":
+        return describe_dataset(open_any_dataset(path))
+    try:
+        return describe_model(path)
+    except EngineError as as_model:
+        if path.suffix.lower() == ".keras" or "holds no model" not in str(as_model):
+            raise
+        return describe_dataset(open_any_dataset(path))
+
+
+def open_any_dataset(path: Path) -> Dataset:
+    """Open a data set without a network to compare it with; colour is tried before grey."""
+    try:
+        return open_dataset(path, ANY_SHAPE)
+    except EngineError as error:
+        try:
+            return open_dataset(path, (None, None, 1))
+        except EngineError:
+            raise error from None
+
+
+def describe_dataset(dataset: Dataset) -> DatasetDescription:
+    """Describe an opened data set.
+
+    Raises:
+        DatasetError: its images can't be read.
+    """
+    spread = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), _LOOK_IMAGES)).astype(int))
+    images = dataset.take(list(spread))
+    return DatasetDescription(
+        dataset.path, dataset.format, len(dataset), dataset.image_shape, dataset.stored_shape, dataset.dtype,
+        len(np.unique(dataset.labels)), int(dataset.labels.min()), int(dataset.labels.max()),
+        (float(images.min()), float(images.max())))
+
+
+def description_json(found: ModelDescription | DatasetDescription) -> dict[str, Any]:
+    """A description as plain JSON values."""
+    if isinstance(found, ModelDescription):
+        return {"kind": "model", "path": str(found.path), "format": found.format, "sha256": found.sha256,
+                "parameters": found.parameters, "input_shape": list(found.input_shape or ()), "labels": found.labels,
+                "default_layer": found.default_layer,
+                "layers": [{"name": layer.name, "kind": layer.kind, "shape": list(layer.shape or ()),
+                            "channels": layer.channels} for layer in found.layers]}
+    return {"kind": "dataset", "path": str(found.path), "format": found.format, "images": found.images,
+            "image_shape": list(found.image_shape), "stored_shape": list(found.stored_shape), "dtype": found.dtype,
+            "labels": found.labels, "lowest_label": found.lowest_label, "highest_label": found.highest_label,
+            "value_range": list(found.value_range)}

@@ -1,0 +1,79 @@
+"""Writes a network as Keras 2 did, so that the lab's own scripts, written for Keras 2, can load B'."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from engine.networks import Network
+
+_KERAS_3_ONLY = {"module", "registered_name", "build_config", "compile_config", "synchronized", "optional",
+                 "quantization_config", "lora_rank", "lora_alpha"}
+# The lab's third-party files carry this version; every later Keras reads it.
+_KERAS_VERSION = "2.4.0"
+
+
+def save_keras2_h5(network: Network, path: Path) -> None:
+    """Write a whole model in the `.h5` layout of Keras 2.4, weights bit for bit.
+
+    Args:
+        network: of layers that Keras 2 knows; newer ones are written all the same and need Keras 3 to read.
+    """
+    model = network.model
+    config = {"class_name": type(model).__name__, "config": _keras2(model.get_config())}
+    with h5py.File(path, "w") as file:
+        file.attrs["keras_version"] = _KERAS_VERSION
+        file.attrs["backend"] = "tensorflow"
+        file.attrs["model_config"] = json.dumps(config)
+        weights = file.create_group("model_weights")
+        weights.attrs["keras_version"] = _KERAS_VERSION
+        weights.attrs["backend"] = "tensorflow"
+        layers = [layer for layer in model.layers if hasattr(layer, "weights")]
+        weights.attrs["layer_names"] = np.array([layer.name.encode() for layer in layers])
+        for layer in layers:
+            group = weights.create_group(layer.name)
+            variables = [*layer.trainable_weights, *layer.non_trainable_weights]
+            names = [f"{layer.name}/{getattr(v, 'path', v.name).split('/', 1)[-1]}:0" for v in variables]
+            group.attrs["weight_names"] = np.array([name.encode() for name in names])
+            for name, variable in zip(names, variables, strict=True):
+                group[name] = np.asarray(variable)
+
+
+def _keras2(node: Any) -> Any:
+    """A Keras 3 configuration in Keras 2's words."""
+    if isinstance(node, list | tuple):
+        return [_keras2(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get("class_name") in ("DTypePolicy", "FloatDTypePolicy"):
+        return node["config"]["name"]
+    plain = {key: _keras2(value) for key, value in node.items() if key not in _KERAS_3_ONLY}
+    if "batch_shape" in plain:
+        plain["batch_input_shape"] = plain.pop("batch_shape")
+    if "inbound_nodes" in node:
+        plain["inbound_nodes"] = [_keras2_node(inbound) for inbound in node["inbound_nodes"]]
+    for key in ("input_layers", "output_layers"):
+        if plain.get(key) and isinstance(plain[key][0], str):
+            plain[key] = [plain[key]]
+    return plain
+
+
+def _keras2_node(inbound: Any) -> list[Any]:
+    found: list[Any] = []
+
+    def collect(item: Any) -> None:
+        if isinstance(item, dict) and item.get("class_name") == "__keras_tensor__":
+            found.append([*item["config"]["keras_history"], {}])
+        elif isinstance(item, dict):
+            for value in item.values():
+                collect(value)
+        elif isinstance(item, list | tuple):
+            for value in item:
+                collect(value)
+
+    collect(inbound.get("args", []) if isinstance(inbound, dict) else inbound)
+    return found

@@ -1,0 +1,279 @@
+"""Opens a model without running what it brings, and takes it apart at a layer.
+
+A Network is never changed once opened: pruning gives a copy.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine import backend, vocabulary
+from engine.deepid import build_deepid
+from engine.errors import LayerNotFound, ModelError
+from engine.model_files import ModelFile, read_model_file
+
+Images = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+
+PREDICT_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Call:
+    """One use of a layer in the flat graph, with the symbolic tensors it takes and gives."""
+
+    name: str
+    layer: Any
+    inputs: tuple[Any, ...]
+    output: Any
+
+
+class Network:
+    """An image classifier: float32[n, H, W, C] in its own input range to float32[n, labels].
+
+    Attributes:
+        path: the file it came from (or of the model it was copied from).
+        sha256: of that file; empty for a network made in memory.
+        input_shape: (H, W, C); H or W may be None.
+        labels: N, the number of labels.
+    """
+
+    def __init__(self, model: Any, path: Path, sha256: str = "") -> None:
+        self.path, self.sha256 = path, sha256
+        self.model = model
+        outputs = model.outputs
+        if len(model.inputs) != 1 or len(outputs) != 1:
+            raise ModelError(f"{path}: has {len(model.inputs)} inputs and {len(outputs)} outputs; "
+                             "an image classifier with one of each was expected.")
+        shape, answer = model.inputs[0].shape, outputs[0].shape
+        if len(shape) != 4 or shape[3] not in (1, 3):
+            raise ModelError(f"{path}: takes inputs of shape {tuple(shape[1:])}; "
+                             "images (height, width, 1 or 3) were expected.")
+        if len(answer) != 2 or not answer[1] or answer[1] < 2:
+            raise ModelError(f"{path}: answers with shape {tuple(answer[1:])}; "
+                             "one value for each of at least 2 labels was expected.")
+        self.input_shape: tuple[int | None, int | None, int] = tuple(shape[1:])
+        self.labels = int(answer[1])
+        self.calls, self._input, self._output = _flatten(model)
+        self._predict = compiled(model)
+
+    def predict(self, images: Images) -> npt.NDArray[np.float32]:
+        """The network's answers, float32[n, labels], to float32[n, H, W, C]; memory is one batch's."""
+        if not len(images):
+            return np.empty((0, self.labels), np.float32)
+        batches = range(0, len(images), PREDICT_BATCH)
+        return np.concatenate([self._predict(images[i:i + PREDICT_BATCH]).numpy() for i in batches])
+
+    def predict_labels(self, images: Images) -> Labels:
+        """The label of each image, int64[n]: the index of the largest answer, the first of equals."""
+        return largest(self.predict(images))
+
+    def prunable_layers(self) -> dict[str, int]:
+        """Names of the Conv2D layers that can be pruned, in graph order, with their numbers of channels.
+
+        A layer that is used more than once, or whose activation mixes channels, can't be.
+        """
+        _, keras = backend.load()
+        names = [call.name for call in self.calls]
+        uses = [id(call.layer) for call in self.calls]
+        return {
+            call.name: int(call.layer.filters) for call in self.calls
+            if type(call.layer) is keras.layers.Conv2D and uses.count(id(call.layer)) == 1
+            and names.count(call.name) == 1 and call.layer.data_format == "channels_last"
+            and getattr(call.layer.activation, "__name__", "") in vocabulary.ELEMENTWISE_ACTIVATIONS
+        }
+
+    def default_layer(self) -> str:
+        """The Conv2D that feeds the last pooling layer, or the last Conv2D where nothing is pooled.
+
+        Raises:
+            LayerNotFound: the network has no prunable Conv2D at all.
+        """
+        prunable = self.prunable_layers()
+        if not prunable:
+            raise LayerNotFound(f"{self.path}: has no Conv2D layer that can be pruned; the pruning defence needs one.")
+        pools = [call for call in self.calls if type(call.layer).__name__ in vocabulary.POOLING]
+        if pools:
+            above = _upstream(self.calls, pools[-1])
+            feeding = [name for name in prunable if name in above]
+            if feeding:
+                return feeding[-1]
+        return list(prunable)[-1]
+
+    def call_of(self, layer: str) -> Call:
+        """The use of a prunable layer.
+
+        Raises:
+            LayerNotFound: no prunable Conv2D has that name.
+        """
+        prunable = self.prunable_layers()
+        if layer not in prunable:
+            raise LayerNotFound(f"{self.path}: has no prunable Conv2D layer named '{layer}'. "
+                                f"It has: {', '.join(prunable) or 'none'}.")
+        return next(call for call in self.calls if call.name == layer)
+
+    def copy(self) -> Network:
+        """A network of the same architecture and weights that shares nothing with this one."""
+        model = _build_like(self.model)
+        model.set_weights(self.model.get_weights())
+        return Network(model, self.path, self.sha256)
+
+    def pruned(self, layer: str, channels: Sequence[int]) -> Network:
+        """B': a copy in which the layer's given channels have zero weights and bias.
+
+        Args:
+            layer: a prunable layer.
+            channels: channel numbers, 0 to C - 1.
+        """
+        self.call_of(layer)
+        result = self.copy()
+        conv = result.call_of(layer).layer
+        weights = conv.get_weights()
+        for array in weights:  # the kernel [h, w, in, C] and, where there is one, the bias [C]
+            array[..., list(channels)] = 0
+        conv.set_weights(weights)
+        return result
+
+    def submodel(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
+        """A Keras model between symbolic tensors of this network's `calls`."""
+        _, keras = backend.load()
+        return keras.Model(list(inputs), list(outputs))
+
+    def boundary(self, cut: Any) -> list[Any]:
+        """What the rest of the network needs besides its weights once `cut` is known.
+
+        Args:
+            cut: the output tensor of one of `calls`.
+        Returns:
+            Tensors, `cut` first: with a skip connection around the layer there are several.
+        """
+        after = {id(cut)}
+        crossing = {id(cut): cut}
+        for call in self.calls:
+            if any(id(tensor) in after for tensor in call.inputs):
+                after.add(id(call.output))
+                crossing.update({id(t): t for t in call.inputs if id(t) not in after})
+        return list(crossing.values())
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output tensor."""
+        return self._output
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input tensor."""
+        return self._input
+
+
+def open_network(path: Path) -> Network:
+    """Open a model file: whole-model `.h5` of Keras 2 or 3, `.keras`, or DeepID weights in `.h5`.
+
+    Raises:
+        ModelError: the file isn't a model, isn't safe, or isn't an image classifier.
+    """
+    file = read_model_file(path)
+    return Network(build_model(file), path, file.sha256)
+
+
+def build_model(file: ModelFile) -> Any:
+    """The Keras model of a checked model file, with its weights.
+
+    Raises:
+        ModelError: Keras can't build it.
+    """
+    path = file.path
+    _, keras = backend.load()
+    try:
+        model = _build(file, keras)
+        # With the file closed in between, what is built comes from the configuration that was checked.
+        model.load_weights(str(path))
+    except ModelError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, IndexError, AssertionError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise ModelError(f"{path}: Keras can't build this model ({reason}). "
+                         "Save it again with Keras 2.2 to 2.7 (.h5) or Keras 3 (.keras).") from error
+    return model
+
+
+def largest(answers: npt.NDArray[np.float32]) -> Labels:
+    """The index of each row's largest value, the first of equals: float32[n, N] to int64[n]."""
+    labels: Labels = answers.argmax(axis=1).astype(np.int64)
+    return labels
+
+
+def compiled(model: Any) -> Any:
+    """A Keras model as one TensorFlow graph for any batch size: arrays in, tensor (or list) out."""
+    tensorflow, _ = backend.load()
+    signature = [tensorflow.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
+
+    @tensorflow.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
+    def run(*tensors: Any) -> Any:
+        answer = model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
+        return answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
+
+    return run
+
+
+def _build(file: ModelFile, keras: Any) -> Any:
+    if file.config is None:
+        assert file.deepid_labels is not None
+        return build_deepid(file.deepid_labels)
+    config = copy.deepcopy(file.config)  # from_config takes entries out of what it is given
+    if config["class_name"] == "Sequential":
+        model = keras.Sequential.from_config(config["config"])
+    else:
+        model = keras.Model.from_config(config["config"])
+    if not getattr(model, "inputs", None):
+        raise ModelError(f"{file.path}: doesn't say what shape its input has. Save it again after building it "
+                         "for a fixed image size.")
+    return model
+
+
+def _build_like(model: Any) -> Any:
+    return type(model).from_config(model.get_config())
+
+
+def _flatten(model: Any) -> tuple[tuple[Call, ...], Any, Any]:
+    """Call the model's layers once more, nested models opened up, and write down who feeds whom."""
+    _, keras = backend.load()
+    calls: list[Call] = []
+
+    def opened(functional: Any, tensor: Any, prefix: str) -> Any:
+        flat = keras.Model(functional.inputs, functional.outputs)
+
+        def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            inputs = [t for t in keras.tree.flatten((args, kwargs)) if isinstance(t, keras.KerasTensor)]
+            name = prefix + layer.name
+            if isinstance(layer, keras.Model):
+                return opened(layer, inputs[0], f"{name}/")
+            output = layer(*args, **kwargs)
+            calls.append(Call(name, layer, tuple(inputs), output))
+            return output
+
+        cloned = keras.models.clone_model(flat, input_tensors=[tensor], clone_function=lambda layer: layer,
+                                          call_function=call)
+        return cloned.outputs[0]
+
+    image = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
+    output = opened(model, image, "")
+    return tuple(calls), image, output
+
+
+def _upstream(calls: Sequence[Call], start: Call) -> set[str]:
+    """Names of all calls that `start` depends on."""
+    wanted = {id(tensor) for tensor in start.inputs}
+    names = set()
+    for call in reversed(calls):
+        if id(call.output) in wanted:
+            names.add(call.name)
+            wanted.update(id(tensor) for tensor in call.inputs)
+    return names

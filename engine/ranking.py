@@ -1,0 +1,120 @@
+"""Mean activation of each channel over clean data, and the pruning order that follows from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from engine import vocabulary
+from engine.datasets import Dataset
+from engine.errors import EngineError, LayerNotFound
+from engine.networks import Call, Network, compiled
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+
+RankAt = Literal["conv", "pool"]
+
+CHUNK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelRanking:
+    """A layer's pruning order.
+
+    Attributes:
+        layer: the Conv2D layer's name.
+        order: int64[C], the channel pruned first comes first.
+        mean_activation: float64[C]; entry c belongs to channel c. Of a given order, nan.
+        source: "conv" or "pool", where activation was measured, or the file the order came from.
+    """
+
+    layer: str
+    order: npt.NDArray[np.int64]
+    mean_activation: npt.NDArray[np.float64]
+    source: str
+
+
+def rank_channels(
+    network: Network, layer: str, dataset: Dataset, *, rank_at: RankAt = "conv",
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> ChannelRanking:
+    """Order a layer's channels by mean activation over clean images, lowest first.
+
+    Args:
+        layer: name of a Conv2D layer with C output channels.
+        dataset: N images, H x W x 3, in the network's input range.
+        rank_at: measure at the layer itself or behind the pooling layer it feeds.
+    Returns:
+        ChannelRanking: `order` int64[C], `mean_activation` float64[C] (mean over images and positions).
+        Channels with equal means keep their index order, so a run repeats exactly.
+    Raises:
+        LayerNotFound: the network has no such Conv2D layer, or no pooling layer behind it.
+        Cancelled: the token was set; nothing is kept.
+    Source: Liu, Dolan-Gavitt, Garg, Fine-Pruning, RAID 2018, section 3.1.
+    """
+    call = network.call_of(layer)
+    at = call if rank_at == "conv" else pooling_behind(network, call)
+    run = compiled(network.submodel([network.input], [at.output]))
+    total = np.zeros(at.output.shape[-1], np.float64)
+    for chunk in dataset.chunks(CHUNK):
+        cancel.raise_if_cancelled()
+        total += sum_of_means(run(chunk.images).numpy())
+        progress(Progress("Ranking channels", chunk.start + len(chunk.labels), len(dataset)))
+    return ranking_from_means(layer, total / len(dataset), rank_at)
+
+
+def sum_of_means(activation: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Float32[n, h, w, C] to float64[C], accumulated in float64."""
+    positions = max(1, int(np.prod(activation.shape[1:-1])))
+    flat = activation.reshape(-1, activation.shape[-1])
+    sums: npt.NDArray[np.float64] = flat.sum(axis=0, dtype=np.float64)
+    return sums / positions
+
+
+def ranking_from_means(layer: str, means: npt.NDArray[np.float64], source: str) -> ChannelRanking:
+    """The order that mean activations float64[C] give, lowest first, equal ones by index."""
+    return ChannelRanking(layer, np.argsort(means, kind="stable"), means, source)
+
+
+def given_order(network: Network, layer: str, path: Path) -> ChannelRanking:
+    """Take the pruning order from a file instead of ranking.
+
+    Args:
+        path: a JSON list of channel numbers, or a run.json or published.json that holds `pruning_order`.
+    Raises:
+        EngineError: the file holds no order, or one that isn't each channel exactly once.
+    """
+    channels = network.prunable_layers()[network.call_of(layer).name]
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise EngineError(f"{path}: can't be read as a pruning order ({error}). "
+                          "A JSON list of channel numbers was expected.") from error
+    order = content.get("pruning_order") if isinstance(content, dict) else content
+    if not isinstance(order, list) or any(type(c) is not int for c in order) \
+            or sorted(order) != list(range(channels)):
+        raise EngineError(f"{path}: the pruning order must hold each of {layer}'s channels 0 to {channels - 1} "
+                          "exactly once. Check that it belongs to this layer.")
+    return ChannelRanking(layer, np.array(order, np.int64), np.full(channels, np.nan), path.name)
+
+
+def pooling_behind(network: Network, call: Call) -> Call:
+    """The first pooling layer fed by a convolution.
+
+    Raises:
+        LayerNotFound: none is.
+    """
+    after = {id(call.output)}
+    for later in network.calls:
+        if len(later.inputs) == 1 and id(later.inputs[0]) in after:
+            kind = type(later.layer).__name__
+            if kind in vocabulary.POOLING:
+                return later
+            if kind in vocabulary.CHANNELWISE:
+                after.add(id(later.output))
+    raise LayerNotFound(f"{network.path}: no pooling layer stands behind '{call.name}'. Rank at the convolution "
+                        "instead.")

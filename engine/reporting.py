@@ -1,0 +1,167 @@
+"""A finished run as files: JSON, CSV, figure and GoodNet pairs. run.json's keys are a contract; add, never rename."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import platform
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.figures import save_figure
+from engine.goodnet import write_pair
+from engine.networks import open_network
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.rates import Rate
+from engine.runs import GoodNetRow, PruningRun, build_goodnet, goodnet_row
+from engine.saving import whole_folder
+from engine.sweep import PruningCurve, SetCounts
+
+Json = dict[str, Any]
+
+
+def rows_of(run: PruningRun) -> list[GoodNetRow]:
+    """A GoodNet for each threshold the run was asked for and that its curve reaches."""
+    request = run.request
+    rows = (goodnet_row(run.curve, x, request.drop_mode, request.stop) for x in request.drops)
+    return [row for row in rows if row is not None]
+
+
+def pair_name(x: float) -> str:
+    """A pair's folder inside a run's."""
+    return f"goodnet-x{x:g}"
+
+
+def save_run(
+    run: PruningRun, folder: Path, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> None:
+    """Write a run's folder: figures, numbers and one pair a threshold; it appears whole or not at all.
+
+    Raises:
+        OutputError: it can't be written.
+        EngineError: the model's file was changed since the run.
+        Cancelled: the token was set; nothing is left behind.
+    """
+    rows = rows_of(run)
+    network = open_network(run.model.path)
+    with whole_folder(folder) as temporary:
+        for number, row in enumerate(rows):
+            cancel.raise_if_cancelled()
+            progress(Progress("Saving GoodNet pairs", number, len(rows)))
+            pair = temporary / pair_name(row.x)
+            pair.mkdir()
+            write_pair(build_goodnet(run, row, network), pair)
+        write_text(temporary / "run.json", json.dumps(run_json(run, rows), indent=1, allow_nan=False))
+        write_curve_csv(run.curve, temporary / "curve.csv")
+        save_figure(run.curve, rows, temporary / "curve.png")
+        save_figure(run.curve, rows, temporary / "curve.svg")
+        cancel.raise_if_cancelled()
+    progress(Progress("Saving GoodNet pairs", len(rows), len(rows)))
+
+
+def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
+    """Everything a run found out, as run.json holds it. Rates are fractions; unknown numbers are null."""
+    request, model = run.request, run.model
+    return {
+        "schema": 1,
+        "model": {"path": str(model.path), "sha256": model.sha256, "layer": model.layer, "channels": model.channels,
+                  "labels": model.labels, "scale": model.scale, "input_shape": list(model.input_shape)},
+        "datasets": [{"path": str(d.path), "role": d.role, "name": d.name, "images": d.images, "labels": d.labels,
+                      "sha256": d.sha256} for d in run.datasets],
+        "settings": {"rank_at": request.rank_at, "order": str(request.order) if request.order else None,
+                     "drops": list(request.drops), "drop_mode": request.drop_mode, "stop": request.stop,
+                     "scale": request.scale},
+        "versions": {"python": platform.python_version(), "platform": platform.platform(),
+                     **{name: version(name) for name in ("keras", "numpy", "h5py")},
+                     "tensorflow": _tensorflow_version()},
+        "device": run.device,
+        "seconds": round(run.seconds, 3),
+        "pruning_order": run.ranking.order.tolist(),
+        "mean_activation": [finite(v) for v in run.ranking.mean_activation],
+        "curve": curve_json(run.curve),
+        "goodnets": [goodnet_json(row) for row in rows],
+        "not_reached": [x for x in request.drops if x not in {row.x for row in rows}],
+        "badnet_guarded": None,
+    }
+
+
+def curve_json(curve: PruningCurve) -> Json:
+    """The curve's rates, one entry a step."""
+    steps = range(len(curve.order) + 1)
+
+    def clean(counts: SetCounts) -> Json:
+        return {"name": counts.name, "images": counts.images,
+                "b_prime_accuracy": [counts.b_prime_rate(k).value for k in steps],
+                "goodnet_accuracy": [counts.goodnet_rate(k).value for k in steps],
+                "false_alarm_rate": [counts.flagged_rate(k).value for k in steps]}
+
+    def poisoned(counts: SetCounts) -> Json:
+        return {"name": counts.name, "images": counts.images, "target": counts.target,
+                "b_prime_asr": [counts.b_prime_rate(k).value for k in steps],
+                "goodnet_asr": [counts.goodnet_rate(k).value for k in steps],
+                "detection_rate": [counts.flagged_rate(k).value for k in steps]}
+
+    return {"channels_pruned": list(steps), "validation": clean(curve.validation),
+            "test": clean(curve.test) if curve.test else None, "poisoned": [poisoned(c) for c in curve.poisoned]}
+
+
+def goodnet_json(row: GoodNetRow) -> Json:
+    """One threshold's figures."""
+    return {
+        "x": row.x, "channels_pruned": row.channels_pruned, "drop_points": row.drop_points,
+        "drop_relative_percent": row.drop_relative_percent,
+        **rate_json("clean_accuracy", row.clean), **rate_json("attack_success_rate", row.attack),
+        **rate_json("false_alarm_rate", row.false_alarms), **rate_json("detection_rate", row.detection),
+        "assessment": row.assessment.sentence, "path": pair_name(row.x), "guarded": None,
+    }
+
+
+def rate_json(name: str, rate: Rate | None) -> Json:
+    """A rate and its interval under two keys, null where it isn't known."""
+    if rate is None:
+        return {name: None, f"{name}_interval": None}
+    return {name: finite(rate.value), f"{name}_interval": list(rate.interval)}
+
+
+def write_curve_csv(curve: PruningCurve, path: Path) -> None:
+    """One row a step, one column a rate; rates are fractions."""
+    columns: dict[str, Iterable[Any]] = {"channels_pruned": range(len(curve.order) + 1)}
+    columns["channel"] = ["", *curve.order.tolist()]
+    document = curve_json(curve)
+    for role in ("validation", "test"):
+        for key in ("b_prime_accuracy", "goodnet_accuracy", "false_alarm_rate"):
+            if document[role]:
+                columns[f"{role}_{key}"] = document[role][key]
+    for number, counts in enumerate(document["poisoned"], start=1):
+        for key in ("b_prime_asr", "goodnet_asr", "detection_rate"):
+            columns[f"poisoned_{number}_{key}"] = counts[key]
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 with a final newline."""
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def finite(value: float) -> float | None:
+    """JSON has no nan."""
+    return None if not math.isfinite(value) else float(np.float64(value))
+
+
+def _tensorflow_version() -> str:
+    from importlib.metadata import PackageNotFoundError
+    for name in ("tensorflow", "tensorflow-cpu"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "unknown"

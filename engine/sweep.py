@@ -1,0 +1,179 @@
+"""Every step of the pruning order, counted chunk by chunk into the pruning curve."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.datasets import Chunk, Dataset
+from engine.errors import DatasetError
+from engine.networks import Labels
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.rates import Rate
+from engine.steps import StepPredictor
+
+Role = Literal["validation", "test", "poisoned"]
+Counts = npt.NDArray[np.int64]
+
+CHUNK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class SetCounts:
+    """Counts over one data set; entry k belongs to the copy with k channels pruned.
+
+    Attributes:
+        name: the data set's name.
+        role: what it is for. Of a poisoned set, "correct" means "answered the attacker's target".
+        images: images counted so far; total: images in the set.
+        target: the attacker's target label of a poisoned set, else None.
+        correct: int64[C + 1], B' answers the label.
+        agreeing: int64[C + 1], B and B' agree; the rest is labelled N.
+        goodnet_correct: int64[C + 1], they agree on the label.
+    """
+
+    name: str
+    role: Role
+    images: int
+    total: int
+    target: int | None
+    correct: Counts
+    agreeing: Counts
+    goodnet_correct: Counts
+
+    def plus(self, part: SetCounts) -> SetCounts:
+        """These counts and those of another chunk of the same set."""
+        return dataclasses.replace(
+            self, images=self.images + part.images, correct=self.correct + part.correct,
+            agreeing=self.agreeing + part.agreeing, goodnet_correct=self.goodnet_correct + part.goodnet_correct)
+
+    def b_prime_rate(self, step: int) -> Rate:
+        """B' 's clean accuracy, or its attack success rate on a poisoned set."""
+        return Rate(int(self.correct[step]), self.images)
+
+    def goodnet_rate(self, step: int) -> Rate:
+        """The GoodNet's clean accuracy, or its attack success rate on a poisoned set."""
+        return Rate(int(self.goodnet_correct[step]), self.images)
+
+    def flagged_rate(self, step: int) -> Rate:
+        """The share labelled N: false alarms on clean images, detection on poisoned ones."""
+        return Rate(self.images - int(self.agreeing[step]), self.images)
+
+
+@dataclass(frozen=True, eq=False)
+class PruningCurve:
+    """Counts of all steps, 0 to C channels pruned, over all sets. `provisional` while the ranking isn't final."""
+
+    layer: str
+    order: npt.NDArray[np.int64]
+    validation: SetCounts
+    test: SetCounts | None
+    poisoned: tuple[SetCounts, ...]
+    provisional: bool = False
+
+    @property
+    def sets(self) -> tuple[SetCounts, ...]:
+        """Validation, test if there is one, then the poisoned sets."""
+        return (self.validation, *((self.test,) if self.test else ()), *self.poisoned)
+
+    @property
+    def clean(self) -> SetCounts:
+        """The set clean accuracy is reported on: test when given, else validation."""
+        return self.test or self.validation
+
+
+@dataclass(frozen=True)
+class SweepSet:
+    """A data set and the role it plays."""
+
+    dataset: Dataset
+    role: Role
+
+
+def sweep(
+    predictor: StepPredictor, layer: str, order: npt.NDArray[np.int64], sets: Sequence[SweepSet], *,
+    partial: Callable[[PruningCurve], None] | None = None,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> PruningCurve:
+    """Count every step of the order on every set; memory is one chunk's.
+
+    Sets take turns chunk by chunk, so all their curves are there after the first round and sharpen together.
+
+    Args:
+        order: int64[C], each channel of the layer once.
+        sets: one validation set first, at most one test set, any number of poisoned sets.
+        partial: is given the curve so far after each chunk, from the moment every set has counts.
+    Raises:
+        DatasetError: a set can't be read or a poisoned set has more than one target.
+        Cancelled: the token was set; nothing is kept.
+    """
+    counts = [empty_counts(s, len(order)) for s in sets]
+    total = sum(len(s.dataset) for s in sets)
+    done = 0
+    for which, chunk in _taking_turns([s.dataset for s in sets]):
+        cancel.raise_if_cancelled()
+        labels = predictor.labels(chunk.images, predictor.features(chunk.images), order, cancel)
+        counts[which] = counts[which].plus(count_chunk(counts[which], labels, chunk.labels))
+        done += len(chunk.labels)
+        progress(Progress("Counting every pruning step", done, total))
+        if partial and all(c.images for c in counts):
+            partial(as_curve(layer, order, counts))
+    return as_curve(layer, order, counts)
+
+
+def empty_counts(which: SweepSet, channels: int) -> SetCounts:
+    """A set's counts before any image was seen.
+
+    Raises:
+        DatasetError: a poisoned set whose labels differ, so it isn't clear which label the attacker wants.
+    """
+    target = None
+    if which.role == "poisoned":
+        targets = np.unique(which.dataset.labels)
+        if len(targets) != 1:
+            raise DatasetError(f"{which.dataset.path}: holds {len(targets)} different labels; all labels of a poisoned "
+                               "set must be the attacker's target. Is it a clean data set?")
+        target = int(targets[0])
+    zeros = np.zeros(channels + 1, np.int64)
+    return SetCounts(which.dataset.name, which.role, 0, len(which.dataset), target, zeros, zeros, zeros)
+
+
+def count_chunk(of: SetCounts, labels: Labels, truth: Labels) -> SetCounts:
+    """Counts of one chunk.
+
+    Args:
+        of: the set the chunk belongs to.
+        labels: int64[C + 1, n], row 0 is B's.
+        truth: int64[n].
+    """
+    correct, agreeing = labels == truth, labels == labels[0]
+    return dataclasses.replace(
+        of, images=len(truth), correct=correct.sum(axis=1), agreeing=agreeing.sum(axis=1),
+        goodnet_correct=(correct & agreeing).sum(axis=1))
+
+
+def as_curve(layer: str, order: npt.NDArray[np.int64], counts: Sequence[SetCounts]) -> PruningCurve:
+    """Sort counts by role into a curve."""
+    by_role = {role: [c for c in counts if c.role == role] for role in ("validation", "test", "poisoned")}
+    return PruningCurve(layer, order, by_role["validation"][0], next(iter(by_role["test"]), None),
+                        tuple(by_role["poisoned"]))
+
+
+def _taking_turns(datasets: Sequence[Dataset]) -> Iterator[tuple[int, Chunk]]:
+    running = {i: d.chunks(CHUNK) for i, d in enumerate(datasets)}
+    try:
+        while running:
+            for i in list(running):
+                chunk: Chunk | None = next(running[i], None)
+                if chunk is None:
+                    del running[i]
+                else:
+                    yield i, chunk
+    finally:
+        for chunks in running.values():
+            chunks.close()

@@ -1,0 +1,50 @@
+"""Which pruning step answers "lose X points of clean accuracy", and what it really costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Literal
+
+from engine.sweep import PruningCurve, SetCounts
+
+DropMode = Literal["points", "relative"]
+Stop = Literal["first-past", "last-within"]
+
+DEFAULT_DROPS = (2.0, 4.0, 10.0, 30.0)
+
+
+def drop_percent(validation: SetCounts, step: int, mode: DropMode) -> float:
+    """How much of B's validation accuracy the copy at `step` has lost.
+
+    Returns:
+        Percentage points, or per cent of B's accuracy when relative (0 when B has none). Negative for a gain.
+    """
+    return float(_drop(validation, step, mode))
+
+
+def choose_step(curve: PruningCurve, x: float, mode: DropMode = "points", stop: Stop = "first-past") -> int | None:
+    """The number of channels pruned at which the validation accuracy has lost X.
+
+    Computed on counts, not on rounded rates, so a drop of exactly X counts as X.
+
+    Args:
+        x: the drop asked for, in percentage points or relative per cent, at least 0.
+        stop: "first-past" takes the first step whose drop is at or past X (the lab's rule), "last-within" the
+            step before the drop first exceeds X.
+    Returns:
+        The step, 0 to C, or None when no step of the order loses that much (first-past).
+    """
+    wanted = Fraction(str(x))
+    validation = curve.validation
+    steps = range(len(validation.correct))
+    drops: Sequence[Fraction] = [_drop(validation, step, mode) for step in steps]
+    if stop == "first-past":
+        return next((step for step in steps if drops[step] >= wanted), None)
+    return next((step - 1 for step in steps if drops[step] > wanted), len(drops) - 1)
+
+
+def _drop(validation: SetCounts, step: int, mode: DropMode) -> Fraction:
+    before, now = int(validation.correct[0]), int(validation.correct[step])
+    whole = validation.images if mode == "points" else before
+    return Fraction(100 * (before - now), whole) if whole else Fraction(0)
