@@ -1,0 +1,69 @@
+"""Colours of the light and the dark theme; every text colour has at least 4.5 to 1 against its ground."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QGuiApplication, QPalette
+from PySide6.QtWidgets import QApplication
+
+Choice = Literal["system", "light", "dark"]
+
+
+@dataclass(frozen=True)
+class Theme:
+    """One theme's colours by their job, as #rrggbb."""
+
+    name: str
+    window: str
+    surface: str
+    text: str
+    muted: str
+    border: str
+    accent: str
+    accent_text: str
+    clean: str
+    attack: tuple[str, ...]
+    good: str
+    warning: str
+    danger: str
+
+
+LIGHT = Theme(
+    "light", window="#f4f5f7", surface="#ffffff", text="#1b1f24", muted="#57606a", border="#d0d7de",
+    accent="#0b5cad", accent_text="#ffffff", clean="#0072b2", attack=("#c04a00", "#9a4a80", "#8a6100", "#1f78a8"),
+    good="#116329", warning="#7d4e00", danger="#b3261e")
+DARK = Theme(
+    "dark", window="#1c1f24", surface="#24282f", text="#e8eaed", muted="#a8b0ba", border="#3d444d",
+    accent="#6cb2ff", accent_text="#0d1117", clean="#56b4e9", attack=("#ff8c4b", "#e69ac6", "#f0b429", "#8fd3ff"),
+    good="#6fd08c", warning="#f0b429", danger="#ff8a80")
+
+
+def resolve(choice: Choice) -> Theme:
+    """The theme a choice stands for; "system" asks the desktop."""
+    if choice == "system":
+        dark = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
+        return DARK if dark else LIGHT
+    return DARK if choice == "dark" else LIGHT
+
+
+def apply(application: QApplication, theme: Theme) -> None:
+    """Give the whole application a theme's palette, on the Fusion style that honours it everywhere."""
+    application.setStyle("Fusion")
+    palette = QPalette()
+    role = QPalette.ColorRole
+    for which, colour in (
+        (role.Window, theme.window), (role.WindowText, theme.text), (role.Base, theme.surface),
+        (role.AlternateBase, theme.window), (role.Text, theme.text), (role.Button, theme.surface),
+        (role.ButtonText, theme.text), (role.BrightText, theme.danger), (role.ToolTipBase, theme.surface),
+        (role.ToolTipText, theme.text), (role.Highlight, theme.accent), (role.HighlightedText, theme.accent_text),
+        (role.Link, theme.accent), (role.LinkVisited, theme.accent), (role.PlaceholderText, theme.muted),
+        (role.Light, theme.surface), (role.Midlight, theme.border), (role.Mid, theme.border),
+        (role.Dark, theme.border), (role.Shadow, theme.border),
+    ):
+        palette.setColor(which, QColor(colour))
+    for which in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, which, QColor(theme.muted))
+    application.setPalette(palette)
