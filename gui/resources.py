@@ -1,0 +1,78 @@
+"""The one reader of resources/: icons, help pages and pictures, from the source tree or a packed program."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
+from PySide6.QtGui import QIcon, QImage, QPainter, QPixmap
+from PySide6.QtSvg import QSvgRenderer
+
+from gui.theme import Theme
+
+# Sizes in which icons are drawn ahead, so that toolbars and tables are sharp at 100 and at 200 % scaling.
+_ICON_SIZES = (16, 24, 32, 64)
+
+
+def path(relative: str) -> Path:
+    """A file or folder of resources/ by its name with forward slashes, such as "icons/play.svg"."""
+    # PyInstaller unpacks what the program brings to the folder that sys._MEIPASS names.
+    root = Path(getattr(sys, "_MEIPASS", Path(__file__).resolve().parent.parent))
+    return root / "resources" / relative
+
+
+def icon(name: str, theme: Theme, colour: str | None = None) -> QIcon:
+    """The icon resources/icons/NAME.svg in a theme's text colour, or in `colour` (#rrggbb).
+
+    Disabled and selected states are drawn in the colours that text has there.
+
+    Raises:
+        FileNotFoundError: there is no such icon.
+    """
+    drawing = path(f"icons/{name}.svg").read_text(encoding="utf-8")
+    result = QIcon()
+    for mode, ink in ((QIcon.Mode.Normal, colour or theme.text), (QIcon.Mode.Disabled, theme.muted),
+                      (QIcon.Mode.Selected, theme.accent_text)):
+        renderer = _renderer(drawing.replace("currentColor", ink))
+        for side in _ICON_SIZES:
+            result.addPixmap(QPixmap.fromImage(_draw(renderer, QSize(side, side))), mode)
+    return result
+
+
+def application_icon() -> QIcon:
+    """The program's icon in all its sizes."""
+    result = QIcon()
+    for file in sorted(path("icon").glob("*.png")):
+        result.addFile(str(file))
+    return result
+
+
+def picture(relative: str, theme: Theme, width: int, ratio: float = 1.0) -> QImage:
+    """An SVG picture in a theme's colours: `$text` and the other names of Theme's colours are replaced.
+
+    Args:
+        width: in logical pixels; the height follows from the picture's proportions.
+        ratio: device pixels per logical pixel of the screen it is for.
+    """
+    drawing = path(relative).read_text(encoding="utf-8")
+    for name in ("window", "surface", "text", "muted", "border", "accent", "clean", "good", "warning", "danger"):
+        drawing = drawing.replace(f"${name}", getattr(theme, name))
+    renderer = _renderer(drawing.replace("$attack", theme.attack[0]))
+    size = renderer.defaultSize().scaled(round(width * ratio), 1 << 16, Qt.AspectRatioMode.KeepAspectRatio)
+    image = _draw(renderer, size)
+    image.setDevicePixelRatio(ratio)
+    return image
+
+
+def _renderer(drawing: str) -> QSvgRenderer:
+    return QSvgRenderer(QByteArray(drawing.encode()))
+
+
+def _draw(renderer: QSvgRenderer, size: QSize) -> QImage:
+    image = QImage(size, QImage.Format.Format_ARGB32_Premultiplied)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(image)
+    renderer.render(painter, QRectF(0, 0, size.width(), size.height()))
+    painter.end()
+    return image
