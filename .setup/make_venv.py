@@ -1,0 +1,63 @@
+"""Makes .venv and installs the pinned packages into it; every other make target begins here.
+
+Kept to what Python 3.6 understands, because its first job is to say that a Python is too old or too new.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+VENV = PROJECT / ".venv"
+VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
+# What TensorFlow, PySide6 and this project's pyproject.toml have in common.
+OLDEST, NEWEST = (3, 10), (3, 13)
+ASK = "import sys, venv, ensurepip; print(*sys.version_info[:2])"
+
+
+def is_suitable(python: str) -> bool:
+    """Whether a Python is of the right version and can make virtual environments."""
+    try:
+        answer = subprocess.run([python, "-c", ASK], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return OLDEST <= tuple(int(part) for part in answer.stdout.split()) <= NEWEST
+
+
+def find_python() -> str:
+    """The Python that runs this, or else a suitable one that is installed beside it.
+
+    Raises:
+        SystemExit: there is none, with a sentence on what to install.
+    """
+    beside = [shutil.which(f"python3.{minor}") for minor in range(NEWEST[1], OLDEST[1] - 1, -1)]
+    for python in [sys.executable, *beside]:
+        if python and is_suitable(python):
+            return python
+    if OLDEST <= sys.version_info[:2] <= NEWEST:
+        sys.exit(f"make: {sys.executable} can't make virtual environments (it lacks venv or ensurepip). "
+                 "On Debian and Ubuntu install them with 'apt-get install python3-venv', then run make again.")
+    sys.exit(f"make: Python 3.10 to 3.13 is needed, and {sys.executable} is Python {sys.version.split()[0]}. Install "
+             "one of them and run make again, naming it if make doesn't find it: make PYTHON=python3.13")
+
+
+def main() -> None:
+    """Make or mend .venv, install the packages, and leave the stamp that tells make so."""
+    if not is_suitable(str(VENV_PYTHON)):
+        python = find_python()
+        print(f"Making .venv with {python}", flush=True)
+        subprocess.run([python, "-m", "venv", "--clear", str(VENV)], check=True)
+    print(f"Installing the packages of {' and '.join(REQUIREMENTS)}, which takes some minutes", flush=True)
+    command = [str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for name in REQUIREMENTS:
+        command += ["-r", str(PROJECT / name)]
+    if subprocess.run(command).returncode:
+        sys.exit("make: the packages couldn't be installed; the lines above say why. Is there a network?")
+    (VENV / ".installed").touch()
+
+
+if __name__ == "__main__":
+    main()

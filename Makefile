@@ -1,0 +1,36 @@
+# `make run` and `make test` need nothing but Python 3.10 to 3.13 and the network; each target makes .venv at need.
+
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+VENV_PYTHON := .venv/Scripts/python.exe
+BIN := .venv/Scripts
+else
+PYTHON ?= python3
+VENV_PYTHON := .venv/bin/python
+BIN := .venv/bin
+endif
+
+.PHONY: run venv test test-x11
+
+run: venv
+	@$(VENV_PYTHON) .setup/run.py
+
+venv: .venv/.installed
+
+.venv/.installed: requirements.txt requirements-dev.txt .setup/make_venv.py
+	@$(PYTHON) .setup/make_venv.py
+
+# Lint, types, which room may import which, then every test; windows are drawn without a screen.
+test: export QT_QPA_PLATFORM = offscreen
+test: venv
+	@$(VENV_PYTHON) .setup/qt_packages.py
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(VENV_PYTHON) -m pytest
+
+# The tests of the windows (those that use qtbot) once more, on an X server without a monitor.
+test-x11: venv
+	@$(VENV_PYTHON) .setup/qt_packages.py xcb xvfb
+	QT_QPA_PLATFORM=xcb xvfb-run --auto-servernum --server-args="-screen 0 1600x1200x24" \
+		$(VENV_PYTHON) -m pytest $$(grep -l qtbot tests/test_*.py)
