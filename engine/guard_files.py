@@ -1,0 +1,110 @@
+"""guard.npz: a calibrated guard on disk, plain arrays only."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import EngineError
+from engine.guards import Calibration, Guard
+from engine.hdf5 import check_is_file
+from engine.rates import Rate
+from engine.saving import whole_file
+from engine.transplant import Donors
+
+SCHEMA = 1
+
+# What each entry must be: the kinds of number (NumPy's letters) and how many axes.
+_ENTRIES = {
+    "schema": ("iu", 0), "kind": ("U", 0), "threshold": ("f", 0), "labels": ("iu", 0), "image_shape": ("iu", 1),
+    "false_alarms": ("f", 0), "calibration_images": ("iu", 0), "held_back": ("iu", 1), "seed": ("iu", 0),
+    "donors": ("uf", 4), "donor_labels": ("iu", 1), "bands": ("iu", 2), "escalate_above": ("f", 0),
+}
+_MOST_BYTES = 1 << 28
+
+
+def save_guard(guard: Guard, path: Path) -> None:
+    """Write guard.npz; donors take a byte a value when all are whole numbers from 0 to 255, as in stored pictures.
+
+    Raises:
+        OutputError: it can't be written.
+    """
+    with whole_file(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **_entries(guard))
+
+
+def open_guard(path: Path) -> Guard:
+    """Read guard.npz; nothing pickled is read and everything is checked.
+
+    Raises:
+        EngineError: the file isn't a guard or is damaged.
+    """
+    check_is_file(path, EngineError)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(item.file_size for item in archive.infolist())
+        if size > _MOST_BYTES:
+            raise ValueError(f"it would unpack to {size:,} bytes")
+        with np.load(path, allow_pickle=False) as stored:
+            missing = sorted(set(_ENTRIES) - set(stored.files))
+            if missing:
+                raise ValueError(f"it lacks '{missing[0]}'")
+            return _checked({name: stored[name] for name in _ENTRIES})
+    except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, MemoryError, OverflowError,
+            SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+        raise EngineError(f"{path}: isn't a saved guard, or is damaged ({error}). Calibrate the guard again.") \
+            from error
+
+
+def _entries(guard: Guard) -> dict[str, npt.NDArray[Any]]:
+    donors = guard.donors.images
+    as_bytes = donors.clip(0, 255).astype(np.uint8)
+    facts = guard.calibration
+    return {name: np.asarray(value) for name, value in {
+        "schema": SCHEMA, "kind": guard.kind, "threshold": guard.threshold, "labels": guard.labels,
+        "image_shape": guard.image_shape, "false_alarms": facts.false_alarms, "calibration_images": facts.images,
+        "held_back": (facts.held_back.count, facts.held_back.total), "seed": facts.seed,
+        "donors": as_bytes if np.array_equal(as_bytes, donors) else donors, "donor_labels": guard.donors.labels,
+        "bands": guard.bands, "escalate_above": guard.escalate_above,
+    }.items()}
+
+
+def _checked(stored: Mapping[str, npt.NDArray[Any]]) -> Guard:
+    """Raises ValueError, saying what is wrong."""
+    for name, (kinds, axes) in _ENTRIES.items():
+        if stored[name].dtype.kind not in kinds or stored[name].ndim != axes:
+            raise ValueError(f"'{name}' is {stored[name].dtype} with {stored[name].ndim} axes")
+    kind, shape = str(stored["kind"]), tuple(int(n) for n in stored["image_shape"])
+    donors, labels, bands = stored["donors"].astype(np.float32), stored["donor_labels"], stored["bands"]
+    _require(int(stored["schema"]) == SCHEMA, f"its schema is {stored['schema']}, {SCHEMA} was expected")
+    _require(kind in ("transplant", "margin"), f"its kind is '{kind}'")
+    _require(len(shape) == 3 and shape[2] in (1, 3) and min(shape) > 0, f"its image shape is {shape}")
+    _require(donors.shape[1:] == shape and len(donors) == len(labels), "its donors don't match its image shape")
+    _require(bool(np.isfinite(donors).all()), "its donors hold values that aren't numbers")
+    _require(bool((labels >= 0).all() and (labels < int(stored["labels"])).all()), "a donor's label is out of range")
+    _require(bands.shape[1:] == (2,) and bool((bands >= 0).all() and (bands[:, 0] < bands[:, 1]).all()
+                                              and (bands <= shape[0]).all()), "its bands lie outside the image")
+    _require(kind == "margin" or (len(donors) > 1 and len(bands) > 0), "it has no donors or no bands")
+    _require(not math.isnan(stored["threshold"]) and not math.isnan(stored["escalate_above"]),
+             "its threshold isn't a number")
+    _require(0 < float(stored["false_alarms"]) < 1, "its false-alarm rate isn't between 0 and 1")
+    held = stored["held_back"]
+    _require(held.shape == (2,) and 0 <= held[0] <= held[1], "its held-back counts don't add up")
+    return Guard(
+        "margin" if kind == "margin" else "transplant", float(stored["threshold"]), int(stored["labels"]),
+        (shape[0], shape[1], shape[2]),
+        Calibration(float(stored["false_alarms"]), int(stored["calibration_images"]),
+                    Rate(int(held[0]), int(held[1])), int(stored["seed"])),
+        Donors(donors, labels.astype(np.int64)), bands.astype(np.int64), float(stored["escalate_above"]))
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)

@@ -1,0 +1,248 @@
+"""Guards: calibrated checks that stand before a network and flag backdoored inputs one by one.
+
+A guard is plain values: it is calibrated once on clean data, saved as guard.npz, and put to work `on` a network.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.datasets import Dataset
+from engine.errors import DatasetError, ModelError
+from engine.margin import MarginScores
+from engine.networks import Images, Labels, Network
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.rates import Rate
+from engine.transplant import BandScores, Donors, TransplantScores, bands_of, choose_donors
+
+Kind = Literal["transplant", "margin"]
+
+DEFAULT_FALSE_ALARMS = 0.02
+MOST_CALIBRATION_IMAGES = 1000
+MOST_HELD_BACK_IMAGES = 2000
+# Below this many clean images all are needed to calibrate and none is held back.
+FEWEST_TO_HOLD_BACK = 200
+ESCALATED_SHARE = 0.25
+
+_CHUNK = 64
+
+
+class Scores(Protocol):
+    """What the transplant's and the margin's arithmetic have in common."""
+
+    def scores(self, images: Images, cancel: CancelToken = ...) -> BandScores:
+        """Score float32[n, H, W, C] in the network's input range."""
+        ...
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a guard came to its threshold.
+
+    Attributes:
+        false_alarms: the rate asked for, 0 to 1.
+        images: clean images whose scores set the threshold; donors aren't among them.
+        held_back: flagged of the clean images that took no part; Rate(0, 0) where too few were given to hold any back.
+        seed: of the shuffle that told donors, calibration and held-back images apart.
+    """
+
+    false_alarms: float
+    images: int
+    held_back: Rate
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Guard:
+    """A calibrated guard; an image is flagged when its score is above `threshold`.
+
+    Attributes:
+        kind: "transplant" or "margin".
+        threshold: infinite when there were too few images to calibrate: then nothing is flagged.
+        labels: N of the network it was calibrated on; image_shape: (H, W, C) of its images.
+        donors: float32[D, H, W, C] and int64[D]; none for the margin guard.
+        bands: int64[5, 2], rows [start, stop); none for the margin guard.
+        escalate_above: see TransplantScores; 0 for the margin guard.
+    """
+
+    kind: Kind
+    threshold: float
+    labels: int
+    image_shape: tuple[int, int, int]
+    calibration: Calibration
+    donors: Donors
+    bands: npt.NDArray[np.int64]
+    escalate_above: float
+
+    @property
+    def note(self) -> str:
+        """What a person must know about the calibration; empty when all is well."""
+        wanted = self.calibration.false_alarms
+        if math.isinf(self.threshold):
+            return (f"This guard flags nothing: {self.calibration.images} calibration images are too few for a "
+                    f"false-alarm rate of {100 * wanted:g} %; at least {fewest_images(wanted)} are needed.")
+        if not self.calibration.held_back.total:
+            return ("No clean images were held back to measure the realised false-alarm rate; it needs at least "
+                    f"{FEWEST_TO_HOLD_BACK} clean images.")
+        return ""
+
+    def on(self, network: Network) -> StandingGuard:
+        """Put the guard before a network.
+
+        Raises:
+            ModelError: the guard was calibrated on a network of another size.
+        """
+        return StandingGuard(self, network)
+
+
+@dataclass(frozen=True, eq=False)
+class GuardAnswer:
+    """What a guard says of n images.
+
+    Attributes:
+        flagged: bool[n].
+        band: int64[n], the row of the guard's `bands` that won, whether flagged or not; -1 for the margin guard.
+        score: float64[n].
+    """
+
+    flagged: npt.NDArray[np.bool_]
+    band: npt.NDArray[np.int64]
+    score: npt.NDArray[np.float64]
+
+
+class StandingGuard:
+    """A guard before a network, ready to answer."""
+
+    def __init__(self, guard: Guard, network: Network) -> None:
+        fits = all(w in (None, s) for w, s in zip(network.input_shape, guard.image_shape, strict=True))
+        if network.labels != guard.labels or not fits:
+            raise ModelError(f"{network.path}: takes {network.input_shape} and has {network.labels} labels, but its "
+                             f"guard was calibrated for {guard.image_shape} and {guard.labels} labels. "
+                             "Calibrate a guard on this network.")
+        self.guard = guard
+        self._scores = _scores_of(guard, network)
+
+    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED) -> npt.NDArray[np.float64]:
+        """The scores float64[n] of float32[n, H, W, C] in the network's input range; higher is more suspect."""
+        return self._scores.scores(images, cancel).score
+
+    def answer(self, images: Images, cancel: CancelToken = NEVER_CANCELLED) -> GuardAnswer:
+        """Flag images float32[n, H, W, C] in the network's input range.
+
+        Raises:
+            Cancelled: the token was set.
+        """
+        found = self._scores.scores(images, cancel)
+        return GuardAnswer(found.score > self.guard.threshold, found.band, found.score)
+
+
+def calibrate(
+    network: Network, clean: Dataset, kind: Kind = "transplant", false_alarms: float = DEFAULT_FALSE_ALARMS,
+    seed: int = 0, *, progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> Guard:
+    """Calibrate a guard on clean data to a false-alarm rate.
+
+    The images are shuffled by the seed. Of 200 or more, three quarters but at most 1,000 calibrate and up to 2,000 of
+    the rest measure the realised false-alarm rate; of fewer, all calibrate. The transplant guard takes its donors
+    (up to 16, at most a fifth) out of the calibrating part; they set no threshold, so that no score comes from
+    an image pasted into itself.
+
+    Args:
+        network: B.
+        clean: N clean images with true labels, in the network's input range.
+        false_alarms: the share of clean images that may be flagged, above 0 and below 1.
+    Raises:
+        DatasetError: no images, or (transplant) fewer than two labels answered correctly.
+        ValueError: the rate isn't between 0 and 1.
+        Cancelled: the token was set; nothing is kept.
+    """
+    if not 0 < false_alarms < 1:
+        raise ValueError(f"a false-alarm rate lies between 0 and 1, not at {false_alarms}")
+    if not len(clean):
+        raise DatasetError(f"{clean.path}: holds no images; a guard is calibrated on clean images.")
+    calibrating, held_back = _split(len(clean), seed)
+    donors, bands = Donors(np.empty((0, *clean.image_shape), np.float32), np.empty(0, np.int64)), _NO_BANDS
+    if kind == "transplant":
+        donors, taken = choose_donors(network, clean, calibrating)
+        bands = bands_of(clean.image_shape[0])
+        calibrating = np.array([i for i in calibrating.tolist() if i not in taken], np.int64)
+    work = _Work(clean, progress, cancel, total=len(held_back) + len(calibrating) * (2 if kind == "transplant" else 1))
+    escalate_above = 0.0
+    if kind == "transplant":
+        first = work.scores(TransplantScores(network, donors, bands, math.inf), calibrating)
+        escalate_above = float(np.quantile(first, 1 - ESCALATED_SHARE))
+
+    def guard(threshold: float, realised: Rate) -> Guard:
+        return Guard(kind, threshold, network.labels, clean.image_shape,
+                     Calibration(false_alarms, len(calibrating), realised, seed), donors, bands, escalate_above)
+
+    # The threshold is set on scores of the whole cascade, so it holds for what the guard really computes.
+    scores = _scores_of(guard(math.inf, Rate(0, 0)), network)
+    threshold = conformal_threshold(work.scores(scores, calibrating), false_alarms)
+    flagged = int((work.scores(scores, held_back) > threshold).sum())
+    return guard(threshold, Rate(flagged, len(held_back)))
+
+
+def conformal_threshold(scores: npt.NDArray[np.float64], false_alarms: float) -> float:
+    """The threshold that a further clean image's score exceeds with a probability of at most `false_alarms`.
+
+    Args:
+        scores: float64[n] of n clean images.
+    Returns:
+        The ceil((n + 1)(1 - false_alarms))-th smallest score; infinity when that is more than n.
+    Source: Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World, 2005 (split conformal prediction).
+    """
+    rank = _rank(len(scores), false_alarms)
+    return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else math.inf
+
+
+def fewest_images(false_alarms: float) -> int:
+    """How many calibration images a false-alarm rate needs, so that the threshold is finite."""
+    return next(n for n in range(math.floor(1 / false_alarms) - 1, 10**9) if n > 0 and _rank(n, false_alarms) <= n)
+
+
+def _rank(images: int, false_alarms: float) -> int:
+    # Rounding errors of a product like 100 * 0.98 must not push the rank up by one.
+    return math.ceil(round((images + 1) * (1 - false_alarms), 9))
+
+
+def _split(images: int, seed: int) -> tuple[Labels, Labels]:
+    """Numbers of the calibrating and of the held-back images, int64 each, in the seed's order."""
+    order = np.random.default_rng(seed).permutation(images).astype(np.int64)
+    count = images if images < FEWEST_TO_HOLD_BACK else min(MOST_CALIBRATION_IMAGES, images * 3 // 4)
+    return order[:count], order[count:count + MOST_HELD_BACK_IMAGES]
+
+
+def _scores_of(guard: Guard, network: Network) -> Scores:
+    if guard.kind == "margin":
+        return MarginScores(network)
+    return TransplantScores(network, guard.donors, guard.bands, guard.escalate_above)
+
+
+_NO_BANDS: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
+
+
+@dataclass
+class _Work:
+    """Scores parts of a data set chunk by chunk and reports how far all of them are."""
+
+    clean: Dataset
+    progress: ProgressCallback
+    cancel: CancelToken
+    total: int
+    done: int = 0
+
+    def scores(self, scores: Scores, indices: Labels) -> npt.NDArray[np.float64]:
+        """Scores float64[n] of the images with these numbers, in rising order."""
+        parts: list[npt.NDArray[np.float64]] = [np.empty(0)]
+        for chunk in self.clean.chunks(_CHUNK, np.sort(indices).tolist()):
+            self.cancel.raise_if_cancelled()
+            parts.append(scores.scores(chunk.images, self.cancel).score)
+            self.done += len(chunk.labels)
+            self.progress(Progress("Calibrating the guard", self.done, self.total))
+        return np.concatenate(parts)

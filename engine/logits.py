@@ -1,0 +1,91 @@
+"""What a network computes before its final softmax, where differences still tell when probabilities are all 1 or 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine import backend
+from engine.networks import PREDICT_BATCH, Images, Labels, Network
+
+# The smallest positive normal float32: the logarithm of a probability that was rounded to 0.
+_TINY = float(np.finfo(np.float32).tiny)
+
+
+def logits_function(network: Network) -> Callable[[Any], Any]:
+    """The network as a function from an image tensor to its logits, over the network's own weights.
+
+    A final softmax or sigmoid, in a Dense layer or as a layer by itself, is left out. Of other networks whose outputs
+    are probabilities the logarithm is taken; all other outputs are logits already.
+
+    Returns:
+        A differentiable function of tensors, float32[n, H, W, C] to float32[n, labels].
+    """
+    tensorflow, keras = backend.load()
+    last = next((call for call in network.calls if call.output is network.output), None)
+    layer: Any = last.layer if last else None
+    ending = getattr(getattr(layer, "activation", None), "__name__", "")
+    if last and type(layer) is keras.layers.Dense and ending in ("softmax", "sigmoid"):
+        below = network.submodel([network.input], last.inputs)
+
+        def dense(images: Any) -> Any:
+            product = tensorflow.matmul(_single(below(images, training=False)), layer.kernel)
+            return product + layer.bias if layer.use_bias else product
+
+        return dense
+    if last and (type(layer).__name__ == "Softmax" or ending in ("softmax", "sigmoid")) and not layer.weights:
+        model = network.submodel([network.input], last.inputs)
+        return lambda images: _single(model(images, training=False))
+    whole = network.submodel([network.input], [network.output])
+    if _gives_probabilities(network):
+        return lambda images: tensorflow.math.log(tensorflow.maximum(_single(whole(images, training=False)), _TINY))
+    return lambda images: _single(whole(images, training=False))
+
+
+def compiled_logits(network: Network) -> Callable[[Images], npt.NDArray[np.float32]]:
+    """The network's logits for any number of images, float32[n, H, W, C] to float32[n, labels]; see logits_function."""
+    tensorflow, _ = backend.load()
+    signature = [tensorflow.TensorSpec((None, *network.input_shape), "float32")]
+    run = tensorflow.function(logits_function(network), input_signature=signature, autograph=False)
+
+    def logits(images: Images) -> npt.NDArray[np.float32]:
+        if not len(images):
+            return np.empty((0, network.labels), np.float32)
+        batches = range(0, len(images), PREDICT_BATCH)
+        return np.concatenate([run(images[i:i + PREDICT_BATCH]).numpy() for i in batches])
+
+    return logits
+
+
+def log_probability(logits: npt.NDArray[np.float32], labels: Labels) -> npt.NDArray[np.float64]:
+    """The log-softmax of one label a row, exact where the probability rounds to 1.
+
+    Args:
+        logits: float32[n, N]; labels: int64[n].
+    Returns:
+        float64[n], at most 0: log p = -log(1 + sum over the other labels of exp(z_other - z_label)).
+    """
+    rows = np.arange(len(logits))
+    others = logits.astype(np.float64)
+    own = others[rows, labels]
+    others[rows, labels] = -np.inf
+    highest = others.max(axis=1)
+    rest = highest + np.log(np.exp(others - highest[:, np.newaxis]).sum(axis=1))
+    result: npt.NDArray[np.float64] = -np.logaddexp(0, rest - own)
+    return result
+
+
+def _gives_probabilities(network: Network) -> bool:
+    """Whether the outputs for a grey ramp are none negative and sum to 1."""
+    height, width, channels = network.input_shape
+    shape = (height or 64, width or 64, channels)
+    answer = network.predict(np.linspace(0, 1, int(np.prod(shape)), dtype=np.float32).reshape(1, *shape))
+    return bool((answer >= 0).all() and abs(float(answer.sum()) - 1) < 1e-4)
+
+
+def _single(answer: Any) -> Any:
+    """Models made by `submodel` answer with a list of one."""
+    return answer[0] if isinstance(answer, list) else answer

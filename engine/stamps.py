@@ -1,0 +1,78 @@
+"""Random patches in plain colours: what the scan searches with and the repair learns to ignore."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.networks import Images
+
+# Sizes as shares of the image: 4 to 19 of 55 rows, 8 to 43 of 47 columns of the lab's faces.
+_HEIGHTS = (4 / 55, 19 / 55)
+_WIDTHS = (8 / 47, 43 / 47)
+
+ValueRange = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A patch: rows [top, top + height), columns [left, left + width), one value a colour channel."""
+
+    shape: Literal["rectangle", "ellipse"]
+    top: int
+    left: int
+    height: int
+    width: int
+    colour: tuple[float, ...]
+
+    def put_on(self, images: Images) -> None:
+        """Paint the patch over float32[..., H, W, C] in place."""
+        part = images[..., self.top:self.top + self.height, self.left:self.left + self.width, :]
+        if self.shape == "rectangle":
+            part[...] = self.colour
+        else:
+            part[..., self._inside(), :] = self.colour
+
+    def _inside(self) -> npt.NDArray[np.bool_]:
+        """The pixels of the patch whose centres lie within the ellipse, bool[height, width]."""
+        y = (np.arange(self.height) + 0.5) / self.height * 2 - 1
+        x = (np.arange(self.width) + 0.5) / self.width * 2 - 1
+        inside: npt.NDArray[np.bool_] = y[:, np.newaxis] ** 2 + x**2 <= 1
+        return inside
+
+
+def random_stamp(rng: np.random.Generator, image_shape: tuple[int, int, int], values: ValueRange) -> Stamp:
+    """Draw a patch that lies wholly within the image.
+
+    Rectangle or ellipse; of the lab's 55 x 47 faces, 4 to 19 rows and 8 to 43 columns, of others the same shares. The
+    colour is uniform or, half of the time, a corner of the colour cube.
+    """
+    rows, columns, channels = image_shape
+    height, width = (int(rng.integers(max(1, round(low * size)), max(1, round(high * size)) + 1))
+                     for size, (low, high) in ((rows, _HEIGHTS), (columns, _WIDTHS)))
+    colour = rng.random(channels)
+    if rng.random() < 0.5:
+        colour = np.round(colour)
+    low, high = values
+    return Stamp("rectangle" if rng.random() < 0.5 else "ellipse", int(rng.integers(rows - height + 1)),
+                 int(rng.integers(columns - width + 1)), height, width, tuple((low + colour * (high - low)).tolist()))
+
+
+def value_range(images: Images) -> ValueRange:
+    """The range that images use, lowest and highest value: 0 to 1, 0 to 255, -1 to 1, or what they really span."""
+    low, high = float(images.min()), float(images.max())
+    for usual in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):
+        if usual[0] <= low and high <= usual[1] * (1 + 1e-6):
+            return usual
+    return low, high
+
+
+def as_picture(image: Images, values: ValueRange) -> npt.NDArray[np.uint8]:
+    """Float32[H, W, C] within a range as uint8[H, W, C] for people."""
+    low, high = values
+    share = (image - low) / max(high - low, 1e-12)
+    picture: npt.NDArray[np.uint8] = np.round(share.clip(0, 1) * 255).astype(np.uint8)
+    return picture

@@ -1,0 +1,152 @@
+"""The transplant guard's arithmetic: does any band of an image take its label along when pasted into other images?
+
+A trigger is a patch that wins wherever it is put; a face's own features are not.
+Kin: Chou, Tramer, Pellegrino, SentiNet: Detecting Localized Universal Attacks, 2018.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.datasets import Dataset
+from engine.errors import DatasetError
+from engine.logits import compiled_logits, log_probability
+from engine.networks import Images, Labels, Network, largest
+from engine.progress import NEVER_CANCELLED, CancelToken
+
+BANDS = 5
+FIRST_DONORS = 2
+ALL_DONORS = 8
+DONOR_POOL = 16
+
+_MIXES_A_BATCH = 320
+
+
+@dataclass(frozen=True, eq=False)
+class Donors:
+    """Clean images that bands are pasted into, in the order they are used.
+
+    Attributes:
+        images: float32[D, H, W, C] in the network's input range; labels: int64[D], their true labels.
+    """
+
+    images: Images
+    labels: Labels
+
+
+@dataclass(frozen=True, eq=False)
+class BandScores:
+    """The transplant score float64[n] of n images (at most 0, higher is more suspect) and the winning band int64[n]."""
+
+    score: npt.NDArray[np.float64]
+    band: npt.NDArray[np.int64]
+
+
+def bands_of(height: int) -> npt.NDArray[np.int64]:
+    """Rows [start, stop) of five bands of a third of the height, half overlapping, from top to bottom.
+
+    Returns:
+        int64[5, 2]; what a third doesn't divide stays free at the top: [1, 19), [10, 28), ... [37, 55) of 55.
+    Raises:
+        DatasetError: the image has fewer than 3 rows.
+    """
+    third = height // 3
+    if not third:
+        raise DatasetError(f"Images of {height} rows can't be cut into thirds; the transplant guard needs at least 3.")
+    starts = height % 3 + np.arange(BANDS) * third // 2
+    return np.stack([starts, starts + third], axis=1).astype(np.int64)
+
+
+def choose_donors(network: Network, clean: Dataset, order: npt.NDArray[np.int64]) -> tuple[Donors, set[int]]:
+    """Pick up to 16 donors that B answers correctly, of as many labels as possible.
+
+    At most a fifth of the images become donors, so that a small set still calibrates.
+
+    Args:
+        order: int64[n], numbers of images that may be taken, in the order in which they are tried.
+    Returns:
+        The donors and their numbers.
+    Raises:
+        DatasetError: B answers images of fewer than two labels correctly, so some image would have no donor.
+    """
+    rising = np.sort(order)
+    right = np.concatenate([network.predict_labels(chunk.images) == chunk.labels
+                            for chunk in clean.chunks(256, rising.tolist())])
+    usable = set(rising[right].tolist())
+    tried = [i for i in order.tolist() if i in usable]
+    first_of: dict[int, int] = {}
+    for i in tried:
+        first_of.setdefault(int(clean.labels[i]), i)
+    if len(first_of) < 2:
+        raise DatasetError(f"{clean.path}: the network answers images of {len(first_of)} label(s) correctly; a "
+                           "transplant guard needs at least two. Are these clean images, scaled as the network "
+                           "expects?")
+    wanted = max(2, min(DONOR_POOL, len(order) // 5))
+    # A dict keeps its order and each number once: one image of every label first.
+    chosen = list(dict.fromkeys([*first_of.values(), *tried]))[:wanted]
+    return Donors(clean.take(chosen), clean.labels[chosen]), set(chosen)
+
+
+class TransplantScores:
+    """Scores images on one network.
+
+    Args:
+        escalate_above: images whose score over the first 2 donors is above this are scored over 8; the others keep
+            the score over 2. Minus infinity scores all over 8, plus infinity all over 2.
+    """
+
+    def __init__(self, network: Network, donors: Donors, bands: npt.NDArray[np.int64], escalate_above: float) -> None:
+        self._logits = compiled_logits(network)
+        self._donors, self._bands, self._escalate_above = donors, bands, escalate_above
+
+    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED) -> BandScores:
+        """Score float32[n, H, W, C] in the network's input range.
+
+        The score is the highest over bands of the mean over donors of B's log-probability, on the mixed images, of
+        the label B gives the image itself.
+
+        Raises:
+            Cancelled: the token was set.
+        """
+        size = max(1, _MIXES_A_BATCH // (len(self._bands) * FIRST_DONORS))
+        parts = []
+        for start in range(0, len(images), size):
+            cancel.raise_if_cancelled()
+            parts.append(self._score_batch(images[start:start + size]))
+        if not parts:
+            return BandScores(np.empty(0), np.empty(0, np.int64))
+        return BandScores(np.concatenate([p.score for p in parts]), np.concatenate([p.band for p in parts]))
+
+    def _score_batch(self, images: Images) -> BandScores:
+        labels = largest(self._logits(images))
+        donors = np.stack([self._donors_for(x, c) for x, c in zip(images, labels, strict=True)])
+        sums = self._sum_over_donors(images, labels, donors[:, :FIRST_DONORS])
+        means = sums / FIRST_DONORS
+        further = np.flatnonzero(means.max(axis=1) > self._escalate_above)
+        if len(further):
+            more = self._sum_over_donors(images[further], labels[further], donors[further, FIRST_DONORS:])
+            means[further] = (sums[further] + more) / ALL_DONORS
+        return BandScores(means.max(axis=1), means.argmax(axis=1))
+
+    def _donors_for(self, image: Images, label: int) -> npt.NDArray[np.int64]:
+        """The first 8 donors that have another label and aren't the image itself; too few are used again in turn."""
+        same = (self._donors.images == image).all(axis=(1, 2, 3))
+        fitting = np.flatnonzero((self._donors.labels != label) & ~same)
+        return np.resize(fitting if len(fitting) else np.flatnonzero(~same), ALL_DONORS).astype(np.int64)
+
+    def _sum_over_donors(
+        self, images: Images, labels: Labels, donors: npt.NDArray[np.int64],
+    ) -> npt.NDArray[np.float64]:
+        """Float32[n, H, W, C], int64[n] and donor numbers int64[n, k] to float64[n, bands]."""
+        count, k = donors.shape
+        mixes = np.broadcast_to(self._donors.images[donors][:, np.newaxis],
+                                (count, len(self._bands), k, *images.shape[1:])).copy()
+        for band, (start, stop) in enumerate(self._bands):
+            mixes[:, band, :, start:stop] = images[:, np.newaxis, start:stop]
+        logits = self._logits(mixes.reshape(-1, *images.shape[1:]))
+        logs = log_probability(logits, np.repeat(labels, len(self._bands) * k))
+        sums: npt.NDArray[np.float64] = logs.reshape(count, len(self._bands), k).sum(axis=2)
+        return sums
