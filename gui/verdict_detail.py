@@ -1,0 +1,198 @@
+"""One verdict in full: what the network sees, both answers, and on demand where B looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine.checking import Verdict
+from engine.occlusion import OcclusionMap
+from gui.picture_view import PictureView
+from gui.resources import icon
+from gui.theme import Theme
+from gui.verdict_model import confidence_text, label_text, verdict_text
+
+_ICON_SIDE = 28
+
+
+class VerdictDetail(QWidget):
+    """The panel beside the table. Its picture stands above the words, or beside them where the panel is low."""
+
+    occlusion_requested = Signal(object)
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._verdict: Verdict | None = None
+        self._names: Sequence[str] = ()
+        self._labels = 0
+        self._busy = False
+        self._looking = False
+        self._maps: dict[Verdict, OcclusionMap] = {}
+        self.picture = PictureView(theme)
+        self._icon = QLabel()
+        self._answer = QLabel(wordWrap=True)
+        self._answer.setAccessibleName("Verdict")
+        font = self._answer.font()
+        font.setPointSizeF(1.5 * font.pointSizeF())
+        font.setBold(True)
+        self._answer.setFont(font)
+        self._words = self._selectable("What the verdict means")
+        self._file = self._selectable("File")
+        self._caption = self._selectable("What the occlusion map shows")
+        self._look = QPushButton()
+        self._look.setToolTip("Occlusion map: covers one place of the picture after the other and shows in red where "
+                              "that weakens B's answer most. A trigger lights up as one place that decides alone.")
+        self._look.clicked.connect(self._on_look)
+        self._layout = self._build()
+        self.set_theme(theme)
+        self.show_verdict(None)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict on show."""
+        return self._verdict
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take a theme's colours."""
+        self._theme = theme
+        self.picture.set_theme(theme)
+        self._look.setIcon(icon("look", theme))
+        self._render()
+
+    def set_names(self, names: Sequence[str]) -> None:
+        """Name labels: names[label]."""
+        self._names = names
+        self._render()
+
+    def set_labels(self, labels: int) -> None:
+        """Take N, the number of labels of the GoodNet in use."""
+        self._labels = labels
+        self._render()
+
+    def set_busy(self, busy: bool) -> None:
+        """While busy no new map can be asked for; one that is there can still be looked at."""
+        self._busy = busy
+        self._render()
+
+    def set_wide(self, wide: bool) -> None:
+        """Put the words beside the picture, or below it."""
+        direction = QBoxLayout.Direction.LeftToRight if wide else QBoxLayout.Direction.TopToBottom
+        self._layout.setDirection(direction)
+
+    def show_verdict(self, verdict: Verdict | None) -> None:
+        """Show a verdict with its occlusion map, if that is known and wanted; None clears the panel."""
+        self._verdict = verdict
+        self._render()
+
+    def show_occlusion(self, verdict: Verdict, found: OcclusionMap) -> None:
+        """Keep a verdict's occlusion map, and show it if the verdict is on show."""
+        self._maps[verdict] = found
+        if verdict is self._verdict:
+            self._looking = True
+        self._render()
+
+    def forget_maps(self) -> None:
+        """Drop all occlusion maps."""
+        self._maps.clear()
+
+    def _build(self) -> QBoxLayout:
+        head = QHBoxLayout()
+        head.addWidget(self._icon)
+        head.addWidget(self._answer, 1)
+        column = QWidget()
+        words = QVBoxLayout(column)
+        words.setContentsMargins(0, 0, 0, 0)
+        words.addLayout(head)
+        words.addWidget(self._words)
+        words.addWidget(self._look, 0, Qt.AlignmentFlag.AlignLeft)
+        words.addWidget(self._caption)
+        words.addWidget(self._file)
+        words.addStretch(1)
+        layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
+        layout.setContentsMargins(8, 0, 0, 0)
+        layout.addWidget(self.picture, 2)
+        scroll = QScrollArea(widgetResizable=True, frameShape=QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(column)
+        layout.addWidget(scroll, 3)
+        return layout
+
+    def _selectable(self, accessible_name: str) -> QLabel:
+        label = QLabel(wordWrap=True)
+        label.setTextFormat(Qt.TextFormat.PlainText)
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        label.setAccessibleName(accessible_name)
+        return label
+
+    def _on_look(self) -> None:
+        if self._verdict not in self._maps:
+            self.occlusion_requested.emit(self._verdict)
+        else:
+            self._looking = not self._looking
+            self._render()
+
+    def _render(self) -> None:
+        verdict = self._verdict
+        self.picture.show_picture(None if verdict is None else verdict.seen)
+        self._look.setVisible(verdict is not None)
+        found = self._maps.get(verdict) if verdict is not None else None
+        self._look.setEnabled(found is not None or not self._busy)
+        shown = found if self._looking else None
+        self._look.setText("&Hide where B looks" if shown else "&Where does B look?")
+        if verdict is None:
+            self._icon.clear()
+            for label in (self._answer, self._file, self._caption):
+                label.clear()
+            self._words.setText("Select a picture in the table to see what the network sees.")
+            return
+        name, colour = ("flag", self._theme.danger) if verdict.flagged else ("ok", self._theme.text)
+        self._icon.setPixmap(icon(name, self._theme, colour).pixmap(_ICON_SIDE, _ICON_SIDE))
+        self._answer.setText(verdict_text(verdict, self._names))
+        self._answer.setStyleSheet(f"color: {colour}")
+        self._words.setText(self._explained(verdict))
+        self._file.setText(Path(verdict.file).name)
+        self._file.setToolTip(verdict.file)
+        self.picture.setAccessibleName(f"What the network sees of {Path(verdict.file).name}")
+        self._caption.setText(self._captioned(shown) if shown else "")
+        if shown:
+            row, col = shown.strongest
+            mark = (int(shown.lefts[col]), int(shown.tops[row]), shown.patch, shown.patch)
+            self.picture.show_heat(shown.per_pixel(), mark)
+
+    def _explained(self, verdict: Verdict) -> str:
+        answers = (f"B says {label_text(verdict.b_label, self._names)} "
+                   f"({confidence_text(verdict.b_confidence)} sure)\n"
+                   f"B' says {label_text(verdict.b_prime_label, self._names)} "
+                   f"({confidence_text(verdict.b_prime_confidence)} sure)\n\n")
+        if verdict.why == "agree":
+            return answers + ("Both agree, so the GoodNet gives their label. A trigger that still works on B' "
+                              "would make them agree too.")
+        label_n = f"label N = {self._labels}" if self._labels else "the label N"
+        reason = "They disagree" if verdict.why == "disagree" else "A guard flagged the picture"
+        return answers + (f"{reason}, so the GoodNet answers {label_n}: backdoored. "
+                          "Some clean pictures are flagged too: false alarms.")
+
+    def _captioned(self, found: OcclusionMap) -> str:
+        row, col = found.strongest
+        place = f"Covering the marked {found.patch} x {found.patch} pixels"
+        if found.changed[row, col]:
+            after = label_text(int(found.labels[row, col]), self._names)
+            return f"{place} changes B's answer from {label_text(found.b_label, self._names)} to {after}."
+        share = found.drop[row, col] / found.lead if found.lead > 0 else 0
+        return (f"No single place changes B's answer. {place} takes most of its lead over the next label, "
+                f"{100 * share:.0f} %.")

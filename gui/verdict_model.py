@@ -1,0 +1,200 @@
+"""Verdicts as a table's model: sorted and filtered here, so that thousands of rows cost a table nothing."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtGui import QColor, QIcon
+
+from engine.checking import Verdict
+from gui.picture_view import thumbnail
+from gui.resources import icon
+from gui.theme import Theme
+
+Index = QModelIndex | QPersistentModelIndex
+
+PICTURE, VERDICT, WHY, B_LABEL, B_CONFIDENCE, B_PRIME_LABEL, B_PRIME_CONFIDENCE = range(7)
+
+HEADERS = ("Picture", "Verdict", "Why", "B", "B sure", "B'", "B' sure")
+TOOLTIPS = (
+    "The picture as the network sees it, cropped and resized, and its file",
+    "The GoodNet's answer: a label, or “backdoored (N)” when the picture is flagged",
+    "Why: B and B' agree, B and B' disagree, or a guard flagged the picture",
+    "The label that B, the network as it came, gives",
+    "How sure B is: its largest output",
+    "The label that B', the pruned copy of B, gives",
+    "How sure B' is: its largest output",
+)
+CSV_FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence")
+_NAME_FIELDS = ("name", "b_name", "b_prime_name")
+_THUMBNAIL_HEIGHT = 40
+
+_SORT_KEYS: tuple[Callable[[Verdict], Any], ...] = (
+    lambda v: Path(v.file).name.lower(), lambda v: (v.flagged, v.label), lambda v: v.why,
+    lambda v: v.b_label, lambda v: v.b_confidence, lambda v: v.b_prime_label, lambda v: v.b_prime_confidence,
+)
+
+
+def confidence_text(confidence: float) -> str:
+    """A network's largest output: per cent where it is a probability, else the value itself."""
+    return f"{100 * confidence:.1f} %" if 0 <= confidence <= 1 else f"{confidence:.3g}"
+
+
+def label_text(label: int, names: Sequence[str]) -> str:
+    """A label with its name, where there is one: "17 Mina"."""
+    return f"{label} {names[label]}" if label < len(names) else str(label)
+
+
+def verdict_text(verdict: Verdict, names: Sequence[str]) -> str:
+    """The GoodNet's answer in words: "backdoored (N)", or the label with its name."""
+    return "backdoored (N)" if verdict.flagged else label_text(verdict.label, names)
+
+
+def write_csv(stream: TextIO, verdicts: Iterable[Verdict], names: Sequence[str]) -> None:
+    """Write verdicts as the command line's `check --csv` does, with the names of labels where there are any."""
+    writer = csv.writer(stream)
+    writer.writerow(CSV_FIELDS + (_NAME_FIELDS if names else ()))
+    for v in verdicts:
+        row = [v.file, v.b_label, v.b_prime_label, v.label, v.flagged, v.why, v.b_confidence, v.b_prime_confidence]
+        if names:
+            row += [verdict_text(v, names) if v.flagged else _name(v.label, names),
+                    _name(v.b_label, names), _name(v.b_prime_label, names)]
+        writer.writerow(row)
+
+
+class VerdictModel(QAbstractTableModel):
+    """All verdicts in the order they came, and which of them are shown in which order."""
+
+    def __init__(self, theme: Theme, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._verdicts: list[Verdict] = []
+        self._shown: list[Verdict] = []
+        self._names: Sequence[str] = ()
+        self._only_flagged = False
+        self._column, self._order = -1, Qt.SortOrder.AscendingOrder
+        self.set_theme(theme)
+
+    @property
+    def verdicts(self) -> Sequence[Verdict]:
+        """All verdicts, in the order they came."""
+        return self._verdicts
+
+    @property
+    def shown(self) -> Sequence[Verdict]:
+        """The verdicts of the table's rows, from top to bottom."""
+        return self._shown
+
+    def append(self, verdicts: Sequence[Verdict]) -> None:
+        """Add rows where the sorting puts them."""
+        self._verdicts += verdicts
+        new = [v for v in verdicts if v.flagged or not self._only_flagged]
+        if not new:
+            return
+        first = len(self._shown)
+        self.beginInsertRows(QModelIndex(), first, first + len(new) - 1)
+        self._shown += new
+        self.endInsertRows()
+        if self._column >= 0:
+            self.sort(self._column, self._order)
+
+    def clear(self) -> None:
+        """Forget all verdicts."""
+        self.beginResetModel()
+        self._verdicts, self._shown = [], []
+        self.endResetModel()
+
+    def show_only_flagged(self, only: bool) -> None:
+        """Show flagged verdicts only, or all."""
+        self.beginResetModel()
+        self._only_flagged = only
+        self._shown = [v for v in self._verdicts if v.flagged or not only]
+        self._sort_shown()
+        self.endResetModel()
+
+    def set_names(self, names: Sequence[str]) -> None:
+        """Name labels: names[label]; empty for none."""
+        self._names = names
+        self._all_changed()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take a theme's colours."""
+        self._flag: QIcon = icon("flag", theme, theme.danger)
+        # Not in green: B' may be fooled as B is, and then the two agree on the attacker's label.
+        self._ok: QIcon = icon("ok", theme)
+        self._danger = QColor(theme.danger)
+        self._all_changed()
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort by a column, equal rows in the order they came; -1 for the order they came."""
+        self._column, self._order = column, order
+        self.layoutAboutToBeChanged.emit()
+        before = self.persistentIndexList()
+        held = [self._shown[index.row()] for index in before]
+        self._sort_shown()
+        row_of = {verdict: row for row, verdict in enumerate(self._shown)} if held else {}
+        after = [self.index(row_of[v], index.column()) for v, index in zip(held, before, strict=True)]
+        self.changePersistentIndexList(before, after)
+        self.layoutChanged.emit()
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self._shown)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(HEADERS)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole,
+    ) -> Any:
+        """A column's title and its explanation."""
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return TOOLTIPS[section]
+        return HEADERS[section] if role == Qt.ItemDataRole.DisplayRole else None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """What a cell shows."""
+        verdict, column = self._shown[index.row()], index.column()
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return self._text(verdict, column)
+        if role == Qt.ItemDataRole.DecorationRole:
+            if column == PICTURE:
+                return thumbnail(verdict.seen, _THUMBNAIL_HEIGHT)
+            if column == VERDICT:
+                return self._flag if verdict.flagged else self._ok
+        elif role == Qt.ItemDataRole.ToolTipRole:
+            return verdict.file if column == PICTURE else TOOLTIPS[column]
+        elif role == Qt.ItemDataRole.ForegroundRole and column == VERDICT and verdict.flagged:
+            return self._danger
+        elif role == Qt.ItemDataRole.TextAlignmentRole and column in (B_CONFIDENCE, B_PRIME_CONFIDENCE):
+            return Qt.AlignmentFlag.AlignCenter
+        return None
+
+    def _text(self, verdict: Verdict, column: int) -> str:
+        if column == PICTURE:
+            return Path(verdict.file).name
+        if column == VERDICT:
+            return verdict_text(verdict, self._names)
+        if column == WHY:
+            return verdict.why
+        if column in (B_LABEL, B_PRIME_LABEL):
+            return label_text(verdict.b_label if column == B_LABEL else verdict.b_prime_label, self._names)
+        return confidence_text(verdict.b_confidence if column == B_CONFIDENCE else verdict.b_prime_confidence)
+
+    def _sort_shown(self) -> None:
+        if self._column >= 0:
+            self._shown.sort(key=_SORT_KEYS[self._column], reverse=self._order == Qt.SortOrder.DescendingOrder)
+        else:
+            self._shown = [v for v in self._verdicts if v.flagged or not self._only_flagged]
+
+    def _all_changed(self) -> None:
+        if self._shown:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self._shown) - 1, len(HEADERS) - 1))
+
+
+def _name(label: int, names: Sequence[str]) -> str:
+    return names[label] if label < len(names) else ""
