@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
+from string import Template
 
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
 from PySide6.QtGui import QIcon, QImage, QPainter, QPixmap
@@ -48,19 +50,18 @@ def application_icon() -> QIcon:
     return result
 
 
-def picture(relative: str, theme: Theme, width: int, ratio: float = 1.0) -> QImage:
-    """An SVG picture in a theme's colours: `$text` and the other names of Theme's colours are replaced.
+def picture(relative: str, theme: Theme, ratio: float = 1.0) -> QImage:
+    """An SVG picture in its own size and a theme's colours: $text, $accent and so on stand for Theme's fields.
 
     Args:
-        width: in logical pixels; the height follows from the picture's proportions.
         ratio: device pixels per logical pixel of the screen it is for.
+    Raises:
+        FileNotFoundError: there is no such picture.
+        KeyError: the picture names a colour that no theme has.
     """
-    drawing = path(relative).read_text(encoding="utf-8")
-    for name in ("window", "surface", "text", "muted", "border", "accent", "clean", "good", "warning", "danger"):
-        drawing = drawing.replace(f"${name}", getattr(theme, name))
-    renderer = _renderer(drawing.replace("$attack", theme.attack[0]))
-    size = renderer.defaultSize().scaled(round(width * ratio), 1 << 16, Qt.AspectRatioMode.KeepAspectRatio)
-    image = _draw(renderer, size)
+    colours = {**dataclasses.asdict(theme), "attack": theme.attack[0]}
+    renderer = _renderer(Template(path(relative).read_text(encoding="utf-8")).substitute(colours))
+    image = _draw(renderer, renderer.defaultSize() * ratio)
     image.setDevicePixelRatio(ratio)
     return image
 
