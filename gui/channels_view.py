@@ -1,0 +1,178 @@
+"""The layer's channels by rank, and what the selected one looks at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt, QTimer, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QGridLayout,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QStackedLayout,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.channel_delegates import ChannelDelegate
+from gui.map_pictures import HeatScale, PictureBox, heat_of
+from gui.ranking_model import MEAN, RANK, SORT_ROLE, RankingModel
+from gui.theme import Theme
+
+if TYPE_CHECKING:
+    from engine.activation_maps import ActivationMaps
+    from engine.ranking import ChannelRanking
+
+EMPTY = ("There is no ranking yet.\n\nRun the pruning: it measures how strongly each channel answers to clean images "
+         "and prunes the quietest first.")
+_HINT = "Select a channel to see where it is active on a clean and on a poisoned image."
+_SETTLE_MS = 120
+
+
+class ChannelsView(QWidget):
+    """A sortable table of the ranking beside the activation maps of the selected channel.
+
+    Signals:
+        channel_selected(int): the person went to a channel and stayed for a moment.
+    """
+
+    channel_selected = Signal(int)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.model, self.maps = RankingModel(self), MapsPanel(theme)
+        self._sorted = QSortFilterProxyModel(self)
+        self._sorted.setSourceModel(self.model)
+        self._sorted.setSortRole(SORT_ROLE)
+        self.table = self._table()
+        self._delegate = ChannelDelegate(self.table, self.model, theme)
+        self.table.setItemDelegate(self._delegate)
+        # Holding an arrow key down passes many channels; only the one it ends on is worth computing.
+        self._settled = QTimer(self, singleShot=True, interval=_SETTLE_MS)
+        self._settled.timeout.connect(self._report)
+        self.table.selectionModel().currentRowChanged.connect(self._row_changed)
+        self.empty = QLabel(EMPTY)
+        self.empty.setWordWrap(True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setMargin(24)
+        self._content = QWidget()
+        row = QHBoxLayout(self._content)
+        row.addWidget(self.table, stretch=1)
+        row.addWidget(self.maps, stretch=1)
+        self._stack = QStackedLayout(self)
+        self._stack.addWidget(self.empty)
+        self._stack.addWidget(self._content)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take a theme's colours."""
+        self._delegate.set_theme(theme)
+        self.maps.set_theme(theme)
+        self.table.viewport().update()
+
+    def show_ranking(self, ranking: ChannelRanking | None) -> None:
+        """Show a ranking; None shows what to do to get one."""
+        self._settled.stop()
+        self.model.show_ranking(ranking)
+        self.maps.show_maps(None)
+        self._stack.setCurrentWidget(self.empty if ranking is None else self._content)
+
+    def show_maps(self, maps: ActivationMaps | None) -> None:
+        """Show a channel's activation maps; None shows that one can be selected."""
+        self.maps.show_maps(maps)
+
+    def selected_channel(self) -> int | None:
+        """The channel of the table's current row."""
+        current = self._sorted.mapToSource(self.table.currentIndex())
+        return self.model.channel_at(current.row()) if current.isValid() else None
+
+    def select_channel(self, channel: int) -> None:
+        """Go to a channel, as a click on its row does."""
+        for row in range(self._sorted.rowCount()):
+            if self.model.channel_at(self._sorted.mapToSource(self._sorted.index(row, 0)).row()) == channel:
+                self.table.selectRow(row)
+
+    def _table(self) -> QTableView:
+        table = QTableView()
+        table.setModel(self._sorted)
+        table.setAccessibleName("Channels by rank")
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        table.setTabKeyNavigation(False)
+        table.setShowGrid(False)
+        table.setAlternatingRowColors(True)
+        table.setSortingEnabled(True)
+        table.sortByColumn(RANK, Qt.SortOrder.AscendingOrder)
+        table.verticalHeader().hide()
+        header = table.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(MEAN, QHeaderView.ResizeMode.Stretch)
+        return table
+
+    def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
+        if current.isValid():
+            self._settled.start()
+
+    def _report(self) -> None:
+        channel = self.selected_channel()
+        if channel is not None:
+            self.channel_selected.emit(channel)
+
+
+class MapsPanel(QWidget):
+    """A channel on a clean and on a poisoned image: each image alone, and with the activation over it."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.caption, self.scale = QLabel(_HINT), HeatScale()
+        self.caption.setWordWrap(True)
+        self.caption.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
+        self.pictures = {kind: (PictureBox(f"{kind} image"), PictureBox(f"Activation on the {kind.lower()} image"))
+                         for kind in ("Clean", "Poisoned")}
+        self._labels = {kind: QLabel(kind) for kind in self.pictures}
+        grid = QGridLayout()
+        for place, (kind, boxes) in enumerate(self.pictures.items()):
+            grid.addWidget(self._labels[kind], 2 * place, 0, 1, 2)
+            for column, box in enumerate(boxes):
+                grid.addWidget(box, 2 * place + 1, column)
+                grid.setRowStretch(2 * place + 1, 1)
+            boxes[1].setToolTip("Bright squares: the channel is active there. Each square is one position of the "
+                                "layer, stretched over the patch of the image it looks at.")
+        self.scale.setToolTip("Both images share this scale, so their brightness can be compared.")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.caption)
+        layout.addLayout(grid, stretch=1)
+        layout.addWidget(self.scale)
+        self.set_theme(theme)
+        self.show_maps(None)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take a theme's colours."""
+        for label in self._labels.values():
+            label.setStyleSheet(f"color: {theme.muted}")
+
+    def show_maps(self, maps: ActivationMaps | None) -> None:
+        """Show maps on a common scale, or the hint when there are none."""
+        shown = {"Clean": (maps.clean_image, maps.clean_map), "Poisoned": (maps.poisoned_image, maps.poisoned_map)} \
+            if maps else {"Clean": (None, None), "Poisoned": (None, None)}
+        known = [values for _, values in shown.values() if values is not None]
+        span = (min(0.0, *(float(v.min()) for v in known)), max(float(v.max()) for v in known)) if known else None
+        self.scale.show_span(span)
+        for kind, (picture, values) in shown.items():
+            plain, heated = self.pictures[kind]
+            plain.show_picture(picture)
+            heated.show_picture(picture, heat_of(values, span) if values is not None and span else None)
+            self._labels[kind].setVisible(picture is not None)
+        self.caption.setText(_HINT if maps is None else maps_text(maps))
+
+
+def maps_text(maps: ActivationMaps) -> str:
+    """What the maps show, in a sentence."""
+    text = f"Channel {maps.channel} of {maps.layer}: activation up to {maps.clean_map.max():.4g} on the clean image"
+    if maps.poisoned_map is None:
+        return f"{text}."
+    return f"{text}, up to {maps.poisoned_map.max():.4g} on the poisoned one."

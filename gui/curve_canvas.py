@@ -1,0 +1,253 @@
+"""The pruning curve on screen: follows a run, and lets a person drag a cursor, zoom and pan.
+
+Importing this module loads matplotlib; gui.curve_view does so only when there is a curve to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+from matplotlib.figure import Figure
+from PySide6.QtCore import QPointF, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
+
+from engine.figures import By, CurveDrawing, Limits, Palette, Range, Shape, Which
+from engine.runs import GoodNetRow
+from engine.sweep import PruningCurve
+from gui.theme import Theme
+
+_ZOOM_STEP = 1.25
+_CLOSEST_ZOOM = 40.0
+_PAGE_STEPS = 5
+
+
+class CurveCanvas(FigureCanvasQTAgg):
+    """Draws the frame only when it changes and the curve over it, which takes a few milliseconds.
+
+    Signals:
+        step_dragged(int): the person moved the cursor to a step.
+    """
+
+    step_dragged = Signal(int)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(Figure())
+        self._palette = palette_of(theme)
+        self._background: Any = None
+        self._curve: PruningCurve | None = None
+        self._rows: Sequence[GoodNetRow] = ()
+        self._drawing: CurveDrawing | None = None
+        self._cursor: list[Any] = []
+        self._step = 0
+        self._pan_from: QPointF | None = None
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMinimumSize(QSize(280, 160))
+        self.setAccessibleName("Pruning curve")
+
+    @property
+    def limits(self) -> Limits | None:
+        """The part of the curve in view."""
+        return self._drawing.limits if self._drawing else None
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take a theme's colours."""
+        self._palette = palette_of(theme)
+        if self._drawing and self._curve:
+            shape, (x_limits, y_limits) = self._drawing.shape, self._drawing.limits
+            self._rebuild(self._curve, shape)
+            self._drawing.axes.set(xlim=x_limits, ylim=y_limits)
+
+    def show_curve(self, curve: PruningCurve, rows: Sequence[GoodNetRow], which: Which, by: By) -> None:
+        """Show counts; artists are made anew only when what they show has another shape."""
+        self._curve, self._rows = curve, rows
+        shape = Shape.of(curve, which, by)
+        if self._drawing is None or self._drawing.shape != shape:
+            self._rebuild(curve, shape)
+        else:
+            self._drawing.show(curve, rows)
+            self._place_cursor()
+            self._draw_moving()
+
+    def set_step(self, step: int) -> None:
+        """Move the cursor."""
+        self._step = step
+        self._place_cursor()
+        self._draw_moving()
+
+    def zoom(self, factor: float, at: QPointF | None = None) -> None:
+        """Magnify by `factor` around a point of the widget, the cursor's when None."""
+        if self._drawing is None:
+            return
+        x_range, y_range = self._drawing.limits
+        middle = float(self._drawing.shape.steps[self._step]), sum(y_range) / 2
+        x, y = middle if at is None else self._data_at(at)
+        whole_x, whole_y = self._drawing.whole
+        self._drawing.axes.set(xlim=_magnified(x_range, factor, x, whole_x),
+                               ylim=_magnified(y_range, factor, y, whole_y))
+        self.draw_idle()
+
+    def zoom_in(self) -> None:
+        """Magnify around the cursor."""
+        self.zoom(_ZOOM_STEP)
+
+    def zoom_out(self) -> None:
+        """The opposite of zoom_in; ends at the whole curve."""
+        self.zoom(1 / _ZOOM_STEP)
+
+    def reset_view(self) -> None:
+        """Show the whole curve."""
+        if self._drawing:
+            self._drawing.reset_view()
+            self.draw_idle()
+
+    def draw(self) -> None:
+        """Draw everything; called by matplotlib when the frame changed."""
+        if self._drawing:
+            self._drawing.lay_out()
+            self._place_cursor()
+        super().draw()
+        self._background = self.copy_from_bbox(self.figure.bbox)
+        self._draw_moving()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """What is kept of the frame has the old size."""
+        self._background = None
+        super().resizeEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """The left button moves the cursor; with Shift, or the middle button, the view."""
+        shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        if event.button() == Qt.MouseButton.MiddleButton or (event.button() == Qt.MouseButton.LeftButton and shift):
+            self._pan_from = event.position()
+            self.setCursor(Qt.CursorShape.ClosedHandCursor)
+        elif event.button() == Qt.MouseButton.LeftButton:
+            self._drag_to(event.position())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Drag what was pressed."""
+        if self._pan_from is not None:
+            self._pan(self._pan_from, event.position())
+            self._pan_from = event.position()
+        elif event.buttons() & Qt.MouseButton.LeftButton:
+            self._drag_to(event.position())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """End a drag."""
+        self._pan_from = None
+        self.unsetCursor()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Show the whole curve."""
+        self.reset_view()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Zoom around the mouse."""
+        turns = event.angleDelta().y() / 120
+        if turns:
+            self.zoom(_ZOOM_STEP ** turns, event.position())
+        event.accept()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Arrows, Page Up and Down, Home and End move the cursor; + - and 0 zoom."""
+        if self._drawing is None:
+            return
+        last, key = self._drawing.shape.channels, Qt.Key(event.key())
+        steps = {Qt.Key.Key_Left: self._step - 1, Qt.Key.Key_Right: self._step + 1,
+                 Qt.Key.Key_PageUp: self._step + _PAGE_STEPS, Qt.Key.Key_PageDown: self._step - _PAGE_STEPS,
+                 Qt.Key.Key_Home: 0, Qt.Key.Key_End: last}
+        views = {Qt.Key.Key_Plus: self.zoom_in, Qt.Key.Key_Equal: self.zoom_in, Qt.Key.Key_Minus: self.zoom_out,
+                 Qt.Key.Key_0: self.reset_view}
+        if key in steps:
+            self.step_dragged.emit(min(max(steps[key], 0), last))
+        elif key in views:
+            views[key]()
+        else:
+            event.ignore()
+
+    def position_of(self, step: int) -> QPointF:
+        """The point of the widget at a step, half way up the axes."""
+        assert self._drawing is not None
+        box = self._drawing.axes.get_window_extent()
+        x, _ = self._drawing.axes.transData.transform((self._drawing.shape.steps[step], 0))
+        ratio = self.device_pixel_ratio
+        return QPointF(x / ratio, (self.figure.bbox.height - (box.y0 + box.y1) / 2) / ratio)
+
+    def _rebuild(self, curve: PruningCurve, shape: Shape) -> None:
+        self.figure.clear()
+        self._drawing = CurveDrawing(self.figure, shape, self._palette, animated=True)
+        self._drawing.show(curve, self._rows)
+        axes, colour = self._drawing.axes, self._palette.text
+        line = axes.axvline(0, color=colour, linewidth=1.4, animated=True)
+        points, = axes.plot([], [], "o", color=colour, markersize=6, markerfacecolor=self._palette.ground,
+                            animated=True, clip_on=False)
+        self._cursor = [line, points]
+        self._place_cursor()
+        self._background = None
+        self.draw_idle()
+
+    def _place_cursor(self) -> None:
+        if self._drawing is None:
+            return
+        step = min(self._step, self._drawing.shape.channels)
+        x = float(self._drawing.shape.steps[step])
+        line, points = self._cursor
+        line.set_xdata([x, x])
+        (low, high), (bottom, top) = self._drawing.limits
+        heights = [float(curve.get_ydata()[step]) for curve in self._drawing.lines]
+        inside = [y for y in heights if bottom <= y <= top and low <= x <= high]
+        points.set_data([x] * len(inside), inside)
+
+    def _draw_moving(self) -> None:
+        """Draw the curve over the kept frame."""
+        if self._drawing is None:
+            return
+        if self._background is None:
+            self.draw_idle()
+            return
+        self.restore_region(self._background)
+        self._drawing.place_marks()
+        for artist in (*self._drawing.moving, *self._cursor):
+            self.figure.draw_artist(artist)
+        self.update()
+
+    def _data_at(self, point: QPointF) -> tuple[float, float]:
+        assert self._drawing is not None
+        x, y = self._drawing.axes.transData.inverted().transform(self.mouseEventCoords(point))
+        return float(x), float(y)
+
+    def _drag_to(self, point: QPointF) -> None:
+        if self._drawing:
+            x, _ = self._data_at(point)
+            last = self._drawing.shape.channels
+            self.step_dragged.emit(min(max(round(x / self._drawing.shape.end * last), 0), last))
+
+    def _pan(self, start: QPointF, end: QPointF) -> None:
+        if self._drawing is None:
+            return
+        (x0, y0), (x1, y1) = self._data_at(start), self._data_at(end)
+        x_range, y_range = self._drawing.limits
+        whole_x, whole_y = self._drawing.whole
+        self._drawing.axes.set(xlim=_within(x_range[0] + x0 - x1, x_range, whole_x),
+                               ylim=_within(y_range[0] + y0 - y1, y_range, whole_y))
+        self.draw_idle()
+
+
+def _magnified(shown: Range, factor: float, around: float, whole: Range) -> Range:
+    """A part of `whole` that is `factor` times narrower than `shown`, with the point `around` in its place."""
+    width = shown[1] - shown[0]
+    wanted = min(max(width / factor, (whole[1] - whole[0]) / _CLOSEST_ZOOM), whole[1] - whole[0])
+    return _within(around - (around - shown[0]) * wanted / width, (0, wanted), whole)
+
+
+def _within(start: float, shown: Range, whole: Range) -> Range:
+    """As much of `whole` as `shown`, from `start` or the nearest possible."""
+    width = shown[1] - shown[0]
+    start = min(max(start, whole[0]), whole[1] - width)
+    return start, start + width
+
+
+def palette_of(theme: Theme) -> Palette:
+    """A theme's colours for the figure."""
+    return Palette(theme.surface, theme.text, theme.muted, theme.border, theme.clean, theme.attack)

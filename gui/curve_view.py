@@ -1,0 +1,81 @@
+"""The pruning curve, live: what is lost and what is stopped at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QLabel, QStackedLayout, QWidget
+
+from gui.theme import Theme
+
+if TYPE_CHECKING:
+    from engine.runs import GoodNetRow
+    from engine.sweep import PruningCurve
+    from gui.curve_panel import CurvePanel
+
+EMPTY = ("There is no curve yet.\n\nChoose a model and clean validation images, add poisoned images if you have some, "
+         "and press Run. The curve appears as soon as the first images are counted.")
+
+
+class CurveView(QWidget):
+    """Shows a run's curve and reads any step off it.
+
+    Signals:
+        step_changed(int): the cursor is at another number of channels pruned.
+        message(str): a sentence for the status line.
+    """
+
+    step_changed = Signal(int)
+    message = Signal(str)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self.panel: CurvePanel | None = None
+        self.empty = QLabel(EMPTY)
+        self.empty.setWordWrap(True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setMargin(24)
+        self._stack = QStackedLayout(self)
+        self._stack.addWidget(self.empty)
+
+    @property
+    def step(self) -> int:
+        """The number of channels pruned at the cursor; 0 without a curve."""
+        return self.panel.step if self.panel else 0
+
+    def prepare(self) -> CurvePanel:
+        """Make the widgets for a curve.
+
+        The first call imports matplotlib, which takes a second or so unless `gui.curve_panel` was imported before,
+        as a task may do on its own thread.
+        """
+        if self.panel is None:
+            from gui.curve_panel import CurvePanel
+            self.panel = CurvePanel(self._theme)
+            self.panel.step_changed.connect(self.step_changed)
+            self.panel.message.connect(self.message)
+            self._stack.addWidget(self.panel)
+        return self.panel
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take a theme's colours."""
+        self._theme = theme
+        if self.panel:
+            self.panel.set_theme(theme)
+
+    def show_curve(self, curve: PruningCurve | None, rows: Sequence[GoodNetRow]) -> None:
+        """Show the curve so far and the thresholds on it; None shows what to do to get one."""
+        if curve is None:
+            self._stack.setCurrentWidget(self.empty)
+        else:
+            panel = self.prepare()
+            panel.show_curve(curve, rows)
+            self._stack.setCurrentWidget(panel)
+
+    def set_step(self, step: int) -> None:
+        """Move the cursor to a number of channels pruned."""
+        if self.panel:
+            self.panel.set_step(step)

@@ -1,0 +1,162 @@
+"""The GoodNets that answer the thresholds: what each costs, what it stops, and whether to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QItemSelection, QModelIndex, Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QStackedWidget,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.drops_editor import DropsEditor
+from gui.figure_delegate import FigureDelegate
+from gui.goodnets_model import VERDICT, GoodNetsModel
+from gui.theme import Theme
+
+if TYPE_CHECKING:
+    from engine.runs import GoodNetRow
+
+EMPTY = ("There are no GoodNets yet.\n\nA GoodNet is the network and its pruned copy as a pair: it answers only where "
+         "both agree. Run the pruning, and a GoodNet appears here for each threshold.")
+_VERDICT_WIDTH = 160
+
+
+class GoodNetsView(QWidget):
+    """A table of GoodNets and what can be done with them.
+
+    Signals:
+        drops_edited(tuple, str, str): thresholds, mode ("points" or "relative") and stop rule.
+        save_requested(list): the GoodNetRows to save.
+        row_selected(int): the number of channels pruned of the row the person went to.
+        use_requested(object): the GoodNetRow to check images with.
+    """
+
+    drops_edited = Signal(tuple, str, str)
+    save_requested = Signal(list)
+    row_selected = Signal(int)
+    use_requested = Signal(object)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.editor, self.model = DropsEditor(theme), GoodNetsModel(self)
+        self.table = self._table()
+        self._delegate = FigureDelegate(self.table, theme)
+        self.table.setItemDelegate(self._delegate)
+        self.empty, self.note = QLabel(EMPTY), QLabel()
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setMargin(24)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.empty)
+        self.stack.addWidget(self.table)
+        self.save_button = _button("&Save selected…", "Save the selected GoodNets to a folder", self._save_selected)
+        self.save_all_button = _button("Save &all…", "Save every GoodNet of the table to a folder", self._save_all)
+        self.use_button = _button("Use in &image check", "Check images with the selected GoodNet", self._use)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.use_button)
+        buttons.addStretch()
+        buttons.addWidget(self.save_button)
+        buttons.addWidget(self.save_all_button)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.editor)
+        layout.addWidget(self.stack, stretch=1)
+        layout.addWidget(self.note)
+        layout.addLayout(buttons)
+        for label in (self.empty, self.note):
+            label.setWordWrap(True)
+        self.note.hide()
+        self.editor.edited.connect(self.drops_edited)
+        self.table.selectionModel().selectionChanged.connect(self._selection_changed)
+        self.table.selectionModel().currentRowChanged.connect(self._row_changed)
+        self.model.modelReset.connect(self._enable)
+        self._enable()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take a theme's colours."""
+        self._delegate.set_theme(theme)
+        self.editor.set_theme(theme)
+        self.table.viewport().update()
+
+    def show_rows(self, rows: Sequence[GoodNetRow], missed: Sequence[float]) -> None:
+        """Show the GoodNets there are, and say which thresholds no pruning step reaches."""
+        self.model.show_rows(rows)
+        self.stack.setCurrentWidget(self.table if rows else self.empty)
+        self.empty.setText(EMPTY if not missed else "No GoodNet answers these thresholds. Try smaller ones.")
+        names = ", ".join(f"{x:g}" for x in missed)
+        self.note.setText(f"No pruning step loses that much accuracy: X = {names}." if missed else "")
+        self.note.setVisible(bool(missed))
+
+    def show_drops(self, drops: Sequence[float], mode: str, stop: str) -> None:
+        """Show thresholds, mode and stop rule without reporting an edit."""
+        self.editor.show_drops(drops, mode, stop)
+
+    def selected_rows(self) -> list[GoodNetRow]:
+        """The selected GoodNets in the table's order."""
+        return [self.model.rows[i] for i in sorted(index.row() for index in self.table.selectionModel().selectedRows())]
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Give the verdict the width that is left, and rows the height it then needs."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        others = sum(self.table.columnWidth(c) for c in range(VERDICT))
+        self.table.setColumnWidth(VERDICT, max(_VERDICT_WIDTH, self.table.viewport().width() - others))
+        self.table.resizeRowsToContents()
+
+    def _table(self) -> QTableView:
+        table = QTableView()
+        table.setModel(self.model)
+        table.setAccessibleName("GoodNets")
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        table.setTabKeyNavigation(False)
+        table.setShowGrid(False)
+        table.setAlternatingRowColors(True)
+        table.verticalHeader().hide()
+        header = table.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(VERDICT, QHeaderView.ResizeMode.Fixed)
+        header.geometriesChanged.connect(self._fit)
+        return table
+
+    def _enable(self) -> None:
+        selected = len(self.selected_rows())
+        self.save_button.setEnabled(selected > 0)
+        self.use_button.setEnabled(selected == 1)
+        self.save_all_button.setEnabled(bool(self.model.rows))
+
+    def _selection_changed(self, _selected: QItemSelection, _deselected: QItemSelection) -> None:
+        self._enable()
+
+    def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
+        if current.isValid():
+            self.row_selected.emit(self.model.rows[current.row()].channels_pruned)
+
+    def _save_selected(self) -> None:
+        self.save_requested.emit(self.selected_rows())
+
+    def _save_all(self) -> None:
+        self.save_requested.emit(list(self.model.rows))
+
+    def _use(self) -> None:
+        self.use_requested.emit(self.selected_rows()[0])
+
+
+def _button(text: str, tooltip: str, slot: object) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    button.clicked.connect(slot)
+    return button

@@ -1,0 +1,20 @@
+"""Rates as people read them."""
+
+from __future__ import annotations
+
+import math
+
+from engine.rates import Rate
+
+
+def rate_text(rate: Rate | None) -> str:
+    """Such as "39.44 %"; a dash when nothing is known."""
+    return "–" if rate is None or math.isnan(rate.value) else f"{100 * rate.value:.2f} %"
+
+
+def interval_text(rate: Rate | None) -> str:
+    """The 95 % interval in per cent, such as "32.6–46.7"; empty when nothing is known."""
+    if rate is None or not rate.total:
+        return ""
+    low, high = rate.interval
+    return f"{100 * low:.1f}–{100 * high:.1f}"

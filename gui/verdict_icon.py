@@ -1,0 +1,67 @@
+"""Icons of a verdict's level, each with a shape of its own, so that nobody needs to tell colours apart."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
+
+from engine.assessment import Level
+from gui.theme import Theme
+
+WORDS: dict[Level, str] = {"repaired": "Repaired", "costly": "Too costly", "weakened": "Weakened",
+                           "failed": "Not repaired", "unknown": "Unknown"}
+
+
+def level_colour(level: Level, theme: Theme) -> QColor:
+    """The colour of a level's icon and word."""
+    return QColor({"repaired": theme.good, "costly": theme.warning, "weakened": theme.warning,
+                   "failed": theme.danger, "unknown": theme.muted}[level])
+
+
+def paint_level(painter: QPainter, box: QRectF, level: Level, colour: QColor, mark: QColor) -> None:
+    """Paint a level's icon into a square.
+
+    A disc with a tick: repaired. A triangle with "!": too costly. A half-filled disc: weakened.
+    A square with a cross: not repaired. An empty disc with "?": unknown.
+
+    Args:
+        colour: of the shape; mark: of the sign upon it.
+    """
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.translate(box.topLeft())
+    painter.scale(box.width() / 16, box.height() / 16)
+    painter.setPen(QPen(colour, 1.5))
+    painter.setBrush(colour if level in ("repaired", "costly", "failed") else Qt.BrushStyle.NoBrush)
+    if level == "costly":
+        painter.drawPolygon(QPolygonF([QPointF(8, 1.5), QPointF(15, 14.5), QPointF(1, 14.5)]))
+    elif level == "failed":
+        painter.drawRoundedRect(QRectF(1.5, 1.5, 13, 13), 2, 2)
+    else:
+        painter.drawEllipse(QRectF(1.5, 1.5, 13, 13))
+    _paint_mark(painter, level, colour, mark)
+    painter.restore()
+
+
+def _paint_mark(painter: QPainter, level: Level, colour: QColor, mark: QColor) -> None:
+    pen = QPen(mark, 2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+    painter.setPen(pen)
+    if level == "repaired":
+        painter.drawPolyline([QPointF(4.8, 8.4), QPointF(7.1, 10.8), QPointF(11.4, 5.4)])
+    elif level == "costly":
+        painter.drawLine(QPointF(8, 6), QPointF(8, 9.6))
+        painter.drawPoint(QPointF(8, 12.4))
+    elif level == "failed":
+        painter.drawLine(QPointF(5.2, 5.2), QPointF(10.8, 10.8))
+        painter.drawLine(QPointF(10.8, 5.2), QPointF(5.2, 10.8))
+    elif level == "weakened":
+        painter.setBrush(colour)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.drawPie(QRectF(1.5, 1.5, 13, 13), 90 * 16, 180 * 16)
+    else:
+        font = painter.font()
+        font.setPixelSize(10)
+        font.setBold(True)
+        painter.setFont(font)
+        painter.setPen(colour)
+        painter.drawText(QRectF(0, 0, 16, 16), Qt.AlignmentFlag.AlignCenter, "?")
