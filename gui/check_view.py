@@ -86,7 +86,7 @@ class CheckView(QWidget):
         self._labels = 0
         self._busy = False
         self._names: Sequence[str] = ()
-        self._again: list[Path] = []
+        self._offered: list[Path] = []
         self.setAcceptDrops(True)
         self.model = VerdictModel(theme, self)
         self.detail = VerdictDetail(theme)
@@ -132,17 +132,24 @@ class CheckView(QWidget):
         self._mark_drop(False)
 
     def show_goodnet(self, name: str | None, labels: int) -> None:
-        """Say which GoodNet checks from now on; verdicts of another one are cleared.
+        """Say which GoodNet checks from now on. Verdicts of the one before are cleared; to check again is offered.
 
         Args:
             name: None while there is no GoodNet.
             labels: N, its number of labels.
         """
-        if (name, labels) != (self._goodnet, self._labels):
-            self._again = [Path(v.file) for v in self.model.verdicts if Path(v.file).is_file()] or self._again
-            self.clear()
+        files = [Path(v.file) for v in self.model.verdicts if Path(v.file).is_file()]
+        if files:
+            self.offer(f"Check the same {len(files)} pictures &again" if len(files) > 1 else
+                       "Check the same picture &again", files)
         self._goodnet, self._labels = name, labels
         self.detail.set_labels(labels)
+        self.clear()
+
+    def offer(self, text: str, paths: Sequence[Path]) -> None:
+        """Offer to check certain pictures or folders, by a button that says `text`, while the table is empty."""
+        self._offered = list(paths)
+        self._offer.setText(text)
         self._render()
 
     def show_verdicts(self, verdicts: Sequence[Verdict]) -> None:
@@ -259,13 +266,13 @@ class CheckView(QWidget):
 
     def _make_bar(self) -> QHBoxLayout:
         row = QHBoxLayout()
-        row.addWidget(self._button("images", "&Pictures…", "Choose picture files to check", self._choose_pictures))
-        row.addWidget(self._button("folder", "F&older…", "Choose a folder; all pictures in it and its sub-folders "
+        row.addWidget(self._button("images", "P&ictures…", "Choose picture files to check", self._choose_pictures))
+        row.addWidget(self._button("folder", "Fol&der…", "Choose a folder; all pictures in it and its sub-folders "
                                    "are checked", self._choose_folder))
         row.addWidget(self._button("paste", "Pas&te", "Check the picture or the files on the clipboard", self.paste))
         row.addStretch(1)
         row.addWidget(self.filter)
-        row.addWidget(self._button("save", "Save as &CSV…", "Save the rows that the table shows", self._save))
+        row.addWidget(self._button("save", "Sav&e as CSV…", "Save the rows that the table shows", self._save))
         row.addWidget(self._button("clear", "C&lear", "Empty the table; no file is touched", self.clear))
         return row
 
@@ -273,13 +280,13 @@ class CheckView(QWidget):
         page = QWidget()
         self._empty_icon = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
         self._empty_text = QLabel(wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
-        self._recheck = QPushButton()
-        self._recheck.clicked.connect(lambda: self.check_requested.emit(list(self._again)))
+        self._offer = QPushButton()
+        self._offer.clicked.connect(lambda: self.check_requested.emit(list(self._offered)))
         layout = QVBoxLayout(page)
         layout.addStretch(1)
         layout.addWidget(self._empty_icon)
         layout.addWidget(self._empty_text)
-        layout.addWidget(self._recheck, 0, Qt.AlignmentFlag.AlignCenter)
+        layout.addWidget(self._offer, 0, Qt.AlignmentFlag.AlignCenter)
         layout.addStretch(2)
         return page
 
@@ -302,15 +309,14 @@ class CheckView(QWidget):
             self._source.setText(f"Checked by {self._goodnet} (N = {self._labels})")
             self._empty_text.setText("Drop pictures or folders here, paste them, or choose them with the buttons "
                                      "above.\nAny size and format: they are cropped and resized for the network.")
-        self._recheck.setVisible(bool(self._again) and self._goodnet is not None and not verdicts)
-        self._recheck.setText(f"Check the same {len(self._again)} pictures &again")
+        self._offer.setVisible(bool(self._offered) and self._goodnet is not None)
         for name in ("images", "folder", "paste"):
             self._buttons[name].setEnabled(self._ready)
         for name in ("open", "tag"):
             self._buttons[name].setEnabled(not self._busy)
         for widget in (self._buttons["save"], self._buttons["clear"], self.filter):
             widget.setEnabled(bool(verdicts))
-        self._recheck.setEnabled(self._ready)
+        self._offer.setEnabled(self._ready)
         flagged = sum(v.flagged for v in verdicts)
         self._summary.setText(f"{flagged} of {len(verdicts)} flagged as backdoored" if verdicts else "")
 

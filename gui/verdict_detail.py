@@ -153,7 +153,7 @@ class VerdictDetail(QWidget):
         found = self._maps.get(verdict) if verdict is not None else None
         self._look.setEnabled(found is not None or not self._busy)
         shown = found if self._looking else None
-        self._look.setText("&Hide where B looks" if shown else "&Where does B look?")
+        self._look.setText("Hide &where B looks" if shown else "&Where does B look?")
         if verdict is None:
             self._icon.clear()
             for label in (self._answer, self._file, self._caption):
