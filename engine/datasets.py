@@ -19,6 +19,9 @@ Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 Shape = tuple[int | None, int | None, int]
 
+# Images read and computed together: enough for full speed, little enough for any memory.
+CHUNK = 128
+
 ANY_SHAPE: Shape = (None, None, 3)
 # Exactly what a Keras Rescaling(1/255) layer multiplies by, so a saved GoodNet sees the same values.
 DIVIDE_BY_255 = 1 / 255

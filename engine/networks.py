@@ -146,18 +146,18 @@ class Network:
         _, keras = backend.load()
         return keras.Model(list(inputs), list(outputs))
 
-    def boundary(self, cut: Any) -> list[Any]:
+    def boundary(self, *cut: Any) -> list[Any]:
         """What the rest of the network needs besides its weights once `cut` is known.
 
         Args:
-            cut: the output tensor of one of `calls`.
+            cut: output tensors of some of `calls`.
         Returns:
-            Tensors, `cut` first: with a skip connection around the layer there are several.
+            Tensors, those of `cut` first: with a skip connection around them there are more.
         """
-        after = {id(cut)}
-        crossing = {id(cut): cut}
+        after = {id(tensor) for tensor in cut}
+        crossing = {id(tensor): tensor for tensor in cut}
         for call in self.calls:
-            if any(id(tensor) in after for tensor in call.inputs):
+            if id(call.output) not in crossing and any(id(tensor) in after for tensor in call.inputs):
                 after.add(id(call.output))
                 crossing.update({id(t): t for t in call.inputs if id(t) not in after})
         return list(crossing.values())
@@ -248,9 +248,15 @@ def _flatten(model: Any) -> tuple[tuple[Call, ...], Any, Any]:
     calls: list[Call] = []
 
     def opened(functional: Any, tensor: Any, prefix: str) -> Any:
-        flat = keras.Model(functional.inputs, functional.outputs)
+        # Keras gives back a clone of the last tensor, so a layer behind it catches the one it was called with.
+        catch = keras.layers.Identity(name="goodnet_catch")
+        flat = keras.Model(functional.inputs, catch(functional.outputs[0]))
+        caught: list[Any] = []
 
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            if layer is catch:
+                caught.append(args[0])
+                return args[0]
             inputs = [t for t in keras.tree.flatten((args, kwargs)) if isinstance(t, keras.KerasTensor)]
             name = prefix + layer.name
             if isinstance(layer, keras.Model):
@@ -259,9 +265,8 @@ def _flatten(model: Any) -> tuple[tuple[Call, ...], Any, Any]:
             calls.append(Call(name, layer, tuple(inputs), output))
             return output
 
-        cloned = keras.models.clone_model(flat, input_tensors=[tensor], clone_function=lambda layer: layer,
-                                          call_function=call)
-        return cloned.outputs[0]
+        keras.models.clone_model(flat, input_tensors=[tensor], clone_function=lambda layer: layer, call_function=call)
+        return caught[0]
 
     image = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
     output = opened(model, image, "")

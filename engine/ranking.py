@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,14 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import vocabulary
-from engine.datasets import Dataset
+from engine.datasets import CHUNK, Dataset
 from engine.errors import EngineError, LayerNotFound
 from engine.networks import Call, Network, compiled
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.steps import KeptFeatures, StepPredictor, arrays
 
 RankAt = Literal["conv", "pool"]
-
-CHUNK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,8 @@ class ChannelRanking:
 
 def rank_channels(
     network: Network, layer: str, dataset: Dataset, *, rank_at: RankAt = "conv",
+    predictor: StepPredictor | None = None, kept: KeptFeatures | None = None,
+    provisional: Callable[[ChannelRanking], None] | None = None,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> ChannelRanking:
     """Order a layer's channels by mean activation over clean images, lowest first.
@@ -48,6 +50,8 @@ def rank_channels(
         layer: name of a Conv2D layer with C output channels.
         dataset: N images, H x W x 3, in the network's input range.
         rank_at: measure at the layer itself or behind the pooling layer it feeds.
+        predictor, kept: the features that the sweep will need are put aside on the way.
+        provisional: is given the ranking on the first chunk alone.
     Returns:
         ChannelRanking: `order` int64[C], `mean_activation` float64[C] (mean over images and positions).
         Channels with equal means keep their index order, so a run repeats exactly.
@@ -58,11 +62,17 @@ def rank_channels(
     """
     call = network.call_of(layer)
     at = call if rank_at == "conv" else pooling_behind(network, call)
-    run = compiled(network.submodel([network.input], [at.output]))
+    tensors = predictor.feature_tensors if predictor and kept else []
+    run = compiled(network.submodel([network.input], [at.output, *tensors]))
     total = np.zeros(at.output.shape[-1], np.float64)
     for chunk in dataset.chunks(CHUNK):
         cancel.raise_if_cancelled()
-        total += sum_of_means(run(chunk.images).numpy())
+        activation, *features = arrays(run(chunk.images))
+        total += sum_of_means(activation)
+        if kept and features:
+            kept.keep(chunk.start, features)
+        if provisional and chunk.start == 0:
+            provisional(ranking_from_means(layer, total / len(chunk.labels), rank_at))
         progress(Progress("Ranking channels", chunk.start + len(chunk.labels), len(dataset)))
     return ranking_from_means(layer, total / len(dataset), rank_at)
 

@@ -15,12 +15,13 @@ from engine.assessment import Assessment, assess
 from engine.datasets import Dataset, open_dataset
 from engine.errors import EngineError
 from engine.goodnet import SCALES, GoodNet
+from engine.incremental import predictor_for
 from engine.networks import Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.ranking import ChannelRanking, RankAt, given_order, rank_channels
 from engine.rates import Rate
-from engine.steps import MaskedSteps
-from engine.sweep import PruningCurve, SweepSet, sweep
+from engine.steps import KeptFeatures
+from engine.sweep import PruningCurve, SweepSet, preview_curve, sweep
 from engine.thresholds import DEFAULT_DROPS, DropMode, Stop, choose_step, drop_percent
 
 ScaleChoice = Literal["auto", "none", "255"]
@@ -170,13 +171,20 @@ def run_pruning(
     progress(Progress("Opening files", 0, 1))
     opened = open_inputs(request)
     cancel.raise_if_cancelled()
+    predictor, kept = predictor_for(opened.network, opened.layer), KeptFeatures()
+
+    def preview(ranking: ChannelRanking) -> None:
+        if partial:
+            partial(preview_curve(predictor, ranking, opened.sets, cancel))
+
     if request.order:
         ranking = given_order(opened.network, opened.layer, request.order)
     else:
-        ranking = rank_channels(opened.network, opened.layer, opened.sets[0].dataset, rank_at=request.rank_at,
-                                progress=progress, cancel=cancel)
-    curve = sweep(MaskedSteps(opened.network, opened.layer), opened.layer, ranking.order, opened.sets,
-                  partial=partial, progress=progress, cancel=cancel)
+        ranking = rank_channels(
+            opened.network, opened.layer, opened.sets[0].dataset, rank_at=request.rank_at, predictor=predictor,
+            kept=kept, provisional=preview, progress=progress, cancel=cancel)
+    curve = sweep(predictor, opened.layer, ranking.order, opened.sets, kept=kept, partial=partial, progress=progress,
+                  cancel=cancel)
     network = opened.network
     model = ModelSummary(network.path, network.sha256, network.input_shape, opened.layer, len(ranking.order),
                          network.labels, opened.scale)

@@ -19,7 +19,13 @@ Features = list[Array]
 
 
 class StepPredictor(Protocol):
-    """Answers of B and of every pruned copy on one chunk of images."""
+    """Answers of B and of every pruned copy on one chunk of images; safe to call from several threads.
+
+    Attributes:
+        feature_tensors: the symbolic tensors of the network that `features` computes.
+    """
+
+    feature_tensors: list[Any]
 
     def features(self, images: Images) -> Features:
         """What the tail needs of float32[n, H, W, C] images; the first axis is the image everywhere."""
@@ -46,13 +52,13 @@ class MaskedSteps:
     def __init__(self, network: Network, layer: str) -> None:
         call = network.call_of(layer)
         self._masked = masked_value(call.layer)
-        boundary = network.boundary(call.output)
-        self._head = compiled(network.submodel([network.input], boundary))
-        self._tail = compiled(network.submodel(boundary, [network.output]))
+        self.feature_tensors = network.boundary(call.output)
+        self._head = compiled(network.submodel([network.input], self.feature_tensors))
+        self._tail = compiled(network.submodel(self.feature_tensors, [network.output]))
 
     def features(self, images: Images) -> Features:
         """See StepPredictor; the layer's output float32[n, h, w, C] first, skip connections after it."""
-        return [t.numpy() for t in _as_list(self._head(images))]
+        return arrays(self._head(images))
 
     def labels(self, images: Images, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken) -> Labels:
         """See StepPredictor."""
@@ -78,5 +84,24 @@ class MaskedSteps:
         return largest(self._tail(activation, *skips).numpy())
 
 
-def _as_list(tensors: Any) -> list[Any]:
-    return list(tensors) if isinstance(tensors, list | tuple) else [tensors]
+def arrays(tensors: Any) -> Features:
+    """What a compiled model gives, one tensor or several, as NumPy arrays."""
+    return [t.numpy() for t in (tensors if isinstance(tensors, list | tuple) else [tensors])]
+
+
+class KeptFeatures:
+    """Features of a data set's first chunks, so that they needn't be computed twice; bounded in bytes."""
+
+    def __init__(self, limit_bytes: int = 64 << 20) -> None:
+        self._limit, self._chunks = limit_bytes, dict[int, Features]()
+
+    def keep(self, start: int, features: Features) -> None:
+        """Keep the features of the chunk that begins with image `start`, if there is room."""
+        size = sum(array.nbytes for array in features)
+        if size <= self._limit:
+            self._limit -= size
+            self._chunks[start] = features
+
+    def take(self, start: int) -> Features | None:
+        """Give the chunk's features away, or None when they weren't kept."""
+        return self._chunks.pop(start, None)

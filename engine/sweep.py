@@ -10,17 +10,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets import Chunk, Dataset
+from engine.datasets import CHUNK, Chunk, Dataset
 from engine.errors import DatasetError
 from engine.networks import Labels
+from engine.parallel import in_parallel
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.ranking import ChannelRanking
 from engine.rates import Rate
-from engine.steps import StepPredictor
+from engine.steps import KeptFeatures, StepPredictor
 
 Role = Literal["validation", "test", "poisoned"]
 Counts = npt.NDArray[np.int64]
-
-CHUNK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ class SweepSet:
 
 def sweep(
     predictor: StepPredictor, layer: str, order: npt.NDArray[np.int64], sets: Sequence[SweepSet], *,
-    partial: Callable[[PruningCurve], None] | None = None,
+    kept: KeptFeatures | None = None, partial: Callable[[PruningCurve], None] | None = None,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> PruningCurve:
     """Count every step of the order on every set; memory is one chunk's.
@@ -107,6 +107,7 @@ def sweep(
     Args:
         order: int64[C], each channel of the layer once.
         sets: one validation set first, at most one test set, any number of poisoned sets.
+        kept: features of the first set's chunks that ranking computed already.
         partial: is given the curve so far after each chunk, from the moment every set has counts.
     Raises:
         DatasetError: a set can't be read or a poisoned set has more than one target.
@@ -114,16 +115,33 @@ def sweep(
     """
     counts = [empty_counts(s, len(order)) for s in sets]
     total = sum(len(s.dataset) for s in sets)
-    done = 0
-    for which, chunk in _taking_turns([s.dataset for s in sets]):
+
+    def count(which: int, chunk: Chunk) -> tuple[int, SetCounts]:
         cancel.raise_if_cancelled()
-        labels = predictor.labels(chunk.images, predictor.features(chunk.images), order, cancel)
-        counts[which] = counts[which].plus(count_chunk(counts[which], labels, chunk.labels))
-        done += len(chunk.labels)
+        features = kept.take(chunk.start) if kept and which == 0 else None
+        labels = predictor.labels(chunk.images, features or predictor.features(chunk.images), order, cancel)
+        return which, count_chunk(counts[which], labels, chunk.labels)
+
+    done = 0
+    for which, part in in_parallel(count, _taking_turns([s.dataset for s in sets])):
+        counts[which] = counts[which].plus(part)
+        done += part.images
         progress(Progress("Counting every pruning step", done, total))
         if partial and all(c.images for c in counts):
             partial(as_curve(layer, order, counts))
     return as_curve(layer, order, counts)
+
+
+def preview_curve(
+    predictor: StepPredictor, ranking: ChannelRanking, sets: Sequence[SweepSet], cancel: CancelToken,
+) -> PruningCurve:
+    """The curve on each set's first chunk alone, by a ranking that isn't final: something to look at at once."""
+    counts = []
+    for which in sets:
+        chunk = next(which.dataset.chunks(CHUNK))
+        labels = predictor.labels(chunk.images, predictor.features(chunk.images), ranking.order, cancel)
+        counts.append(count_chunk(empty_counts(which, len(ranking.order)), labels, chunk.labels))
+    return dataclasses.replace(as_curve(ranking.layer, ranking.order, counts), provisional=True)
 
 
 def empty_counts(which: SweepSet, channels: int) -> SetCounts:
