@@ -161,9 +161,10 @@ class CurveDrawing:
         if sum(widths) > 1:
             widths = self._label_widths(labels, [short for _, _, short in inside], box.width)
         tops = [(x - low) / (high - low) for x, _, _ in inside]
+        end = 1 + 0.8 * _MARGINS[2] * self.figure.dpi / box.width
         lift = 8 / 72 * self.figure.dpi / box.height
         path: list[tuple[float, float]] = []
-        for label, top, place in zip(labels, tops, spread(tops, widths, 0.0, 1.02), strict=True):
+        for label, top, place in zip(labels, tops, spread(tops, widths, 0.0, end), strict=True):
             label.set_position((place, 1 + lift))
             label.set_visible(True)
             path += [(top, 0), (top, 1), (place, 1 + lift), (np.nan, np.nan)]

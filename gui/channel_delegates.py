@@ -1,4 +1,4 @@
-"""Draws the bar behind a mean activation and the sign before a channel's state."""
+"""Draws the bar below a mean activation and the sign before a channel's state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gui.theme import Theme
 
 Index = QModelIndex | QPersistentModelIndex
 
-_TEXT_EMS = 6
+_BAR = 4
 
 
 class ChannelDelegate(QStyledItemDelegate):
@@ -52,7 +52,7 @@ class ChannelDelegate(QStyledItemDelegate):
 
     def _bar(self, painter: QPainter, cell: QStyleOptionViewItem, value: float, colour: QColor) -> None:
         low, high = self._model.span
-        room = QRectF(cell.rect).adjusted(6, 6, -_TEXT_EMS * cell.fontMetrics.height() * 0.7, -6)
+        room = QRectF(cell.rect).adjusted(6, cell.rect.height() - _BAR - 2, -6, -2)
         if high == low or room.width() <= 0:
             return
         zero, end = (room.left() + room.width() * (v - low) / (high - low) for v in (0.0, value))

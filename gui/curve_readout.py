@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from engine.assessment import assess
-from engine.figures import Which, shortened
+from engine.figures import Which
 from engine.rates import Rate
 from engine.sweep import PruningCurve, SetCounts
 from engine.thresholds import drop_percent
-from gui.rate_text import interval_text, rate_text
+from gui.rate_text import interval_text, rate_text, unbroken
 from gui.theme import Theme
 
 _COLUMNS = 6
+
+_LONGEST = assess("With 100 channels pruned", Rate(9_900, 11_547), Rate(10_000, 11_547), Rate(100, 11_547)).sentence
 
 TOOLTIPS = {
     "Drop": "How many percentage points of clean accuracy the pruned network has lost on the validation images.",
@@ -45,7 +51,6 @@ class Readout(QWidget):
         for label in (self.sentence, self.counted):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.sentence.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
         self.sentence.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._cards: list[Card] = []
         self._muted = ""
@@ -55,6 +60,8 @@ class Readout(QWidget):
         self._grid = QGridLayout()
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.addWidget(self._steps, 0, 0)
+        for column in range(_COLUMNS):
+            self._grid.setColumnStretch(column, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._grid)
@@ -79,12 +86,19 @@ class Readout(QWidget):
         if len(figures) != len(self._cards):
             self._lay_out(len(figures))
         for card, figure in zip(self._cards, figures, strict=True):
-            card.show_figure(*figure)
+            card.show_figure(figure)
         name = f"With {step} channel{'' if step == 1 else 's'} pruned"
         attack = curve.poisoned[0].goodnet_rate(step) if curve.poisoned else None
         clean = curve.clean.goodnet_rate(step)
-        self.sentence.setText(assess(name, clean, curve.clean.b_prime_rate(0), attack).sentence)
+        self.sentence.setText(unbroken(assess(name, clean, curve.clean.b_prime_rate(0), attack).sentence))
         self.counted.setText(counted_text(curve))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep room for the longest sentence, so that the curve above doesn't jump as the cursor moves."""
+        super().resizeEvent(event)
+        room = QRect(0, 0, self.width(), 10_000)
+        longest = self.fontMetrics().boundingRect(room, Qt.TextFlag.TextWordWrap, _LONGEST)
+        self.sentence.setMinimumHeight(longest.height())
 
     def _lay_out(self, cards: int) -> None:
         for old in self._cards:
@@ -101,59 +115,91 @@ class Card(QWidget):
 
     def __init__(self, field: QWidget | None = None) -> None:
         super().__init__()
-        self.caption, self.value, self.interval = QLabel(), field or QLabel(), QLabel()
+        self.caption, self.of, self.value, self.interval = QLabel(), ElidedLabel(), field or QLabel(), QLabel()
         self.interval.setToolTip(INTERVAL_TIP)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 4, 0)
         layout.setSpacing(1)
-        for part in (self.caption, self.value, self.interval):
+        for part in (self.caption, self.of, self.value, self.interval):
             layout.addWidget(part)
         layout.addStretch()
+        self.of.hide()
 
     def mute(self, style: str) -> None:
         """Colour the small print."""
-        self.caption.setStyleSheet(style)
-        self.interval.setStyleSheet(style)
+        for label in (self.caption, self.of, self.interval):
+            label.setStyleSheet(style)
 
-    def show_figure(self, caption: str, value: str, interval: str, tooltip: str) -> None:
+    def show_figure(self, figure: CardFigure) -> None:
         """Show one figure."""
         assert isinstance(self.value, QLabel)
-        self.caption.setText(caption)
-        self.value.setText(f"<b>{value}</b>")
-        self.interval.setText(interval)
-        self.setToolTip(tooltip)
-        self.setAccessibleName(f"{caption}: {value} {interval}")
+        self.caption.setText(figure.caption)
+        self.of.setText(figure.of)
+        self.of.setVisible(bool(figure.of))
+        self.value.setText(f"<b>{figure.value}</b>")
+        self.interval.setText(figure.interval)
+        self.setToolTip(" ".join(filter(None, (figure.of and f"{figure.of}:", TOOLTIPS[figure.caption]))))
+        self.setAccessibleName(" ".join(filter(None, (figure.caption, figure.of, figure.value, figure.interval))))
 
 
-def figures_at(curve: PruningCurve, step: int, which: Which) -> list[tuple[str, str, str, str]]:
-    """Caption, value, interval and tooltip of each figure at a step."""
-    def rate(name: str, of: Rate, suffix: str = "") -> tuple[str, str, str, str]:
-        interval = interval_text(of)
-        return name + suffix, rate_text(of), f"{interval} %" if interval else "", TOOLTIPS[name]
+class ElidedLabel(QLabel):
+    """A line of text that gives way to narrow windows: its middle is left out."""
+
+    def minimumSizeHint(self) -> QSize:
+        """No text is too long."""
+        return QSize(0, super().minimumSizeHint().height())
+
+    def sizeHint(self) -> QSize:
+        """As wide as others make it."""
+        return self.minimumSizeHint()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw as much as fits."""
+        painter = QPainter(self)
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter, text)
+        painter.end()
+
+
+@dataclass(frozen=True)
+class CardFigure:
+    """What a card shows; `of` names the poisoned set where there are several."""
+
+    caption: str
+    value: str
+    interval: str = ""
+    of: str = ""
+
+
+def figures_at(curve: PruningCurve, step: int, which: Which) -> list[CardFigure]:
+    """The figures at a step: drop, clean accuracy and false alarms, then attack and detection of each poisoned set."""
+    def card(caption: str, rate: Rate, of: str = "") -> CardFigure:
+        interval = interval_text(rate)
+        return CardFigure(caption, rate_text(rate), f"{interval} %" if interval else "", of)
 
     def accuracy(counts: SetCounts) -> Rate:
         return counts.goodnet_rate(step) if which == "goodnet" else counts.b_prime_rate(step)
 
-    drop = drop_percent(curve.validation, step, "points")
-    figures = [("Drop", f"{drop:.2f} points", "", TOOLTIPS["Drop"]),
-               rate("Clean accuracy", accuracy(curve.clean)), rate("False alarms", curve.clean.flagged_rate(step))]
+    figures = [CardFigure("Drop", f"{drop_percent(curve.validation, step, 'points'):.2f} points"),
+               card("Clean accuracy", accuracy(curve.clean)), card("False alarms", curve.clean.flagged_rate(step))]
     for counts in curve.poisoned:
-        suffix = f", {shortened(counts.name)}" if len(curve.poisoned) > 1 else ""
-        figures += [rate("Attack success", accuracy(counts), suffix),
-                    rate("Detection", counts.flagged_rate(step), suffix)]
+        of = counts.name if len(curve.poisoned) > 1 else ""
+        figures += [card("Attack success", accuracy(counts), of), card("Detection", counts.flagged_rate(step), of)]
     return figures
 
 
 def counted_text(curve: PruningCurve) -> str:
     """How many images the figures rest on, and whether more are to come."""
-    parts = ", ".join(_amount(counts, len(curve.poisoned) > 1) for counts in curve.sets)
+    parts = ", ".join(_amount(role, [c for c in curve.sets if c.role == role])
+                      for role in dict.fromkeys(counts.role for counts in curve.sets))
     if curve.provisional:
         return f"Provisional: the pruning order may still change. Counted so far: {parts}."
     done = all(counts.images == counts.total for counts in curve.sets)
     return f"Counted: {parts}." if done else f"Counted so far: {parts}."
 
 
-def _amount(counts: SetCounts, several_poisoned: bool) -> str:
-    of = f" of {counts.total:,}" if counts.images < counts.total else ""
-    name = f" ({shortened(counts.name)})" if counts.role == "poisoned" and several_poisoned else ""
-    return f"{counts.images:,}{of} {counts.role} images{name}"
+def _amount(role: str, sets: Sequence[SetCounts]) -> str:
+    images, total = sum(c.images for c in sets), sum(c.total for c in sets)
+    of = f" of {total:,}" if images < total else ""
+    return f"{images:,}{of} {role} images" + (f" in {len(sets)} sets" if len(sets) > 1 else "")

@@ -105,8 +105,7 @@ def parse_drops(text: str) -> tuple[float, ...]:
         except ValueError:
             value = math.nan
         if not 0 <= value <= 100:
-            said = f"“{part}” isn't such a number" if part else "There is none"
-            raise ValueError(f"{said}: write numbers from 0 to 100 with commas between them, such as 2, 4, 10, 30.")
+            raise ValueError(f"“{part}” isn't a number from 0 to 100. Write thresholds such as 2, 4, 10, 30.")
         drops.setdefault(f"{value:g}", value)
     if len(drops) > MOST_DROPS:
         raise ValueError(f"These are {len(drops)} thresholds: at most {MOST_DROPS} can be shown at once.")

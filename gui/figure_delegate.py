@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
 from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
 from gui.goodnets_model import DETAIL_ROLE, LEVEL_ROLE, VERDICT
+from gui.rate_text import unbroken
 from gui.theme import Theme
 from gui.verdict_icon import level_colour, paint_level
 
@@ -52,14 +53,15 @@ class FigureDelegate(QStyledItemDelegate):
         painter.drawText(QRect(box.x() + left, box.y(), box.width() - left, line), align, text)
         painter.setPen(strong if index.column() == VERDICT else muted)
         painter.setFont(self._small(cell))
-        painter.drawText(box.adjusted(0, line + 2, 0, 0), align | Qt.TextFlag.TextWordWrap, index.data(DETAIL_ROLE))
+        painter.drawText(box.adjusted(0, line + 2, 0, 0), align | Qt.TextFlag.TextWordWrap,
+                         unbroken(index.data(DETAIL_ROLE)))
         painter.restore()
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         """As wide as the longer line; a verdict as high as its sentence at the column's width."""
         cell = QStyleOptionViewItem(option)
         self.initStyleOption(cell, index)
-        detail, small = index.data(DETAIL_ROLE), QFontMetrics(self._small(cell))
+        detail, small = unbroken(index.data(DETAIL_ROLE)), QFontMetrics(self._small(cell))
         line = cell.fontMetrics.height()
         if index.column() == VERDICT:
             width = self._table.columnWidth(VERDICT)

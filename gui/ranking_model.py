@@ -17,7 +17,7 @@ RANK, CHANNEL, MEAN, STATE = range(4)
 COLUMNS = (
     ("Rank", "The place in the pruning order: the channel with rank 1 is switched off first."),
     ("Channel", "The channel's number in the layer, from 0."),
-    ("Mean activation", "How strongly the channel answers to clean images, averaged over all images and positions."),
+    ("Mean\nactivation", "How strongly the channel answers to clean images, averaged over all images and positions."),
     ("State", "Dead: the channel is silent on every clean image, so pruning it costs nothing, and a backdoor may hide "
               "in it. Alive: clean images use it."),
 )

@@ -18,3 +18,8 @@ def interval_text(rate: Rate | None) -> str:
         return ""
     low, high = rate.interval
     return f"{100 * low:.1f}–{100 * high:.1f}"
+
+
+def unbroken(text: str) -> str:
+    """A sentence in which no line ends between a number and its per cent sign."""
+    return text.replace(" %", "\u00a0%")
