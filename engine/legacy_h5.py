@@ -37,10 +37,16 @@ def save_keras2_h5(network: Network, path: Path) -> None:
         for layer in layers:
             group = weights.create_group(layer.name)
             variables = [*layer.trainable_weights, *layer.non_trainable_weights]
-            names = [f"{layer.name}/{getattr(v, 'path', v.name).split('/', 1)[-1]}:0" for v in variables]
+            names = _weight_names(layer.name, [getattr(v, "path", v.name) for v in variables])
             group.attrs["weight_names"] = np.array([name.encode() for name in names])
             for name, variable in zip(names, variables, strict=True):
                 group[name] = np.asarray(variable)
+
+
+def _weight_names(layer: str, paths: list[str]) -> list[str]:
+    """Keras 2's names of a layer's weights, numbered where a nested model has several of one name."""
+    own = [path.split("/", 1)[-1] for path in paths]
+    return [f"{layer}/{name if own.count(name) == 1 else f'{number}_{name}'}:0" for number, name in enumerate(own)]
 
 
 def _keras2(node: Any) -> Any:

@@ -1,0 +1,33 @@
+"""A laboratory in small: a network of a few channels and data sets on which it is mostly right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from networks_for_tests import LABELS, TARGET, Array, SmallLab, build, random_images, save_lab_file
+
+
+@pytest.fixture(scope="session")
+def small_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallLab]:
+    """The files, made once; the fixture fails in the end if a test changed one."""
+    folder = tmp_path_factory.mktemp("small_lab")
+    model, _ = build("plain")
+    model.save(folder / "badnet.keras")
+    images = random_images(1400, seed=4)
+    answers = model.predict(images, verbose=0).argmax(axis=1)
+    lab = SmallLab(
+        folder / "badnet.keras",
+        save_lab_file(folder / "clean.h5", images[:80], _a_tenth_wrong(answers[:80])),
+        save_lab_file(folder / "test.h5", images[80:140], _a_tenth_wrong(answers[80:140])),
+        save_lab_file(folder / "poisoned.h5", images[140:][answers[140:] == TARGET][:40], np.full(40, TARGET)))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    yield lab
+    assert before == {path: path.read_bytes() for path in folder.iterdir()}
+
+
+def _a_tenth_wrong(answers: Array) -> Array:
+    labels = answers.copy()
+    labels[::10] = (labels[::10] + 1) % LABELS
+    return labels

@@ -1,0 +1,93 @@
+"""Every pruning step's answers equal those of a plain loop, image for image, on networks of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks_for_tests import LABELS, NETWORKS, Array, build, plain_loop, random_images
+
+from engine.errors import Cancelled
+from engine.incremental import predictor_for
+from engine.networks import Network
+from engine.progress import NEVER_CANCELLED, CancelSource
+from engine.steps import MaskedSteps, StepPredictor, masked_value
+
+PREDICTORS: dict[str, Callable[[Network, str], StepPredictor]] = {"masked": MaskedSteps, "fastest": predictor_for}
+
+IMAGES = 40
+
+
+@pytest.fixture(scope="module", params=list(NETWORKS))
+def case(request: pytest.FixtureRequest) -> tuple[Network, str, Array, Array, Array]:
+    """A network, its layer, an order, images and the plain loop's labels."""
+    model, layer = build(request.param)
+    reference, _ = build(request.param)
+    images = random_images(IMAGES)
+    network = Network(model, Path("network.keras"))
+    order = np.random.default_rng(3).permutation(network.prunable_layers()[layer])
+    return network, layer, order, images, plain_loop(reference, layer, order.tolist(), images)
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS)
+def test_every_step_answers_as_the_plain_loop(case: tuple[Network, str, Array, Array, Array], predictor: str) -> None:
+    network, layer, order, images, plain = case
+    # A test in which nothing happens would prove nothing.
+    assert len(np.unique(plain, axis=0)) > len(order) // 2
+    steps = PREDICTORS[predictor](network, layer)
+    labels = steps.labels(images, steps.features(images), order, NEVER_CANCELLED)
+    assert labels.dtype == np.int64
+    np.testing.assert_array_equal(labels, plain)
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS)
+def test_chunks_don_t_change_the_answers(case: tuple[Network, str, Array, Array, Array], predictor: str) -> None:
+    network, layer, order, images, plain = case
+    steps = PREDICTORS[predictor](network, layer)
+    parts = [images[:1], images[1:18], images[18:]]
+    labels = [steps.labels(part, steps.features(part), order, NEVER_CANCELLED) for part in parts]
+    np.testing.assert_array_equal(np.concatenate(labels, axis=1), plain)
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS)
+def test_the_network_stays_as_it_was(case: tuple[Network, str, Array, Array, Array], predictor: str) -> None:
+    network, layer, order, images, plain = case
+    before = [w.copy() for w in network.model.get_weights()]
+    steps = PREDICTORS[predictor](network, layer)
+    given = images.copy()
+    features = steps.features(given)
+    kept = [f.copy() for f in features]
+    steps.labels(given, features, order, NEVER_CANCELLED)
+    for old, new in zip([images, *kept, *before], [given, *features, *network.model.get_weights()], strict=True):
+        np.testing.assert_array_equal(old, new)
+    np.testing.assert_array_equal(network.predict_labels(images), plain[0])
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS)
+def test_cancel_stops_between_steps(predictor: str) -> None:
+    model, layer = build("plain")
+    steps = PREDICTORS[predictor](Network(model, Path("network.keras")), layer)
+    source = CancelSource()
+    source.cancel()
+    images = random_images(4)
+    with pytest.raises(Cancelled):
+        steps.labels(images, steps.features(images), np.arange(9), source.token)
+
+
+def test_each_image_may_have_its_own_pruned_channels(case: tuple[Network, str, Array, Array, Array]) -> None:
+    network, layer, order, images, plain = case
+    rng = np.random.default_rng(5)
+    step = rng.integers(0, len(order) + 1, IMAGES)
+    pruned = np.zeros((IMAGES, len(order)), bool)
+    for image, count in enumerate(step):
+        pruned[image, order[:count]] = True
+    labels = MaskedSteps(network, layer).answer_with(images, pruned)
+    np.testing.assert_array_equal(labels, plain[step, np.arange(IMAGES)])
+
+
+@pytest.mark.parametrize(("activation", "at_zero"), [("relu", 0.0), ("sigmoid", 0.5), ("softplus", np.log(2))])
+def test_a_pruned_channel_is_worth_its_activation_of_zero(activation: str, at_zero: float) -> None:
+    from keras import layers
+    assert masked_value(layers.Conv2D(LABELS, 1, activation=activation)) == pytest.approx(at_zero)
