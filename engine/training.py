@@ -1,0 +1,238 @@
+"""Training a copy of B further on clean images: what repair by distillation and fine-pruning have in common.
+
+Own loop, no Keras `fit`: it is cancelled between steps, repeats to the bit from its seed, and layers that behave
+differently in training (dropout, batch normalisation) stay as they are when the network answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine import backend
+from engine.datasets import Dataset
+from engine.errors import DatasetError
+from engine.logits import logits_function
+from engine.networks import Images, Labels, Network
+from engine.progress import CancelToken, Progress, ProgressCallback
+from engine.rates import Rate
+
+Weights = tuple[npt.NDArray[np.float32], ...]
+
+STEPS = 330
+BATCH = 34
+LEARNING_RATE = 1e-3
+# A state is looked at every so many steps; training ends when so many looks in a row found nothing better.
+LOOK_EVERY = 30
+PATIENCE = 5
+
+_HELD_ASIDE_SHARE = 0.2
+_MOST_HELD_ASIDE = 500
+_MOST_BYTES = 512 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Repair:
+    """A trained B' as plain values; `repaired_network` makes it a network.
+
+    Attributes:
+        method: "distillation" or "fine-pruning".
+        weights: of all layers, as Keras orders them.
+        steps: steps trained; kept_step: the step whose state was kept.
+        before, after: clean accuracy of B and of B' on the images held aside.
+        pruned: channels of `layer` that stay zero (fine-pruning), else none.
+        warning: what a person must know before using it; empty when all is well.
+        seed: the run repeats from it.
+    """
+
+    method: str
+    weights: Weights
+    steps: int
+    kept_step: int
+    before: Rate
+    after: Rate
+    layer: str
+    pruned: tuple[int, ...]
+    warning: str
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Clean images in memory, in the network's input range, with their true labels."""
+
+    images: Images
+    labels: Labels
+    held_images: Images
+    held_labels: Labels
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What to train on.
+
+    Attributes:
+        what: words for progress.
+        batch: given the rows int64[b] of a batch among n training images, what to learn: images float32[m, H, W, C] and
+            the probabilities float32[m, labels] that are wanted for them.
+        grade: of the network as it is now: how good it is on images held aside, higher is better.
+        pruned: channels of `layer` that are put back to zero after every step.
+    """
+
+    what: str
+    batch: Callable[[Labels], tuple[Images, npt.NDArray[np.float32]]]
+    grade: Callable[[Network], int]
+    layer: str = ""
+    pruned: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """The best state of a training and when it was reached."""
+
+    weights: Weights
+    steps: int
+    kept_step: int
+
+
+def repaired_network(network: Network, repair: Repair) -> Network:
+    """B': a copy of B with a repair's weights.
+
+    Args:
+        network: the B that the repair was made from.
+    """
+    copy = network.copy()
+    copy.model.set_weights(list(repair.weights))
+    return copy
+
+
+def missing_labels_warning(network: Network, clean: Dataset, allow: bool) -> str:
+    """Refuse to train where labels have no image, or say what that costs.
+
+    Returns:
+        The warning; empty when every label has an image.
+    Raises:
+        DatasetError: a label has no image and that isn't allowed.
+    """
+    missing = network.labels - len(np.unique(clean.labels))
+    if not missing:
+        return ""
+    found = f"{missing:,} of {network.labels:,} labels have no image in {clean.path.name}"
+    if not allow:
+        raise DatasetError(f"{clean.path}: {found}. The network would forget those labels in training, so it is "
+                           "refused. Add images of all labels, or allow missing labels.")
+    return f"{found}; expect the trained network to have forgotten those labels."
+
+
+def load_training_data(clean: Dataset, seed: int) -> TrainingData:
+    """Read clean images and hold a fifth of them (at most 500) aside; every label keeps an image to train on.
+
+    Of sets larger than half a gigabyte a part is read, images of every label first.
+
+    Raises:
+        DatasetError: every label has one image only, so none can be held aside.
+    """
+    order = np.random.default_rng(seed).permutation(len(clean)).astype(np.int64)
+    _, first = np.unique(clean.labels[order], return_index=True)
+    is_first = np.zeros(len(order), bool)
+    is_first[first] = True
+    size = int(np.prod(clean.image_shape)) * 4
+    order = np.concatenate([order[is_first], order[~is_first]])[:max(2, _MOST_BYTES // size)]
+    spare = len(order) - int(is_first.sum())
+    held = min(int(len(order) * _HELD_ASIDE_SHARE) or 1, _MOST_HELD_ASIDE, spare)
+    if held < 1:
+        raise DatasetError(f"{clean.path}: has one image a label only; training holds some aside to stop in time. "
+                           "Add images.")
+    training, aside = order[:-held], order[-held:]
+    return TrainingData(clean.take(training.tolist()), clean.labels[training],
+                        clean.take(aside.tolist()), clean.labels[aside])
+
+
+def train(
+    network: Network, images: int, lesson: Lesson, steps: int, seed: int,
+    progress: ProgressCallback, cancel: CancelToken,
+) -> Trained:
+    """Train a copy of a network with Adam, 1e-3 falling along a cosine, batches of 34.
+
+    Args:
+        images: how many training images there are.
+    Returns:
+        The state that was graded best, the last of equals.
+    Raises:
+        Cancelled: the token was set; nothing is kept and `network` is as it was.
+    """
+    student = network.copy()
+    step_on = _step_function(student, lesson, steps)
+    rng = np.random.default_rng(seed)
+    best: tuple[int, Trained] | None = None
+    looks_since = 0
+    rows: list[int] = []
+    for step in range(1, steps + 1):
+        cancel.raise_if_cancelled()
+        while len(rows) < min(BATCH, images):
+            rows += rng.permutation(images).tolist()
+        step_on(*lesson.batch(np.array(rows[:BATCH], np.int64)))
+        rows = rows[BATCH:]
+        progress(Progress(lesson.what, step, steps))
+        if step % LOOK_EVERY == 0 or step == steps:
+            grade = lesson.grade(student)
+            looks_since = 0 if best is None or grade > best[0] else looks_since + 1
+            if best is None or grade >= best[0]:
+                best = grade, Trained(tuple(np.array(w) for w in student.model.get_weights()), step, step)
+            if looks_since >= PATIENCE:
+                break
+    assert best is not None
+    return Trained(best[1].weights, step, best[1].kept_step)
+
+
+def as_repair(
+    network: Network, method: str, trained: Trained, data: TrainingData, warning: str, seed: int, lesson: Lesson,
+) -> Repair:
+    """A training's best state as a result, with clean accuracy before and after on the images held aside."""
+    student = network.copy()
+    student.model.set_weights(list(trained.weights))
+    before, after = (Rate(int((n.predict_labels(data.held_images) == data.held_labels).sum()), len(data.held_labels))
+                     for n in (network, student))
+    return Repair(method, trained.weights, trained.steps, trained.kept_step, before, after, lesson.layer,
+                  lesson.pruned, warning, seed)
+
+
+def _step_function(student: Network, lesson: Lesson, steps: int) -> Callable[[Any, Any], None]:
+    """One step of training: images and wanted probabilities in, the student's weights changed."""
+    tensorflow, keras = backend.load()
+    # On a CPU this repeats to the bit by itself; on a GPU only so.
+    tensorflow.config.experimental.enable_op_determinism()
+    logits = logits_function(student)
+    variables = student.model.trainable_variables
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps))
+    optimizer.build(variables)
+    kept = _masks(student, lesson.layer, lesson.pruned)
+    signature = [tensorflow.TensorSpec((None, *student.input_shape), "float32"),
+                 tensorflow.TensorSpec((None, student.labels), "float32")]
+
+    @tensorflow.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
+    def step_on(images: Any, wanted: Any) -> None:
+        with tensorflow.GradientTape() as tape:
+            losses = tensorflow.nn.softmax_cross_entropy_with_logits(labels=wanted, logits=logits(images))
+            loss = tensorflow.reduce_mean(losses)
+        optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
+        for variable, mask in kept:
+            variable.assign(variable.value * mask)
+
+    return step_on  # type: ignore[no-any-return]
+
+
+def _masks(student: Network, layer: str, pruned: Sequence[int]) -> list[tuple[Any, npt.NDArray[np.float32]]]:
+    """The layer's variables, each with a mask that is 0 at pruned channels and 1 elsewhere."""
+    if not pruned:
+        return []
+    found = []
+    for variable in student.call_of(layer).layer.trainable_variables:  # the last axis is the channel
+        mask = np.ones(variable.shape, np.float32)
+        mask[..., list(pruned)] = 0
+        found.append((variable, mask))
+    return found
