@@ -64,6 +64,7 @@ def _add_prune(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--drop-mode", choices=["points", "relative"], default="points")
     parser.add_argument("--stop", choices=["first-past", "last-within"], default="first-past")
     parser.add_argument("--scale", choices=["auto", "none", "255"], default="auto")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="count on the workers of this Dask scheduler")
     parser.add_argument("--out", metavar="DIR", help="write the run's folder here")
     parser.set_defaults(run=commands.prune_command)
 

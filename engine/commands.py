@@ -42,7 +42,7 @@ def prune_command(options: argparse.Namespace) -> None:
         Path(options.model), Path(options.clean), Path(options.test) if options.test else None,
         tuple(Path(p) for p in options.poisoned), options.layer, options.rank_at,
         Path(options.order) if options.order else None, tuple(dict.fromkeys(options.drop)), options.drop_mode,
-        options.stop, options.scale)
+        options.stop, options.scale, options.cluster)
     out = Path(options.out) if options.out else None
     if out:
         check_run_folder(out)

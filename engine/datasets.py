@@ -69,20 +69,24 @@ class Dataset:
         """The same data with another factor on its values."""
         return dataclasses.replace(self, scale=scale)
 
-    def chunks(self, size: int, indices: Sequence[int] | None = None) -> Generator[Chunk, None, None]:
+    def chunks(
+        self, size: int, indices: Sequence[int] | None = None, span: tuple[int, int] | None = None,
+    ) -> Generator[Chunk, None, None]:
         """Read the images in order, `size` at a time.
 
         Args:
             size: images a chunk, at least 1.
             indices: read only these, in rising order; None reads all.
+            span: read only images first to last - 1, in one piece; None reads all.
         Raises:
             DatasetError: the file is damaged, holds values that aren't finite, or changed since it was opened.
         """
         self._check_unchanged()
         with self._reader.open() as read:
             if indices is None:
-                for start in range(0, len(self), size):
-                    stop = min(start + size, len(self))
+                first, last = span or (0, len(self))
+                for start in range(first, last, size):
+                    stop = min(start + size, last)
                     yield self._chunk(start, read(start, stop), slice(start, stop))
                     self._check_unchanged()
             else:
@@ -120,7 +124,12 @@ class Dataset:
         return Chunk(start, images, self.labels[which])
 
     def _check_unchanged(self) -> None:
-        if _stamp(self.path) != self._stamp:
+        try:
+            unchanged = _stamp(self.path) == self._stamp
+        except OSError as error:
+            raise DatasetError(f"{self.path}: was removed while it was in use. Bring it back and open it again.") \
+                from error
+        if not unchanged:
             raise DatasetError(f"{self.path}: was changed or replaced while it was in use. Open it again.")
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -60,11 +60,10 @@ def rank_channels(
         Cancelled: the token was set; nothing is kept.
     Source: Liu, Dolan-Gavitt, Garg, Fine-Pruning, RAID 2018, section 3.1.
     """
-    call = network.call_of(layer)
-    at = call if rank_at == "conv" else pooling_behind(network, call)
+    at = ranked_tensor(network, layer, rank_at)
     tensors = predictor.feature_tensors if predictor and kept else []
-    run = compiled(network.submodel([network.input], [at.output, *tensors]))
-    total = np.zeros(at.output.shape[-1], np.float64)
+    run = compiled(network.submodel([network.input], [at, *tensors]))
+    total = np.zeros(at.shape[-1], np.float64)
     for chunk in dataset.chunks(CHUNK):
         cancel.raise_if_cancelled()
         activation, *features = arrays(run(chunk.images))
@@ -75,6 +74,16 @@ def rank_channels(
             provisional(ranking_from_means(layer, total / len(chunk.labels), rank_at))
         progress(Progress("Ranking channels", chunk.start + len(chunk.labels), len(dataset)))
     return ranking_from_means(layer, total / len(dataset), rank_at)
+
+
+def ranked_tensor(network: Network, layer: str, rank_at: RankAt) -> Any:
+    """The symbolic tensor whose mean activation ranks the layer's channels.
+
+    Raises:
+        LayerNotFound: see rank_channels.
+    """
+    call = network.call_of(layer)
+    return call.output if rank_at == "conv" else pooling_behind(network, call).output
 
 
 def sum_of_means(activation: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

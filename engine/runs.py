@@ -12,6 +12,7 @@ import numpy as np
 
 from engine import backend
 from engine.assessment import Assessment, assess
+from engine.cluster import Cluster
 from engine.datasets import Dataset, open_dataset
 from engine.errors import EngineError
 from engine.goodnet import SCALES, GoodNet
@@ -24,6 +25,7 @@ from engine.steps import KeptFeatures
 from engine.sweep import PruningCurve, SweepSet, preview_curve, sweep
 from engine.thresholds import DEFAULT_DROPS, DropMode, Stop, choose_step, drop_percent
 
+Partial = Callable[[PruningCurve], None]
 ScaleChoice = Literal["auto", "none", "255"]
 
 _SCALE_TRIAL_IMAGES = 512
@@ -44,6 +46,7 @@ class PruningRequest:
     drop_mode: DropMode = "points"
     stop: Stop = "first-past"
     scale: ScaleChoice = "auto"
+    cluster: str | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,7 @@ def choose_scale(network: Network, clean: Dataset) -> str:
 
 
 def run_pruning(
-    request: PruningRequest, *, partial: Callable[[PruningCurve], None] | None = None,
+    request: PruningRequest, *, partial: Partial | None = None,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> PruningRun:
     """Rank, prune step by step, count.
@@ -171,6 +174,20 @@ def run_pruning(
     progress(Progress("Opening files", 0, 1))
     opened = open_inputs(request)
     cancel.raise_if_cancelled()
+    if request.cluster:
+        ranking, curve = _count_on_cluster(request, opened, partial, progress, cancel)
+    else:
+        ranking, curve = _count_here(request, opened, partial, progress, cancel)
+    network = opened.network
+    model = ModelSummary(network.path, network.sha256, network.input_shape, opened.layer, len(ranking.order),
+                         network.labels, opened.scale)
+    return PruningRun(request, model, _summaries(opened.sets), ranking, curve, backend.device(),
+                      time.monotonic() - started)
+
+
+def _count_here(
+    request: PruningRequest, opened: Opened, partial: Partial | None, progress: ProgressCallback, cancel: CancelToken,
+) -> tuple[ChannelRanking, PruningCurve]:
     predictor, kept = predictor_for(opened.network, opened.layer), KeptFeatures()
 
     def preview(ranking: ChannelRanking) -> None:
@@ -185,11 +202,18 @@ def run_pruning(
             kept=kept, provisional=preview, progress=progress, cancel=cancel)
     curve = sweep(predictor, opened.layer, ranking.order, opened.sets, kept=kept, partial=partial, progress=progress,
                   cancel=cancel)
-    network = opened.network
-    model = ModelSummary(network.path, network.sha256, network.input_shape, opened.layer, len(ranking.order),
-                         network.labels, opened.scale)
-    return PruningRun(request, model, _summaries(opened.sets), ranking, curve, backend.device(),
-                      time.monotonic() - started)
+    return ranking, curve
+
+
+def _count_on_cluster(
+    request: PruningRequest, opened: Opened, partial: Partial | None, progress: ProgressCallback, cancel: CancelToken,
+) -> tuple[ChannelRanking, PruningCurve]:
+    with Cluster(request.cluster or "", opened.network, opened.layer, cancel) as cluster:
+        if request.order:
+            ranking = given_order(opened.network, opened.layer, request.order)
+        else:
+            ranking = cluster.rank(opened.sets[0].dataset, request.rank_at, progress)
+        return ranking, cluster.sweep(ranking.order, opened.sets, partial, progress)
 
 
 def goodnet_row(

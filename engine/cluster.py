@@ -1,0 +1,175 @@
+"""Counting on many machines: Dask's workers rank and count spans of images, and their counts are added here.
+
+A worker that dies costs the spans it was working on; Dask gives them to another one. Files must lie where every
+worker can read them under the same path, and workers need this project's packages and code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from queue import Empty, Queue
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.datasets import CHUNK, Dataset, open_dataset
+from engine.errors import EngineError, ModelError
+from engine.incremental import predictor_for
+from engine.networks import Network, compiled, open_network
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback
+from engine.ranking import ChannelRanking, RankAt, ranked_tensor, ranking_from_means, sum_of_means
+from engine.steps import StepPredictor
+from engine.sweep import PruningCurve, SetCounts, SweepSet, as_curve, count_chunk, empty_counts
+
+# Images a task: seconds of work, so that neither a lost worker nor the scheduler costs much.
+SPAN = 16 * CHUNK
+_CONNECT_SECONDS = 10
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A data set as a worker opens it."""
+
+    path: str
+    scale: float
+    images: int
+
+
+class Cluster:
+    """A connection to a Dask scheduler for one run, and the layer the run prunes."""
+
+    def __init__(self, address: str, network: Network, layer: str, cancel: CancelToken) -> None:
+        self._model = (str(network.path.absolute()), network.sha256, layer)
+        self._network, self._layer, self._cancel = network, layer, cancel
+        try:
+            import distributed
+        except ImportError as error:
+            raise EngineError("Counting on a cluster needs Dask; install it with "
+                              "'pip install -r requirements-cluster.txt'.") from error
+        try:
+            connect: Any = distributed.Client  # without annotations
+            self._client = connect(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise EngineError(f"{address}: no Dask scheduler answers there ({type(error).__name__}). "
+                              "Check the address and that the scheduler runs.") from error
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._client.close()
+
+    def rank(self, dataset: Dataset, rank_at: RankAt, progress: ProgressCallback) -> ChannelRanking:
+        """As ranking.rank_channels, to the bit: sums are added in the order of the images."""
+        source = _source(dataset)
+        sums: dict[int, list[npt.NDArray[np.float64]]] = {}
+        spans = _spans(len(dataset))
+        done = 0
+        for index, part in self._run(_rank_span, [(source, rank_at, span) for span in spans]):
+            sums[index] = part
+            done += spans[index][1] - spans[index][0]
+            progress(Progress("Ranking channels on the cluster", done, len(dataset)))
+        total = np.zeros(self._network.prunable_layers()[self._layer], np.float64)
+        for index in range(len(spans)):
+            for part_sum in sums[index]:
+                total += part_sum
+        return ranking_from_means(self._layer, total / len(dataset), rank_at)
+
+    def sweep(
+        self, order: npt.NDArray[np.int64], sets: Sequence[SweepSet],
+        partial: Callable[[PruningCurve], None] | None, progress: ProgressCallback,
+    ) -> PruningCurve:
+        """As sweep.sweep; counts are sums, so the order in which spans come back doesn't matter."""
+        counts = [empty_counts(s, len(order)) for s in sets]
+        sources = [_source(s.dataset) for s in sets]
+        # Sets take turns, so that the first results give a curve of every set.
+        tasks = sorted((span, which) for which, s in enumerate(sets) for span in _spans(len(s.dataset)))
+        arguments = [(sources[which], counts[which], order, span) for span, which in tasks]
+        total, done = sum(len(s.dataset) for s in sets), 0
+        for index, part in self._run(_count_span, arguments):
+            which = tasks[index][1]
+            counts[which] = counts[which].plus(part)
+            done += part.images
+            progress(Progress("Counting every pruning step on the cluster", done, total))
+            if partial and all(c.images for c in counts):
+                partial(as_curve(self._layer, order, counts))
+        return as_curve(self._layer, order, counts)
+
+    def _run(self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+        """Give (position, result) as tasks end, looking at the cancel token all the while."""
+        import distributed
+
+        positions = {self._client.submit(function, self._model, *a, pure=False): i for i, a in enumerate(arguments)}
+        ended: Queue[Any] = Queue()
+        for future in positions:
+            future.add_done_callback(ended.put)
+        try:
+            for _ in range(len(arguments)):
+                future = self._next(ended)
+                try:
+                    result = future.result()
+                except distributed.KilledWorker as error:
+                    raise EngineError("The cluster's workers died again and again on the same images. "
+                                      "Look at their logs; they may lack memory.") from error
+                yield positions.pop(future), result
+        finally:
+            self._client.cancel(list(positions), force=True)
+
+    def _next(self, ended: Queue[Any]) -> Any:
+        while True:
+            self._cancel.raise_if_cancelled()
+            with suppress(Empty):
+                return ended.get(timeout=_LOOK_SECONDS)
+
+
+def _source(dataset: Dataset) -> _Source:
+    return _Source(str(dataset.path.absolute()), dataset.scale, len(dataset))
+
+
+def _spans(images: int) -> list[tuple[int, int]]:
+    return [(start, min(start + SPAN, images)) for start in range(0, images, SPAN)]
+
+
+@lru_cache(maxsize=2)
+def _open_model(path: str, sha256: str, layer: str) -> tuple[Network, StepPredictor]:
+    network = open_network(Path(path))
+    if network.sha256 != sha256:
+        raise ModelError(f"{path}: isn't the same file on a cluster worker as here. "
+                         "Put one copy where all can read it.")
+    return network, predictor_for(network, layer)
+
+
+@lru_cache(maxsize=8)
+def _open_source(source: _Source, network: Network) -> Dataset:
+    return open_dataset(Path(source.path), network.input_shape, network.labels).scaled(source.scale)
+
+
+def _rank_span(
+    model: tuple[str, str, str], source: _Source, rank_at: RankAt, span: tuple[int, int],
+) -> list[npt.NDArray[np.float64]]:
+    """Runs on a worker: each chunk's sums of mean activations, float64[C]."""
+    network, _ = _open_model(*model)
+    run = compiled(network.submodel([network.input], [ranked_tensor(network, model[2], rank_at)]))
+    return [sum_of_means(run(chunk.images).numpy()) for chunk in _open_source(source, network).chunks(CHUNK, span=span)]
+
+
+def _count_span(
+    model: tuple[str, str, str], source: _Source, of: SetCounts, order: npt.NDArray[np.int64], span: tuple[int, int],
+) -> SetCounts:
+    """Runs on a worker: counts of one span."""
+    network, predictor = _open_model(*model)
+    counts: SetCounts | None = None
+    for chunk in _open_source(source, network).chunks(CHUNK, span=span):
+        labels = predictor.labels(chunk.images, predictor.features(chunk.images), order, NEVER_CANCELLED)
+        part = count_chunk(of, labels, chunk.labels)
+        counts = part if counts is None else counts.plus(part)
+    assert counts is not None
+    return counts

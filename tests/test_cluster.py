@@ -1,0 +1,99 @@
+"""Counts on a real cluster of two worker processes equal those of this machine."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from engine.errors import Cancelled, EngineError
+from engine.progress import CancelSource, Progress
+from engine.runs import PruningRequest, run_pruning
+
+distributed = pytest.importorskip("distributed", reason="requirements-cluster.txt isn't installed")
+
+PROJECT = Path(__file__).resolve().parent.parent
+SAMPLE = PROJECT / "data" / "sample"
+# The warnings of another library's event loops and sockets when its processes are killed aren't ours.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    previous = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(PROJECT)
+    with distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0) as running:
+        yield running
+    if previous is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = previous
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> dict[str, Path]:
+    """The sample's sets, repeated until they make several spans."""
+    paths = {}
+    for name in ("clean_validation", "clean_test", "poisoned_test"):
+        with h5py.File(SAMPLE / f"{name}.h5") as small, h5py.File(tmp_path / f"{name}.h5", "w") as large:
+            large["data"] = np.tile(small["data"][()], (12, 1, 1, 1))
+            large["label"] = np.tile(small["label"][()], 12)
+        paths[name] = tmp_path / f"{name}.h5"
+    return paths
+
+
+def request(sets: dict[str, Path], address: str | None) -> PruningRequest:
+    return PruningRequest(SAMPLE / "badnet.keras", sets["clean_validation"], sets["clean_test"],
+                          (sets["poisoned_test"],), scale="none", cluster=address)
+
+
+def assert_equal_runs(one: Any, other: Any) -> None:
+    assert (one.ranking.mean_activation == other.ranking.mean_activation).all()
+    assert (one.ranking.order == other.ranking.order).all()
+    for a, b in zip(one.curve.sets, other.curve.sets, strict=True):
+        assert (a.name, a.images, a.target) == (b.name, b.images, b.target)
+        for key in ("correct", "agreeing", "goodnet_correct"):
+            assert (getattr(a, key) == getattr(b, key)).all()
+
+
+def test_a_killed_worker_costs_its_spans_and_nothing_else(cluster: Any, sets: dict[str, Path]) -> None:
+    here = run_pruning(request(sets, None))
+    address, victims, done = cluster.scheduler_address, [], []
+    with distributed.Client(address, set_as_default=False) as client:
+        pids = client.run(os.getpid)
+
+    def watch(progress: Progress) -> None:
+        done.append(progress)
+        if "Counting" in progress.what and not victims:
+            victims.append(next(iter(pids.values())))
+            os.kill(victims[0], 9)
+
+    there = run_pruning(request(sets, address), progress=watch)
+    assert victims
+    assert done[-1].done == done[-1].total == sum(len(h5py.File(p)["label"]) for p in sets.values())
+    assert_equal_runs(here, there)
+
+
+def test_cancel_ends_a_cluster_run(cluster: Any, sets: dict[str, Path]) -> None:
+    source = CancelSource()
+
+    def stop(progress: Progress) -> None:
+        if "cluster" in progress.what:
+            source.cancel()
+
+    before = threading.active_count()
+    with pytest.raises(Cancelled):
+        run_pruning(request(sets, cluster.scheduler_address), progress=stop, cancel=source.token)
+    assert threading.active_count() <= before + 1
+
+
+def test_a_wrong_address_is_a_sentence(sets: dict[str, Path]) -> None:
+    with pytest.raises(EngineError, match="no Dask scheduler answers"):
+        run_pruning(request(sets, "tcp://127.0.0.1:9"))
