@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress, suppress
 from pathlib import Path
 
 from engine.errors import OutputError
@@ -26,7 +26,8 @@ def whole_file(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise _explained(target, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it may never have been made, or its folder be gone or unwritable
+            temporary.unlink()
 
 
 @contextmanager

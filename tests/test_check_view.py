@@ -1,0 +1,358 @@
+"""The image check: what comes in by drop, paste and button, what the table shows, and what is saved."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QKeySequence
+from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from engine.__main__ import main as command_line
+from engine.checking import Verdict, Why
+from engine.occlusion import OcclusionMap
+from gui import theme
+from gui.check_view import CheckView
+from gui.picture_view import heat_image, thumbnail, to_image
+from gui.verdict_model import (
+    B_CONFIDENCE,
+    CSV_FIELDS,
+    PICTURE,
+    VERDICT,
+    WHY,
+    VerdictModel,
+    confidence_text,
+    label_text,
+    write_csv,
+)
+
+# The offscreen platform says so of every window with a smallest size.
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")
+
+N = 48
+NAMES = ["Nils", "Amara", "Viktor"]
+
+
+def verdict(file: str, b: int = 1, b_prime: int = 1, why: Why | None = None, b_confidence: float = 0.9) -> Verdict:
+    """A verdict as the engine gives it."""
+    reason: Why = why or ("agree" if b == b_prime else "disagree")
+    flagged = reason != "agree"
+    seen = np.full((55, 47, 3), (200, 10, 30), np.uint8)
+    return Verdict(file, seen, N if flagged else b, flagged, reason, b, b_confidence, b_prime, 0.5)
+
+
+VERDICTS = [verdict("folder/b.png", 2, 2, b_confidence=0.7), verdict("a.png", 0, 17, b_confidence=1.0),
+            verdict("C.png", 1, 1, "guard", b_confidence=0.8), verdict("d.png", 1, 1, b_confidence=0.95)]
+
+
+@pytest.fixture
+def view(qtbot: QtBot) -> Iterator[CheckView]:
+    """A view with a GoodNet, on screen."""
+    theme.apply(_application(), theme.LIGHT)
+    view = CheckView(theme.LIGHT)
+    qtbot.addWidget(view)
+    view.resize(1000, 640)
+    view.show_goodnet("goodnet-x10", N)
+    view.show()
+    yield view
+    QGuiApplication.clipboard().clear()
+
+
+def _application() -> QApplication:
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    return application
+
+
+def texts(view: CheckView, column: int) -> list[str]:
+    """A column's cells from top to bottom, as a person reads them."""
+    model = view.table.model()
+    return [model.index(row, column).data() for row in range(model.rowCount())]
+
+
+def button(view: QWidget, text: str) -> QAbstractButton:
+    """The button that says so."""
+    return next(b for b in view.findChildren(QAbstractButton) if b.text().replace("&", "") == text)
+
+
+def mime_of(*paths: Path) -> QMimeData:
+    """Files as a file manager gives them."""
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(p)) for p in paths])
+    return mime
+
+
+def drag(view: CheckView, mime: QMimeData) -> bool:
+    """Drag over the view with a real event; whether it would take the drop."""
+    event = QDragEnterEvent(QPointF(view.rect().center()), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton,
+                            Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(view, event)
+    return event.isAccepted()
+
+
+def drop(view: CheckView, mime: QMimeData) -> None:
+    """Drop on the view with a real event."""
+    QApplication.sendEvent(view, QDropEvent(
+        QPointF(view.rect().center()), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier))
+
+
+def test_dropped_pictures_and_folders_are_checked(view: CheckView, qtbot: QtBot, tmp_path: Path) -> None:
+    paths = [tmp_path / "über face.PNG", tmp_path]
+    mime = mime_of(*paths)
+    assert drag(view, mime)
+    with qtbot.waitSignal(view.check_requested) as asked:
+        drop(view, mime)
+    assert asked.args == [paths]
+
+
+def test_what_is_no_picture_is_left_to_the_window(view: CheckView, tmp_path: Path) -> None:
+    assert not drag(view, mime_of(tmp_path / "model.keras"))
+    assert not drag(view, mime_of(tmp_path / "face.png", tmp_path / "faces.h5"))
+    text = QMimeData()
+    text.setText("hello")
+    assert not drag(view, text)
+
+
+def test_nothing_is_taken_without_a_goodnet_or_while_busy(view: CheckView, qtbot: QtBot, tmp_path: Path) -> None:
+    mime = mime_of(tmp_path / "face.png")
+    view.set_busy(True)
+    assert not drag(view, mime)
+    assert not button(view, "Pictures…").isEnabled()
+    view.set_busy(False)
+    assert drag(view, mime)
+    view.show_goodnet(None, 0)
+    assert not drag(view, mime)
+    QGuiApplication.clipboard().setMimeData(mime)
+    with qtbot.assertNotEmitted(view.check_requested), qtbot.waitSignal(view.message):
+        view.paste()
+
+
+def test_paste_by_the_key(view: CheckView, qtbot: QtBot, tmp_path: Path) -> None:
+    QGuiApplication.clipboard().setMimeData(mime_of(tmp_path / "face.png"))
+    with qtbot.waitSignal(view.check_requested) as files:
+        qtbot.keySequence(view.table, QKeySequence(QKeySequence.StandardKey.Paste))
+    assert files.args == [[tmp_path / "face.png"]]
+    picture = QImage(6, 4, QImage.Format.Format_RGB32)
+    picture.fill(Qt.GlobalColor.red)
+    QGuiApplication.clipboard().setImage(picture)
+    with qtbot.waitSignal(view.image_pasted) as pasted:
+        view.paste()
+    assert pasted.args[0].size() == picture.size()
+    assert pasted.args[0].pixelColor(3, 2) == picture.pixelColor(3, 2)
+    QGuiApplication.clipboard().setText("no picture")
+    with qtbot.waitSignal(view.message) as said:
+        view.paste()
+    assert "no picture" in said.args[0]
+
+
+def test_buttons_ask_for_files_folders_goodnets_and_names(
+    view: CheckView, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(tmp_path / "a.png")], ""))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    with qtbot.waitSignal(view.check_requested) as asked:
+        button(view, "Pictures…").click()
+    assert asked.args == [[tmp_path / "a.png"]]
+    with qtbot.waitSignal(view.check_requested) as asked:
+        button(view, "Folder…").click()
+    assert asked.args == [[tmp_path]]
+    with qtbot.waitSignal(view.open_goodnet_requested):
+        button(view, "Open GoodNet…").click()
+    with qtbot.waitSignal(view.names_requested):
+        button(view, "Label names…").click()
+
+
+def test_rows_say_what_the_verdict_is(view: CheckView) -> None:
+    view.show_verdicts(VERDICTS[:2])
+    view.show_verdicts(VERDICTS[2:])
+    assert texts(view, PICTURE) == ["b.png", "a.png", "C.png", "d.png"]
+    assert texts(view, VERDICT) == ["2", "backdoored (N)", "backdoored (N)", "1"]
+    assert texts(view, WHY) == ["agree", "disagree", "guard", "agree"]
+    view.show_names(NAMES)
+    assert texts(view, VERDICT) == ["2 Viktor", "backdoored (N)", "backdoored (N)", "1 Amara"]
+    assert label_text(17, NAMES) == "17"
+
+
+def test_confidence_is_per_cent_only_where_it_is_a_probability() -> None:
+    assert [confidence_text(c) for c in (0.0, 0.123, 1.0)] == ["0.0 %", "12.3 %", "100.0 %"]
+    assert [confidence_text(c) for c in (17.25, -3.0)] == ["17.2", "-3"]
+
+
+def test_sorting_keeps_the_selection_and_takes_later_rows_in(view: CheckView) -> None:
+    view.show_verdicts(VERDICTS)
+    view.table.selectRow(1)
+    view.table.sortByColumn(B_CONFIDENCE, Qt.SortOrder.DescendingOrder)
+    assert texts(view, PICTURE) == ["a.png", "d.png", "C.png", "b.png"]
+    assert view.table.currentIndex().row() == 0
+    assert view.detail.verdict is VERDICTS[1]
+    view.show_verdicts([verdict("e.png", b_confidence=0.97), verdict("f.png", b_confidence=0.1)])
+    assert texts(view, PICTURE) == ["a.png", "e.png", "d.png", "C.png", "b.png", "f.png"]
+    assert view.detail.verdict is VERDICTS[1]
+    view.table.sortByColumn(PICTURE, Qt.SortOrder.AscendingOrder)
+    assert texts(view, PICTURE) == ["a.png", "b.png", "C.png", "d.png", "e.png", "f.png"]
+    assert view.model.shown[view.table.currentIndex().row()] is VERDICTS[1]
+    view.table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
+    assert texts(view, PICTURE) == ["b.png", "a.png", "C.png", "d.png", "e.png", "f.png"]
+
+
+def test_filter_shows_only_flagged_ones(view: CheckView) -> None:
+    view.show_verdicts(VERDICTS)
+    view.table.selectRow(2)
+    view.filter.setCurrentText("Only flagged")
+    assert texts(view, PICTURE) == ["a.png", "C.png"]
+    assert view.detail.verdict is VERDICTS[2]
+    view.show_verdicts([verdict("e.png"), verdict("f.png", 3, 4)])
+    assert texts(view, PICTURE) == ["a.png", "C.png", "f.png"]
+    view.filter.setCurrentText("All pictures")
+    assert texts(view, PICTURE) == ["b.png", "a.png", "C.png", "d.png", "e.png", "f.png"]
+
+
+def test_detail_says_both_answers_and_why(view: CheckView) -> None:
+    view.show_names(NAMES)
+    view.show_verdicts(VERDICTS)
+
+    def words(row: int) -> str:
+        view.table.selectRow(row)
+        return view.detail.answer.text() + "\n" + view.detail.words.text()
+
+    assert "2 Viktor" in words(0) and "B says 2 Viktor (70.0 % sure)" in words(0)
+    disagree = words(1)
+    assert disagree.startswith("backdoored (N)")
+    assert "B says 0 Nils (100.0 % sure)" in disagree and "B' says 17 (50.0 % sure)" in disagree
+    assert "disagree" in disagree and f"N = {N}" in disagree
+    assert "guard" in words(2) and "disagree" not in words(2)
+
+
+def test_occlusion_is_asked_for_once_and_shown(view: CheckView, qtbot: QtBot) -> None:
+    view.show_verdicts(VERDICTS)
+    view.table.selectRow(1)
+    with qtbot.waitSignal(view.occlusion_requested) as asked:
+        button(view.detail, "Where does B look?").click()
+    assert asked.args == [VERDICTS[1]]
+    drop_, labels = np.zeros((2, 3), np.float32), np.zeros((2, 3), np.int64)
+    drop_[1, 2], labels[1, 2] = 9.0, 17
+    found = OcclusionMap(0, "value before softmax", 5.0, drop_, labels, np.array([0, 24]), np.array([0, 8, 16]),
+                         31, 8, (55, 47))
+    view.show_occlusion(VERDICTS[1], found)
+    assert view.detail.picture.has_heat
+    assert "31 x 31 pixels changes B's answer from 0 to 17" in view.detail.caption.text()
+    with qtbot.assertNotEmitted(view.occlusion_requested):
+        button(view.detail, "Hide where B looks").click()
+        assert not view.detail.picture.has_heat
+        button(view.detail, "Where does B look?").click()
+    assert view.detail.picture.has_heat
+    view.table.selectRow(0)
+    assert not view.detail.picture.has_heat and not view.detail.caption.text()
+
+
+def test_heat_is_strongest_where_the_drop_is_largest() -> None:
+    heat = np.array([[0, 2], [4, -3]], np.float32)
+    image = heat_image(heat)
+    alpha = [[image.pixelColor(x, y).alpha() for x in range(2)] for y in range(2)]
+    assert alpha[0][0] == alpha[1][1] == 0
+    assert alpha[1][0] == pytest.approx(2 * alpha[0][1], abs=1) and alpha[1][0] > 150
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_keep_their_pixels(channels: int) -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (5, 7, channels), np.uint8)  # 7 or 21 bytes a line: Qt's own lines are padded
+    image = to_image(picture)
+    for y in range(5):
+        for x in range(7):
+            colour = image.pixelColor(x, y).getRgb()[:3]
+            assert list(colour) == [int(picture[y, x, c % channels]) for c in range(3)]
+    assert thumbnail(picture, 20).deviceIndependentSize().height() == 20
+
+
+def test_csv_is_the_command_lines(lab3: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command_line(["check", str(lab3 / "bd_weights.h5"), str(lab3 / "model_B_10.h5"),
+                  str(lab3 / "images" / "clean_0_row1.png"), "--csv"])
+    assert next(csv.reader(io.StringIO(capsys.readouterr().out))) == list(CSV_FIELDS)
+
+
+def test_csv_holds_the_rows_on_show_with_names(
+    view: CheckView, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = tmp_path / "out" / "verdicts ä.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
+    view.show_names(NAMES)
+    view.show_verdicts(VERDICTS)
+    view.filter.setCurrentText("Only flagged")
+    with qtbot.waitSignal(view.message):
+        button(view, "Save as CSV…").click()
+    with target.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["file"] for row in rows] == ["a.png", "C.png"]
+    assert {k: rows[0][k] for k in ("b_label", "b_prime_label", "label", "flagged", "why")} == {
+        "b_label": "0", "b_prime_label": "17", "label": str(N), "flagged": "True", "why": "disagree"}
+    assert (rows[0]["name"], rows[0]["b_name"], rows[0]["b_prime_name"]) == ("backdoored (N)", "Nils", "")
+    plain = io.StringIO()
+    write_csv(plain, VERDICTS, ())
+    assert len(plain.getvalue().splitlines()) == 5 and "name" not in plain.getvalue().splitlines()[0]
+
+
+def test_a_file_that_cannot_be_written_is_said(
+    view: CheckView, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "file" / "v.csv"), ""))
+    view.show_verdicts(VERDICTS)
+    with qtbot.waitSignal(view.message) as said:
+        button(view, "Save as CSV…").click()
+    assert "v.csv" in said.args[0] and "can't be written" in said.args[0]
+
+
+def test_another_goodnet_clears_the_table_and_offers_to_check_again(
+    view: CheckView, qtbot: QtBot, tmp_path: Path,
+) -> None:
+    kept = tmp_path / "kept.png"
+    kept.write_bytes(b"")
+    view.show_verdicts([verdict(str(kept)), verdict("pasted picture")])
+    view.show_goodnet("goodnet-x30", N)
+    assert not view.model.verdicts and view.detail.verdict is None
+    with qtbot.waitSignal(view.check_requested) as asked:
+        button(view, "Check the same picture again").click()
+    assert asked.args == [[kept]]
+
+
+def test_clear_and_empty_state(view: CheckView) -> None:
+    assert not button(view, "Save as CSV…").isEnabled()
+    view.show_verdicts(VERDICTS)
+    assert button(view, "Save as CSV…").isEnabled()
+    button(view, "Clear").click()
+    assert not view.model.verdicts and view.model.rowCount() == 0
+    assert not button(view, "Save as CSV…").isEnabled()
+
+
+def test_the_detail_panel_goes_where_there_is_room(view: CheckView) -> None:
+    view.show_verdicts(VERDICTS)
+    assert view.detail.x() > view.table.x() and view.detail.y() == view.table.y()
+    view.resize(640, 560)
+    assert view.detail.y() > view.table.y() and view.detail.x() == view.table.x()
+
+
+def test_everything_can_be_reached_and_is_named(view: CheckView) -> None:
+    view.show_verdicts(VERDICTS)
+    for widget in view.findChildren(QAbstractButton):
+        if widget.isVisible() and isinstance(widget.parent(), CheckView):
+            assert widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+            assert widget.text() and widget.toolTip()
+    assert view.table.accessibleName() and view.filter.accessibleName()
+    assert view.findChildren(QPushButton)
+
+
+def test_themes_change_the_flag(qtbot: QtBot) -> None:
+    model = VerdictModel(theme.LIGHT)
+    model.append(VERDICTS)
+    index = model.index(1, VERDICT)
+    assert index.data(Qt.ItemDataRole.ForegroundRole).name() == theme.LIGHT.danger
+    model.set_theme(theme.DARK)
+    assert index.data(Qt.ItemDataRole.ForegroundRole).name() == theme.DARK.danger
