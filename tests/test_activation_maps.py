@@ -1,0 +1,65 @@
+"""Activation maps are the layer's own output, and pictures are what the network was shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks_for_tests import build, random_images
+
+from engine.activation_maps import activation_maps, for_display
+from engine.errors import LayerNotFound, ModelError
+from engine.networks import Network
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    model, _ = build("plain")
+    return Network(model, Path("badnet.keras"))
+
+
+def test_maps_are_what_keras_computes(network: Network) -> None:
+    from keras import Model
+    clean, poisoned = random_images(2, seed=9)
+    layer = network.default_layer()
+    direct = Model(network.model.inputs, network.model.get_layer(layer).output).predict(
+        np.stack([clean, poisoned]), verbose=0)
+    for channel in range(direct.shape[-1]):
+        maps = activation_maps(network, layer, channel, clean, poisoned)
+        assert (maps.layer, maps.channel) == (layer, channel)
+        assert maps.clean_map.dtype == np.float32
+        np.testing.assert_allclose(maps.clean_map, direct[0, ..., channel], rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(maps.poisoned_map, direct[1, ..., channel], rtol=1e-5, atol=1e-4)
+    assert np.array_equal(maps.clean_image, clean.astype(np.uint8))
+    assert np.array_equal(maps.poisoned_image, poisoned.astype(np.uint8))
+
+
+def test_without_a_poisoned_image(network: Network) -> None:
+    clean = random_images(1)[0]
+    maps = activation_maps(network, network.default_layer(), 0, clean, None)
+    assert maps.poisoned_image is None and maps.poisoned_map is None
+    assert maps.clean_map.ndim == 2
+
+
+def test_refuses_what_is_not_there(network: Network) -> None:
+    clean = random_images(1)[0]
+    layer = network.default_layer()
+    beyond = network.prunable_layers()[layer]
+    for channel in (-1, beyond):
+        with pytest.raises(ModelError, match=f"channels 0 to {beyond - 1}"):
+            activation_maps(network, layer, channel, clean, None)
+    with pytest.raises(LayerNotFound, match="nowhere"):
+        activation_maps(network, "nowhere", 0, clean, None)
+
+
+@pytest.mark.parametrize(("values", "shown"), [
+    ([0.0, 127.6, 300.0], [0, 128, 255]),
+    ([0.0, 0.5, 1.0], [0, 128, 255]),
+    ([-1.0, 0.0, 1.0], [0, 128, 255]),
+    ([-2.0, -2.0, -2.0], [0, 0, 0]),
+])
+def test_pictures_of_any_range(values: list[float], shown: list[int]) -> None:
+    picture = for_display(np.array(values, np.float32).reshape(1, 3, 1))
+    assert picture.dtype == np.uint8
+    assert picture.ravel().tolist() == shown

@@ -1,0 +1,316 @@
+"""The curve on screen shows the counts, and the cursor reads them off."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import itertools
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from curves_for_tests import (
+    ATTACK_AGREEING,
+    ATTACK_B_PRIME,
+    CHANNELS,
+    CLEAN_AGREEING,
+    CLEAN_B_PRIME,
+    CLEAN_GOODNET,
+    curve,
+    rows,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QGuiApplication, QMouseEvent, QWheelEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from gui.curve_canvas import CurveCanvas
+from gui.curve_view import CurveView
+from gui.theme import DARK, LIGHT
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def view(qtbot: QtBot) -> CurveView:
+    """A view with a curve and the cursor at 0, drawn."""
+    made = CurveView(LIGHT)
+    qtbot.addWidget(made)
+    made.resize(640, 560)
+    of = curve()
+    made.show_curve(of, rows(of, 2, 4, 10, 30))
+    made.set_step(0)
+    made.show()
+    qtbot.waitUntil(lambda: made.panel.canvas._background is not None)
+    return made
+
+
+def mouse(canvas: CurveCanvas, kind: QEvent.Type, at: QPointF, button: Qt.MouseButton = Qt.MouseButton.LeftButton,
+          keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+    event = QMouseEvent(kind, at, canvas.mapToGlobal(at), button, button, keys)
+    QApplication.sendEvent(canvas, event)
+
+
+def turn_wheel(canvas: CurveCanvas, at: QPointF, turns: int) -> None:
+    event = QWheelEvent(at, canvas.mapToGlobal(at), QPoint(), QPoint(0, 120 * turns), Qt.MouseButton.NoButton,
+                        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False)
+    QApplication.sendEvent(canvas, event)
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """The proportions whose distance from count / total is 1.96 standard errors: roots of a quadratic."""
+    p, z2 = count / total, 1.959963984540054**2 / total
+    a, b, c = 1 + z2, -(2 * p + z2), p * p
+    root = math.sqrt(max(0.0, b * b - 4 * a * c))
+    return (-b - root) / (2 * a), (-b + root) / (2 * a)
+
+
+def figures(view: CurveView) -> dict[str, tuple[str, str]]:
+    """Value and interval of each card by caption and set."""
+    return {" ".join(filter(None, (card.caption.text(), card.of.text()))):
+            (card.value.text().removeprefix("<b>").removesuffix("</b>"), card.interval.text())
+            for card in view.panel.readout._cards}
+
+
+def test_empty_state_says_what_to_do(qtbot: QtBot) -> None:
+    view = CurveView(LIGHT)
+    qtbot.addWidget(view)
+    view.show_curve(None, [])
+    assert "press Run" in view.empty.text() and view._stack.currentWidget() is view.empty
+    view.set_step(3)
+    assert view.step == 0
+    view.show_curve(curve(), [])
+    assert view._stack.currentWidget() is view.panel
+    view.show_curve(None, [])
+    assert view._stack.currentWidget() is view.empty
+
+
+def test_lines_and_bands_are_the_counts(view: CurveView) -> None:
+    drawing = view.panel.canvas._drawing
+    for line, band, numbers, total in ((drawing.lines[0], drawing.bands[0], CLEAN_GOODNET, 200),
+                                       (drawing.lines[1], drawing.bands[1], ATTACK_B_PRIME, 50)):
+        assert line.get_xdata().tolist() == list(range(CHANNELS + 1))
+        np.testing.assert_allclose(line.get_ydata(), [100 * n / total for n in numbers])
+        corners = band.get_paths()[0].vertices
+        for step, n in enumerate(numbers):
+            low, high = wilson(n, total)
+            heights = corners[corners[:, 0] == step][:, 1]
+            assert heights.min() == pytest.approx(100 * low, abs=1e-9)
+            assert heights.max() == pytest.approx(100 * high, abs=1e-9)
+
+
+def test_switches_show_b_prime_and_the_fraction(view: CurveView) -> None:
+    view.panel.which_box.setCurrentIndex(1)
+    view.panel.by_box.setCurrentIndex(1)
+    drawing = view.panel.canvas._drawing
+    np.testing.assert_allclose(drawing.lines[0].get_xdata(), [k / CHANNELS for k in range(CHANNELS + 1)])
+    np.testing.assert_allclose(drawing.lines[0].get_ydata(), [n / 2 for n in CLEAN_B_PRIME])
+    assert "Fraction" in drawing.axes.get_xlabel()
+    assert drawing.lines[0].get_label() == "Clean accuracy of B'"
+    view.set_step(4)
+    assert figures(view)["Clean accuracy"][0] == f"{CLEAN_B_PRIME[4] / 2:.2f} %"
+
+
+@pytest.mark.parametrize("step", range(CHANNELS + 1))
+def test_the_cursor_reads_the_counts_off(view: CurveView, step: int) -> None:
+    view.set_step(step)
+    low, high = wilson(CLEAN_GOODNET[step], 200)
+    shown = figures(view)
+    assert shown["Drop"][0] == f"{(190 - CLEAN_B_PRIME[step]) / 2:.2f} points"
+    assert shown["Clean accuracy"] == (f"{CLEAN_GOODNET[step] / 2:.2f} %", f"{100 * low:.1f}–{100 * high:.1f} %")
+    assert shown["False alarms"][0] == f"{(200 - CLEAN_AGREEING[step]) / 2:.2f} %"
+    assert shown["Attack success"][0] == f"{2 * ATTACK_B_PRIME[step]:.2f} %"
+    assert shown["Detection"][0] == f"{2 * (50 - ATTACK_AGREEING[step]):.2f} %"
+    assert view.panel.readout.sentence.text().startswith(f"With {step} channel{'' if step == 1 else 's'} pruned")
+    assert view.panel.readout.step_box.value() == step
+    assert view.panel.canvas._cursor[0].get_xdata()[0] == step
+
+
+def test_dragging_moves_the_cursor(view: CurveView, qtbot: QtBot) -> None:
+    canvas = view.panel.canvas
+    with qtbot.waitSignal(view.step_changed) as pressed:
+        mouse(canvas, QEvent.Type.MouseButtonPress, canvas.position_of(3))
+    assert pressed.args == [3]
+    for step, away in ((5, 4.0), (CHANNELS, 500.0)):
+        with qtbot.waitSignal(view.step_changed) as moved:
+            mouse(canvas, QEvent.Type.MouseMove, canvas.position_of(step) + QPointF(away, 0))
+        assert moved.args == [step] and view.step == step
+    mouse(canvas, QEvent.Type.MouseButtonRelease, canvas.position_of(5))
+    assert view.step == CHANNELS
+
+
+def test_the_cursor_is_drawn_where_it_is(view: CurveView, qtbot: QtBot) -> None:
+    canvas = view.panel.canvas
+    view.set_step(4)
+    for step, drawn in ((4, True), (2, False)):
+        at = canvas.position_of(step).toPoint()
+        image = canvas.grab(canvas.rect()).toImage()
+        column = {image.pixelColor(at.x() + dx, at.y() + 31).lightness() < 60 for dx in (-1, 0, 1)}
+        assert (True in column) == drawn, step
+
+
+def test_keys_move_the_cursor(view: CurveView, qtbot: QtBot) -> None:
+    canvas, key = view.panel.canvas, Qt.Key
+    for pressed, step in ((key.Key_Right, 1), (key.Key_Right, 2), (key.Key_Left, 1), (key.Key_Left, 0),
+                          (key.Key_Left, 0), (key.Key_PageUp, 5), (key.Key_End, CHANNELS), (key.Key_Right, CHANNELS),
+                          (key.Key_PageDown, CHANNELS - 5), (key.Key_Home, 0)):
+        qtbot.keyClick(canvas, pressed)
+        assert view.step == step
+    view.panel.readout.step_box.setValue(6)
+    assert view.step == 6
+
+
+def test_a_programme_moves_the_cursor_within_bounds(view: CurveView, qtbot: QtBot) -> None:
+    view.set_step(99)
+    assert view.step == CHANNELS
+    view.set_step(-1)
+    assert view.step == 0
+    with qtbot.assertNotEmitted(view.step_changed):
+        view.set_step(0)
+
+
+def test_thresholds_stand_above_their_steps(view: CurveView) -> None:
+    drawing = view.panel.canvas._drawing
+    # 2 points are 4 images: 186 right after 2 steps; 4 points 182 after 3; 10 points 170 and 30 points 130.
+    assert [label.get_text() for label in drawing._mark_labels] == ["X = 2", "X = 4", "X = 10", "X = 30"]
+    xs = drawing._marks.get_xdata()
+    np.testing.assert_allclose([xs[0], xs[4], xs[8], xs[12]], [k / CHANNELS for k in (2, 3, 5, 6)])
+    boxes = [label.get_window_extent() for label in drawing._mark_labels]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    of = curve()
+    view.show_curve(of, rows(of, 3, 4))
+    assert [t.get_text() for t in drawing._mark_labels if t.get_visible()] == ["X = 3, 4"]
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.01, 0.12)), min_size=1, max_size=8))
+def test_labels_never_overlap(labels: list[tuple[float, float]]) -> None:
+    from engine.figures import spread
+    labels.sort()
+    centres, widths = [c for c, _ in labels], [w for _, w in labels]
+    places = spread(centres, widths, 0.0, 1.0)
+    for i in range(1, len(places)):
+        assert places[i] - places[i - 1] >= (widths[i] + widths[i - 1]) / 2 - 1e-9
+    assert places[0] - widths[0] / 2 >= -1e-9 and places[-1] + widths[-1] / 2 <= 1 + 1e-9
+
+
+def test_labels_with_room_stay_where_they_are() -> None:
+    from engine.figures import spread
+    assert spread([0.2, 0.5, 0.8], [0.1, 0.1, 0.1], 0, 1) == pytest.approx([0.2, 0.5, 0.8])
+    assert spread([0.5, 0.5], [0.1, 0.3], 0, 1) == pytest.approx([0.4, 0.6])
+    assert spread([], [], 0, 1) == []
+
+
+def test_a_live_curve_keeps_its_artists(view: CurveView, qtbot: QtBot) -> None:
+    canvas = view.panel.canvas
+    drawing, before = canvas._drawing, canvas.grab().toImage()
+    of = curve()
+    later = dataclasses.replace(of, validation=dataclasses.replace(of.validation, goodnet_correct=np.arange(9) * 20))
+    view.show_curve(later, rows(of, 2, 4, 10, 30))
+    assert canvas._drawing is drawing
+    np.testing.assert_allclose(drawing.lines[0].get_ydata(), np.arange(9) * 10)
+    assert canvas.grab().toImage() != before
+    view.show_curve(curve(sets=3), [])
+    assert canvas._drawing is not drawing and len(canvas._drawing.lines) == 4
+
+
+def test_several_poisoned_sets_are_told_apart(view: CurveView) -> None:
+    view.show_curve(curve(sets=3), [])
+    view.set_step(4)
+    shown = figures(view)
+    for name in ("sunglasses", "a_rather_long_name_of_a_poisoned_data_set", "moustache"):
+        assert shown[f"Attack success {name}"][0] == "80.00 %"
+    lines = view.panel.canvas._drawing.lines
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 4
+    assert view.minimumSizeHint().width() <= 640
+
+
+def test_says_what_was_counted(view: CurveView) -> None:
+    assert view.panel.readout.counted.text() == "Counted: 200 validation images, 50 poisoned images."
+    view.show_curve(curve(provisional=True, total=11547), [])
+    text = view.panel.readout.counted.text()
+    assert text.startswith("Provisional") and "200 of 11,547 validation images" in text
+    view.show_curve(curve(total=11547), [])
+    assert view.panel.readout.counted.text().startswith("Counted so far: 200 of 11,547")
+
+
+def test_zoom_pan_and_reset(view: CurveView, qtbot: QtBot) -> None:
+    canvas = view.panel.canvas
+    whole = canvas.limits
+    at = canvas.position_of(4)
+    turn_wheel(canvas, at, 2)
+    (left, right), _ = canvas.limits
+    assert right - left == pytest.approx(CHANNELS / 1.25**2)
+    assert canvas.position_of(4).x() == pytest.approx(at.x(), abs=0.5)
+    mouse(canvas, QEvent.Type.MouseButtonPress, at, keys=Qt.KeyboardModifier.ShiftModifier)
+    mouse(canvas, QEvent.Type.MouseMove, at + QPointF(20, 0), keys=Qt.KeyboardModifier.ShiftModifier)
+    mouse(canvas, QEvent.Type.MouseButtonRelease, at)
+    assert canvas.position_of(4).x() == pytest.approx(at.x() + 20, abs=0.5)
+    assert view.step == 0
+    mouse(canvas, QEvent.Type.MouseButtonPress, at, Qt.MouseButton.MiddleButton)
+    mouse(canvas, QEvent.Type.MouseMove, at + QPointF(5000, 5000), Qt.MouseButton.MiddleButton)
+    mouse(canvas, QEvent.Type.MouseButtonRelease, at)
+    assert canvas.limits[0][0] == whole[0][0] and canvas.limits[1][1] == pytest.approx(whole[1][1])
+    qtbot.keyClick(canvas, Qt.Key.Key_0)
+    assert canvas.limits == whole
+    turn_wheel(canvas, at, 50)
+    assert canvas.limits[0][1] - canvas.limits[0][0] == pytest.approx(CHANNELS / 40)
+    turn_wheel(canvas, at, -50)
+    assert canvas.limits == whole
+
+
+def test_theme_changes_colours_and_keeps_the_view(view: CurveView) -> None:
+    view.panel.canvas.zoom_in()
+    limits = view.panel.canvas.limits
+    view.set_theme(DARK)
+    drawing = view.panel.canvas._drawing
+    assert view.panel.canvas.limits == limits
+    assert drawing.lines[0].get_color() == DARK.clean
+    assert view.panel.canvas.figure.get_facecolor()[:3] == pytest.approx(
+        [int(DARK.surface[i:i + 2], 16) / 255 for i in (1, 3, 5)])
+
+
+@pytest.mark.parametrize(("ending", "begins"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".PDF", b"%PDF")])
+def test_saves_the_figure(view: CurveView, tmp_path: Path, qtbot: QtBot, ending: str, begins: bytes) -> None:
+    target = tmp_path / f"out{ending}"
+    with qtbot.waitSignal(view.message) as said:
+        view.panel.save_figure_to(target)
+    assert target.read_bytes().startswith(begins)
+    assert str(target) in said.args[0]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_saves_the_numbers(view: CurveView, tmp_path: Path) -> None:
+    target = tmp_path / "curve.csv"
+    view.panel.save_numbers_to(target)
+    with target.open(newline="", encoding="utf-8") as stream:
+        table = list(csv.DictReader(stream))
+    assert [float(row["validation_goodnet_accuracy"]) for row in table] == [n / 200 for n in CLEAN_GOODNET]
+    assert [float(row["poisoned_1_b_prime_asr"]) for row in table] == [n / 50 for n in ATTACK_B_PRIME]
+
+
+def test_a_save_that_fails_is_said_in_words(view: CurveView, tmp_path: Path, qtbot: QtBot) -> None:
+    (tmp_path / "file").write_text("in the way")
+    target = tmp_path / "file" / "curve.png"
+    with qtbot.waitSignal(view.message) as said:
+        view.panel.save_figure_to(target)
+    assert str(target) in said.args[0] and "can't be written" in said.args[0]
+
+
+def test_copies_the_figure(view: CurveView, qtbot: QtBot) -> None:
+    QGuiApplication.clipboard().clear()
+    with qtbot.waitSignal(view.message):
+        view.panel.copy()
+    image = QGuiApplication.clipboard().image()
+    assert (image.width(), image.height()) == (1200, 720)
+    assert image.pixelColor(2, 2).name() == "#ffffff"
+
+
+def test_the_view_loads_no_matplotlib_before_there_is_a_curve() -> None:
+    code = "import sys, gui.curve_view; print('matplotlib' in sys.modules, 'tensorflow' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == ["False", "False"]

@@ -1,0 +1,210 @@
+"""The table of GoodNets says what each costs and stops, and asks for what the person wants done."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import get_args
+
+import pytest
+from curves_for_tests import curve, rows
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter
+from PySide6.QtTest import QAbstractItemModelTester
+from pytestqt.qtbot import QtBot
+
+from engine.assessment import Level
+from gui.drops_editor import parse_drops
+from gui.goodnets_model import COLUMNS, DETAIL_ROLE, VERDICT, GoodNetsModel
+from gui.goodnets_view import GoodNetsView
+from gui.theme import DARK, LIGHT, Theme
+from gui.verdict_icon import WORDS, level_colour, paint_level
+
+DROPS = (2.0, 4.0, 10.0, 30.0)
+
+
+@pytest.fixture
+def view(qtbot: QtBot) -> GoodNetsView:
+    made = GoodNetsView(LIGHT)
+    qtbot.addWidget(made)
+    made.resize(640, 560)
+    made.show_drops(DROPS, "points", "first-past")
+    made.show_rows(rows(curve(), *DROPS), [])
+    made.show()
+    return made
+
+
+def cells(view: GoodNetsView, row: int) -> list[str]:
+    return [view.model.index(row, column).data() for column in range(len(COLUMNS))]
+
+
+def details(view: GoodNetsView, row: int) -> list[str]:
+    return [view.model.index(row, column).data(DETAIL_ROLE) for column in range(len(COLUMNS))]
+
+
+def test_empty_state_says_what_to_do(view: GoodNetsView) -> None:
+    view.show_rows([], [])
+    assert view.stack.currentWidget() is view.empty and "Run the pruning" in view.empty.text()
+    assert not view.save_all_button.isEnabled()
+    view.show_rows([], [2.0])
+    assert "Try smaller ones" in view.empty.text()
+
+
+def test_figures_of_a_row(view: GoodNetsView) -> None:
+    # X = 10 is answered after 5 channels: 190 to 150 of 200 right; 20 of 50 attacks, 152 and 22 agreements.
+    assert cells(view, 2) == ["10", "5", "20.00 pts", "74.00 %", "40.00 %", "24.00 %", "56.00 %", "Weakened"]
+    found = details(view, 2)
+    assert found[2] == "21.1 %"
+    # Wilson, worked out by hand: 148 of 200, 20 of 50, 48 of 200, 28 of 50.
+    assert found[3:7] == ["67.5–79.6", "27.6–53.8", "18.6–30.4", "42.3–68.8"]
+    assert found[VERDICT] == view.model.rows[2].assessment.sentence
+    assert "weakened, not repaired" in view.model.index(2, VERDICT).data(Qt.ItemDataRole.AccessibleTextRole)
+
+
+def test_without_poisoned_images_nothing_is_claimed(view: GoodNetsView) -> None:
+    view.show_rows(rows(curve(sets=0), *DROPS), [])
+    assert [cells(view, 0)[i] for i in (4, 6, 7)] == ["–", "–", "Unknown"]
+    assert [details(view, 0)[i] for i in (4, 6)] == ["", ""]
+    view.grab()
+
+
+def test_says_which_thresholds_are_missed(view: GoodNetsView) -> None:
+    assert not view.note.isVisibleTo(view)
+    view.show_rows(rows(curve(), 2), [99.5, 100.0])
+    assert view.note.isVisibleTo(view) and view.note.text().endswith("X = 99.5, 100.")
+
+
+def test_the_model_keeps_qts_rules(qtbot: QtBot) -> None:
+    model = GoodNetsModel()
+    tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Warning)
+    for some in (rows(curve(), *DROPS), rows(curve(), 2), [], rows(curve(), 2, 4)):
+        model.show_rows(some)
+    assert tester.model() is model
+
+
+def test_live_rows_keep_the_selection(view: GoodNetsView, qtbot: QtBot) -> None:
+    view.table.selectRow(1)
+    fresh = [dataclasses.replace(row, channels_pruned=row.channels_pruned + 1) for row in view.model.rows]
+    with qtbot.assertNotEmitted(view.row_selected):
+        view.show_rows(fresh, [])
+    assert view.selected_rows() == [fresh[1]] and cells(view, 1)[1] == "4"
+
+
+def test_going_to_a_row_tells_its_step(view: GoodNetsView, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(view.row_selected) as said:
+        qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton,
+                         pos=view.table.visualRect(view.model.index(2, 1)).center())
+    assert said.args == [5]
+    with qtbot.waitSignal(view.row_selected) as said:
+        qtbot.keyClick(view.table, Qt.Key.Key_Down)
+    assert said.args == [6]
+
+
+def test_buttons_ask_for_rows(view: GoodNetsView, qtbot: QtBot) -> None:
+    assert not view.save_button.isEnabled() and not view.use_button.isEnabled()
+    with qtbot.waitSignal(view.save_requested) as asked:
+        qtbot.mouseClick(view.save_all_button, Qt.MouseButton.LeftButton)
+    assert asked.args == [list(view.model.rows)]
+    view.table.selectRow(3)
+    with qtbot.waitSignal(view.use_requested) as asked:
+        qtbot.mouseClick(view.use_button, Qt.MouseButton.LeftButton)
+    assert asked.args == [view.model.rows[3]]
+    qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ControlModifier,
+                     view.table.visualRect(view.model.index(0, 1)).center())
+    assert not view.use_button.isEnabled()
+    with qtbot.waitSignal(view.save_requested) as asked:
+        qtbot.mouseClick(view.save_button, Qt.MouseButton.LeftButton)
+    assert asked.args == [[view.model.rows[0], view.model.rows[3]]]
+
+
+def test_editing_thresholds(view: GoodNetsView, qtbot: QtBot) -> None:
+    field = view.editor.field
+    assert field.text() == "2, 4, 10, 30"
+    with qtbot.assertNotEmitted(view.drops_edited):
+        qtbot.keyClick(field, Qt.Key.Key_Return)
+        field.setText("2, many")
+        qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert view.editor.problem.isVisibleTo(view) and "“many”" in view.editor.problem.text()
+    field.setText("5; 12.5")
+    with qtbot.waitSignal(view.drops_edited) as edited:
+        qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert edited.args == [(5.0, 12.5), "points", "first-past"]
+    assert not view.editor.problem.isVisibleTo(view)
+    with qtbot.waitSignal(view.drops_edited) as edited:
+        view.editor.mode_box.setCurrentIndex(1)
+    assert edited.args == [(5.0, 12.5), "relative", "first-past"]
+    with qtbot.waitSignal(view.drops_edited) as edited:
+        view.editor.stop_box.setCurrentIndex(1)
+    assert edited.args == [(5.0, 12.5), "relative", "last-within"]
+    with qtbot.assertNotEmitted(view.drops_edited):
+        view.show_drops((1.0,), "points", "last-within")
+    assert (view.editor.mode_box.currentData(), view.editor.stop_box.currentData()) == ("points", "last-within")
+
+
+@pytest.mark.parametrize(("text", "drops"), [
+    ("2, 4, 10, 30", (2, 4, 10, 30)), (" 2;4\t10 ", (2, 4, 10)), ("0,100,", (0, 100)), ("4, 2, 4.0", (4, 2)),
+])
+def test_reads_thresholds(text: str, drops: tuple[float, ...]) -> None:
+    assert parse_drops(text) == drops
+
+
+@pytest.mark.parametrize("text", ["", " , ", "x", "2, -1", "101", "nan", "inf", "2,,x", " ".join(map(str, range(13)))])
+def test_refuses_other_thresholds(text: str) -> None:
+    with pytest.raises(ValueError, match=r"thresholds"):
+        parse_drops(text)
+
+
+@pytest.mark.parametrize("width", [640, 1000])
+def test_no_verdict_is_cut_off(view: GoodNetsView, qtbot: QtBot, width: int) -> None:
+    view.resize(width, 560)
+    view.grab()
+    font = view.table.font()
+    font.setPointSizeF(0.88 * font.pointSizeF())
+    metrics = QFontMetrics(font)
+    assert view.table.horizontalScrollBar().maximum() == 0
+    for row in range(4):
+        box = view.table.visualRect(view.model.index(row, VERDICT))
+        words = view.model.rows[row].assessment.sentence.replace(" %", "\u00a0%")
+        text = metrics.boundingRect(0, 0, box.width() - 8, 9999, Qt.TextFlag.TextWordWrap, words)
+        assert box.height() >= text.height() + view.table.fontMetrics().height()
+        for column in range(VERDICT):
+            room = view.table.columnWidth(column)
+            assert metrics.horizontalAdvance(details(view, row)[column]) < room
+            assert view.table.fontMetrics().horizontalAdvance(cells(view, row)[column]) < room
+
+
+def luminance(name: str) -> float:
+    """Relative luminance of the Web Content Accessibility Guidelines."""
+    parts = [int(name[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
+def test_small_print_and_icons_can_be_read(theme: Theme) -> None:
+    for colour in (theme.muted, *(level_colour(level, theme).name() for level in get_args(Level))):
+        for ground in (theme.surface, theme.window):
+            light, dark = sorted((luminance(colour), luminance(ground)), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (colour, ground)
+
+
+def test_icons_differ_without_colour() -> None:
+    pictures = []
+    for level in get_args(Level):
+        image = QImage(32, 32, QImage.Format.Format_RGB32)
+        image.fill(QColor("white"))
+        painter = QPainter(image)
+        paint_level(painter, QRectF(0, 0, 32, 32), level, QColor("black"), QColor("white"))
+        painter.end()
+        pictures.append(image)
+        assert WORDS[level]
+    for one, other in itertools.combinations(pictures, 2):
+        differing = sum(one.pixel(x, y) != other.pixel(x, y) for x in range(32) for y in range(32))
+        assert differing > 100
+
+
+def test_theme_reaches_every_part(view: GoodNetsView) -> None:
+    before = view.table.viewport().grab().toImage()
+    view.set_theme(DARK)
+    assert view.table.viewport().grab().toImage() != before
+    assert DARK.danger in view.editor.problem.styleSheet()
