@@ -34,7 +34,8 @@ _NAME_FIELDS = ("name", "b_name", "b_prime_name")
 _THUMBNAIL_HEIGHT = 40
 
 _SORT_KEYS: tuple[Callable[[Verdict], Any], ...] = (
-    lambda v: Path(v.file).name.lower(), lambda v: (v.flagged, v.label), lambda v: v.why,
+    # By hand, because Path(v.file).name takes ten times as long and thousands are sorted on the window's thread.
+    lambda v: v.file.replace("\\", "/").rpartition("/")[2].lower(), lambda v: (v.flagged, v.label), lambda v: v.why,
     lambda v: v.b_label, lambda v: v.b_confidence, lambda v: v.b_prime_label, lambda v: v.b_prime_confidence,
 )
 
