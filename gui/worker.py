@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
-from engine.errors import Cancelled
+from engine.errors import Cancelled, EngineError
 from engine.progress import CancelSource, CancelToken, Progress
 
 log = logging.getLogger(__name__)
+
+# A person reads no faster, and the GUI thread has better things to do.
+SECONDS_BETWEEN_REPORTS = 0.1
 
 
 class TaskContext:
@@ -19,18 +23,34 @@ class TaskContext:
 
     def __init__(self, worker: Worker, token: CancelToken) -> None:
         self._worker = worker
+        self._what, self._reported = "", 0.0
         self.cancel = token
 
     def progress(self, report: Progress) -> None:
-        """Report how far the task is."""
-        self._worker.progressed.emit(report)
+        """Report how far the task is; of reports on the same work at most ten a second are passed on."""
+        now = time.monotonic()
+        if report.what != self._what or now - self._reported >= SECONDS_BETWEEN_REPORTS:
+            self._what, self._reported = report.what, now
+            self._worker.progressed.emit(report)
 
     def partial(self, result: object) -> None:
-        """Show a result that later ones will replace."""
+        """Show a part of the result, or an early state of it."""
         self._worker.partial.emit(result)
 
 
 Task = Callable[[TaskContext], Any]
+
+
+class _PythonThread(QThread):
+    """A thread on which Python's own state for the thread lives as long as the thread.
+
+    Without Python code at its bottom that state is made anew for each slot and destroyed after it, and TensorFlow,
+    which keeps pointers into it, crashes in the second task.
+    """
+
+    def run(self) -> None:
+        """Run the event loop, called from Python."""
+        self.exec()
 
 
 class Worker(QObject):
@@ -50,14 +70,14 @@ class Worker(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._source = CancelSource()
-        self._thread = QThread()
+        self._thread = _PythonThread()
         self._thread.setObjectName("engine")
         self.moveToThread(self._thread)
         self._submitted.connect(self._run)
         self._thread.start()
 
     def submit(self, task: Task) -> None:
-        """Run a task when those before it are done. Call from the GUI thread."""
+        """Run a task once the one before it has finished. Call from the GUI thread, one task at a time."""
         self._source = CancelSource()
         self._submitted.emit(task, self._source.token)
 
@@ -80,7 +100,7 @@ class Worker(QObject):
         except Cancelled:
             self.cancelled.emit()
         except Exception as error:  # the one broad except: whatever a task meets ends as words in the window
-            log.exception("task failed")
+            log.error("task failed: %s", error, exc_info=None if isinstance(error, EngineError) else error)
             self.failed.emit(error)
         else:
             self.succeeded.emit(result)

@@ -1,0 +1,75 @@
+"""What files and folders that a person drops, names or picks again are, and which role they should take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from PySide6.QtCore import QMimeData
+
+from engine.architecture import ModelDescription
+from engine.errors import EngineError
+from engine.inspection import inspect
+from engine.pictures import SUFFIXES, pictures_in
+from gui.inputs import Role
+
+Kind = Literal["model", "data", "goodnet", "pictures", "order", "names"]
+_KINDS_BY_SUFFIX: dict[str, Kind] = {".json": "order", ".txt": "names"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one path is. `labels` is the number of different labels of a data set, `error` why it is nothing."""
+
+    path: Path
+    kind: Kind | None
+    labels: int = 0
+    error: EngineError | None = None
+
+
+def local_paths(mime: QMimeData) -> list[Path]:
+    """The files and folders that a drag or the clipboard brings; links into the web are left out."""
+    return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
+
+
+def look_at(path: Path) -> Found:
+    """Find out what a path is. Reads the file, so it is for the worker's thread."""
+    if path.suffix.lower() in SUFFIXES and not path.is_dir():
+        return Found(path, "pictures")
+    if path.suffix.lower() in _KINDS_BY_SUFFIX and path.is_file():
+        return Found(path, _KINDS_BY_SUFFIX[path.suffix.lower()])
+    if path.is_dir():
+        if (path / "b_prime.keras").is_file():
+            return Found(path, "goodnet")
+        if pictures_in(path):
+            return Found(path, "pictures")
+    try:
+        found = inspect(path)
+    except EngineError as error:
+        return Found(path, None, error=error)
+    if isinstance(found, ModelDescription):
+        return Found(path, "goodnet" if is_one_file_goodnet(found) else "model")
+    return Found(path, "data", found.labels)
+
+
+def is_one_file_goodnet(found: ModelDescription) -> bool:
+    """Whether a model is a pair in one file, rather than a network to prune."""
+    return any(layer.name.startswith("b_prime/") for layer in found.layers)
+
+
+def role_for(found: Found, taken: Iterable[Role]) -> Role | None:
+    """The role a data set should take, or None when a person must say.
+
+    A set with one single label is poisoned: its label is the attacker's target. A clean set takes the free role its
+    name speaks of, else the first free one of validation and test.
+    """
+    if found.labels == 1:
+        return "poisoned"
+    free = [role for role in ("validation", "test") if role not in set(taken)]
+    name = found.path.stem.lower()
+    speaks: Role | None = "test" if "test" in name else "validation" if "valid" in name else None
+    if speaks:
+        return speaks if speaks in free else None
+    return "validation" if "validation" in free else "test" if "test" in free else None

@@ -1,0 +1,196 @@
+"""A card for one chosen file: pick it, drop it, and read what it is or why it can't be used."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QFontMetrics, QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout
+
+from gui import resources
+from gui.drops import local_paths
+from gui.inputs import ROLE_NAMES, DatasetLook, Input, Role
+from gui.theme import Theme
+from gui.thumbnails import ThumbnailStrip
+
+_ICON = 16
+_ICON_OF: dict[Role, str] = {"model": "model", "validation": "images", "test": "images", "poisoned": "poisoned"}
+
+
+class InputCard(QFrame):
+    """Shows an Input, or that nothing is chosen for its role yet.
+
+    Signals: `pick_requested(bool)`, True for a folder; `dropped(object)` with a Path; `remove_requested()`.
+    """
+
+    pick_requested = Signal(bool)
+    dropped = Signal(object)
+    remove_requested = Signal()
+
+    def __init__(self, role: Role, hint: str, theme: Theme) -> None:
+        """Make an empty card.
+
+        Args:
+            hint: one sentence on what belongs here, shown while nothing is chosen.
+        """
+        super().__init__()
+        self.role, self._hint, self._theme = role, hint, theme
+        self.shown: Input | None = None
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.setAutoFillBackground(True)
+        self.setAcceptDrops(True)
+        self.setAccessibleName(ROLE_NAMES[role])
+        self._file = ElidedLabel()
+        self._facts = _wrapping_label()
+        self._error_icon, self._error = QLabel(), _wrapping_label()
+        self._error.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._error.setAccessibleName(f"Why {ROLE_NAMES[role].lower()} can't be used")
+        self.strip = ThumbnailStrip()
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(10, 6, 6, 8)
+        self.body.setSpacing(4)
+        self.body.addLayout(self._header())
+        self.body.addWidget(self._file)
+        self.body.addWidget(self._facts)
+        self.body.addLayout(self._error_row())
+        self.body.addWidget(self.strip)
+        self.set_theme(theme)
+        self.show_input(None)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw icons and colours as the theme has them."""
+        self._theme = theme
+        self._sign.setPixmap(resources.icon(_ICON_OF[self.role], theme).pixmap(_ICON, _ICON))
+        self._pick.setIcon(resources.icon("folder", theme))
+        self._remove.setIcon(resources.icon("remove", theme))
+        self._error_icon.setPixmap(resources.icon("error", theme, theme.danger).pixmap(_ICON, _ICON))
+        self._colour(self._error, theme.danger)
+        self._colour(self._facts, theme.muted)
+        self._frame(theme.border)
+
+    def show_input(self, item: Input | None, beside: DatasetLook | None = None) -> None:
+        """Render an input; `beside` are clean images to show above a poisoned set's."""
+        self.shown = item
+        self._file.setVisible(item is not None)
+        self._file.show_text(item.path.name if item else "", str(item.path) if item else "")
+        facts = self._hint if item is None else "Reading…" if item.reading else self.facts_of(item)
+        self._facts.setText(facts)
+        self._facts.setVisible(bool(facts))
+        self._error.setText(item.error if item else "")
+        for widget in (self._error, self._error_icon):
+            widget.setVisible(bool(item and item.error))
+        self._remove.setVisible(item is not None)
+        look = item.data if item else None
+        rows = [] if look is None else [look.thumbnails] if beside is None else [beside.thumbnails, look.thumbnails]
+        what = "Clean images above, the same ones with the trigger below" if len(rows) > 1 else \
+            f"A few of the {ROLE_NAMES[self.role].lower()}"
+        self.strip.show_rows(rows, what)
+
+    def facts_of(self, item: Input) -> str:
+        """What is said of a good input."""
+        if item.data is None:
+            return ""
+        found = item.data.description
+        size = " × ".join(map(str, found.image_shape))
+        labels = f"target label {found.lowest_label}" if self.role == "poisoned" else \
+            f"{found.labels} label{'s' if found.labels != 1 else ''} ({found.lowest_label} to {found.highest_label})"
+        low, high = found.value_range
+        return f"{found.images:,} images, {size} · {labels} · values {low:.3g} to {high:.3g}"
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take a single file or folder; several are the window's business."""
+        if len(local_paths(event.mimeData())) == 1:
+            event.acceptProposedAction()
+            self._frame(self._theme.accent)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        """Look as before."""
+        self._frame(self._theme.border)
+        super().dragLeaveEvent(event)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Take what was dropped for this card's role."""
+        self._frame(self._theme.border)
+        event.acceptProposedAction()
+        self.dropped.emit(local_paths(event.mimeData())[0])
+
+    def _header(self) -> QHBoxLayout:
+        name = ROLE_NAMES[self.role]
+        self._sign, title = QLabel(), QLabel(name)
+        font = title.font()
+        font.setBold(True)
+        title.setFont(font)
+        self._pick = QToolButton()
+        self._pick.setText("Choose…")
+        self._pick.setAccessibleName(f"Choose {name.lower()}")
+        self._pick.setToolTip(f"Choose {name.lower()}; or drop a file on this card")
+        self._pick.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._pick.clicked.connect(lambda: self.pick_requested.emit(False))
+        if self.role != "model":
+            menu = QMenu(self._pick)
+            menu.addAction("&File…", lambda: self.pick_requested.emit(False))
+            menu.addAction("Folder of &pictures…", lambda: self.pick_requested.emit(True))
+            self._pick.setMenu(menu)
+            self._pick.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
+        self._remove = QToolButton()
+        self._remove.setAutoRaise(True)
+        self._remove.setAccessibleName(f"Remove {name.lower()}")
+        self._remove.setToolTip(f"Remove {name.lower()} (the file itself stays)")
+        self._remove.clicked.connect(self.remove_requested)
+        row = QHBoxLayout()
+        for widget in (self._sign, title):
+            row.addWidget(widget)
+        row.addStretch(1)
+        for button in (self._pick, self._remove):
+            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            row.addWidget(button)
+        return row
+
+    def _error_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.addWidget(self._error_icon, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self._error, 1)
+        return row
+
+    def _frame(self, colour: str) -> None:
+        self.setStyleSheet(f"InputCard {{ background: {self._theme.surface}; border: 1px solid {colour}; "
+                           "border-radius: 6px; }")
+
+    @staticmethod
+    def _colour(label: QLabel, colour: str) -> None:
+        palette = label.palette()
+        palette.setColor(label.foregroundRole(), colour)
+        label.setPalette(palette)
+
+
+class ElidedLabel(QLabel):
+    """One line whose middle is left out where it doesn't fit; the whole text is its tooltip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._whole = ""
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+
+    def show_text(self, text: str, tip: str = "") -> None:
+        """Show a text; `tip` is the tooltip, the text itself by default."""
+        self._whole = text
+        self.setToolTip(tip or text)
+        self.setAccessibleName(tip or text)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave out as much as the new width needs."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        elided = QFontMetrics(self.font()).elidedText(self._whole, Qt.TextElideMode.ElideMiddle, self.width())
+        self.setText(elided)
+
+
+def _wrapping_label() -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    return label

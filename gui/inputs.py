@@ -1,0 +1,143 @@
+"""What a person has chosen to work on: a model, clean and poisoned data sets, and what is known of each."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.architecture import ModelDescription, Shape
+from engine.inspection import DatasetDescription
+from engine.runs import PruningRequest
+from gui.settings import Options
+
+Role = Literal["model", "validation", "test", "poisoned"]
+DATA_ROLES: tuple[Role, ...] = ("validation", "test", "poisoned")
+ROLE_NAMES: dict[Role, str] = {
+    "model": "Model", "validation": "Clean validation images", "test": "Clean test images",
+    "poisoned": "Poisoned images",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetLook:
+    """A data set's description, and a few of its images uint8[n, H, W, C] spread over it, to look at."""
+
+    description: DatasetDescription
+    thumbnails: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """One chosen file. Neither described nor in error: it is being read.
+
+    Attributes:
+        model: what it is, when it is the model; data: when it is a data set.
+        error: one or two sentences on why it can't be used, else empty.
+    """
+
+    role: Role
+    path: Path
+    model: ModelDescription | None = None
+    data: DatasetLook | None = None
+    error: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether it was read and found good."""
+        return not self.error and (self.model is not None or self.data is not None)
+
+    @property
+    def reading(self) -> bool:
+        """Whether it is still being read."""
+        return not self.error and not self.usable
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that is chosen, and the layer to prune (None: the model's default). Never changed in place."""
+
+    model: Input | None = None
+    validation: Input | None = None
+    test: Input | None = None
+    poisoned: tuple[Input, ...] = ()
+    layer: str | None = None
+
+    @property
+    def data(self) -> tuple[Input, ...]:
+        """The data sets: validation, test, poisoned ones."""
+        return (*(i for i in (self.validation, self.test) if i), *self.poisoned)
+
+    @property
+    def all(self) -> tuple[Input, ...]:
+        """Everything chosen, the model first."""
+        return (*((self.model,) if self.model else ()), *self.data)
+
+    @property
+    def shape(self) -> Shape | None:
+        """The network's input (H, W, C), where a model is known."""
+        return self.model.model.input_shape if self.model and self.model.model else None
+
+    @property
+    def labels(self) -> int | None:
+        """The network's number of labels, where a model is known."""
+        return self.model.model.labels if self.model and self.model.model else None
+
+    @property
+    def chosen_layer(self) -> str | None:
+        """The layer that will be pruned."""
+        return self.layer or (self.model.model.default_layer if self.model and self.model.model else None)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a run can start: model and validation are there and nothing chosen is bad or still being read."""
+        return self.model is not None and self.validation is not None and all(i.usable for i in self.all)
+
+    def holds(self, role: Role, path: Path) -> bool:
+        """Whether this file has this role."""
+        return any(i.role == role and i.path == path for i in self.all)
+
+    def with_input(self, new: Input) -> Inputs:
+        """With a file in its role: in place of the one there; a poisoned set is replaced or added by its path."""
+        if new.role == "model":
+            same = self.model is not None and self.model.path == new.path
+            return dataclasses.replace(self, model=new, layer=self.layer if same else None)
+        if new.role != "poisoned":
+            return self._changed(new.role, new)
+        if self.holds("poisoned", new.path):
+            return dataclasses.replace(self, poisoned=tuple(new if i.path == new.path else i for i in self.poisoned))
+        return dataclasses.replace(self, poisoned=(*self.poisoned, new))
+
+    def without(self, role: Role, path: Path) -> Inputs:
+        """Without a file."""
+        if not self.holds(role, path):
+            return self
+        if role == "poisoned":
+            return dataclasses.replace(self, poisoned=tuple(i for i in self.poisoned if i.path != path))
+        if role == "model":
+            return dataclasses.replace(self, model=None, layer=None)
+        return self._changed(role, None)
+
+    def request(self, options: Options) -> PruningRequest:
+        """What the engine is asked to do; only when `ready`."""
+        assert self.model and self.validation
+        return PruningRequest(
+            self.model.path, self.validation.path, self.test.path if self.test else None,
+            tuple(i.path for i in self.poisoned), self.chosen_layer, options.rank_at, options.order, options.drops,
+            options.drop_mode, options.stop, options.scale)
+
+    def clean_like(self, poisoned: Input) -> DatasetLook | None:
+        """A clean set with as many images as a poisoned one: very likely the same pictures without the trigger."""
+        for clean in (self.test, self.validation):
+            if clean and clean.data and poisoned.data \
+                    and clean.data.description.images == poisoned.data.description.images:
+                return clean.data
+        return None
+
+    def _changed(self, role: Role, value: Any) -> Inputs:
+        changes: dict[str, Any] = {role: value}
+        return dataclasses.replace(self, **changes)

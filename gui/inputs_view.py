@@ -1,0 +1,127 @@
+"""The left panel: cards for the model, the clean images and the poisoned ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from gui import resources
+from gui.input_card import InputCard
+from gui.inputs import Inputs, Role
+from gui.model_card import ModelCard
+from gui.primary_button import PrimaryButton
+from gui.theme import Theme
+
+_HINTS: dict[Role, str] = {
+    "validation": "Images you trust, with their right labels. Channels are ranked and the pruning is stopped by them.",
+    "test": "Optional: other trusted images, on which the result is measured.",
+    "poisoned": "Optional: images with the trigger. They show whether the backdoor is gone.",
+}
+
+
+class InputsView(QWidget):
+    """Renders Inputs. Signals: `pick_requested(role, folder)`, `dropped(role, Path)`, `removed(role, Path)`,
+    `layer_chosen(str)`, `sample_requested()`."""
+
+    pick_requested = Signal(str, bool)
+    dropped = Signal(str, object)
+    removed = Signal(str, object)
+    layer_chosen = Signal(str)
+    sample_requested = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._welcome = self._welcome_panel()
+        self.model = ModelCard(theme)
+        self.validation, self.test = (InputCard(role, _HINTS[role], theme) for role in ("validation", "test"))
+        self.poisoned: list[InputCard] = []
+        self._add = QPushButton("Add another poisoned set…")
+        self._add.setToolTip("Another trigger or another target label; each set gets its own curve")
+        self._add.clicked.connect(lambda: self.pick_requested.emit("poisoned", False))
+        self._column = QVBoxLayout()
+        self._column.setContentsMargins(8, 8, 8, 8)
+        for widget in (self._welcome, self.model, self.validation, self.test, self._add):
+            self._column.addWidget(widget)
+        self._column.addStretch(1)
+        for card in (self.model, self.validation, self.test):
+            self._connect(card)
+        self.model.layer_chosen.connect(self.layer_chosen)
+        self._scrolled()
+        self.set_theme(theme)
+        self.show_inputs(Inputs())
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw everything as the theme has it."""
+        self._theme = theme
+        self.sample.set_theme(theme)
+        self._add.setIcon(resources.icon("add", theme))
+        for card in self.cards:
+            card.set_theme(theme)
+
+    @property
+    def cards(self) -> list[InputCard]:
+        """All cards from top to bottom."""
+        return [self.model, self.validation, self.test, *self.poisoned]
+
+    def show_inputs(self, inputs: Inputs) -> None:
+        """Render all inputs; a card is left alone while nothing about it changed."""
+        self._welcome.setVisible(not inputs.all)
+        self.model.show_model(inputs.model, inputs.chosen_layer)
+        for card, item in ((self.validation, inputs.validation), (self.test, inputs.test)):
+            if card.shown is not item or item is None:
+                card.show_input(item)
+        self._make_poisoned(max(1, len(inputs.poisoned)))
+        for number, card in enumerate(self.poisoned):
+            item = inputs.poisoned[number] if inputs.poisoned else None
+            card.show_input(item, inputs.clean_like(item) if item else None)
+        self._add.setVisible(bool(inputs.poisoned))
+
+    def _make_poisoned(self, count: int) -> None:
+        while len(self.poisoned) > count:
+            card = self.poisoned.pop()
+            card.hide()
+            card.deleteLater()
+        while len(self.poisoned) < count:
+            card = InputCard("poisoned", _HINTS["poisoned"], self._theme)
+            self._connect(card)
+            self._column.insertWidget(self._column.indexOf(self._add), card)
+            self.poisoned.append(card)
+
+    def _connect(self, card: InputCard) -> None:
+        role = card.role
+        card.pick_requested.connect(lambda folder: self.pick_requested.emit(role, folder))
+        card.dropped.connect(lambda path: self.dropped.emit(role, path))
+        card.remove_requested.connect(lambda: self._remove(card))
+
+    def _remove(self, card: InputCard) -> None:
+        if card.shown:
+            path: Path = card.shown.path
+            self.removed.emit(card.role, path)
+
+    def _welcome_panel(self) -> QWidget:
+        panel = QWidget()
+        column = QVBoxLayout(panel)
+        column.setContentsMargins(2, 0, 2, 6)
+        text = QLabel("Find out whether an image classifier's backdoor can be pruned away, and check pictures with "
+                      "the repaired network. Try it on the sample, or drop your own files anywhere in this window.")
+        text.setWordWrap(True)
+        self.sample = PrimaryButton("Open &sample", "sample", self._theme)
+        self.sample.clicked.connect(self.sample_requested)
+        column.addWidget(text)
+        column.addWidget(self.sample)
+        return panel
+
+    def _scrolled(self) -> None:
+        inside = QWidget()
+        inside.setLayout(self._column)
+        area = QScrollArea()
+        area.setWidget(inside)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(area)

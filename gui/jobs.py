@@ -1,0 +1,152 @@
+"""The queue in front of the worker: one job at a time, each with its own ending."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from gui import tasks
+from gui.worker import Task, Worker
+
+Ending = Callable[..., None]
+
+
+def _nothing(*_: object) -> None:
+    """The ending of a job for which nothing needs to be done."""
+
+
+@dataclass(eq=False)
+class Job:
+    """A task for the worker, and what is done on the GUI thread with what it gives.
+
+    Attributes:
+        foreground: a person waits for it and can cancel it; other jobs run quietly.
+        needs_engine: TensorFlow is loaded before it.
+        key: a waiting job is dropped for a newer one with the same key; empty for none.
+        done, partial, failed, cancelled: called with the result, a part of it, the exception, nothing.
+    """
+
+    task: Task
+    done: Ending
+    foreground: bool = False
+    needs_engine: bool = False
+    key: str = ""
+    partial: Ending = _nothing
+    failed: Ending = _nothing
+    cancelled: Ending = _nothing
+
+
+class JobQueue(QObject):
+    """Feeds the worker. Lives on the GUI thread, and so do all endings of jobs.
+
+    Signals: `changed()` when what runs or waits changed; `progressed(object)` of the foreground job;
+    `engine_loaded(str)` with the device TensorFlow computes on.
+    """
+
+    changed = Signal()
+    progressed = Signal(object)
+    engine_loaded = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._worker = Worker()
+        self._waiting: deque[Job] = deque()
+        self._running: Job | None = None
+        self._engine: Job | None = None
+        self._closed = False
+        self.cancelling = False
+        worker = self._worker
+        worker.progressed.connect(self._on_progress)
+        worker.partial.connect(self._on_partial)
+        worker.succeeded.connect(self._on_success)
+        worker.failed.connect(self._on_failure)
+        worker.cancelled.connect(self._on_cancelled)
+        worker.finished.connect(self._on_finished)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a person waits for something."""
+        return any(job.foreground for job in self._all())
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        return not self._all()
+
+    @property
+    def loading_engine(self) -> bool:
+        """Whether a person waits for TensorFlow to load."""
+        return self.busy and self._running is not None and self._running is self._engine
+
+    def add(self, job: Job) -> None:
+        """Queue a job; after `close` nothing is taken any more."""
+        if self._closed:
+            return
+        if job.key:
+            self._waiting = deque(other for other in self._waiting if other.key != job.key)
+        if job.needs_engine and self._engine is None:
+            self._engine = Job(tasks.load_engine, self.engine_loaded.emit)
+            self._waiting.append(self._engine)
+        self._waiting.append(job)
+        self._start_next()
+        self.changed.emit()
+
+    def cancel(self) -> None:
+        """Stop what a person waits for; jobs that run quietly go on."""
+        dropped = [job for job in self._waiting if job.foreground]
+        self._waiting = deque(job for job in self._waiting if not job.foreground)
+        if self._running and self._running.foreground:
+            self.cancelling = True
+            self._worker.cancel()
+        for job in dropped:
+            job.cancelled()
+        self.changed.emit()
+
+    def close(self) -> None:
+        """Drop what waits, cancel what runs, wait for the thread to end."""
+        self._closed = True
+        self._waiting.clear()
+        self._running = None
+        self._worker.close()
+
+    def _all(self) -> list[Job]:
+        return [*([self._running] if self._running else []), *self._waiting]
+
+    def _start_next(self) -> None:
+        if self._running is None and self._waiting:
+            self._running = self._waiting.popleft()
+            self._worker.submit(self._running.task)
+
+    @Slot(object)
+    def _on_progress(self, report: object) -> None:
+        if self._running and self._running.foreground:
+            self.progressed.emit(report)
+
+    @Slot(object)
+    def _on_partial(self, result: object) -> None:
+        if self._running and not self.cancelling:
+            self._running.partial(result)
+
+    @Slot(object)
+    def _on_success(self, result: object) -> None:
+        if self._running:
+            self._running.done(result)
+
+    @Slot(object)
+    def _on_failure(self, error: Exception) -> None:
+        if self._running:
+            self._running.failed(error)
+
+    @Slot()
+    def _on_cancelled(self) -> None:
+        if self._running:
+            self._running.cancelled()
+
+    @Slot()
+    def _on_finished(self) -> None:
+        self._running, self.cancelling = None, False
+        self._start_next()
+        self.changed.emit()

@@ -1,0 +1,338 @@
+"""The window: its parts, and who tells whom. Nothing is decided or computed here."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QImage
+from PySide6.QtWidgets import QApplication, QMainWindow, QSplitter, QTabWidget, QVBoxLayout, QWidget
+
+from engine.reporting import pair_name
+from engine.runs import GoodNetRow, PruningRun
+from gui import asking, help_view, log, resources, sample, theme
+from gui.actions import Actions
+from gui.channels_view import ChannelsView
+from gui.check_view import CheckView
+from gui.curve_view import CurveView
+from gui.drops import local_paths
+from gui.goodnets_view import GoodNetsView
+from gui.inputs_view import InputsView
+from gui.message_bar import MessageBar, StatusBar, open_in_desktop
+from gui.messages import Message, words
+from gui.run_bar import RunBar
+from gui.session import Session, State
+from gui.settings import Settings
+from gui.worker import TaskContext
+
+TABS = ("Curve", "Channels", "GoodNets", "Image check")
+CURVE, CHANNELS, GOODNETS, CHECK = range(4)
+_BUSY = (State.LOADING_ENGINE, State.RUNNING, State.CANCELLING)
+
+
+class MainWindow(QMainWindow):
+    """The whole program as a person sees it."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.theme = theme.resolve(settings.theme)
+        theme.apply(_application(), self.theme)
+        self.session = Session(settings.options)
+        self.setWindowTitle("GoodNet")
+        self.setWindowIcon(resources.application_icon())
+        self.setAcceptDrops(True)
+        self.inputs, self.run_bar = InputsView(self.theme), RunBar(self.theme)
+        self.curve, self.channels = CurveView(self.theme), ChannelsView(self.theme)
+        self.goodnets, self.check = GoodNetsView(self.theme), CheckView(self.theme)
+        self.message_bar, self.status = MessageBar(self.theme), StatusBar()
+        self.tabs = QTabWidget()
+        for view, name in zip((self.curve, self.channels, self.goodnets, self.check), TABS, strict=True):
+            self.tabs.addTab(view, name)
+        self.actions_ = Actions(self, TABS)
+        self._lay_out()
+        self._connect_session()
+        self._connect_wishes()
+        self._connect_actions()
+        self.set_theme(settings.theme)
+        self.actions_.show_recent(settings.recent)
+        self._show_options()
+        self._show_state(self.session.state)
+        self.session.in_background(_load_plotting, lambda _: self.curve.prepare())
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._follow_system)
+
+    # Layout
+
+    def _lay_out(self) -> None:
+        left, right = QWidget(), QWidget()
+        for side, widgets in ((left, (self.inputs, self.run_bar)), (right, (self.tabs, self.message_bar))):
+            column = QVBoxLayout(side)
+            column.setContentsMargins(0, 0, 0, 0)
+            column.addWidget(widgets[0], 1)
+            column.addWidget(widgets[1])
+        right.layout().setContentsMargins(0, 4, 6, 4)
+        left.setMinimumWidth(300)
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.splitter.addWidget(left)
+        self.splitter.addWidget(right)
+        self.splitter.setStretchFactor(1, 1)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.setSizes([340, 940])
+        self.setCentralWidget(self.splitter)
+        self.setStatusBar(self.status)
+        self.resize(1280, 800)
+        self.restoreGeometry(self.settings.bytes("geometry"))
+        self.splitter.restoreState(self.settings.bytes("splitter"))
+
+    def set_theme(self, choice: theme.Choice) -> None:
+        """Switch to a theme and remember it."""
+        self.settings.theme = choice
+        self.theme = theme.resolve(choice)
+        theme.apply(_application(), self.theme)
+        for part in (self.inputs, self.run_bar, self.curve, self.channels, self.goodnets, self.check,
+                     self.message_bar):
+            part.set_theme(self.theme)
+        self.actions_.set_theme(choice, self.theme)
+
+    def _follow_system(self) -> None:
+        if self.settings.theme == "system" and theme.resolve("system") is not self.theme:
+            self.set_theme("system")
+
+    # What the session says
+
+    def _connect_session(self) -> None:
+        session = self.session
+        session.state_changed.connect(self._show_state)
+        session.inputs_changed.connect(self.inputs.show_inputs)
+        session.options_changed.connect(self._show_options)
+        session.progressed.connect(self.run_bar.show_progress)
+        session.curve_changed.connect(self.curve.show_curve)
+        session.run_changed.connect(self._show_run)
+        session.rows_changed.connect(self.goodnets.show_rows)
+        session.maps_found.connect(self.channels.show_maps)
+        session.goodnet_changed.connect(lambda goodnet: self.check.show_goodnet(goodnet.name, goodnet.labels))
+        session.verdicts_found.connect(self.check.show_verdicts)
+        session.occlusion_found.connect(self.check.show_occlusion)
+        session.names_changed.connect(self.check.show_names)
+        session.role_needed.connect(self._ask_role)
+        session.opened.connect(self._remember)
+        session.engine_loaded.connect(self.status.show_device)
+        session.message.connect(self.show_message)
+
+    def _show_state(self, state: State) -> None:
+        run = self.session.run
+        self.run_bar.show_state(state, run is not None, self.session.failure, run.seconds if run else 0.0)
+        busy = state in _BUSY
+        self.actions_.show_state(can_run=self.run_bar.run.isEnabled() and not busy, busy=busy, has_run=run is not None)
+        self.check.set_busy(busy)
+
+    def _show_run(self, run: PruningRun) -> None:
+        self.channels.show_ranking(run.ranking)
+        self.channels.show_maps(None)
+
+    def _show_options(self) -> None:
+        options = self.session.options
+        self.settings.options = options
+        self.run_bar.show_options(options)
+        self.goodnets.show_drops(options.drops, options.drop_mode, options.stop)
+
+    def _remember(self, path: Path) -> None:
+        if sample.FOLDER not in path.parents:
+            self.settings.add_recent(path)
+            self.settings.folder = path.parent
+            self.actions_.show_recent(self.settings.recent)
+
+    def show_message(self, message: Message) -> None:
+        """Tell a person something: on the status line, or in full where it is an error or about a folder."""
+        if message.kind == "error" or message.folder:
+            self.message_bar.show_message(message)
+            self.status.text.show_text("")
+        else:
+            self.message_bar.hide()
+            self.status.text.show_text(message.text)
+
+    def show_error(self, error: BaseException) -> None:
+        """Tell a person of an exception that nobody expected."""
+        self.show_message(Message(words(error), "error"))
+
+    # What a person wishes in the views
+
+    def _connect_wishes(self) -> None:
+        session = self.session
+        self.inputs.pick_requested.connect(self._pick)
+        self.inputs.dropped.connect(session.open_as)
+        self.inputs.removed.connect(session.remove)
+        self.inputs.layer_chosen.connect(session.choose_layer)
+        self.inputs.sample_requested.connect(session.open_sample)
+        self.run_bar.run_requested.connect(self._run)
+        self.run_bar.cancel_requested.connect(session.cancel)
+        self.run_bar.save_requested.connect(self._save_run)
+        self.run_bar.options_edited.connect(session.set_options)
+        self.run_bar.order_requested.connect(self._pick_order)
+        self.curve.message.connect(self._say)
+        self.channels.channel_selected.connect(session.find_maps)
+        self.goodnets.drops_edited.connect(
+            lambda drops, mode, stop: session.set_options(
+                dataclasses.replace(session.options, drops=drops, drop_mode=mode, stop=stop)))
+        self.goodnets.row_selected.connect(self.curve.set_step)
+        self.goodnets.save_requested.connect(self._save_rows)
+        self.goodnets.use_requested.connect(self._use_row)
+        self.check.check_requested.connect(session.check)
+        self.check.image_pasted.connect(self._check_pasted)
+        self.check.open_goodnet_requested.connect(lambda: self._open_goodnet(True))
+        self.check.names_requested.connect(self._open_names)
+        self.check.occlusion_requested.connect(session.find_occlusion)
+        self.check.message.connect(self._say)
+
+    def _connect_actions(self) -> None:
+        actions, session = self.actions_, self.session
+        actions.open_model.connect(lambda: self._pick("model", False))
+        actions.open_data.connect(self._pick)
+        actions.open_sample.connect(session.open_sample)
+        actions.open_path.connect(lambda path: session.open_paths([path]))
+        actions.clear_recent.connect(self._clear_recent)
+        actions.open_goodnet.connect(self._open_goodnet)
+        actions.open_pictures.connect(self._open_pictures)
+        actions.paste.connect(self._paste)
+        actions.save_run.connect(self._save_run)
+        actions.save_selected.connect(lambda: self._save_rows(self.goodnets.selected_rows() or session.rows))
+        actions.run.connect(self._run)
+        actions.cancel.connect(session.cancel)
+        actions.theme_chosen.connect(self.set_theme)
+        actions.tab_chosen.connect(self.tabs.setCurrentIndex)
+        actions.help_page.connect(lambda name: help_view.show_page(name, self.theme, self))
+        actions.open_log.connect(lambda: open_in_desktop(log.log_path()))
+        actions.about.connect(lambda: help_view.show_about(self, versions()))
+
+    def _run(self) -> None:
+        self.message_bar.hide()
+        self.tabs.setCurrentIndex(CURVE)
+        self.session.start()
+
+    def _say(self, text: str) -> None:
+        self.show_message(Message(text))
+
+    def _pick(self, role: str, folder: bool) -> None:
+        title = f"Choose {asking.ROLE_NAMES[role].lower()}"
+        start = self.settings.folder
+        path = asking.ask_folder(self, title, start) if folder else \
+            asking.ask_file(self, title, start, asking.MODEL_FILES if role == "model" else asking.DATA_FILES)
+        if path:
+            self.session.open_as(role, path)
+
+    def _pick_order(self) -> None:
+        path = asking.ask_file(self, "Choose a pruning order", self.settings.folder, asking.ORDER_FILES)
+        if path:
+            self.session.set_options(dataclasses.replace(self.session.options, order=path))
+
+    def _ask_role(self, path: Path) -> None:
+        asking.ask_role(self, path, lambda role: self.session.open_as(role, path))
+
+    def _clear_recent(self) -> None:
+        self.settings.clear_recent()
+        self.actions_.show_recent([])
+
+    def _save_run(self) -> None:
+        run = self.session.run
+        folder = asking.ask_folder(self, "Save the run in a new folder inside", self.settings.folder) if run else None
+        if run and folder:
+            target = folder / f"{run.model.path.stem}-goodnets"
+            if asking.ask_overwrite(self, [target]):
+                self.session.save_run(target)
+
+    def _save_rows(self, rows: Sequence[GoodNetRow]) -> None:
+        folder = asking.ask_folder(self, "Save GoodNets in", self.settings.folder) if rows else None
+        if folder and asking.ask_overwrite(self, [folder / pair_name(row.x) for row in rows]):
+            self.session.save_rows(rows, folder)
+
+    def _use_row(self, row: GoodNetRow) -> None:
+        self.session.use_row(row)
+        self.tabs.setCurrentIndex(CHECK)
+
+    def _open_goodnet(self, folder: bool) -> None:
+        start = self.settings.folder
+        if folder:
+            chosen = asking.ask_folder(self, "Open a saved GoodNet's folder", start)
+            paths = [chosen] if chosen else []
+        else:
+            paths = asking.ask_files(self, "Open a GoodNet: one file, or B and its pruned copy", start,
+                                     asking.MODEL_FILES)
+        if paths:
+            self.session.open_goodnet(paths)
+            self.tabs.setCurrentIndex(CHECK)
+
+    def _open_pictures(self) -> None:
+        paths = asking.ask_files(self, "Choose pictures to check", self.settings.folder, asking.PICTURE_FILES)
+        if paths:
+            self.tabs.setCurrentIndex(CHECK)
+            self.session.check(paths)
+
+    def _open_names(self) -> None:
+        path = asking.ask_file(self, "Choose a list of label names", self.settings.folder, asking.NAME_FILES)
+        if path:
+            self.session.open_names(path)
+
+    def _paste(self) -> None:
+        self.tabs.setCurrentIndex(CHECK)
+        self.check.paste()
+
+    def _check_pasted(self, image: QImage) -> None:
+        self.session.check_array(as_pixels(image), "pasted picture")
+
+    # What the desktop sends
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take any file or folder."""
+        if local_paths(event.mimeData()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped, as what it turns out to be."""
+        event.acceptProposedAction()
+        self.session.open_paths(local_paths(event.mimeData()))
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Remember the window, then cancel what runs and wait for it."""
+        self.settings.set_bytes("geometry", self.saveGeometry())
+        self.settings.set_bytes("splitter", self.splitter.saveState())
+        self.settings.save()
+        self.hide()
+        self.session.close()
+        super().closeEvent(event)
+
+
+def as_pixels(image: QImage) -> np.ndarray:
+    """A QImage as uint8[h, w, 3], on white where it is transparent."""
+    plain = image.convertToFormat(QImage.Format.Format_RGB888)
+    rows = np.frombuffer(plain.constBits(), np.uint8).reshape(plain.height(), plain.bytesPerLine())
+    return rows[:, :3 * plain.width()].reshape(plain.height(), plain.width(), 3).copy()
+
+
+def versions() -> dict[str, str]:
+    """What the program consists of, for the About box and for reports."""
+    found = {"Python": platform.python_version(), "System": platform.platform()}
+    for name, packages in {"TensorFlow": ("tensorflow", "tensorflow-cpu"), "Keras": ("keras",),
+                           "PySide6": ("PySide6-Essentials",), "NumPy": ("numpy",), "h5py": ("h5py",)}.items():
+        for package in packages:
+            try:
+                found[name] = version(package)
+                break
+            except PackageNotFoundError:
+                continue
+    return found
+
+
+def _load_plotting(_: TaskContext) -> None:
+    """Import matplotlib where it doesn't hold up the window."""
+    import gui.curve_panel  # noqa: F401
+
+
+def _application() -> QApplication:
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    return application

@@ -1,0 +1,85 @@
+"""The status bar: the last message, with a button to the folder it is about, and the device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QSize, QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QStatusBar, QToolButton
+
+from gui import resources
+from gui.input_card import ElidedLabel
+from gui.messages import Message
+from gui.theme import Theme
+
+
+class StatusBar(QStatusBar):
+    """Short news on one line; the device TensorFlow computes on at the right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ElidedLabel()
+        self.device = QLabel("Engine not loaded yet")
+        self.device.setToolTip("TensorFlow is loaded when it is needed first; what it computes on is shown here")
+        self.addWidget(self.text, 1)
+        self.addPermanentWidget(self.device)
+
+    def show_device(self, device: str) -> None:
+        """Say what TensorFlow computes on."""
+        self.device.setText(f"Engine: {device}")
+
+
+class MessageBar(QFrame):
+    """A message that deserves more than a line: an error in full, or where something was saved."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._message = Message("")
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self._icon, self.text = QLabel(), QLabel()
+        self.text.setWordWrap(True)
+        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
+        self.text.setTextInteractionFlags(self.text.textInteractionFlags().TextSelectableByMouse)
+        self.open_folder = QPushButton("Open &folder")
+        self.open_folder.clicked.connect(self._open)
+        self.dismiss = QToolButton()
+        self.dismiss.setAutoRaise(True)
+        self.dismiss.setAccessibleName("Dismiss the message")
+        self.dismiss.setToolTip("Dismiss the message")
+        self.dismiss.clicked.connect(self.hide)
+        row = QHBoxLayout(self)
+        row.addWidget(self._icon)
+        row.addWidget(self.text, 1)
+        row.addWidget(self.open_folder)
+        row.addWidget(self.dismiss)
+        self.set_theme(theme)
+        self.hide()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw icon and frame as the theme has them."""
+        self._theme = theme
+        error = self._message.kind == "error"
+        colour = theme.danger if error else theme.good
+        self._icon.setPixmap(resources.icon("error" if error else "ok", theme, colour).pixmap(QSize(20, 20)))
+        self.dismiss.setIcon(resources.icon("remove", theme))
+        self.setStyleSheet(f"MessageBar {{ background: {theme.surface}; border: 1px solid {colour}; "
+                           "border-radius: 6px; }")
+
+    def show_message(self, message: Message) -> None:
+        """Show a message until it is dismissed or another one comes."""
+        self._message = message
+        self.text.setText(message.text)
+        self.text.setAccessibleName(("Error: " if message.kind == "error" else "") + message.text)
+        self.open_folder.setVisible(message.folder is not None)
+        self.set_theme(self._theme)
+        self.show()
+
+    def _open(self) -> None:
+        if self._message.folder:
+            open_in_desktop(self._message.folder)
+
+
+def open_in_desktop(path: Path) -> None:
+    """Show a file or folder with the desktop's own program."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))

@@ -1,0 +1,31 @@
+"""The one place where an exception becomes words for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from engine.errors import EngineError
+from gui.log import log_path
+
+Kind = Literal["info", "error"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something to tell a person: one or two sentences, and the folder it is about, when there is one."""
+
+    text: str
+    kind: Kind = "info"
+    folder: Path | None = None
+
+
+def words(error: BaseException) -> str:
+    """What a person reads about an exception: the engine's own sentence, or where to find the details."""
+    if isinstance(error, EngineError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "There isn't enough memory for this. Close other programs and try again."
+    return (f"Something went wrong that shouldn't have ({type(error).__name__}); nothing was changed. "
+            f"Details are in the log: {log_path()}")

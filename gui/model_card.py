@@ -1,0 +1,92 @@
+"""The card of the model: what it is, its layers, and the one that will be pruned."""
+
+from __future__ import annotations
+
+from html import escape
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+
+from engine.architecture import LayerDescription, ModelDescription, Shape
+from gui.input_card import InputCard
+from gui.inputs import Input
+from gui.theme import Theme
+
+
+class ModelCard(InputCard):
+    """An InputCard that also lets a person choose the layer to prune. Signals: `layer_chosen(str)`."""
+
+    layer_chosen = Signal(str)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__("model", "The network to repair: a Keras file (.keras or .h5).", theme)
+        self._layer = QComboBox()
+        self._layer.setAccessibleName("Layer to prune")
+        self._layer.setToolTip("Channels of this layer are pruned. The layer before the last pooling layer is the "
+                               "usual choice: that is where a backdoor's channels are told apart best.")
+        self._layer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._layer.setMinimumContentsLength(8)
+        self._layer.activated.connect(lambda index: self.layer_chosen.emit(self._layer.itemData(index)))
+        self._toggle = QToolButton()
+        self._toggle.setCheckable(True)
+        self._toggle.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._toggle.setText("All layers")
+        self._toggle.setToolTip("Show all layers and the shapes of what they give")
+        self._table = QLabel()
+        self._table.setTextFormat(Qt.TextFormat.RichText)
+        self._table.setAccessibleName("Layers and shapes")
+        self._table.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._table.setWordWrap(True)
+        self._toggle.toggled.connect(self._table.setVisible)
+        self._choice = QWidget()
+        row = QHBoxLayout(self._choice)
+        row.setContentsMargins(0, 0, 0, 0)
+        label = QLabel("&Prune layer")
+        label.setBuddy(self._layer)
+        for widget in (label, self._layer, self._toggle):
+            row.addWidget(widget)
+        self.body.addWidget(self._choice)
+        self.body.addWidget(self._table)
+        self._choice.hide()
+        self._table.hide()
+
+    def show_model(self, item: Input | None, layer: str | None) -> None:
+        """Render the model and the chosen layer."""
+        before = self.shown
+        self.show_input(item)
+        model = item.model if item else None
+        self._choice.setVisible(model is not None)
+        self._table.setVisible(model is not None and self._toggle.isChecked())
+        if model is None:
+            return
+        if before is not item:
+            self._fill(model)
+        self._layer.setCurrentIndex(max(0, self._layer.findData(layer)))
+
+    def facts_of(self, item: Input) -> str:
+        """What is said of a good model."""
+        model = item.model
+        if model is None:
+            return ""
+        labels = f"{model.labels:,}" if model.labels else "unknown number of"
+        return (f"{model.format} · input {shape_text(model.input_shape)} · {labels} labels · "
+                f"{model.parameters:,} weights")
+
+    def _fill(self, model: ModelDescription) -> None:
+        self._layer.clear()
+        for layer in model.layers:
+            if layer.channels:
+                default = ", default" if layer.name == model.default_layer else ""
+                self._layer.addItem(f"{layer.name} ({layer.channels} channels{default})", layer.name)
+        rows = "".join(_layer_row(layer) for layer in model.layers)
+        self._table.setText(f"<table cellspacing='0' cellpadding='2'>{rows}</table>")
+
+
+def shape_text(shape: Shape | None) -> str:
+    """A shape in words: 55 × 47 × 3."""
+    return " × ".join(str(n or "any") for n in shape) if shape else "unknown"
+
+
+def _layer_row(layer: LayerDescription) -> str:
+    return (f"<tr><td>{escape(layer.name)}&nbsp;</td><td>{escape(layer.kind)}&nbsp;</td>"
+            f"<td>{shape_text(layer.shape)}</td></tr>")

@@ -1,0 +1,189 @@
+"""The bottom of the left panel: how to run, Run, how far it is, Cancel, Save."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine.progress import Progress
+from gui import resources
+from gui.primary_button import PrimaryButton
+from gui.session import State
+from gui.settings import Options
+from gui.theme import Theme
+
+_BUSY = (State.LOADING_ENGINE, State.RUNNING, State.CANCELLING)
+_RANK_AT = {"conv": "the layer itself", "pool": "the pooling behind it"}
+_SCALE = {"auto": "find out", "none": "as stored", "255": "divided by 255"}
+
+
+class RunBar(QFrame):
+    """Renders state, progress and options. Signals: `run_requested()`, `cancel_requested()`, `save_requested()`,
+    `order_requested()`, `options_edited(Options)`."""
+
+    run_requested = Signal()
+    cancel_requested = Signal()
+    save_requested = Signal()
+    order_requested = Signal()
+    options_edited = Signal(object)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._options = Options()
+        self._what, self._since = "", 0.0
+        self.run = PrimaryButton("&Run", "play", theme)
+        self.run.setToolTip("Rank the channels, prune one after the other and count what each step costs and stops")
+        self.cancel = QPushButton("&Cancel")
+        self.save = QPushButton("Sa&ve all…")
+        self.save.setToolTip("Save the run: its numbers, its figure and a GoodNet for each threshold")
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.status.setAccessibleName("What is being done")
+        self.bar = QProgressBar()
+        self.bar.setAccessibleName("Progress")
+        self.bar.setTextVisible(False)
+        self.bar.setMaximumHeight(10)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 4, 8, 8)
+        column.addWidget(self._option_toggle())
+        column.addWidget(self._option_form())
+        column.addWidget(self.status)
+        column.addWidget(self.bar)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.run, 1)
+        buttons.addWidget(self.cancel, 1)
+        buttons.addWidget(self.save)
+        column.addLayout(buttons)
+        self.run.clicked.connect(self.run_requested)
+        self.cancel.clicked.connect(self.cancel_requested)
+        self.save.clicked.connect(self.save_requested)
+        self.set_theme(theme)
+        self.show_state(State.EMPTY, False)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw icons as the theme has them."""
+        self.run.set_theme(theme)
+        self.cancel.setIcon(resources.icon("stop", theme))
+        self.save.setIcon(resources.icon("save", theme))
+        self._toggle.setIcon(resources.icon("table", theme))
+        self._clear_order.setIcon(resources.icon("remove", theme))
+
+    def show_state(self, state: State, has_run: bool, failure: str = "", seconds: float = 0.0) -> None:
+        """Render what the session is doing.
+
+        Args:
+            has_run: a finished run is there to save.
+            failure: what went wrong, when the state is FAILED.
+            seconds: how long the finished run took.
+        """
+        busy = state in _BUSY
+        self.run.setVisible(not busy)
+        self.run.setEnabled(state in (State.READY, State.DONE, State.FAILED))
+        self.cancel.setVisible(busy)
+        self.cancel.setEnabled(state is not State.CANCELLING)
+        self.save.setEnabled(has_run and not busy)
+        self.bar.setVisible(busy)
+        if busy:
+            self.bar.setRange(0, 0)
+            self._what = ""
+        self.status.setText({
+            State.EMPTY: "Choose a model and clean validation images to run.",
+            State.READY: "Ready to run.",
+            State.LOADING_ENGINE: "Loading the engine (TensorFlow); this takes a few seconds, once…",
+            State.RUNNING: "Starting…",
+            State.CANCELLING: "Cancelling…",
+            State.DONE: f"Done in {seconds:.1f} s. Move the line along the curve, or save the GoodNets.",
+            State.FAILED: f"The run failed: {failure}",
+        }[state])
+
+    def show_progress(self, report: Progress) -> None:
+        """Show what is being done, how far it is and how long it will still take."""
+        now = time.monotonic()
+        if report.what != self._what:
+            self._what, self._since = report.what, now
+        self.bar.setRange(0, max(0, report.total) if report.total > 1 else 0)
+        self.bar.setValue(report.done)
+        amount = f": {report.done:,} of {report.total:,}" if report.total > 1 else "…"
+        self.status.setText(f"{report.what}{amount}{time_left(now - self._since, report)}")
+
+    def show_options(self, options: Options) -> None:
+        """Render the options."""
+        self._options = options
+        for box, value in ((self._rank_at, options.rank_at), (self._scale, options.scale)):
+            box.setCurrentIndex(box.findData(value))
+        self._order.setText(options.order.name if options.order else "Ranked on the clean images")
+        self._order.setToolTip(str(options.order) if options.order else "Choose a file to prune in its order instead")
+        self._clear_order.setVisible(options.order is not None)
+        self._rank_at.setEnabled(options.order is None)
+
+    def _option_toggle(self) -> QWidget:
+        self._toggle = QToolButton()
+        self._toggle.setText("Run &options")
+        self._toggle.setCheckable(True)
+        self._toggle.setAutoRaise(True)
+        self._toggle.setToolButtonStyle(self._toggle.toolButtonStyle().ToolButtonTextBesideIcon)
+        self._toggle.toggled.connect(lambda on: self._form.setVisible(on))
+        return self._toggle
+
+    def _option_form(self) -> QWidget:
+        self._form = QWidget()
+        form = QFormLayout(self._form)
+        form.setContentsMargins(4, 0, 0, 4)
+        self._rank_at = _combo(_RANK_AT, "Where mean activation is measured: channels with the lowest go first")
+        self._scale = _combo(_SCALE, "How stored values are fed to the network; found out on clean images by default")
+        self._rank_at.activated.connect(lambda: self._edit(rank_at=self._rank_at.currentData()))
+        self._scale.activated.connect(lambda: self._edit(scale=self._scale.currentData()))
+        self._order = QPushButton()
+        self._order.setAccessibleName("Pruning order")
+        self._order.clicked.connect(self.order_requested)
+        self._clear_order = QToolButton()
+        self._clear_order.setAccessibleName("Rank instead of using the file")
+        self._clear_order.setToolTip("Rank instead of using the file")
+        self._clear_order.clicked.connect(lambda: self._edit(order=None))
+        order = QHBoxLayout()
+        order.addWidget(self._order, 1)
+        order.addWidget(self._clear_order)
+        form.addRow("Rank &at", self._rank_at)
+        form.addRow("Prunin&g order", order)
+        form.addRow("Val&ues", self._scale)
+        self._form.hide()
+        return self._form
+
+    def _edit(self, **changes: object) -> None:
+        self.options_edited.emit(dataclasses.replace(self._options, **changes))  # type: ignore[arg-type]
+
+
+def time_left(elapsed: float, report: Progress) -> str:
+    """How long a stage still takes, in words, at the speed so far; empty while that can't be told.
+
+    Args:
+        elapsed: seconds since the stage's first report.
+    """
+    if elapsed < 1 or not 0 < report.done < report.total:
+        return ""
+    seconds = elapsed * (report.total - report.done) / report.done
+    if seconds < 90:
+        return f" · about {max(1, round(seconds))} s left"
+    return f" · about {round(seconds / 60)} min left"
+
+
+def _combo(entries: dict[str, str], tip: str) -> QComboBox:
+    box = QComboBox()
+    for data, text in entries.items():
+        box.addItem(text, data)
+    box.setToolTip(tip)
+    return box

@@ -1,0 +1,118 @@
+"""Typed access to what the window remembers: geometry, recent files, theme and run options."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from PySide6.QtCore import QByteArray, QSettings
+
+from engine.ranking import RankAt
+from engine.runs import ScaleChoice
+from engine.thresholds import DEFAULT_DROPS, DropMode, Stop
+from gui.theme import Choice
+
+MOST_RECENT_FILES = 10
+FILE_VARIABLE = "GOODNET_SETTINGS"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is done; `order` is a file that holds the pruning order, or None to rank."""
+
+    rank_at: RankAt = "conv"
+    scale: ScaleChoice = "auto"
+    drops: tuple[float, ...] = DEFAULT_DROPS
+    drop_mode: DropMode = "points"
+    stop: Stop = "first-past"
+    order: Path | None = None
+
+
+class Settings:
+    """What is remembered between two starts. Values that make no sense are read as the default."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        """Use a file of its own (or the one named by GOODNET_SETTINGS), else the desktop's place for settings."""
+        chosen = str(file) if file else os.environ.get(FILE_VARIABLE)
+        if chosen:
+            self._store = QSettings(chosen, QSettings.Format.IniFormat)
+        else:
+            self._store = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "GoodNet", "GoodNet")
+
+    @property
+    def theme(self) -> Choice:
+        """The chosen theme."""
+        return self._one_of("window/theme", get_args(Choice), "system")
+
+    @theme.setter
+    def theme(self, choice: Choice) -> None:
+        self._store.setValue("window/theme", choice)
+
+    @property
+    def options(self) -> Options:
+        """The run's options; the order's file is never remembered, because it belongs to one model."""
+        return Options(
+            self._one_of("run/rank_at", get_args(RankAt), "conv"),
+            self._one_of("run/scale", get_args(ScaleChoice), "auto"),
+            self._drops(),
+            self._one_of("run/drop_mode", get_args(DropMode), "points"),
+            self._one_of("run/stop", get_args(Stop), "first-past"))
+
+    @options.setter
+    def options(self, options: Options) -> None:
+        for name in ("rank_at", "scale", "drop_mode", "stop"):
+            self._store.setValue(f"run/{name}", getattr(options, name))
+        self._store.setValue("run/drops", " ".join(f"{x:g}" for x in options.drops))
+
+    @property
+    def recent(self) -> list[Path]:
+        """Files and folders opened last, the newest first."""
+        stored = self._store.value("files/recent", [])
+        texts = [stored] if isinstance(stored, str) else stored or []
+        return [Path(text) for text in texts if text]
+
+    def add_recent(self, path: Path) -> None:
+        """Put a path at the head of the recent ones."""
+        paths = [path, *(p for p in self.recent if p != path)]
+        self._store.setValue("files/recent", [str(p) for p in paths[:MOST_RECENT_FILES]])
+
+    def clear_recent(self) -> None:
+        """Forget the recent files."""
+        self._store.remove("files/recent")
+
+    @property
+    def folder(self) -> Path:
+        """Where file dialogs start."""
+        folder = Path(str(self._store.value("files/folder", "")) or Path.home())
+        return folder if folder.is_dir() else Path.home()
+
+    @folder.setter
+    def folder(self, folder: Path) -> None:
+        self._store.setValue("files/folder", str(folder))
+
+    def bytes(self, name: str) -> QByteArray:
+        """A widget's saved state: "geometry", "window" or "splitter"; empty when there is none."""
+        value = self._store.value(f"window/{name}")
+        return value if isinstance(value, QByteArray) else QByteArray()
+
+    def set_bytes(self, name: str, state: QByteArray) -> None:
+        """Keep a widget's state."""
+        self._store.setValue(f"window/{name}", state)
+
+    def save(self) -> None:
+        """Write everything to disk now."""
+        self._store.sync()
+
+    def _one_of(self, key: str, allowed: tuple[str, ...], default: str) -> Any:
+        value = self._store.value(key, default)
+        return value if value in allowed else default
+
+    def _drops(self) -> tuple[float, ...]:
+        try:
+            drops = tuple(float(text) for text in str(self._store.value("run/drops", "")).split())
+        except ValueError:
+            return DEFAULT_DROPS
+        return drops if drops and all(math.isfinite(x) and 0 <= x <= 100 for x in drops) else DEFAULT_DROPS

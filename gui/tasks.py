@@ -1,0 +1,248 @@
+"""What the worker's thread does: each function is one task, and the workbench keeps what they share.
+
+Everything given back is plain values and arrays. Nothing here touches a widget.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from engine import backend
+from engine.activation_maps import ActivationMaps, activation_maps
+from engine.architecture import ModelDescription, Shape, describe_model
+from engine.checking import CHUNK, Verdict, check_arrays, list_pictures
+from engine.commands import check_run_folder
+from engine.datasets import Dataset, open_dataset
+from engine.errors import EngineError, ModelError
+from engine.goodnet import SCALES, GoodNet, open_goodnet, save_pair
+from engine.inspection import describe_dataset, open_any_dataset
+from engine.networks import Network, open_network
+from engine.occlusion import OcclusionMap, occlusion_map
+from engine.pictures import Picture, fit_picture, load_picture
+from engine.progress import Progress
+from engine.reporting import pair_name, save_run
+from engine.runs import GoodNetRow, PruningRequest, PruningRun, build_goodnet, run_pruning
+from engine.sweep import SweepSet, empty_counts
+from gui.drops import Found, is_one_file_goodnet, look_at
+from gui.inputs import DatasetLook, Role
+from gui.worker import SECONDS_BETWEEN_REPORTS, TaskContext
+
+THUMBNAILS = 8
+_MOST_NAMES_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class GoodNetInUse:
+    """The pair that pictures are checked with: how people call it, its number of labels, where it is saved."""
+
+    name: str
+    labels: int
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A finished check: the pictures that couldn't be read, each with its sentence."""
+
+    pictures: int
+    flagged: int
+    skipped: tuple[str, ...]
+
+
+def load_engine(_: TaskContext) -> str:
+    """Load TensorFlow; the device it computes on."""
+    return backend.device()
+
+
+def look_at_all(paths: Sequence[Path], context: TaskContext) -> list[Found]:
+    """Find out what each path is."""
+    found = []
+    for path in paths:
+        context.cancel.raise_if_cancelled()
+        found.append(look_at(path))
+    return found
+
+
+def look_at_model(path: Path, _: TaskContext) -> ModelDescription:
+    """Describe a model to prune.
+
+    Raises:
+        ModelError: it isn't one, or has no layer that can be pruned.
+    """
+    found = describe_model(path)
+    if is_one_file_goodnet(found):
+        raise ModelError(f"{path}: is a GoodNet, a pair that is pruned already. Open it with File, Open GoodNet.")
+    if found.default_layer is None:
+        raise ModelError(f"{path}: has no Conv2D layer that can be pruned; the pruning defence needs one.")
+    return found
+
+
+def look_at_dataset(role: Role, path: Path, shape: Shape | None, labels: int | None, _: TaskContext) -> DatasetLook:
+    """Describe a data set and take a few images of it to look at.
+
+    Args:
+        shape, labels: the network's, when a model is open; the data must fit them.
+    Raises:
+        DatasetError: it isn't one, or doesn't fit its role or the network.
+    """
+    if shape is not None and len(shape) == 3 and shape[2] is not None:
+        dataset = open_dataset(path, (shape[0], shape[1], shape[2]), labels)
+    else:
+        dataset = open_any_dataset(path)
+    if role == "poisoned":
+        empty_counts(SweepSet(dataset, "poisoned"), 0)
+    description = describe_dataset(dataset)
+    return DatasetLook(description, _thumbnails(dataset, description.value_range))
+
+
+def read_names(path: Path, _: TaskContext) -> list[str]:
+    """Label names from a text file, one a line, the first for label 0.
+
+    Raises:
+        EngineError: it isn't such a file.
+    """
+    try:
+        if path.stat().st_size > _MOST_NAMES_BYTES:
+            raise EngineError(f"{path}: is too large for a list of names. One name a line was expected.")
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise EngineError(f"{path}: can't be read as a list of names ({error}). "
+                          "Plain text (UTF-8), one name a line, was expected.") from error
+
+
+class Workbench:
+    """What stays open between tasks: networks. Used on the worker's thread only."""
+
+    def __init__(self) -> None:
+        self._network: Network | None = None
+        self._goodnet: GoodNet | None = None
+
+    def prune(self, request: PruningRequest, context: TaskContext) -> PruningRun:
+        """Run the pruning defence, giving the curve so far as partial results."""
+        return run_pruning(request, partial=_seldom(context.partial), progress=context.progress, cancel=context.cancel)
+
+    def use_row(self, run: PruningRun, row: GoodNetRow, _: TaskContext) -> GoodNetInUse:
+        """Take a run's pair for checking pictures."""
+        self._goodnet = build_goodnet(run, row, self._network_of(run))
+        name = f"{run.model.path.name}, X = {row.x:g} ({row.channels_pruned} channels pruned)"
+        return GoodNetInUse(name, self._goodnet.flag_label)
+
+    def open_goodnet(self, paths: Sequence[Path], _: TaskContext) -> GoodNetInUse:
+        """Take a saved pair for checking pictures."""
+        self._goodnet = open_goodnet(paths)
+        return GoodNetInUse(" and ".join(p.name for p in paths), self._goodnet.flag_label, paths[0])
+
+    def save_pairs(self, run: PruningRun, rows: Sequence[GoodNetRow], folder: Path, context: TaskContext) -> list[Path]:
+        """Save the pairs of rows, each in a folder of its own inside `folder`; those folders."""
+        saved = []
+        for number, row in enumerate(rows):
+            context.cancel.raise_if_cancelled()
+            context.progress(Progress("Saving GoodNet pairs", number, len(rows)))
+            save_pair(build_goodnet(run, row, self._network_of(run)), folder / pair_name(row.x))
+            saved.append(folder / pair_name(row.x))
+        return saved
+
+    def save_run(self, run: PruningRun, folder: Path, context: TaskContext) -> Path:
+        """Save a whole run's folder."""
+        check_run_folder(folder)
+        save_run(run, folder, progress=context.progress, cancel=context.cancel)
+        return folder
+
+    def check_files(self, paths: Sequence[Path], context: TaskContext) -> Checked:
+        """Check picture files and folders of them; verdicts come as partial results, a list at a time."""
+        goodnet = self._pair()
+        files = list_pictures(paths)
+        shape = goodnet.b.input_shape
+        # Pictures of a network without a fixed input size can't be stacked.
+        size = 1 if None in shape else CHUNK
+        skipped: list[str] = []
+        done = flagged = 0
+        for start in range(0, len(files), size):
+            pictures: list[Picture] = []
+            names: list[str] = []
+            for file in files[start:start + size]:
+                context.cancel.raise_if_cancelled()
+                try:
+                    pictures.append(load_picture(file, shape))
+                    names.append(str(file))
+                except EngineError as error:
+                    skipped.append(str(error))
+            if pictures:
+                found = check_arrays(goodnet, pictures, names)
+                flagged += sum(v.flagged for v in found)
+                done += len(found)
+                context.partial(found)
+            context.progress(Progress("Checking pictures", min(start + size, len(files)), len(files)))
+        return Checked(done, flagged, tuple(skipped))
+
+    def check_array(self, pixels: npt.NDArray[np.uint8], name: str, context: TaskContext) -> Checked:
+        """Check one picture uint8[h, w, 3] that is in memory; it is cropped and resized as files are."""
+        goodnet = self._pair()
+        found = check_arrays(goodnet, [fit_picture(Image.fromarray(pixels), goodnet.b.input_shape)], [name])
+        context.partial(found)
+        return Checked(1, int(found[0].flagged), ())
+
+    def occlusion(self, verdict: Verdict, context: TaskContext) -> OcclusionMap:
+        """Where covering a patch of the picture changes B's answer."""
+        goodnet = self._pair()
+        image = verdict.seen.astype(np.float32) * np.float32(SCALES[goodnet.scale])
+        return occlusion_map(goodnet.b, image, progress=context.progress, cancel=context.cancel)
+
+    def maps(self, run: PruningRun, channel: int, _: TaskContext) -> ActivationMaps:
+        """What one channel sees on the first validation image and on the first poisoned one."""
+        network = self._network_of(run)
+
+        def first_image(path: Path) -> Any:
+            dataset = open_dataset(path, network.input_shape, network.labels)
+            return dataset.scaled(SCALES[run.model.scale]).take([0])[0]
+
+        request = run.request
+        poisoned = first_image(request.poisoned[0]) if request.poisoned else None
+        return activation_maps(network, run.model.layer, channel, first_image(request.validation), poisoned)
+
+    def _network_of(self, run: PruningRun) -> Network:
+        if self._network is None or self._network.sha256 != run.model.sha256:
+            self._network = open_network(run.model.path)
+        return self._network
+
+    def _pair(self) -> GoodNet:
+        if self._goodnet is None:
+            raise EngineError("There is no GoodNet to check pictures with. Run the pruning, or open a saved GoodNet.")
+        return self._goodnet
+
+
+def _seldom(show: Callable[[object], None]) -> Callable[[object], None]:
+    """Pass on at most ten results a second; each replaces the one before, so none is missed."""
+    shown = -SECONDS_BETWEEN_REPORTS
+
+    def show_or_drop(result: object) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown >= SECONDS_BETWEEN_REPORTS:
+            shown = now
+            show(result)
+
+    return show_or_drop
+
+
+def _thumbnails(dataset: Dataset, value_range: tuple[float, float]) -> npt.NDArray[np.uint8]:
+    """Up to 8 images spread over a data set, uint8[n, H, W, C], whatever range its values have."""
+    spread = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), THUMBNAILS)).astype(int))
+    images = dataset.take(list(spread))
+    low, high = value_range
+    if low < 0:
+        images = (images - low) * np.float32(255 / max(high - low, 1e-9))
+    elif high <= 1:
+        images = images * np.float32(255)
+    shown: npt.NDArray[np.uint8] = images.clip(0, 255).astype(np.uint8)
+    return shown
+
+
