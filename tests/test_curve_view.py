@@ -136,7 +136,7 @@ def test_dragging_moves_the_cursor(view: CurveView, qtbot: QtBot) -> None:
     with qtbot.waitSignal(view.step_changed) as pressed:
         mouse(canvas, QEvent.Type.MouseButtonPress, canvas.position_of(3))
     assert pressed.args == [3]
-    for step, away in ((5, 4.0), (CHANNELS, 500.0)):
+    for step, away in ((5, 9.0), (2, -9.0), (CHANNELS, 500.0)):
         with qtbot.waitSignal(view.step_changed) as moved:
             mouse(canvas, QEvent.Type.MouseMove, canvas.position_of(step) + QPointF(away, 0))
         assert moved.args == [step] and view.step == step
@@ -242,10 +242,13 @@ def test_zoom_pan_and_reset(view: CurveView, qtbot: QtBot) -> None:
     canvas = view.panel.canvas
     whole = canvas.limits
     at = canvas.position_of(4)
-    turn_wheel(canvas, at, 2)
+    for step in (4, 5):
+        under_mouse = canvas.position_of(step)
+        turn_wheel(canvas, under_mouse, 1)
+        assert canvas.position_of(step).x() == pytest.approx(under_mouse.x(), abs=0.5)
     (left, right), _ = canvas.limits
     assert right - left == pytest.approx(CHANNELS / 1.25**2)
-    assert canvas.position_of(4).x() == pytest.approx(at.x(), abs=0.5)
+    at = canvas.position_of(4)
     mouse(canvas, QEvent.Type.MouseButtonPress, at, keys=Qt.KeyboardModifier.ShiftModifier)
     mouse(canvas, QEvent.Type.MouseMove, at + QPointF(20, 0), keys=Qt.KeyboardModifier.ShiftModifier)
     mouse(canvas, QEvent.Type.MouseButtonRelease, at)
