@@ -1,0 +1,129 @@
+"""B and B' as a pair: its label, its files, and its figures on data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from networks_for_tests import LABELS, NETWORKS, Array, SmallLab, build, random_images, save_lab_file, zero_channels
+
+from engine.checking import check_arrays
+from engine.datasets import open_dataset
+from engine.errors import Cancelled, EngineError
+from engine.goodnet import GoodNet, evaluate, one_file_model, open_goodnet, save_pair
+from engine.legacy_h5 import save_keras2_h5
+from engine.networks import Network, open_network
+from engine.progress import CancelSource
+
+pytest_plugins = ["engine_fixtures"]
+
+IMAGES = random_images(60, seed=12)
+PRUNED = [0, 2, 3, 5]
+
+
+def pair_of(name: str, scale: str = "none") -> tuple[GoodNet, Array, Array]:
+    """A pair and the labels that its two networks give IMAGES, by Keras alone."""
+    model, layer = build(name)
+    network = Network(model, Path("b.keras"))
+    goodnet = GoodNet(network, network.pruned(layer, PRUNED), scale, {"x": 5.0})
+    reference, _ = build(name)
+    scaled = IMAGES if scale == "none" else IMAGES * np.float32(1 / 255)
+    b = reference.predict(scaled, verbose=0).argmax(axis=1)
+    zero_channels(reference, layer, PRUNED)
+    return goodnet, b, reference.predict(scaled, verbose=0).argmax(axis=1)
+
+
+@pytest.mark.parametrize("name", ["plain", "nested", "tied answers"])
+def test_the_pair_answers_where_both_agree(name: str) -> None:
+    goodnet, b, b_prime = pair_of(name)
+    answers = goodnet.answer(IMAGES)
+    np.testing.assert_array_equal(answers.b_labels, b)
+    np.testing.assert_array_equal(answers.b_prime_labels, b_prime)
+    np.testing.assert_array_equal(answers.labels, np.where(b == b_prime, b, goodnet.flag_label))
+    np.testing.assert_array_equal(answers.flagged, b != b_prime)
+    assert goodnet.flag_label == goodnet.b.labels
+
+
+@pytest.mark.parametrize(("name", "scale"), [
+    ("plain", "none"), ("plain", "255"), ("sequential", "255"), ("nested", "none"), ("several consumers", "none")])
+def test_the_one_file_goodnet_takes_the_file_s_own_range(name: str, scale: str, tmp_path: Path) -> None:
+    """Plain Keras in safe mode loads it; N + 1 values a row, the largest at the pair's label."""
+    import keras
+    goodnet, b, b_prime = pair_of(name, scale)
+    one_file_model(goodnet).save(tmp_path / "goodnet.keras")
+    loaded = keras.models.load_model(tmp_path / "goodnet.keras", safe_mode=True)
+    answers = loaded.predict(IMAGES, verbose=0)
+    assert answers.shape == (60, LABELS + 1)
+    np.testing.assert_array_equal(answers.argmax(axis=1), np.where(b == b_prime, b, LABELS))
+    again = open_goodnet([tmp_path / "goodnet.keras"])
+    assert again.scale == scale
+    verdicts = check_arrays(again, list(IMAGES.astype(np.uint8)), [str(n) for n in range(60)])
+    assert [v.label for v in verdicts] == answers.argmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_repaired_h5_is_b_prime_to_keras_and_to_us(name: str, tmp_path: Path) -> None:
+    import keras
+    goodnet, _, b_prime = pair_of(name)
+    path = tmp_path / "repaired.h5"
+    save_keras2_h5(goodnet.b_prime, path)
+    with h5py.File(path) as file:
+        config = json.loads(file.attrs["model_config"])
+        assert file.attrs["keras_version"].startswith("2.")
+        assert set(file["model_weights"].attrs["layer_names"]) == {n.encode() for n in file["model_weights"]}
+    assert "batch_shape" not in json.dumps(config) and "module" not in json.dumps(config)
+    answers = keras.models.load_model(path, compile=False).predict(IMAGES, verbose=0)
+    np.testing.assert_array_equal(np.asarray(answers[0] if isinstance(answers, list) else answers).argmax(axis=1),
+                                  b_prime)
+    again = open_network(path)
+    np.testing.assert_array_equal(again.predict_labels(IMAGES), b_prime)
+    for ours, loaded in zip(goodnet.b_prime.model.get_weights(), again.model.get_weights(), strict=True):
+        assert ours.tobytes() == loaded.tobytes()
+
+
+def test_a_saved_pair_is_whole_and_opens_again(tmp_path: Path) -> None:
+    goodnet, b, b_prime = pair_of("plain", "255")
+    before = [w.copy() for network in (goodnet.b, goodnet.b_prime) for w in network.model.get_weights()]
+    save_pair(goodnet, tmp_path / "pair")
+    assert {p.name for p in (tmp_path / "pair").iterdir()} == {
+        "b.keras", "b_prime.keras", "goodnet.keras", "goodnet.json", "repaired_5.h5"}
+    assert [p.name for p in tmp_path.iterdir()] == ["pair"]
+    again = open_goodnet([tmp_path / "pair"])
+    assert (again.scale, again.notes["x"], again.notes["flag_label"]) == ("255", 5.0, LABELS)
+    answers = again.answer(IMAGES * np.float32(1 / 255))
+    np.testing.assert_array_equal(answers.labels, np.where(b == b_prime, b, LABELS))
+    after = [w for network in (goodnet.b, goodnet.b_prime) for w in network.model.get_weights()]
+    assert all(old.tobytes() == new.tobytes() for old, new in zip(before, after, strict=True))
+
+
+def test_evaluation_counts_image_for_image(tmp_path: Path) -> None:
+    goodnet, b, b_prime = pair_of("plain")
+    truth = np.where(np.arange(60) % 3 == 0, (b + 1) % LABELS, b)
+    dataset = open_dataset(save_lab_file(tmp_path / "d.h5", IMAGES, truth), goodnet.b.input_shape)
+    found = evaluate(goodnet, dataset)
+    assert (found.correct.count, found.correct.total) == (((b == b_prime) & (b == truth)).sum(), 60)
+    assert (found.flagged.count, found.flagged.total) == ((b != b_prime).sum(), 60)
+    assert 0 < found.flagged.count < 60
+    source = CancelSource()
+    source.cancel()
+    with pytest.raises(Cancelled):
+        evaluate(goodnet, dataset, cancel=source.token)
+
+
+@pytest.mark.parametrize("notes", ["{", "[]", '{"scale": "7"}', ""])
+def test_notes_that_describe_nothing(notes: str, small_lab: SmallLab, tmp_path: Path) -> None:
+    for name in ("b.keras", "b_prime.keras"):
+        (tmp_path / name).write_bytes(small_lab.badnet.read_bytes())
+    (tmp_path / "goodnet.json").write_text(notes)
+    with pytest.raises(EngineError, match=r"goodnet\.json: "):
+        open_goodnet([tmp_path])
+
+
+@pytest.mark.parametrize("paths", [[], [Path("a"), Path("b"), Path("c")]])
+def test_a_goodnet_is_one_or_two_paths(paths: list[Any]) -> None:
+    with pytest.raises(EngineError, match=f"{len(paths)} paths"):
+        open_goodnet(paths)
