@@ -1,0 +1,62 @@
+"""Networks of one Dense layer, whose logits NumPy computes in one line, and data sets for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine import backend
+from engine.datasets import Dataset, open_dataset
+from engine.networks import Network
+
+Array = npt.NDArray[Any]
+
+SHAPE = (9, 6, 3)
+LABELS = 4
+SIZE = 9 * 6 * 3
+
+
+def linear_weights(seed: int = 0, spread: float = 0.004) -> tuple[Array, Array]:
+    """Kernel float32[162, 4] and bias float32[4]; logits of images from 0 to 255 differ by a few units."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(0, spread, (SIZE, LABELS)).astype(np.float32), rng.normal(0, 0.3, LABELS).astype(np.float32)
+
+
+def numpy_logits(images: Array, kernel: Array, bias: Array) -> Array:
+    """Float64[n, 4] of images float32[n, 9, 6, 3]."""
+    centred = images.astype(np.float64) - 127.5
+    return centred.reshape(len(images), -1) @ kernel.astype(np.float64) + bias
+
+
+def linear_network(kernel: Array, bias: Array, ending: str = "dense") -> Network:
+    """Centre, flatten, one Dense layer, and one of several ways to end."""
+    _, keras = backend.load()
+    layers = keras.layers
+    x = image = keras.Input(SHAPE)
+    x = layers.Flatten()(layers.Rescaling(1.0, offset=-127.5)(x))
+    activation = {"dense": "softmax", "sigmoid": "sigmoid"}.get(ending)
+    dense = layers.Dense(LABELS, activation=activation)
+    x = dense(x)
+    if ending == "activation":
+        x = layers.Activation("softmax")(x)
+    elif ending == "layer":
+        x = layers.Softmax()(x)
+    elif ending == "log_softmax":
+        x = layers.Activation("log_softmax")(x)
+    elif ending == "reshaped":
+        x = layers.Reshape((LABELS,))(layers.Softmax()(x))
+    dense.set_weights([kernel, bias])
+    model = keras.Model(image, x)
+    if ending == "nested":
+        outer = keras.Input(SHAPE)
+        model = keras.Model(outer, layers.Softmax()(model(outer)))
+    return Network(model, Path("linear.keras"))
+
+
+def dataset_of(path: Path, images: Array, labels: Array) -> Dataset:
+    """The images, saved and opened as a data set."""
+    np.savez(path, data=images, label=labels)
+    return open_dataset(path, images.shape[1:], None)
