@@ -55,9 +55,10 @@ from gui.verdict_model import (
 
 # From this width on, in logical pixels, the detail panel stands beside the table, not below it.
 _WIDE = 860
+_DETAIL_WIDTH = 300
 _ROW_HEIGHT = 46
 # What a column must hold; the first takes the rest.
-_WIDEST = {VERDICT: "backdoored (N) xxxxx", WHY: "disagreex", B_LABEL: "1283 Xxxx", B_CONFIDENCE: "B' sure xx",
+_WIDEST = {VERDICT: "backdoored (N) xxxxx", WHY: "disagreexx", B_LABEL: "1283 Xxxx", B_CONFIDENCE: "B' sure xx",
            B_PRIME_LABEL: "1283 Xxxx", B_PRIME_CONFIDENCE: "B' sure xx"}
 
 
@@ -90,6 +91,7 @@ class CheckView(QWidget):
         self.setAcceptDrops(True)
         self.model = VerdictModel(theme, self)
         self.detail = VerdictDetail(theme)
+        self.detail.set_wide(True)
         self.detail.occlusion_requested.connect(self.occlusion_requested)
         self._buttons: dict[str, QToolButton | QPushButton] = {}
         self._source = QLabel(wordWrap=True)
@@ -100,12 +102,11 @@ class CheckView(QWidget):
         self.filter.addItems(["All pictures", "Only flagged"])
         self.filter.currentIndexChanged.connect(self._on_filter)
         self.table = self._make_table()
-        self._splitter = QSplitter()
+        self._splitter = QSplitter(Qt.Orientation.Vertical)
         self._splitter.addWidget(self.table)
         self._splitter.addWidget(self.detail)
         self._splitter.setChildrenCollapsible(False)
-        self._splitter.setStretchFactor(0, 3)
-        self._splitter.setStretchFactor(1, 2)
+        self._splitter.setStretchFactor(0, 1)
         self._stack = QStackedWidget()
         self._stack.addWidget(self._make_empty())
         self._stack.addWidget(self._splitter)
@@ -225,8 +226,11 @@ class CheckView(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Put the detail panel where there is room."""
         wide = self.width() >= _WIDE
-        self._splitter.setOrientation(Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical)
-        self.detail.set_wide(not wide)
+        orientation = Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical
+        if orientation != self._splitter.orientation():
+            self._splitter.setOrientation(orientation)
+            self._splitter.setSizes([self.width() - _DETAIL_WIDTH, _DETAIL_WIDTH] if wide else [1, 1])
+            self.detail.set_wide(not wide)
         super().resizeEvent(event)
 
     @property
@@ -306,7 +310,7 @@ class CheckView(QWidget):
             self._empty_text.setText("To check pictures you need a GoodNet: run the pruning and press “Use in image "
                                      "check” in the GoodNets tab, or open one that was saved before.")
         else:
-            self._source.setText(f"Checked by {self._goodnet} (N = {self._labels})")
+            self._source.setText(f"Checked by {self._goodnet}; N = {self._labels}")
             self._empty_text.setText("Drop pictures or folders here, paste them, or choose them with the buttons "
                                      "above.\nAny size and format: they are cropped and resized for the network.")
         self._offer.setVisible(bool(self._offered) and self._goodnet is not None)

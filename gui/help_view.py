@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QGuiApplication, QTextDocument
+from PySide6.QtCore import QEvent, Qt, QUrl
+from PySide6.QtGui import QColor, QGuiApplication, QTextDocument
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QTextBrowser, QVBoxLayout, QWidget
 
 from gui.resources import application_icon, path, picture
-from gui.theme import Theme
+from gui.theme import DARK, LIGHT, Theme
 
 PAGES = {"pruning": "How pruning works", "guide": "Guide"}
 _ICON_SIDE = 96
@@ -54,10 +54,18 @@ class HelpPage(QDialog):
         self.resize(760, 640)
 
     def set_theme(self, theme: Theme) -> None:
-        """Draw the page in a theme's colours; a page that has them already stays where it was scrolled."""
+        """Draw the page in a theme's colours; the page stays where it was scrolled."""
         if theme is not self._theme:
             self._theme = theme
             self.browser.show_html(path(f"help/{self.objectName()}.html").read_text(encoding="utf-8"), theme)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the application when its theme changes while the page is open."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            for theme in (LIGHT, DARK):
+                if self.palette().base().color() == QColor(theme.surface):
+                    self.set_theme(theme)
 
     def _on_link(self, link: QUrl) -> None:
         if not link.path():
@@ -70,14 +78,16 @@ class _Browser(QTextBrowser):
     """Shows HTML whose pictures are SVG drawings in the theme's colours, sharp at any scaling."""
 
     def show_html(self, html: str, theme: Theme) -> None:
-        """Show a page from the top."""
+        """Show a page, scrolled to where the one before it was."""
         self._theme = theme
+        scrolled = self.verticalScrollBar().value()
         self.document().setDefaultStyleSheet(
             f"body {{ color: {theme.text}; }} a {{ color: {theme.accent}; }} "
             f"h1, h2 {{ color: {theme.text}; }} .note {{ color: {theme.muted}; }} "
             f"th {{ background-color: {theme.window}; text-align: left; }} .warning {{ color: {theme.danger}; }}")
         self.document().setDocumentMargin(16)
         self.setHtml(html)
+        self.verticalScrollBar().setValue(scrolled)
 
     def loadResource(self, kind: int, name: QUrl) -> Any:
         """The drawing that a page names, and nothing from anywhere else."""

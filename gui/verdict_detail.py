@@ -128,6 +128,8 @@ class VerdictDetail(QWidget):
         scroll = QScrollArea(widgetResizable=True, frameShape=QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(column)
+        for ground in (column, scroll.viewport()):
+            ground.setAutoFillBackground(False)  # what lies behind, a tab's pane, has a colour of its own
         layout.addWidget(scroll, 3)
         return layout
 

@@ -142,9 +142,11 @@ class VerdictModel(QAbstractTableModel):
         self.layoutChanged.emit()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        """Rows on show."""
         return 0 if parent.isValid() else len(self._shown)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        """One for each of HEADERS."""
         return 0 if parent.isValid() else len(HEADERS)
 
     def headerData(

@@ -323,6 +323,21 @@ def test_another_goodnet_clears_the_table_and_offers_to_check_again(
     assert asked.args == [[kept]]
 
 
+def test_an_offer_stands_while_there_is_a_goodnet_and_nothing_was_checked(
+    view: CheckView, qtbot: QtBot, tmp_path: Path,
+) -> None:
+    view.show_goodnet(None, 0)
+    view.offer("Check the sample's pictures", [tmp_path])
+    offered = button(view, "Check the sample's pictures")
+    assert not offered.isVisible()
+    view.show_goodnet("goodnet-x2", N)
+    with qtbot.waitSignal(view.check_requested) as asked:
+        offered.click()
+    assert asked.args == [[tmp_path]]
+    view.show_verdicts(VERDICTS)
+    assert not offered.isVisible()
+
+
 def test_clear_and_empty_state(view: CheckView) -> None:
     assert not button(view, "Save as CSV…").isEnabled()
     view.show_verdicts(VERDICTS)

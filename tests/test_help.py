@@ -14,13 +14,13 @@ from conftest import PROJECT
 from PIL import Image
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QTextDocument
-from PySide6.QtWidgets import QDialog, QMainWindow, QPushButton
+from PySide6.QtWidgets import QApplication, QDialog, QMainWindow, QPushButton
 from pytestqt.qtbot import QtBot
 
 from engine.runs import PruningRequest, goodnet_row, run_pruning
 from gui import resources
 from gui.help_view import PAGES, About, HelpPage, show_about, show_page
-from gui.theme import DARK, LIGHT, Theme
+from gui.theme import DARK, LIGHT, Theme, apply
 
 # The offscreen platform can't bring a window to the front and says so.
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
@@ -141,7 +141,9 @@ def test_a_link_opens_the_other_page(window: QMainWindow) -> None:
     assert {page.objectName() for page in window.findChildren(HelpPage)} == {"guide", "pruning"}
 
 
-def test_a_page_takes_the_theme_it_is_asked_for(window: QMainWindow) -> None:
+def test_a_page_takes_the_theme_it_is_asked_for_and_follows_the_application(
+    qapp: QApplication, window: QMainWindow, qtbot: QtBot,
+) -> None:
     show_page("guide", LIGHT, window)
     (page,) = window.findChildren(HelpPage)
 
@@ -160,6 +162,11 @@ def test_a_page_takes_the_theme_it_is_asked_for(window: QMainWindow) -> None:
     assert link_colour() == LIGHT.accent
     show_page("guide", DARK, window)
     assert link_colour() == DARK.accent
+    page.browser.verticalScrollBar().setValue(200)
+    for theme in (LIGHT, DARK, LIGHT):
+        apply(qapp, theme)
+        qtbot.waitUntil(lambda theme=theme: link_colour() == theme.accent)
+    assert page.browser.verticalScrollBar().value() == 200
 
 
 @THEMES
