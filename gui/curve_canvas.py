@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
 
 from engine.figures import By, CurveDrawing, Limits, Palette, Range, Shape, Which
 from engine.runs import GoodNetRow
@@ -116,6 +116,16 @@ class CurveCanvas(FigureCanvasQTAgg):
         self._background = None
         super().resizeEvent(event)
 
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """The arrow keys now move the cursor, which its line shows."""
+        super().focusInEvent(event)
+        self._show_focus()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """The arrow keys belong to something else."""
+        super().focusOutEvent(event)
+        self._show_focus()
+
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """The left button moves the cursor; with Shift, or the middle button, the view."""
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
@@ -179,13 +189,21 @@ class CurveCanvas(FigureCanvasQTAgg):
         self._drawing = CurveDrawing(self.figure, shape, self._palette, animated=True)
         self._drawing.show(curve, self._rows)
         axes, colour = self._drawing.axes, self._palette.text
-        line = axes.axvline(0, color=colour, linewidth=1.4, animated=True)
+        line = axes.axvline(0, color=colour, linewidth=self._cursor_width(), animated=True)
         points, = axes.plot([], [], "o", color=colour, markersize=6, markerfacecolor=self._palette.ground,
                             animated=True, clip_on=False)
         self._cursor = [line, points]
         self._place_cursor()
         self._background = None
         self.draw_idle()
+
+    def _cursor_width(self) -> float:
+        return 2.6 if self.hasFocus() else 1.4
+
+    def _show_focus(self) -> None:
+        if self._cursor:
+            self._cursor[0].set_linewidth(self._cursor_width())
+            self._draw_moving()
 
     def _place_cursor(self) -> None:
         if self._drawing is None:

@@ -154,7 +154,7 @@ class CurvePanel(QWidget):
         for text, name, tip, slot in (
             ("−", "Zoom out", "Show more of the curve (key −)", self.canvas.zoom_out),
             ("+", "Zoom in", "Magnify the curve around the cursor (key +, or the wheel)", self.canvas.zoom_in),
-            ("&Reset", "Reset the view", "Show the whole curve (key 0, or a double click)", self.canvas.reset_view),
+            ("Rese&t", "Reset the view", "Show the whole curve (key 0, or a double click)", self.canvas.reset_view),
         ):
             button = _button(text, name, tip)
             button.clicked.connect(slot)

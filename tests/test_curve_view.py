@@ -25,8 +25,8 @@ from curves_for_tests import (
 from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QGuiApplication, QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtGui import QAction, QGuiApplication, QMouseEvent, QWheelEvent
+from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from gui.curve_canvas import CurveCanvas
@@ -75,6 +75,11 @@ def figures(view: CurveView) -> dict[str, tuple[str, str]]:
     return {" ".join(filter(None, (card.caption.text(), card.of.text()))):
             (card.value.text().removeprefix("<b>").removesuffix("</b>"), card.interval.text())
             for card in view.panel.readout._cards}
+
+
+def action(view: CurveView, begins: str) -> QAction:
+    """The panel's menu entry with this text."""
+    return next(a for a in view.panel.findChildren(QAction) if a.text().startswith(begins))
 
 
 def test_empty_state_says_what_to_do(qtbot: QtBot) -> None:
@@ -302,6 +307,38 @@ def test_a_save_that_fails_is_said_in_words(view: CurveView, tmp_path: Path, qtb
     with qtbot.waitSignal(view.message) as said:
         view.panel.save_figure_to(target)
     assert str(target) in said.args[0] and "can't be written" in said.args[0]
+
+
+@pytest.mark.parametrize(("typed", "kind", "saved"), [
+    ("figure", "SVG drawing (*.svg)", "figure.svg"), ("v1.2", "PDF document (*.pdf)", "v1.2.pdf"),
+    ("figure.png", "PDF document (*.pdf)", "figure.png"),
+])
+def test_the_dialogs_choice_ends_the_name(view: CurveView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                          typed: str, kind: str, saved: str) -> None:
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / typed), kind))
+    action(view, "Save &figure").trigger()
+    assert [path.name for path in tmp_path.iterdir()] == [saved]
+
+
+def test_the_dialog_for_numbers_and_a_cancelled_one(view: CurveView, tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch, qtbot: QtBot) -> None:
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "numbers"), ""))
+    action(view, "Save &numbers").trigger()
+    assert [path.name for path in tmp_path.iterdir()] == ["numbers.csv"]
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: ("", ""))
+    with qtbot.assertNotEmitted(view.message):
+        action(view, "Save &numbers").trigger()
+        action(view, "Save &figure").trigger()
+
+
+def test_the_cursor_shows_who_has_the_keyboard(view: CurveView, qtbot: QtBot) -> None:
+    canvas = view.panel.canvas
+    view.panel.which_box.setFocus()
+    with qtbot.waitActive(view):
+        view.activateWindow()
+    thin = canvas._cursor[0].get_linewidth()
+    canvas.setFocus()
+    qtbot.waitUntil(lambda: canvas._cursor[0].get_linewidth() > thin)
 
 
 def test_copies_the_figure(view: CurveView, qtbot: QtBot) -> None:
