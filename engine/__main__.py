@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from engine import commands
 from engine.errors import Cancelled, EngineError
+from engine.guards import DEFAULT_FALSE_ALARMS
 from engine.thresholds import DEFAULT_DROPS
 
 DONE, AT_FAULT, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -64,6 +65,10 @@ def _add_prune(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--drop-mode", choices=["points", "relative"], default="points")
     parser.add_argument("--stop", choices=["first-past", "last-within"], default="first-past")
     parser.add_argument("--scale", choices=["auto", "none", "255"], default="auto")
+    parser.add_argument("--guard", choices=["none", "transplant", "margin"], default="none",
+                        help="also measure and save each pair behind a guard calibrated on the clean images")
+    parser.add_argument("--false-alarms", metavar="RATE", type=_rate, default=DEFAULT_FALSE_ALARMS,
+                        help="share of clean images the guard may flag (default: %(default)s)")
     parser.add_argument("--cluster", metavar="ADDRESS", help="count on the workers of this Dask scheduler")
     parser.add_argument("--out", metavar="DIR", help="write the run's folder here")
     parser.set_defaults(run=commands.prune_command)
@@ -89,6 +94,13 @@ def _percent(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text} isn't a drop from 0 to 100")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} isn't a rate between 0 and 1")
     return value
 
 

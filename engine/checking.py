@@ -29,6 +29,7 @@ class Verdict:
         label: the GoodNet's answer; N when flagged.
         why: B and B' "agree", "disagree", or the "guard" flagged it.
         b_confidence, b_prime_confidence: the network's largest output, a probability where it ends in softmax.
+        band: the rows [start, stop) of `seen` that made the transplant guard flag it; None when it didn't.
     """
 
     file: str
@@ -40,6 +41,7 @@ class Verdict:
     b_confidence: float
     b_prime_label: int
     b_prime_confidence: float
+    band: tuple[int, int] | None = None
 
 
 def list_pictures(paths: Iterable[Path]) -> list[Path]:
@@ -83,15 +85,24 @@ def check_pictures(
 def check_arrays(goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[str]) -> list[Verdict]:
     """Check pictures uint8[H, W, C] that are in memory already and have the networks' input size."""
     images = np.stack(pictures).astype(np.float32) * np.float32(SCALES[goodnet.scale])
-    return verdicts(goodnet.answer(images), pictures, names)
-
-
-def verdicts(answers: Answers, pictures: Sequence[Picture], names: Sequence[str]) -> list[Verdict]:
-    """Answers to n pictures as one Verdict each."""
+    answers = goodnet.answer(images)
     return [
-        Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]),
-                "disagree" if answers.flagged[i] else "agree",
+        Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]), _why(answers, i),
                 int(answers.b_labels[i]), float(answers.b_confidence[i]),
-                int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]))
+                int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]), _band(goodnet, answers, i))
         for i, (name, seen) in enumerate(zip(names, pictures, strict=True))
     ]
+
+
+def _why(answers: Answers, i: int) -> Why:
+    if answers.guard is not None and answers.guard.flagged[i]:
+        return "guard"
+    return "disagree" if answers.disagree[i] else "agree"
+
+
+def _band(goodnet: GoodNet, answers: Answers, i: int) -> tuple[int, int] | None:
+    found = answers.guard
+    if goodnet.guard is None or found is None or not found.flagged[i] or found.band[i] < 0:
+        return None
+    start, stop = goodnet.guard.bands[found.band[i]]
+    return int(start), int(stop)

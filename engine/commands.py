@@ -16,11 +16,13 @@ from engine.checking import Verdict, check_pictures, list_pictures
 from engine.datasets import open_dataset
 from engine.errors import EngineError
 from engine.goodnet import SCALES, Evaluation, GoodNet, evaluate, open_goodnet
+from engine.guarding import GuardedCurve, figures_at
+from engine.guards import Guard
 from engine.inspection import DatasetDescription, description_json, inspect
 from engine.progress import Progress
 from engine.rates import Rate
-from engine.reporting import rate_json, rows_of, save_run
-from engine.runs import PruningRequest, PruningRun, run_pruning
+from engine.reporting import finite, rate_json, rows_of, save_run
+from engine.runs import GoodNetRow, PruningRequest, PruningRun, run_pruning
 from engine.saving import check_writable
 from engine.sweep import SweepSet, empty_counts
 
@@ -42,7 +44,7 @@ def prune_command(options: argparse.Namespace) -> None:
         Path(options.model), Path(options.clean), Path(options.test) if options.test else None,
         tuple(Path(p) for p in options.poisoned), options.layer, options.rank_at,
         Path(options.order) if options.order else None, tuple(dict.fromkeys(options.drop)), options.drop_mode,
-        options.stop, options.scale, options.cluster)
+        options.stop, options.scale, options.cluster, options.guard, options.false_alarms)
     out = Path(options.out) if options.out else None
     if out:
         check_run_folder(out)
@@ -64,12 +66,17 @@ def evaluate_command(options: argparse.Namespace) -> None:
     poisoned = [_evaluate_on(goodnet, Path(p), "poisoned", show) for p in options.poisoned]
     show.end()
     if options.json:
-        _print_json(_evaluation_json(test, poisoned))
+        _print_json(_evaluation_json(goodnet.guard, test, poisoned))
         return
     print(f"{test.name}: clean accuracy {_rate_text(test.correct)}, false alarms {_rate_text(test.flagged)}")
     for found in poisoned:
         print(f"{found.name}: attack success {_rate_text(found.correct)} (target {found.target}), "
               f"detection {_rate_text(found.flagged)}")
+    for found in [test, *poisoned] if goodnet.guard else []:
+        assert found.guarded_correct and found.guarded_flagged
+        words = ("clean accuracy", "false alarms") if found.target is None else ("attack success", "detection")
+        print(f"behind the {goodnet.guard.kind if goodnet.guard else ''} guard, {found.name}: {words[0]} "
+              f"{_rate_text(found.guarded_correct)}, {words[1]} {_rate_text(found.guarded_flagged)}")
 
 
 def check_command(options: argparse.Namespace) -> None:
@@ -143,6 +150,8 @@ def run_text(run: PruningRun) -> str:
             f"{row.x:>5g} {row.channels_pruned:>6} {row.drop_points:>6.2f}p {_rate_text(row.clean):>24} "
             f"{_rate_text(row.attack) if row.attack else '-':>24} {percent(row.false_alarms.value):>12} "
             f"{percent(row.detection.value) if row.detection else '-':>9}")
+    if run.guarded:
+        lines += _guarded_lines(run.guarded, rows)
     lines.append("")
     lines += [row.assessment.sentence for row in rows]
     missed = [x for x in run.request.drops if x not in {row.x for row in rows}]
@@ -151,20 +160,42 @@ def run_text(run: PruningRun) -> str:
     return "\n".join(lines)
 
 
+def _guarded_lines(curve: GuardedCurve, rows: list[GoodNetRow]) -> list[str]:
+    calibration = curve.guard.calibration
+    lines = ["", f"behind the {curve.guard.kind} guard ({calibration.images} calibration images, "
+                 f"{percent(calibration.false_alarms)} false alarms asked for)"]
+    for name, step in [("B", 0), *((f"{row.x:g}", row.channels_pruned) for row in rows)]:
+        found = figures_at(curve, step)
+        lines.append(
+            f"{name:>5} {step:>6} {'':>7} {_rate_text(found.clean):>24} "
+            f"{_rate_text(found.attack) if found.attack else '-':>24} {percent(found.false_alarms.value):>12} "
+            f"{percent(found.detection.value) if found.detection else '-':>9}")
+    return [*lines, curve.guard.note] if curve.guard.note else lines
+
+
 def _evaluate_on(goodnet: GoodNet, path: Path, role: str, show: ProgressLine) -> Evaluation:
     dataset = open_dataset(path, goodnet.b.input_shape, goodnet.b.labels).scaled(SCALES[goodnet.scale])
     target = empty_counts(SweepSet(dataset, "poisoned"), 0).target if role == "poisoned" else None
     return evaluate(goodnet, dataset, target, progress=show)
 
 
-def _evaluation_json(test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:
+def _evaluation_json(guard: Guard | None, test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:
     return {
         "test": {"name": test.name, "images": test.images, **rate_json("goodnet_accuracy", test.correct),
                  **rate_json("false_alarm_rate", test.flagged)},
         "poisoned": [{"name": p.name, "images": p.images, "target": p.target, **rate_json("goodnet_asr", p.correct),
                       **rate_json("detection_rate", p.flagged)} for p in poisoned],
-        "guarded": None,
+        "guarded": _guarded_evaluation_json(guard, test, poisoned) if guard else None,
     }
+
+
+def _guarded_evaluation_json(guard: Guard, test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:
+    first = poisoned[0] if poisoned else None
+    return {"guard": guard.kind, "threshold": finite(guard.threshold),
+            **rate_json("clean_accuracy", test.guarded_correct),
+            **rate_json("attack_success_rate", first.guarded_correct if first else None),
+            **rate_json("false_alarm_rate", test.guarded_flagged),
+            **rate_json("detection_rate", first.guarded_flagged if first else None)}
 
 
 def _split_check_paths(paths: list[Path]) -> tuple[GoodNet, list[Path]]:

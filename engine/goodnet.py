@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import numpy.typing as npt
 from engine import backend
 from engine.datasets import DIVIDE_BY_255, Dataset
 from engine.errors import EngineError, ModelError
+from engine.guard_files import open_guard, save_guard
+from engine.guards import Guard, GuardAnswer, StandingGuard
 from engine.legacy_h5 import save_keras2_h5
 from engine.model_files import read_model_file
 from engine.networks import Images, Labels, Network, build_model, largest, open_network
@@ -21,6 +25,7 @@ from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCall
 from engine.rates import Rate
 from engine.saving import whole_folder
 
+GUARD_FILE = "guard.npz"
 SCALES = {"none": 1.0, "255": DIVIDE_BY_255}
 
 EVALUATION_CHUNK = 256
@@ -28,18 +33,27 @@ EVALUATION_CHUNK = 256
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a pair says of n images: labels int64[n]; confidences float32[n] are the largest output values."""
+    """What a pair says of n images: labels int64[n]; confidences float32[n] are the largest output values.
+
+    `guard` is what the pair's guard says, None without one.
+    """
 
     labels: Labels
     b_labels: Labels
     b_prime_labels: Labels
     b_confidence: npt.NDArray[np.float32]
     b_prime_confidence: npt.NDArray[np.float32]
+    guard: GuardAnswer | None = None
+
+    @property
+    def disagree(self) -> npt.NDArray[np.bool_]:
+        """Where B and B' disagree, bool[n]."""
+        return np.not_equal(self.b_labels, self.b_prime_labels)
 
     @property
     def flagged(self) -> npt.NDArray[np.bool_]:
-        """Where B and B' disagree, bool[n]."""
-        return np.not_equal(self.b_labels, self.b_prime_labels)
+        """Where they disagree or the guard flags, bool[n]: what is labelled N."""
+        return self.disagree | self.guard.flagged if self.guard else self.disagree
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +63,14 @@ class GoodNet:
     Attributes:
         scale: "none" or "255", what the pair's images are divided by before it sees them.
         notes: the pair's goodnet.json, empty for a third party's pair.
+        guard: stands before the pair, if there is one.
     """
 
     b: Network
     b_prime: Network
     scale: str
     notes: dict[str, Any]
+    guard: Guard | None = None
 
     def __post_init__(self) -> None:
         if self.b.labels != self.b_prime.labels or self.b.input_shape != self.b_prime.input_shape:
@@ -72,19 +88,32 @@ class GoodNet:
         """Answer float32[n, H, W, C] in the networks' input range."""
         b, b_prime = self.b.predict(images), self.b_prime.predict(images)
         b_labels, b_prime_labels = largest(b), largest(b_prime)
-        labels = np.where(b_labels == b_prime_labels, b_labels, self.flag_label)
-        return Answers(labels, b_labels, b_prime_labels, b.max(axis=1), b_prime.max(axis=1))
+        guard = self._standing_guard.answer(images) if self._standing_guard else None
+        plain = Answers(b_labels, b_labels, b_prime_labels, b.max(axis=1), b_prime.max(axis=1), guard)
+        return dataclasses.replace(plain, labels=np.where(plain.flagged, self.flag_label, b_labels))
+
+    @cached_property
+    def _standing_guard(self) -> StandingGuard | None:
+        return self.guard.on(self.b) if self.guard else None
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A pair measured on one data set: `correct` is clean accuracy, or the attack's success on a poisoned set."""
+    """A pair measured on one data set, without its guard and, where it has one, behind it.
+
+    Attributes:
+        target: of a poisoned set the attacker's label, else None.
+        correct: clean accuracy, or the attack's success on a poisoned set; flagged: labelled N.
+        guarded_correct, guarded_flagged: the same behind the guard; None without one.
+    """
 
     name: str
     images: int
     target: int | None
     correct: Rate
     flagged: Rate
+    guarded_correct: Rate | None = None
+    guarded_flagged: Rate | None = None
 
 
 def evaluate(
@@ -99,15 +128,16 @@ def evaluate(
     Raises:
         Cancelled: the token was set.
     """
-    correct = flagged = 0
+    total = len(dataset)
+    counts = np.zeros(4, np.int64)
     for chunk in dataset.chunks(EVALUATION_CHUNK):
         cancel.raise_if_cancelled()
         answers = goodnet.answer(chunk.images)
-        correct += int((answers.labels == chunk.labels).sum())
-        flagged += int(answers.flagged.sum())
-        progress(Progress(f"Evaluating on {dataset.name}", chunk.start + len(chunk.labels), len(dataset)))
-    total = len(dataset)
-    return Evaluation(dataset.name, total, target, Rate(correct, total), Rate(flagged, total))
+        agreed = ~answers.disagree & (answers.b_labels == chunk.labels)
+        counts += [agreed.sum(), answers.disagree.sum(), (answers.labels == chunk.labels).sum(), answers.flagged.sum()]
+        progress(Progress(f"Evaluating on {dataset.name}", chunk.start + len(chunk.labels), total))
+    rates = [Rate(int(count), total) for count in counts]
+    return Evaluation(dataset.name, total, target, *(rates if goodnet.guard else rates[:2]))
 
 
 def one_file_model(goodnet: GoodNet) -> Any:
@@ -132,7 +162,9 @@ def one_file_model(goodnet: GoodNet) -> Any:
 
 
 def save_pair(goodnet: GoodNet, folder: Path) -> None:
-    """Write b.keras, b_prime.keras, goodnet.keras, repaired_X.h5 and goodnet.json; the folder appears whole.
+    """Write b.keras, b_prime.keras, goodnet.keras, repaired_X.h5, goodnet.json and, with a guard, guard.npz.
+
+    The folder appears whole. The one-file goodnet.keras is the pair alone: Keras has no layer for a guard.
 
     Raises:
         OutputError: it can't be written.
@@ -149,6 +181,8 @@ def write_pair(goodnet: GoodNet, folder: Path) -> None:
     save_keras2_h5(goodnet.b_prime, folder / f"repaired_{goodnet.notes.get('x', 0):g}.h5")
     notes = {"schema": 1, "flag_label": goodnet.flag_label, "scale": goodnet.scale, **goodnet.notes}
     (folder / "goodnet.json").write_text(json.dumps(notes, indent=1), encoding="utf-8")
+    if goodnet.guard:
+        save_guard(goodnet.guard, folder / GUARD_FILE)
 
 
 def open_goodnet(paths: Sequence[Path]) -> GoodNet:
@@ -172,11 +206,10 @@ def _open_pair(folder: Path) -> GoodNet:
         if not (folder / name).is_file():
             raise EngineError(f"{folder}: holds no {name}, so it isn't a saved GoodNet pair. "
                               "Choose a folder such as goodnet-x2 of a run.")
-    notes = {}
-    if (folder / "goodnet.json").is_file():
-        notes = _notes(folder / "goodnet.json")
-    return GoodNet(open_network(folder / "b.keras"), open_network(folder / "b_prime.keras"),
-                   notes.get("scale", "none"), notes)
+    notes = _notes(folder / "goodnet.json") if (folder / "goodnet.json").is_file() else {}
+    guard = open_guard(folder / GUARD_FILE) if (folder / GUARD_FILE).is_file() else None
+    b, b_prime = open_network(folder / "b.keras"), open_network(folder / "b_prime.keras")
+    return GoodNet(b, b_prime, notes.get("scale", "none"), notes, guard)
 
 
 def _notes(path: Path) -> dict[str, Any]:

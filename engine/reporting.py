@@ -15,20 +15,23 @@ import numpy as np
 
 from engine.figures import save_figure
 from engine.goodnet import write_pair
+from engine.guarding import GuardedCurve, GuardedFigures, figures_at
 from engine.networks import open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.rates import Rate
-from engine.runs import GoodNetRow, PruningRun, build_goodnet, goodnet_row
+from engine.runs import GoodNetRow, PruningRun, build_goodnet, build_guarded_badnet, goodnet_row
 from engine.saving import whole_folder
 from engine.sweep import PruningCurve, SetCounts
 
 Json = dict[str, Any]
 
+GUARDED_BADNET = "badnet-guarded"
+
 
 def rows_of(run: PruningRun) -> list[GoodNetRow]:
     """A GoodNet for each threshold the run was asked for and that its curve reaches."""
     request = run.request
-    rows = (goodnet_row(run.curve, x, request.drop_mode, request.stop) for x in request.drops)
+    rows = (goodnet_row(run.curve, x, request.drop_mode, request.stop, run.guarded) for x in request.drops)
     return [row for row in rows if row is not None]
 
 
@@ -57,6 +60,9 @@ def save_run(
             pair = temporary / pair_name(row.x)
             pair.mkdir()
             write_pair(build_goodnet(run, row, network), pair)
+        if run.guarded:
+            (temporary / GUARDED_BADNET).mkdir()
+            write_pair(build_guarded_badnet(run, network), temporary / GUARDED_BADNET)
         write_text(temporary / "run.json", json.dumps(run_json(run, rows), indent=1, allow_nan=False))
         write_curve_csv(run.curve, temporary / "curve.csv")
         save_figure(run.curve, rows, temporary / "curve.png")
@@ -76,7 +82,7 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
                       "sha256": d.sha256} for d in run.datasets],
         "settings": {"rank_at": request.rank_at, "order": str(request.order) if request.order else None,
                      "drops": list(request.drops), "drop_mode": request.drop_mode, "stop": request.stop,
-                     "scale": request.scale},
+                     "scale": request.scale, "guard": request.guard, "false_alarms": request.false_alarms},
         "versions": {"python": platform.python_version(), "platform": platform.platform(),
                      **{name: version(name) for name in ("keras", "numpy", "h5py")},
                      "tensorflow": _tensorflow_version()},
@@ -87,7 +93,8 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
         "curve": curve_json(run.curve),
         "goodnets": [goodnet_json(row) for row in rows],
         "not_reached": [x for x in request.drops if x not in {row.x for row in rows}],
-        "badnet_guarded": None,
+        "badnet_guarded": guarded_json(figures_at(run.guarded, 0)) if run.guarded else None,
+        "guard": guard_json(run.guarded) if run.guarded else None,
     }
 
 
@@ -118,8 +125,26 @@ def goodnet_json(row: GoodNetRow) -> Json:
         "drop_relative_percent": row.drop_relative_percent,
         **rate_json("clean_accuracy", row.clean), **rate_json("attack_success_rate", row.attack),
         **rate_json("false_alarm_rate", row.false_alarms), **rate_json("detection_rate", row.detection),
-        "assessment": row.assessment.sentence, "path": pair_name(row.x), "guarded": None,
+        "assessment": row.assessment.sentence, "path": pair_name(row.x),
+        "guarded": guarded_json(row.guarded) if row.guarded else None,
     }
+
+
+def guarded_json(figures: GuardedFigures) -> Json:
+    """Figures behind a guard; the threshold is null where too few images were there to set one."""
+    return {"guard": figures.guard, "threshold": finite(figures.threshold),
+            **rate_json("clean_accuracy", figures.clean), **rate_json("attack_success_rate", figures.attack),
+            **rate_json("false_alarm_rate", figures.false_alarms), **rate_json("detection_rate", figures.detection)}
+
+
+def guard_json(curve: GuardedCurve) -> Json:
+    """How a run's guard was calibrated and on how many images it was measured."""
+    calibration = curve.guard.calibration
+    return {"kind": curve.guard.kind, "false_alarms_asked": calibration.false_alarms,
+            "calibration_images": calibration.images, "seed": calibration.seed, "note": curve.guard.note,
+            **rate_json("held_back_false_alarm_rate", calibration.held_back),
+            "clean_images": curve.clean.images, "poisoned_images": curve.poisoned.images if curve.poisoned else None,
+            "path": GUARDED_BADNET}
 
 
 def rate_json(name: str, rate: Rate | None) -> Json:

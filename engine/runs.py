@@ -16,6 +16,8 @@ from engine.cluster import Cluster
 from engine.datasets import Dataset, open_dataset
 from engine.errors import EngineError
 from engine.goodnet import SCALES, GoodNet
+from engine.guarding import GuardChoice, GuardedCurve, GuardedFigures, figures_at, guarded_curve
+from engine.guards import DEFAULT_FALSE_ALARMS, calibrate
 from engine.incremental import predictor_for
 from engine.networks import Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
@@ -47,6 +49,8 @@ class PruningRequest:
     stop: Stop = "first-past"
     scale: ScaleChoice = "auto"
     cluster: str | None = None
+    guard: GuardChoice = "none"
+    false_alarms: float = DEFAULT_FALSE_ALARMS
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ class GoodNetRow:
         drop_points, drop_relative_percent: what validation accuracy really lost.
         clean, false_alarms: on the test set when there is one, else on validation.
         attack, detection: on the first poisoned set; None without one.
+        guarded: the same behind the run's guard, None without one.
     """
 
     x: float
@@ -95,6 +100,7 @@ class GoodNetRow:
     false_alarms: Rate
     detection: Rate | None
     assessment: Assessment
+    guarded: GuardedFigures | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +112,7 @@ class PruningRun:
     datasets: tuple[DatasetSummary, ...]
     ranking: ChannelRanking
     curve: PruningCurve
+    guarded: GuardedCurve | None
     device: str
     seconds: float
 
@@ -178,10 +185,11 @@ def run_pruning(
         ranking, curve = _count_on_cluster(request, opened, partial, progress, cancel)
     else:
         ranking, curve = _count_here(request, opened, partial, progress, cancel)
+    guarded = _guard(request, opened, ranking, progress, cancel) if request.guard != "none" else None
     network = opened.network
     model = ModelSummary(network.path, network.sha256, network.input_shape, opened.layer, len(ranking.order),
                          network.labels, opened.scale)
-    return PruningRun(request, model, _summaries(opened.sets), ranking, curve, backend.device(),
+    return PruningRun(request, model, _summaries(opened.sets), ranking, curve, guarded, backend.device(),
                       time.monotonic() - started)
 
 
@@ -216,23 +224,37 @@ def _count_on_cluster(
         return ranking, cluster.sweep(ranking.order, opened.sets, partial, progress)
 
 
+def _guard(
+    request: PruningRequest, opened: Opened, ranking: ChannelRanking, progress: ProgressCallback, cancel: CancelToken,
+) -> GuardedCurve:
+    assert request.guard != "none"
+    guard = calibrate(opened.network, opened.sets[0].dataset, request.guard, request.false_alarms,
+                      progress=progress, cancel=cancel)
+    by_role = {s.role: s for s in reversed(opened.sets)}
+    clean = by_role.get("test", opened.sets[0])
+    return guarded_curve(opened.network, guard, predictor_for(opened.network, opened.layer), ranking.order, clean,
+                         by_role.get("poisoned"), progress=progress, cancel=cancel)
+
+
 def goodnet_row(
     curve: PruningCurve, x: float, mode: DropMode = "points", stop: Stop = "first-past",
+    guarded: GuardedCurve | None = None,
 ) -> GoodNetRow | None:
     """The GoodNet that answers a threshold, or None where no step loses that much."""
     step = choose_step(curve, x, mode, stop)
-    return None if step is None else row_at(curve, step, x)
+    return None if step is None else row_at(curve, step, x, guarded)
 
 
-def row_at(curve: PruningCurve, step: int, x: float) -> GoodNetRow:
-    """The figures of the GoodNet whose B' has lost `step` channels, computed from the curve alone."""
+def row_at(curve: PruningCurve, step: int, x: float, guarded: GuardedCurve | None = None) -> GoodNetRow:
+    """The figures of the GoodNet whose B' has lost `step` channels, computed from the curves alone."""
     poisoned = curve.poisoned[0] if curve.poisoned else None
     clean, attack = curve.clean.goodnet_rate(step), poisoned.goodnet_rate(step) if poisoned else None
     return GoodNetRow(
         x, step,
         drop_percent(curve.validation, step, "points"), drop_percent(curve.validation, step, "relative"),
         clean, attack, curve.clean.flagged_rate(step), poisoned.flagged_rate(step) if poisoned else None,
-        assess(f"At X = {x:g}", clean, curve.clean.b_prime_rate(0), attack))
+        assess(f"At X = {x:g}", clean, curve.clean.b_prime_rate(0), attack),
+        figures_at(guarded, step) if guarded else None)
 
 
 def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = None) -> GoodNet:
@@ -254,7 +276,16 @@ def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = No
         "assessment": row.assessment.sentence,
         "b": {"name": run.model.path.name, "sha256": run.model.sha256},
     }
-    return GoodNet(b, b.pruned(run.model.layer, channels), run.model.scale, notes)
+    guard = run.guarded.guard if run.guarded else None
+    return GoodNet(b, b.pruned(run.model.layer, channels), run.model.scale, notes, guard)
+
+
+def build_guarded_badnet(run: PruningRun, network: Network) -> GoodNet:
+    """B behind the run's guard alone, as a pair of B with itself, which always agrees."""
+    assert run.guarded is not None
+    notes = {"x": 0, "channels_pruned": 0, "pruned_channels": [], "layer": run.model.layer,
+             "b": {"name": run.model.path.name, "sha256": run.model.sha256}}
+    return GoodNet(network, network.copy(), run.model.scale, notes, run.guarded.guard)
 
 
 def _summaries(sets: tuple[SweepSet, ...]) -> tuple[DatasetSummary, ...]:
