@@ -163,7 +163,7 @@ def test_a_page_takes_the_theme_it_is_asked_for_and_follows_the_application(
     show_page("guide", DARK, window)
     assert link_colour() == DARK.accent
     page.browser.verticalScrollBar().setValue(200)
-    for theme in (LIGHT, DARK, LIGHT):
+    for theme in (DARK, LIGHT, DARK, LIGHT):
         apply(qapp, theme)
         qtbot.waitUntil(lambda theme=theme: link_colour() == theme.accent)
     assert page.browser.verticalScrollBar().value() == 200
