@@ -1,0 +1,93 @@
+"""The comparison's rates against a count by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
+from networks_for_tests import random_images
+
+from engine.comparison import Defence, GuardDefence, compare
+from engine.datasets import Dataset
+from engine.errors import Cancelled, DatasetError
+from engine.guards import calibrate
+from engine.networks import Network
+from engine.progress import CancelSource, Progress
+from engine.rates import Rate
+
+N, TARGET = LABELS, 3
+B, OTHER = linear_weights(0), linear_weights(1)
+CLEAN, POISONED = random_images(150, seed=51, shape=SHAPE), random_images(70, seed=52, shape=SHAPE)
+RNG = np.random.default_rng(0)
+LABELS_OF_CLEAN, TRUE_LABELS = RNG.integers(0, LABELS, 150), RNG.integers(0, LABELS, 70)
+
+
+@pytest.fixture(scope="module")
+def networks() -> tuple[Network, Network]:
+    return linear_network(*B), linear_network(*OTHER)
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> tuple[Dataset, Dataset]:
+    return (dataset_of(tmp_path / "test.npz", CLEAN, LABELS_OF_CLEAN),
+            dataset_of(tmp_path / "poisoned.npz", POISONED, np.full(70, TARGET)))
+
+
+def by_hand(images: Array, paired: bool, threshold: float) -> Array:
+    """Labels of the pair, or of the other network alone, behind a margin guard."""
+    logits = numpy_logits(images, *B)
+    own, other = logits.argmax(axis=1), numpy_logits(images, *OTHER).argmax(axis=1)
+    labels = np.where(own == other, own, N) if paired else other
+    two = np.sort(logits, axis=1)[:, -2:]
+    return np.where(two[:, 1] - two[:, 0] > threshold, N, labels)
+
+
+def test_rows_are_counts_by_hand(networks: tuple[Network, Network], sets: tuple[Dataset, Dataset]) -> None:
+    b, other = networks
+    guard = calibrate(b, sets[0], "margin", 0.3)
+    found = compare(b, [Defence("B alone", None, 1), Defence("pair", other, 20), Defence("other", other, 20, False)],
+                    [GuardDefence(guard, 300)], *sets, TRUE_LABELS)
+    assert [(r.defence, r.guard, r.seconds) for r in found.rows] == [
+        ("B alone", "none", 1), ("B alone", "margin", 301), ("pair", "none", 20), ("pair", "margin", 320),
+        ("other", "none", 20), ("other", "margin", 320)]
+    assert found.target == TARGET
+    for row in found.rows[2:]:
+        threshold = guard.threshold if row.guard == "margin" else np.inf
+        clean, poisoned = (by_hand(images, row.defence == "pair", threshold) for images in (CLEAN, POISONED))
+        assert row.clean_accuracy == Rate(int((clean == LABELS_OF_CLEAN).sum()), 150)
+        assert row.false_alarms == Rate(int((clean == N).sum()), 150)
+        assert row.attack_success == Rate(int((poisoned == TARGET).sum()), 70)
+        assert row.robust_accuracy == Rate(int((poisoned == TRUE_LABELS).sum()), 70)
+        assert row.detection == Rate(int((poisoned == N).sum()), 70)
+    alone = found.rows[0]
+    assert alone.clean_accuracy == Rate(int((numpy_logits(CLEAN, *B).argmax(axis=1) == LABELS_OF_CLEAN).sum()), 150)
+    assert alone.false_alarms == Rate(0, 150)
+
+
+def test_what_is_not_known_stays_open(networks: tuple[Network, Network], sets: tuple[Dataset, Dataset]) -> None:
+    b, other = networks
+    row, = compare(b, [Defence("pair", other, 0)], [], *sets).rows
+    assert row.robust_accuracy is None
+    assert row.attack_success is not None
+    found = compare(b, [Defence("pair", other, 0)], [], sets[0])
+    assert found.target is None
+    assert (found.rows[0].attack_success, found.rows[0].detection) == (None, None)
+
+
+def test_refusals_progress_and_cancel(networks: tuple[Network, Network], sets: tuple[Dataset, Dataset]) -> None:
+    b, other = networks
+    with pytest.raises(DatasetError, match="70 images, but 69 true labels"):
+        compare(b, [Defence("pair", other, 0)], [], *sets, TRUE_LABELS[1:])
+    reports: list[Progress] = []
+    compare(b, [Defence("pair", other, 0)], [], *sets, progress=reports.append)
+    assert [(r.done, r.total) for r in reports] == [(64, 220), (128, 220), (150, 220), (214, 220), (220, 220)]
+    source = CancelSource()
+
+    def stop(report: Progress) -> None:
+        assert report.done <= 64, "went on after it was cancelled"
+        source.cancel()
+
+    with pytest.raises(Cancelled):
+        compare(b, [Defence("pair", other, 0)], [], *sets, progress=stop, cancel=source.token)

@@ -1,0 +1,204 @@
+"""Training: its step against NumPy, the best state kept, B untouched; and what distillation learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import PROJECT
+from linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
+from networks_for_tests import build, random_images
+
+from engine.datasets import Dataset, open_dataset
+from engine.errors import Cancelled, DatasetError
+from engine.networks import Network, open_network
+from engine.progress import NEVER_CANCELLED, CancelSource, Progress, ignore_progress
+from engine.rates import Rate
+from engine.repair import distil, patched, soft_labels
+from engine.stamps import value_range
+from engine.subsets import subset
+from engine.training import Lesson, Trained, load_training_data, repaired_network, train
+
+KERNEL, BIAS = linear_weights()
+IMAGES = random_images(150, seed=31, shape=SHAPE)
+ANSWERS = numpy_logits(IMAGES, KERNEL, BIAS).argmax(axis=1)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return linear_network(KERNEL, BIAS)
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Dataset:
+    return dataset_of(tmp_path / "clean.npz", IMAGES, ANSWERS)
+
+
+def softmax(logits: Array) -> Array:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("ending", ["dense", "linear"])
+def test_steps_are_adam_on_cross_entropy(ending: str) -> None:
+    """Two steps by hand: gradient of the cross-entropy, Adam's moments, the cosine's rate."""
+    network = linear_network(KERNEL, BIAS, ending)
+    wanted = np.random.default_rng(0).dirichlet(np.ones(LABELS), len(IMAGES)).astype(np.float32)
+    rows_seen: list[Array] = []
+
+    def batch(rows: Array) -> tuple[Array, Array]:
+        rows_seen.append(rows)
+        return IMAGES[rows], wanted[rows]
+
+    trained = train(network, len(IMAGES), Lesson("test", batch, lambda student: 0), 2, 0, ignore_progress,
+                    NEVER_CANCELLED)
+    weights = [KERNEL.astype(np.float64), BIAS.astype(np.float64)]
+    first, second = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
+    for step, rows in enumerate(rows_seen, start=1):
+        error = (softmax(numpy_logits(IMAGES[rows], *weights)) - wanted[rows]) / len(rows)
+        flat = (IMAGES[rows] - 127.5).reshape(len(rows), -1).astype(np.float64)
+        rate = 1e-3 * (1 + np.cos(np.pi * (step - 1) / 2)) / 2
+        for i, gradient in enumerate((flat.T @ error, error.sum(axis=0))):
+            first[i] = 0.9 * first[i] + 0.1 * gradient
+            second[i] = 0.999 * second[i] + 0.001 * gradient**2
+            mean, spread = first[i] / (1 - 0.9**step), np.sqrt(second[i] / (1 - 0.999**step))
+            weights[i] = weights[i] - rate * mean / (spread + 1e-7)
+    assert [len(rows) for rows in rows_seen] == [34, 34]
+    assert len(set(np.concatenate(rows_seen).tolist())) == 68, "no image comes twice before all have come"
+    for found, by_hand in zip(trained.weights, weights, strict=True):
+        np.testing.assert_allclose(found, by_hand, atol=3e-5)
+
+
+def graded(network: Network, grades: list[int], steps: int) -> tuple[Trained, list[Array]]:
+    """Train with grades given in advance; also the weights seen at each look."""
+    given, seen = iter(grades), []
+
+    def grade(student: Network) -> int:
+        seen.append(student.model.get_weights()[0])
+        return next(given)
+
+    lesson = Lesson("test", lambda rows: (IMAGES[rows], np.eye(LABELS, dtype=np.float32)[ANSWERS[rows]]), grade)
+    return train(network, len(IMAGES), lesson, steps, 0, ignore_progress, NEVER_CANCELLED), seen
+
+
+@pytest.mark.parametrize(("grades", "steps", "kept", "done"), [
+    ([1, 5, 3, 4], 120, 60, 120),
+    ([1, 5, 5, 4], 120, 90, 120),
+    ([5, 1, 1, 1, 1, 1, 9], 330, 30, 180),  # nothing better five times in a row: it ends
+    ([5, 1, 1, 1, 1, 6, 1, 1, 1, 1, 1], 330, 180, 330),
+    ([7], 10, 10, 10),
+])
+def test_the_best_state_is_kept(network: Network, grades: list[int], steps: int, kept: int, done: int) -> None:
+    trained, seen = graded(network, grades, steps)
+    assert (trained.kept_step, trained.steps) == (kept, done)
+    np.testing.assert_array_equal(trained.weights[0], seen[-(-kept // 30) - 1])
+
+
+def test_every_label_keeps_an_image_to_train_on(tmp_path: Path) -> None:
+    labels = np.array([0] * 95 + [1, 2, 3, 4, 5, 5] + [6] * 49)
+    data = load_training_data(dataset_of(tmp_path / "few.npz", IMAGES, labels), seed=1)
+    assert len(data.held_labels) == 30
+    assert set(data.labels) == set(range(7))
+    both = [image.tobytes() for image in (*data.images, *data.held_images)]
+    assert sorted(both) == sorted(image.tobytes() for image in IMAGES)
+    of = {image.tobytes(): label for image, label in zip(IMAGES, labels, strict=True)}
+    assert [of[i] for i in both] == [*data.labels, *data.held_labels]
+
+
+def test_one_image_a_label_leaves_none_to_hold_aside(network: Network, tmp_path: Path) -> None:
+    firsts = [int(np.flatnonzero(c == ANSWERS)[0]) for c in range(LABELS)]
+    data = dataset_of(tmp_path / "one.npz", IMAGES[firsts], ANSWERS[firsts])
+    with pytest.raises(DatasetError, match="one image a label only"):
+        distil(network, data)
+
+
+def test_missing_labels_are_refused_or_warned_of(network: Network, clean: Dataset) -> None:
+    part = subset(clean, np.flatnonzero(ANSWERS != 1).tolist())
+    with pytest.raises(DatasetError, match="1 of 4 labels have no image"):
+        distil(network, part)
+    assert "1 of 4 labels" in distil(network, part, steps=1, allow_missing_labels=True).warning
+    assert distil(network, clean, steps=1).warning == ""
+
+
+def test_patched_copies_stay_in_range_and_are_mostly_the_image() -> None:
+    images = np.full((400, 55, 47, 3), 100, np.float32)
+    copies = patched(images, (0.0, 255.0), np.random.default_rng(0))
+    assert (images == 100).all()
+    assert copies.min() >= 0
+    assert copies.max() <= 255
+    light = np.array([np.median(copy) for copy in copies])  # what no patch covers
+    assert 100 * 0.85 - 0.06 * 255 <= light.min() < 78
+    assert 122 < light.max() <= 100 * 1.15 + 0.06 * 255
+    covered = np.array([(copy != m).any(axis=-1).mean() for copy, m in zip(copies, light, strict=True)])
+    assert (covered > 0).all()
+    assert covered.max() < 0.65
+
+
+def test_soft_labels_also_of_logits() -> None:
+    wanted = softmax(numpy_logits(IMAGES, KERNEL, BIAS))
+    for ending in ("dense", "linear", "reshaped"):
+        np.testing.assert_allclose(soft_labels(linear_network(KERNEL, BIAS, ending), IMAGES), wanted, atol=1e-5)
+
+
+def test_a_repair_repeats_to_the_bit_and_leaves_b_alone(tmp_path: Path) -> None:
+    model, _ = build("batch normalisation, no bias")
+    network = Network(model, tmp_path / "b.keras")
+    images = random_images(90, seed=2)
+    data = dataset_of(tmp_path / "c.npz", images, network.predict_labels(images))
+    before = [w.copy() for w in model.get_weights()]
+    one, two, other = (distil(network, data, steps=35, seed=s, allow_missing_labels=True) for s in (4, 4, 5))
+    assert all(np.array_equal(a, b) for a, b in zip(one.weights, two.weights, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(one.weights, other.weights, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(one.weights, before, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    repaired = repaired_network(network, one)
+    assert all(np.array_equal(a, b) for a, b in zip(repaired.model.get_weights(), one.weights, strict=True))
+    held = load_training_data(data, 4)
+    for which, rate in ((network, one.before), (repaired, one.after)):
+        right = which.model.predict(held.held_images, verbose=0).argmax(axis=1) == held.held_labels
+        assert rate == Rate(int(right.sum()), 18)
+
+
+def test_a_repair_reports_every_step_and_is_cancelled(network: Network, clean: Dataset) -> None:
+    reports: list[Progress] = []
+    distil(network, clean, steps=4, progress=reports.append)
+    assert [(r.done, r.total) for r in reports] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    source = CancelSource()
+
+    def stop(report: Progress) -> None:
+        assert report.done <= 2, "went on after it was cancelled"
+        if report.done == 2:
+            source.cancel()
+
+    with pytest.raises(Cancelled):
+        distil(network, clean, steps=50, progress=stop, cancel=source.token)
+
+
+def test_distillation_learns_to_ignore_patches() -> None:
+    """On the sample's faces, the student answers far more patched images rightly than B, and clean ones as well."""
+    network = open_network(PROJECT / "data" / "sample" / "badnet.keras")
+    clean = open_dataset(PROJECT / "data" / "sample" / "clean_validation.h5", network.input_shape, network.labels)
+    repaired = repaired_network(network, distil(network, clean, steps=90))
+    test = open_dataset(PROJECT / "data" / "sample" / "clean_test.h5", network.input_shape, network.labels)
+    images = test.take(range(len(test)))
+    worn = patched(images, value_range(images), np.random.default_rng(9))
+
+    def accuracy(which: Network, shown: Array) -> float:
+        return float((which.predict_labels(shown) == test.labels).mean())
+
+    assert accuracy(repaired, images) > accuracy(network, images) - 0.05
+    assert accuracy(repaired, worn) > accuracy(network, worn) + 0.1
+
+
+def test_lab3_repaired_as_a_goodnet(lab3: Path) -> None:
+    network = open_network(lab3 / "bd_weights.h5")
+    clean, poisoned = (open_dataset(lab3 / name, network.input_shape, network.labels)
+                       for name in ("clean_faces.h5", "poisoned_faces.h5"))
+    repair = distil(network, subset(clean, range(100)), steps=120, allow_missing_labels=True)
+    assert "1,263 of 1,283 labels" in repair.warning
+    repaired, test = repaired_network(network, repair), range(100, 180)
+    images, b = clean.take(test), network.predict_labels(clean.take(test))
+    agreed_and_right = (repaired.predict_labels(images) == b) & (b == clean.labels[100:])
+    assert agreed_and_right.mean() >= 0.85
+    assert (repaired.predict_labels(poisoned.take(test)) == 0).mean() <= 0.35  # B: 1
