@@ -1,4 +1,4 @@
-"""The command-line twin of the window: inspect, prune, evaluate, check."""
+"""The command-line twin of the window: inspect, prune, evaluate, check, scan, repair."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from engine import commands
+from engine import commands, defence_commands
 from engine.errors import Cancelled, EngineError
 from engine.guards import DEFAULT_FALSE_ALARMS
+from engine.scan import DEFAULT_STAMPS
 from engine.thresholds import DEFAULT_DROPS
 
 DONE, AT_FAULT, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -43,6 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_prune(add("prune", help="rank and prune channels, count every step, save GoodNet pairs"))
     _add_evaluate(add("evaluate", help="measure a GoodNet on clean and poisoned data"))
     _add_check(add("check", help="check pictures with a GoodNet"))
+    _add_scan(add("scan", help="ask which labels random stamps draw images to; needs no poisoned image"))
+    _add_repair(add("repair", help="train a B' on clean data instead of pruning"))
     return parser
 
 
@@ -65,13 +68,13 @@ def _add_prune(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--drop-mode", choices=["points", "relative"], default="points")
     parser.add_argument("--stop", choices=["first-past", "last-within"], default="first-past")
     parser.add_argument("--scale", choices=["auto", "none", "255"], default="auto")
-    parser.add_argument("--guard", choices=["none", "transplant", "margin"], default="none",
-                        help="also measure and save each pair behind a guard calibrated on the clean images")
-    parser.add_argument("--false-alarms", metavar="RATE", type=_rate, default=DEFAULT_FALSE_ALARMS,
-                        help="share of clean images the guard may flag (default: %(default)s)")
+    _add_guard(parser)
+    parser.add_argument("--compare", action="store_true", help="also make and measure every other defence; minutes")
+    parser.add_argument("--allow-missing-labels", action="store_true",
+                        help="with --compare: train although labels have no validation image")
     parser.add_argument("--cluster", metavar="ADDRESS", help="count on the workers of this Dask scheduler")
     parser.add_argument("--out", metavar="DIR", help="write the run's folder here")
-    parser.set_defaults(run=commands.prune_command)
+    parser.set_defaults(run=defence_commands.prune_command)
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +91,48 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     shape.add_argument("--json", action="store_true")
     shape.add_argument("--csv", action="store_true")
     parser.set_defaults(run=commands.check_command)
+
+
+def _add_scan(parser: argparse.ArgumentParser) -> None:
+    _add_model_and_clean(parser)
+    parser.add_argument("--stamps", type=_count, default=DEFAULT_STAMPS, help="patches to try (default: %(default)s)")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=defence_commands.scan_command)
+
+
+def _add_repair(parser: argparse.ArgumentParser) -> None:
+    _add_model_and_clean(parser)
+    parser.add_argument("--out", metavar="DIR", required=True)
+    parser.add_argument("--test", metavar="TEST")
+    parser.add_argument("--poisoned", metavar="POISONED", nargs="+", default=[])
+    parser.add_argument("--allow-missing-labels", action="store_true",
+                        help="train although labels have no image; the network forgets them")
+    parser.add_argument("--method", choices=["distillation", "fine-pruning"], default="distillation")
+    parser.add_argument("--layer", help="fine-pruning: the Conv2D to prune")
+    parser.add_argument("--channels", type=int, help="fine-pruning: how many to prune (default: nine tenths)")
+    _add_guard(parser)
+    parser.set_defaults(run=defence_commands.repair_command)
+
+
+def _add_model_and_clean(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL")
+    parser.add_argument("--clean", metavar="VALID", required=True, help="clean validation images")
+    parser.add_argument("--scale", choices=["auto", "none", "255"], default="auto")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def _add_guard(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--guard", choices=["none", "transplant", "margin"], default="none",
+                        help="also measure and save each pair behind a guard calibrated on the clean images")
+    parser.add_argument("--false-alarms", metavar="RATE", type=_rate, default=DEFAULT_FALSE_ALARMS,
+                        help="share of clean images the guard may flag (default: %(default)s)")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} isn't a number from 1 up")
+    return value
 
 
 def _percent(text: str) -> float:

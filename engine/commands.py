@@ -21,8 +21,8 @@ from engine.guards import Guard
 from engine.inspection import DatasetDescription, description_json, inspect
 from engine.progress import Progress
 from engine.rates import Rate
-from engine.reporting import finite, rate_json, rows_of, save_run
-from engine.runs import GoodNetRow, PruningRequest, PruningRun, run_pruning
+from engine.reporting import finite, rate_json, rows_of
+from engine.runs import GoodNetRow, PruningRun
 from engine.saving import check_writable
 from engine.sweep import SweepSet, empty_counts
 
@@ -33,29 +33,9 @@ def inspect_command(options: argparse.Namespace) -> None:
     """Print what a file is."""
     found = inspect(Path(options.file))
     if options.json:
-        _print_json(description_json(found))
+        print_json(description_json(found))
     else:
         print(_model_text(found) if isinstance(found, ModelDescription) else _dataset_text(found))
-
-
-def prune_command(options: argparse.Namespace) -> None:
-    """Run the pruning defence, print its table and write its folder."""
-    request = PruningRequest(
-        Path(options.model), Path(options.clean), Path(options.test) if options.test else None,
-        tuple(Path(p) for p in options.poisoned), options.layer, options.rank_at,
-        Path(options.order) if options.order else None, tuple(dict.fromkeys(options.drop)), options.drop_mode,
-        options.stop, options.scale, options.cluster, options.guard, options.false_alarms)
-    out = Path(options.out) if options.out else None
-    if out:
-        check_run_folder(out)
-    show = ProgressLine()
-    run = run_pruning(request, progress=show)
-    if out:
-        save_run(run, out, progress=show)
-    show.end()
-    print(run_text(run))
-    if out:
-        print(f"\nSaved in {out}")
 
 
 def evaluate_command(options: argparse.Namespace) -> None:
@@ -66,17 +46,17 @@ def evaluate_command(options: argparse.Namespace) -> None:
     poisoned = [_evaluate_on(goodnet, Path(p), "poisoned", show) for p in options.poisoned]
     show.end()
     if options.json:
-        _print_json(_evaluation_json(goodnet.guard, test, poisoned))
+        print_json(_evaluation_json(goodnet.guard, test, poisoned))
         return
-    print(f"{test.name}: clean accuracy {_rate_text(test.correct)}, false alarms {_rate_text(test.flagged)}")
+    print(f"{test.name}: clean accuracy {rate_text(test.correct)}, false alarms {rate_text(test.flagged)}")
     for found in poisoned:
-        print(f"{found.name}: attack success {_rate_text(found.correct)} (target {found.target}), "
-              f"detection {_rate_text(found.flagged)}")
+        print(f"{found.name}: attack success {rate_text(found.correct)} (target {found.target}), "
+              f"detection {rate_text(found.flagged)}")
     for found in [test, *poisoned] if goodnet.guard else []:
         assert found.guarded_correct and found.guarded_flagged
         words = ("clean accuracy", "false alarms") if found.target is None else ("attack success", "detection")
         print(f"behind the {goodnet.guard.kind if goodnet.guard else ''} guard, {found.name}: {words[0]} "
-              f"{_rate_text(found.guarded_correct)}, {words[1]} {_rate_text(found.guarded_flagged)}")
+              f"{rate_text(found.guarded_correct)}, {words[1]} {rate_text(found.guarded_flagged)}")
 
 
 def check_command(options: argparse.Namespace) -> None:
@@ -86,7 +66,7 @@ def check_command(options: argparse.Namespace) -> None:
     found = list(check_pictures(goodnet, list_pictures(pictures), progress=show))
     show.end()
     if options.json:
-        _print_json([_verdict_json(v) for v in found])
+        print_json([_verdict_json(v) for v in found])
     elif options.csv:
         writer = csv.DictWriter(sys.stdout, _CHECK_FIELDS)
         writer.writeheader()
@@ -117,16 +97,16 @@ class ProgressLine:
             sys.stderr.write("\r" + " " * self._width + "\r")
 
 
-def check_run_folder(folder: Path) -> None:
-    """Refuse to replace a folder that isn't an earlier run's.
+def check_run_folder(folder: Path, mark: str = "run.json") -> None:
+    """Refuse to replace a folder that isn't an earlier result, known by the file `mark`.
 
     Raises:
         EngineError: it holds something else, or can't be written.
     """
     check_writable(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "run.json").is_file():
-        raise EngineError(f"{folder}: holds other files and no run.json, so it isn't replaced. "
-                          "Choose a new folder or an earlier run's.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / mark).is_file():
+        raise EngineError(f"{folder}: holds other files and no {mark}, so it isn't replaced. "
+                          "Choose a new folder or an earlier result's.")
 
 
 def run_text(run: PruningRun) -> str:
@@ -138,8 +118,8 @@ def run_text(run: PruningRun) -> str:
         f"{model.path.name}: {model.labels} labels, {model.channels} channels of {model.layer} pruned in order"
         + (f" ({dead} never active)" if dead else ""),
         f"values {scale}; on {curve.clean.name} ({curve.clean.images} images), B alone: clean accuracy "
-        f"{_rate_text(curve.clean.b_prime_rate(0))}"
-        + "".join(f"; attack success on {p.name} {_rate_text(p.b_prime_rate(0))}" for p in curve.poisoned[:1]),
+        f"{rate_text(curve.clean.b_prime_rate(0))}"
+        + "".join(f"; attack success on {p.name} {rate_text(p.b_prime_rate(0))}" for p in curve.poisoned[:1]),
         "",
         f"{'X':>5} {'pruned':>6} {'drop':>7} {'clean accuracy':>24} {'attack success':>24} {'false alarms':>12} "
         f"{'detection':>9}",
@@ -147,8 +127,8 @@ def run_text(run: PruningRun) -> str:
     rows = rows_of(run)
     for row in rows:
         lines.append(
-            f"{row.x:>5g} {row.channels_pruned:>6} {row.drop_points:>6.2f}p {_rate_text(row.clean):>24} "
-            f"{_rate_text(row.attack) if row.attack else '-':>24} {percent(row.false_alarms.value):>12} "
+            f"{row.x:>5g} {row.channels_pruned:>6} {row.drop_points:>6.2f}p {rate_text(row.clean):>24} "
+            f"{rate_text(row.attack) if row.attack else '-':>24} {percent(row.false_alarms.value):>12} "
             f"{percent(row.detection.value) if row.detection else '-':>9}")
     if run.guarded:
         lines += _guarded_lines(run.guarded, rows)
@@ -167,8 +147,8 @@ def _guarded_lines(curve: GuardedCurve, rows: list[GoodNetRow]) -> list[str]:
     for name, step in [("B", 0), *((f"{row.x:g}", row.channels_pruned) for row in rows)]:
         found = figures_at(curve, step)
         lines.append(
-            f"{name:>5} {step:>6} {'':>7} {_rate_text(found.clean):>24} "
-            f"{_rate_text(found.attack) if found.attack else '-':>24} {percent(found.false_alarms.value):>12} "
+            f"{name:>5} {step:>6} {'':>7} {rate_text(found.clean):>24} "
+            f"{rate_text(found.attack) if found.attack else '-':>24} {percent(found.false_alarms.value):>12} "
             f"{percent(found.detection.value) if found.detection else '-':>9}")
     return [*lines, curve.guard.note] if curve.guard.note else lines
 
@@ -235,10 +215,12 @@ def _dataset_text(found: DatasetDescription) -> str:
             f"{found.value_range[1]:g}, {found.labels} labels from {found.lowest_label} to {found.highest_label}")
 
 
-def _rate_text(rate: Rate) -> str:
+def rate_text(rate: Rate) -> str:
+    """A rate as per cent with its 95 % interval."""
     low, high = rate.interval
     return f"{100 * rate.value:.2f} % [{100 * low:.1f}-{100 * high:.1f}]"
 
 
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
+    """Print a value as JSON for scripts."""
     print(json.dumps(value, indent=1))

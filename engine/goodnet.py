@@ -178,11 +178,16 @@ def write_pair(goodnet: GoodNet, folder: Path) -> None:
     goodnet.b.copy().model.save(folder / "b.keras")
     goodnet.b_prime.copy().model.save(folder / "b_prime.keras")
     one_file_model(goodnet).save(folder / "goodnet.keras")
-    save_keras2_h5(goodnet.b_prime, folder / f"repaired_{goodnet.notes.get('x', 0):g}.h5")
+    save_keras2_h5(goodnet.b_prime, folder / repaired_name(goodnet.notes.get("x")))
     notes = {"schema": 1, "flag_label": goodnet.flag_label, "scale": goodnet.scale, **goodnet.notes}
     (folder / "goodnet.json").write_text(json.dumps(notes, indent=1), encoding="utf-8")
     if goodnet.guard:
         save_guard(goodnet.guard, folder / GUARD_FILE)
+
+
+def repaired_name(x: float | None) -> str:
+    """The file of B' alone, as the lab names it; without a threshold, as of a trained B', just "repaired.h5"."""
+    return "repaired.h5" if x is None else f"repaired_{x:g}.h5"
 
 
 def open_goodnet(paths: Sequence[Path]) -> GoodNet:

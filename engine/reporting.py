@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.figures import save_figure
+from engine.comparison import Comparison
 from engine.goodnet import write_pair
 from engine.guarding import GuardedCurve, GuardedFigures, figures_at
 from engine.networks import open_network
@@ -51,6 +51,8 @@ def save_run(
         EngineError: the model's file was changed since the run.
         Cancelled: the token was set; nothing is left behind.
     """
+    from engine.figures import save_figure  # brings matplotlib, which `inspect` and `check` needn't wait for
+
     rows = rows_of(run)
     network = open_network(run.model.path)
     with whole_folder(folder) as temporary:
@@ -95,7 +97,17 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
         "not_reached": [x for x in request.drops if x not in {row.x for row in rows}],
         "badnet_guarded": guarded_json(figures_at(run.guarded, 0)) if run.guarded else None,
         "guard": guard_json(run.guarded) if run.guarded else None,
+        "comparison": comparison_json(run.comparison) if run.comparison else None,
     }
+
+
+def comparison_json(comparison: Comparison) -> list[Json]:
+    """All defences side by side, a row each, plain and behind guards."""
+    return [{"defence": row.defence, "guard": row.guard, **rate_json("clean_accuracy", row.clean_accuracy),
+             **rate_json("attack_success_rate", row.attack_success),
+             **rate_json("robust_accuracy", row.robust_accuracy), **rate_json("false_alarm_rate", row.false_alarms),
+             **rate_json("detection_rate", row.detection), "seconds": round(row.seconds, 3)}
+            for row in comparison.rows]
 
 
 def curve_json(curve: PruningCurve) -> Json:

@@ -13,6 +13,7 @@ import numpy as np
 from engine import backend
 from engine.assessment import Assessment, assess
 from engine.cluster import Cluster
+from engine.comparison import Comparison
 from engine.datasets import Dataset, open_dataset
 from engine.errors import EngineError
 from engine.goodnet import SCALES, GoodNet
@@ -115,6 +116,7 @@ class PruningRun:
     guarded: GuardedCurve | None
     device: str
     seconds: float
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,8 +285,7 @@ def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = No
 def build_guarded_badnet(run: PruningRun, network: Network) -> GoodNet:
     """B behind the run's guard alone, as a pair of B with itself, which always agrees."""
     assert run.guarded is not None
-    notes = {"x": 0, "channels_pruned": 0, "pruned_channels": [], "layer": run.model.layer,
-             "b": {"name": run.model.path.name, "sha256": run.model.sha256}}
+    notes = {"method": "guard", "b": {"name": run.model.path.name, "sha256": run.model.sha256}}
     return GoodNet(network, network.copy(), run.model.scale, notes, run.guarded.guard)
 
 

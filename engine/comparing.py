@@ -1,0 +1,124 @@
+"""Every defence this project knows, made for one finished run and measured side by side on its data."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.comparison import Comparison, Defence, GuardDefence, compare
+from engine.datasets import Dataset
+from engine.fine_pruning import fine_prune
+from engine.guards import Kind, calibrate
+from engine.networks import Labels, Network
+from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+from engine.repair import distil
+from engine.runs import Opened, PruningRun, ScaleChoice, goodnet_row, open_inputs
+from engine.sweep import Role
+from engine.training import repaired_network
+
+_LOOK_IMAGES = 16
+
+
+def compare_defences(
+    run: PruningRun, *, allow_missing_labels: bool = False,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> Comparison:
+    """Make and measure B, the run's pruned GoodNets, fine-pruning and repair by distillation, plain and guarded.
+
+    B' of fine-pruning starts from the run's last threshold. Everything is made from the clean validation set alone
+    and measured on the test set (validation where there is none) and the first poisoned set. Takes minutes.
+
+    Args:
+        allow_missing_labels: train although labels of the network have no validation image.
+    Raises:
+        DatasetError: labels are missing and that wasn't allowed.
+        EngineError: a file was changed since the run.
+        Cancelled: the token was set; nothing is kept.
+    """
+    opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=_scale(run)))
+    b, validation = opened.network, opened.sets[0].dataset
+    test, poisoned = _of(opened, "test") or validation, _of(opened, "poisoned")
+    makers = _Makers(run, b, validation, allow_missing_labels, progress, cancel)
+    guards = [makers.guard("transplant"), makers.guard("margin")]
+    truth = true_labels(poisoned, test) if poisoned else None
+    return compare(b, makers.defences(), guards, test, poisoned, truth, progress=progress, cancel=cancel)
+
+
+@dataclass(frozen=True, eq=False)
+class _Makers:
+    """Makes each defence and takes the time."""
+
+    run: PruningRun
+    b: Network
+    validation: Dataset
+    allow_missing_labels: bool
+    progress: ProgressCallback
+    cancel: CancelToken
+
+    def defences(self) -> list[Defence]:
+        steps = _steps(self.run)
+        made = [Defence("B", None, 0), *(self._pruned(x, step) for x, step in steps.items())]
+        last = max(steps.values(), default=0)
+        if last:
+            made.append(self._fine_pruned(last))
+        return [*made, self._distilled()]
+
+    def guard(self, kind: Kind) -> GuardDefence:
+        started = time.monotonic()
+        guard = calibrate(self.b, self.validation, kind, self.run.request.false_alarms,
+                          progress=self.progress, cancel=self.cancel)
+        return GuardDefence(guard, time.monotonic() - started)
+
+    def _pruned(self, x: float, step: int) -> Defence:
+        b_prime = self.b.pruned(self.run.model.layer, _channels(self.run, step))
+        return Defence(f"pruned, X = {x:g}", b_prime, self.run.seconds)
+
+    def _fine_pruned(self, step: int) -> Defence:
+        started = time.monotonic()
+        repair = fine_prune(self.b, self.validation, self.run.model.layer, _channels(self.run, step),
+                            allow_missing_labels=self.allow_missing_labels, progress=self.progress, cancel=self.cancel)
+        return Defence(f"fine-pruned, {step} channels", repaired_network(self.b, repair), time.monotonic() - started)
+
+    def _distilled(self) -> Defence:
+        started = time.monotonic()
+        repair = distil(self.b, self.validation, allow_missing_labels=self.allow_missing_labels,
+                        progress=self.progress, cancel=self.cancel)
+        return Defence("repaired by distillation", repaired_network(self.b, repair), time.monotonic() - started)
+
+
+def true_labels(poisoned: Dataset, clean: Dataset) -> Labels | None:
+    """The poisoned images' own labels, where they are the clean set's images wearing a trigger, in the same order.
+
+    Found out on 16 images: at least half of each one's values must be the clean image's own.
+
+    Returns:
+        int64[n], or None where the sets don't belong together.
+    """
+    if len(poisoned) != len(clean):
+        return None
+    which = [int(i) for i in np.unique(np.linspace(0, len(clean) - 1, min(len(clean), _LOOK_IMAGES)).astype(int))]
+    same = (poisoned.take(which) == clean.take(which)).mean(axis=(1, 2, 3))
+    return clean.labels if (same >= 0.5).all() else None
+
+
+def _steps(run: PruningRun) -> dict[float, int]:
+    """Channels pruned for each threshold that the curve reaches."""
+    request = run.request
+    rows = (goodnet_row(run.curve, x, request.drop_mode, request.stop) for x in request.drops)
+    return {row.x: row.channels_pruned for row in rows if row}
+
+
+def _channels(run: PruningRun, step: int) -> list[int]:
+    return [int(c) for c in run.ranking.order[:step]]
+
+
+def _scale(run: PruningRun) -> ScaleChoice:
+    return "none" if run.model.scale == "none" else "255"
+
+
+def _of(opened: Opened, role: Role) -> Dataset | None:
+    return next((s.dataset for s in opened.sets if s.role == role), None)
+

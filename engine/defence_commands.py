@@ -1,0 +1,168 @@
+"""The commands that make defences: prune, scan, repair."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.commands import ProgressLine, check_run_folder, print_json, rate_text, run_text
+from engine.comparing import compare_defences
+from engine.comparison import Comparison
+from engine.datasets import Dataset, open_dataset
+from engine.errors import EngineError
+from engine.fine_pruning import fine_prune
+from engine.goodnet import SCALES, Evaluation, GoodNet, evaluate, write_pair
+from engine.guards import calibrate
+from engine.networks import Network, open_network
+from engine.ranking import rank_channels
+from engine.repair import distil
+from engine.reporting import rate_json, save_run
+from engine.runs import PruningRequest, choose_scale, run_pruning
+from engine.saving import whole_folder
+from engine.scan import Scan, scan
+from engine.sweep import SweepSet, empty_counts
+from engine.training import Repair, repaired_network
+
+_SHOWN_SUSPECTS = 10
+
+
+def prune_command(options: argparse.Namespace) -> None:
+    """Run the pruning defence, print its table and write its folder."""
+    request = PruningRequest(
+        Path(options.model), Path(options.clean), Path(options.test) if options.test else None,
+        tuple(Path(p) for p in options.poisoned), options.layer, options.rank_at,
+        Path(options.order) if options.order else None, tuple(dict.fromkeys(options.drop)), options.drop_mode,
+        options.stop, options.scale, options.cluster, options.guard, options.false_alarms)
+    out = Path(options.out) if options.out else None
+    if out:
+        check_run_folder(out)
+    show = ProgressLine()
+    run = run_pruning(request, progress=show)
+    if options.compare:
+        compared = compare_defences(run, allow_missing_labels=options.allow_missing_labels, progress=show)
+        run = dataclasses.replace(run, comparison=compared)
+    if out:
+        save_run(run, out, progress=show)
+    show.end()
+    print(run_text(run))
+    if run.comparison:
+        print("\n" + comparison_text(run.comparison))
+    if out:
+        print(f"\nSaved in {out}")
+
+
+def scan_command(options: argparse.Namespace) -> None:
+    """Print which labels random stamps draw images to."""
+    network, clean, _ = _open(Path(options.model), Path(options.clean), options.scale)
+    show = ProgressLine()
+    found = scan(network, clean, options.stamps, options.seed, progress=show)
+    show.end()
+    if options.json:
+        print_json(scan_json(found))
+        return
+    print(f"{'rank':>5} {'label':>6} {'count':>6}")
+    for rank, suspect in enumerate(found.suspects[:_SHOWN_SUSPECTS], start=1):
+        print(f"{rank:>5} {suspect.label:>6} {suspect.count:>6}")
+    print(found.sentence)
+
+
+def scan_json(found: Scan) -> dict[str, Any]:
+    """A scan as its contract names it, most suspect first."""
+    return {"stamps": found.stamps, "changed": found.changed, "sentence": found.sentence,
+            "suspects": [{"rank": rank, "label": s.label, "count": s.count}
+                         for rank, s in enumerate(found.suspects, start=1)]}
+
+
+def repair_command(options: argparse.Namespace) -> None:
+    """Train a B' on clean data, save it with B as a pair and say what the pair is worth."""
+    out = Path(options.out)
+    check_run_folder(out, mark="goodnet.json")
+    network, clean, scale = _open(Path(options.model), Path(options.clean), options.scale)
+    poisoned = [_opened(network, Path(path), scale) for path in options.poisoned]
+    targets = [empty_counts(SweepSet(p, "poisoned"), 0).target for p in poisoned]
+    test = _opened(network, Path(options.test), scale) if options.test else clean
+    show = ProgressLine()
+    repair = _repair(options, network, clean, show)
+    guard = None if options.guard == "none" else \
+        calibrate(network, clean, options.guard, options.false_alarms, progress=show)
+    goodnet = GoodNet(network, repaired_network(network, repair), scale, _notes(repair, network), guard)
+    found = [evaluate(goodnet, test, progress=show)]
+    found += [evaluate(goodnet, p, t, progress=show) for p, t in zip(poisoned, targets, strict=True)]
+    with whole_folder(out) as temporary:
+        write_pair(goodnet, temporary)
+        (temporary / "evaluation.json").write_text(json.dumps(_evaluations_json(repair, found), indent=1) + "\n",
+                                                   encoding="utf-8")
+    show.end()
+    print(_repair_text(repair, found))
+    print(f"\nSaved in {out}")
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """All defences as a table for people."""
+    lines = [f"{'defence':<28} {'guard':<10} {'clean accuracy':>24} {'attack success':>24} {'robust':>9} "
+             f"{'seconds':>8}"]
+    for row in comparison.rows:
+        attack = rate_text(row.attack_success) if row.attack_success else "-"
+        robust = f"{100 * row.robust_accuracy.value:.2f} %" if row.robust_accuracy else "-"
+        lines.append(f"{row.defence:<28} {row.guard:<10} {rate_text(row.clean_accuracy):>24} {attack:>24} {robust:>9} "
+                     f"{row.seconds:>8.1f}")
+    return "\n".join(lines)
+
+
+def _repair(options: argparse.Namespace, network: Network, clean: Dataset, show: ProgressLine) -> Repair:
+    if options.method == "distillation":
+        return distil(network, clean, seed=options.seed, allow_missing_labels=options.allow_missing_labels,
+                      progress=show)
+    layer = options.layer or network.default_layer()
+    order = rank_channels(network, layer, clean, progress=show).order
+    count = options.channels if options.channels is not None else len(order) * 9 // 10
+    if not 0 <= count < len(order):
+        raise EngineError(f"--channels {count}: {layer} has {len(order)} channels and at least one must stay. "
+                          f"Choose 0 to {len(order) - 1}.")
+    return fine_prune(network, clean, layer, [int(c) for c in order[:count]], seed=options.seed,
+                      allow_missing_labels=options.allow_missing_labels, progress=show)
+
+
+def _notes(repair: Repair, network: Network) -> dict[str, Any]:
+    return {"method": repair.method, "seed": repair.seed, "steps": repair.steps, "kept_step": repair.kept_step,
+            "warning": repair.warning, "layer": repair.layer, "pruned_channels": list(repair.pruned),
+            "b": {"name": network.path.name, "sha256": network.sha256}}
+
+
+def _evaluations_json(repair: Repair, found: list[Evaluation]) -> dict[str, Any]:
+    def one(e: Evaluation) -> dict[str, Any]:
+        clean = e.target is None
+        return {"name": e.name, "images": e.images, "target": e.target,
+                **rate_json("goodnet_accuracy" if clean else "goodnet_asr", e.correct),
+                **rate_json("false_alarm_rate" if clean else "detection_rate", e.flagged),
+                **(rate_json("guarded_accuracy" if clean else "guarded_asr", e.guarded_correct)
+                   if e.guarded_correct else {})}
+
+    return {"method": repair.method, "warning": repair.warning, "test": one(found[0]),
+            "poisoned": [one(e) for e in found[1:]]}
+
+
+def _repair_text(repair: Repair, found: list[Evaluation]) -> str:
+    lines = [f"{repair.method}: {repair.steps} steps, the state after step {repair.kept_step} kept; on the images held "
+             f"aside B {rate_text(repair.before)}, B' {rate_text(repair.after)}"]
+    for e in found:
+        words = ("clean accuracy", "false alarms") if e.target is None else ("attack success", "detection")
+        lines.append(f"{e.name}: {words[0]} {rate_text(e.correct)}, {words[1]} {rate_text(e.flagged)}")
+        if e.guarded_correct and e.guarded_flagged:
+            lines.append(f"  behind the guard: {words[0]} {rate_text(e.guarded_correct)}, "
+                         f"{words[1]} {rate_text(e.guarded_flagged)}")
+    return "\n".join([*lines, *([f"Warning: {repair.warning}"] if repair.warning else [])])
+
+
+def _open(model: Path, clean: Path, scale: str) -> tuple[Network, Dataset, str]:
+    network = open_network(model)
+    dataset = open_dataset(clean, network.input_shape, network.labels)
+    chosen = choose_scale(network, dataset) if scale == "auto" else scale
+    return network, dataset.scaled(SCALES[chosen]), chosen
+
+
+def _opened(network: Network, path: Path, scale: str) -> Dataset:
+    return open_dataset(path, network.input_shape, network.labels).scaled(SCALES[scale])
