@@ -32,8 +32,12 @@ from gui.verdict_model import (
     write_csv,
 )
 
-# The offscreen platform says so of every window with a smallest size.
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")
+pytestmark = [
+    # The offscreen platform says so of every window with a smallest size.
+    pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints"),
+    # Newer versions of PySide take a QPointF here and older ones don't; QPoint is understood by all.
+    pytest.mark.filterwarnings("ignore:Function. 'QDragEnterEvent:DeprecationWarning"),
+]
 
 N = 48
 NAMES = ["Nils", "Amara", "Viktor"]
@@ -90,7 +94,7 @@ def mime_of(*paths: Path) -> QMimeData:
 
 def drag(view: CheckView, mime: QMimeData) -> bool:
     """Drag over the view with a real event; whether it would take the drop."""
-    event = QDragEnterEvent(QPointF(view.rect().center()), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton,
+    event = QDragEnterEvent(view.rect().center(), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton,
                             Qt.KeyboardModifier.NoModifier)
     QApplication.sendEvent(view, event)
     return event.isAccepted()
