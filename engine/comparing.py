@@ -64,7 +64,10 @@ class _Makers:
         last = max(steps.values(), default=0)
         if last:
             made.append(self._fine_pruned(last))
-        return [*made, self._distilled()]
+        repaired = self._distilled()
+        # Without B it can give backdoored inputs their true label, but nothing flags the others.
+        alone = dataclasses.replace(repaired, name="repaired B' alone", paired=False)
+        return [*made, repaired, alone]
 
     def guard(self, kind: Kind) -> GuardDefence:
         started = time.monotonic()
