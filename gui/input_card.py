@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, Q
 
 from gui import resources
 from gui.drops import local_paths
-from gui.inputs import ROLE_NAMES, DatasetLook, Input, Role
+from gui.inputs import ROLE_NAMES, ROLE_TITLES, DatasetLook, Input, Role
 from gui.theme import Theme
 from gui.thumbnails import ThumbnailStrip
 
@@ -42,6 +42,8 @@ class InputCard(QFrame):
         self._file = ElidedLabel()
         self._facts = _wrapping_label()
         self._error_icon, self._error = QLabel(), _wrapping_label()
+        self._facts.setObjectName("facts")
+        self._error.setObjectName("error")
         self._error.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._error.setAccessibleName(f"Why {ROLE_NAMES[role].lower()} can't be used")
         self.strip = ThumbnailStrip()
@@ -61,10 +63,8 @@ class InputCard(QFrame):
         self._theme = theme
         self._sign.setPixmap(resources.icon(_ICON_OF[self.role], theme).pixmap(_ICON, _ICON))
         self._pick.setIcon(resources.icon("folder", theme))
-        self._remove.setIcon(resources.icon("remove", theme))
+        self._remove.setIcon(resources.icon("close", theme))
         self._error_icon.setPixmap(resources.icon("error", theme, theme.danger).pixmap(_ICON, _ICON))
-        self._colour(self._error, theme.danger)
-        self._colour(self._facts, theme.muted)
         self._frame(theme.border)
 
     def show_input(self, item: Input | None, beside: DatasetLook | None = None) -> None:
@@ -75,7 +75,7 @@ class InputCard(QFrame):
         facts = self._hint if item is None else "Reading…" if item.reading else self.facts_of(item)
         self._facts.setText(facts)
         self._facts.setVisible(bool(facts))
-        self._error.setText(item.error if item else "")
+        self._error.setText(_without_path(item) if item else "")
         for widget in (self._error, self._error_icon):
             widget.setVisible(bool(item and item.error))
         self._remove.setVisible(item is not None)
@@ -115,7 +115,7 @@ class InputCard(QFrame):
 
     def _header(self) -> QHBoxLayout:
         name = ROLE_NAMES[self.role]
-        self._sign, title = QLabel(), QLabel(name)
+        self._sign, title = QLabel(), QLabel(ROLE_TITLES[self.role])
         font = title.font()
         font.setBold(True)
         title.setFont(font)
@@ -152,14 +152,10 @@ class InputCard(QFrame):
         return row
 
     def _frame(self, colour: str) -> None:
-        self.setStyleSheet(f"InputCard {{ background: {self._theme.surface}; border: 1px solid {colour}; "
-                           "border-radius: 6px; }")
-
-    @staticmethod
-    def _colour(label: QLabel, colour: str) -> None:
-        palette = label.palette()
-        palette.setColor(label.foregroundRole(), colour)
-        label.setPalette(palette)
+        theme = self._theme
+        self.setStyleSheet(
+            f"InputCard {{ background: {theme.surface}; border: 1px solid {colour}; border-radius: 6px; }}"
+            f"QLabel#facts {{ color: {theme.muted}; }} QLabel#error {{ color: {theme.danger}; }}")
 
 
 class ElidedLabel(QLabel):
@@ -186,6 +182,12 @@ class ElidedLabel(QLabel):
     def _fit(self) -> None:
         elided = QFontMetrics(self.font()).elidedText(self._whole, Qt.TextElideMode.ElideMiddle, self.width())
         self.setText(elided)
+
+
+def _without_path(item: Input) -> str:
+    """An error as a card shows it: the file's name stands above it already."""
+    text = item.error.removeprefix(f"{item.path}: ")
+    return text[:1].upper() + text[1:]
 
 
 def _wrapping_label() -> QLabel:

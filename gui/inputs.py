@@ -17,6 +17,9 @@ from gui.settings import Options
 
 Role = Literal["model", "validation", "test", "poisoned"]
 DATA_ROLES: tuple[Role, ...] = ("validation", "test", "poisoned")
+ROLE_TITLES: dict[Role, str] = {
+    "model": "Model", "validation": "Clean validation", "test": "Clean test", "poisoned": "Poisoned",
+}
 ROLE_NAMES: dict[Role, str] = {
     "model": "Model", "validation": "Clean validation images", "test": "Clean test images",
     "poisoned": "Poisoned images",
@@ -96,6 +99,19 @@ class Inputs:
     def ready(self) -> bool:
         """Whether a run can start: model and validation are there and nothing chosen is bad or still being read."""
         return self.model is not None and self.validation is not None and all(i.usable for i in self.all)
+
+    @property
+    def missing(self) -> str:
+        """What keeps a run from starting, as a sentence; empty when nothing does."""
+        if any(i.error for i in self.all):
+            return "Choose another file where one can't be used, or remove it."
+        if any(i.reading for i in self.all):
+            return "Reading what was chosen…"
+        if self.model and not self.validation:
+            return "Choose clean validation images to run."
+        if self.validation and not self.model:
+            return "Choose the model to run."
+        return "" if self.ready else "Choose a model and clean validation images to run."
 
     def holds(self, role: Role, path: Path) -> bool:
         """Whether this file has this role."""

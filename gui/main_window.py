@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QImage
 from PySide6.QtWidgets import QApplication, QMainWindow, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
@@ -22,6 +22,7 @@ from gui.check_view import CheckView
 from gui.curve_view import CurveView
 from gui.drops import local_paths
 from gui.goodnets_view import GoodNetsView
+from gui.inputs import Inputs
 from gui.inputs_view import InputsView
 from gui.message_bar import MessageBar, StatusBar, open_in_desktop
 from gui.messages import Message, words
@@ -63,7 +64,8 @@ class MainWindow(QMainWindow):
         self.actions_.show_recent(settings.recent)
         self._show_options()
         self._show_state(self.session.state)
-        self.session.in_background(_load_plotting, lambda _: self.curve.prepare())
+        # Once the window is drawn, so that it is drawn sooner.
+        QTimer.singleShot(0, self, lambda: self.session.in_background(_load_plotting, lambda _: self.curve.prepare()))
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._follow_system)
 
     # Layout
@@ -82,7 +84,7 @@ class MainWindow(QMainWindow):
         self.splitter.addWidget(right)
         self.splitter.setStretchFactor(1, 1)
         self.splitter.setChildrenCollapsible(False)
-        self.splitter.setSizes([340, 940])
+        self.splitter.setSizes([350, 930])
         self.setCentralWidget(self.splitter)
         self.setStatusBar(self.status)
         self.resize(1280, 800)
@@ -108,7 +110,7 @@ class MainWindow(QMainWindow):
     def _connect_session(self) -> None:
         session = self.session
         session.state_changed.connect(self._show_state)
-        session.inputs_changed.connect(self.inputs.show_inputs)
+        session.inputs_changed.connect(self._show_inputs)
         session.options_changed.connect(self._show_options)
         session.progressed.connect(self.run_bar.show_progress)
         session.curve_changed.connect(self.curve.show_curve)
@@ -126,10 +128,16 @@ class MainWindow(QMainWindow):
 
     def _show_state(self, state: State) -> None:
         run = self.session.run
-        self.run_bar.show_state(state, run is not None, self.session.failure, run.seconds if run else 0.0)
+        self.run_bar.show_state(state, run is not None, self.session.failure, run.seconds if run else 0.0,
+                                self.session.inputs.missing)
         busy = state in _BUSY
         self.actions_.show_state(can_run=self.run_bar.run.isEnabled() and not busy, busy=busy, has_run=run is not None)
         self.check.set_busy(busy)
+
+    def _show_inputs(self, inputs: Inputs) -> None:
+        self.inputs.show_inputs(inputs)
+        if self.session.state is State.EMPTY:
+            self._show_state(State.EMPTY)
 
     def _show_run(self, run: PruningRun) -> None:
         self.channels.show_ranking(run.ranking)

@@ -62,7 +62,7 @@ class MessageBar(QFrame):
         error = self._message.kind == "error"
         colour = theme.danger if error else theme.good
         self._icon.setPixmap(resources.icon("error" if error else "ok", theme, colour).pixmap(QSize(20, 20)))
-        self.dismiss.setIcon(resources.icon("remove", theme))
+        self.dismiss.setIcon(resources.icon("close", theme))
         self.setStyleSheet(f"MessageBar {{ background: {theme.surface}; border: 1px solid {colour}; "
                            "border-radius: 6px; }")
 

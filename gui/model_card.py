@@ -25,12 +25,13 @@ class ModelCard(InputCard):
         self._layer.setToolTip("Channels of this layer are pruned. The layer before the last pooling layer is the "
                                "usual choice: that is where a backdoor's channels are told apart best.")
         self._layer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._layer.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self._layer.setMinimumContentsLength(8)
         self._layer.activated.connect(lambda index: self.layer_chosen.emit(self._layer.itemData(index)))
         self._toggle = QToolButton()
         self._toggle.setCheckable(True)
         self._toggle.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._toggle.setText("All layers")
+        self._toggle.setText("Layers")
         self._toggle.setToolTip("Show all layers and the shapes of what they give")
         self._table = QLabel()
         self._table.setTextFormat(Qt.TextFormat.RichText)
@@ -76,8 +77,7 @@ class ModelCard(InputCard):
         self._layer.clear()
         for layer in model.layers:
             if layer.channels:
-                default = ", default" if layer.name == model.default_layer else ""
-                self._layer.addItem(f"{layer.name} ({layer.channels} channels{default})", layer.name)
+                self._layer.addItem(f"{layer.name} ({layer.channels} channels)", layer.name)
         rows = "".join(_layer_row(layer) for layer in model.layers)
         self._table.setText(f"<table cellspacing='0' cellpadding='2'>{rows}</table>")
 

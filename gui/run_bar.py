@@ -80,15 +80,17 @@ class RunBar(QFrame):
         self.cancel.setIcon(resources.icon("stop", theme))
         self.save.setIcon(resources.icon("save", theme))
         self._toggle.setIcon(resources.icon("table", theme))
-        self._clear_order.setIcon(resources.icon("remove", theme))
+        self._clear_order.setIcon(resources.icon("close", theme))
 
-    def show_state(self, state: State, has_run: bool, failure: str = "", seconds: float = 0.0) -> None:
+    def show_state(self, state: State, has_run: bool, failure: str = "", seconds: float = 0.0,
+                   missing: str = "") -> None:
         """Render what the session is doing.
 
         Args:
             has_run: a finished run is there to save.
             failure: what went wrong, when the state is FAILED.
             seconds: how long the finished run took.
+            missing: what keeps a run from starting, when the state is EMPTY.
         """
         busy = state in _BUSY
         self.run.setVisible(not busy)
@@ -101,7 +103,7 @@ class RunBar(QFrame):
             self.bar.setRange(0, 0)
             self._what = ""
         self.status.setText({
-            State.EMPTY: "Choose a model and clean validation images to run.",
+            State.EMPTY: missing,
             State.READY: "Ready to run.",
             State.LOADING_ENGINE: "Loading the engine (TensorFlow); this takes a few seconds, once…",
             State.RUNNING: "Starting…",
