@@ -26,12 +26,12 @@ def save_keras2_h5(network: Network, path: Path) -> None:
     model = network.model
     config = {"class_name": type(model).__name__, "config": _keras2(model.get_config())}
     with h5py.File(path, "w") as file:
-        file.attrs["keras_version"] = _KERAS_VERSION
-        file.attrs["backend"] = "tensorflow"
-        file.attrs["model_config"] = json.dumps(config)
         weights = file.create_group("model_weights")
-        weights.attrs["keras_version"] = _KERAS_VERSION
-        weights.attrs["backend"] = "tensorflow"
+        for place in (file, weights):
+            # As bytes: Keras 2 decodes them, which a string doesn't take.
+            place.attrs["keras_version"] = _KERAS_VERSION.encode()
+            place.attrs["backend"] = b"tensorflow"
+        file.attrs["model_config"] = json.dumps(config).encode()
         layers = [layer for layer in model.layers if hasattr(layer, "weights")]
         weights.attrs["layer_names"] = np.array([layer.name.encode() for layer in layers])
         for layer in layers:
@@ -58,6 +58,8 @@ def _keras2(node: Any) -> Any:
     if node.get("class_name") in ("DTypePolicy", "FloatDTypePolicy"):
         return node["config"]["name"]
     plain = {key: _keras2(value) for key, value in node.items() if key not in _KERAS_3_ONLY}
+    if plain.get("keepdims") is False:  # the only way before Keras 2.6, and then without a word for it
+        del plain["keepdims"]
     if "batch_shape" in plain:
         plain["batch_input_shape"] = plain.pop("batch_shape")
     if "inbound_nodes" in node:
