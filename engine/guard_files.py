@@ -91,7 +91,8 @@ def _checked(stored: Mapping[str, npt.NDArray[Any]]) -> Guard:
     _require(bool((labels >= 0).all() and (labels < int(stored["labels"])).all()), "a donor's label is out of range")
     _require(bands.shape[1:] == (2,) and bool((bands >= 0).all() and (bands[:, 0] < bands[:, 1]).all()
                                               and (bands <= shape[0]).all()), "its bands lie outside the image")
-    _require(kind == "margin" or (len(donors) > 1 and len(bands) > 0), "it has no donors or no bands")
+    _require(kind == "margin" or (len(np.unique(labels)) > 1 and len(bands) > 0),
+             "it lacks bands or donors of two labels")
     _require(not math.isnan(stored["threshold"]) and not math.isnan(stored["escalate_above"]),
              "its threshold isn't a number")
     _require(0 < float(stored["false_alarms"]) < 1, "its false-alarm rate isn't between 0 and 1")

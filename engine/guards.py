@@ -149,8 +149,8 @@ def calibrate(
 
     The images are shuffled by the seed. Of 200 or more, three quarters but at most 1,000 calibrate and up to 2,000 of
     the rest measure the realised false-alarm rate; of fewer, all calibrate. The transplant guard takes its donors
-    (up to 16, at most a fifth) out of the calibrating part; they set no threshold, so that no score comes from
-    an image pasted into itself.
+    (up to 16, at most a fifth) out of the calibrating part; they set no threshold, because to the guard they aren't
+    new images as those it will be asked about.
 
     Args:
         network: B.

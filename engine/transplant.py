@@ -22,7 +22,7 @@ FIRST_DONORS = 2
 ALL_DONORS = 8
 DONOR_POOL = 16
 
-_MIXES_A_BATCH = 320
+_MIX_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,8 @@ class Donors:
     """Clean images that bands are pasted into, in the order they are used.
 
     Attributes:
-        images: float32[D, H, W, C] in the network's input range; labels: int64[D], their true labels.
+        images: float32[D, H, W, C] in the network's input range; labels: int64[D] of at least two labels, true and
+            what B answers.
     """
 
     images: Images
@@ -111,7 +112,8 @@ class TransplantScores:
         Raises:
             Cancelled: the token was set.
         """
-        size = max(1, _MIXES_A_BATCH // (len(self._bands) * FIRST_DONORS))
+        an_image = len(self._bands) * (ALL_DONORS - FIRST_DONORS) * int(np.prod(images.shape[1:])) * 4
+        size = max(1, _MIX_BYTES // an_image)
         parts = []
         for start in range(0, len(images), size):
             cancel.raise_if_cancelled()
@@ -122,7 +124,7 @@ class TransplantScores:
 
     def _score_batch(self, images: Images) -> BandScores:
         labels = largest(self._logits(images))
-        donors = np.stack([self._donors_for(x, c) for x, c in zip(images, labels, strict=True)])
+        donors = np.stack([self._donors_for(label) for label in labels])
         sums = self._sum_over_donors(images, labels, donors[:, :FIRST_DONORS])
         means = sums / FIRST_DONORS
         further = np.flatnonzero(means.max(axis=1) > self._escalate_above)
@@ -131,11 +133,12 @@ class TransplantScores:
             means[further] = (sums[further] + more) / ALL_DONORS
         return BandScores(means.max(axis=1), means.argmax(axis=1))
 
-    def _donors_for(self, image: Images, label: int) -> npt.NDArray[np.int64]:
-        """The first 8 donors that have another label and aren't the image itself; too few are used again in turn."""
-        same = (self._donors.images == image).all(axis=(1, 2, 3))
-        fitting = np.flatnonzero((self._donors.labels != label) & ~same)
-        return np.resize(fitting if len(fitting) else np.flatnonzero(~same), ALL_DONORS).astype(np.int64)
+    def _donors_for(self, label: np.int64) -> npt.NDArray[np.int64]:
+        """The first 8 donors of another label; too few are used again in turn.
+
+        A donor is answered with its own label, so no image is ever its own donor.
+        """
+        return np.resize(np.flatnonzero(self._donors.labels != label), ALL_DONORS).astype(np.int64)
 
     def _sum_over_donors(
         self, images: Images, labels: Labels, donors: npt.NDArray[np.int64],

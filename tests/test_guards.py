@@ -79,8 +79,8 @@ def slow_scores(images: Array, donors: Donors, escalate_above: float) -> list[tu
     found = []
     for image in images:
         label = int(numpy_logits(image[np.newaxis], KERNEL, BIAS).argmax())
-        fitting = [d for d, c in zip(donors.images, donors.labels, strict=True)
-                   if c != label and not np.array_equal(d, image)]
+        fitting = [d for d, c in zip(donors.images, donors.labels, strict=True) if c != label]
+        assert not any(np.array_equal(image, d) for d in fitting), "an image is never its own donor"
         fitting = (fitting * 8)[:8]
 
         def best(count: int, image: Array = image, label: int = label, fitting: list[Array] = fitting,
@@ -271,6 +271,7 @@ def test_rates_outside_0_to_1_are_refused(network: Network, clean: Dataset) -> N
     ({"donors": np.zeros((16, 3, 3, 3), np.float32)}, "donors"),
     ({"donors": np.full((16, 9, 6, 3), np.inf, np.float32)}, "numbers"),
     ({"donor_labels": np.full(16, 99)}, "out of range"),
+    ({"donor_labels": np.full(16, 1)}, "two labels"),
     ({"bands": np.array([[5, 12]])}, "bands"),
     ({"held_back": np.array([5, 2])}, "held-back"),
     ({"seed": np.array(["x"], object)}, "allow_pickle"),

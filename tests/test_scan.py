@@ -115,6 +115,14 @@ def test_the_planted_weakness_comes_first(network: Network, clean: Dataset) -> N
         assert share > 0.5
 
 
+def test_stamps_are_tried_on_other_images_of_other_labels(network: Network, tmp_path: Path) -> None:
+    own = numpy_logits(IMAGES, *weak_weights()).argmax(axis=1)
+    few = np.concatenate([np.flatnonzero(own == WEAK)[:3], np.flatnonzero(own != WEAK)[:30]])
+    found = scan(network, dataset_of(tmp_path / "few.npz", IMAGES[few], own[few]), 3000)
+    assert found.suspects[0].label == WEAK
+    assert {e.drawn.total for e in found.examples} == {29}, "30 images of other labels less the stamp's own"
+
+
 def test_counts_are_those_of_a_second_count(clean: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Watch what the network is shown, find the image under each stamp, and count changes with NumPy."""
     network = linear_network(*weak_weights())
