@@ -142,9 +142,10 @@ class Inputs:
         """What the engine is asked to do; only when `ready`."""
         assert self.model and self.validation
         return PruningRequest(
-            self.model.path, self.validation.path, self.test.path if self.test else None,
-            tuple(i.path for i in self.poisoned), self.chosen_layer, options.rank_at, options.order, options.drops,
-            options.drop_mode, options.stop, options.scale)
+            model=self.model.path, validation=self.validation.path, test=self.test.path if self.test else None,
+            poisoned=tuple(i.path for i in self.poisoned), layer=self.chosen_layer, rank_at=options.rank_at,
+            order=options.order, drops=options.drops, drop_mode=options.drop_mode, stop=options.stop,
+            scale=options.scale)
 
     def clean_like(self, poisoned: Input) -> DatasetLook | None:
         """A clean set with as many images as a poisoned one: very likely the same pictures without the trigger."""

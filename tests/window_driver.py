@@ -1,0 +1,75 @@
+"""What a person's hands do to the window: open, drop, wait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from gui.main_window import MainWindow
+from gui.session import State
+
+PATIENCE_MS = 120_000
+
+
+def settle(qtbot: QtBot, window: MainWindow) -> None:
+    """Wait until nothing runs and nothing waits."""
+    qtbot.waitUntil(lambda: window.session.idle, timeout=PATIENCE_MS)
+
+
+def open_lab(qtbot: QtBot, window: MainWindow, lab3: Path, poisoned: bool = True) -> None:
+    """Open the lab's BadNet and faces."""
+    window.session.open_as("model", lab3 / "bd_weights.h5")
+    window.session.open_as("validation", lab3 / "clean_faces.h5")
+    if poisoned:
+        window.session.open_as("poisoned", lab3 / "poisoned_faces.h5")
+    settle(qtbot, window)
+    assert window.session.state is State.READY
+
+
+def press_run(qtbot: QtBot, window: MainWindow) -> None:
+    """Press Run and wait for the end of everything that follows."""
+    qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+
+
+def mime_of(paths: Sequence[Path]) -> QMimeData:
+    """Files as a file manager gives them."""
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    return mime
+
+
+def drop(target: QWidget, paths: Sequence[Path]) -> bool:
+    """Drag files over a widget and drop them there, as Qt does it; whether they were taken.
+
+    An event that a widget doesn't take goes on to its parent, as it does when the desktop sends it.
+    """
+    mime = mime_of(paths)
+    widget: QWidget | None = target
+    while widget is not None:
+        enter = QDragEnterEvent(widget.rect().center(), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton,
+                                Qt.KeyboardModifier.NoModifier)
+        if widget.acceptDrops():
+            QApplication.sendEvent(widget, enter)
+            if enter.isAccepted():
+                QApplication.sendEvent(widget, QDropEvent(
+                    QPointF(widget.rect().center()), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton,
+                    Qt.KeyboardModifier.NoModifier))
+                return True
+        widget = widget.parentWidget()
+    return False
+
+
+def repeated(source: Path, times: int, target: Path) -> Path:
+    """A data set of the lab's layout with the images of another one several times over."""
+    with h5py.File(source) as before, h5py.File(target, "w") as after:
+        after["data"] = np.concatenate([before["data"][()]] * times)
+        after["label"] = np.concatenate([before["label"][()]] * times)
+    return target
