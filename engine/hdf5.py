@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import h5py
 
@@ -15,73 +16,129 @@ from engine.errors import EngineError
 # Deflate can't shrink anything by more than about 1,032; a set that claims more holds no data.
 _MOST_COMPRESSION = 1100
 _SMALL_BYTES = 1 << 20
+# A compressed block is unpacked whole, whatever part of it is asked for.
+_MOST_BLOCK_BYTES = 1 << 29
+_MOST_OBJECTS = 100_000
+
+# What h5py raises on damaged files, besides errors of the file system.
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError,
+           MemoryError, AssertionError, NotImplementedError)
 
 
 @contextmanager
-def open_hdf5(source: Path | IO[bytes], name: str, error: type[EngineError]) -> Iterator[h5py.File]:
+def open_hdf5(path: Path, name: str, error: type[EngineError]) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading after checking that it keeps to itself.
 
     Args:
-        source: the file, or a seekable binary stream of it.
         name: what to call it in messages.
         error: the class of what is raised.
     Raises:
         EngineError: of class `error`: not HDF5, truncated, links out of the file, impossible sizes,
             or whatever h5py meets while the file is in use.
     """
-    if isinstance(source, Path):
-        check_is_file(source, error)
+    check_is_file(path, error, name)
     try:
-        with h5py.File(source, "r") as file:
-            _refuse_outside_links(file, name, error)
+        with h5py.File(path, "r") as file:
+            _check_contents(file, name, error)
             yield file
-    except (OSError, RuntimeError, KeyError, ValueError) as found:
+    except _DAMAGE as found:
         raise error(f"{name}: can't be read as HDF5 ({_short(found)}). {_remedy(found)}") from found
 
 
-def check_is_file(path: Path, error: type[EngineError]) -> None:
+def open_array(group: h5py.Group, key: str) -> h5py.Dataset:
+    """A dataset whose blocks are kept unpacked while neighbouring entries of its first axis are read.
+
+    HDF5's own cache of 1 MB is too small for most compressed data sets: without this every image unpacks
+    all blocks it lies in once more.
+
+    Returns:
+        The dataset; while it is used, up to 512 MB of unpacked blocks are kept.
+    """
+    dataset = group[key]
+    if not isinstance(dataset, h5py.Dataset) or not dataset.chunks:
+        return dataset
+    rows = dataset.chunks[0] * math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
+    blocks = math.prod(math.ceil(n / c) for n, c in zip(dataset.shape[1:], dataset.chunks[1:], strict=True))
+    access: Any = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+    # Rows of blocks: the one that is read and, at its end, the next one.
+    access.set_chunk_cache(max(521, 10 * blocks + 1), min(max(2 * rows, _SMALL_BYTES), _MOST_BLOCK_BYTES), 1.0)
+    return h5py.Dataset(h5py.h5d.open(group.id, key.encode(), access))
+
+
+def check_is_file(path: Path, error: type[EngineError], name: str | None = None) -> None:
     """Raises:
     EngineError: of class `error`, when `path` isn't an existing, readable, non-empty file.
     """
-    if not path.exists():
-        raise error(f"{path}: there is no such file. Check the name.")
-    if not path.is_file():
-        raise error(f"{path}: is a folder; a file was expected.")
-    if not os.access(path, os.R_OK):
-        raise error(f"{path}: may not be read by this user. Change its permissions or copy it.")
-    if path.stat().st_size == 0:
-        raise error(f"{path}: is empty (0 bytes). Copy it again from its source.")
+    name = name or str(path)
+    try:
+        if not path.exists():
+            raise error(f"{name}: there is no such file. Check the name.")
+        if path.is_dir():
+            raise error(f"{name}: is a folder; a file was expected.")
+        if not path.is_file():
+            raise error(f"{name}: is a device or pipe; a file was expected.")
+        if not os.access(path, os.R_OK):
+            raise error(f"{name}: may not be read by this user. Change its permissions or copy it.")
+        if path.stat().st_size == 0:
+            raise error(f"{name}: is empty (0 bytes). Copy it again from its source.")
+    except (OSError, ValueError) as found:  # a name too long for the file system, or with a null character
+        raise error(f"{name}: can't be read ({found}). Check the name.") from found
 
 
-def _refuse_outside_links(group: h5py.Group, name: str, error: type[EngineError]) -> None:
-    for key in group:
-        link = group.get(key, getlink=True)
-        where = f"{name}: '{group.name.rstrip('/')}/{key}'"
-        if isinstance(link, (h5py.ExternalLink, h5py.SoftLink)):
-            kind = "external" if isinstance(link, h5py.ExternalLink) else "soft"
-            raise error(f"{where} is a {kind} link to '{link.path}'; such files are refused because they "
-                        "can read other data than they show. Ask for a copy with the data inside.")
-        item = group[key]
-        if isinstance(item, h5py.Group):
-            _refuse_outside_links(item, name, error)
-        elif isinstance(item, h5py.Dataset):
-            if item.external or item.is_virtual:
-                raise error(f"{where} keeps its data in other files; such files are refused. "
-                            "Ask for a copy with the data inside.")
-            stored = item.id.get_storage_size()
-            if item.nbytes > _SMALL_BYTES and item.nbytes > stored * _MOST_COMPRESSION:
-                raise error(f"{where} declares {item.nbytes:,} bytes but stores {stored:,}; "
-                            "the file is damaged or made to exhaust memory.")
+def _check_contents(file: h5py.File, name: str, error: type[EngineError]) -> None:
+    """Look at every object once; hard links may lead in circles, so not by recursion."""
+    waiting: list[tuple[str, h5py.Group]] = [("", file)]
+    seen = set()
+    while waiting:
+        path, group = waiting.pop()
+        for key in group:
+            where = f"{name}: '{path}/{key}'"
+            _refuse_link(group, key, where, error)
+            item = group[key]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if len(seen) > _MOST_OBJECTS:
+                raise error(f"{name}: holds more than {_MOST_OBJECTS:,} objects; refused.")
+            if isinstance(item, h5py.Dataset):
+                _check_array(item, where, error)
+            elif isinstance(item, h5py.Group):
+                waiting.append((f"{path}/{key}", item))
+
+
+def _refuse_link(group: h5py.Group, key: str, where: str, error: type[EngineError]) -> None:
+    kinds = {h5py.h5l.TYPE_EXTERNAL: "an external", h5py.h5l.TYPE_SOFT: "a soft"}
+    kind = group.id.links.get_info(key.encode("utf-8", "surrogateescape")).type
+    if kind == h5py.h5l.TYPE_HARD:
+        return
+    target = f" to '{group.get(key, getlink=True).path}'" if kind in kinds else ""
+    raise error(f"{where} is {kinds.get(kind, 'an unknown kind of')} link{target}; such files are refused because "
+                "they can read other data than they show. Ask for a copy with the data inside.")
+
+
+def _check_array(item: h5py.Dataset, where: str, error: type[EngineError]) -> None:
+    if item.external or item.is_virtual:
+        raise error(f"{where} keeps its data in other files; such files are refused. "
+                    "Ask for a copy with the data inside.")
+    size, stored = math.prod(item.shape or ()) * item.dtype.itemsize, item.id.get_storage_size()
+    if size > _SMALL_BYTES and size > stored * _MOST_COMPRESSION:
+        raise error(f"{where} declares {size:,} bytes but stores {stored:,}; "
+                    "the file is damaged or made to exhaust memory.")
+    block = math.prod(item.chunks) * item.dtype.itemsize if item.chunks else 0
+    if block > _MOST_BLOCK_BYTES:
+        raise error(f"{where} is packed in blocks of {block:,} bytes; more than {_MOST_BLOCK_BYTES:,} is refused. "
+                    "Save it again in smaller blocks (h5py: chunks=True).")
 
 
 def _short(found: BaseException) -> str:
-    return str(found).strip("'\"").splitlines()[0][:160] if str(found) else type(found).__name__
+    return str(found).strip("'\"").splitlines()[0][:160] if str(found).strip("'\"\n ") else type(found).__name__
 
 
 def _remedy(found: BaseException) -> str:
     text = str(found)
     if "truncated" in text or "eof" in text:
         return "The file is cut off: copy it again from its source."
-    if "filter" in text:
+    if "filter" in text or "plugin" in text:
         return "Its data is compressed with a filter that isn't installed; save it again with gzip."
     return "A file in HDF5 format was expected; copy it again or choose another one."

@@ -1,14 +1,17 @@
 """A model file read as data: its configuration, checked against what is known, before Keras sees it.
 
-Nothing here imports TensorFlow. Old Keras versions ignored safe mode for `.h5`, so the list of known
-layers in `vocabulary` is the guard, and Keras's own safe mode comes second.
+Nothing here imports TensorFlow. Old Keras versions ignored safe mode for `.h5`, so what Keras is given is made
+by `model_config` from its list of known layers, and Keras's own safe mode comes second.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,15 +20,19 @@ from typing import Any
 
 import h5py
 
-from engine import vocabulary
 from engine.errors import ModelError
 from engine.hdf5 import check_is_file, open_hdf5
-
-Config = dict[str, Any]
+from engine.model_config import Config, checked_config
 
 MOST_PARAMETERS = 2_000_000_000
 _MOST_CONFIG_BYTES = 64 << 20
-_ARCHIVE_MEMBERS = {"config.json", "metadata.json", "model.weights.h5"}
+_WEIGHTS = "model.weights.h5"
+_ARCHIVE_MEMBERS = {"config.json", "metadata.json", _WEIGHTS}
+# Keras stores weights as they are, and trained weights hardly shrink: what would grow more is made to.
+_MOST_GROWTH = 100
+_SMALL_BYTES = 64 << 20
+_MOST_NAME_BYTES = 1 << 28
+_COPY_BYTES = 1 << 20
 _DEEPID_WEIGHTS = {
     "conv_1": (4, 4, 3, 20), "conv_2": (3, 3, 20, 40), "conv_3": (3, 3, 40, 60), "conv_4": (2, 2, 60, 80),
     "fc_1": (1200, 160), "fc_2": (960, 160),
@@ -34,7 +41,12 @@ _DEEPID_WEIGHTS = {
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What a model file says of itself: `config` as Keras stored it, None for DeepID weights alone."""
+    """What a model file says of itself.
+
+    Attributes:
+        config: what Keras is to build, checked; None for DeepID weights alone.
+        parameters: numbers the file holds as weights.
+    """
 
     path: Path
     format: str
@@ -53,11 +65,13 @@ def read_model_file(path: Path) -> ModelFile:
         ModelError: not a model, damaged, or holding anything that isn't on the list of known layers.
     """
     check_is_file(path, ModelError)
-    with path.open("rb") as stream:
-        magic = stream.read(8)
-        stream.seek(0)
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") \
-            else hashlib.sha256(stream.read()).hexdigest()
+    try:
+        sha256 = file_sha256(path)
+        with path.open("rb") as stream:
+            magic = stream.read(8)
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read ({error.strerror or error}). Copy it again from its source.") \
+            from error
     if magic.startswith(b"PK"):
         return _read_archive(path, sha256)
     if magic == b"\x89HDF\r\n\x1a\n":
@@ -66,67 +80,155 @@ def read_model_file(path: Path) -> ModelFile:
                      "Choose a model saved by Keras as .h5 or .keras.")
 
 
+@contextmanager
+def weights_file(file: ModelFile) -> Iterator[Path]:
+    """The weights of a checked model file, under a name that tells Keras their layout.
+
+    Raises:
+        ModelError: the file was changed since it was checked, or there is no room for a copy.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="goodnet-", ignore_cleanup_errors=True) as folder:
+            if file.format.startswith("Keras archive"):
+                weights = Path(folder) / _WEIGHTS
+                with _open_archive(file.path) as archive:
+                    _extract_weights(archive, weights)
+            elif file.path.name.endswith((".h5", ".hdf5")) and not file.path.name.endswith(".weights.h5"):
+                weights = file.path
+            else:
+                weights = Path(folder) / "model.h5"
+                shutil.copyfile(file.path, weights)
+            yield weights
+        unchanged = file_sha256(file.path) == file.sha256
+    except OSError as error:
+        raise ModelError(f"{file.path}: its weights can't be read ({error.strerror or error}). Check that the file is "
+                         "still there and that the disk for temporary files has room.") from error
+    if not unchanged:
+        raise ModelError(f"{file.path}: was changed while it was opened. Open it again.")
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_COPY_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def _read_h5(path: Path, sha256: str) -> ModelFile:
     with open_hdf5(path, str(path), ModelError) as file:
-        text = file.attrs.get("model_config")
-        parameters = _count_parameters(file, str(path))
+        parameters = _count_parameters(file, path)
+        text = _scalar_text(file, "model_config", path)
         if text is None:
             if "layer_names" not in file.attrs:
                 keys = ", ".join(sorted(file)[:6]) or "nothing"
                 raise ModelError(f"{path}: holds no model (found: {keys}). Choose a model saved by Keras; "
                                  "data sets belong in the other fields.")
             return ModelFile(path, "DeepID weights (.h5)", sha256, None, parameters, _deepid_labels(file, path))
-    return ModelFile(path, "whole model (.h5)", sha256, _checked_config(text, path), parameters)
+        if not isinstance(file.get("model_weights"), h5py.Group):
+            raise ModelError(f"{path}: holds a model's configuration without its weights. Save the whole model "
+                             "(model.save) again.")
+    return ModelFile(path, "whole model (.h5)", sha256, checked_config(_parsed(text, path), path), parameters)
 
 
 def _read_archive(path: Path, sha256: str) -> ModelFile:
-    with _open_archive(path) as archive:
-        text = archive.read("config.json")
-        with archive.open("model.weights.h5") as weights, \
-                open_hdf5(weights, f"{path} (model.weights.h5)", ModelError) as file:
-            parameters = _count_parameters(file, str(path))
-    return ModelFile(path, "Keras archive (.keras)", sha256, _checked_config(text, path), parameters)
+    with tempfile.TemporaryDirectory(prefix="goodnet-", ignore_cleanup_errors=True) as folder:
+        with _open_archive(path) as archive:
+            text = archive.read("config.json")
+            _extract_weights(archive, Path(folder) / _WEIGHTS)
+        with open_hdf5(Path(folder) / _WEIGHTS, f"{path} ({_WEIGHTS})", ModelError) as file:
+            parameters = _count_parameters(file, path)
+    return ModelFile(path, "Keras archive (.keras)", sha256, checked_config(_parsed(text, path), path), parameters)
 
 
 @contextmanager
 def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
             for member in archive.infolist():
                 _check_member(member, path)
-            missing = _ARCHIVE_MEMBERS - {"metadata.json"} - set(archive.namelist())
+            missing = _ARCHIVE_MEMBERS - {"metadata.json"} - set(names)
             if missing:
                 raise ModelError(f"{path}: the archive lacks {' and '.join(sorted(missing))}; "
                                  "a .keras file saved by Keras 3 has both. Save the model again.")
+            if len(names) != len(set(names)):
+                raise ModelError(f"{path}: the archive holds two members of one name, so it can be read in two ways; "
+                                 "refused. Save the model again.")
             yield archive
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+            OverflowError, MemoryError, IndexError) as error:
         raise ModelError(f"{path}: the archive is damaged ({error}). Copy it again from its source.") from error
 
 
 def _check_member(member: zipfile.ZipInfo, path: Path) -> None:
+    shown = member.filename[:200]
     name = PurePosixPath(member.filename.replace("\\", "/"))
     if name.is_absolute() or ".." in name.parts or ":" in member.filename:
-        raise ModelError(f"{path}: the archive's member '{member.filename}' points outside it; refused.")
+        raise ModelError(f"{path}: the archive's member '{shown}' points outside it; refused. "
+                         "Don't trust its source with other files either.")
     if member.filename not in _ARCHIVE_MEMBERS:
-        raise ModelError(f"{path}: the archive holds '{member.filename}', which isn't part of a plain model; "
+        raise ModelError(f"{path}: the archive holds '{shown}', which isn't part of a plain model; "
                          "refused. Ask for the model without extra assets.")
     limit = _MOST_CONFIG_BYTES if member.filename.endswith(".json") else 4 * MOST_PARAMETERS
-    if member.file_size > limit:
-        raise ModelError(f"{path}: '{member.filename}' would unpack to {member.file_size:,} bytes; refused.")
+    if member.file_size > max(_SMALL_BYTES, _MOST_GROWTH * member.compress_size) or member.file_size > limit:
+        raise ModelError(f"{path}: '{shown}' takes {member.compress_size:,} bytes and would unpack to "
+                         f"{member.file_size:,}; refused. Save the model again.")
 
 
-def _count_parameters(file: h5py.File, name: str) -> int:
+def _extract_weights(archive: zipfile.ZipFile, target: Path) -> None:
+    with archive.open(_WEIGHTS) as packed, target.open("wb") as stream:
+        shutil.copyfileobj(packed, stream, _COPY_BYTES)
+
+
+def _count_parameters(file: h5py.File, path: Path) -> int:
+    """Numbers in the file, those of an optimizer left out."""
     total = 0
+    size = path.stat().st_size
 
-    def add(_: str, item: object) -> None:
+    def add(name: str, item: Any) -> None:
         nonlocal total
-        if isinstance(item, h5py.Dataset) and item.shape is not None:
-            total += int(item.size)
+        _check_names(item, size, path)
+        if isinstance(item, h5py.Dataset) and not name.startswith("optimizer"):
+            if item.dtype.kind not in "fiubV" or item.dtype.itemsize > 16:
+                raise ModelError(f"{path}: '{name}' holds {item.dtype}, not numbers; refused. Save the model again.")
+            total += int(item.size or 0)
+            grown = int(item.nbytes) > max(_SMALL_BYTES, _MOST_GROWTH * item.id.get_storage_size())
+            if total > MOST_PARAMETERS or grown:
+                raise ModelError(f"{path}: '{name}' declares {int(item.size or 0):,} weights, far more than a file of "
+                                 f"{size:,} bytes holds; refused. Save the model again.")
 
+    add("", file)
     file.visititems(add)
-    if total > MOST_PARAMETERS:
-        raise ModelError(f"{name}: declares {total:,} weights; more than {MOST_PARAMETERS:,} is refused.")
     return total
+
+
+def _check_names(item: Any, size: int, path: Path) -> None:
+    """Lists of names are read whole by Keras, and the entries of one may all point to the same large word."""
+    for key in item.attrs:
+        if not key.startswith(("layer_names", "weight_names")):
+            continue
+        found = item.attrs.get_id(key)
+        each = size if found.dtype.kind == "O" else found.dtype.itemsize
+        names = found.dtype.kind in "SO" or found.shape == (0,)
+        if len(found.shape) != 1 or not names or found.shape[0] * each > _MOST_NAME_BYTES:
+            raise ModelError(f"{path}: its list '{key[:100]}' isn't one of names ({found.dtype}, shape {found.shape}); "
+                             "refused. Save the model again.")
+
+
+def _scalar_text(file: h5py.File, key: str, path: Path) -> str | bytes | None:
+    """An attribute that is one piece of text, looked at before it is read."""
+    if key not in file.attrs:
+        return None
+    found = file.attrs.get_id(key)
+    if found.shape != () or found.dtype.kind not in "SO":
+        raise ModelError(f"{path}: its '{key}' isn't text ({found.dtype}, shape {found.shape}); refused. "
+                         "Save the model again.")
+    text = file.attrs[key]
+    if not isinstance(text, (str, bytes)):
+        raise ModelError(f"{path}: its '{key}' isn't text; refused. Save the model again.")
+    return text
 
 
 def _deepid_labels(file: h5py.File, path: Path) -> int:
@@ -143,94 +245,12 @@ def _deepid_labels(file: h5py.File, path: Path) -> int:
     return int(output[1])
 
 
-def _checked_config(text: str | bytes, path: Path) -> Config:
+def _parsed(text: str | bytes, path: Path) -> Any:
     if len(text) > _MOST_CONFIG_BYTES:
-        raise ModelError(f"{path}: its configuration has {len(text):,} bytes; refused.")
+        raise ModelError(f"{path}: its configuration has {len(text):,} bytes; refused. Save the model again.")
     try:
-        config = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return json.loads(text)
+    except ValueError as error:
         raise ModelError(f"{path}: its configuration isn't valid JSON ({error}). Save the model again.") from error
-    if not isinstance(config, dict) or config.get("class_name") not in vocabulary.CONTAINERS:
-        found = config.get("class_name") if isinstance(config, dict) else type(config).__name__
-        raise ModelError(f"{path}: is a {found!s}; only functional and sequential Keras models can be opened, "
-                         "because others bring program code of their own.")
-    try:
-        checked: Config = _plain(config)
-        _refuse_unknown(checked, path, checked["class_name"])
     except RecursionError as error:
-        raise ModelError(f"{path}: its configuration is nested too deeply; refused.") from error
-    return checked
-
-
-def _plain(node: Any) -> Any:
-    """The configuration as Keras 3 wants it, without what only training needs.
-
-    Compile settings are dropped wherever they stand, so that nothing of them is ever built. Keras 2 kept a
-    sequential model's input shape in its first layer and its batch normalisation's axis in a list.
-    """
-    if isinstance(node, list):
-        return [_plain(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    node = {key: _plain(value) for key, value in node.items() if key not in ("compile_config", "build_config")}
-    config = node.get("config")
-    if node.get("class_name") == "Model":
-        node["class_name"] = "Functional"
-    if node.get("class_name") == "Sequential":
-        node["config"] = _plain_sequential(config)
-    if node.get("class_name") == "BatchNormalization" and isinstance(config, dict):
-        axis = config.get("axis")
-        if isinstance(axis, list) and len(axis) == 1:
-            config["axis"] = axis[0]
-    return node
-
-
-def _plain_sequential(config: Any) -> Config:
-    config = {"name": "sequential", "layers": config} if isinstance(config, list) else dict(config)
-    layers = list(config.get("layers", []))
-    first = layers[0] if layers and isinstance(layers[0], dict) else {}
-    inner = first.get("config")
-    if isinstance(inner, dict) and "batch_input_shape" in inner and first.get("class_name") != "InputLayer":
-        shape = inner.pop("batch_input_shape")
-        name = f"{inner.get('name', 'first')}_input"
-        layers.insert(0, {"class_name": "InputLayer",
-                          "config": {"batch_shape": shape, "dtype": "float32", "name": name}})
-    return {**config, "layers": layers}
-
-
-_FUNCTION_KEYS = ("activation", "recurrent_activation", "function", "activation_fn")
-
-
-def _refuse_unknown(node: Any, path: Path, where: str) -> None:
-    """Walk the whole configuration; every object in it must be of a known class of Keras's own."""
-    if isinstance(node, list):
-        for item in node:
-            _refuse_unknown(item, path, where)
-        return
-    if not isinstance(node, dict):
-        return
-    if "class_name" in node:
-        where = str(node.get("name") or where)
-        _check_class(node, path, where)
-    for key in _FUNCTION_KEYS:
-        value = node.get(key)
-        if isinstance(value, str) and value not in vocabulary.ACTIVATIONS:
-            raise ModelError(f"{path}: layer '{where}' uses the unknown function '{value}'; refused because "
-                             "it would be program code from outside.")
-    for value in node.values():
-        _refuse_unknown(value, path, where)
-
-
-def _check_class(node: Config, path: Path, where: str) -> None:
-    name, module = node["class_name"], node.get("module")
-    known = vocabulary.LAYERS | vocabulary.OPERATIONS | vocabulary.PARTS | vocabulary.STRUCTURE
-    if name in ("Lambda", "__lambda__", "function"):
-        raise ModelError(f"{path}: '{where}' is a {name}, which carries program code; refused, because opening "
-                         "a model must not run what it brings. Ask for the model without it.")
-    if not isinstance(name, str) or name not in known:
-        raise ModelError(f"{path}: '{where}' is of the class '{name}', which isn't a known Keras layer; refused, "
-                         "because it would need program code from outside.")
-    registered = node.get("registered_name")
-    if registered not in (None, name) or (isinstance(module, str) and module.split(".")[0] != "keras"):
-        raise ModelError(f"{path}: '{where}' asks for '{registered or name}' from '{module}', which isn't Keras's "
-                         "own; refused, because it would need program code from outside.")
+        raise ModelError(f"{path}: its configuration is nested too deeply; refused. Save the model again.") from error

@@ -15,14 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend, vocabulary
+from engine.architecture import checked_nodes
 from engine.deepid import build_deepid
 from engine.errors import LayerNotFound, ModelError
-from engine.model_files import ModelFile, read_model_file
+from engine.model_files import ModelFile, read_model_file, weights_file
 
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 
 PREDICT_BATCH = 256
+# What Keras meets settings with that don't go together.
+_KERAS_ERRORS = (ValueError, TypeError, KeyError, AttributeError, OSError, IndexError, AssertionError, RuntimeError,
+                 ArithmeticError, ImportError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -190,14 +194,15 @@ def build_model(file: ModelFile) -> Any:
         ModelError: Keras can't build it.
     """
     path = file.path
-    _, keras = backend.load()
+    checked_nodes(file)
+    tensorflow, keras = backend.load()
     try:
         model = _build(file, keras)
-        # With the file closed in between, what is built comes from the configuration that was checked.
-        model.load_weights(str(path))
+        with weights_file(file) as weights:
+            model.load_weights(str(weights))
     except ModelError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, OSError, IndexError, AssertionError) as error:
+    except (*_KERAS_ERRORS, tensorflow.errors.OpError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ModelError(f"{path}: Keras can't build this model ({reason}). "
                          "Save it again with Keras 2.2 to 2.7 (.h5) or Keras 3 (.keras).") from error

@@ -24,11 +24,15 @@ LAYERS = CONTAINERS | CHANNELWISE | MERGING | frozenset({
     "RandomTranslation", "RandomContrast", "RandomBrightness", "RandomCrop",
 })
 
-# Operations on tensors that Keras 3 stores by name; those of a one-file GoodNet and plain arithmetic.
-OPERATIONS = frozenset({
-    "Argmax", "Equal", "Where", "OneHot", "Cast", "Add", "Subtract", "Multiply", "Divide", "TrueDivide",
-    "Concatenate", "Relu", "Softmax", "Mean", "Max", "Clip", "Reshape", "Squeeze", "ExpandDims",
-})
+# Operations on tensors that Keras 3 stores by name, and where they live: those of a one-file GoodNet and
+# plain arithmetic. Some share their name with a layer.
+OPERATIONS = {
+    **dict.fromkeys((
+        "Argmax", "Equal", "Where", "Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Concatenate", "Mean",
+        "Max", "Clip", "Reshape", "Squeeze", "ExpandDims"), "keras.src.ops.numpy"),
+    **dict.fromkeys(("OneHot", "Relu", "Softmax"), "keras.src.ops.nn"),
+    "Cast": "keras.src.ops.core",
+}
 
 ELEMENTWISE_ACTIVATIONS = frozenset({
     "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish", "sigmoid",
@@ -38,11 +42,18 @@ ELEMENTWISE_ACTIVATIONS = frozenset({
 })
 ACTIVATIONS = ELEMENTWISE_ACTIVATIONS | frozenset({"softmax", "log_softmax", "glu", "sparsemax"})
 
-# Parts of layers that Keras stores as objects: how weights began, were held back and typed.
-PARTS = frozenset({
+# Layers that Keras takes in the place of an activation.
+ACTIVATION_LAYERS = frozenset({"ReLU", "LeakyReLU", "ELU", "Softmax"})
+
+# How weights began and were held back in training. Checked and then left out: weights come from the file.
+INITIALIZERS = frozenset({
     "Zeros", "Ones", "Constant", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling",
     "Orthogonal", "Identity", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal",
-    "LecunUniform", "L1", "L2", "L1L2", "OrthogonalRegularizer", "MaxNorm", "NonNeg", "UnitNorm",
-    "MinMaxNorm", "DTypePolicy", "FloatDTypePolicy", "Policy",
+    "LecunUniform",
 })
-STRUCTURE = frozenset({"__keras_tensor__", "__tuple__"})
+RESTRAINTS = frozenset({
+    "L1", "L2", "L1L2", "OrthogonalRegularizer", "MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm",
+})
+POLICIES = frozenset({"DTypePolicy", "FloatDTypePolicy", "Policy"})
+DTYPES = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"})
+INTEGERS = frozenset({"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})

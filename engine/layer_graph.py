@@ -1,0 +1,185 @@
+"""Who feeds whom in a checked configuration, with shapes and weights worked out before anything is built."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from engine import vocabulary
+from engine.errors import ModelError
+from engine.model_config import Config
+from engine.shapes import Shape, output_shape, weight_count
+
+# A layer's name and which of its uses.
+Source = tuple[str, int]
+
+# A nested model is opened up wherever it is used, and can be used by another such model.
+_MOST_NODES = 20_000
+# Values of one image between two layers: a quarter of a gigabyte.
+_MOST_VALUES = 1 << 26
+
+
+@dataclass
+class Node:
+    """One use of a layer: `parents` are indices of the nodes that feed it, `shape` that of one image's output."""
+
+    name: str
+    kind: str
+    config: Config
+    parents: list[int]
+    shape: Shape | None
+    weights: int = 0
+
+
+def nodes_of(config: Config, path: Path) -> list[Node]:
+    """The nodes of a model, nested ones opened up, each behind those that feed it.
+
+    Raises:
+        ModelError: its layers don't fit together, or a picture between two of them would be absurdly large.
+    """
+    nodes: list[Node] = []
+    _Graph(nodes, path).add_model(config, None, "")
+    return nodes
+
+
+def check_weights(nodes: Sequence[Node], stored: int, path: Path) -> None:
+    """Refuse a configuration that needs more weights than its file holds, before they are allocated.
+
+    Args:
+        stored: numbers that the file holds.
+    Raises:
+        ModelError: it needs more.
+    """
+    needed = {node.name: node.weights for node in nodes}
+    if sum(needed.values()) > stored:
+        largest = max(needed, key=lambda name: needed[name])
+        raise ModelError(
+            f"{path}: its layers need {sum(needed.values()):,} weights ('{largest[:100]}' alone {needed[largest]:,}), "
+            f"but the file holds {stored:,}; refused, because it is damaged or made to exhaust memory. "
+            "Save the model again.")
+
+
+class _Graph:
+    """Nodes under construction."""
+
+    def __init__(self, nodes: list[Node], path: Path) -> None:
+        self._nodes, self._path = nodes, path
+
+    def add_model(self, model: Config, outer: int | None, prefix: str) -> int:
+        """Append a model's layers; the index of the node that is its output."""
+        layers = model["config"]["layers"]
+        if outer is not None and sum(layer["class_name"] == "InputLayer" for layer in layers) > 1:
+            self._refuse(prefix, "has several inputs; a model inside a model may have one only")
+        if not layers:
+            self._refuse(prefix, "has no layers")
+        if model["class_name"] == "Sequential":
+            previous = outer
+            for layer in layers:
+                previous = self._add(layer, [] if previous is None else [previous], outer, prefix)
+            assert previous is not None
+            return previous
+        uses = self._add_graph(layers, outer, prefix)
+        answer = _sources(model["config"]["output_layers"])
+        if not answer or not _is_there(uses, answer[0]):
+            self._refuse(prefix, "doesn't say which of its layers answers")
+        return _picked(uses, answer[0])
+
+    def _add_graph(self, layers: list[Config], outer: int | None, prefix: str) -> dict[str, list[int]]:
+        """Append layers as soon as what feeds them is there, as Keras does; the nodes of each, by name."""
+        uses: dict[str, list[int]] = {}
+        waiting = [(layer, _calls(layer)) for layer in layers]
+        while waiting:
+            left = sum(len(calls) for _, calls in waiting)
+            for layer, calls in waiting:
+                while calls and all(_is_there(uses, source) for source in calls[0]):
+                    parents = [_picked(uses, source) for source in calls.pop(0)]
+                    self._use(uses.setdefault(_name(layer), []), layer, self._add(layer, parents, outer, prefix))
+            waiting = [(layer, calls) for layer, calls in waiting if calls]
+            if waiting and left == sum(len(calls) for _, calls in waiting):
+                self._refuse(prefix + _name(waiting[0][0]), "is fed by a layer that isn't there, or by itself")
+        return uses
+
+    def _use(self, found: list[int], layer: Config, node: int) -> None:
+        """Write down one more use of a layer; Keras counts those of a nested model from 1."""
+        if layer["class_name"] == "Functional":
+            if not found:
+                found.append(node)
+            elif self._nodes[found[0]].shape != self._nodes[node].shape:
+                self._refuse(_name(layer), "is used for pictures of several sizes")
+        found.append(node)
+
+    def _add(self, layer: Config, parents: list[int], outer: int | None, prefix: str) -> int:
+        """Append one use of a layer; the index of its output."""
+        kind, config, name = layer["class_name"], layer["config"], prefix + _name(layer)
+        if kind == "InputLayer":
+            declared = config.get("batch_shape") or config.get("batch_input_shape")
+            shape = tuple(declared[1:]) if isinstance(declared, list) else None
+            if outer is None:
+                return self._append(Node(name, kind, config, [], shape))
+            if not _agree(shape, self._nodes[outer].shape):
+                self._refuse(name, f"takes inputs of another shape than the {self._nodes[outer].shape} it is given")
+            return outer
+        if kind in vocabulary.CONTAINERS:
+            return self.add_model(layer, parents[0] if parents else None, f"{name}/")
+        if str(layer.get("module")).startswith("keras.src.ops."):
+            kind = f"keras.ops.{kind}"
+        inputs = [self._nodes[parent].shape for parent in parents]
+        node = Node(name, kind, config, parents, output_shape(kind, config, inputs))
+        try:
+            node.weights = weight_count(kind, config, inputs[0] or ()) if inputs else 0
+        except ValueError:
+            node.shape = None
+        return self._append(node)
+
+    def _append(self, node: Node) -> int:
+        if node.shape is None or any((n is not None and type(n) is not int) or n == 0 for n in node.shape):
+            if node.parents or node.kind == "InputLayer":
+                self._refuse(node.name, "has settings from which no size of its output follows")
+            self._refuse(node.name, "isn't fed by an input layer, so the size of its input isn't known")
+        if math.prod(n or 1 for n in node.shape or ()) > _MOST_VALUES:
+            self._refuse(node.name, f"would make {node.shape} values of one image, which would exhaust memory")
+        if len(self._nodes) >= _MOST_NODES:
+            self._refuse(node.name, f"is one of more than {_MOST_NODES:,} uses of layers")
+        self._nodes.append(node)
+        return len(self._nodes) - 1
+
+    def _refuse(self, where: str, what: str) -> NoReturn:
+        raise ModelError(f"{self._path}: '{where[:200]}' {what}; refused. Save the model again with Keras.")
+
+
+def _name(layer: Config) -> str:
+    return str(layer.get("name") or layer["config"].get("name") or layer["class_name"])
+
+
+def _calls(layer: Config) -> list[list[Source]]:
+    """For each use of a layer, what feeds it; an input layer is used once and fed by nothing."""
+    return [_sources(call) for call in layer.get("inbound_nodes") or []] or [[]]
+
+
+def _sources(node: Any) -> list[Source]:
+    """All tensors that an inbound node refers to, in the words of Keras 2 or 3."""
+    if isinstance(node, dict):
+        if node.get("class_name") == "__keras_tensor__":
+            return _sources(node["config"].get("keras_history"))
+        return [source for value in node.values() for source in _sources(value)]
+    if isinstance(node, list):
+        if len(node) >= 3 and isinstance(node[0], str) and type(node[1]) is int:
+            return [(node[0], node[1])]
+        return [source for value in node for source in _sources(value)]
+    return []
+
+
+def _is_there(uses: dict[str, list[int]], source: Source) -> bool:
+    return 0 <= source[1] < len(uses.get(source[0], ()))
+
+
+def _picked(uses: dict[str, list[int]], source: Source) -> int:
+    return uses[source[0]][source[1]]
+
+
+def _agree(declared: Shape | None, given: Shape | None) -> bool:
+    return declared is not None and given is not None and len(declared) == len(given) and all(
+        a is None or a == b for a, b in zip(declared, given, strict=True))

@@ -1,0 +1,233 @@
+"""A model's configuration, rebuilt from what is known and checked: nothing else of it reaches Keras.
+
+What is given to Keras is made here, piece by piece: layers of Keras's own that are on the list in `vocabulary`,
+with plain numbers and words for settings. What only training needs (optimizers, losses, initializers,
+regularizers, constraints) is looked at and left out, so nothing of it is ever built.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, NoReturn
+
+from engine import vocabulary
+from engine.errors import ModelError
+
+Config = dict[str, Any]
+
+_MOST_NESTED = 16
+_MOST_ITEMS = 100_000
+_LARGEST_NUMBER = 1 << 31
+_LONGEST_WORD = 1000
+_LONGEST_NAME = 400
+
+_ACTIVATION_KEYS = frozenset({"activation", "recurrent_activation", "activation_fn", "function"})
+# Settings that would add weights or change the arithmetic behind the layer's back.
+_REFUSED_KEYS = frozenset({"lora_rank", "lora_alpha", "quantization_config"})
+_GRAPH_KEYS = ("layers", "input_layers", "output_layers")
+_PROGRAM_CODE = frozenset({"Lambda", "__lambda__", "function"})
+
+
+def checked_config(config: Any, path: Path) -> Config:
+    """The configuration of a functional or sequential model as Keras 3 wants it.
+
+    Keras 2 kept a sequential model's input shape in its first layer and its batch normalisation's axis in a list.
+
+    Args:
+        config: what the file's JSON says.
+    Raises:
+        ModelError: it holds anything that isn't on the list of known layers, functions and plain settings.
+    """
+    if not isinstance(config, dict) or config.get("class_name") not in vocabulary.CONTAINERS:
+        found = config.get("class_name") if isinstance(config, dict) else type(config).__name__
+        raise ModelError(f"{path}: is a {str(found)[:100]}; only functional and sequential Keras models can be "
+                         "opened, because others bring program code of their own.")
+    return _Checker(path).model(config, str(config["class_name"]), 0)
+
+
+class _Checker:
+    """One walk over one configuration."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._items = 0
+
+    def model(self, node: Config, where: str, depth: int) -> Config:
+        """A container of layers; a nested one keeps its place in the graph."""
+        if depth > _MOST_NESTED:
+            self._refuse(where, "is nested too deeply")
+        sequential = node["class_name"] == "Sequential"
+        config = node.get("config")
+        if sequential and isinstance(config, list):
+            config = {"name": "sequential", "layers": config}
+        if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
+            self._refuse(where, "has no list of layers")
+        layers = [self.layer(layer, where, depth) for layer in config["layers"]]
+        names = [layer["name"] for layer in layers if "name" in layer]
+        if len(names) != len(set(names)):
+            self._refuse(where, "holds two layers of one name")
+        inside: Config = {"name": self._name(config.get("name") or where, where),
+                          "layers": _with_input(layers) if sequential else layers}
+        if not sequential:
+            for key in _GRAPH_KEYS[1:]:
+                if not isinstance(config.get(key), (list, dict)):
+                    self._refuse(where, f"has no '{key}'")
+                inside[key] = self._plain(config[key], where)
+        return {"class_name": "Sequential" if sequential else "Functional", "config": inside}
+
+    def layer(self, node: Any, where: str, depth: int) -> Config:
+        """One layer, operation or nested model with its place in the graph."""
+        if not isinstance(node, dict) or not isinstance(node.get("config"), (dict, list)):
+            self._refuse(where, "holds a layer without a configuration")
+        inner = node["config"]
+        name = node.get("name") or (inner.get("name") if isinstance(inner, dict) else None)
+        where = self._name(name, where) if name is not None else where
+        module = self._module(node, where)
+        if node["class_name"] in vocabulary.CONTAINERS:
+            layer = self.model(node, where, depth + 1)
+            module = "keras" if layer["class_name"] == "Sequential" else "keras.src.models.functional"
+        elif not isinstance(inner, dict):
+            self._refuse(where, "holds a layer without a configuration")
+        else:
+            kind = "operation" if module != "keras.layers" else node["class_name"]
+            layer = {"class_name": node["class_name"], "config": self._settings(kind, inner, where)}
+        if "module" in node:  # without it, Keras reads the configuration as Keras 2 wrote it
+            layer.update(module=module, registered_name=None)
+        if "inbound_nodes" in node:
+            layer["inbound_nodes"] = self._plain(node["inbound_nodes"], where)
+        if name is not None:
+            layer["name"] = name
+        return layer
+
+    def _module(self, node: Config, where: str) -> str:
+        """Where Keras keeps the class; what the file says of it only tells a layer from an operation."""
+        name, module, registered = node.get("class_name"), node.get("module"), node.get("registered_name")
+        if name in _PROGRAM_CODE if isinstance(name, str) else False:
+            raise ModelError(f"{self._path}: '{where}' is a {name}, which carries program code; refused, because "
+                             "opening a model must not run what it brings. Ask for the model without it.")
+        operation = isinstance(module, str) and module.startswith("keras.src.ops.")
+        if not isinstance(name, str) or name not in (vocabulary.OPERATIONS if operation else vocabulary.LAYERS):
+            raise ModelError(f"{self._path}: '{where}' is of the class '{str(name)[:100]}', which isn't a known Keras "
+                             "layer; refused, because it would need program code from outside.")
+        if registered not in (None, name) or not _is_keras_own(module):
+            raise ModelError(f"{self._path}: '{where}' asks for '{str(registered or name)[:100]}' from "
+                             f"'{str(module)[:100]}', which isn't Keras's own; refused, because it would need "
+                             "program code from outside.")
+        return vocabulary.OPERATIONS[name] if operation else "keras.layers"
+
+    def _settings(self, kind: str, config: Config, where: str) -> Config:
+        """A layer's settings; those of Keras 2 in Keras 3's words."""
+        settings: Config = {}
+        for key, value in config.items():
+            if key in _REFUSED_KEYS:
+                if value is not None:
+                    self._refuse(where, f"uses '{key}'")
+            elif key in ("build_config", "compile_config"):
+                continue
+            elif key.endswith("_initializer"):
+                self._part(value, vocabulary.INITIALIZERS, where)
+                settings[key] = "zeros"
+            elif key.endswith(("_regularizer", "_constraint")):
+                self._part(value, vocabulary.RESTRAINTS, where)
+                settings[key] = None
+            elif key in _ACTIVATION_KEYS:
+                settings[key] = self._activation(value, where)
+            elif key == "dtype":
+                settings[key] = self._dtype(kind, value, where)
+            else:
+                settings[key] = self._plain(value, where)
+        axis = settings.get("axis")
+        if kind == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
+            settings["axis"] = axis[0]
+        for key in ("batch_shape", "batch_input_shape"):
+            if isinstance(settings.get(key), list) and settings[key]:
+                settings[key][0] = None  # a fixed batch size was training's matter
+        return settings
+
+    def _part(self, value: Any, known: frozenset[str], where: str) -> None:
+        """An initializer, regularizer or constraint: Keras's own, though it won't be built."""
+        name, module = (value.get("class_name"), value.get("module")) if isinstance(value, dict) else (value, None)
+        words = {known_name.lower() for known_name in known}
+        if name is not None and (not isinstance(name, str) or name.replace("_", "").lower() not in words
+                                 or not _is_keras_own(module)):
+            raise ModelError(f"{self._path}: '{where}' asks for '{str(name)[:100]}' from '{str(module)[:100]}', which "
+                             "isn't Keras's own; refused, because it would need program code from outside.")
+
+    def _activation(self, value: Any, where: str) -> Any:
+        if isinstance(value, dict) and value.get("class_name") == "function":
+            value = value.get("config")
+        if isinstance(value, dict):
+            inner = value.get("config")
+            if value.get("class_name") in vocabulary.ACTIVATION_LAYERS and isinstance(inner, dict):
+                return {"class_name": value["class_name"], "module": self._module(value, where),
+                        "config": self._settings(value["class_name"], inner, where), "registered_name": None}
+            value = value.get("class_name")
+        if value is not None and (not isinstance(value, str) or value not in vocabulary.ACTIVATIONS):
+            raise ModelError(f"{self._path}: layer '{where}' uses the unknown function '{str(value)[:100]}'; refused "
+                             "because it would be program code from outside.")
+        return value
+
+    def _dtype(self, kind: str, value: Any, where: str) -> str | None:
+        if isinstance(value, dict):
+            inner = value.get("config")
+            known = value.get("class_name") in vocabulary.POLICIES
+            value = inner.get("name") if known and isinstance(inner, dict) else str(value.get("class_name"))
+        if isinstance(value, str) and value in vocabulary.INTEGERS and kind in ("operation", "InputLayer"):
+            return value if kind == "operation" else "float32"  # images come as float32, whatever was stored
+        if value is not None and (not isinstance(value, str) or value not in vocabulary.DTYPES):
+            self._refuse(where, f"computes in '{str(value)[:100]}', not in floating-point numbers")
+        return value
+
+    def _plain(self, value: Any, where: str, depth: int = 0) -> Any:
+        """Numbers, words, lists and the graph's references; nothing that Keras would make an object of."""
+        self._items += 1
+        if self._items > _MOST_ITEMS * 10 or depth > _MOST_NESTED:
+            self._refuse(where, "has settings without end")
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, (int, float)):
+            if not math.isfinite(value) or (abs(value) > _LARGEST_NUMBER and isinstance(value, int)):
+                self._refuse(where, f"has the absurd number {str(value)[:30]}")
+            return value
+        if isinstance(value, str):
+            if len(value) > _LONGEST_WORD:
+                self._refuse(where, f"has a word of {len(value):,} letters")
+            return value
+        if isinstance(value, list):
+            return [self._plain(item, where, depth + 1) for item in value]
+        kind = value.get("class_name")
+        if kind == "__tuple__":
+            return self._plain(value.get("items"), where, depth + 1)
+        if kind == "__keras_tensor__":
+            inner = value.get("config")
+            return {"class_name": kind, "config": self._plain(inner, where, depth + 1)}
+        if kind is not None:
+            raise ModelError(f"{self._path}: '{where}' holds a '{str(kind)[:100]}' where a plain setting was expected; "
+                             "refused, because it may carry program code from outside.")
+        return {str(key): self._plain(item, where, depth + 1) for key, item in value.items()}
+
+    def _name(self, name: Any, where: str) -> str:
+        if not isinstance(name, str) or len(name) > _LONGEST_NAME:
+            self._refuse(where, f"holds the name {str(name)[:60]!r}, which isn't one")
+        return name
+
+    def _refuse(self, where: str, what: str) -> NoReturn:
+        raise ModelError(f"{self._path}: '{where[:200]}' {what}; refused. Save the model again with Keras, or ask for "
+                         "a plain copy of it.")
+
+
+def _is_keras_own(module: Any) -> bool:
+    return module is None or (isinstance(module, str) and (module == "keras" or module.startswith("keras.")))
+
+
+def _with_input(layers: list[Config]) -> list[Config]:
+    """A sequential model's layers with the input layer that Keras 2 left out."""
+    first = layers[0] if layers else {}
+    inner = first.get("config", {})
+    if "batch_input_shape" not in inner or first["class_name"] == "InputLayer":
+        return layers
+    shape = inner.pop("batch_input_shape")
+    name = f"{inner.get('name', 'first')}_input"
+    image = {"class_name": "InputLayer", "config": {"batch_shape": shape, "dtype": "float32", "name": name}}
+    return [image, *layers]
