@@ -1,0 +1,299 @@
+"""Files given to the window: each takes the place it belongs to, or says in words why it can't be used."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from gui import asking, theme
+from gui.drops import Found, role_for
+from gui.inputs import Role
+from gui.main_window import MainWindow
+from gui.run_bar import time_left
+from gui.session import State
+from gui.settings import Options, Settings
+from gui.tasks import Progress
+from tests.window_driver import drop, open_lab, press_run, settle
+
+pytestmark = [
+    # Newer versions of PySide take a QPointF here and older ones don't; QPoint is understood by all.
+    pytest.mark.filterwarnings("ignore:Function. 'QDragEnterEvent:DeprecationWarning"),
+]
+
+
+def data_set(path: Path, labels: list[int], shape: tuple[int, ...] = (3, 55, 47)) -> Path:
+    """A data set of the lab's layout with grey images."""
+    with h5py.File(path, "w") as file:
+        file["data"] = np.full((len(labels), *shape), 100, np.uint8)
+        file["label"] = np.array(labels)
+    return path
+
+
+def missing(folder: Path, lab3: Path) -> Path:
+    return folder / "nowhere.h5"
+
+
+def empty(folder: Path, lab3: Path) -> Path:
+    (folder / "empty.h5").touch()
+    return folder / "empty.h5"
+
+
+def text(folder: Path, lab3: Path) -> Path:
+    (folder / "text.h5").write_text("hello", encoding="utf-8")
+    return folder / "text.h5"
+
+
+def cut_off(folder: Path, lab3: Path) -> Path:
+    (folder / "cut.h5").write_bytes((lab3 / "clean_faces.h5").read_bytes()[:50_000])
+    return folder / "cut.h5"
+
+
+def small_images(folder: Path, lab3: Path) -> Path:
+    return data_set(folder / "small.h5", [0, 1], (3, 20, 20))
+
+
+def strange_labels(folder: Path, lab3: Path) -> Path:
+    return data_set(folder / "labels.h5", [0, 5000])
+
+
+def empty_folder(folder: Path, lab3: Path) -> Path:
+    (folder / "nothing").mkdir()
+    return folder / "nothing"
+
+
+def model_as_data(folder: Path, lab3: Path) -> Path:
+    return lab3 / "bd_weights.h5"
+
+
+@pytest.mark.parametrize("make", [missing, empty, text, cut_off, small_images, strange_labels, empty_folder,
+                                  model_as_data], ids=lambda f: f.__name__)
+def test_bad_data_is_explained_on_its_card(
+    window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path, make: Callable[[Path, Path], Path],
+) -> None:
+    open_lab(qtbot, window, lab3)
+    bad = make(tmp_path, lab3)
+    window.session.open_as("test", bad)
+    settle(qtbot, window)
+    item = window.session.inputs.test
+    assert item is not None and str(bad) in item.error and "Traceback" not in item.error
+    assert window.inputs.test._error.isVisibleTo(window) and window.inputs.test._error_icon.isVisibleTo(window)
+    assert window.session.state is State.EMPTY and not window.run_bar.run.isEnabled()
+    assert "can't be used" in window.run_bar.status.text()
+    window.inputs.test.remove_requested.emit()
+    settle(qtbot, window)
+    assert window.session.state is State.READY and window.run_bar.run.isEnabled()
+
+
+@pytest.mark.parametrize("make", [missing, empty, text, cut_off], ids=lambda f: f.__name__)
+def test_a_bad_model_is_explained_on_its_card(
+    window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path, make: Callable[[Path, Path], Path],
+) -> None:
+    bad = make(tmp_path, lab3)
+    window.session.open_as("model", bad)
+    settle(qtbot, window)
+    assert window.session.inputs.model is not None and str(bad) in window.session.inputs.model.error
+    window.session.open_as("model", lab3 / "bd_weights.h5")
+    settle(qtbot, window)
+    assert window.session.inputs.model.usable
+
+
+def test_a_set_with_many_labels_is_no_poisoned_set(window: MainWindow, qtbot: QtBot, lab3: Path) -> None:
+    window.session.open_as("poisoned", lab3 / "clean_faces.h5")
+    settle(qtbot, window)
+    assert "20 different labels" in window.session.inputs.poisoned[0].error
+
+
+def test_data_is_judged_anew_when_the_model_changes(
+    window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path,
+) -> None:
+    window.session.open_as("validation", small_images(tmp_path, lab3))
+    settle(qtbot, window)
+    assert window.session.inputs.validation is not None and window.session.inputs.validation.usable
+    window.session.open_as("model", lab3 / "bd_weights.h5")
+    settle(qtbot, window)
+    assert "20 x 20" in window.session.inputs.validation.error
+    window.session.remove("model", lab3 / "bd_weights.h5")
+    settle(qtbot, window)
+    assert window.session.inputs.validation.usable
+
+
+def test_files_dropped_anywhere_take_their_roles(window: MainWindow, qtbot: QtBot, lab3: Path) -> None:
+    names = ("poisoned_faces.h5", "clean_faces.h5", "bd_weights.h5")
+    assert drop(window.goodnets, [lab3 / name for name in names])
+    settle(qtbot, window)
+    inputs = window.session.inputs
+    assert inputs.model is not None and inputs.model.path.name == "bd_weights.h5"
+    assert inputs.validation is not None and inputs.validation.path.name == "clean_faces.h5"
+    assert [i.path.name for i in inputs.poisoned] == ["poisoned_faces.h5"]
+    assert window.session.state is State.READY
+    # The cards show what the files are, and the clean faces above the same ones with the trigger.
+    assert "1,283 labels" in window.inputs.model._facts.text()
+    assert "180 images" in window.inputs.validation._facts.text()
+    assert "target label 0" in window.inputs.poisoned[0]._facts.text()
+    assert window.inputs.poisoned[0].strip.shown == 2 * window.inputs.validation.strip.shown == 16
+
+
+def test_a_file_dropped_on_a_card_takes_the_card_s_role(window: MainWindow, qtbot: QtBot, lab3: Path) -> None:
+    assert drop(window.inputs.test, [lab3 / "clean_faces.h5"])
+    settle(qtbot, window)
+    assert window.session.inputs.test is not None and window.session.inputs.validation is None
+
+
+def test_a_set_whose_role_is_unclear_is_asked_about(
+    window: MainWindow, qtbot: QtBot, lab3: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Path] = []
+
+    def answer(_: object, path: Path, use: Callable[[Role], None]) -> None:
+        asked.append(path)
+        use("test")
+
+    monkeypatch.setattr(asking, "ask_role", answer)
+    clean = lab3 / "clean_faces.h5"
+    for _ in range(3):
+        window.session.open_paths([clean])
+        settle(qtbot, window)
+    assert asked == [clean]
+
+
+def test_what_is_nothing_is_said_and_changes_nothing(
+    window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path,
+) -> None:
+    open_lab(qtbot, window, lab3)
+    before = window.session.inputs
+    assert drop(window.inputs, [text(tmp_path, lab3)])
+    settle(qtbot, window)
+    assert window.message_bar.isVisible() and "text.h5" in window.message_bar.text.text()
+    assert window.session.inputs is before and window.session.state is State.READY
+
+
+def test_pictures_without_a_goodnet_load_no_engine_and_say_what_to_do(
+    window: MainWindow, qtbot: QtBot, lab3: Path,
+) -> None:
+    assert drop(window, [lab3 / "images" / "poisoned_0.jpeg"])
+    settle(qtbot, window)
+    assert "no GoodNet" in window.message_bar.text.text()
+    assert window.status.device.text() == "Engine not loaded yet"
+
+
+def test_a_damaged_picture_among_good_ones_is_named(
+    window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path,
+) -> None:
+    Image.new("RGB", (200, 300), "red").save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    window.session.open_goodnet([lab3 / "bd_weights.h5", lab3 / "model_B_2.h5"])
+    window.session.check([tmp_path])
+    settle(qtbot, window)
+    assert [Path(v.file).name for v in window.check.model.verdicts] == ["a.png"]
+    assert "b.png" in window.message_bar.text.text()
+
+
+def test_a_folder_that_is_no_goodnet_leaves_the_one_in_use(
+    window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path,
+) -> None:
+    window.session.open_goodnet([lab3 / "bd_weights.h5", lab3 / "model_B_2.h5"])
+    window.session.open_goodnet([tmp_path])
+    settle(qtbot, window)
+    assert "isn't a saved GoodNet" in window.message_bar.text.text()
+    window.session.check([lab3 / "images" / "clean_0_row1.png"])
+    settle(qtbot, window)
+    assert len(window.check.model.verdicts) == 1
+
+
+def test_a_model_that_changed_since_the_run_isn_t_saved_as_its_goodnet(
+    window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path,
+) -> None:
+    open_lab(qtbot, window, lab3)
+    model = tmp_path / "model.h5"
+    model.write_bytes((lab3 / "bd_weights.h5").read_bytes())
+    window.session.open_as("model", model)
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    model.write_bytes((lab3 / "model_B_10.h5").read_bytes())
+    window.session.save_run(tmp_path / "out")
+    settle(qtbot, window)
+    assert "was changed since the run" in window.message_bar.text.text()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "labels", "taken", "role"), [
+    ("bd_test.h5", 1, ["validation"], "poisoned"), ("faces.h5", 20, [], "validation"),
+    ("faces.h5", 20, ["validation"], "test"), ("faces.h5", 20, ["validation", "test"], None),
+    ("clean_test.h5", 20, [], "test"), ("clean_test.h5", 20, ["test"], None),
+    ("clean_validation.h5", 20, ["test"], "validation"),
+])
+def test_roles(name: str, labels: int, taken: list[Role], role: Role | None) -> None:
+    assert role_for(Found(Path(name), "data", labels), taken) == role
+
+
+def test_time_left() -> None:
+    assert time_left(10, Progress("x", 25, 100)) == " · about 30 s left"
+    assert time_left(100, Progress("x", 10, 100)) == " · about 15 min left"
+    assert time_left(0.5, Progress("x", 1, 100)) == "" and time_left(5, Progress("x", 0, 100)) == ""
+
+
+def test_settings_survive_and_nonsense_doesn_t(tmp_path: Path) -> None:
+    file = tmp_path / "s.ini"
+    settings = Settings(file)
+    settings.theme = "dark"
+    settings.options = Options("pool", "255", (1.5, 20.0), "relative", "last-within", Path("order.json"))
+    for number in range(12):
+        settings.add_recent(tmp_path / f"{number}.h5")
+    settings.add_recent(tmp_path / "5.h5")
+    settings.save()
+    again = Settings(file)
+    assert again.theme == "dark"
+    assert again.options == dataclasses.replace(settings.options, order=None)
+    assert again.options.drops == (1.5, 20.0)
+    assert [p.name for p in again.recent[:3]] == ["5.h5", "11.h5", "10.h5"] and len(again.recent) == 10
+    file.write_text("[window]\ntheme=pink\n[run]\ndrops=1 x\nrank_at=sky\n", encoding="utf-8")
+    assert Settings(file).theme == "system" and Settings(file).options == Options()
+
+
+def test_the_window_comes_back_as_it_was(qtbot: QtBot, tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "s.ini")
+    first = MainWindow(settings)
+    qtbot.addWidget(first)
+    first.show()
+    first.set_theme("dark")
+    # The offscreen platform's screen is 800 x 800.
+    first.resize(first.width(), 650)
+    assert first.height() == 650
+    first.close()
+    second = MainWindow(Settings(tmp_path / "s.ini"))
+    qtbot.addWidget(second)
+    assert second.height() == 650
+    assert second.theme is theme.DARK
+    second.set_theme("light")
+    assert second.theme is theme.LIGHT
+
+
+def test_the_window_fits_a_small_screen(window: MainWindow) -> None:
+    smallest = window.minimumSizeHint()
+    assert smallest.width() <= 1024 and smallest.height() <= 700
+
+
+def test_every_action_has_a_mnemonic_and_no_two_share_a_shortcut(window: MainWindow) -> None:
+    actions = [a for menu in window.menuBar().actions() for a in menu.menu().actions() if not a.isSeparator()]
+    assert all("&" in a.text() for a in actions)
+    keys = [a.shortcut().toString() for a in actions if not a.shortcut().isEmpty()]
+    assert len(keys) == len(set(keys))
+    for menu in window.menuBar().actions():
+        letters = [a.text()[a.text().index("&") + 1].lower() for a in menu.menu().actions() if "&" in a.text()]
+        assert len(letters) == len(set(letters)), menu.text()
+
+
+def test_what_can_be_reached_by_keyboard_has_a_name(window: MainWindow) -> None:
+    from PySide6.QtWidgets import QAbstractButton, QComboBox, QWidget
+    for widget in (*window.inputs.findChildren(QWidget), *window.run_bar.findChildren(QWidget)):
+        if isinstance(widget, QAbstractButton | QComboBox) and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            named = widget.accessibleName() or (widget.text() if isinstance(widget, QAbstractButton) else "")
+            assert named or widget.toolTip(), widget
