@@ -145,7 +145,8 @@ def _average_pooling() -> keras.Model:
 def _nested() -> keras.Model:
     from keras import Input, Model, layers
     inside = Input((HEIGHT, WIDTH, 3), name="inside")
-    x = layers.Conv2D(8, 3, activation="relu", name="pruned")(inside)
+    x = layers.Conv2D(5, 2, activation="relu", name="before")(inside)
+    x = layers.Conv2D(8, 3, activation="relu", name="pruned")(x)
     x = layers.BatchNormalization(name="norm")(x)
     inner = Model(inside, layers.MaxPooling2D(name="pool")(x), name="backbone")
     image, x = _image()
@@ -178,6 +179,56 @@ def _tied_answers() -> keras.Model:
     return Model(image, layers.Concatenate(name="twice")([x, x]))
 
 
+def _two_layers(x: Any) -> Any:
+    from keras import layers
+    x = layers.Dense(12, activation="relu", name="hidden")(x)
+    return layers.Dense(LABELS, activation="softmax", name="output")(x)
+
+
+def _strided_after() -> keras.Model:
+    from keras import Model, layers
+    image, x = _image()
+    x = layers.Conv2D(8, 3, activation="relu", name="pruned")(x)
+    x = layers.Conv2D(6, 3, strides=(2, 3), padding="same", activation="relu", name="after")(x)
+    return Model(image, _two_layers(layers.Flatten(name="flatten")(x)))
+
+
+def _dilated_after() -> keras.Model:
+    from keras import Model, layers
+    image, x = _image()
+    x = layers.Conv2D(8, 3, padding="same", activation="gelu", name="pruned")(x)
+    x = layers.Conv2D(6, 3, dilation_rate=2, activation="softmax", use_bias=False, name="after")(x)
+    return Model(image, _two_layers(layers.Flatten(name="flatten")(x)))
+
+
+def _dense_after() -> keras.Model:
+    from keras import Model, layers
+    image, x = _image()
+    x = layers.Cropping2D(1, name="crop")(layers.Conv2D(8, 3, activation="sigmoid", name="pruned")(x))
+    x = layers.BatchNormalization(name="norm")(layers.Flatten(name="flatten")(x))
+    x = layers.Dense(9, name="values")(layers.Dense(12, activation="relu", name="hidden")(x))
+    x = layers.Dense(LABELS, name="output")(x)
+    return Model(image, layers.Softmax(name="softmax")(x))
+
+
+def _skip_behind() -> keras.Model:
+    """What comes before the pruned layer is needed again behind the layers that mix its channels."""
+    from keras import Model, layers
+    image, x = _image()
+    before = layers.Conv2D(5, 3, activation="relu", name="before")(x)
+    x = layers.Conv2D(8, 3, activation="relu", padding="same", name="pruned")(before)
+    x = layers.Conv2D(5, 1, name="after")(layers.UpSampling2D(name="up")(x))
+    x = layers.Multiply(name="multiply")([layers.MaxPooling2D(name="pool")(x), before])
+    return Model(image, _head(x))
+
+
+def _global_pooling() -> keras.Model:
+    from keras import Model, layers
+    image, x = _image()
+    x = layers.GlobalMaxPooling2D(name="pool")(layers.Conv2D(12, 5, activation="relu", name="pruned")(x))
+    return Model(image, _two_layers(x))
+
+
 # By name: how to build it, and the layer to prune as the engine names it.
 NETWORKS: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "plain": (_plain, "pruned"),
@@ -192,6 +243,11 @@ NETWORKS: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "no pooling": (_no_pooling, "pruned"),
     "activation layer that isn't 0 at 0": (_norm_at_zero, "pruned"),
     "tied answers": (_tied_answers, "pruned"),
+    "strided convolution behind": (_strided_after, "pruned"),
+    "dilated convolution behind": (_dilated_after, "pruned"),
+    "dense layer behind": (_dense_after, "pruned"),
+    "skip connection behind": (_skip_behind, "pruned"),
+    "global pooling": (_global_pooling, "pruned"),
     "the first of two convolutions": (_plain, "conv_1"),
 }
 

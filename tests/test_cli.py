@@ -289,9 +289,12 @@ def test_ctrl_c_in_the_middle_of_a_sweep(small_lab: SmallLab, tmp_path: Path) ->
     images, labels = stored(small_lab.clean)
     many = save_lab_file(tmp_path / "many.h5", np.tile(images, (2500, 1, 1, 1)), np.tile(labels, 2500))
     terminal, stderr = os.openpty()
+    # Tests that run in the background may ignore SIGINT, and what they start would ignore it too.
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "engine", "prune", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test",
          str(many), "--out", str(tmp_path / "out")], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=stderr)
+    signal.signal(signal.SIGINT, usual)
     os.close(stderr)
     said = b""
     while b"Counting" not in said:
@@ -304,7 +307,7 @@ def test_ctrl_c_in_the_middle_of_a_sweep(small_lab: SmallLab, tmp_path: Path) ->
     took = time.monotonic() - sent
     os.close(terminal)
     assert process.returncode == 130
-    assert took < 2
+    assert took < 3  # well under one second when the machine has nothing else to do
     assert [p.name for p in tmp_path.iterdir()] == ["many.h5"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from networks_for_tests import LABELS, NETWORKS, Array, build, plain_loop, random_images
 
 from engine.errors import Cancelled
-from engine.incremental import predictor_for
+from engine.incremental import IncrementalSteps, predictor_for
 from engine.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelSource
 from engine.steps import MaskedSteps, StepPredictor, masked_value
@@ -18,6 +18,7 @@ from engine.steps import MaskedSteps, StepPredictor, masked_value
 PREDICTORS: dict[str, Callable[[Network, str], StepPredictor]] = {"masked": MaskedSteps, "fastest": predictor_for}
 
 IMAGES = 40
+TOO_CLOSE = pytest.mark.xfail(reason="values before softmax are told apart that softmax's rounding makes equal")
 
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
@@ -74,6 +75,31 @@ def test_cancel_stops_between_steps(predictor: str) -> None:
     images = random_images(4)
     with pytest.raises(Cancelled):
         steps.labels(images, steps.features(images), np.arange(9), source.token)
+
+
+@pytest.mark.parametrize("name", [
+    "the first of two convolutions", "batch normalisation, no bias", "sigmoid activation", "several consumers",
+    "strided convolution behind", "dilated convolution behind", "dense layer behind", "skip connection behind",
+    "global pooling"])
+def test_these_networks_take_the_fast_path(name: str) -> None:
+    model, layer = build(name)
+    assert isinstance(predictor_for(Network(model, Path("network.keras")), layer), IncrementalSteps)
+
+
+@pytest.mark.parametrize("scale", [*(pytest.param(scale, marks=TOO_CLOSE) for scale in (1e-6, 1e-7, 1e-8)), 1e3])
+def test_answers_that_softmax_makes_equal(scale: float) -> None:
+    """Behind softmax tiny differences vanish in rounding, and large ones end in ones and zeros."""
+    def scaled() -> tuple[Network, str]:
+        model, layer = build("strided convolution behind")
+        output = model.get_layer("output")
+        output.set_weights([w * scale for w in output.get_weights()])
+        return Network(model, Path("network.keras")), layer
+
+    network, layer = scaled()
+    images, order = random_images(IMAGES), np.arange(8)
+    plain = plain_loop(scaled()[0].model, layer, order.tolist(), images)
+    steps = predictor_for(network, layer)
+    np.testing.assert_array_equal(steps.labels(images, steps.features(images), order, NEVER_CANCELLED), plain)
 
 
 def test_each_image_may_have_its_own_pruned_channels(case: tuple[Network, str, Array, Array, Array]) -> None:
