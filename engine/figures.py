@@ -106,6 +106,8 @@ class CurveDrawing:
         self._legend = self.axes.legend(loc="lower left", fontsize=8.5, labelcolor=palette.text, framealpha=0.8,
                                         facecolor=palette.ground, edgecolor="none", handlelength=2.6)
         self._legend.set_animated(animated)
+        for text in (*self._legend.get_texts(), self.axes.xaxis.label):
+            text.set_parse_math(False)  # a name with $ signs is no formula
         self.reset_view()
 
     @property
@@ -242,7 +244,8 @@ def spread(centres: Sequence[float], widths: Sequence[float], low: float, high: 
 
 
 def shortened(name: str) -> str:
-    """A name that fits into a legend; of a long one its beginning and end."""
+    """A name that fits into a legend; of a long one its beginning and end. Bytes that are no text become "?"."""
+    name = name.encode("utf-8", "replace").decode("utf-8")
     if len(name) <= _LONGEST_NAME:
         return name
     kept = (_LONGEST_NAME - 1) // 2
@@ -260,6 +263,15 @@ def save_figure(
         format: "png", "svg" or "pdf"; None takes it from the path's ending.
     """
     kind = format or path.suffix.lower().lstrip(".")
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # equal runs give equal files
+    printed_figure(curve, rows, which, by, limits).savefig(path, dpi=150, format=kind, metadata=undated.get(kind))
+
+
+def printed_figure(
+    curve: PruningCurve, rows: Iterable[GoodNetRow], which: Which = "goodnet", by: By = "channels",
+    limits: Limits | None = None,
+) -> Figure:
+    """The curve drawn in the colours of print, ready to be saved; arguments as save_figure's."""
     figure = Figure(figsize=SIZE_INCHES)
     FigureCanvasAgg(figure)
     drawing = CurveDrawing(figure, Shape.of(curve, which, by), PRINT)
@@ -267,5 +279,4 @@ def save_figure(
     if limits:
         drawing.axes.set(xlim=limits[0], ylim=limits[1])
     drawing.lay_out()
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # equal runs give equal files
-    figure.savefig(path, dpi=150, format=kind, metadata=undated.get(kind))
+    return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import json
 import math
 import platform
@@ -51,7 +52,9 @@ def save_run(
         EngineError: the model's file was changed since the run.
         Cancelled: the token was set; nothing is left behind.
     """
-    from engine.figures import save_figure  # brings matplotlib, which `inspect` and `check` needn't wait for
+    # These bring matplotlib and Jinja, which `inspect` and `check` needn't wait for.
+    from engine.figures import save_figure
+    from engine.html_report import report_html
 
     rows = rows_of(run)
     network = open_network(run.model.path)
@@ -65,7 +68,9 @@ def save_run(
         if run.guarded:
             (temporary / GUARDED_BADNET).mkdir()
             write_pair(build_guarded_badnet(run, network), temporary / GUARDED_BADNET)
-        write_text(temporary / "run.json", json.dumps(run_json(run, rows), indent=1, allow_nan=False))
+        document = run_json(run, rows)
+        write_text(temporary / "run.json", json.dumps(document, indent=1, allow_nan=False))
+        write_text(temporary / "report.html", report_html(run, rows, document, datetime.date.today()))
         write_curve_csv(run.curve, temporary / "curve.csv")
         save_figure(run.curve, rows, temporary / "curve.png")
         save_figure(run.curve, rows, temporary / "curve.svg")
@@ -93,6 +98,7 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
         "pruning_order": run.ranking.order.tolist(),
         "mean_activation": [finite(v) for v in run.ranking.mean_activation],
         "curve": curve_json(run.curve),
+        "badnet": badnet_json(run.curve),
         "goodnets": [goodnet_json(row) for row in rows],
         "not_reached": [x for x in request.drops if x not in {row.x for row in rows}],
         "badnet_guarded": guarded_json(figures_at(run.guarded, 0)) if run.guarded else None,
@@ -130,6 +136,12 @@ def curve_json(curve: PruningCurve) -> Json:
             "test": clean(curve.test) if curve.test else None, "poisoned": [poisoned(c) for c in curve.poisoned]}
 
 
+def badnet_json(curve: PruningCurve) -> Json:
+    """B alone, on the sets that the GoodNets' figures are from."""
+    return {**rate_json("clean_accuracy", curve.clean.b_prime_rate(0)),
+            **rate_json("attack_success_rate", curve.poisoned[0].b_prime_rate(0) if curve.poisoned else None)}
+
+
 def goodnet_json(row: GoodNetRow) -> Json:
     """One threshold's figures."""
     return {
@@ -137,7 +149,7 @@ def goodnet_json(row: GoodNetRow) -> Json:
         "drop_relative_percent": row.drop_relative_percent,
         **rate_json("clean_accuracy", row.clean), **rate_json("attack_success_rate", row.attack),
         **rate_json("false_alarm_rate", row.false_alarms), **rate_json("detection_rate", row.detection),
-        "assessment": row.assessment.sentence, "path": pair_name(row.x),
+        "level": row.assessment.level, "assessment": row.assessment.sentence, "path": pair_name(row.x),
         "guarded": guarded_json(row.guarded) if row.guarded else None,
     }
 
@@ -186,7 +198,8 @@ def write_curve_csv(curve: PruningCurve, path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 with a final newline."""
-    path.write_text(text + "\n", encoding="utf-8")
+    # On Linux a file's name may hold bytes that are no text; they stay unreadable, the rest is written.
+    path.write_text(text + "\n", encoding="utf-8", errors="replace")
 
 
 def finite(value: float) -> float | None:

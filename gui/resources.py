@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
 from string import Template
 
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
 from PySide6.QtGui import QIcon, QImage, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
+from engine.places import resource as path
 from gui.theme import Theme
 
 # Sizes in which icons are drawn ahead, so that toolbars and tables are sharp at 100 and at 200 % scaling.
 _ICON_SIZES = (16, 24, 32, 64)
-
-
-def path(relative: str) -> Path:
-    """A file or folder of resources/ by its name with forward slashes, such as "icons/play.svg"."""
-    # PyInstaller unpacks what the program brings to the folder that sys._MEIPASS names.
-    root = Path(getattr(sys, "_MEIPASS", Path(__file__).resolve().parent.parent))
-    return root / "resources" / relative
 
 
 def icon(name: str, theme: Theme, colour: str | None = None) -> QIcon:
