@@ -189,6 +189,17 @@ def keras2_model() -> dict[str, Any]:
         "output_layers": [["output", 0, 0]]}}
 
 
+def keras2_nested() -> dict[str, Any]:
+    """That model as the only layer of another one."""
+    inner = keras2_model()
+    image = copy.deepcopy(inner["config"]["layers"][0])
+    image["name"] = image["config"]["name"] = "outside"
+    layer = {**inner, "name": "model_1", "inbound_nodes": [[["outside", 0, 0, {}]]]}
+    return {"class_name": "Model", "config": {
+        "name": "model_2", "layers": [image, layer], "input_layers": [["outside", 0, 0]],
+        "output_layers": [["model_1", 1, 0]]}}
+
+
 def keras2_weights() -> dict[str, dict[str, Array]]:
     rng = np.random.default_rng(0)
 
@@ -210,6 +221,10 @@ def write_keras2(path: Path, config: dict[str, Any]) -> Path:
         file.attrs["training_config"] = json.dumps({"loss": "a_loss_of_ours", "metrics": ["secret"]}).encode()
         group = file.create_group("model_weights")
         weights = keras2_weights()
+        if config["config"] == keras2_nested()["config"]:
+            # A nested model's weights lie in one group, those that aren't trained last.
+            flat = {f"{layer}/{name}": array for layer, arrays in weights.items() for name, array in arrays.items()}
+            weights = {"outside": {}, "model_1": dict(sorted(flat.items(), key=lambda item: "moving" in item[0]))}
         group.attrs["layer_names"] = np.array([name.encode() for name in weights])
         write_weights(group, weights)
     return path
@@ -229,15 +244,16 @@ def keras2_answers() -> Array:
     return result
 
 
-@pytest.mark.parametrize("config", [keras2_sequential, keras2_model])
-def test_whole_models_of_keras_2_2(config: Callable[[], dict[str, Any]], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("config", "layer"), [
+    (keras2_sequential, "conv"), (keras2_model, "conv"), (keras2_nested, "model_1/conv")])
+def test_whole_models_of_keras_2_2(config: Callable[[], dict[str, Any]], layer: str, tmp_path: Path) -> None:
     path = write_keras2(tmp_path / "old.h5", config())
     network = open_network(path)
     np.testing.assert_allclose(network.predict(IMAGES), keras2_answers(), rtol=1e-3, atol=1e-5)
-    assert network.prunable_layers() == {"conv": 4}
+    assert network.prunable_layers() == {layer: 4}
     found = describe_model(path)
-    assert (found.input_shape, found.labels, found.default_layer) == ((HEIGHT, WIDTH, 3), LABELS, "conv")
-    pruned = network.pruned("conv", [0, 1, 2, 3]).predict(IMAGES)
+    assert (found.input_shape, found.labels, found.default_layer) == ((HEIGHT, WIDTH, 3), LABELS, layer)
+    pruned = network.pruned(layer, [0, 1, 2, 3]).predict(IMAGES)
     np.testing.assert_allclose(pruned, pruned[:1].repeat(len(pruned), axis=0), rtol=1e-5)
 
 
