@@ -127,6 +127,7 @@ class Network:
         """A network of the same architecture and weights that shares nothing with this one."""
         model = _build_like(self.model)
         model.set_weights(self.model.get_weights())
+        _take_over_statistics(model)
         return Network(model, self.path, self.sha256)
 
     def pruned(self, layer: str, channels: Sequence[int]) -> Network:
@@ -245,6 +246,15 @@ def _build(file: ModelFile, keras: Any) -> Any:
 
 def _build_like(model: Any) -> Any:
     return type(model).from_config(model.get_config())
+
+
+def _take_over_statistics(model: Any) -> None:
+    """A Normalization layer computes with copies of its weights, which only loading from a file renews."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            _take_over_statistics(layer)
+        elif hasattr(layer, "finalize_state"):
+            layer.finalize_state()
 
 
 def _flatten(model: Any) -> tuple[tuple[Call, ...], Any, Any]:

@@ -209,7 +209,7 @@ _RULES: dict[str, Callable[[Config, Sequence[Shape]], Shape]] = {
     "MaxPooling2D": _pool, "AveragePooling2D": _pool,
     "GlobalMaxPooling2D": _global_pool, "GlobalAveragePooling2D": _global_pool,
     "Flatten": _flatten, "ZeroPadding2D": _padding, "Cropping2D": _cropping, "UpSampling2D": _upsampling,
-    "Resizing": _sized, "CenterCrop": _sized, "RandomCrop": _sized, "Reshape": _reshape,
+    "Resizing": _sized, "CenterCrop": _sized, "Reshape": _reshape,
     "Permute": lambda config, inputs: tuple(inputs[0][_axis(d, len(inputs[0]))] for d in config["dims"]),
     "Dense": lambda config, inputs: (*inputs[0][:-1], int(config["units"])),
     "Concatenate": _concatenate, "Dot": _dot,

@@ -21,7 +21,7 @@ LAYERS = CONTAINERS | CHANNELWISE | MERGING | frozenset({
     "InputLayer", "Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose", "Dense",
     "PReLU", "Softmax", "LayerNormalization", "GroupNormalization", "UnitNormalization", "Normalization",
     "Reshape", "Permute", "Resizing", "CenterCrop", "RandomFlip", "RandomRotation", "RandomZoom",
-    "RandomTranslation", "RandomContrast", "RandomBrightness", "RandomCrop",
+    "RandomTranslation", "RandomContrast", "RandomBrightness",
 })
 
 # Operations on tensors that Keras 3 stores by name, and where they live: those of a one-file GoodNet and
@@ -38,9 +38,9 @@ ELEMENTWISE_ACTIVATIONS = frozenset({
     "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish", "sigmoid",
     "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "tanh", "tanh_shrink", "softplus", "softsign",
     "exponential", "mish", "log_sigmoid", "soft_shrink", "hard_shrink", "squareplus", "sparse_plus",
-    "sparse_sigmoid", "threshold",
+    "sparse_sigmoid",
 })
-ACTIVATIONS = ELEMENTWISE_ACTIVATIONS | frozenset({"softmax", "log_softmax", "glu", "sparsemax"})
+ACTIVATIONS = ELEMENTWISE_ACTIVATIONS | frozenset({"softmax", "log_softmax", "sparsemax"})
 
 # Layers that Keras takes in the place of an activation.
 ACTIVATION_LAYERS = frozenset({"ReLU", "LeakyReLU", "ELU", "Softmax"})

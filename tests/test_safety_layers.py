@@ -1,0 +1,177 @@
+"""Every layer, operation and activation on the list of known ones opens, with shapes and weights foreseen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from networks_for_tests import HEIGHT, WIDTH, random_images, randomise
+
+from engine import vocabulary
+from engine.architecture import checked_nodes, describe_model
+from engine.model_files import read_model_file
+from engine.networks import open_network
+
+IMAGES = random_images(6, seed=3)
+
+
+def _convolutions(layers: Any, x: Any) -> Any:
+    x = layers.Rescaling(1 / 127.5, offset=-1)(x)
+    x = layers.Conv2D(8, (3, 2), strides=2, padding="same", groups=1, activation="relu")(x)
+    x = layers.Conv2D(6, 3, dilation_rate=2, padding="same", groups=2, use_bias=False)(x)
+    x = layers.DepthwiseConv2D(2, depth_multiplier=2)(x)
+    x = layers.SeparableConv2D(5, (2, 1), depth_multiplier=2)(x)
+    x = layers.Conv2DTranspose(4, 3, strides=2)(x)
+    x = layers.Conv2DTranspose(3, 2, strides=3, padding="same", activation="gelu")(x)
+    return layers.GlobalAveragePooling2D()(x)
+
+
+def _pooling_and_sides(layers: Any, x: Any) -> Any:
+    x = layers.ZeroPadding2D(((1, 2), (0, 3)))(x)
+    x = layers.Cropping2D(((0, 1), (1, 0)))(x)
+    x = layers.MaxPooling2D(3, strides=2)(x)
+    x = layers.UpSampling2D((2, 3))(x)
+    x = layers.AveragePooling2D((2, 3), padding="same")(x)
+    x = layers.Resizing(9, 8)(x)
+    x = layers.CenterCrop(7, 6)(x)
+    x = layers.Reshape((7, -1, 1))(layers.Permute((2, 1, 3))(x))
+    return layers.Flatten()(layers.GlobalMaxPooling2D(keepdims=True)(x))
+
+
+def _norms(layers: Any, x: Any) -> Any:
+    x = layers.Normalization(mean=[120.0, 130.0, 110.0], variance=[900.0, 800.0, 1000.0])(x)
+    x = layers.Conv2D(8, 3)(x)
+    x = layers.BatchNormalization(scale=False)(x)
+    x = layers.LayerNormalization()(x)
+    x = layers.GroupNormalization(4, center=False)(x)
+    x = layers.Normalization()(x)
+    x = layers.UnitNormalization()(x)
+    return layers.Flatten()(x)
+
+
+def _channelwise(layers: Any, x: Any) -> Any:
+    x = layers.Conv2D(4, 3)(layers.Rescaling(1 / 255)(x))
+    x = layers.PReLU()(layers.ReLU(max_value=6.0)(x))
+    x = layers.PReLU(shared_axes=[1, 2])(layers.LeakyReLU(negative_slope=0.2)(x))
+    x = layers.ELU()(layers.Activation("swish")(x))
+    x = layers.Dropout(0.2)(layers.SpatialDropout2D(0.1)(x))
+    x = layers.GaussianNoise(0.1)(layers.GaussianDropout(0.1)(x))
+    x = layers.AlphaDropout(0.1)(layers.ActivityRegularization(l2=0.1)(x))
+    x = layers.Softmax()(layers.Identity()(x))
+    return layers.Flatten()(x)
+
+
+def _random(layers: Any, x: Any) -> Any:
+    x = layers.RandomFlip()(layers.RandomRotation(0.1)(x))
+    x = layers.RandomZoom(0.1)(layers.RandomTranslation(0.1, 0.1)(x))
+    x = layers.RandomContrast(0.1)(layers.RandomBrightness(0.1)(x))
+    return layers.Flatten()(x)
+
+
+def _merging(layers: Any, x: Any) -> Any:
+    x = layers.Rescaling(1 / 255)(x)
+    left, right = layers.Conv2D(4, 3)(x), layers.Conv2D(4, 3, activation="sigmoid")(x)
+    x = layers.Add()([left, right])
+    x = layers.Subtract()([x, left])
+    x = layers.Multiply()([x, right])
+    x = layers.Average()([x, left])
+    x = layers.Minimum()([layers.Maximum()([x, right]), left])
+    x = layers.Concatenate()([x, right])
+    left, right = layers.Flatten()(x), layers.Dense(640)(layers.Flatten()(x))
+    return layers.Concatenate()([layers.Dot(axes=1)([left, right]), right])
+
+
+def _operations(_: Any, x: Any) -> Any:
+    from keras import ops
+    x = ops.divide(ops.add(ops.multiply(ops.subtract(x, 100.0), 2.0), x), 3.0)
+    x = ops.clip(ops.relu(ops.true_divide(x, 200.0)), 0, 4)
+    x = ops.concatenate([x, ops.cast(ops.equal(x, 0.0), "float32")], axis=-1)
+    mean = ops.mean(x, axis=[1, 2], keepdims=True)
+    largest = ops.max(x, axis=1)
+    x = ops.where(ops.equal(x, 0.0), mean, x)
+    x = ops.softmax(ops.reshape(x, (-1, HEIGHT * WIDTH, 6)))
+    x = ops.squeeze(ops.expand_dims(ops.mean(x, axis=1), 2), 2)
+    label = ops.argmax(largest, axis=-1)
+    return ops.concatenate([x, ops.mean(ops.one_hot(label, 6), axis=1)], axis=1)
+
+
+MODELS: dict[str, Callable[[Any, Any], Any]] = {
+    function.__name__.strip("_"): function
+    for function in (_convolutions, _pooling_and_sides, _norms, _channelwise, _random, _merging, _operations)}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request: pytest.FixtureRequest) -> Any:
+    from keras import Input, Model, layers
+    image = Input((HEIGHT, WIDTH, 3))
+    whole = Model(image, layers.Dense(4, name="output")(MODELS[request.param](layers, image)))
+    randomise(whole)
+    for layer in whole.layers:
+        if isinstance(layer, layers.Normalization) and layer.input_mean is None:
+            layer.adapt(np.random.default_rng(0).normal(2, 3, (50, *layer.input.shape[1:])))
+    whole.compile("adam", "mse")
+    return whole
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_every_known_layer_opens(model: Any, ending: str, tmp_path: Path) -> None:
+    if ending == "h5" and any(_is_operation(part) or type(part).__name__.startswith("Random")
+                              for part in model.operations):
+        pytest.skip("Keras itself doesn't keep operations and random layers in .h5 files")
+    path = tmp_path / f"model.{ending}"
+    model.save(path)
+    network = open_network(path)
+    np.testing.assert_allclose(network.predict(IMAGES), model.predict(IMAGES, verbose=0), rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(network.model.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(network.copy().predict(IMAGES), network.predict(IMAGES))
+    foreseen = {layer.name: layer.shape for layer in describe_model(path).layers[1:]}
+    assert foreseen == {call.name: tuple(call.output.shape[1:]) for call in network.calls}
+    weights = {layer.name: layer.count_params() for layer in model.layers if hasattr(layer, "count_params")}
+    for node in checked_nodes(read_model_file(path)):
+        # Random layers keep the state of their dice, and Normalization counts what it has seen.
+        assert node.weights <= weights.get(node.name, 0) <= node.weights + 2, node.name
+
+
+def test_these_models_hold_everything_on_the_list() -> None:
+    from keras import Input, Model, layers
+    layers_seen: set[str] = set()
+    operations_seen: set[str] = set()
+    for make in MODELS.values():
+        image = Input((HEIGHT, WIDTH, 3))
+        for part in Model(image, make(layers, image)).operations:
+            (operations_seen if _is_operation(part) else layers_seen).add(type(part).__name__)
+    assert vocabulary.LAYERS - vocabulary.CONTAINERS == layers_seen
+    assert set(vocabulary.OPERATIONS) == operations_seen
+
+
+def _is_operation(part: Any) -> bool:
+    return ".ops." in type(part).__module__
+
+
+def test_an_activation_may_be_a_layer(tmp_path: Path) -> None:
+    from keras import Input, Model, layers
+    image = Input((HEIGHT, WIDTH, 3))
+    x = layers.Conv2D(3, 3, activation=layers.LeakyReLU(negative_slope=0.1))(image)
+    whole = Model(image, layers.Dense(4)(layers.Flatten()(x)))
+    whole.save(tmp_path / "model.keras")
+    network = open_network(tmp_path / "model.keras")
+    np.testing.assert_allclose(network.predict(IMAGES), whole.predict(IMAGES, verbose=0), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_every_known_activation_opens(ending: str, tmp_path: Path) -> None:
+    from keras import Input, Model, layers
+    image = Input((HEIGHT, WIDTH, 3))
+    x = layers.Rescaling(1 / 255)(image)
+    parts = [layers.Conv2D(2, 5, activation=name)(x) for name in sorted(vocabulary.ACTIVATIONS)]
+    whole = Model(image, layers.Dense(4)(layers.Concatenate()([layers.Flatten()(part) for part in parts])))
+    randomise(whole)
+    whole.save(tmp_path / f"model.{ending}")
+    network = open_network(tmp_path / f"model.{ending}")
+    np.testing.assert_allclose(network.predict(IMAGES), whole.predict(IMAGES, verbose=0), rtol=1e-4, atol=1e-5)
