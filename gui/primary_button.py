@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QPushButton
 
 from gui import resources
 from gui.theme import Theme
+
+# A style sheet, because Fusion lightens a palette's button colour until white on it can't be read.
+_STYLE = """
+QPushButton {{ background: {0.accent}; color: {0.accent_text}; border: 2px solid {0.accent}; border-radius: 4px;
+               padding: 3px 12px; }}
+QPushButton:hover, QPushButton:focus {{ border-color: {0.text}; }}
+QPushButton:pressed {{ background: {0.text}; color: {0.surface}; }}
+QPushButton:disabled {{ background: {0.surface}; color: {0.muted}; border: 2px solid {0.border}; }}
+"""
 
 
 class PrimaryButton(QPushButton):
@@ -21,10 +29,4 @@ class PrimaryButton(QPushButton):
     def set_theme(self, theme: Theme) -> None:
         """Take the theme's accent colour; a disabled button looks like any other."""
         self.setIcon(resources.icon(self._icon, theme, theme.accent_text))
-        palette = QPalette()
-        for group in (QPalette.ColorGroup.Active, QPalette.ColorGroup.Inactive):
-            palette.setColor(group, QPalette.ColorRole.Button, theme.accent)
-            palette.setColor(group, QPalette.ColorRole.ButtonText, theme.accent_text)
-        palette.setColor(QPalette.ColorGroup.Disabled, QPalette.ColorRole.Button, theme.surface)
-        palette.setColor(QPalette.ColorGroup.Disabled, QPalette.ColorRole.ButtonText, theme.muted)
-        self.setPalette(palette)
+        self.setStyleSheet(_STYLE.format(theme))
