@@ -336,8 +336,14 @@ def versions() -> dict[str, str]:
 
 
 def _load_plotting(_: TaskContext) -> None:
-    """Import matplotlib where it doesn't hold up the window."""
+    """Import matplotlib, and have it find its fonts, where that doesn't hold up the window."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     import gui.curve_panel  # noqa: F401
+    figure = Figure(layout="constrained")
+    figure.add_subplot().set(xlabel="x", ylabel="y")
+    FigureCanvasAgg(figure).draw()
 
 
 def _application() -> QApplication:

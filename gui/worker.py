@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,9 @@ from engine.progress import CancelSource, CancelToken, Progress
 
 log = logging.getLogger(__name__)
 
+# Seconds for which a thread may keep Python to itself. The GUI thread asks for it many times for each picture that it
+# draws, and waits this long each time while a task computes.
+SWITCH_SECONDS = 0.001
 # A person reads no faster, and the GUI thread has better things to do.
 SECONDS_BETWEEN_REPORTS = 0.1
 
@@ -69,6 +73,7 @@ class Worker(QObject):
 
     def __init__(self) -> None:
         super().__init__()
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._source = CancelSource()
         self._thread = _PythonThread()
         self._thread.setObjectName("engine")
