@@ -41,7 +41,7 @@ class MessageBar(QFrame):
         self.text.setWordWrap(True)
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
         self.text.setTextInteractionFlags(self.text.textInteractionFlags().TextSelectableByMouse)
-        self.open_folder = QPushButton("Open &folder")
+        self.open_folder = QPushButton("Open fol&der")
         self.open_folder.clicked.connect(self._open)
         self.dismiss = QToolButton()
         self.dismiss.setAutoRaise(True)

@@ -45,10 +45,10 @@ class RunBar(QFrame):
         super().__init__()
         self._options = Options()
         self._what, self._since = "", 0.0
-        self.run = PrimaryButton("&Run", "play", theme)
+        self.run = PrimaryButton("Ru&n", "play", theme)
         self.run.setToolTip("Rank the channels, prune one after the other and count what each step costs and stops")
         self.cancel = QPushButton("&Cancel")
-        self.save = QPushButton("Sa&ve all…")
+        self.save = QPushButton("Save a&ll…")
         self.save.setToolTip("Save the run: its numbers, its figure and a GoodNet for each threshold")
         self.status = QLabel()
         self.status.setWordWrap(True)
@@ -161,7 +161,7 @@ class RunBar(QFrame):
         order.addWidget(self._clear_order)
         form.addRow("Rank &at", self._rank_at)
         form.addRow("Prunin&g order", order)
-        form.addRow("Val&ues", self._scale)
+        form.addRow("Values", self._scale)
         self._form.hide()
         return self._form
 

@@ -291,6 +291,17 @@ def test_every_action_has_a_mnemonic_and_no_two_share_a_shortcut(window: MainWin
         assert len(letters) == len(set(letters)), menu.text()
 
 
+def test_no_mnemonic_of_the_left_panel_opens_a_menu(window: MainWindow) -> None:
+    from PySide6.QtWidgets import QAbstractButton, QLabel, QWidget
+    texts = [a.text() for a in window.menuBar().actions()]
+    for panel in (window.inputs, window.run_bar, window.message_bar):
+        for widget in panel.findChildren(QWidget):
+            if isinstance(widget, QAbstractButton | QLabel) and "&" in widget.text():
+                texts.append(widget.text())
+    letters = [text[text.index("&") + 1].lower() for text in texts]
+    assert len(letters) == len(set(letters)), texts
+
+
 def test_what_can_be_reached_by_keyboard_has_a_name(window: MainWindow) -> None:
     from PySide6.QtWidgets import QAbstractButton, QComboBox, QWidget
     for widget in (*window.inputs.findChildren(QWidget), *window.run_bar.findChildren(QWidget)):
