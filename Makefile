@@ -10,7 +10,7 @@ VENV_PYTHON := .venv/bin/python
 BIN := .venv/bin
 endif
 
-.PHONY: run venv test test-x11
+.PHONY: run venv test test-x11 package test-package
 
 run: venv
 	@$(VENV_PYTHON) .setup/run.py
@@ -34,3 +34,14 @@ test-x11: venv
 	@$(VENV_PYTHON) .setup/qt_packages.py xcb xvfb
 	QT_QPA_PLATFORM=xcb xvfb-run --auto-servernum --server-args="-screen 0 1600x1200x24" \
 		$(VENV_PYTHON) -m pytest $$(grep -l qtbot tests/test_*.py)
+
+# The packed program, which runs without Python: dist/GoodNet/ and an archive of it.
+package: venv
+	@$(VENV_PYTHON) .setup/qt_packages.py xcb
+	@$(VENV_PYTHON) .setup/package.py
+
+# The newest archive, tried out as a stranger would: odd folder, read-only, no Python, no network.
+test-package: venv
+	@$(VENV_PYTHON) .setup/qt_packages.py xcb xvfb
+	@$(if $(wildcard dist/GoodNet-*),,$(MAKE) package)
+	$(VENV_PYTHON) -m pytest -s tests/packaged/check_package.py
