@@ -19,6 +19,7 @@ _SMALL_BYTES = 1 << 20
 # A compressed block is unpacked whole, whatever part of it is asked for.
 _MOST_BLOCK_BYTES = 1 << 29
 _MOST_OBJECTS = 100_000
+_MOST_NESTED = 100
 
 # What h5py raises on damaged files, besides errors of the file system.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError,
@@ -91,6 +92,8 @@ def _check_contents(file: h5py.File, name: str, error: type[EngineError]) -> Non
     seen = set()
     while waiting:
         path, group = waiting.pop()
+        if path.count("/") > _MOST_NESTED:
+            raise error(f"{name}: '{path[:100]}...' is nested too deeply; refused. Save the file again.")
         for key in group:
             where = f"{name}: '{path}/{key}'"
             _refuse_link(group, key, where, error)
@@ -100,7 +103,7 @@ def _check_contents(file: h5py.File, name: str, error: type[EngineError]) -> Non
                 continue
             seen.add(address)
             if len(seen) > _MOST_OBJECTS:
-                raise error(f"{name}: holds more than {_MOST_OBJECTS:,} objects; refused.")
+                raise error(f"{name}: holds more than {_MOST_OBJECTS:,} objects; refused. Save the file again.")
             if isinstance(item, h5py.Dataset):
                 _check_array(item, where, error)
             elif isinstance(item, h5py.Group):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from engine import backend, vocabulary
 from engine.architecture import checked_nodes
 from engine.deepid import build_deepid
-from engine.errors import LayerNotFound, ModelError
+from engine.errors import EngineError, LayerNotFound, ModelError
 from engine.model_files import ModelFile, read_model_file, weights_file
 
 Images = npt.NDArray[np.float32]
@@ -27,6 +27,7 @@ PREDICT_BATCH = 256
 # What Keras meets settings with that don't go together.
 _KERAS_ERRORS = (ValueError, TypeError, KeyError, AttributeError, OSError, IndexError, AssertionError, RuntimeError,
                  ArithmeticError, ImportError, MemoryError)
+_PREFACES = (" ", "\t", "Graph execution error", "Detected at node", "Exception encountered")
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,11 @@ def largest(answers: npt.NDArray[np.float32]) -> Labels:
 
 
 def compiled(model: Any) -> Any:
-    """A Keras model as one TensorFlow graph for any batch size: arrays in, tensor (or list) out."""
+    """A Keras model as one TensorFlow graph for any batch size: arrays in, tensor (or list) out.
+
+    Raises:
+        EngineError: on a call, when TensorFlow can't compute it, for instance for want of memory.
+    """
     tensorflow, _ = backend.load()
     signature = [tensorflow.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
 
@@ -226,7 +231,20 @@ def compiled(model: Any) -> Any:
         answer = model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
         return answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
 
-    return run
+    def run_or_explain(*arrays: Any) -> Any:
+        try:
+            return run(*arrays)
+        except tensorflow.errors.OpError as error:
+            raise EngineError(f"TensorFlow can't compute the network '{model.name}' ({_reason(error.message)}). "
+                              "Check that the pictures fit it and that there is memory for it.") from error
+
+    return run_or_explain
+
+
+def _reason(message: str) -> str:
+    """What TensorFlow means, without the traceback that it writes before."""
+    said = [line for line in message.splitlines() if line and not line.startswith(_PREFACES)]
+    return said[0][:200] if said else "it doesn't say why"
 
 
 def _build(file: ModelFile, keras: Any) -> Any:

@@ -145,7 +145,7 @@ def test_these_models_hold_everything_on_the_list() -> None:
         image = Input((HEIGHT, WIDTH, 3))
         for part in Model(image, make(layers, image)).operations:
             (operations_seen if _is_operation(part) else layers_seen).add(type(part).__name__)
-    assert vocabulary.LAYERS - vocabulary.CONTAINERS == layers_seen
+    assert layers_seen == vocabulary.LAYERS - vocabulary.CONTAINERS
     assert set(vocabulary.OPERATIONS) == operations_seen
 
 

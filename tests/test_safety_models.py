@@ -1,0 +1,290 @@
+"""Opening a model runs nothing of it and allocates nothing absurd: what hostile files try, and that it fails."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hostile_files import (
+    CODE,
+    CODE_ATTACKS,
+    FOREIGN,
+    LAMBDA_MAKER,
+    SIZE_ATTACKS,
+    Config,
+    Spoil,
+    archive_with,
+    layer,
+    plain_model,
+    spoilt_archive,
+    spoilt_h5,
+)
+from networks_for_tests import build, random_images
+
+from engine import networks
+from engine.architecture import describe_model
+from engine.errors import EngineError, ModelError
+from engine.networks import open_network
+
+
+@pytest.fixture
+def nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails the test when Keras is asked to build anything."""
+    def fail(*_: object) -> None:
+        raise AssertionError("Keras was asked to build a model that must be refused first")
+    monkeypatch.setattr(networks, "_build", fail)
+
+
+def refused(path: Path) -> str:
+    """The sentence with which a file is refused, the same with and without TensorFlow."""
+    sentences = []
+    for look in (describe_model, open_network):
+        with pytest.raises(ModelError) as found:
+            look(path)
+        sentences.append(str(found.value))
+    assert sentences[0] == sentences[1]
+    assert str(path) in sentences[0] and sentences[0].endswith(".") and len(sentences[0]) < 1000
+    return sentences[0]
+
+
+@pytest.fixture(scope="module")
+def lambdas(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Files whose payload plain Keras has just been seen to run, and where the payload writes."""
+    folder = tmp_path_factory.mktemp("lambda")
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", LAMBDA_MAKER, folder / "evil", folder / "payload"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "evil", folder / "payload"
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_a_payload_that_plain_keras_runs_is_not_run(ending: str, lambdas: tuple[Path, Path]) -> None:
+    path, payload = lambdas
+    assert "carries program code" in refused(path.with_suffix(f".{ending}"))
+    assert not payload.exists()
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize("write", [spoilt_archive, spoilt_h5])
+@pytest.mark.parametrize("name", CODE_ATTACKS)
+def test_what_would_run_code_is_refused(name: str, write: Callable[[Path, Spoil], Path], tmp_path: Path) -> None:
+    refused(write(tmp_path / "evil.model", CODE_ATTACKS[name]))
+    assert [path.name for path in tmp_path.iterdir()] == ["evil.model"]
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize("name", SIZE_ATTACKS)
+def test_what_would_exhaust_memory_is_refused(name: str, tmp_path: Path) -> None:
+    started = time.process_time()
+    refused(spoilt_archive(tmp_path / "evil.keras", SIZE_ATTACKS[name]))
+    assert time.process_time() - started < 10
+
+
+def test_what_only_training_needs_is_never_built(tmp_path: Path) -> None:
+    def spoil(config: Config) -> None:
+        config["compile_config"] = {"optimizer": FOREIGN, "loss": CODE}
+        config["build_config"] = {"input_shape": [10 ** 9, 10 ** 9]}
+        layer(config, "Dense")["build_config"] = {"input_shape": [None, 10 ** 9], "other": CODE}
+        layer(config, "Dense")["shared_object_id"] = 1
+        layer(config, "Functional")["compile_config"] = {"optimizer": FOREIGN}
+
+    images = random_images(5)
+    expected = build("nested")[0].predict(images, verbose=0)
+    found = open_network(spoilt_archive(tmp_path / "m.keras", spoil)).predict(images)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_fixed_batch_size_and_whole_number_inputs_are_no_hindrance(tmp_path: Path) -> None:
+    def spoil(config: Config) -> None:
+        layer(config, "InputLayer")["config"].update(batch_shape=[4, 12, 10, 3], dtype="uint8")
+
+    images = random_images(5)
+    found = open_network(spoilt_archive(tmp_path / "m.keras", spoil)).predict(images)
+    np.testing.assert_allclose(found, build("nested")[0].predict(images, verbose=0), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["Model.KERAS", "model", "a.weights.h5", "модель 模型 ü.keras", "n" * 240 + ".keras"])
+def test_a_name_doesn_t_matter(name: str, tmp_path: Path) -> None:
+    path = archive_with(tmp_path / name, plain_model()[1])
+    assert open_network(path).labels == describe_model(path).labels == 7
+
+
+@pytest.mark.parametrize("name", ["Model.H5", "model", "a.weights.h5", "old.hdf5"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_nor_does_that_of_an_h5_file(name: str, tmp_path: Path) -> None:
+    build("plain")[0].save(tmp_path / "m.h5")
+    path = (tmp_path / "m.h5").rename(tmp_path / name)
+    assert open_network(path).labels == 7
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize("text", [
+    "", "[]", "null", '"Lambda"', "{", "[" * 100_000, '{"class_name": "Functional", "config": ' * 50_000, "\ud800",
+    '{"class_name": "Functional", "config": {"layers": [' * 40 + "]}}" * 40], ids=lambda text: text[:20])
+def test_configurations_that_are_none(text: str, tmp_path: Path) -> None:
+    path = archive_with(tmp_path / "m.keras", {}, config__json=text.encode("utf-8", "surrogatepass"))
+    refused(path)
+
+
+def _bomb(archive: zipfile.ZipFile) -> None:
+    archive.writestr("metadata.json", b" " * (80 << 20), zipfile.ZIP_DEFLATED)
+
+
+def _twice(archive: zipfile.ZipFile) -> None:
+    archive.writestr("config.json", archive.read("config.json"))
+
+
+def _outside(name: str) -> Callable[[zipfile.ZipFile], None]:
+    return lambda archive: archive.writestr(name, "x")
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(("add", "words"), [
+    (_bomb, "would unpack to"), (_twice, "two members of one name"), (_outside("../evil"), "points outside"),
+    (_outside("/etc/evil"), "points outside"), (_outside("a\\..\\..\\evil"), "points outside"),
+    (_outside("C:evil"), "points outside"), (_outside("assets/x"), "isn't part of"),
+    (_outside("model.weights.npz"), "isn't part of")])
+def test_archives(add: Callable[[zipfile.ZipFile], None], words: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes(plain_model()[0])
+    with zipfile.ZipFile(path, "a") as archive:
+        add(archive)
+    assert words in refused(path)
+
+
+def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
+    content = bytearray(plain_model()[0])
+    at = content.find(b"PK\x01\x02")
+    while at >= 0:
+        content[at + 8] |= 1
+        at = content.find(b"PK\x01\x02", at + 4)
+    (tmp_path / "m.keras").write_bytes(content)
+    assert "encrypted" in refused(tmp_path / "m.keras")
+
+
+def hostile_weights(path: Path, spoil: Callable[[h5py.File, Path], None]) -> Path:
+    """The harmless archive's weights, changed, in a whole-model .h5 of their own layout."""
+    def nothing(_: Config) -> None:
+        pass
+
+    spoilt_h5(path, nothing)
+    with h5py.File(path, "a") as file:
+        spoil(file, path.with_name("other.h5"))
+    return path
+
+
+def _external(file: h5py.File, other: Path) -> None:
+    file["model_weights/b"] = h5py.ExternalLink(str(other), "/secret")
+
+
+def _soft(file: h5py.File, _: Path) -> None:
+    file["model_weights/b"] = h5py.SoftLink("/model_weights/a")
+
+
+def _stored_elsewhere(file: h5py.File, other: Path) -> None:
+    file["model_weights"].create_dataset("b", (8,), np.float32, external=[(str(other), 0, 32)])
+
+
+def _virtual(file: h5py.File, other: Path) -> None:
+    layout = h5py.VirtualLayout((8,), np.float32)
+    layout[:] = h5py.VirtualSource(str(other), "secret", (8,))
+    file["model_weights"].create_virtual_dataset("b", layout)
+
+
+def _declared(file: h5py.File, _: Path) -> None:
+    file["model_weights"].create_dataset("b", (10 ** 9,), np.float32, chunks=(1000,), compression="gzip")
+
+
+def _squeezed(file: h5py.File, _: Path) -> None:
+    file["model_weights"].create_dataset("b", data=np.zeros(30_000_000, np.float32), chunks=(1_000_000,),
+                                         compression="gzip")
+
+
+def _words(file: h5py.File, _: Path) -> None:
+    file["model_weights"].create_dataset("b", data=["a", "b"], dtype=h5py.string_dtype())
+
+
+def _references(file: h5py.File, _: Path) -> None:
+    file["model_weights"].create_dataset("b", data=[file["model_weights"].ref], dtype=h5py.ref_dtype)
+
+
+def _one_long_name_often(file: h5py.File, _: Path) -> None:
+    file["model_weights"].attrs["weight_names0"] = np.array(["a" * 50_000] * 3000, h5py.string_dtype())
+
+
+def _names_as_numbers(file: h5py.File, _: Path) -> None:
+    file["model_weights"].attrs["layer_names"] = np.arange(3)
+
+
+def _configurations(file: h5py.File, _: Path) -> None:
+    text = file.attrs["model_config"]
+    del file.attrs["model_config"]
+    file.attrs["model_config"] = np.array([text] * 3, h5py.string_dtype())
+
+
+def _a_number(file: h5py.File, _: Path) -> None:
+    del file.attrs["model_config"]
+    file.attrs["model_config"] = 5
+
+
+def _no_weights(file: h5py.File, _: Path) -> None:
+    del file["model_weights"]
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize(("spoil", "words"), [
+    (_external, "external link"), (_soft, "soft link"), (_stored_elsewhere, "in other files"),
+    (_virtual, "in other files"), (_declared, "declares"), (_squeezed, "declares"), (_words, "not numbers"),
+    (_references, "not numbers"), (_one_long_name_often, "isn't one of names"),
+    (_names_as_numbers, "isn't one of names"),
+    (_configurations, "isn't text"), (_a_number, "isn't text"), (_no_weights, "without its weights")])
+def test_hdf5_files(spoil: Callable[[h5py.File, Path], None], words: str, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["secret"] = np.ones(8, np.float32)
+    assert words in refused(hostile_weights(tmp_path / "m.h5", spoil))
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_hard_links_in_a_circle_end(tmp_path: Path) -> None:
+    build("plain")[0].save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "a") as file:
+        group = file.create_group("a")
+        group["itself"] = group
+        group["top"] = file["/"]
+    assert open_network(tmp_path / "m.h5").labels == 7
+
+
+def test_groups_a_thousand_deep_are_refused(tmp_path: Path) -> None:
+    def spoil(file: h5py.File, _: Path) -> None:
+        group = file
+        for _ in range(1000):
+            group = group.create_group("g")
+
+    assert "nested too deeply" in refused(hostile_weights(tmp_path / "m.h5", spoil))
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+def test_a_file_that_changes_between_the_look_and_the_loading_is_refused(tmp_path: Path) -> None:
+    path = archive_with(tmp_path / "m.keras", plain_model()[1])
+    file = networks.read_model_file(path)
+    with pytest.raises(ModelError, match="was changed while"), networks.weights_file(file):
+        archive_with(path, copy.deepcopy(plain_model()[1]), metadata__json=b"{ }")
+
+
+def test_a_failure_inside_tensorflow_is_a_sentence() -> None:
+    """A network for pictures of any size meets one that is smaller than its kernel."""
+    from keras import Input, Model, layers
+    image = Input((None, None, 3))
+    network = Model(image, layers.GlobalAveragePooling2D()(layers.Conv2D(2, 5)(image)))
+    with pytest.raises(EngineError, match=r"can't compute the network .*negative.*\. Check") as found:
+        networks.compiled(network)(random_images(1, shape=(3, 3, 3)))
+    assert "\n" not in str(found.value) and "Graph execution" not in str(found.value)
