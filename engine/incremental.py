@@ -33,6 +33,8 @@ from engine.steps import Array, Features, MaskedSteps, StepPredictor, arrays
 
 # Rounding errors were at most 1e-6 of B's largest value on the networks measured; a hundred times that is too close.
 CLOSE = 1e-4
+# Values this close to each other may become equal in a softmax, and then the first of them is the answer.
+_SOFTMAX_TIE = 1e-5
 # Rows answered in one go: enough for the matrix products to run at full speed, small enough to stay in the cache.
 _BATCH = 512
 _SETTLE_BATCH = 256
@@ -142,7 +144,7 @@ class _Rows:
         if steps[0] == 0:
             self._size = np.abs(answers).max(axis=1)
         answers[rows, labels] = -np.inf
-        tolerance = CLOSE * np.maximum(self._size[which], np.abs(best))
+        tolerance = np.maximum(CLOSE * np.maximum(self._size[which], np.abs(best)), _SOFTMAX_TIE)
         self._labels[steps, which] = labels
         # Written so that an answer that isn't a number counts as close.
         self._close[steps, which] = ~(best - answers.max(axis=1) > tolerance)
