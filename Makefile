@@ -10,7 +10,7 @@ VENV_PYTHON := .venv/bin/python
 BIN := .venv/bin
 endif
 
-.PHONY: run venv test test-x11 package test-package
+.PHONY: run venv test test-x11 package test-package bench
 
 run: venv
 	@$(VENV_PYTHON) .setup/run.py
@@ -34,6 +34,10 @@ test-x11: venv
 	@$(VENV_PYTHON) .setup/qt_packages.py xcb xvfb
 	QT_QPA_PLATFORM=xcb xvfb-run --auto-servernum --server-args="-screen 0 1600x1200x24" \
 		$(VENV_PYTHON) -m pytest $$(grep -l qtbot tests/test_*.py)
+
+# Speed and memory against the plain loop, as one table in benchmarks/RESULTS.md; about ten minutes.
+bench: venv
+	$(VENV_PYTHON) -m benchmarks
 
 # The packed program, which runs without Python: dist/GoodNet/ and an archive of it.
 package: venv
