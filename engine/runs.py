@@ -89,7 +89,7 @@ class GoodNetRow:
         drop_points, drop_relative_percent: what validation accuracy really lost.
         clean, false_alarms: on the test set when there is one, else on validation.
         attack, detection: on the first poisoned set; None without one.
-        guarded: the same behind the run's guard, None without one.
+        guarded, guarded_assessment: the same behind the run's guard, None without one.
     """
 
     x: float
@@ -102,6 +102,7 @@ class GoodNetRow:
     detection: Rate | None
     assessment: Assessment
     guarded: GuardedFigures | None = None
+    guarded_assessment: Assessment | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,12 +252,13 @@ def row_at(curve: PruningCurve, step: int, x: float, guarded: GuardedCurve | Non
     """The figures of the GoodNet whose B' has lost `step` channels, computed from the curves alone."""
     poisoned = curve.poisoned[0] if curve.poisoned else None
     clean, attack = curve.clean.goodnet_rate(step), poisoned.goodnet_rate(step) if poisoned else None
+    before, behind = curve.clean.b_prime_rate(0), figures_at(guarded, step) if guarded else None
     return GoodNetRow(
         x, step,
         drop_percent(curve.validation, step, "points"), drop_percent(curve.validation, step, "relative"),
         clean, attack, curve.clean.flagged_rate(step), poisoned.flagged_rate(step) if poisoned else None,
-        assess(f"At X = {x:g}", clean, curve.clean.b_prime_rate(0), attack),
-        figures_at(guarded, step) if guarded else None)
+        assess(f"At X = {x:g}", clean, before, attack), behind,
+        assess(f"At X = {x:g} behind the guard", behind.clean, before, behind.attack) if behind else None)
 
 
 def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = None) -> GoodNet:

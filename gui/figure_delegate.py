@@ -1,75 +1,112 @@
-"""Draws a figure above its small print, and a verdict with its icon and wrapped sentence."""
+"""Draws table cells of figures: each above its small print, a verdict with its icon and wrapped sentence.
+
+A model gives a cell's content as blocks, one below the other, such as a figure without the guard and one behind it.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
 from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
-from gui.goodnets_model import DETAIL_ROLE, LEVEL_ROLE, VERDICT
+from engine.assessment import Level
 from gui.rate_text import unbroken
 from gui.theme import Theme
 from gui.verdict_icon import level_colour, paint_level
 
 Index = QModelIndex | QPersistentModelIndex
 
+BLOCKS_ROLE = Qt.ItemDataRole.UserRole
+
 _PAD = 4
 _ICON = 16
+_BETWEEN_BLOCKS = 6
+
+
+@dataclass(frozen=True)
+class Block:
+    """A figure, its small print below, and for a verdict the level of its icon."""
+
+    figure: str
+    detail: str = ""
+    level: Level | None = None
+
+    @property
+    def words(self) -> str:
+        """Both on one line."""
+        return f"{self.figure} {self.detail}".strip()
 
 
 class FigureDelegate(QStyledItemDelegate):
-    """For the GoodNets table: every cell is as high as its text needs."""
+    """For tables whose models answer BLOCKS_ROLE with tuples of Block.
 
-    def __init__(self, table: QTableView, theme: Theme) -> None:
+    Blocks of a row stand on the same lines in all columns: all but the last are two lines high, so only the last block
+    of the column that wraps may have longer small print.
+
+    Args:
+        wrapping: the column whose small print is wrapped to its width; None for none.
+    """
+
+    def __init__(self, table: QTableView, theme: Theme, wrapping: int | None = None) -> None:
         super().__init__(table)
-        self._table, self._theme = table, theme
+        self._table, self._theme, self._wrapping = table, theme, wrapping
 
     def set_theme(self, theme: Theme) -> None:
         """Take a theme's colours."""
         self._theme = theme
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        """Draw the cell's ground and focus as the style does, and its two texts."""
+        """Draw the cell's ground and focus as the style does, and its blocks."""
         cell = QStyleOptionViewItem(option)
         self.initStyleOption(cell, index)
-        text, cell.text = cell.text, ""
+        cell.text = ""
         QApplication.style().drawControl(QStyle.ControlElement.CE_ItemViewItem, cell, painter, cell.widget)
-        selected = bool(cell.state & QStyle.StateFlag.State_Selected)
-        strong = QColor(self._theme.accent_text if selected else self._theme.text)
-        muted = strong if selected else QColor(self._theme.muted)
         box = cell.rect.adjusted(_PAD, _PAD, -_PAD, -_PAD)
         painter.save()
-        painter.setFont(cell.font)
-        line = cell.fontMetrics.height()
-        left = 0
-        if index.column() == VERDICT:
-            level = index.data(LEVEL_ROLE)
-            colour = strong if selected else level_colour(level, self._theme)
-            ground = QColor(self._theme.accent if selected else self._theme.surface)
-            paint_level(painter, QRectF(box.x(), box.y() + (line - _ICON) / 2, _ICON, _ICON), level, colour, ground)
-            left = _ICON + 6
-        align = Qt.AlignmentFlag.AlignLeft if index.column() == VERDICT else Qt.AlignmentFlag.AlignRight
-        painter.setPen(strong)
-        painter.drawText(QRect(box.x() + left, box.y(), box.width() - left, line), align, text)
-        painter.setPen(strong if index.column() == VERDICT else muted)
-        painter.setFont(self._small(cell))
-        painter.drawText(box.adjusted(0, line + 2, 0, 0), align | Qt.TextFlag.TextWordWrap,
-                         unbroken(index.data(DETAIL_ROLE)))
+        for block in index.data(BLOCKS_ROLE):
+            self._paint_block(painter, cell, box, block)
+            box.setTop(box.top() + self._two_lines(cell) + _BETWEEN_BLOCKS)
         painter.restore()
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        """As wide as the longer line; a verdict as high as its sentence at the column's width."""
+        """As wide as the longest line; the column that wraps as high as its sentence at the column's width."""
         cell = QStyleOptionViewItem(option)
         self.initStyleOption(cell, index)
-        detail, small = unbroken(index.data(DETAIL_ROLE)), QFontMetrics(self._small(cell))
-        line = cell.fontMetrics.height()
-        if index.column() == VERDICT:
-            width = self._table.columnWidth(VERDICT)
+        blocks: tuple[Block, ...] = index.data(BLOCKS_ROLE)
+        above = (len(blocks) - 1) * (self._two_lines(cell) + _BETWEEN_BLOCKS)
+        small = QFontMetrics(self._small(cell))
+        if index.column() == self._wrapping:
+            width = self._table.columnWidth(index.column())
             room = QRect(0, 0, max(1, width - 2 * _PAD), 10_000)
-            text = small.boundingRect(room, Qt.TextFlag.TextWordWrap, detail)
-            return QSize(width, line + 2 + text.height() + 2 * _PAD)
-        wide = max(cell.fontMetrics.horizontalAdvance(cell.text), small.horizontalAdvance(detail))
-        return QSize(wide + 2 * _PAD + 2, line + 2 + small.height() + 2 * _PAD)
+            text = small.boundingRect(room, Qt.TextFlag.TextWordWrap, unbroken(blocks[-1].detail))
+            return QSize(width, above + cell.fontMetrics.height() + 2 + text.height() + 2 * _PAD)
+        wide = max(max(cell.fontMetrics.horizontalAdvance(block.figure), small.horizontalAdvance(block.detail))
+                   for block in blocks)
+        return QSize(wide + 2 * _PAD + 2, above + self._two_lines(cell) + 2 * _PAD)
+
+    def _paint_block(self, painter: QPainter, cell: QStyleOptionViewItem, box: QRect, block: Block) -> None:
+        selected = bool(cell.state & QStyle.StateFlag.State_Selected)
+        strong = QColor(self._theme.accent_text if selected else self._theme.text)
+        muted = strong if selected or block.level else QColor(self._theme.muted)
+        line, left = cell.fontMetrics.height(), 0
+        if block.level:
+            colour = strong if selected else level_colour(block.level, self._theme)
+            ground = QColor(self._theme.accent if selected else self._theme.surface)
+            icon = QRectF(box.x(), box.y() + (line - _ICON) / 2, _ICON, _ICON)
+            paint_level(painter, icon, block.level, colour, ground)
+            left = _ICON + 6
+        align = cell.displayAlignment & Qt.AlignmentFlag.AlignHorizontal_Mask
+        painter.setFont(cell.font)
+        painter.setPen(strong)
+        painter.drawText(QRect(box.x() + left, box.y(), box.width() - left, line), align, block.figure)
+        painter.setFont(self._small(cell))
+        painter.setPen(muted)
+        painter.drawText(box.adjusted(0, line + 2, 0, 0), align | Qt.TextFlag.TextWordWrap, unbroken(block.detail))
+
+    def _two_lines(self, cell: QStyleOptionViewItem) -> int:
+        return cell.fontMetrics.height() + 2 + QFontMetrics(self._small(cell)).height()
 
     @staticmethod
     def _small(cell: QStyleOptionViewItem) -> QFont:

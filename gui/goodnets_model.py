@@ -1,4 +1,4 @@
-"""The table of GoodNets as a Qt model: a row for each threshold, a column for each figure."""
+"""The table of GoodNets as a Qt model: a row for each pair that can be saved, a column for each figure."""
 
 from __future__ import annotations
 
@@ -9,94 +9,142 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from engine.rates import Rate
+from gui.figure_delegate import BLOCKS_ROLE, Block
 from gui.rate_text import interval_text, rate_text
 from gui.verdict_icon import WORDS
 
 if TYPE_CHECKING:
+    from engine.assessment import Level
+    from engine.guarding import GuardedFigures
     from engine.runs import GoodNetRow
 
 Index = QModelIndex | QPersistentModelIndex
 
-DETAIL_ROLE = Qt.ItemDataRole.UserRole
-LEVEL_ROLE = Qt.ItemDataRole.UserRole + 1
+
+@dataclass(frozen=True)
+class Pair:
+    """A row of the table: a GoodNet's figures, or B's own, without the guard and, if there is one, behind it.
+
+    Attributes:
+        alone: B behind the guard alone, with no pruned copy beside it.
+    """
+
+    row: GoodNetRow
+    alone: bool = False
+
+    @property
+    def goodnet(self) -> GoodNetRow | None:
+        """The GoodNet; None for B behind the guard alone."""
+        return None if self.alone else self.row
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: heading, what it means in plain words, and a row's figure with its small print."""
+    """A column: heading, what it means in plain words, and a pair's blocks."""
 
     heading: str
     meaning: str
-    figure: Callable[[GoodNetRow], str]
-    detail: Callable[[GoodNetRow], str]
+    blocks: Callable[[Pair], tuple[Block, ...]]
 
 
-def _rate_column(heading: str, meaning: str, rate: Callable[[GoodNetRow], Rate | None]) -> Column:
+def _rate_column(heading: str, meaning: str, rate: Callable[[GoodNetRow | GuardedFigures], Rate | None]) -> Column:
+    def blocks(pair: Pair) -> tuple[Block, ...]:
+        figures = (pair.row, pair.row.guarded) if pair.row.guarded else (pair.row,)
+        return tuple(Block(rate_text(rate(some)), interval_text(rate(some))) for some in figures)
+
     return Column(heading, f"{meaning} Below it: the true rate lies in this range of per cent with 95 % confidence.",
-                  lambda row: rate_text(rate(row)), lambda row: interval_text(rate(row)))
+                  blocks)
+
+
+def _drop(pair: Pair) -> tuple[Block, ...]:
+    if pair.alone:
+        return (Block("–"),)
+    return (Block(f"{pair.row.drop_points:.2f} pts", f"{pair.row.drop_relative_percent:.1f} %"),)
+
+
+def _guard(pair: Pair) -> tuple[Block, ...]:
+    return (Block("off"), Block("on")) if pair.row.guarded else (Block("–"),)
+
+
+def _verdicts(pair: Pair) -> tuple[Block, ...]:
+    """The verdict in full; of two, both in short, because the figures stand beside them and rows would get too high."""
+    plain, guarded = pair.row.assessment, pair.row.guarded_assessment
+    if guarded is None or pair.row.guarded is None:
+        return (Block(WORDS[plain.level], plain.sentence, plain.level),)
+    short = _in_short(guarded.level, pair.row.guarded)
+    return Block(WORDS[plain.level], level=plain.level), Block(WORDS[guarded.level], short, guarded.level)
+
+
+def _in_short(level: Level, guarded: GuardedFigures) -> str:
+    if level == "repaired" and guarded.attack:
+        return f"as far as {guarded.attack.total:,} images tell"
+    return {"costly": "more accuracy lost than it is worth", "weakened": "the attack still works at times",
+            "failed": "the attack still works", "unknown": "no poisoned images"}.get(level, "")
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("X", "The threshold: how much clean accuracy on validation images the pruning was allowed to cost.",
-           lambda row: f"{row.x:g}", lambda row: ""),
+    Column("X", "The threshold: how much clean accuracy on validation images the pruning was allowed to cost. "
+           "B: the network itself, nothing pruned.",
+           lambda pair: (Block("B" if pair.alone else f"{pair.row.x:g}"),)),
     Column("Channels\npruned", "How many channels of the layer are switched off in B', the pruned copy.",
-           lambda row: str(row.channels_pruned), lambda row: ""),
+           lambda pair: (Block(str(pair.row.channels_pruned)),)),
     Column("Drop\n(relative)", "What the pruned copy really lost on validation images, in percentage points. "
-           "Below it: as a share of B's accuracy.",
-           lambda row: f"{row.drop_points:.2f} pts", lambda row: f"{row.drop_relative_percent:.1f} %"),
-    _rate_column("Clean\naccuracy", "The share of clean images that the GoodNet labels right.", lambda row: row.clean),
+           "Below it: as a share of B's accuracy.", _drop),
+    Column("Guard", "Figures without the guard (off) and behind it (on). The guard flags images as backdoored before "
+           "the networks answer; it is saved with the pair.", _guard),
+    _rate_column("Clean\naccuracy", "The share of clean images that the GoodNet labels right.", lambda of: of.clean),
     _rate_column("Attack\nsuccess", "Attack success rate: the share of poisoned images on which the GoodNet answers "
-                 "the label the attacker wants.", lambda row: row.attack),
+                 "the label the attacker wants.", lambda of: of.attack),
     _rate_column("False\nalarms", "The share of clean images that the GoodNet wrongly labels N, backdoored.",
-                 lambda row: row.false_alarms),
+                 lambda of: of.false_alarms),
     _rate_column("Detection", "The share of poisoned images that the GoodNet labels N, backdoored.",
-                 lambda row: row.detection),
-    Column("Verdict", "What the figures mean for someone who wants to use this GoodNet.",
-           lambda row: WORDS[row.assessment.level], lambda row: row.assessment.sentence),
+                 lambda of: of.detection),
+    Column("Verdict", "What the figures mean for someone who wants to use this GoodNet.", _verdicts),
 )
+GUARD = next(i for i, column in enumerate(COLUMNS) if column.heading == "Guard")
 VERDICT = len(COLUMNS) - 1
 
 
 class GoodNetsModel(QAbstractTableModel):
-    """Rows of GoodNetRow; DETAIL_ROLE gives the small print, LEVEL_ROLE the verdict's level."""
+    """Rows of Pair; BLOCKS_ROLE gives what FigureDelegate draws."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.rows: tuple[GoodNetRow, ...] = ()
+        self.pairs: tuple[Pair, ...] = ()
 
-    def show_rows(self, rows: Sequence[GoodNetRow]) -> None:
-        """Take new rows; thresholds that stay keep their selection."""
-        rows = tuple(rows)
-        if [row.x for row in rows] == [row.x for row in self.rows]:
-            if rows != self.rows:
-                self.rows = rows
-                self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, VERDICT))
+    def show_pairs(self, pairs: Sequence[Pair]) -> None:
+        """Take new pairs; thresholds that stay keep their selection."""
+        pairs = tuple(pairs)
+        if [(pair.alone, pair.row.x) for pair in pairs] == [(pair.alone, pair.row.x) for pair in self.pairs]:
+            if pairs != self.pairs:
+                self.pairs = pairs
+                self.dataChanged.emit(self.index(0, 0), self.index(len(pairs) - 1, VERDICT))
             return
         self.beginResetModel()
-        self.rows = rows
+        self.pairs = pairs
         self.endResetModel()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 (Qt's own signature)
-        """Thresholds."""
-        return 0 if parent.isValid() else len(self.rows)
+        """Pairs."""
+        return 0 if parent.isValid() else len(self.pairs)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         """Figures."""
         return 0 if parent.isValid() else len(COLUMNS)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """A figure, its small print, or both in words for assistive technology."""
-        row, column = self.rows[index.row()], COLUMNS[index.column()]
+        """Blocks to draw, or their words for people and assistive technology."""
+        pair, column = self.pairs[index.row()], COLUMNS[index.column()]
+        if role == BLOCKS_ROLE:
+            return column.blocks(pair)
         if role == Qt.ItemDataRole.DisplayRole:
-            return column.figure(row)
-        if role == DETAIL_ROLE:
-            return column.detail(row)
-        if role == LEVEL_ROLE:
-            return row.assessment.level
+            return "\n".join(block.figure for block in column.blocks(pair))
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{column.figure(row)} {column.detail(row)}".strip()
+            return _sentences(pair) if index.column() == VERDICT else _spoken(column.blocks(pair))
         if role == Qt.ItemDataRole.ToolTipRole:
-            return column.detail(row) if index.column() == VERDICT else column.meaning
+            return _sentences(pair) if index.column() == VERDICT else column.meaning
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return Qt.AlignmentFlag.AlignLeft if index.column() == VERDICT else Qt.AlignmentFlag.AlignRight
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -108,3 +156,14 @@ class GoodNetsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return COLUMNS[section].meaning
         return None
+
+
+def _spoken(blocks: tuple[Block, ...]) -> str:
+    if len(blocks) == 1:
+        return blocks[0].words
+    return f"without the guard {blocks[0].words}; behind the guard {blocks[1].words}"
+
+
+def _sentences(pair: Pair) -> str:
+    found = filter(None, (pair.row.assessment, pair.row.guarded_assessment))
+    return "\n\n".join(f"{WORDS[one.level]}. {one.sentence}" for one in found)

@@ -21,25 +21,28 @@ from PySide6.QtWidgets import (
 
 from gui.drops_editor import DropsEditor
 from gui.figure_delegate import FigureDelegate
-from gui.goodnets_model import VERDICT, GoodNetsModel
+from gui.goodnets_model import GUARD, VERDICT, GoodNetsModel, Pair
+from gui.headline_label import HeadlineLabel
+from gui.rate_text import unbroken
 from gui.theme import Theme
 
 if TYPE_CHECKING:
+    from engine.headline import Headline
     from engine.runs import GoodNetRow
 
 EMPTY = ("There are no GoodNets yet.\n\nA GoodNet is the network and its pruned copy as a pair: it answers only where "
          "both agree. Run the pruning, and a GoodNet appears here for each threshold.")
-_VERDICT_WIDTH = 160
+_VERDICT_WIDTH = 125
 
 
 class GoodNetsView(QWidget):
-    """A table of GoodNets and what can be done with them.
+    """A table of GoodNets, the best of them in words, and what can be done with them.
 
     Signals:
         drops_edited(tuple, str, str): thresholds, mode ("points" or "relative") and stop rule.
-        save_requested(list): the GoodNetRows to save.
+        save_requested(list): the GoodNetRows to save, None for B behind the guard alone.
         row_selected(int): the number of channels pruned of the row the person went to.
-        use_requested(object): the GoodNetRow to check images with.
+        use_requested(object): the GoodNetRow to check images with, None for B behind the guard alone.
     """
 
     drops_edited = Signal(tuple, str, str)
@@ -49,11 +52,11 @@ class GoodNetsView(QWidget):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
-        self.editor, self.model = DropsEditor(theme), GoodNetsModel(self)
+        self.editor, self.model, self.headline = DropsEditor(theme), GoodNetsModel(self), HeadlineLabel(theme)
         self.table = self._table()
-        self._delegate = FigureDelegate(self.table, theme)
+        self._delegate = FigureDelegate(self.table, theme, VERDICT)
         self.table.setItemDelegate(self._delegate)
-        self.empty, self.note = QLabel(EMPTY), QLabel()
+        self.empty, self.note, self.guard_note = QLabel(EMPTY), QLabel(), QLabel()
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setMargin(24)
         self.stack = QStackedWidget()
@@ -68,13 +71,15 @@ class GoodNetsView(QWidget):
         buttons.addWidget(self.save_button)
         buttons.addWidget(self.save_all_button)
         layout = QVBoxLayout(self)
+        layout.addWidget(self.headline)
         layout.addWidget(self.editor)
         layout.addWidget(self.stack, stretch=1)
-        layout.addWidget(self.note)
+        for label in (self.guard_note, self.note):
+            layout.addWidget(label)
+            label.hide()
         layout.addLayout(buttons)
-        for label in (self.empty, self.note):
+        for label in (self.empty, self.note, self.guard_note):
             label.setWordWrap(True)
-        self.note.hide()
         self.editor.edited.connect(self.drops_edited)
         self.table.selectionModel().selectionChanged.connect(self._selection_changed)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
@@ -83,26 +88,37 @@ class GoodNetsView(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Take a theme's colours."""
-        self._delegate.set_theme(theme)
-        self.editor.set_theme(theme)
+        for part in (self._delegate, self.editor, self.headline):
+            part.set_theme(theme)
         self.table.viewport().update()
 
-    def show_rows(self, rows: Sequence[GoodNetRow], missed: Sequence[float]) -> None:
-        """Show the GoodNets there are, and say which thresholds no pruning step reaches."""
-        self.model.show_rows(rows)
-        self.stack.setCurrentWidget(self.table if rows else self.empty)
+    def show_rows(self, rows: Sequence[GoodNetRow], missed: Sequence[float], badnet: GoodNetRow | None = None) -> None:
+        """Show the GoodNets there are, and say which thresholds no pruning step reaches.
+
+        Args:
+            badnet: B without a guard and behind it, as engine.headline.badnet_row makes it; it comes first.
+        """
+        pairs = [*([Pair(badnet, alone=True)] if badnet else []), *map(Pair, rows)]
+        self.table.setColumnHidden(GUARD, badnet is None)
+        self.model.show_pairs(pairs)
+        self.stack.setCurrentWidget(self.table if pairs else self.empty)
         self.empty.setText(EMPTY if not missed else "No GoodNet answers these thresholds. Try smaller ones.")
         names = ", ".join(f"{x:g}" for x in missed)
-        self.note.setText(f"No pruning step loses that much accuracy: X = {names}." if missed else "")
-        self.note.setVisible(bool(missed))
+        self._show_note(self.note, f"No pruning step loses that much accuracy: X = {names}." if missed else "")
+
+    def show_headline(self, found: Headline | None, calibration: str = "") -> None:
+        """Say what the best of all rows does, and how the guard came to its threshold."""
+        self.headline.show_headline(found)
+        self._show_note(self.guard_note, unbroken(calibration))
 
     def show_drops(self, drops: Sequence[float], mode: str, stop: str) -> None:
         """Show thresholds, mode and stop rule without reporting an edit."""
         self.editor.show_drops(drops, mode, stop)
 
-    def selected_rows(self) -> list[GoodNetRow]:
-        """The selected GoodNets in the table's order."""
-        return [self.model.rows[i] for i in sorted(index.row() for index in self.table.selectionModel().selectedRows())]
+    def selected_rows(self) -> list[GoodNetRow | None]:
+        """The selected GoodNets in the table's order; None for B behind the guard alone."""
+        chosen = sorted(index.row() for index in self.table.selectionModel().selectedRows())
+        return [self.model.pairs[i].goodnet for i in chosen]
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Give the verdict the width that is left, and rows the height it then needs."""
@@ -113,6 +129,10 @@ class GoodNetsView(QWidget):
         others = sum(self.table.columnWidth(c) for c in range(VERDICT))
         self.table.setColumnWidth(VERDICT, max(_VERDICT_WIDTH, self.table.viewport().width() - others))
         self.table.resizeRowsToContents()
+
+    def _section_resized(self, column: int, _before: int, _now: int) -> None:
+        if column != VERDICT:
+            self._fit()
 
     def _table(self) -> QTableView:
         table = QTableView()
@@ -130,26 +150,32 @@ class GoodNetsView(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(VERDICT, QHeaderView.ResizeMode.Fixed)
         header.geometriesChanged.connect(self._fit)
+        header.sectionResized.connect(self._section_resized)
         return table
 
     def _enable(self) -> None:
         selected = len(self.selected_rows())
         self.save_button.setEnabled(selected > 0)
         self.use_button.setEnabled(selected == 1)
-        self.save_all_button.setEnabled(bool(self.model.rows))
+        self.save_all_button.setEnabled(bool(self.model.pairs))
 
     def _selection_changed(self, _selected: QItemSelection, _deselected: QItemSelection) -> None:
         self._enable()
 
     def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid():
-            self.row_selected.emit(self.model.rows[current.row()].channels_pruned)
+            self.row_selected.emit(self.model.pairs[current.row()].row.channels_pruned)
+
+    @staticmethod
+    def _show_note(label: QLabel, text: str) -> None:
+        label.setText(text)
+        label.setVisible(bool(text))
 
     def _save_selected(self) -> None:
         self.save_requested.emit(self.selected_rows())
 
     def _save_all(self) -> None:
-        self.save_requested.emit(list(self.model.rows))
+        self.save_requested.emit([pair.goodnet for pair in self.model.pairs])
 
     def _use(self) -> None:
         self.use_requested.emit(self.selected_rows()[0])

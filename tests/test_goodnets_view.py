@@ -7,6 +7,7 @@ import itertools
 from typing import get_args
 
 import pytest
+from comparisons_for_tests import guarded, run_of
 from curves_for_tests import curve, rows
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter
@@ -14,8 +15,11 @@ from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
 from engine.assessment import Level
+from engine.headline import Headline, badnet_row, headline
+from engine.runs import goodnet_row
 from gui.drops_editor import parse_drops
-from gui.goodnets_model import COLUMNS, DETAIL_ROLE, VERDICT, GoodNetsModel
+from gui.figure_delegate import BLOCKS_ROLE, Block
+from gui.goodnets_model import COLUMNS, GUARD, VERDICT, GoodNetsModel, Pair
 from gui.goodnets_view import GoodNetsView
 from gui.theme import DARK, LIGHT, Theme
 from gui.verdict_icon import WORDS, level_colour, paint_level
@@ -34,12 +38,31 @@ def view(qtbot: QtBot) -> GoodNetsView:
     return made
 
 
+@pytest.fixture
+def guarded_view(view: GoodNetsView) -> GoodNetsView:
+    """The same run behind a guard."""
+    run = run_of(behind=guarded())
+    found = [row for x in DROPS if (row := goodnet_row(run.curve, x, guarded=run.guarded))]
+    view.show_rows(found, [], badnet_row(run))
+    view.show_headline(headline(run, found), "Set on 120 images.")
+    return view
+
+
+def shown(view: GoodNetsView) -> list[int]:
+    return [column for column in range(len(COLUMNS)) if not view.table.isColumnHidden(column)]
+
+
+def blocks(view: GoodNetsView, row: int, column: int) -> tuple[Block, ...]:
+    found: tuple[Block, ...] = view.model.index(row, column).data(BLOCKS_ROLE)
+    return found
+
+
 def cells(view: GoodNetsView, row: int) -> list[str]:
-    return [view.model.index(row, column).data() for column in range(len(COLUMNS))]
+    return [view.model.index(row, column).data() for column in shown(view)]
 
 
 def details(view: GoodNetsView, row: int) -> list[str]:
-    return [view.model.index(row, column).data(DETAIL_ROLE) for column in range(len(COLUMNS))]
+    return [blocks(view, row, column)[-1].detail for column in shown(view)]
 
 
 def test_empty_state_says_what_to_do(view: GoodNetsView) -> None:
@@ -57,8 +80,71 @@ def test_figures_of_a_row(view: GoodNetsView) -> None:
     assert found[2] == "21.1 %"
     # Wilson, worked out by hand: 148 of 200, 20 of 50, 48 of 200, 28 of 50.
     assert found[3:7] == ["67.5–79.6", "27.6–53.8", "18.6–30.4", "42.3–68.8"]
-    assert found[VERDICT] == view.model.rows[2].assessment.sentence
+    assert found[7] == view.model.pairs[2].row.assessment.sentence
     assert "weakened, not repaired" in view.model.index(2, VERDICT).data(Qt.ItemDataRole.AccessibleTextRole)
+
+
+def test_guarded_figures_stand_below_the_plain_ones(guarded_view: GoodNetsView) -> None:
+    # B: 190 of 200 and 50 of 50; behind the guard 186 and 1, with 4 of 200 and 49 of 50 flagged.
+    assert cells(guarded_view, 0) == ["B", "0", "–", "off\non", "95.00 %\n93.00 %", "100.00 %\n2.00 %",
+                                      "0.00 %\n2.00 %", "0.00 %\n98.00 %", "Not repaired\nRepaired"]
+    # X = 10, 5 channels: 148 and 20 right and attacked, 152 and 22 agreed on; behind the guard 144, 1, 148 and 1.
+    assert cells(guarded_view, 3)[4:] == ["74.00 %\n72.00 %", "40.00 %\n2.00 %", "24.00 %\n26.00 %",
+                                          "56.00 %\n98.00 %", "Weakened\nToo costly"]
+    # Wilson, worked out by hand: 190 and 186 of 200.
+    assert [b.detail for b in blocks(guarded_view, 0, GUARD + 1)] == ["91.0–97.3", "88.6–95.8"]
+    assert blocks(guarded_view, 0, VERDICT)[1] == Block("Repaired", "as far as 50 images tell", "repaired")
+    assert blocks(guarded_view, 3, VERDICT)[1].detail == "more accuracy lost than it is worth"
+    spoken = guarded_view.model.index(3, GUARD + 2).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert spoken == "without the guard 40.00 % 27.6–53.8; behind the guard 2.00 % 0.4–10.5"
+    tip = guarded_view.model.index(3, VERDICT).data(Qt.ItemDataRole.ToolTipRole)
+    row = guarded_view.model.pairs[3].row
+    assert row.guarded_assessment is not None
+    assert row.assessment.sentence in tip
+    assert row.guarded_assessment.sentence in tip
+
+
+def test_the_headline_says_what_the_best_does(guarded_view: GoodNetsView) -> None:
+    def words(text: str) -> str:
+        return text.replace("\u00a0", " ")
+
+    assert words(guarded_view.headline.figures.text()) == "Attack success 100 % → 2 %, clean accuracy 95 % → 93 %"
+    assert words(guarded_view.headline.sentence.text()).startswith("B behind the transplant guard: repaired")
+    assert guarded_view.headline.isVisibleTo(guarded_view)
+    assert guarded_view.guard_note.isVisibleTo(guarded_view)
+    assert guarded_view.guard_note.text() == "Set on 120 images."
+    guarded_view.show_rows([], [])
+    guarded_view.show_headline(None)
+    assert not guarded_view.headline.isVisibleTo(guarded_view)
+    assert not guarded_view.guard_note.isVisibleTo(guarded_view)
+
+
+def test_the_guards_column_is_there_with_a_guard_only(view: GoodNetsView, guarded_view: GoodNetsView) -> None:
+    assert GUARD in shown(guarded_view)
+    view.show_rows(rows(curve(), *DROPS), [])
+    assert GUARD not in shown(view)
+    assert view.model.rowCount() == 4
+
+
+def test_b_behind_the_guard_alone_can_be_saved_and_used(guarded_view: GoodNetsView, qtbot: QtBot) -> None:
+    goodnets = [pair.row for pair in guarded_view.model.pairs[1:]]
+    with qtbot.waitSignal(guarded_view.save_requested) as asked:
+        qtbot.mouseClick(guarded_view.save_all_button, Qt.MouseButton.LeftButton)
+    assert asked.args == [[None, *goodnets]]
+    guarded_view.table.selectRow(0)
+    with qtbot.waitSignal(guarded_view.use_requested) as asked:
+        qtbot.mouseClick(guarded_view.use_button, Qt.MouseButton.LeftButton)
+    assert asked.args == [None]
+    assert guarded_view.selected_rows() == [None]
+
+
+def test_headlines_of_all_levels_are_drawn_differently(view: GoodNetsView) -> None:
+    pictures = []
+    for level in get_args(Level):
+        view.show_headline(Headline(None, level, "Figures", "Sentence"))
+        pictures.append(view.headline.grab().toImage())
+    for one, other in itertools.combinations(pictures, 2):
+        assert one != other
 
 
 def test_without_poisoned_images_nothing_is_claimed(view: GoodNetsView) -> None:
@@ -78,13 +164,13 @@ def test_the_model_keeps_qts_rules(qtbot: QtBot) -> None:
     model = GoodNetsModel()
     tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Warning)
     for some in (rows(curve(), *DROPS), rows(curve(), 2), [], rows(curve(), 2, 4)):
-        model.show_rows(some)
+        model.show_pairs([Pair(row) for row in some])
     assert tester.model() is model
 
 
 def test_live_rows_keep_the_selection(view: GoodNetsView, qtbot: QtBot) -> None:
     view.table.selectRow(1)
-    fresh = [dataclasses.replace(row, channels_pruned=row.channels_pruned + 1) for row in view.model.rows]
+    fresh = [dataclasses.replace(row, channels_pruned=row.channels_pruned + 1) for row in rows(curve(), *DROPS)]
     with qtbot.assertNotEmitted(view.row_selected):
         view.show_rows(fresh, [])
     assert view.selected_rows() == [fresh[1]] and cells(view, 1)[1] == "4"
@@ -104,17 +190,17 @@ def test_buttons_ask_for_rows(view: GoodNetsView, qtbot: QtBot) -> None:
     assert not view.save_button.isEnabled() and not view.use_button.isEnabled()
     with qtbot.waitSignal(view.save_requested) as asked:
         qtbot.mouseClick(view.save_all_button, Qt.MouseButton.LeftButton)
-    assert asked.args == [list(view.model.rows)]
+    assert asked.args == [rows(curve(), *DROPS)]
     view.table.selectRow(3)
     with qtbot.waitSignal(view.use_requested) as asked:
         qtbot.mouseClick(view.use_button, Qt.MouseButton.LeftButton)
-    assert asked.args == [view.model.rows[3]]
+    assert asked.args == [rows(curve(), *DROPS)[3]]
     qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ControlModifier,
                      view.table.visualRect(view.model.index(0, 1)).center())
     assert not view.use_button.isEnabled()
     with qtbot.waitSignal(view.save_requested) as asked:
         qtbot.mouseClick(view.save_button, Qt.MouseButton.LeftButton)
-    assert asked.args == [[view.model.rows[0], view.model.rows[3]]]
+    assert asked.args == [[view.model.pairs[0].row, view.model.pairs[3].row]]
 
 
 def test_editing_thresholds(view: GoodNetsView, qtbot: QtBot) -> None:
@@ -155,22 +241,28 @@ def test_refuses_other_thresholds(text: str) -> None:
 
 
 @pytest.mark.parametrize("width", [640, 1000])
-def test_no_verdict_is_cut_off(view: GoodNetsView, qtbot: QtBot, width: int) -> None:
+@pytest.mark.parametrize("which", ["view", "guarded_view"])
+def test_nothing_is_cut_off(request: pytest.FixtureRequest, width: int, which: str) -> None:
+    view: GoodNetsView = request.getfixturevalue(which)
     view.resize(width, 560)
     view.grab()
     font = view.table.font()
+    line = view.table.fontMetrics()
     font.setPointSizeF(0.88 * font.pointSizeF())
     metrics = QFontMetrics(font)
     assert view.table.horizontalScrollBar().maximum() == 0
-    for row in range(4):
+    for row in range(view.model.rowCount()):
         box = view.table.visualRect(view.model.index(row, VERDICT))
-        words = view.model.rows[row].assessment.sentence.replace(" %", "\u00a0%")
+        verdicts = blocks(view, row, VERDICT)
+        words = verdicts[-1].detail.replace(" %", "\u00a0%")
         text = metrics.boundingRect(0, 0, box.width() - 8, 9999, Qt.TextFlag.TextWordWrap, words)
-        assert box.height() >= text.height() + view.table.fontMetrics().height()
-        for column in range(VERDICT):
-            room = view.table.columnWidth(column)
-            assert metrics.horizontalAdvance(details(view, row)[column]) < room
-            assert view.table.fontMetrics().horizontalAdvance(cells(view, row)[column]) < room
+        above = (len(verdicts) - 1) * (line.height() + metrics.height())
+        assert box.height() >= above + text.height() + line.height()
+        for column in set(shown(view)) - {VERDICT}:
+            for block in blocks(view, row, column):
+                room = view.table.columnWidth(column)
+                assert metrics.horizontalAdvance(block.detail) < room
+                assert line.horizontalAdvance(block.figure) < room
 
 
 def luminance(name: str) -> float:

@@ -1,0 +1,65 @@
+"""A comparison and a guarded curve with counts written by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from curves_for_tests import ATTACK_AGREEING, ATTACK_B_PRIME, CLEAN_AGREEING, CLEAN_GOODNET, counts, curve
+
+from engine.comparison import Comparison, ComparisonRow
+from engine.guarding import GuardChoice, GuardedCurve
+from engine.guards import Calibration, Guard
+from engine.rates import Rate
+from engine.runs import ModelSummary, PruningRequest, PruningRun
+from engine.sweep import PruningCurve
+from engine.transplant import Donors
+
+# Behind the guard, 4 of 200 clean images fewer are right and agreed on; of 50 poisoned ones at most 1 passes.
+GUARDED_CLEAN = tuple(max(0, n - 4) for n in CLEAN_GOODNET)
+GUARDED_AGREEING = tuple(max(0, n - 4) for n in CLEAN_AGREEING)
+PASSING = 1
+
+
+def guard(held_back: Rate | None = None, threshold: float = 1.5) -> Guard:
+    """A transplant guard calibrated on 120 images; of 80 held back it flagged one unless said otherwise."""
+    held_back = held_back or Rate(1, 80)
+    return Guard("transplant", threshold, 10, (4, 4, 3), Calibration(0.02, 120, held_back, 0),
+                 Donors(np.zeros((2, 4, 4, 3), np.float32), np.array([0, 1])), np.array([[0, 2], [2, 4]]), 0.0)
+
+
+def guarded(passing: int = PASSING, sets: int = 1) -> GuardedCurve:
+    """Counts behind the guard, of which `passing` poisoned images aren't flagged by it."""
+    attack = [min(n, passing) for n in ATTACK_B_PRIME]
+    poisoned = counts("sunglasses", "poisoned", 50, attack, [min(n, passing) for n in ATTACK_AGREEING], attack)
+    return GuardedCurve(guard(), counts("clean", "validation", 200, GUARDED_CLEAN, GUARDED_AGREEING, GUARDED_CLEAN),
+                        poisoned if sets else None)
+
+
+def run_of(of: PruningCurve | None = None, behind: GuardedCurve | None = None) -> PruningRun:
+    """A finished run with these counts; only what its views look at is filled in."""
+    chosen: GuardChoice = "transplant" if behind else "none"
+    path = Path("badnet.keras")
+    model = ModelSummary(path, "", (4, 4, 3), "conv_3", 8, 10, "none")
+    return PruningRun(PruningRequest(path, path, guard=chosen), model, (), None, of or curve(), behind,  # type: ignore[arg-type]
+                      "CPU", 1.0)
+
+
+def row(defence: str, guard: str, clean: int, attack: int | None, robust: int | None = None,
+        seconds: float = 0.0) -> ComparisonRow:
+    """A row of 80 clean and 80 poisoned images; None for what isn't known."""
+    def rate(count: int | None) -> Rate | None:
+        return None if count is None else Rate(count, 80)
+
+    return ComparisonRow(defence, guard, Rate(clean, 80), rate(attack), rate(robust), Rate(80 - clean, 80),
+                         rate(None if attack is None else 80 - attack), seconds)
+
+
+def comparison(warning: str = "") -> Comparison:
+    """Three defences, each plain and behind both guards."""
+    rows = (row("B", "none", 76, 80, 4), row("B", "transplant", 75, 0, 0, 1.25), row("B", "margin", 74, 36, 2, 0.5),
+            row("pruned, X = 30", "none", 31, 9), row("pruned, X = 30", "transplant", 30, 0),
+            row("pruned, X = 30", "margin", 30, 4),
+            row("repaired", "none", 73, 10, 60, 29), row("repaired", "transplant", 72, 0, 40, 30),
+            row("repaired", "margin", 72, 8, 41, 29.5))
+    return Comparison(rows, 0, warning)

@@ -1,0 +1,117 @@
+"""What a person takes home from a run, worked out by hand from counts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+from comparisons_for_tests import guard, guarded, run_of
+from curves_for_tests import counts, curve
+
+from engine.headline import badnet_row, calibration_text, headline
+from engine.rates import Rate
+from engine.runs import GoodNetRow, PruningRun, goodnet_row
+
+DROPS = (2.0, 4.0, 10.0, 30.0)
+
+
+def rows(run: PruningRun) -> list[GoodNetRow]:
+    found = (goodnet_row(run.curve, x, guarded=run.guarded) for x in DROPS)
+    return [row for row in found if row]
+
+
+def test_b_behind_the_guard_is_the_best() -> None:
+    # B: 190 of 200 right, 50 of 50 attacked; behind the guard 186 of 200 and 1 of 50. Every GoodNet costs more.
+    run = run_of(behind=guarded())
+    found = headline(run, rows(run))
+    assert found is not None
+    assert found.row is None
+    assert found.level == "repaired"
+    assert found.figures == "Attack success 100 % → 2 %, clean accuracy 95 % → 93 %"
+    # Wilson's upper end for 1 of 50, by hand: 10.5 %.
+    assert found.sentence.startswith("B behind the transplant guard: repaired, as far as these images tell (50 ")
+    assert "10.5 % at 95 % confidence" in found.sentence
+
+
+def test_without_a_guard_the_least_bad_goodnet_is_named() -> None:
+    # X = 30 is answered by 6 channels: attack 5 of 50 (weakened), accuracy 99 of 200.
+    run = run_of()
+    found = headline(run, rows(run))
+    assert found is not None
+    assert (found.row, found.level) == (rows(run)[3], "weakened")
+    assert found.figures == "Attack success 100 % → 10 %, clean accuracy 95 % → 49.5 %"
+    assert found.sentence == "The GoodNet at X = 30: the attack is weakened, not stopped."
+    assert headline(run, []) is None
+
+
+def test_a_guard_that_stops_nothing_is_no_repair() -> None:
+    run = run_of(behind=guarded(passing=50))
+    found = headline(run, rows(run))
+    assert found is not None
+    # Plain and guarded attacks are equal at X = 30, so the plain one wins by the accuracy that the guard costs.
+    assert (found.row, found.level) == (rows(run)[3], "weakened")
+    assert "guard" not in found.sentence
+
+
+def test_a_goodnet_behind_the_guard_can_be_the_best() -> None:
+    # The guard alone lets 20 of 50 through; of the 5 that get by B' with 6 channels pruned it flags 3.
+    behind = guarded(passing=20)
+    assert behind.poisoned is not None
+    fewer = [20, 20, 20, 20, 20, 20, 2, 1, 0]
+    behind = dataclasses.replace(behind, poisoned=counts("sunglasses", "poisoned", 50, fewer, fewer, fewer))
+    run = run_of(behind=behind)
+    found = headline(run, rows(run))
+    assert found is not None
+    assert (found.row, found.level) == (rows(run)[3], "costly")
+    assert found.sentence.startswith("The GoodNet at X = 30 behind the transplant guard: the attack is stopped, but")
+    assert found.figures == "Attack success 100 % → 4 %, clean accuracy 95 % → 47.5 %"
+
+
+def test_without_poisoned_images_nothing_is_claimed() -> None:
+    run = run_of(curve(sets=0), guarded(sets=0))
+    found = headline(run, rows(run))
+    assert found is not None
+    assert found.level == "unknown"
+    assert found.figures == "Clean accuracy 95 % → 93 %"
+    assert found.sentence.endswith("nobody can say whether the backdoor is gone.")
+
+
+def test_images_that_show_no_backdoor_are_called_so() -> None:
+    none = [1] * 9
+    harmless = dataclasses.replace(curve(), poisoned=(counts("noise", "poisoned", 50, none, none, none),))
+    run = run_of(harmless, guarded())
+    found = headline(run, rows(run))
+    assert found is not None
+    assert (found.row, found.level) == (None, "unknown")
+    assert "don't show a backdoor" in found.figures
+    assert "2 % of them" in found.sentence
+
+
+def test_the_badnets_row_holds_b_alone_and_behind_the_guard() -> None:
+    row = badnet_row(run_of(behind=guarded()))
+    assert row is not None
+    assert row.guarded is not None
+    assert row.guarded_assessment is not None
+    assert (row.clean, row.attack, row.channels_pruned) == (Rate(190, 200), Rate(50, 50), 0)
+    assert (row.guarded.clean, row.guarded.attack) == (Rate(186, 200), Rate(1, 50))
+    assert (row.assessment.level, row.guarded_assessment.level) == ("failed", "repaired")
+    assert badnet_row(run_of()) is None
+
+
+def test_goodnets_are_judged_behind_the_guard_too() -> None:
+    row = rows(run_of(behind=guarded()))[0]
+    assert row.guarded_assessment is not None
+    assert row.guarded_assessment.level == "repaired"
+    assert row.guarded_assessment.sentence.startswith("At X = 2 behind the guard the attack works on 2 %")
+    assert rows(run_of())[0].guarded_assessment is None
+
+
+@pytest.mark.parametrize(("made", "words"), [
+    (guard(), "set on 120 clean images to flag at most 2 % of clean images. Of 80 clean images held back it flagged "
+              "1.25 % (0.22 % to 6.75 % at 95 % confidence)."),
+    (guard(Rate(0, 0)), "2 % of clean images. No clean images were held back"),
+    (guard(threshold=math.inf), "Transplant guard: This guard flags nothing: 120 calibration images are too few"),
+])
+def test_calibration_in_words(made: object, words: str) -> None:
+    assert words in calibration_text(made)  # type: ignore[arg-type]
