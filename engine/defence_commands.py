@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,15 @@ from engine.comparison import Comparison
 from engine.datasets import Dataset, open_dataset
 from engine.errors import EngineError
 from engine.fine_pruning import fine_prune
-from engine.goodnet import SCALES, Evaluation, GoodNet, evaluate, write_pair
-from engine.guards import calibrate
+from engine.goodnet import SCALES, Evaluation
 from engine.networks import Network, open_network
 from engine.ranking import rank_channels
 from engine.repair import distil
-from engine.reporting import rate_json, save_run
+from engine.repairing import as_pair, save_repaired, with_target
+from engine.reporting import save_run
 from engine.runs import PruningRequest, choose_scale, run_pruning
-from engine.saving import whole_folder
 from engine.scan import Scan, scan
-from engine.sweep import SweepSet, empty_counts
-from engine.training import Repair, repaired_network
+from engine.training import Repair
 
 _SHOWN_SUSPECTS = 10
 
@@ -81,22 +79,14 @@ def repair_command(options: argparse.Namespace) -> None:
     out = Path(options.out)
     check_run_folder(out, mark="goodnet.json")
     network, clean, scale = _open(Path(options.model), Path(options.clean), options.scale)
-    poisoned = [_opened(network, Path(path), scale) for path in options.poisoned]
-    targets = [empty_counts(SweepSet(p, "poisoned"), 0).target for p in poisoned]
-    test = _opened(network, Path(options.test), scale) if options.test else clean
+    poisoned = [with_target(_opened(network, Path(path), scale)) for path in options.poisoned]
+    test = _opened(network, Path(options.test), scale) if options.test else None
     show = ProgressLine()
     repair = _repair(options, network, clean, show)
-    guard = None if options.guard == "none" else \
-        calibrate(network, clean, options.guard, options.false_alarms, progress=show)
-    goodnet = GoodNet(network, repaired_network(network, repair), scale, _notes(repair, network), guard)
-    found = [evaluate(goodnet, test, progress=show)]
-    found += [evaluate(goodnet, p, t, progress=show) for p, t in zip(poisoned, targets, strict=True)]
-    with whole_folder(out) as temporary:
-        write_pair(goodnet, temporary)
-        (temporary / "evaluation.json").write_text(json.dumps(_evaluations_json(repair, found), indent=1) + "\n",
-                                                   encoding="utf-8")
+    pair = as_pair(network, repair, scale, clean, test, poisoned, options.guard, options.false_alarms, progress=show)
+    save_repaired(pair, out)
     show.end()
-    print(_repair_text(repair, found))
+    print(_repair_text(repair, pair.evaluations))
     print(f"\nSaved in {out}")
 
 
@@ -126,26 +116,7 @@ def _repair(options: argparse.Namespace, network: Network, clean: Dataset, show:
                       allow_missing_labels=options.allow_missing_labels, progress=show)
 
 
-def _notes(repair: Repair, network: Network) -> dict[str, Any]:
-    return {"method": repair.method, "seed": repair.seed, "steps": repair.steps, "kept_step": repair.kept_step,
-            "warning": repair.warning, "layer": repair.layer, "pruned_channels": list(repair.pruned),
-            "b": {"name": network.path.name, "sha256": network.sha256}}
-
-
-def _evaluations_json(repair: Repair, found: list[Evaluation]) -> dict[str, Any]:
-    def one(e: Evaluation) -> dict[str, Any]:
-        clean = e.target is None
-        return {"name": e.name, "images": e.images, "target": e.target,
-                **rate_json("goodnet_accuracy" if clean else "goodnet_asr", e.correct),
-                **rate_json("false_alarm_rate" if clean else "detection_rate", e.flagged),
-                **(rate_json("guarded_accuracy" if clean else "guarded_asr", e.guarded_correct)
-                   if e.guarded_correct else {})}
-
-    return {"method": repair.method, "warning": repair.warning, "test": one(found[0]),
-            "poisoned": [one(e) for e in found[1:]]}
-
-
-def _repair_text(repair: Repair, found: list[Evaluation]) -> str:
+def _repair_text(repair: Repair, found: Sequence[Evaluation]) -> str:
     lines = [f"{repair.method}: {repair.steps} steps, the state after step {repair.kept_step} kept; on the images held "
              f"aside B {rate_text(repair.before)}, B' {rate_text(repair.after)}"]
     for e in found:
