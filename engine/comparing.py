@@ -17,7 +17,7 @@ from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, igno
 from engine.repair import distil
 from engine.runs import Opened, PruningRun, ScaleChoice, goodnet_row, open_inputs
 from engine.sweep import Role
-from engine.training import repaired_network
+from engine.training import missing_labels_warning, repaired_network
 
 _LOOK_IMAGES = 16
 
@@ -40,11 +40,14 @@ def compare_defences(
     """
     opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=_scale(run)))
     b, validation = opened.network, opened.sets[0].dataset
+    # Asked first, because it refuses and what follows takes long.
+    warning = missing_labels_warning(b, validation, allow_missing_labels)
     test, poisoned = _of(opened, "test") or validation, _of(opened, "poisoned")
     makers = _Makers(run, b, validation, allow_missing_labels, progress, cancel)
     guards = [makers.guard("transplant"), makers.guard("margin")]
     truth = true_labels(poisoned, test) if poisoned else None
-    return compare(b, makers.defences(), guards, test, poisoned, truth, progress=progress, cancel=cancel)
+    found = compare(b, makers.defences(), guards, test, poisoned, truth, progress=progress, cancel=cancel)
+    return dataclasses.replace(found, warning=warning)
 
 
 @dataclass(frozen=True, eq=False)

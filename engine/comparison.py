@@ -69,10 +69,16 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows in the order of the defences, each plain first; `target` is the attacker's label."""
+    """Rows in the order of the defences, each plain first.
+
+    Attributes:
+        target: the attacker's label; None without a poisoned set.
+        warning: what a person must know before trusting the trained defences; empty when all is well.
+    """
 
     rows: tuple[ComparisonRow, ...]
     target: int | None
+    warning: str = ""
 
 
 @dataclass(frozen=True, eq=False)

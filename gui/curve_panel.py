@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
-from engine.errors import OutputError
 from engine.figures import save_figure
 from engine.reporting import write_curve_csv
 from engine.runs import GoodNetRow
-from engine.saving import whole_file
 from engine.sweep import PruningCurve
 from gui.curve_canvas import CurveCanvas
 from gui.curve_readout import Readout
+from gui.exports import ask_figure, ask_numbers, export
 from gui.theme import Theme
 
-FIGURE_FILTERS = {"PNG picture (*.png)": ".png", "SVG drawing (*.svg)": ".svg", "PDF document (*.pdf)": ".pdf"}
 _CURVE_HELP = ("Drag the line, or use the arrow keys, to read the figures at another step. Zoom with the wheel, "
                "move with Shift and drag, show everything with a double click.")
 
@@ -85,18 +83,14 @@ class CurvePanel(QWidget):
 
     def save_figure_to(self, path: Path) -> None:
         """Save what is in view as PNG, SVG or PDF, by the path's ending; says in the status line how it went."""
-        def write(temporary: Path) -> None:
-            self._write_figure(temporary, path.suffix.lower().lstrip("."))
-
-        self._save(path, write)
+        kind = path.suffix.lower().lstrip(".")
+        self.message.emit(export(path, lambda temporary: self._write_figure(temporary, kind)))
 
     def save_numbers_to(self, path: Path) -> None:
         """Save every step's rates as CSV; says in the status line how it went."""
-        def write(temporary: Path) -> None:
-            if self._curve:
-                write_curve_csv(self._curve, temporary)
-
-        self._save(path, write)
+        curve = self._curve
+        if curve:
+            self.message.emit(export(path, lambda temporary: write_curve_csv(curve, temporary)))
 
     def copy(self) -> None:
         """Put the figure on the clipboard, in the colours of print."""
@@ -121,27 +115,15 @@ class CurvePanel(QWidget):
             save_figure(self._curve, self._rows, target, which=self.which_box.currentData(),
                         by=self.by_box.currentData(), limits=self.canvas.limits, format=kind)
 
-    def _save(self, path: Path, write: Callable[[Path], None]) -> None:
-        try:
-            with whole_file(path) as temporary:
-                write(temporary)
-        except OutputError as error:
-            self.message.emit(str(error))
-        else:
-            self.message.emit(f"Saved {path}.")
-
     def _ask_figure(self) -> None:
-        name, chosen = QFileDialog.getSaveFileName(self, "Save the figure", "curve.png", ";;".join(FIGURE_FILTERS))
-        if name:
-            path = Path(name)
-            known = path.suffix.lower() in FIGURE_FILTERS.values()
-            self.save_figure_to(path if known else path.with_name(path.name + FIGURE_FILTERS.get(chosen, ".png")))
+        path = ask_figure(self, "curve.png")
+        if path:
+            self.save_figure_to(path)
 
     def _ask_numbers(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save the numbers", "curve.csv", "CSV table (*.csv)")
-        if name:
-            path = Path(name)
-            self.save_numbers_to(path if path.suffix else path.with_name(path.name + ".csv"))
+        path = ask_numbers(self, "curve.csv")
+        if path:
+            self.save_numbers_to(path)
 
     def _bar(self) -> QHBoxLayout:
         bar = QHBoxLayout()

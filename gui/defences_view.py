@@ -1,0 +1,132 @@
+"""All defences side by side: the picture and the table that a person takes to whoever decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QColor, QPalette
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+
+from gui.primary_button import PrimaryButton
+from gui.rate_text import unbroken
+from gui.theme import Theme
+
+if TYPE_CHECKING:
+    from engine.comparison import Comparison
+    from gui.comparison_panel import ComparisonPanel
+
+EMPTY = ("Nothing has been compared yet.\n\nRun the pruning, then press Compare. It makes every defence there is, the "
+         "pruned GoodNets, fine-pruning, repair by training, each alone and behind both guards, from the clean "
+         "validation images, and measures all of them on the same images. It trains two networks, which takes minutes; "
+         "Cancel stops it.\n\nRepair trains one copy that has learnt to ignore patches and saves it with B as a "
+         "GoodNet, without comparing anything.")
+ALLOWED = "Networks that are trained will forget labels that have no clean validation image."
+
+
+class DefencesView(QWidget):
+    """Asks for a comparison or a repair, and shows the comparison.
+
+    Signals:
+        compare_requested(bool): whether to train although labels lack images.
+        repair_requested(bool): likewise.
+        message(str): a sentence for the status line.
+    """
+
+    compare_requested = Signal(bool)
+    repair_requested = Signal(bool)
+    message = Signal(str)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._ready, self._busy = False, False
+        self._missing = self._of_result = ""
+        self.panel: ComparisonPanel | None = None
+        self.compare_button = PrimaryButton("C&ompare all defences (minutes)", "table", theme)
+        self.repair_button = QPushButton("Re&pair…")
+        self.allow_box = QCheckBox("Train although labels lac&k images")
+        self.allow_box.setToolTip("Training needs clean images of every label; what it never sees, it forgets. Tick "
+                                  "this to train all the same.")
+        self.empty, self.warning = QLabel(EMPTY), QLabel()
+        self.warning.setAccessibleName("Warning")
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setMargin(24)
+        for label in (self.empty, self.warning):
+            label.setWordWrap(True)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.empty)
+        row = QHBoxLayout()
+        row.addWidget(self.allow_box)
+        row.addStretch()
+        row.addWidget(self.repair_button)
+        row.addWidget(self.compare_button)
+        layout = QVBoxLayout(self)
+        layout.addLayout(row)
+        layout.addWidget(self.warning)
+        layout.addWidget(self.stack, 1)
+        self.compare_button.clicked.connect(lambda: self.compare_requested.emit(self.allow_box.isChecked()))
+        self.repair_button.clicked.connect(lambda: self.repair_requested.emit(self.allow_box.isChecked()))
+        self.allow_box.toggled.connect(self._warn)
+        self.set_theme(theme)
+        self._enable()
+        self._warn()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take a theme's colours."""
+        self._theme = theme
+        self.compare_button.set_theme(theme)
+        self.warning.setStyleSheet(f"color: {theme.warning}")
+        palette = self.allow_box.palette()
+        palette.setColor(QPalette.ColorRole.Window, QColor(theme.muted))  # of which Fusion draws the box's outline
+        self.allow_box.setPalette(palette)
+        if self.panel:
+            self.panel.set_theme(theme)
+
+    def show_comparison(self, comparison: Comparison | None) -> None:
+        """Show a comparison with its warning, if it has one; None shows what to do to get one."""
+        self._of_result = comparison.warning if comparison else ""
+        if comparison is None:
+            self.stack.setCurrentWidget(self.empty)
+        else:
+            panel = self._prepared()
+            panel.show_comparison(comparison)
+            self.stack.setCurrentWidget(panel)
+        self._warn()
+
+    def show_missing_labels(self, missing: int, labels: int) -> None:
+        """Say how many of the network's labels have no clean validation image."""
+        self._missing = (f"{missing:,} of {labels:,} labels have no clean validation image; networks that are trained "
+                         "forget those labels. Training is refused unless you tick the box.") if missing else ""
+        self._warn()
+
+    def set_ready(self, ready: bool) -> None:
+        """Whether a finished run is there to compare."""
+        self._ready = ready
+        self._enable()
+
+    def set_busy(self, busy: bool) -> None:
+        """While something runs, nothing new can be asked for."""
+        self._busy = busy
+        self._enable()
+
+    def _prepared(self) -> ComparisonPanel:
+        if self.panel is None:
+            from gui.comparison_panel import ComparisonPanel
+            self.panel = ComparisonPanel(self._theme)
+            self.panel.message.connect(self.message)
+            self.stack.addWidget(self.panel)
+        return self.panel
+
+    def _enable(self) -> None:
+        for button, tip in ((self.compare_button, "Make and measure all defences; Cancel stops it"),
+                            (self.repair_button, "Train a repaired copy and save it with B as a GoodNet; Cancel stops "
+                                                 "it")):
+            button.setEnabled(self._ready and not self._busy)
+            button.setToolTip(tip if self._ready else "Run the pruning first")
+
+    def _warn(self) -> None:
+        """A result's own warning stays as long as the result; before that, what training would cost."""
+        text = self._of_result or self._missing or (ALLOWED if self.allow_box.isChecked() else "")
+        self.warning.setText(unbroken(f"Warning: {text}") if text else "")
+        self.warning.setVisible(bool(text))
