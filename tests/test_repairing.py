@@ -1,0 +1,74 @@
+"""A trained B' beside B: measured as NumPy counts, saved whole, reopened the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
+from networks_for_tests import random_images
+
+from engine.errors import DatasetError, OutputError
+from engine.goodnet import open_goodnet
+from engine.rates import Rate
+from engine.repairing import as_pair, save_repaired, with_target
+from engine.training import Repair
+
+TARGET = 3
+B, B_PRIME = linear_weights(0), linear_weights(1)
+CLEAN, POISONED = random_images(150, seed=61, shape=SHAPE), random_images(70, seed=62, shape=SHAPE)
+TRUTH = np.random.default_rng(0).integers(0, LABELS, 150)
+REPAIR = Repair("distillation", B_PRIME, 40, 30, Rate(1, 2), Rate(2, 2), "", (), "labels are missing", 7)
+
+
+def by_hand(images: Array, threshold: float) -> Array:
+    """The pair's labels behind a margin guard, N where they disagree or it flags."""
+    logits = numpy_logits(images, *B)
+    own, other = logits.argmax(axis=1), numpy_logits(images, *B_PRIME).argmax(axis=1)
+    two = np.sort(logits, axis=1)[:, -2:]
+    return np.where((own != other) | (two[:, 1] - two[:, 0] > threshold), LABELS, own)
+
+
+def test_a_pair_is_measured_saved_and_reopened(tmp_path: Path) -> None:
+    clean = dataset_of(tmp_path / "clean.npz", CLEAN, TRUTH)
+    poisoned = with_target(dataset_of(tmp_path / "poisoned.npz", POISONED, np.full(70, TARGET)))
+    pair = as_pair(linear_network(*B), REPAIR, "none", clean, None, [poisoned], "margin", 0.3)
+    on_clean, on_poisoned = pair.evaluations
+    guard = pair.goodnet.guard
+    assert guard is not None
+    assert (on_clean.target, on_poisoned.target) == (None, TARGET)
+    for found, images, truth in ((on_clean, CLEAN, TRUTH), (on_poisoned, POISONED, TARGET)):
+        plain, guarded = by_hand(images, np.inf), by_hand(images, guard.threshold)
+        assert found.correct == Rate(int((plain == truth).sum()), len(images))
+        assert found.guarded_correct == Rate(int((guarded == truth).sum()), len(images))
+        assert found.guarded_flagged == Rate(int((guarded == LABELS).sum()), len(images))
+    save_repaired(pair, tmp_path / "out")
+    assert on_clean.guarded_correct is not None
+    document = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
+    assert document["warning"] == "labels are missing"
+    assert document["test"]["guarded_accuracy"] == on_clean.guarded_correct.value
+    assert document["poisoned"][0]["goodnet_asr"] == on_poisoned.correct.value
+    again = open_goodnet([tmp_path / "out"])
+    np.testing.assert_array_equal(again.answer(CLEAN).labels, by_hand(CLEAN, guard.threshold))
+    assert (again.notes["method"], again.notes["seed"], again.notes["warning"]) == (
+        "distillation", 7, "labels are missing")
+
+
+def test_measured_on_the_test_set_where_there_is_one(tmp_path: Path) -> None:
+    clean = dataset_of(tmp_path / "clean.npz", CLEAN, TRUTH)
+    test = dataset_of(tmp_path / "test.npz", CLEAN[:40], TRUTH[:40])
+    found, = as_pair(linear_network(*B), REPAIR, "none", clean, test, []).evaluations
+    assert (found.name, found.images, found.guarded_correct) == (test.name, 40, None)
+
+
+def test_refusals_leave_nothing(tmp_path: Path) -> None:
+    mixed = dataset_of(tmp_path / "mixed.npz", POISONED, np.arange(70) % 2)
+    with pytest.raises(DatasetError, match="target"):
+        with_target(mixed)
+    clean = dataset_of(tmp_path / "clean.npz", CLEAN, TRUTH)
+    (tmp_path / "out").write_text("taken")
+    with pytest.raises(OutputError):
+        save_repaired(as_pair(linear_network(*B), REPAIR, "none", clean, None, []), tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clean.npz", "mixed.npz", "out"]
