@@ -58,10 +58,10 @@ class PictureView(QWidget):
         self._theme = theme
         self.update()
 
-    def show_picture(self, picture: Picture | None) -> None:
-        """Show uint8[H, W, C] with nothing over it, or nothing."""
+    def show_picture(self, picture: Picture | None, mark: tuple[int, int, int, int] | None = None) -> None:
+        """Show uint8[H, W, C] without heat, or nothing; `mark` as show_heat's."""
         self._picture = None if picture is None else to_image(picture)
-        self.show_heat(None)
+        self.show_heat(None, mark)
 
     def show_heat(self, heat: npt.NDArray[np.float32] | None,
                   mark: tuple[int, int, int, int] | None = None) -> None:

@@ -150,7 +150,7 @@ class VerdictDetail(QWidget):
 
     def _render(self) -> None:
         verdict = self._verdict
-        self.picture.show_picture(None if verdict is None else verdict.seen)
+        self.picture.show_picture(None if verdict is None else verdict.seen, _band_mark(verdict))
         self._look.setVisible(verdict is not None)
         found = self._maps.get(verdict) if verdict is not None else None
         self._look.setEnabled(found is not None or not self._busy)
@@ -185,9 +185,19 @@ class VerdictDetail(QWidget):
             return answers + ("Both agree, so the GoodNet gives their label. A trigger that still works on B' "
                               "would make them agree too.")
         label_n = f"label N = {self._labels}" if self._labels else "the label N"
-        reason = "They disagree" if verdict.why == "disagree" else "A guard flagged the picture"
-        return answers + (f"{reason}, so the GoodNet answers {label_n}: backdoored. "
+        reason = "They disagree" if verdict.why == "disagree" else "The guard flagged the picture"
+        return answers + (f"{reason}, so the GoodNet answers {label_n}: backdoored. {self._guards_reason(verdict)}"
                           "Some clean pictures are flagged too: false alarms.")
+
+    def _guards_reason(self, verdict: Verdict) -> str:
+        if verdict.why != "guard":
+            return ""
+        label = label_text(verdict.b_label, self._names)
+        if verdict.band is None:
+            return f"B's answer {label} is further ahead of the next label than on nearly all clean pictures. "
+        start, stop = verdict.band
+        return (f"Pasted into other pictures, the marked band (rows {start + 1} to {stop} of {len(verdict.seen)}) "
+                f"draws B to {label} there too, as a trigger does. ")
 
     def _captioned(self, found: OcclusionMap) -> str:
         row, col = found.strongest
@@ -198,3 +208,11 @@ class VerdictDetail(QWidget):
         share = found.drop[row, col] / found.lead if found.lead > 0 else 0
         return (f"No single place changes B's answer. {place} takes most of its lead over the next label, "
                 f"{100 * share:.0f} %.")
+
+
+def _band_mark(verdict: Verdict | None) -> tuple[int, int, int, int] | None:
+    """The guard's band as left, top, width and height in the picture's pixels."""
+    if verdict is None or verdict.band is None:
+        return None
+    start, stop = verdict.band
+    return 0, start, verdict.seen.shape[1], stop - start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QKeySequence
+from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QKeySequence
 from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -232,6 +233,22 @@ def test_detail_says_both_answers_and_why(view: CheckView) -> None:
     assert "B says 0 Nils (100.0 % sure)" in disagree and "B' says 17 (50.0 % sure)" in disagree
     assert "disagree" in disagree and f"N = {N}" in disagree
     assert "guard" in words(2) and "disagree" not in words(2)
+    assert "further ahead of the next label" in words(2)
+
+
+def test_the_guards_band_is_drawn_and_named(view: CheckView) -> None:
+    flagged = dataclasses.replace(verdict("g.png", 1, 1, "guard"), band=(10, 28))
+    view.show_names(NAMES)
+    view.show_verdicts([flagged])
+    assert "the marked band (rows 11 to 28 of 55) draws B to 1 Amara" in view.detail.words.text()
+    image = view.detail.picture.grab().toImage()
+    scale, middle = image.height() / 55, image.width() // 2
+    white = [y / scale for y in range(image.height()) if image.pixelColor(middle, y) == QColor("white")]
+    assert white, "no band is drawn"
+    assert (min(white), max(white)) == (pytest.approx(10, abs=1), pytest.approx(28, abs=1))
+    view.show_verdicts([verdict("h.png")])
+    image = view.detail.picture.grab().toImage()
+    assert all(image.pixelColor(middle, y) != QColor("white") for y in range(image.height()))
 
 
 def test_occlusion_is_asked_for_once_and_shown(view: CheckView, qtbot: QtBot) -> None:
