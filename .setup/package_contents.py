@@ -40,6 +40,9 @@ EXCLUDED_MODULES = [
     "tensorflow.python.profiler.internal._pywrap_profiler_plugin",
 ]
 
+# Folders of resources/ that the running program doesn't read.
+_NOT_RESOURCES = {("resources", "desktop"), ("resources", "licences"), ("resources", "screenshots")}
+
 # The figure on screen and the files it is saved as.
 FIGURE_BACKENDS = ["Agg", "QtAgg", "SVG", "PDF"]
 
@@ -87,7 +90,7 @@ def data_files() -> list[tuple[str, str]]:
     """Files beside the modules, as PyInstaller wants them: (file, folder in the program)."""
     inside = [*_files("resources"), *_files("data/sample"), *_files("engine"), *_files("gui")]
     wanted = [path for path in inside if path.suffix not in (".py", ".pyc")
-              and path.relative_to(PROJECT).parts[:2] not in {("resources", "desktop"), ("resources", "licences")}]
+              and path.relative_to(PROJECT).parts[:2] not in _NOT_RESOURCES]
     own = [(str(path), str(path.parent.relative_to(PROJECT))) for path in wanted]
     return own + [(str(file.locate()), str(file.parent)) for package in distributions() for file in package.files or ()
                   if file.name == "METADATA"]

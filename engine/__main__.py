@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of all commands."""
-    parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
+    # In the packed program the same commands are GoodNet's own.
+    name = "GoodNet" if getattr(sys, "frozen", False) else "python -m engine"
+    parser = argparse.ArgumentParser(prog=name, description=__doc__)
     add = parser.add_subparsers(dest="command", required=True).add_parser
     _add_inspect(add("inspect", help="say what a model or data file is"))
     _add_prune(add("prune", help="rank and prune channels, count every step, save GoodNet pairs"))

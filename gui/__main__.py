@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     application = QApplication([sys.argv[0]])
     application.setApplicationName("GoodNet")
     application.setApplicationDisplayName("GoodNet")
+    application.setDesktopFileName("goodnet")  # by which Wayland finds the icon
     log.start_logging()
     window = MainWindow(Settings())
     log.hook_exceptions(window.show_error)
@@ -37,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The window's command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m gui", description="Take the backdoor out of an image classifier by pointing and clicking.")
+        prog="GoodNet" if getattr(sys, "frozen", False) else "python -m gui",
+        description="Take the backdoor out of an image classifier by pointing and clicking.")
     parser.add_argument("files", nargs="*", metavar="FILE", help="a model, data sets, a GoodNet or pictures to open")
     parser.add_argument("--sample", action="store_true", help="open the sample that comes with the program")
     return parser

@@ -158,6 +158,7 @@ class SelfTest:
         assert session.run is not None
         expect(saved["pruning_order"] == session.run.ranking.order.tolist(), "run.json holds another order")
         expect(len(saved["goodnets"]) == len(session.rows), "run.json holds other GoodNets")
+        expect("</html>" in (target / "report.html").read_text(encoding="utf-8"), "there is no whole report")
 
     def _reopen(self) -> None:
         session = self.window.session
