@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from places_for_tests import LAB3
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
     from gui.main_window import MainWindow
-
-PROJECT = Path(__file__).resolve().parent.parent
-LAB3 = PROJECT.parent / "shared" / "lab3"
 
 
 @pytest.fixture(scope="session")

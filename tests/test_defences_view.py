@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from comparisons_for_tests import comparison, row
-from conftest import PROJECT
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation
+from places_for_tests import PROJECT
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester
@@ -210,12 +210,12 @@ def test_saving_figure_and_numbers(view: DefencesView, qtbot: QtBot, tmp_path: P
     answers = iter([(str(tmp_path / "all"), "PDF document (*.pdf)"), (str(tmp_path / "all"), ""), ("", "")])
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: next(answers))
     buttons = {button.text(): button for button in view.findChildren(QPushButton)}
-    for text, name in (("Save &figure…", "all.pdf"), ("Save &numbers…", "all.csv")):
+    for text, name in (("Sav&e figure…", "all.pdf"), ("Save num&bers…", "all.csv")):
         with qtbot.waitSignal(view.message) as said:
             qtbot.mouseClick(buttons[text], Qt.MouseButton.LeftButton)
         assert said.args == [f"Saved {tmp_path / name}."]
     with qtbot.assertNotEmitted(view.message):
-        qtbot.mouseClick(buttons["Save &figure…"], Qt.MouseButton.LeftButton)
+        qtbot.mouseClick(buttons["Sav&e figure…"], Qt.MouseButton.LeftButton)
     assert (tmp_path / "all.pdf").read_bytes().startswith(b"%PDF")
     with (tmp_path / "all.csv").open(newline="", encoding="utf-8") as stream:
         first, second, *_ = list(csv.DictReader(stream))

@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
 from PIL import Image
+from places_for_tests import PROJECT
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QTextDocument
 from PySide6.QtWidgets import QApplication, QDialog, QMainWindow, QPushButton

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT
 from linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
 from networks_for_tests import build, random_images
+from places_for_tests import PROJECT
 
 from engine.datasets import Dataset, open_dataset
 from engine.errors import Cancelled, DatasetError
