@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +22,8 @@ log = logging.getLogger(__name__)
 SWITCH_SECONDS = 0.001
 # A person reads no faster, and the GUI thread has better things to do.
 SECONDS_BETWEEN_REPORTS = 0.1
+# By how much less eager than the window the engine is for a core.
+_NICER = 5
 
 
 class TaskContext:
@@ -54,6 +58,10 @@ class _PythonThread(QThread):
 
     def run(self) -> None:
         """Run the event loop, called from Python."""
+        if sys.platform == "linux":
+            # A task keeps every core busy, and the window would wait for its turn to draw. On Linux niceness is a
+            # thread's own, and the threads that tasks start inherit it.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(19, os.nice(0) + _NICER))
         self.exec()
 
 
