@@ -212,7 +212,8 @@ def _model_text(found: ModelDescription) -> str:
 def _dataset_text(found: DatasetDescription) -> str:
     return (f"{found.path}: data set ({found.format}), {found.images:,} images "
             f"{' x '.join(map(str, found.image_shape))} stored as {found.dtype}, values {found.value_range[0]:g} to "
-            f"{found.value_range[1]:g}, {found.labels} labels from {found.lowest_label} to {found.highest_label}")
+            f"{found.value_range[1]:g}, {found.labels} labels from {found.lowest_label} to {found.highest_label}"
+            + "".join(f"\n{finding.level}: {finding.sentence}" for finding in found.findings))
 
 
 def rate_text(rate: Rate) -> str:

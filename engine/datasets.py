@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import DatasetError
-from engine.readers import FolderReader, Hdf5Reader, NpzReader, Reader
+from engine.errors import DatasetError, EngineError
+from engine.readers import FolderReader, Hdf5Reader, NpzReader, Reader, stamp
 
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -21,6 +23,9 @@ Shape = tuple[int | None, int | None, int]
 
 # Images read and computed together: enough for full speed, little enough for any memory.
 CHUNK = 128
+# Values in memory at once, whatever the size of an image: a quarter of a gigabyte.
+MOST_VALUES = 1 << 26
+_HIGHEST_LABEL = 10 ** 9
 
 ANY_SHAPE: Shape = (None, None, 3)
 # Exactly what a Keras Rescaling(1/255) layer multiplies by, so a saved GoodNet sees the same values.
@@ -75,24 +80,25 @@ class Dataset:
         """Read the images in order, `size` at a time.
 
         Args:
-            size: images a chunk, at least 1.
+            size: images a chunk, at least 1; fewer come where so many would exceed a quarter of a gigabyte.
             indices: read only these, in rising order; None reads all.
             span: read only images first to last - 1, in one piece; None reads all.
         Raises:
             DatasetError: the file is damaged, holds values that aren't finite, or changed since it was opened.
         """
         self._check_unchanged()
-        with self._reader.open() as read:
-            if indices is None:
-                first, last = span or (0, len(self))
-                for start in range(first, last, size):
-                    stop = min(start + size, last)
-                    yield self._chunk(start, read(start, stop), slice(start, stop))
+        size = max(1, min(size, MOST_VALUES // math.prod(self.image_shape)))
+        numbers = range(*(span or (0, len(self)))) if indices is None else [int(i) for i in indices]
+        try:
+            with self._reader.open() as read:
+                for start in range(0, len(numbers), size):
+                    part = numbers[start:start + size]
+                    stored = [read(first, last) for first, last in _runs(part)]
                     self._check_unchanged()
-            else:
-                for start in range(0, len(indices), size):
-                    part = list(indices[start:start + size])
-                    yield self._chunk(start, np.concatenate([read(i, i + 1) for i in part]), part)
+                    yield self._chunk(part[0] if indices is None else start, stored, part)
+        except EngineError:
+            self._check_unchanged()  # what was cut off or replaced looks damaged
+            raise
 
     def take(self, indices: Sequence[int]) -> Images:
         """Single images float32[n, H, W, C] by their numbers, in the order asked for."""
@@ -101,6 +107,19 @@ class Dataset:
         rising = sorted({int(i) for i in indices})
         images = np.concatenate([chunk.images for chunk in self.chunks(256, rising)])
         return images[np.searchsorted(rising, np.asarray(indices))]
+
+    def sample(self, most: int) -> list[int]:
+        """Numbers of up to `most` images spread over the set, that are quick to read and fit into memory together.
+
+        Where images are packed in blocks they are taken from the first and the last block only.
+        """
+        most = max(1, min(most, len(self), MOST_VALUES // math.prod(self.image_shape)))
+        block = self._reader.block
+        if block == 1:
+            return sorted({int(i) for i in np.linspace(0, len(self) - 1, most)})
+        last = (len(self) - 1) // block * block
+        return sorted({*range(min(most - most // 2 if last else most, block)),
+                       *range(last, min(last + most // 2, len(self)))})
 
     def sha256(self) -> str:
         """SHA-256 of the file, or of all of a folder's files one after the other, in hexadecimal."""
@@ -112,20 +131,22 @@ class Dataset:
                     digest.update(block)
         return digest.hexdigest()
 
-    def _chunk(self, start: int, stored: npt.NDArray[Any], which: slice | list[int]) -> Chunk:
-        images = _as_network_input(stored, self.stored_shape, self.image_shape).astype(np.float32)
+    def _chunk(self, start: int, parts: Sequence[npt.NDArray[Any]], numbers: Sequence[int]) -> Chunk:
+        stored = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite and is refused below
+            images = _as_network_input(stored, self.stored_shape, self.image_shape).astype(np.float32)
         if stored.dtype.kind == "f":
             wrong = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))
             if len(wrong):
-                raise DatasetError(f"{self.path}: image {start + wrong[0]} holds values that aren't numbers (NaN or "
+                raise DatasetError(f"{self.path}: image {numbers[wrong[0]]} holds values that aren't numbers (NaN or "
                                    "infinite). Remove it or save the data again.")
         if self.scale != 1:
             images *= np.float32(self.scale)
-        return Chunk(start, images, self.labels[which])
+        return Chunk(start, images, self.labels[list(numbers)])
 
     def _check_unchanged(self) -> None:
         try:
-            unchanged = _stamp(self.path) == self._stamp
+            unchanged = stamp(self.path) == self._stamp
         except OSError as error:
             raise DatasetError(f"{self.path}: was removed while it was in use. Bring it back and open it again.") \
                 from error
@@ -144,22 +165,26 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
         DatasetError: the file isn't such a data set, or doesn't fit.
     """
     try:
-        stamp = _stamp(path)
+        opened_at = stamp(path)
         reader = _reader(path, input_shape)
-    except OSError as error:
-        raise DatasetError(f"{path}: can't be read ({error.strerror or error}). Check the name and permissions.") \
-            from error
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: can't be read ({getattr(error, 'strerror', None) or error}). Check the name and "
+                           "permissions.") from error
     if reader.dtype.kind not in "uif":
         raise DatasetError(f"{path}: its images are stored as {reader.dtype}; numbers were expected.")
-    if len(reader.shape) not in (3, 4) or not reader.shape[0] or not all(reader.shape):
+    if len(reader.shape) not in (3, 4) or min(reader.shape) < 1:
         found = "none" if reader.shape and not reader.shape[0] else f"an array of shape {reader.shape}"
         raise DatasetError(f"{path}: images N x 3 x H x W or N x H x W x 3 were expected; found {found}.")
+    if math.prod(reader.shape[1:]) > MOST_VALUES:
+        raise DatasetError(f"{path}: each of its images has {math.prod(reader.shape[1:]):,} values, more than memory "
+                           "should hold. Make them smaller.")
     image_shape = _fitting_shape(path, reader.shape[1:], input_shape)
     numbers = _label_numbers(path, reader.labels, reader.shape[0])
     if labels is not None and numbers.max() >= labels:
         raise DatasetError(f"{path}: holds the label {numbers.max()}, but the network has labels 0 to {labels - 1} "
                            "only. Choose the data set that belongs to the network.")
-    return Dataset(path, reader.format, numbers, image_shape, reader.shape[1:], str(reader.dtype), 1.0, reader, stamp)
+    return Dataset(path, reader.format, numbers, image_shape, reader.shape[1:], str(reader.dtype), 1.0, reader,
+                   opened_at)
 
 
 def _reader(path: Path, input_shape: Shape) -> Reader:
@@ -172,9 +197,11 @@ def _reader(path: Path, input_shape: Shape) -> Reader:
     return Hdf5Reader(path)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Rising numbers as runs of neighbours, first to last - 1."""
+    ends = [i for i in range(1, len(numbers)) if numbers[i] != numbers[i - 1] + 1]
+    bounds = [0, *ends, len(numbers)]
+    return [(numbers[a], numbers[b - 1] + 1) for a, b in itertools.pairwise(bounds)]
 
 
 def _fits(shape: Sequence[int], wanted: Shape) -> bool:
@@ -200,14 +227,15 @@ def _as_network_input(stored: npt.NDArray[Any], shape: Sequence[int], wanted: Se
 
 
 def _label_numbers(path: Path, stored: npt.NDArray[Any], images: int) -> Labels:
-    if stored.dtype.kind not in "uifb":
-        raise DatasetError(f"{path}: its labels are stored as {stored.dtype}; numbers were expected.")
-    if stored.shape[:1] != (images,):
-        raise DatasetError(f"{path}: has {images} images but labels of shape {stored.shape}; "
-                           "one label an image was expected.")
     flat = stored.reshape(images, -1)
+    if flat.dtype.kind == "b":
+        flat = flat.astype(np.uint8)
     if not np.isfinite(flat).all() or (flat != np.floor(flat)).any() or (flat < 0).any():
         raise DatasetError(f"{path}: holds labels that aren't whole numbers from 0 up. Check how they were saved.")
+    if (flat > _HIGHEST_LABEL).any():
+        raise DatasetError(f"{path}: holds the label {flat.max():g}. Labels count from 0: check how they were saved.")
+    if not flat.shape[1]:
+        raise DatasetError(f"{path}: its labels have no columns; one label an image was expected.")
     if flat.shape[1] == 1:
         return flat[:, 0].astype(np.int64)
     if (flat.max(axis=1) != 1).any() or (flat.sum(axis=1) != 1).any():

@@ -55,15 +55,19 @@ def open_array(group: h5py.Group, key: str) -> h5py.Dataset:
     Returns:
         The dataset; while it is used, up to 512 MB of unpacked blocks are kept.
     """
-    dataset = group[key]
-    if not isinstance(dataset, h5py.Dataset) or not dataset.chunks:
-        return dataset
-    rows = dataset.chunks[0] * math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
-    blocks = math.prod(math.ceil(n / c) for n, c in zip(dataset.shape[1:], dataset.chunks[1:], strict=True))
     access: Any = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
-    # Rows of blocks: the one that is read and, at its end, the next one.
-    access.set_chunk_cache(max(521, 10 * blocks + 1), min(max(2 * rows, _SMALL_BYTES), _MOST_BLOCK_BYTES), 1.0)
+    access.set_chunk_cache(*_cache_for(group[key]))
+    # All that is open shares what the first one asked for, so nothing may be open here.
     return h5py.Dataset(h5py.h5d.open(group.id, key.encode(), access))
+
+
+def _cache_for(dataset: h5py.Dataset) -> tuple[int, int, float]:
+    """Slots, bytes and eviction of a cache for two rows of blocks: the one that is read and the next."""
+    if not dataset.chunks:
+        return 521, _SMALL_BYTES, 0.75
+    row = dataset.chunks[0] * math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
+    blocks = math.prod(math.ceil(n / c) for n, c in zip(dataset.shape[1:], dataset.chunks[1:], strict=True))
+    return 100 * blocks + 1, min(max(3 * row, _SMALL_BYTES), _MOST_BLOCK_BYTES), 0.75
 
 
 def check_is_file(path: Path, error: type[EngineError], name: str | None = None) -> None:
@@ -142,6 +146,6 @@ def _remedy(found: BaseException) -> str:
     text = str(found)
     if "truncated" in text or "eof" in text:
         return "The file is cut off: copy it again from its source."
-    if "filter" in text or "plugin" in text:
+    if "filter" in text or "plugin" in text:  # it looks for the filter's plugin and doesn't find its folder
         return "Its data is compressed with a filter that isn't installed; save it again with gzip."
     return "A file in HDF5 format was expected; copy it again or choose another one."

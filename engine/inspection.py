@@ -10,15 +10,18 @@ import numpy as np
 
 from engine.architecture import ModelDescription, describe_model
 from engine.datasets import ANY_SHAPE, Dataset, open_dataset
+from engine.doctor import Finding, Role, quick_look
 from engine.errors import EngineError
 
 _LOOK_IMAGES = 64
-_MODEL_SUFFIXES = {".keras", ".h5", ".hdf5"}
 
 
 @dataclass(frozen=True)
 class DatasetDescription:
-    """A data set's content; the value range is that of up to 64 images spread over it."""
+    """A data set's content; the value range is that of up to 64 images spread over it.
+
+    `findings` are what is odd about it at first sight.
+    """
 
     path: Path
     format: str
@@ -30,6 +33,7 @@ class DatasetDescription:
     lowest_label: int
     highest_label: int
     value_range: tuple[float, float]
+    findings: tuple[Finding, ...] = ()
 
 
 def inspect(path: Path) -> ModelDescription | DatasetDescription:
@@ -59,18 +63,19 @@ def open_any_dataset(path: Path) -> Dataset:
             raise error from None
 
 
-def describe_dataset(dataset: Dataset) -> DatasetDescription:
+def describe_dataset(dataset: Dataset, role: Role | None = None, labels: int | None = None) -> DatasetDescription:
     """Describe an opened data set.
 
+    Args:
+        role, labels: what it is to be used for and the network's number of labels, where that is known.
     Raises:
         DatasetError: its images can't be read.
     """
-    spread = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), _LOOK_IMAGES)).astype(int))
-    images = dataset.take(list(spread))
+    images = dataset.take(dataset.sample(_LOOK_IMAGES))
     return DatasetDescription(
         dataset.path, dataset.format, len(dataset), dataset.image_shape, dataset.stored_shape, dataset.dtype,
         len(np.unique(dataset.labels)), int(dataset.labels.min()), int(dataset.labels.max()),
-        (float(images.min()), float(images.max())))
+        (float(images.min()), float(images.max())), quick_look(dataset, images, role, labels))
 
 
 def description_json(found: ModelDescription | DatasetDescription) -> dict[str, Any]:
@@ -78,10 +83,11 @@ def description_json(found: ModelDescription | DatasetDescription) -> dict[str, 
     if isinstance(found, ModelDescription):
         return {"kind": "model", "path": str(found.path), "format": found.format, "sha256": found.sha256,
                 "parameters": found.parameters, "input_shape": list(found.input_shape or ()), "labels": found.labels,
-                "default_layer": found.default_layer,
+                "default_layer": found.default_layer, "findings": [],
                 "layers": [{"name": layer.name, "kind": layer.kind, "shape": list(layer.shape or ()),
                             "channels": layer.channels} for layer in found.layers]}
     return {"kind": "dataset", "path": str(found.path), "format": found.format, "images": found.images,
             "image_shape": list(found.image_shape), "stored_shape": list(found.stored_shape), "dtype": found.dtype,
             "labels": found.labels, "lowest_label": found.lowest_label, "highest_label": found.highest_label,
-            "value_range": list(found.value_range)}
+            "value_range": list(found.value_range),
+            "findings": [{"level": finding.level, "sentence": finding.sentence} for finding in found.findings]}

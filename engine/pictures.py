@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +19,8 @@ Picture = npt.NDArray[np.uint8]
 
 # Formats whose reading starts another program or that aren't pictures of pixels.
 _REFUSED_FORMATS = {"EPS", "WMF", "FPX", "MIC", "PDF", "MPEG", "HDF5", "GRIB", "BUFR"}
+# Unpacked and made upright, composed and converted, each takes up to 20 bytes for a while.
+_MOST_PIXELS = 1 << 26
 SUFFIXES = frozenset({
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
     ".pbm", ".pnm", ".tga", ".ico", ".jp2", ".avif", ".pcx", ".sgi", ".dds",
@@ -45,8 +49,11 @@ def load_picture(path: Path, shape: tuple[int | None, int | None, int]) -> Pictu
     check_is_file(path, DatasetError)
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a readable picture with odd metadata is a picture
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=_formats()) as opened:
+                if opened.width * opened.height > _MOST_PIXELS:
+                    raise Image.DecompressionBombError(f"{opened.width:,} x {opened.height:,}")
                 return fit_picture(opened, shape)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DatasetError(f"{path}: would unpack to an absurd number of pixels ({error}); refused. "
@@ -55,7 +62,8 @@ def load_picture(path: Path, shape: tuple[int | None, int | None, int]) -> Pictu
         raise DatasetError(f"{path}: isn't a picture in a format that can be read. Choose a PNG or JPEG file.") \
             from error
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, AttributeError, KeyError,
-            ZeroDivisionError, OverflowError, MemoryError, RuntimeError) as error:
+            ZeroDivisionError, OverflowError, MemoryError, RuntimeError, AssertionError, struct.error,
+            zlib.error) as error:
         # Pillow's decoders meet damaged files with any of these.
         raise DatasetError(f"{path}: the picture is damaged ({error}). Copy it again from its source.") from error
 

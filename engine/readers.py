@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -15,20 +17,28 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import DatasetError
-from engine.hdf5 import check_is_file, open_hdf5
+from engine.hdf5 import check_is_file, open_array, open_hdf5
 from engine.pictures import load_picture, pictures_in
 
 Array = npt.NDArray[Any]
 ReadSlice = Callable[[int, int], Array]
+
+_MOST_LABEL_BYTES = 1 << 28
+_LONGEST_NUMBER = 9
 
 # Names under which images and their labels are looked for, the lab's own first.
 KEY_PAIRS = (("data", "label"), ("images", "labels"), ("x", "y"), ("x_test", "y_test"))
 
 
 class Reader(Protocol):
-    """A data file: its shape and labels at once, its images by slices in rising order."""
+    """A data file: its shape and labels at once, its images by slices in rising order.
+
+    Attributes:
+        block: images that are unpacked together, whatever part of them is asked for.
+    """
 
     format: str
+    block: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     labels: Array
@@ -52,14 +62,16 @@ class Hdf5Reader:
             if not isinstance(data, h5py.Dataset) or not isinstance(labels, h5py.Dataset):
                 raise DatasetError(f"{self.path}: '{self._data_key}' and '{label_key}' were expected to be arrays; "
                                    "found groups. Save the file in the lab's layout.")
-            self.shape, self.dtype = tuple(data.shape), data.dtype
+            self.shape, self.dtype = tuple(data.shape or ()), data.dtype
+            self.block = data.chunks[0] if data.chunks else 1
+            check_labels(tuple(labels.shape or ()), labels.dtype, self.shape, self.path)
             self.labels = labels[()]
 
     @contextmanager
     def open(self) -> Iterator[ReadSlice]:
         """See Reader."""
         with open_hdf5(self.path, str(self.path), DatasetError) as file:
-            data = file[self._data_key]
+            data = open_array(file, self._data_key)
             yield lambda start, stop: data[start:stop]
 
 
@@ -76,17 +88,19 @@ class NpzReader:
             self._data_key, label_key = find_keys(names, self.path)
             with archive.open(f"{self._data_key}.npy") as stream:
                 self.shape, self.dtype = self._header(stream)
+                self.block = max(self.shape[:1], default=1)
             with archive.open(f"{label_key}.npy") as stream:
                 shape, dtype = self._header(stream)
-                count = int(np.prod(shape))
-                self.labels = self._array(stream, count, dtype).reshape(shape)
+                check_labels(shape, dtype, self.shape, self.path)
+                self.labels = self._array(stream, math.prod(shape), dtype).reshape(shape)
 
     @contextmanager
     def open(self) -> Iterator[ReadSlice]:
         """See Reader."""
         with self._archive() as archive, archive.open(f"{self._data_key}.npy") as stream:
             self._header(stream)
-            size = int(np.prod(self.shape[1:])) * self.dtype.itemsize
+            values = math.prod(self.shape[1:])
+            size = values * self.dtype.itemsize
             position = 0
 
             def read(start: int, stop: int) -> Array:
@@ -99,9 +113,8 @@ class NpzReader:
                     if not passed:
                         raise EOFError("the array ends early")
                     skip -= passed
-                count = (stop - start) * int(np.prod(self.shape[1:]))
                 position = stop
-                return self._array(stream, count, self.dtype).reshape((stop - start, *self.shape[1:]))
+                return self._array(stream, (stop - start) * values, self.dtype).reshape((stop - start, *self.shape[1:]))
 
             yield read
 
@@ -111,8 +124,8 @@ class NpzReader:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 yield archive
-        except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, RuntimeError,
-                SyntaxError, MemoryError, OverflowError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError,
+                SyntaxError, MemoryError, OverflowError, TypeError, KeyError, IndexError, AttributeError) as error:
             raise DatasetError(f"{self.path}: the NumPy archive is damaged ({error}). "
                                "Save it again with numpy.savez.") from error
 
@@ -121,6 +134,8 @@ class NpzReader:
         version = form.read_magic(stream)
         read = form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0
         shape, fortran, dtype = read(stream)
+        if any(n < 0 for n in shape):
+            raise ValueError(f"an array of shape {shape}")
         if fortran and len(shape) > 1:
             raise DatasetError(f"{self.path}: its array is stored by columns, which can't be read in pieces. "
                                "Save numpy.ascontiguousarray(array) instead.")
@@ -151,7 +166,7 @@ class FolderReader:
     def __post_init__(self) -> None:
         self.format = "folder"
         folders = sorted(p for p in self.path.iterdir() if p.is_dir() and not p.name.startswith("."))
-        if all(p.name.isdecimal() for p in folders):
+        if all(p.name.isdecimal() and len(p.name) <= _LONGEST_NUMBER for p in folders):
             numbers = [int(p.name) for p in folders]
         else:
             numbers = list(range(len(folders)))
@@ -160,15 +175,45 @@ class FolderReader:
             raise DatasetError(f"{self.path}: holds no sub-folders with pictures. Sort the pictures into one "
                                "sub-folder a label, named by the label's number (0, 1, ...).")
         self.files = [p for p, _ in listed]
+        self._stamps = [stamp(p) for p in self.files]
         self.labels = np.array([number for _, number in listed], np.int64)
         first = load_picture(self.files[0], self.input_shape)
         self.input_shape = first.shape[0], first.shape[1], first.shape[2]
-        self.shape, self.dtype = (len(listed), *first.shape), np.dtype(np.uint8)
+        self.shape, self.dtype, self.block = (len(listed), *first.shape), np.dtype(np.uint8), 1
 
     @contextmanager
     def open(self) -> Iterator[ReadSlice]:
         """See Reader."""
-        yield lambda start, stop: np.stack([load_picture(p, self.input_shape) for p in self.files[start:stop]])
+        yield lambda start, stop: np.stack([self._picture(i) for i in range(start, stop)])
+
+    def _picture(self, number: int) -> Array:
+        path = self.files[number]
+        picture = load_picture(path, self.input_shape)
+        if stamp(path) != self._stamps[number]:
+            raise DatasetError(f"{path}: was changed or replaced while it was in use. Open its folder again.")
+        return picture
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file is written: its size and the time of its last change in nanoseconds."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def check_labels(shape: tuple[int, ...], dtype: np.dtype[Any], images: tuple[int, ...], path: Path) -> None:
+    """Look at labels before they are read.
+
+    Raises:
+        DatasetError: they aren't numbers, or not one row an image, or would fill the memory.
+    """
+    if dtype.kind not in "uifb":
+        raise DatasetError(f"{path}: its labels are stored as {dtype}; numbers were expected.")
+    if shape[:1] != images[:1]:
+        raise DatasetError(f"{path}: has {images[0] if images else 'no'} images but labels of shape {shape}; "
+                           "one label an image was expected.")
+    if math.prod(shape) * dtype.itemsize > _MOST_LABEL_BYTES:
+        raise DatasetError(f"{path}: its labels have the shape {shape}, more than memory should hold. "
+                           "Save one label number an image.")
 
 
 def find_keys(found: list[str], path: Path) -> tuple[str, str]:

@@ -21,7 +21,7 @@ class SubsetReader:
     indices: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        self.format, self.dtype = self.whole.format, self.whole.dtype
+        self.format, self.dtype, self.block = self.whole.format, self.whole.dtype, self.whole.block
         self.shape = (len(self.indices), *self.whole.shape[1:])
         self.labels = self.whole.labels[list(self.indices)]
 
