@@ -33,6 +33,9 @@ class Actions(QObject):
     save_run = Signal()
     run = Signal()
     cancel = Signal()
+    scan = Signal()
+    compare = Signal()
+    repair = Signal()
     theme_chosen = Signal(str)
     tab_chosen = Signal(int)
     help_page = Signal(str)
@@ -66,12 +69,13 @@ class Actions(QObject):
         self._recent.addSeparator()
         self._recent.addAction("&Clear this list", self.clear_recent.emit)
 
-    def show_state(self, *, can_run: bool, busy: bool, has_run: bool) -> None:
+    def show_state(self, *, can_run: bool, busy: bool, has_run: bool, can_scan: bool) -> None:
         """Enable what makes sense now."""
         self.run_action.setEnabled(can_run)
         self.cancel_action.setEnabled(busy)
-        self.save_run_action.setEnabled(has_run and not busy)
-        self.save_selected_action.setEnabled(has_run and not busy)
+        self.scan_action.setEnabled(can_scan and not busy)
+        for action in (self.save_run_action, self.save_selected_action, self.compare_action, self.repair_action):
+            action.setEnabled(has_run and not busy)
 
     def _file_menu(self, menu: QMenu) -> None:
         add = self._add
@@ -99,6 +103,10 @@ class Actions(QObject):
     def _run_menu(self, menu: QMenu) -> None:
         self.run_action = self._add(menu, "&Run", self.run.emit, "F5", "play")
         self.cancel_action = self._add(menu, "&Cancel", self.cancel.emit, "Esc", "stop")
+        menu.addSeparator()
+        self.scan_action = self._add(menu, "&Scan for suspects", self.scan.emit, "F6", "look")
+        self.compare_action = self._add(menu, "Compare all &defences", self.compare.emit, "F7", "table")
+        self.repair_action = self._add(menu, "R&epair…", self.repair.emit, "F8")
 
     def _view_menu(self, menu: QMenu, tabs: Sequence[str]) -> None:
         for index, name in enumerate(tabs):

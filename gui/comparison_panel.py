@@ -149,14 +149,14 @@ class ComparisonPanel(QWidget):
             self.save_numbers_to(path)
 
     def _bar(self) -> QHBoxLayout:
-        bar, label = QHBoxLayout(), QLabel("Fi&gure behind the")
+        bar, label = QHBoxLayout(), QLabel("Figure behin&d the")
         label.setBuddy(self.guard_box)
         bar.addWidget(label)
         bar.addWidget(self.guard_box)
         bar.addStretch()
         for text, tip, slot in (("Cop&y figure", "Put the figure on the clipboard", self.copy),
-                                ("Save &figure…", "Save the figure as PNG, SVG or PDF", self._ask_figure),
-                                ("Save &numbers…", "Save the table as CSV", self._ask_numbers)):
+                                ("Sav&e figure…", "Save the figure as PNG, SVG or PDF", self._ask_figure),
+                                ("Save num&bers…", "Save the table as CSV", self._ask_numbers)):
             button = QPushButton(text)
             button.setToolTip(tip)
             button.clicked.connect(slot)

@@ -43,8 +43,8 @@ class DefencesView(QWidget):
         self._ready, self._busy = False, False
         self._missing = self._of_result = ""
         self.panel: ComparisonPanel | None = None
-        self.compare_button = PrimaryButton("C&ompare all defences (minutes)", "table", theme)
-        self.repair_button = QPushButton("Re&pair…")
+        self.compare_button = PrimaryButton("Co&mpare all defences (minutes)", "table", theme)
+        self.repair_button = QPushButton("Repa&ir…")
         self.allow_box = QCheckBox("Train although labels lac&k images")
         self.allow_box.setToolTip("Training needs clean images of every label; what it never sees, it forgets. Tick "
                                   "this to train all the same.")

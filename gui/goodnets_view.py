@@ -120,6 +120,10 @@ class GoodNetsView(QWidget):
         chosen = sorted(index.row() for index in self.table.selectionModel().selectedRows())
         return [self.model.pairs[i].goodnet for i in chosen]
 
+    def all_rows(self) -> list[GoodNetRow | None]:
+        """Every row as selected_rows gives it."""
+        return [pair.goodnet for pair in self.model.pairs]
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Give the verdict the width that is left, and rows the height it then needs."""
         super().resizeEvent(event)
@@ -175,7 +179,7 @@ class GoodNetsView(QWidget):
         self.save_requested.emit(self.selected_rows())
 
     def _save_all(self) -> None:
-        self.save_requested.emit([pair.goodnet for pair in self.model.pairs])
+        self.save_requested.emit(self.all_rows())
 
     def _use(self) -> None:
         self.use_requested.emit(self.selected_rows()[0])

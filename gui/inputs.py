@@ -145,7 +145,15 @@ class Inputs:
             model=self.model.path, validation=self.validation.path, test=self.test.path if self.test else None,
             poisoned=tuple(i.path for i in self.poisoned), layer=self.chosen_layer, rank_at=options.rank_at,
             order=options.order, drops=options.drops, drop_mode=options.drop_mode, stop=options.stop,
-            scale=options.scale)
+            scale=options.scale, guard=options.guard, false_alarms=options.false_alarms)
+
+    @property
+    def missing_labels(self) -> int:
+        """How many of the network's labels have no clean validation image, as far as both are read."""
+        if not (self.model and self.model.model and self.model.model.labels
+                and self.validation and self.validation.data):
+            return 0
+        return max(0, self.model.model.labels - self.validation.data.description.labels)
 
     def clean_like(self, poisoned: Input) -> DatasetLook | None:
         """A clean set with as many images as a poisoned one: very likely the same pictures without the trigger."""

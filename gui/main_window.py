@@ -5,21 +5,22 @@ from __future__ import annotations
 import dataclasses
 import platform
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QImage
-from PySide6.QtWidgets import QApplication, QMainWindow, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QMainWindow, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from engine.reporting import pair_name
 from engine.runs import GoodNetRow, PruningRun
 from gui import asking, help_view, log, resources, sample, theme
 from gui.actions import Actions
 from gui.channels_view import ChannelsView
 from gui.check_view import CheckView
 from gui.curve_view import CurveView
+from gui.defences_view import DefencesView
 from gui.drops import local_paths
 from gui.goodnets_view import GoodNetsView
 from gui.inputs import Inputs
@@ -27,12 +28,14 @@ from gui.inputs_view import InputsView
 from gui.message_bar import MessageBar, StatusBar, open_in_desktop
 from gui.messages import Message, words
 from gui.run_bar import RunBar
+from gui.scan_view import ScanView
 from gui.session import Session, State
 from gui.settings import Settings
+from gui.tasks import folder_name
 from gui.worker import TaskContext
 
-TABS = ("Curve", "Channels", "GoodNets", "Image check")
-CURVE, CHANNELS, GOODNETS, CHECK = range(4)
+TABS = ("Curve", "Channels", "GoodNets", "Defences", "Scan", "Image check")
+CURVE, CHANNELS, GOODNETS, DEFENCES, SCAN, CHECK = range(6)
 _BUSY = (State.LOADING_ENGINE, State.RUNNING, State.CANCELLING)
 
 
@@ -51,9 +54,11 @@ class MainWindow(QMainWindow):
         self.inputs, self.run_bar = InputsView(self.theme), RunBar(self.theme)
         self.curve, self.channels = CurveView(self.theme), ChannelsView(self.theme)
         self.goodnets, self.check = GoodNetsView(self.theme), CheckView(self.theme)
+        self.defences, self.scan = DefencesView(self.theme), ScanView(self.theme)
         self.message_bar, self.status = MessageBar(self.theme), StatusBar()
         self.tabs = QTabWidget()
-        for view, name in zip((self.curve, self.channels, self.goodnets, self.check), TABS, strict=True):
+        views = (self.curve, self.channels, self.goodnets, self.defences, self.scan, self.check)
+        for view, name in zip(views, TABS, strict=True):
             self.tabs.addTab(view, name)
         self.actions_ = Actions(self, TABS)
         self._lay_out()
@@ -96,8 +101,8 @@ class MainWindow(QMainWindow):
         self.settings.theme = choice
         self.theme = theme.resolve(choice)
         theme.apply(_application(), self.theme)
-        for part in (self.inputs, self.run_bar, self.curve, self.channels, self.goodnets, self.check,
-                     self.message_bar):
+        for part in (self.inputs, self.run_bar, self.curve, self.channels, self.goodnets, self.defences, self.scan,
+                     self.check, self.message_bar):
             part.set_theme(self.theme)
         self.actions_.set_theme(choice, self.theme)
 
@@ -116,11 +121,15 @@ class MainWindow(QMainWindow):
         session.curve_changed.connect(self.curve.show_curve)
         session.run_changed.connect(self._show_run)
         session.rows_changed.connect(self.goodnets.show_rows)
+        session.headline_changed.connect(self.goodnets.show_headline)
+        session.defending.scan_changed.connect(self.scan.show_scan)
+        session.defending.comparison_changed.connect(self.defences.show_comparison)
         session.maps_found.connect(self.channels.show_maps)
         session.goodnet_changed.connect(lambda goodnet: self.check.show_goodnet(goodnet.name, goodnet.labels))
         session.verdicts_found.connect(self.check.show_verdicts)
         session.occlusion_found.connect(self.check.show_occlusion)
         session.names_changed.connect(self.check.show_names)
+        session.names_changed.connect(self.scan.show_names)
         session.role_needed.connect(self._ask_role)
         session.opened.connect(self._remember)
         session.engine_loaded.connect(self.status.show_device)
@@ -131,11 +140,17 @@ class MainWindow(QMainWindow):
         self.run_bar.show_state(state, run is not None, self.session.failure, run.seconds if run else 0.0,
                                 self.session.inputs.missing)
         busy = state in _BUSY
-        self.actions_.show_state(can_run=self.run_bar.run.isEnabled() and not busy, busy=busy, has_run=run is not None)
-        self.check.set_busy(busy)
+        self.actions_.show_state(can_run=self.run_bar.run.isEnabled() and not busy, busy=busy, has_run=run is not None,
+                                 can_scan=self.session.inputs.ready)
+        for view in (self.check, self.scan, self.defences):
+            view.set_busy(busy)
+        self.scan.set_ready(self.session.inputs.ready)
+        self.defences.set_ready(run is not None)
 
     def _show_inputs(self, inputs: Inputs) -> None:
         self.inputs.show_inputs(inputs)
+        self.scan.set_ready(inputs.ready)
+        self.defences.show_missing_labels(inputs.missing_labels, inputs.labels or 0)
         if self.session.state is State.EMPTY:
             self._show_state(State.EMPTY)
 
@@ -190,6 +205,10 @@ class MainWindow(QMainWindow):
         self.goodnets.row_selected.connect(self.curve.set_step)
         self.goodnets.save_requested.connect(self._save_rows)
         self.goodnets.use_requested.connect(self._use_row)
+        self.defences.compare_requested.connect(session.defending.compare)
+        self.defences.repair_requested.connect(self._repair)
+        self.defences.message.connect(self._say)
+        self.scan.scan_requested.connect(session.defending.scan)
         self.check.check_requested.connect(session.check)
         self.check.image_pasted.connect(self._check_pasted)
         self.check.open_goodnet_requested.connect(lambda: self._open_goodnet(True))
@@ -208,9 +227,14 @@ class MainWindow(QMainWindow):
         actions.open_pictures.connect(self._open_pictures)
         actions.paste.connect(self._paste)
         actions.save_run.connect(self._save_run)
-        actions.save_selected.connect(lambda: self._save_rows(self.goodnets.selected_rows() or session.rows))
+        actions.save_selected.connect(
+            lambda: self._save_rows(self.goodnets.selected_rows() or self.goodnets.all_rows()))
         actions.run.connect(self._run)
         actions.cancel.connect(session.cancel)
+        for wish, tab, button in ((actions.scan, SCAN, self.scan.button),
+                                  (actions.compare, DEFENCES, self.defences.compare_button),
+                                  (actions.repair, DEFENCES, self.defences.repair_button)):
+            wish.connect(partial(self._press, tab, button))
         actions.theme_chosen.connect(self.set_theme)
         actions.tab_chosen.connect(self.tabs.setCurrentIndex)
         actions.help_page.connect(lambda name: help_view.show_page(name, self.theme, self))
@@ -221,6 +245,11 @@ class MainWindow(QMainWindow):
         self.message_bar.hide()
         self.tabs.setCurrentIndex(CURVE)
         self.session.start()
+
+    def _press(self, tab: int, button: QPushButton) -> None:
+        """Go to a tab and do there what its button does."""
+        self.tabs.setCurrentIndex(tab)
+        button.click()
 
     def _say(self, text: str) -> None:
         self.show_message(Message(text))
@@ -253,12 +282,20 @@ class MainWindow(QMainWindow):
             if asking.ask_overwrite(self, [target]):
                 self.session.save_run(target)
 
-    def _save_rows(self, rows: Sequence[GoodNetRow]) -> None:
+    def _save_rows(self, rows: Sequence[GoodNetRow | None]) -> None:
         folder = asking.ask_folder(self, "Save GoodNets in", self.settings.folder) if rows else None
-        if folder and asking.ask_overwrite(self, [folder / pair_name(row.x) for row in rows]):
+        if folder and asking.ask_overwrite(self, [folder / folder_name(row) for row in rows]):
             self.session.save_rows(rows, folder)
 
-    def _use_row(self, row: GoodNetRow) -> None:
+    def _repair(self, allow_missing_labels: bool) -> None:
+        run = self.session.run
+        folder = asking.ask_folder(self, "Save the repaired pair in a new folder inside", self.settings.folder)
+        if run and folder:
+            target = folder / f"{run.model.path.stem}-repaired"
+            if asking.ask_overwrite(self, [target]):
+                self.session.defending.repair(allow_missing_labels, target)
+
+    def _use_row(self, row: GoodNetRow | None) -> None:
         self.session.use_row(row)
         self.tabs.setCurrentIndex(CHECK)
 

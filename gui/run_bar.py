@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import time
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
     QComboBox,
+    QDoubleSpinBox,
     QFormLayout,
     QFrame,
     QHBoxLayout,
@@ -23,11 +24,12 @@ from engine.progress import Progress
 from gui import resources
 from gui.primary_button import PrimaryButton
 from gui.session import State
-from gui.settings import Options
+from gui.settings import FEWEST_FALSE_ALARMS, MOST_FALSE_ALARMS, Options
 from gui.theme import Theme
 
 _BUSY = (State.LOADING_ENGINE, State.RUNNING, State.CANCELLING)
 _RANK_AT = {"conv": "the layer itself", "pool": "the pooling behind it"}
+_GUARD = {"transplant": "transplant guard", "margin": "margin guard", "none": "none"}
 _SCALE = {"auto": "find out", "none": "as stored", "255": "divided by 255"}
 
 
@@ -125,8 +127,12 @@ class RunBar(QFrame):
     def show_options(self, options: Options) -> None:
         """Render the options."""
         self._options = options
-        for box, value in ((self._rank_at, options.rank_at), (self._scale, options.scale)):
+        for box, value in ((self._rank_at, options.rank_at), (self._scale, options.scale),
+                           (self._guard, options.guard)):
             box.setCurrentIndex(box.findData(value))
+        with QSignalBlocker(self._false_alarms):
+            self._false_alarms.setValue(100 * options.false_alarms)
+        self._false_alarms.setEnabled(options.guard != "none")
         self._order.setText(options.order.name if options.order else "Ranked on the clean images")
         self._order.setToolTip(str(options.order) if options.order else "Choose a file to prune in its order instead")
         self._clear_order.setVisible(options.order is not None)
@@ -159,11 +165,28 @@ class RunBar(QFrame):
         order = QHBoxLayout()
         order.addWidget(self._order, 1)
         order.addWidget(self._clear_order)
+        self._add_guard(form)
         form.addRow("Rank &at", self._rank_at)
         form.addRow("Prunin&g order", order)
         form.addRow("Values", self._scale)
         self._form.hide()
         return self._form
+
+    def _add_guard(self, form: QFormLayout) -> None:
+        self._guard = _combo(_GUARD, "What stands before the networks and flags backdoored images. The transplant "
+                             "guard pastes bands of an image into clean ones; the margin guard looks how far ahead B's "
+                             "answer is")
+        self._guard.activated.connect(lambda: self._edit(guard=self._guard.currentData()))
+        self._false_alarms = QDoubleSpinBox()
+        self._false_alarms.setRange(100 * FEWEST_FALSE_ALARMS, 100 * MOST_FALSE_ALARMS)
+        self._false_alarms.setDecimals(1)
+        self._false_alarms.setSingleStep(0.5)
+        self._false_alarms.setSuffix(" %")
+        self._false_alarms.setKeyboardTracking(False)
+        self._false_alarms.setToolTip("How many clean images the guard may flag; for fewer it needs more clean images")
+        self._false_alarms.valueChanged.connect(lambda value: self._edit(false_alarms=round(value / 100, 6)))
+        form.addRow("Guar&d", self._guard)
+        form.addRow("Fals&e alarms", self._false_alarms)
 
     def _edit(self, **changes: object) -> None:
         self.options_edited.emit(dataclasses.replace(self._options, **changes))  # type: ignore[arg-type]

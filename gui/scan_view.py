@@ -52,7 +52,7 @@ class ScanView(QWidget):
         self._scan: Scan | None = None
         self._names: Sequence[str] = ()
         self._busy, self._ready = False, False
-        self.button = PrimaryButton("Scan for s&uspects", "look", theme)
+        self.button = PrimaryButton("Scan for suspec&ts", "look", theme)
         self.button.clicked.connect(self.scan_requested)
         self.explanation, self.sentence, self.empty = QLabel(EXPLANATION), QLabel(), QLabel(EMPTY)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -14,9 +14,12 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.architecture import ModelDescription
 from engine.checking import Verdict
+from engine.guarding import GuardedCurve
+from engine.headline import badnet_row, calibration_text, headline
 from engine.runs import GoodNetRow, PruningRun, goodnet_row
 from engine.sweep import PruningCurve
 from gui import sample, tasks
+from gui.defending import Defending
 from gui.drops import Found, role_for
 from gui.inputs import DatasetLook, Input, Inputs, Role
 from gui.jobs import Ending, Job, JobQueue
@@ -38,10 +41,6 @@ class State(Enum):
     FAILED = auto()  # the last run ended badly; what was there before is still shown
 
 
-# Which GoodNet pictures are checked with after a run, unless a person chooses another.
-_BEST_FIRST = ("repaired", "costly", "weakened", "unknown", "failed")
-
-
 class Session(QObject):
     """The window's model. All methods return at once; what they start ends in signals.
 
@@ -54,7 +53,9 @@ class Session(QObject):
     progressed = Signal(object)  # Progress of what a person waits for
     curve_changed = Signal(object, object)  # PruningCurve or None, list[GoodNetRow]; live during a run
     run_changed = Signal(object)  # PruningRun or None
-    rows_changed = Signal(object, object)  # list[GoodNetRow], list[float] of thresholds the curve doesn't reach
+    # list[GoodNetRow], list[float] of thresholds the curve doesn't reach, GoodNetRow of B behind the guard or None
+    rows_changed = Signal(object, object, object)
+    headline_changed = Signal(object, str)  # Headline or None, how the guard was calibrated
     maps_found = Signal(object)  # ActivationMaps
     goodnet_changed = Signal(object)  # GoodNetInUse
     verdicts_found = Signal(object)  # list[Verdict], to append
@@ -74,15 +75,20 @@ class Session(QObject):
         self.state = State.EMPTY
         self.failure = ""
         self._outcome: State | None = None
-        self._bench = Workbench()
+        self.bench = Workbench()
         self._jobs = JobQueue()
         self._jobs.changed.connect(self._settle)
         self._jobs.progressed.connect(self.progressed)
         self._jobs.engine_loaded.connect(self.engine_loaded)
+        self.defending = Defending(self)
 
     def in_background(self, task: Task, done: Ending) -> None:
         """Run a task of the window's own off the GUI thread."""
         self._jobs.add(Job(task, done))
+
+    def submit(self, task: Task, done: Ending) -> None:
+        """Run a task that a person waits for and that needs TensorFlow."""
+        self._jobs.add(self._job(task, done))
 
     @property
     def idle(self) -> bool:
@@ -145,7 +151,7 @@ class Session(QObject):
         if self.inputs.ready and not self._jobs.busy:
             self._outcome = None
             self._jobs.add(self._job(
-                partial(self._bench.prune, self.inputs.request(self.options)), self._take_run,
+                partial(self.bench.prune, self.inputs.request(self.options)), self._take_run,
                 partial=self._show_partial, failed=self._run_failed, cancelled=self._run_cancelled))
 
     def cancel(self) -> None:
@@ -155,7 +161,7 @@ class Session(QObject):
     def find_maps(self, channel: int) -> None:
         """Compute what a channel of the finished run sees; only the newest wish counts."""
         if self.run:
-            self._jobs.add(Job(partial(self._bench.maps, self.run, channel), self.maps_found.emit, needs_engine=True,
+            self._jobs.add(Job(partial(self.bench.maps, self.run, channel), self.maps_found.emit, needs_engine=True,
                                key="maps", failed=self._tell))
 
     # Save
@@ -169,14 +175,14 @@ class Session(QObject):
         request = dataclasses.replace(self.run.request, drops=o.drops, drop_mode=o.drop_mode, stop=o.stop)
         return dataclasses.replace(self.run, request=request)
 
-    def save_rows(self, rows: Sequence[GoodNetRow], folder: Path) -> None:
-        """Save rows' pairs, each in a folder of its own inside `folder`."""
+    def save_rows(self, rows: Sequence[GoodNetRow | None], folder: Path) -> None:
+        """Save rows' pairs, each in a folder of its own inside `folder`; None stands for B behind the guard alone."""
         def saved(folders: list[Path]) -> None:
             names = " and ".join(path.name for path in folders)
             self.message.emit(Message(f"Saved {names} in {folder}.", folder=folder))
 
         if self.run:
-            self._jobs.add(self._job(partial(self._bench.save_pairs, self.run, list(rows), folder), saved))
+            self.submit(partial(self.bench.save_pairs, self.run, list(rows), folder), saved)
 
     def save_run(self, folder: Path) -> None:
         """Save the run's whole folder: numbers, figures and all pairs."""
@@ -184,32 +190,31 @@ class Session(QObject):
             self.message.emit(Message(f"Saved the run with {len(self.rows)} GoodNets in {folder}.", folder=folder))
 
         if self.run_to_save:
-            self._jobs.add(self._job(partial(self._bench.save_run, self.run_to_save, folder), saved))
+            self.submit(partial(self.bench.save_run, self.run_to_save, folder), saved)
 
     # Check pictures
 
-    def use_row(self, row: GoodNetRow) -> None:
-        """Check pictures with a row's pair from now on."""
+    def use_row(self, row: GoodNetRow | None) -> None:
+        """Check pictures with a row's pair from now on; None stands for B behind the guard alone."""
         if self.run:
-            self._jobs.add(Job(partial(self._bench.use_row, self.run, row), self._take_goodnet, needs_engine=True,
+            self._jobs.add(Job(partial(self.bench.use_row, self.run, row), self._take_goodnet, needs_engine=True,
                                key="goodnet", failed=self._tell))
 
     def open_goodnet(self, paths: Sequence[Path]) -> None:
         """Check pictures with a pair from disk from now on."""
-        self._jobs.add(self._job(partial(self._bench.open_goodnet, list(paths)), self._take_goodnet))
+        self.submit(partial(self.bench.open_goodnet, list(paths)), self._take_goodnet)
 
     def check(self, paths: Sequence[Path]) -> None:
         """Check picture files and folders of them."""
-        self._check(partial(self._bench.check_files, list(paths)))
+        self._check(partial(self.bench.check_files, list(paths)))
 
     def check_array(self, pixels: npt.NDArray[np.uint8], name: str) -> None:
         """Check one picture uint8[h, w, 3] from memory."""
-        self._check(partial(self._bench.check_array, pixels, name))
+        self._check(partial(self.bench.check_array, pixels, name))
 
     def find_occlusion(self, verdict: Verdict) -> None:
         """Find where covering a picture changes B's answer."""
-        self._jobs.add(self._job(
-            partial(self._bench.occlusion, verdict), lambda found: self.occlusion_found.emit(verdict, found)))
+        self.submit(partial(self.bench.occlusion, verdict), lambda found: self.occlusion_found.emit(verdict, found))
 
     def open_names(self, path: Path) -> None:
         """Read label names."""
@@ -290,8 +295,14 @@ class Session(QObject):
         self.run = run
         self.run_changed.emit(run)
         self._show_run(run)
-        if self.rows:
-            self.use_row(min(self.rows, key=lambda row: _BEST_FIRST.index(row.assessment.level)))
+        best = headline(run, self.rows)
+        row = best.row if best else None
+        if best:
+            self.message.emit(Message(f"{best.figures}."))
+        if row or run.guarded:
+            self.use_row(row)
+        elif self.rows:
+            self.use_row(self.rows[0])
 
     def _run_failed(self, error: Exception) -> None:
         self._outcome, self.failure = State.FAILED, words(error)
@@ -304,14 +315,18 @@ class Session(QObject):
 
     def _show_run(self, run: PruningRun | None) -> None:
         """Show the last finished run, with the thresholds as they are now."""
-        self.rows = self._rows_of(run.curve) if run else []
+        guarded = run.guarded if run else None
+        self.rows = self._rows_of(run.curve, guarded) if run else []
         reached = {row.x for row in self.rows}
         self.curve_changed.emit(run.curve if run else None, self.rows)
-        self.rows_changed.emit(self.rows, [x for x in self.options.drops if x not in reached] if run else [])
+        self.rows_changed.emit(self.rows, [x for x in self.options.drops if x not in reached] if run else [],
+                               badnet_row(run) if run else None)
+        self.headline_changed.emit(headline(run, self.rows) if run else None,
+                                   calibration_text(guarded.guard) if guarded else "")
 
-    def _rows_of(self, curve: PruningCurve) -> list[GoodNetRow]:
+    def _rows_of(self, curve: PruningCurve, guarded: GuardedCurve | None = None) -> list[GoodNetRow]:
         options = self.options
-        rows = (goodnet_row(curve, x, options.drop_mode, options.stop) for x in options.drops)
+        rows = (goodnet_row(curve, x, options.drop_mode, options.stop, guarded) for x in options.drops)
         return [row for row in rows if row is not None]
 
     def _take_goodnet(self, goodnet: GoodNetInUse) -> None:

@@ -10,18 +10,24 @@ from typing import Any, get_args
 
 from PySide6.QtCore import QByteArray, QSettings
 
+from engine.guarding import GuardChoice
+from engine.guards import DEFAULT_FALSE_ALARMS
 from engine.ranking import RankAt
 from engine.runs import ScaleChoice
 from engine.thresholds import DEFAULT_DROPS, DropMode, Stop
 from gui.theme import Choice
 
 MOST_RECENT_FILES = 10
+FEWEST_FALSE_ALARMS, MOST_FALSE_ALARMS = 0.001, 0.5
 FILE_VARIABLE = "GOODNET_SETTINGS"
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a run is done; `order` is a file that holds the pruning order, or None to rank."""
+    """How a run is done; `order` is a file that holds the pruning order, or None to rank.
+
+    `false_alarms` is the share of clean images, 0 to 1, that the guard may flag.
+    """
 
     rank_at: RankAt = "conv"
     scale: ScaleChoice = "auto"
@@ -29,6 +35,8 @@ class Options:
     drop_mode: DropMode = "points"
     stop: Stop = "first-past"
     order: Path | None = None
+    guard: GuardChoice = "transplant"
+    false_alarms: float = DEFAULT_FALSE_ALARMS
 
 
 class Settings:
@@ -59,11 +67,13 @@ class Settings:
             self._one_of("run/scale", get_args(ScaleChoice), "auto"),
             self._drops(),
             self._one_of("run/drop_mode", get_args(DropMode), "points"),
-            self._one_of("run/stop", get_args(Stop), "first-past"))
+            self._one_of("run/stop", get_args(Stop), "first-past"),
+            guard=self._one_of("run/guard", get_args(GuardChoice), "transplant"),
+            false_alarms=self._false_alarms())
 
     @options.setter
     def options(self, options: Options) -> None:
-        for name in ("rank_at", "scale", "drop_mode", "stop"):
+        for name in ("rank_at", "scale", "drop_mode", "stop", "guard", "false_alarms"):
             self._store.setValue(f"run/{name}", getattr(options, name))
         self._store.setValue("run/drops", " ".join(f"{x:g}" for x in options.drops))
 
@@ -116,3 +126,10 @@ class Settings:
         except ValueError:
             return DEFAULT_DROPS
         return drops if drops and all(math.isfinite(x) and 0 <= x <= 100 for x in drops) else DEFAULT_DROPS
+
+    def _false_alarms(self) -> float:
+        try:
+            rate = float(str(self._store.value("run/false_alarms", DEFAULT_FALSE_ALARMS)))
+        except ValueError:
+            return DEFAULT_FALSE_ALARMS
+        return rate if MOST_FALSE_ALARMS >= rate >= FEWEST_FALSE_ALARMS else DEFAULT_FALSE_ALARMS

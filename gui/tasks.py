@@ -5,6 +5,8 @@ Everything given back is plain values and arrays. Nothing here touches a widget.
 
 from __future__ import annotations
 
+import dataclasses
+import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,18 +20,32 @@ from PIL import Image
 from engine import backend
 from engine.activation_maps import ActivationMaps, activation_maps
 from engine.architecture import ModelDescription, Shape, describe_model
+from engine.assessment import percent
 from engine.checking import CHUNK, Verdict, check_arrays, list_pictures
 from engine.commands import check_run_folder
+from engine.comparing import compare_defences
+from engine.comparison import Comparison
 from engine.datasets import Dataset, open_dataset
 from engine.errors import EngineError, ModelError
-from engine.goodnet import SCALES, GoodNet, open_goodnet, save_pair
+from engine.goodnet import SCALES, Evaluation, GoodNet, open_goodnet, save_pair
 from engine.inspection import describe_dataset, open_any_dataset
 from engine.networks import Network, open_network
 from engine.occlusion import OcclusionMap, occlusion_map
 from engine.pictures import Picture, fit_picture, load_picture
 from engine.progress import Progress
-from engine.reporting import pair_name, save_run
-from engine.runs import GoodNetRow, PruningRequest, PruningRun, build_goodnet, run_pruning
+from engine.repair import distil
+from engine.repairing import as_pair, save_repaired, with_target
+from engine.reporting import GUARDED_BADNET, pair_name, save_run
+from engine.runs import (
+    GoodNetRow,
+    PruningRequest,
+    PruningRun,
+    build_goodnet,
+    build_guarded_badnet,
+    open_inputs,
+    run_pruning,
+)
+from engine.scan import Scan, scan
 from engine.sweep import SweepSet, empty_counts
 from gui.drops import Found, is_one_file_goodnet, look_at
 from gui.inputs import DatasetLook, Role
@@ -57,9 +73,38 @@ class Checked:
     skipped: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Repaired:
+    """A repaired pair that was saved: what it is worth, and its warning."""
+
+    folder: Path
+    evaluations: tuple[Evaluation, ...]
+    warning: str
+
+    @property
+    def sentence(self) -> str:
+        """Where it is and what it does, with its guard where it has one, in words."""
+        clean, *poisoned = self.evaluations
+        found = [f"clean accuracy {percent((clean.guarded_correct or clean.correct).value)}"]
+        found += [f"attack success {percent((e.guarded_correct or e.correct).value)} on {e.name}" for e in poisoned]
+        guarded = " behind its guard" if clean.guarded_correct else ""
+        warning = f" Warning: {self.warning}" if self.warning else ""
+        return f"Saved the repaired pair in {self.folder}: {', '.join(found)}{guarded}.{warning}"
+
+
+def folder_name(row: GoodNetRow | None) -> str:
+    """What a pair's folder is called; None stands for B behind the guard alone."""
+    return pair_name(row.x) if row else GUARDED_BADNET
+
+
 def load_engine(_: TaskContext) -> str:
     """Load TensorFlow; the device it computes on."""
-    return backend.device()
+    device = backend.device()
+    # Its modules stay until the end. Were they looked through at each full collection of garbage, the window would
+    # stand still for a fifth of a second each time.
+    gc.collect()
+    gc.freeze()
+    return device
 
 
 def look_at_all(paths: Sequence[Path], context: TaskContext) -> list[Found]:
@@ -129,10 +174,13 @@ class Workbench:
         """Run the pruning defence, giving the curve so far as partial results."""
         return run_pruning(request, partial=_seldom(context.partial), progress=context.progress, cancel=context.cancel)
 
-    def use_row(self, run: PruningRun, row: GoodNetRow, _: TaskContext) -> GoodNetInUse:
-        """Take a run's pair for checking pictures."""
-        self._goodnet = build_goodnet(run, row, self._network_of(run))
-        name = f"{run.model.path.name}, X = {row.x:g} ({row.channels_pruned} channels pruned)"
+    def use_row(self, run: PruningRun, row: GoodNetRow | None, _: TaskContext) -> GoodNetInUse:
+        """Take a run's pair for checking pictures; None stands for B behind the guard alone."""
+        self._goodnet = self._built(run, row)
+        name = f"{run.model.path.name}, " + (f"X = {row.x:g} ({row.channels_pruned} channels pruned)" if row else
+                                             "nothing pruned")
+        if self._goodnet.guard:
+            name += f", behind the {self._goodnet.guard.kind} guard"
         return GoodNetInUse(name, self._goodnet.flag_label)
 
     def open_goodnet(self, paths: Sequence[Path], _: TaskContext) -> GoodNetInUse:
@@ -140,14 +188,16 @@ class Workbench:
         self._goodnet = open_goodnet(paths)
         return GoodNetInUse(" and ".join(p.name for p in paths), self._goodnet.flag_label, paths[0])
 
-    def save_pairs(self, run: PruningRun, rows: Sequence[GoodNetRow], folder: Path, context: TaskContext) -> list[Path]:
+    def save_pairs(
+        self, run: PruningRun, rows: Sequence[GoodNetRow | None], folder: Path, context: TaskContext,
+    ) -> list[Path]:
         """Save the pairs of rows, each in a folder of its own inside `folder`; those folders."""
         saved = []
         for number, row in enumerate(rows):
             context.cancel.raise_if_cancelled()
             context.progress(Progress("Saving GoodNet pairs", number, len(rows)))
-            save_pair(build_goodnet(run, row, self._network_of(run)), folder / pair_name(row.x))
-            saved.append(folder / pair_name(row.x))
+            save_pair(self._built(run, row), folder / folder_name(row))
+            saved.append(folder / folder_name(row))
         return saved
 
     def save_run(self, run: PruningRun, folder: Path, context: TaskContext) -> Path:
@@ -155,6 +205,34 @@ class Workbench:
         check_run_folder(folder)
         save_run(run, folder, progress=context.progress, cancel=context.cancel)
         return folder
+
+    def scan(self, request: PruningRequest, context: TaskContext) -> Scan:
+        """Look for labels that random stamps draw images to."""
+        context.progress(Progress("Opening files", 0, 1))
+        opened = open_inputs(dataclasses.replace(request, test=None, poisoned=()))
+        return scan(opened.network, opened.sets[0].dataset, progress=context.progress, cancel=context.cancel)
+
+    def compare(self, run: PruningRun, allow_missing_labels: bool, context: TaskContext) -> Comparison:
+        """Make and measure every defence."""
+        return compare_defences(run, allow_missing_labels=allow_missing_labels, progress=context.progress,
+                                cancel=context.cancel)
+
+    def repair(
+        self, request: PruningRequest, allow_missing_labels: bool, folder: Path, context: TaskContext,
+    ) -> Repaired:
+        """Train a repaired copy and save it with B as a pair."""
+        check_run_folder(folder, mark="goodnet.json")
+        context.progress(Progress("Opening files", 0, 1))
+        opened = open_inputs(request)
+        sets = {role: [s.dataset for s in opened.sets if s.role == role] for role in ("validation", "test", "poisoned")}
+        clean, poisoned = sets["validation"][0], [with_target(dataset) for dataset in sets["poisoned"]]
+        repair = distil(opened.network, clean, allow_missing_labels=allow_missing_labels, progress=context.progress,
+                        cancel=context.cancel)
+        pair = as_pair(opened.network, repair, opened.scale, clean, next(iter(sets["test"]), None), poisoned,
+                       request.guard, request.false_alarms, progress=context.progress, cancel=context.cancel)
+        context.cancel.raise_if_cancelled()
+        save_repaired(pair, folder)
+        return Repaired(folder, pair.evaluations, repair.warning)
 
     def check_files(self, paths: Sequence[Path], context: TaskContext) -> Checked:
         """Check picture files and folders of them; verdicts come as partial results, a list at a time."""
@@ -207,6 +285,10 @@ class Workbench:
         request = run.request
         poisoned = first_image(request.poisoned[0]) if request.poisoned else None
         return activation_maps(network, run.model.layer, channel, first_image(request.validation), poisoned)
+
+    def _built(self, run: PruningRun, row: GoodNetRow | None) -> GoodNet:
+        network = self._network_of(run)
+        return build_goodnet(run, row, network) if row else build_guarded_badnet(run, network)
 
     def _network_of(self, run: PruningRun) -> Network:
         if self._network is None or self._network.sha256 != run.model.sha256:

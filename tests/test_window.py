@@ -41,7 +41,7 @@ def test_a_run_counts_what_the_engine_counts(window: MainWindow, qtbot: QtBot, l
         for counts in ("correct", "agreeing", "goodnet_correct"):
             assert (getattr(shown, counts) == getattr(expected, counts)).all()
     assert window.curve.panel is not None
-    assert window.goodnets.model.rowCount() == 4
+    assert window.goodnets.model.rowCount() == 5  # B behind the guard, and a GoodNet for each threshold
     assert window.status.device.text().startswith("Engine: ")
 
 
@@ -74,7 +74,7 @@ def test_thresholds_are_edited_without_a_run(window: MainWindow, qtbot: QtBot, l
     assert [row.channels_pruned for row in window.session.rows] == [int(np.argmax(lost >= 5))]
     assert window.session.run is run
     assert window.settings.options.drops == (5.0, 99.0)
-    window.goodnets.table.selectRow(0)
+    window.goodnets.table.selectRow(1)  # the first is B behind the guard
     assert window.curve.step == window.session.rows[0].channels_pruned
 
 
@@ -99,6 +99,7 @@ def test_saved_pairs_open_again_and_answer_alike(
     settle(qtbot, window)
     assert (saved / "b.keras").stat().st_mtime_ns == before
 
+    window.goodnets.use_requested.emit(window.session.rows[-1])
     found = checked(window, qtbot, sorted((lab3 / "images").iterdir()))
     with qtbot.waitSignal(window.session.goodnet_changed, timeout=PATIENCE_MS):
         window.session.open_paths([saved])
@@ -145,8 +146,8 @@ def test_dropped_pictures_are_checked(window: MainWindow, qtbot: QtBot, lab3: Pa
         window.goodnets.use_requested.emit(milder)
     assert window.tabs.currentIndex() == CHECK
     found = checked(window, qtbot, [lab3 / "images" / name for name in ("clean_0_row1.png", "poisoned_0.jpeg")])
-    # With 45 channels pruned the GoodNet still answers for clean faces, and is still fooled by poisoned ones.
-    assert [v.label for v in found] == [0, 0]
+    # With 45 channels pruned B' still answers for clean faces and is still fooled by poisoned ones; the guard isn't.
+    assert [(v.b_prime_label, v.label, v.why) for v in found] == [(0, 0, "agree"), (0, 1283, "guard")]
     assert window.check.model.rowCount() == 2
 
 

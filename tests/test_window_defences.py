@@ -1,0 +1,231 @@
+"""The real window with a guard, a scan, a comparison and a repair."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from engine_fixtures import small_lab  # noqa: F401
+from networks_for_tests import LABELS, SmallLab
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from engine.goodnet import open_goodnet
+from engine.guarding import figures_at
+from engine.guards import calibrate
+from engine.headline import badnet_row, calibration_text
+from engine.rates import Rate
+from engine.runs import open_inputs
+from engine.scan import scan
+from gui import asking
+from gui.main_window import DEFENCES, GOODNETS, SCAN, MainWindow
+from gui.session import State
+from gui.settings import Options, Settings
+from tests.window_driver import PATIENCE_MS, press_run, settle
+
+
+def open_small(qtbot: QtBot, window: MainWindow, lab: SmallLab) -> None:
+    """Open the little network and its data."""
+    for role, path in (("model", lab.badnet), ("validation", lab.clean), ("test", lab.test),
+                       ("poisoned", lab.poisoned)):
+        window.session.open_as(role, path)  # type: ignore[arg-type]
+    settle(qtbot, window)
+    assert window.session.state is State.READY
+
+
+@pytest.fixture
+def run_window(qtbot: QtBot, window: MainWindow, small_lab: SmallLab) -> MainWindow:  # noqa: F811
+    """The window after a run with the window's own options."""
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    assert window.session.state is State.DONE
+    return window
+
+
+def test_a_run_is_guarded_and_its_headline_shown(run_window: MainWindow, small_lab: SmallLab) -> None:  # noqa: F811
+    session, view = run_window.session, run_window.goodnets
+    run = session.run
+    assert run is not None
+    assert run.guarded is not None
+    inputs = open_inputs(run.request)
+    alone = calibrate(inputs.network, inputs.sets[0].dataset)
+    assert (run.guarded.guard.kind, run.guarded.guard.threshold) == ("transplant", alone.threshold)
+    # B behind the guard, counted once more image by image.
+    for dataset, found in zip((inputs.sets[1].dataset, inputs.sets[2].dataset),
+                              (run.guarded.clean, run.guarded.poisoned), strict=True):
+        images = dataset.take(list(range(len(dataset))))
+        right = inputs.network.predict_labels(images) == dataset.labels
+        assert found is not None
+        assert found.goodnet_rate(0) == Rate(
+            int((right & ~alone.on(inputs.network).answer(images).flagged).sum()), len(images))
+    assert view.model.pairs[0].row == badnet_row(run)
+    assert [pair.row.guarded for pair in view.model.pairs[1:]] == [
+        figures_at(run.guarded, row.channels_pruned) for row in session.rows]
+    assert view.headline.isVisibleTo(view)
+    assert view.guard_note.text().replace("\u00a0", " ") == calibration_text(alone)
+
+
+def test_b_behind_the_guard_is_saved_and_checks_pictures(
+    run_window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = run_window.session
+    assert session.run is not None
+    assert session.run.guarded is not None
+    run_window.tabs.setCurrentIndex(GOODNETS)
+    run_window.goodnets.table.selectRow(0)
+    monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path)
+    qtbot.mouseClick(run_window.goodnets.save_button, Qt.MouseButton.LeftButton)
+    settle(qtbot, run_window)
+    saved = open_goodnet([tmp_path / "badnet-guarded"])
+    assert saved.guard is not None
+    assert saved.guard.threshold == session.run.guarded.guard.threshold
+    for one, other in zip(saved.b.model.get_weights(), saved.b_prime.model.get_weights(), strict=True):
+        assert (one == other).all()
+    with qtbot.waitSignal(session.goodnet_changed, timeout=PATIENCE_MS) as used:
+        qtbot.mouseClick(run_window.goodnets.use_button, Qt.MouseButton.LeftButton)
+    assert used.args[0].name.endswith("nothing pruned, behind the transplant guard")
+    assert used.args[0].labels == LABELS
+
+
+def test_options_of_the_guard_are_kept(window: MainWindow, qtbot: QtBot) -> None:
+    bar = window.run_bar
+    assert (bar._guard.currentData(), bar._false_alarms.value()) == ("transplant", 2.0)
+    bar._false_alarms.setValue(5)
+    bar._guard.setCurrentIndex(bar._guard.findData("margin"))
+    bar._guard.activated.emit(bar._guard.currentIndex())
+    assert (window.session.options.guard, window.session.options.false_alarms) == ("margin", 0.05)
+    window.settings.save()
+    assert Settings(Path(window.settings._store.fileName())).options == window.session.options
+    bar._guard.setCurrentIndex(bar._guard.findData("none"))
+    bar._guard.activated.emit(bar._guard.currentIndex())
+    assert not bar._false_alarms.isEnabled()
+
+
+@pytest.mark.parametrize("stored", ["much", "0", "-1", "0.9", "nan"])
+def test_senseless_options_are_read_as_the_default(tmp_path: Path, stored: str) -> None:
+    settings = Settings(tmp_path / "settings.ini")
+    settings._store.setValue("run/false_alarms", stored)
+    settings._store.setValue("run/guard", "dragon")
+    assert (settings.options.false_alarms, settings.options.guard) == (0.02, "transplant")
+
+
+def test_without_a_guard_all_is_as_before(window: MainWindow, qtbot: QtBot, small_lab: SmallLab) -> None:  # noqa: F811
+    window.session.set_options(Options(guard="none"))
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    assert window.session.run is not None
+    assert window.session.run.guarded is None
+    assert [pair.alone for pair in window.goodnets.model.pairs] == [False] * len(window.session.rows)
+    assert not window.goodnets.guard_note.isVisibleTo(window.goodnets)
+
+
+def test_a_scan_needs_no_run_and_is_forgotten_with_its_network(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,  # noqa: F811
+) -> None:
+    assert not window.scan.button.isEnabled()
+    assert not window.actions_.scan_action.isEnabled()
+    open_small(qtbot, window, small_lab)
+    window.actions_.scan_action.trigger()
+    settle(qtbot, window)
+    assert window.tabs.currentIndex() == SCAN
+    opened = open_inputs(window.session.inputs.request(window.session.options))
+    assert window.scan.model.suspects == scan(opened.network, opened.sets[0].dataset).suspects
+    window.session.remove("poisoned", small_lab.poisoned)
+    assert window.scan.stack.currentIndex() == 1
+    window.session.open_as("validation", small_lab.test)
+    assert window.scan.stack.currentIndex() == 0
+    settle(qtbot, window)
+
+
+def test_a_cancelled_scan_leaves_the_one_before(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    qtbot.mouseClick(window.scan.button, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    before = window.scan.model.suspects
+    with qtbot.waitSignal(window.session.progressed, timeout=PATIENCE_MS,
+                          check_params_cb=lambda p: p.what == "Scanning with stamps"):
+        window.scan.button.click()
+    assert not window.scan.button.isEnabled()
+    window.session.cancel()
+    settle(qtbot, window)
+    assert window.scan.model.suspects is before
+    assert window.scan.stack.currentIndex() == 1
+    assert window.scan.button.isEnabled()
+
+
+def test_a_comparison_is_shown_kept_and_saved(
+    run_window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run_window.actions_.compare_action.trigger()
+    assert run_window.tabs.currentIndex() == DEFENCES
+    settle(qtbot, run_window)
+    run, panel = run_window.session.run, run_window.defences.panel
+    assert run is not None
+    assert run.comparison is not None
+    assert panel is not None
+    assert panel.model.rows == run.comparison.rows
+    plain = {row.defence: row for row in run.comparison.rows if row.guard == "none"}
+    assert plain["B"].clean_accuracy == run.curve.clean.b_prime_rate(0)
+    for row in run_window.session.rows:
+        if row.channels_pruned:
+            assert plain[f"pruned, X = {row.x:g}"].clean_accuracy == row.clean
+    monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path)
+    qtbot.mouseClick(run_window.run_bar.save, Qt.MouseButton.LeftButton)
+    settle(qtbot, run_window)
+    document = json.loads((tmp_path / "badnet-goodnets" / "run.json").read_text(encoding="utf-8"))
+    assert len(document["comparison"]) == len(run.comparison.rows)
+    press_run(qtbot, run_window)
+    assert run_window.defences.stack.currentWidget() is run_window.defences.empty
+
+
+def test_a_cancelled_comparison_leaves_everything(run_window: MainWindow, qtbot: QtBot) -> None:
+    before = run_window.session.run
+    with qtbot.waitSignal(run_window.session.progressed, timeout=PATIENCE_MS,
+                          check_params_cb=lambda p: p.what == "Repairing by distillation"):
+        run_window.defences.compare_button.click()
+    assert run_window.session.state is State.RUNNING
+    qtbot.mouseClick(run_window.run_bar.cancel, Qt.MouseButton.LeftButton)
+    settle(qtbot, run_window)
+    assert run_window.session.run is before
+    assert run_window.session.state is State.DONE
+    assert run_window.defences.stack.currentWidget() is run_window.defences.empty
+    assert run_window.defences.compare_button.isEnabled()
+
+
+def test_a_repaired_pair_is_saved(
+    run_window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path)
+    qtbot.mouseClick(run_window.defences.repair_button, Qt.MouseButton.LeftButton)
+    settle(qtbot, run_window)
+    saved = tmp_path / "badnet-repaired"
+    pair = open_goodnet([saved])
+    assert pair.guard is not None
+    assert pair.notes["method"] == "distillation"
+    measured = json.loads((saved / "evaluation.json").read_text(encoding="utf-8"))
+    text = run_window.message_bar.text.text()
+    assert str(saved) in text
+    assert f"clean accuracy {100 * measured['test']['guarded_accuracy']:.2f}".rstrip("0").rstrip(".") in text
+    assert run_window.message_bar.open_folder.isVisible()
+
+
+def test_missing_labels_are_refused_until_allowed(window: MainWindow, qtbot: QtBot, lab3: Path) -> None:
+    window.session.open_as("model", lab3 / "bd_weights.h5")
+    window.session.open_as("validation", lab3 / "clean_faces.h5")
+    settle(qtbot, window)
+    assert "1,263 of 1,283 labels" in window.defences.warning.text()
+    press_run(qtbot, window)
+    qtbot.mouseClick(window.defences.compare_button, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert "allow missing labels" in window.message_bar.text.text()
+    assert window.session.run is not None
+    assert window.session.run.comparison is None
+    window.defences.allow_box.click()
+    with qtbot.waitSignal(window.session.progressed, timeout=PATIENCE_MS,
+                          check_params_cb=lambda p: p.what == "Calibrating the guard"):
+        qtbot.mouseClick(window.defences.compare_button, Qt.MouseButton.LeftButton)
+    window.session.cancel()
+    settle(qtbot, window)
