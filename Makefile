@@ -10,7 +10,7 @@ VENV_PYTHON := .venv/bin/python
 BIN := .venv/bin
 endif
 
-.PHONY: run venv test test-x11 package test-package bench
+.PHONY: run venv test test-x11 package test-package bench screenshots bench-gui
 
 run: venv
 	@$(VENV_PYTHON) .setup/run.py
@@ -49,3 +49,15 @@ test-package: venv
 	@$(VENV_PYTHON) .setup/qt_packages.py xcb xvfb
 	@$(if $(wildcard dist/GoodNet-*),,$(MAKE) package)
 	$(VENV_PYTHON) -m pytest -s tests/packaged/check_package.py
+
+# Every view in both themes, as pictures in resources/screenshots/.
+screenshots: venv
+	@$(VENV_PYTHON) .setup/qt_packages.py xcb xvfb
+	QT_QPA_PLATFORM=xcb xvfb-run --auto-servernum --server-args="-screen 0 1920x1200x24" \
+		$(VENV_PYTHON) -m benchmarks.screenshots
+
+# How long the window keeps a person waiting: at the start, and during a run of the lab's size.
+bench-gui: venv
+	@$(VENV_PYTHON) .setup/qt_packages.py xcb xvfb
+	QT_QPA_PLATFORM=xcb xvfb-run --auto-servernum --server-args="-screen 0 1920x1200x24" \
+		$(VENV_PYTHON) -m benchmarks.responsiveness

@@ -50,8 +50,9 @@ def report_html(run: PruningRun, rows: Sequence[GoodNetRow], document: Json, wri
         number=number, percent=percent_of, interval=interval_of, count="{:,}".format, unbroken=unbroken,
         activation=activation, file_name=lambda path: PurePath(path).name)
     return environment.get_template("report.html").render(
-        run=document, advice=advise(run, rows), strips=contact_strips(run), figure=inline_svg(printed_figure(run.curve, rows)),
-        ranking=_ranking(document), command=command_words(run), written=written, words=LEVEL_WORDS, marks=LEVEL_MARKS)
+        run=document, advice=advise(run, rows), strips=contact_strips(run), ranking=_ranking(document),
+        figure=inline_svg(printed_figure(run.curve, rows)), command=command_words(run), written=written,
+        words=LEVEL_WORDS, marks=LEVEL_MARKS)
 
 
 def command_words(run: PruningRun) -> list[str]:

@@ -1,0 +1,188 @@
+"""`make screenshots`: every view of the window in both themes and all states, as PNG files in resources/screenshots/.
+
+Only the sample is shown. Files are named STATE-VIEW-THEME.png.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+from PySide6.QtCore import QEvent
+from PySide6.QtGui import QImage, QPixmap
+from PySide6.QtWidgets import QApplication, QWidget
+
+from benchmarks.driving import until
+from benchmarks.lab_size import VALIDATION_IMAGES, repeat
+from engine import places
+from engine.checking import Verdict
+from gui import help_view, sample, theme
+from gui.main_window import CHECK, CURVE, GOODNETS, MainWindow
+from gui.session import State
+from gui.settings import Settings
+
+FOLDER = places.resource("screenshots")
+WIDTH, HEIGHT = 1280, 800
+_OF_COLOURS = (QEvent.Type.ApplicationPaletteChange, QEvent.Type.PaletteChange, QEvent.Type.StyleChange,
+               QEvent.Type.LayoutRequest)
+THEMES: tuple[theme.Choice, ...] = ("light", "dark")
+
+
+class Photographer:
+    """A window and the folder its pictures go to."""
+
+    def __init__(self, window: MainWindow, folder: Path) -> None:
+        self.window, self._folder = window, folder
+        self._names = [window.tabs.tabText(i).replace("&", "").lower().replace(" ", "-")
+                       for i in range(window.tabs.count())]
+
+    def every_view(self, state: str) -> None:
+        """Take each tab in turn."""
+        for tab in range(len(self._names)):
+            self.view(state, tab)
+
+    def view(self, state: str, tab: int) -> None:
+        """Take one tab."""
+        self.window.tabs.setCurrentIndex(tab)
+        self.widget(f"{state}-{self._names[tab]}", self.window)
+
+    def widget(self, name: str, widget: QWidget) -> None:
+        """Take a widget in both themes."""
+        for choice in THEMES:
+            self.window.set_theme(choice)
+            # Only what the new colours need is handled, so a running task is still running on its picture.
+            for kind in _OF_COLOURS:
+                QApplication.sendPostedEvents(None, kind.value)
+            save(widget.grab(), self._folder / f"{name}-{choice}.png")
+
+    def help(self) -> None:
+        """Take the help pages."""
+        for name in help_view.PAGES:
+            help_view.show_page(name, self.window.theme, self.window)
+            page = self.window.findChild(QWidget, name)
+            self.widget(f"help-{name}", page)
+            page.close()
+
+
+def main() -> int:
+    """Take all pictures anew."""
+    application = QApplication([sys.argv[0]])
+    application.setApplicationDisplayName("GoodNet")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for old in FOLDER.glob("*.png"):
+        old.unlink()
+    with tempfile.TemporaryDirectory() as temporary, inside(Path(temporary)):
+        window = MainWindow(Settings(Path("settings.ini")))
+        window.resize(WIDTH, HEIGHT)
+        window.show()
+        until(lambda: window.session.idle and window.curve.panel is not None)
+        take = Photographer(window, FOLDER)
+        _empty_and_running(take)
+        _done(take)
+        _errors(take)
+        take.help()
+        window.close()
+    print(f"{len(list(FOLDER.glob('*.png')))} pictures in {FOLDER}")
+    return 0
+
+
+def _empty_and_running(take: Photographer) -> None:
+    window, session = take.window, take.window.session
+    take.every_view("empty")
+    session.open_sample()
+    # The sample is counted too fast to photograph; so its validation images are repeated.
+    many = Path("clean_validation.h5")
+    repeat(dict(sample.INPUTS)["validation"], many, VALIDATION_IMAGES, seed=0)
+    session.open_as("validation", many)
+    until(lambda: session.idle)
+    take.view("ready", CURVE)
+    session.start()
+    until(lambda: session.state is State.LOADING_ENGINE)
+    take.view("loading", CURVE)
+    images: list[int] = []
+    session.curve_changed.connect(lambda curve, _: images.append(
+        0 if curve is None or curve.provisional else curve.validation.images))
+    until(lambda: bool(images) and images[-1] > VALIDATION_IMAGES // 3)
+    take.every_view("running")
+    session.cancel()
+    session.open_as("validation", dict(sample.INPUTS)["validation"])
+    until(lambda: session.idle)
+    window.tabs.setCurrentIndex(CURVE)
+
+
+def _done(take: Photographer) -> None:
+    window, session = take.window, take.window.session
+    maps: list[object] = []
+    verdicts: list[Verdict] = []
+    occlusions: list[object] = []
+    session.maps_found.connect(maps.append)
+    session.verdicts_found.connect(verdicts.extend)
+    session.occlusion_found.connect(lambda _, found: occlusions.append(found))
+    session.start()
+    until(lambda: session.idle and session.run is not None)
+    assert session.run is not None
+    window.curve.set_step(session.rows[-1].channels_pruned)
+    window.channels.select_channel(int(session.run.ranking.order[-1]))
+    until(lambda: bool(maps))
+    session.check([sample.PICTURES])
+    until(lambda: session.idle and bool(verdicts))
+    flagged = next(v for v in verdicts if "poisoned" in v.file and v.flagged)
+    window.check.table.selectRow(window.check.model.shown.index(flagged))
+    session.find_occlusion(flagged)
+    until(lambda: session.idle and bool(occlusions))
+    session.defending.scan()
+    until(lambda: session.idle)
+    session.defending.compare(False)
+    until(lambda: session.idle)
+    take.every_view("done")
+
+
+def _errors(take: Photographer) -> None:
+    """A picture that isn't one; a data set that is none; a run whose file is gone."""
+    session = take.window.session
+    Path("holiday.jpg").write_text("not a picture")
+    session.check([Path("holiday.jpg")])
+    until(lambda: session.idle)
+    take.view("error", CHECK)
+    shutil.copy(sample.NAMES, "names.txt")
+    session.open_as("test", Path("names.txt"))
+    until(lambda: session.idle)
+    take.view("error", GOODNETS)
+    session.remove("test", Path("names.txt"))
+    removed = Path("removed.h5")
+    shutil.copy(dict(sample.INPUTS)["validation"], removed)
+    session.open_as("validation", removed)
+    until(lambda: session.idle)
+    removed.unlink()
+    session.start()
+    until(lambda: session.idle)
+    take.view("error", CURVE)
+
+
+def save(picture: QPixmap, path: Path) -> None:
+    """Write a picture in 256 colours, a third of the size."""
+    image = picture.toImage().convertToFormat(QImage.Format.Format_RGB888)
+    plain = Image.frombytes("RGB", (image.width(), image.height()), image.constBits(), "raw", "RGB",
+                            image.bytesPerLine())
+    plain.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """Work in a folder, so that names on the pictures are short and tell nothing of this machine."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
