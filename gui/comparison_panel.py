@@ -149,7 +149,7 @@ class ComparisonPanel(QWidget):
             self.save_numbers_to(path)
 
     def _bar(self) -> QHBoxLayout:
-        bar, label = QHBoxLayout(), QLabel("Figure behin&d the")
+        bar, label = QHBoxLayout(), QLabel("Figure behind &the")
         label.setBuddy(self.guard_box)
         bar.addWidget(label)
         bar.addWidget(self.guard_box)

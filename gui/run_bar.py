@@ -185,7 +185,7 @@ class RunBar(QFrame):
         self._false_alarms.setKeyboardTracking(False)
         self._false_alarms.setToolTip("How many clean images the guard may flag; for fewer it needs more clean images")
         self._false_alarms.valueChanged.connect(lambda value: self._edit(false_alarms=round(value / 100, 6)))
-        form.addRow("Guar&d", self._guard)
+        form.addRow("G&uard", self._guard)
         form.addRow("Fals&e alarms", self._false_alarms)
 
     def _edit(self, **changes: object) -> None:
