@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 
 from engine import places
 from engine.advice import advise
+from engine.comparison_figure import printed_comparison
 from engine.contact import contact_strips
 from engine.figures import PRINT, printed_figure
 from engine.runs import GoodNetRow, PruningRun
@@ -51,8 +52,9 @@ def report_html(run: PruningRun, rows: Sequence[GoodNetRow], document: Json, wri
         activation=activation, file_name=lambda path: PurePath(path).name)
     return environment.get_template("report.html").render(
         run=document, advice=advise(run, rows), strips=contact_strips(run), ranking=_ranking(document),
-        figure=inline_svg(printed_figure(run.curve, rows)), command=command_words(run), written=written,
-        words=LEVEL_WORDS, marks=LEVEL_MARKS)
+        figure=inline_svg(printed_figure(run.curve, rows)),
+        compared=inline_svg(printed_comparison(run.comparison)) if run.comparison else None, command=command_words(run),
+        written=written, words=LEVEL_WORDS, marks=LEVEL_MARKS)
 
 
 def command_words(run: PruningRun) -> list[str]:
@@ -83,6 +85,9 @@ def inline_svg(figure: Figure) -> Markup:
     figure.savefig(stream, format="svg", metadata={"Date": None})
     drawing = stream.getvalue()
     drawing = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", drawing[drawing.index("<svg"):], flags=re.DOTALL)
+    # Two figures stand on one page; names that nothing refers to would only stand there twice.
+    used = set(re.findall(r"#([\w-]+)", drawing))
+    drawing = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", drawing)
     for name, colour in (("surface", PRINT.ground), ("text", PRINT.text), ("muted", PRINT.muted),
                          ("border", PRINT.grid), ("clean", PRINT.clean),
                          *((f"attack-{i}", c) for i, c in enumerate(PRINT.attack))):

@@ -104,6 +104,7 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
         "badnet_guarded": guarded_json(figures_at(run.guarded, 0)) if run.guarded else None,
         "guard": guard_json(run.guarded) if run.guarded else None,
         "comparison": comparison_json(run.comparison) if run.comparison else None,
+        "comparison_warning": run.comparison.warning if run.comparison else None,
     }
 
 

@@ -99,7 +99,8 @@ def compared() -> Comparison:
     def row(name: str, guard: str, attack: int) -> ComparisonRow:
         return ComparisonRow(name, guard, Rate(57, 60), Rate(attack, 40), Rate(30, 40), Rate(2, 60), Rate(7, 40), 12.5)
 
-    return Comparison((row("B", "none", 40), row("B", "margin", 9), row("repaired by distillation", "none", 0)), 2)
+    return Comparison((row("B", "none", 40), row("B", "margin", 9), row("repaired by distillation", "none", 0)), 2,
+                      "3 labels have no image.")
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +139,7 @@ def test_its_figures_are_those_of_run_json(saved: Path) -> None:
     assert [values(cells) for cells in guarded] == [shown(r["guarded"], *keys) for r in document["goodnets"]]
     compared = [shown(r, *keys[:2], "robust_accuracy", *keys[2:], "seconds") for r in document["comparison"]]
     assert [values(cells) for cells in page.tables["comparison"][1:]] == compared
+    assert document["comparison_warning"] == "3 labels have no image." and document["comparison_warning"] in page.text
     for x in document["not_reached"]:
         assert f"X = {x:g} is never reached" in page.text
     ranking = [cells for name, table in page.tables.items() if name.startswith("table") for cells in table[1:]]
