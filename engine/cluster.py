@@ -6,6 +6,7 @@ worker can read them under the same path, and workers need this project's packag
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -50,10 +51,14 @@ class Cluster:
         self._network, self._layer, self._cancel = network, layer, cancel
         try:
             import distributed
+            from distributed.comm.addressing import get_address_host_port
         except ImportError as error:
             raise EngineError("Counting on a cluster needs Dask; install it with "
                               "'pip install -r requirements-cluster.txt'.") from error
         try:
+            # Asked for by hand first: Dask's own attempt leaves a thread behind when nobody answers.
+            place = get_address_host_port(address)
+            socket.create_connection(place, timeout=_CONNECT_SECONDS).close()
             connect: Any = distributed.Client  # without annotations
             self._client = connect(address, timeout=_CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, RuntimeError) as error:

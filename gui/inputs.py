@@ -145,7 +145,8 @@ class Inputs:
             model=self.model.path, validation=self.validation.path, test=self.test.path if self.test else None,
             poisoned=tuple(i.path for i in self.poisoned), layer=self.chosen_layer, rank_at=options.rank_at,
             order=options.order, drops=options.drops, drop_mode=options.drop_mode, stop=options.stop,
-            scale=options.scale, guard=options.guard, false_alarms=options.false_alarms)
+            scale=options.scale, guard=options.guard, false_alarms=options.false_alarms,
+            cluster=options.cluster or None)
 
     @property
     def missing_labels(self) -> int:

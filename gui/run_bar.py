@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QProgressBar,
     QPushButton,
     QToolButton,
@@ -133,6 +134,7 @@ class RunBar(QFrame):
         with QSignalBlocker(self._false_alarms):
             self._false_alarms.setValue(100 * options.false_alarms)
         self._false_alarms.setEnabled(options.guard != "none")
+        self._cluster.setText(options.cluster)
         self._order.setText(options.order.name if options.order else "Ranked on the clean images")
         self._order.setToolTip(str(options.order) if options.order else "Choose a file to prune in its order instead")
         self._clear_order.setVisible(options.order is not None)
@@ -169,6 +171,12 @@ class RunBar(QFrame):
         form.addRow("Rank &at", self._rank_at)
         form.addRow("Prunin&g order", order)
         form.addRow("Values", self._scale)
+        self._cluster = QLineEdit()
+        self._cluster.setPlaceholderText("this machine")
+        self._cluster.setToolTip("The address of a Dask scheduler, such as tcp://server:8786, whose workers count. "
+                                 "They must reach the files under the same names")
+        self._cluster.editingFinished.connect(lambda: self._edit(cluster=self._cluster.text().strip()))
+        form.addRow("Count on", self._cluster)
         self._form.hide()
         return self._form
 

@@ -26,7 +26,8 @@ FILE_VARIABLE = "GOODNET_SETTINGS"
 class Options:
     """How a run is done; `order` is a file that holds the pruning order, or None to rank.
 
-    `false_alarms` is the share of clean images, 0 to 1, that the guard may flag.
+    `false_alarms` is the share of clean images, 0 to 1, that the guard may flag. `cluster` is the address of a Dask
+    scheduler whose workers count, or empty to count on this machine.
     """
 
     rank_at: RankAt = "conv"
@@ -37,6 +38,7 @@ class Options:
     order: Path | None = None
     guard: GuardChoice = "transplant"
     false_alarms: float = DEFAULT_FALSE_ALARMS
+    cluster: str = ""
 
 
 class Settings:
@@ -69,11 +71,12 @@ class Settings:
             self._one_of("run/drop_mode", get_args(DropMode), "points"),
             self._one_of("run/stop", get_args(Stop), "first-past"),
             guard=self._one_of("run/guard", get_args(GuardChoice), "transplant"),
-            false_alarms=self._false_alarms())
+            false_alarms=self._false_alarms(),
+            cluster=str(self._store.value("run/cluster", "")))
 
     @options.setter
     def options(self, options: Options) -> None:
-        for name in ("rank_at", "scale", "drop_mode", "stop", "guard", "false_alarms"):
+        for name in ("rank_at", "scale", "drop_mode", "stop", "guard", "false_alarms", "cluster"):
             self._store.setValue(f"run/{name}", getattr(options, name))
         self._store.setValue("run/drops", " ".join(f"{x:g}" for x in options.drops))
 

@@ -110,6 +110,24 @@ def test_senseless_options_are_read_as_the_default(tmp_path: Path, stored: str) 
     assert (settings.options.false_alarms, settings.options.guard) == (0.02, "transplant")
 
 
+@pytest.mark.filterwarnings("ignore")  # of another library's event loop, when nobody answers
+def test_a_run_goes_to_the_cluster_that_a_person_named(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,  # noqa: F811
+) -> None:
+    pytest.importorskip("distributed")
+    open_small(qtbot, window, small_lab)
+    field = window.run_bar._cluster
+    field.setText(" tcp://127.0.0.1:9 ")
+    field.editingFinished.emit()
+    assert window.session.options.cluster == "tcp://127.0.0.1:9"
+    press_run(qtbot, window)
+    assert window.session.run is None and "no Dask scheduler answers" in window.run_bar.status.text()
+    field.clear()
+    field.editingFinished.emit()
+    press_run(qtbot, window)
+    assert window.session.run is not None
+
+
 def test_without_a_guard_all_is_as_before(window: MainWindow, qtbot: QtBot, small_lab: SmallLab) -> None:  # noqa: F811
     window.session.set_options(Options(guard="none"))
     open_small(qtbot, window, small_lab)
