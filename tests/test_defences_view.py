@@ -90,8 +90,9 @@ def test_the_good_corner_is_where_a_defence_is_called_a_repair() -> None:
 
 
 @pytest.mark.parametrize("size", [(8, 4.4), (6, 2.4), (11, 7)])
-def test_numbers_stand_apart_and_in_the_figure(size: tuple[float, float]) -> None:
-    many = Comparison(tuple(row(f"defence {i}", guard, 76 - i, 0 if guard == "transplant" else 80 - i)
+@pytest.mark.parametrize("right", [(76, 75, 74, 73, 72, 71, 70, 69), (76, 76, 76, 76, 76, 76, 76, 73)])
+def test_numbers_stand_apart_and_in_the_figure(size: tuple[float, float], right: tuple[int, ...]) -> None:
+    many = Comparison(tuple(row(f"defence {i}", guard, right[i], 0 if guard == "transplant" else 80 - i)
                             for i in range(8) for guard in ("none", "transplant")), 0)
     axes = drawn(many, size=size)
     axes.figure.canvas.draw()
