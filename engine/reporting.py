@@ -89,7 +89,8 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
                       "sha256": d.sha256} for d in run.datasets],
         "settings": {"rank_at": request.rank_at, "order": str(request.order) if request.order else None,
                      "drops": list(request.drops), "drop_mode": request.drop_mode, "stop": request.stop,
-                     "scale": request.scale, "guard": request.guard, "false_alarms": request.false_alarms},
+                     "scale": request.scale, "guard": request.guard, "false_alarms": request.false_alarms,
+                     "layer": request.layer},
         "versions": {"python": platform.python_version(), "platform": platform.platform(),
                      **{name: version(name) for name in ("keras", "numpy", "h5py")},
                      "tensorflow": _tensorflow_version()},
@@ -104,6 +105,7 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
         "badnet_guarded": guarded_json(figures_at(run.guarded, 0)) if run.guarded else None,
         "guard": guard_json(run.guarded) if run.guarded else None,
         "comparison": comparison_json(run.comparison) if run.comparison else None,
+        "comparison_target": run.comparison.target if run.comparison else None,
         "comparison_warning": run.comparison.warning if run.comparison else None,
     }
 
@@ -113,28 +115,34 @@ def comparison_json(comparison: Comparison) -> list[Json]:
     return [{"defence": row.defence, "guard": row.guard, **rate_json("clean_accuracy", row.clean_accuracy),
              **rate_json("attack_success_rate", row.attack_success),
              **rate_json("robust_accuracy", row.robust_accuracy), **rate_json("false_alarm_rate", row.false_alarms),
-             **rate_json("detection_rate", row.detection), "seconds": round(row.seconds, 3)}
-            for row in comparison.rows]
+             **rate_json("detection_rate", row.detection), "seconds": round(row.seconds, 3),
+             "images": row.clean_accuracy.total, "poisoned_images": row.attack_success.total if row.attack_success
+             else None} for row in comparison.rows]
 
 
 def curve_json(curve: PruningCurve) -> Json:
     """The curve's rates, one entry a step."""
-    steps = range(len(curve.order) + 1)
+    return {"channels_pruned": list(range(len(curve.order) + 1)), "validation": clean_json(curve.validation),
+            "test": clean_json(curve.test) if curve.test else None,
+            "poisoned": [poisoned_json(counts) for counts in curve.poisoned]}
 
-    def clean(counts: SetCounts) -> Json:
-        return {"name": counts.name, "images": counts.images,
-                "b_prime_accuracy": [counts.b_prime_rate(k).value for k in steps],
-                "goodnet_accuracy": [counts.goodnet_rate(k).value for k in steps],
-                "false_alarm_rate": [counts.flagged_rate(k).value for k in steps]}
 
-    def poisoned(counts: SetCounts) -> Json:
-        return {"name": counts.name, "images": counts.images, "target": counts.target,
-                "b_prime_asr": [counts.b_prime_rate(k).value for k in steps],
-                "goodnet_asr": [counts.goodnet_rate(k).value for k in steps],
-                "detection_rate": [counts.flagged_rate(k).value for k in steps]}
+def clean_json(counts: SetCounts) -> Json:
+    """A clean set's rates, one entry a step; rate times images is the count."""
+    steps = range(len(counts.correct))
+    return {"name": counts.name, "images": counts.images,
+            "b_prime_accuracy": [counts.b_prime_rate(k).value for k in steps],
+            "goodnet_accuracy": [counts.goodnet_rate(k).value for k in steps],
+            "false_alarm_rate": [counts.flagged_rate(k).value for k in steps]}
 
-    return {"channels_pruned": list(steps), "validation": clean(curve.validation),
-            "test": clean(curve.test) if curve.test else None, "poisoned": [poisoned(c) for c in curve.poisoned]}
+
+def poisoned_json(counts: SetCounts) -> Json:
+    """A poisoned set's rates, one entry a step; rate times images is the count."""
+    steps = range(len(counts.correct))
+    return {"name": counts.name, "images": counts.images, "target": counts.target,
+            "b_prime_asr": [counts.b_prime_rate(k).value for k in steps],
+            "goodnet_asr": [counts.goodnet_rate(k).value for k in steps],
+            "detection_rate": [counts.flagged_rate(k).value for k in steps]}
 
 
 def badnet_json(curve: PruningCurve) -> Json:
@@ -169,6 +177,8 @@ def guard_json(curve: GuardedCurve) -> Json:
             "calibration_images": calibration.images, "seed": calibration.seed, "note": curve.guard.note,
             **rate_json("held_back_false_alarm_rate", calibration.held_back),
             "clean_images": curve.clean.images, "poisoned_images": curve.poisoned.images if curve.poisoned else None,
+            "curve": {"role": curve.clean.role, "clean": clean_json(curve.clean),
+                      "poisoned": poisoned_json(curve.poisoned) if curve.poisoned else None},
             "path": GUARDED_BADNET}
 
 

@@ -1,0 +1,92 @@
+"""Finished runs are kept where the system keeps a program's data, the newest ten, so that none is lost in a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from engine.errors import EngineError
+from engine.goodnet import GUARD_FILE
+from engine.guard_files import save_guard
+from engine.reopening import reopen_run
+from engine.reporting import rows_of, run_json, write_text
+from engine.runs import PruningRun
+from engine.saving import whole_folder
+
+MOST_KEPT = 10
+_NAME = "%Y%m%d-%H%M%S-%f"
+
+
+@dataclass(frozen=True)
+class KeptRun:
+    """A run that was kept: where, since when (local time), of which model, and in how many images of validation."""
+
+    folder: Path
+    kept_at: datetime.datetime
+    model: str
+    images: int
+
+
+def kept_folder() -> Path:
+    """Where runs are kept."""
+    return Path(platformdirs.user_data_dir("GoodNet", appauthor=False)) / "runs"
+
+
+def keep_run(run: PruningRun, inside: Path | None = None) -> Path:
+    """Keep a finished run: its numbers and its guard, some kilobytes; pairs are built from the model when wanted.
+
+    The oldest beyond ten are removed.
+
+    Args:
+        inside: instead of kept_folder().
+    Returns:
+        The folder, which `reopen_run` reads.
+    Raises:
+        OutputError: it can't be written.
+    """
+    inside = inside or kept_folder()
+    folder = inside / f"{datetime.datetime.now():{_NAME}}-{uuid.uuid4().hex[:6]}"
+    with whole_folder(folder) as temporary:
+        write_text(temporary / "run.json", json.dumps(run_json(run, rows_of(run)), indent=1, allow_nan=False))
+        if run.guarded:
+            save_guard(run.guarded.guard, temporary / GUARD_FILE)
+    for old in _folders(inside)[MOST_KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def kept_runs(inside: Path | None = None) -> tuple[KeptRun, ...]:
+    """The runs that are kept, newest first; one that can't be read is left out."""
+    found = []
+    for folder in _folders(inside or kept_folder()):
+        with contextlib.suppress(EngineError):
+            run = reopen_run(folder)
+            found.append(KeptRun(folder, _kept_at(folder), run.model.path.name, run.curve.validation.images))
+    return tuple(found)
+
+
+def forget_run(kept: KeptRun) -> None:
+    """Remove a run that was kept."""
+    shutil.rmtree(kept.folder, ignore_errors=True)
+
+
+def _folders(inside: Path) -> list[Path]:
+    """Folders of runs that were kept, newest first."""
+    found = []
+    with contextlib.suppress(OSError):
+        for folder in inside.iterdir():
+            with contextlib.suppress(ValueError):
+                _kept_at(folder)
+                found.append(folder)
+    return sorted(found, reverse=True)
+
+
+def _kept_at(folder: Path) -> datetime.datetime:
+    return datetime.datetime.strptime(folder.name.rpartition("-")[0], _NAME)

@@ -1,0 +1,47 @@
+"""A finished run made up of random counts, with everything that a run can hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from networks_for_tests import random_images
+
+from engine.comparison import Comparison, ComparisonRow
+from engine.guarding import GuardedCurve
+from engine.guards import Calibration, Guard
+from engine.ranking import ChannelRanking
+from engine.rates import Rate
+from engine.runs import DatasetSummary, ModelSummary, PruningRequest, PruningRun
+from engine.sweep import PruningCurve, Role, SetCounts
+from engine.transplant import Donors
+
+
+def made_up_run(channels: int = 60, images: int = 12_830, seed: int = 0) -> PruningRun:
+    """A run with a test set, two poisoned sets, a guard and a comparison; paths are those of nowhere."""
+    dice = np.random.default_rng(seed)
+
+    def counts(name: str, role: Role, total: int) -> SetCounts:
+        correct = np.sort(dice.integers(0, total + 1, channels + 1))[::-1]
+        agreeing = np.minimum(correct + dice.integers(0, 50, channels + 1), total)
+        goodnet = np.minimum(correct, agreeing) - dice.integers(0, 2, channels + 1).clip(0, correct.min())
+        return SetCounts(name, role, total, total, 0 if role == "poisoned" else None, correct, agreeing, goodnet)
+
+    clean, test = counts("valid", "validation", 11_547), counts("test", "test", images)
+    poisoned = (counts("sun ☀", "poisoned", images), counts("eyes", "poisoned", 333))
+    curve = PruningCurve("conv_3", dice.permutation(channels), clean, test, poisoned)
+    guard = Guard("transplant", 0.125, 7, (12, 10, 3), Calibration(0.02, 60, Rate(1, 60), 0),
+                  Donors(random_images(4), np.arange(4)), np.array([[0, 4], [4, 8]]), 0.9)
+    rows = tuple(ComparisonRow(name, kind, Rate(9 * n, 77), Rate(n, 55), Rate(40, 55) if n else None, Rate(2, 77),
+                               Rate(50, 55), 1.5) for n, (name, kind) in enumerate([("B", "none"), ("B'", "margin")]))
+    request = PruningRequest(Path("/a b/bd.h5"), Path("/ü/valid.h5"), Path("/ü/test.h5"),
+                             (Path("sun.h5"), Path("eyes.h5")), drops=(2.0, 4.5, 30.0, 99.0), guard="transplant")
+    sets = [("validation", clean), ("test", test), *(("poisoned", p) for p in poisoned)]
+    paths = [request.validation, Path("/ü/test.h5"), *request.poisoned]
+    summaries = tuple(DatasetSummary(path, role, found.name, found.images, 1283, "cd" * 32)
+                      for path, (role, found) in zip(paths, sets, strict=True))
+    return PruningRun(
+        request, ModelSummary(request.model, "ab" * 32, (55, None, 3), "conv_3", channels, 1283, "255"), summaries,
+        ChannelRanking("conv_3", curve.order, dice.normal(0, 1, channels), "conv"), curve,
+        GuardedCurve(guard, counts("test", "test", 2000), counts("sun ☀", "poisoned", 2000)), "CPU", 12.5,
+        Comparison(rows, 0, "Be careful."))

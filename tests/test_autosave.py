@@ -1,0 +1,139 @@
+"""Runs that were kept or saved come back exactly as they were, without computing."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks_for_tests import SmallLab
+from runs_for_tests import made_up_run
+
+from engine import autosave
+from engine.autosave import MOST_KEPT, forget_run, keep_run, kept_runs
+from engine.errors import EngineError, OutputError
+from engine.reopening import reopen_run
+from engine.reporting import rows_of, run_json, save_run
+from engine.runs import PruningRequest, PruningRun, build_goodnet, run_pruning
+from engine.sweep import PruningCurve
+
+pytest_plugins = ["engine_fixtures"]
+
+
+def assert_same_curve(one: PruningCurve, other: PruningCurve) -> None:
+    assert one.layer == other.layer and one.order.tolist() == other.order.tolist()
+    for mine, yours in zip(one.sets, other.sets, strict=True):
+        for field in dataclasses.fields(mine):
+            np.testing.assert_array_equal(getattr(mine, field.name), getattr(yours, field.name), err_msg=field.name)
+
+
+def assert_same(one: PruningRun, other: PruningRun) -> None:
+    """Everything a person sees of a run: curve, ranking, tables, verdicts, comparison and guard."""
+    assert_same_curve(one.curve, other.curve)
+    assert rows_of(one) == rows_of(other)
+    np.testing.assert_array_equal(one.ranking.mean_activation, other.ranking.mean_activation)
+    assert one.ranking.source == other.ranking.source
+    assert (one.request, one.model, one.datasets) == (other.request, other.model, other.datasets)
+    assert (one.device, one.comparison) == (other.device, other.comparison)
+    assert (one.guarded is None) == (other.guarded is None)
+    if one.guarded and other.guarded:
+        for mine, yours in ((one.guarded.clean, other.guarded.clean), (one.guarded.poisoned, other.guarded.poisoned)):
+            assert mine and yours
+            np.testing.assert_array_equal(mine.goodnet_correct, yours.goodnet_correct)
+            assert mine.role == yours.role
+        assert one.guarded.guard.threshold == other.guarded.guard.threshold
+        np.testing.assert_array_equal(one.guarded.guard.donors.images, other.guarded.guard.donors.images)
+    without = ("seconds", "versions")
+    mine, yours = (run_json(run, rows_of(run)) for run in (one, other))
+    assert {k: v for k, v in mine.items() if k not in without} == {k: v for k, v in yours.items() if k not in without}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_kept_run_comes_back_as_it_was(seed: int, tmp_path: Path) -> None:
+    run = made_up_run(seed=seed)
+    folder = keep_run(run, tmp_path)
+    assert sorted(p.name for p in folder.iterdir()) == ["guard.npz", "run.json"]
+    assert_same(run, reopen_run(folder))
+
+
+def test_without_test_set_guard_and_comparison(tmp_path: Path) -> None:
+    run = made_up_run()
+    curve = dataclasses.replace(run.curve, test=None, poisoned=())
+    request = dataclasses.replace(run.request, test=None, poisoned=(), order=Path("order.json"), guard="none")
+    run = dataclasses.replace(
+        run, curve=curve, request=request, guarded=None, comparison=None, datasets=run.datasets[:1],
+        ranking=dataclasses.replace(run.ranking, source="order.json", mean_activation=np.full(60, np.nan)))
+    assert_same(run, reopen_run(keep_run(run, tmp_path)))
+
+
+@pytest.mark.parametrize("guard", ["none", "transplant"])
+def test_a_saved_run_comes_back_and_its_pairs_are_built_again(guard: str, small_lab: SmallLab, tmp_path: Path) -> None:
+    request = PruningRequest(small_lab.badnet, small_lab.clean, small_lab.test, (small_lab.poisoned,), drops=(2, 30),
+                             guard="transplant" if guard == "transplant" else "none", false_alarms=0.1)
+    run = run_pruning(request)
+    save_run(run, tmp_path / "out")
+    again = reopen_run(tmp_path / "out")
+    assert_same(run, again)
+    row = rows_of(again)[-1]
+    built, expected = build_goodnet(again, row), build_goodnet(run, row)
+    for one, other in zip(built.b_prime.model.get_weights(), expected.b_prime.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_newest_ten_are_kept_newest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime.datetime(2026, 12, 31, 23, 59, 50, 1)
+
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            return now
+
+    (tmp_path / "notes").mkdir()
+    run = dataclasses.replace(made_up_run(channels=5), guarded=None)
+    monkeypatch.setattr(autosave.datetime, "datetime", Clock)
+    folders = []
+    for _ in range(MOST_KEPT + 3):
+        now += datetime.timedelta(seconds=7)
+        folders.append(keep_run(run, tmp_path))
+    found = kept_runs(tmp_path)
+    assert [kept.folder for kept in found] == folders[:2:-1]
+    assert found[0].kept_at == now and found[0].model == "bd.h5" and found[0].images == 11_547
+    assert (tmp_path / "notes").is_dir() and len(list(tmp_path.iterdir())) == MOST_KEPT + 1
+    forget_run(found[0])
+    (found[1].folder / "run.json").write_text("{")
+    assert [kept.folder for kept in kept_runs(tmp_path)] == folders[-3:2:-1]
+
+
+def test_where_nothing_was_kept_nothing_is_found(tmp_path: Path) -> None:
+    assert kept_runs(tmp_path / "nowhere") == ()
+
+
+def test_where_nothing_can_be_kept_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError):
+        keep_run(made_up_run(channels=5), tmp_path / "file" / "runs")
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (lambda d: d.clear(), "lacks 'model'"), (lambda d: d["pruning_order"].insert(0, 3), "order"),
+    (lambda d: d["curve"]["validation"]["goodnet_accuracy"].pop(), "steps"),
+    (lambda d: d["curve"]["validation"].update(images=11_548), "isn't a share"),
+    (lambda d: d["curve"]["poisoned"][0].update(target=-1), "isn't a count"),
+    (lambda d: d["settings"].update(drops=[1000]), "drop"), (lambda d: d["settings"].update(stop="never"), "never"),
+    (lambda d: d["mean_activation"].pop(), "mean activation"), (lambda d: d.update(datasets=[]), "out of range")])
+def test_a_damaged_run_is_refused(change: object, words: str, tmp_path: Path) -> None:
+    folder = keep_run(made_up_run(), tmp_path)
+    document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert callable(change)
+    change(document)
+    (folder / "run.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(EngineError, match=rf"run\.json: isn't a saved run.*{words}"):
+        reopen_run(folder)
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"holds no run\.json"):
+        reopen_run(tmp_path)
