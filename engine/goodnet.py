@@ -222,7 +222,7 @@ def _notes(path: Path) -> dict[str, Any]:
         notes = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise EngineError(f"{path}: can't be read ({error}). Save the pair again.") from error
-    if not isinstance(notes, dict) or notes.get("scale", "none") not in SCALES:
+    if not isinstance(notes, dict) or notes.get("scale", "none") not in list(SCALES):
         raise EngineError(f"{path}: doesn't describe a GoodNet (scale 'none' or '255' expected). Save the pair again.")
     return notes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -57,8 +58,8 @@ def open_guard(path: Path) -> Guard:
             if missing:
                 raise ValueError(f"it lacks '{missing[0]}'")
             return _checked({name: stored[name] for name in _ENTRIES})
-    except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, MemoryError, OverflowError,
-            SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, MemoryError, OverflowError, IndexError,
+            AttributeError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:
         raise EngineError(f"{path}: isn't a saved guard, or is damaged ({error}). Calibrate the guard again.") \
             from error
 

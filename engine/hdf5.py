@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import mmap
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ _SMALL_BYTES = 1 << 20
 _MOST_BLOCK_BYTES = 1 << 29
 _MOST_OBJECTS = 100_000
 _MOST_NESTED = 100
+_HEAP = b"GCOL\1\0\0\0"
 
 # What h5py raises on damaged files, besides errors of the file system.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError,
@@ -68,6 +71,32 @@ def _cache_for(dataset: h5py.Dataset) -> tuple[int, int, float]:
     row = dataset.chunks[0] * math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
     blocks = math.prod(math.ceil(n / c) for n, c in zip(dataset.shape[1:], dataset.chunks[1:], strict=True))
     return 100 * blocks + 1, min(max(3 * row, _SMALL_BYTES), _MOST_BLOCK_BYTES), 0.75
+
+
+def check_heaps(path: Path, name: str, error: type[EngineError]) -> None:
+    """Refuse a file whose store of words would send the HDF5 library round in a circle for ever.
+
+    Each store begins with a signature and holds entries that say how long they are; the library goes from one to the
+    next without looking whether it gets on. Not needed where only numbers are read.
+
+    Raises:
+        EngineError: of class `error`: a store is damaged, or the file isn't as HDF5 has been written for 25 years.
+    """
+    damaged = error(f"{name}: can't be read as HDF5 (its store of words is damaged). Copy it again from its source.")
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        sizes = content[13:15] if content[8:9] in (b"\0", b"\1") else content[9:11]
+        if sizes != b"\x08\x08":
+            raise damaged
+        start = content.find(_HEAP)
+        while start >= 0:
+            at, end = start + 16, start + int.from_bytes(content[start + 8:start + 16], "little")
+            while at + 16 <= end:
+                entry, length = struct.unpack_from("<H6xQ", content, at) if at + 16 <= len(content) else (0, 0)
+                step = 16 + (length + 7) // 8 * 8 if entry else length
+                if step < 16 or at + step > end:
+                    raise damaged
+                at += step
+            start = content.find(_HEAP, start + 1)
 
 
 def check_is_file(path: Path, error: type[EngineError], name: str | None = None) -> None:

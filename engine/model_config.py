@@ -39,7 +39,7 @@ def checked_config(config: Any, path: Path) -> Config:
     Raises:
         ModelError: it holds anything that isn't on the list of known layers, functions and plain settings.
     """
-    if not isinstance(config, dict) or config.get("class_name") not in vocabulary.CONTAINERS:
+    if not isinstance(config, dict) or str(config.get("class_name")) not in vocabulary.CONTAINERS:
         found = config.get("class_name") if isinstance(config, dict) else type(config).__name__
         raise ModelError(f"{path}: is a {str(found)[:100]}; only functional and sequential Keras models can be "
                          "opened, because others bring program code of their own.")
@@ -95,6 +95,8 @@ class _Checker:
         if "module" in node:  # without it, Keras reads the configuration as Keras 2 wrote it
             layer.update(module=module, registered_name=None)
         if "inbound_nodes" in node:
+            if not isinstance(node["inbound_nodes"], list):
+                self._refuse(where, "doesn't say what feeds it")
             layer["inbound_nodes"] = self._plain(node["inbound_nodes"], where)
         if name is not None:
             layer["name"] = name
@@ -103,7 +105,7 @@ class _Checker:
     def _module(self, node: Config, where: str) -> str:
         """Where Keras keeps the class; what the file says of it only tells a layer from an operation."""
         name, module, registered = node.get("class_name"), node.get("module"), node.get("registered_name")
-        if name in _PROGRAM_CODE if isinstance(name, str) else False:
+        if isinstance(name, str) and name in _PROGRAM_CODE:
             raise ModelError(f"{self._path}: '{where}' is a {name}, which carries program code; refused, because "
                              "opening a model must not run what it brings. Ask for the model without it.")
         operation = isinstance(module, str) and module.startswith("keras.src.ops.")
@@ -159,7 +161,7 @@ class _Checker:
             value = value.get("config")
         if isinstance(value, dict):
             inner = value.get("config")
-            if value.get("class_name") in vocabulary.ACTIVATION_LAYERS and isinstance(inner, dict):
+            if str(value.get("class_name")) in vocabulary.ACTIVATION_LAYERS and isinstance(inner, dict):
                 return {"class_name": value["class_name"], "module": self._module(value, where),
                         "config": self._settings(value["class_name"], inner, where), "registered_name": None}
             value = value.get("class_name")
@@ -171,7 +173,7 @@ class _Checker:
     def _dtype(self, kind: str, value: Any, where: str) -> str | None:
         if isinstance(value, dict):
             inner = value.get("config")
-            known = value.get("class_name") in vocabulary.POLICIES
+            known = str(value.get("class_name")) in vocabulary.POLICIES
             value = inner.get("name") if known and isinstance(inner, dict) else str(value.get("class_name"))
         if isinstance(value, str) and value in vocabulary.INTEGERS and kind in ("operation", "InputLayer"):
             return value if kind == "operation" else "float32"  # images come as float32, whatever was stored
@@ -200,8 +202,9 @@ class _Checker:
         if kind == "__tuple__":
             return self._plain(value.get("items"), where, depth + 1)
         if kind == "__keras_tensor__":
-            inner = value.get("config")
-            return {"class_name": kind, "config": self._plain(inner, where, depth + 1)}
+            if not isinstance(value.get("config"), dict):
+                self._refuse(where, "doesn't say what feeds it")
+            return {"class_name": kind, "config": self._plain(value["config"], where, depth + 1)}
         if kind is not None:
             raise ModelError(f"{self._path}: '{where}' holds a '{str(kind)[:100]}' where a plain setting was expected; "
                              "refused, because it may carry program code from outside.")

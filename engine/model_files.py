@@ -21,7 +21,7 @@ from typing import Any
 import h5py
 
 from engine.errors import ModelError
-from engine.hdf5 import check_is_file, open_hdf5
+from engine.hdf5 import check_heaps, check_is_file, open_hdf5
 from engine.model_config import Config, checked_config
 
 MOST_PARAMETERS = 2_000_000_000
@@ -117,6 +117,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _read_h5(path: Path, sha256: str) -> ModelFile:
+    check_heaps(path, str(path), ModelError)
     with open_hdf5(path, str(path), ModelError) as file:
         parameters = _count_parameters(file, path)
         text = _scalar_text(file, "model_config", path)
@@ -137,7 +138,10 @@ def _read_archive(path: Path, sha256: str) -> ModelFile:
         with _open_archive(path) as archive:
             text = archive.read("config.json")
             _extract_weights(archive, Path(folder) / _WEIGHTS)
-        with open_hdf5(Path(folder) / _WEIGHTS, f"{path} ({_WEIGHTS})", ModelError) as file:
+        weights, name = Path(folder) / _WEIGHTS, f"{path} ({_WEIGHTS})"
+        check_is_file(weights, ModelError, name)
+        check_heaps(weights, name, ModelError)
+        with open_hdf5(weights, name, ModelError) as file:
             parameters = _count_parameters(file, path)
     return ModelFile(path, "Keras archive (.keras)", sha256, checked_config(_parsed(text, path), path), parameters)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -124,7 +125,7 @@ class NpzReader:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 yield archive
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError,
+        except (zipfile.BadZipFile, zlib.error, tokenize.TokenError, EOFError, OSError, ValueError, RuntimeError,
                 SyntaxError, MemoryError, OverflowError, TypeError, KeyError, IndexError, AttributeError) as error:
             raise DatasetError(f"{self.path}: the NumPy archive is damaged ({error}). "
                                "Save it again with numpy.savez.") from error
