@@ -25,3 +25,9 @@ class OutputError(EngineError):
 
 class Cancelled(Exception):
     """The person asked to stop. Not an error: nothing is kept and nothing is wrong."""
+
+
+def in_short(error: BaseException) -> str:
+    """What another library says of an error, made fit for a sentence: its first line, 160 letters at most."""
+    said = str(error).strip("'\"\n ")
+    return said.splitlines()[0][:160] if said else type(error).__name__

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import EngineError
+from engine.errors import EngineError, in_short
 from engine.guards import Calibration, Guard
 from engine.hdf5 import check_is_file
 from engine.rates import Rate
@@ -60,8 +60,8 @@ def open_guard(path: Path) -> Guard:
             return _checked({name: stored[name] for name in _ENTRIES})
     except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, MemoryError, OverflowError, IndexError,
             AttributeError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:
-        raise EngineError(f"{path}: isn't a saved guard, or is damaged ({error}). Calibrate the guard again.") \
-            from error
+        raise EngineError(f"{path}: isn't a saved guard, or is damaged ({in_short(error)}). "
+                          "Calibrate the guard again.") from error
 
 
 def _entries(guard: Guard) -> dict[str, npt.NDArray[Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import h5py
 
-from engine.errors import EngineError
+from engine.errors import EngineError, in_short
 
 # Deflate can't shrink anything by more than about 1,032; a set that claims more holds no data.
 _MOST_COMPRESSION = 1100
@@ -46,7 +46,7 @@ def open_hdf5(path: Path, name: str, error: type[EngineError]) -> Iterator[h5py.
             _check_contents(file, name, error)
             yield file
     except _DAMAGE as found:
-        raise error(f"{name}: can't be read as HDF5 ({_short(found)}). {_remedy(found)}") from found
+        raise error(f"{name}: can't be read as HDF5 ({in_short(found)}). {_remedy(found)}") from found
 
 
 def open_array(group: h5py.Group, key: str) -> h5py.Dataset:
@@ -116,7 +116,7 @@ def check_is_file(path: Path, error: type[EngineError], name: str | None = None)
         if path.stat().st_size == 0:
             raise error(f"{name}: is empty (0 bytes). Copy it again from its source.")
     except (OSError, ValueError) as found:  # a name too long for the file system, or with a null character
-        raise error(f"{name}: can't be read ({found}). Check the name.") from found
+        raise error(f"{name}: can't be read ({in_short(found)}). Check the name.") from found
 
 
 def _check_contents(file: h5py.File, name: str, error: type[EngineError]) -> None:
@@ -165,10 +165,6 @@ def _check_array(item: h5py.Dataset, where: str, error: type[EngineError]) -> No
     if block > _MOST_BLOCK_BYTES:
         raise error(f"{where} is packed in blocks of {block:,} bytes; more than {_MOST_BLOCK_BYTES:,} is refused. "
                     "Save it again in smaller blocks (h5py: chunks=True).")
-
-
-def _short(found: BaseException) -> str:
-    return str(found).strip("'\"").splitlines()[0][:160] if str(found).strip("'\"\n ") else type(found).__name__
 
 
 def _remedy(found: BaseException) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 
 import h5py
 
-from engine.errors import ModelError
+from engine.errors import ModelError, in_short
 from engine.hdf5 import check_heaps, check_is_file, open_hdf5
 from engine.model_config import Config, checked_config
 
@@ -163,7 +163,8 @@ def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
             OverflowError, MemoryError, IndexError) as error:
-        raise ModelError(f"{path}: the archive is damaged ({error}). Copy it again from its source.") from error
+        raise ModelError(f"{path}: the archive is damaged ({in_short(error)}). "
+                         "Copy it again from its source.") from error
 
 
 def _check_member(member: zipfile.ZipInfo, path: Path) -> None:
@@ -255,6 +256,7 @@ def _parsed(text: str | bytes, path: Path) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise ModelError(f"{path}: its configuration isn't valid JSON ({error}). Save the model again.") from error
+        raise ModelError(f"{path}: its configuration isn't valid JSON ({in_short(error)}). "
+                         "Save the model again.") from error
     except RecursionError as error:
         raise ModelError(f"{path}: its configuration is nested too deeply; refused. Save the model again.") from error

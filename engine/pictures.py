@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from engine.errors import DatasetError
+from engine.errors import DatasetError, in_short
 from engine.hdf5 import check_is_file
 
 Picture = npt.NDArray[np.uint8]
@@ -56,7 +56,7 @@ def load_picture(path: Path, shape: tuple[int | None, int | None, int]) -> Pictu
                     raise Image.DecompressionBombError(f"{opened.width:,} x {opened.height:,}")
                 return fit_picture(opened, shape)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DatasetError(f"{path}: would unpack to an absurd number of pixels ({error}); refused. "
+        raise DatasetError(f"{path}: would unpack to an absurd number of pixels ({in_short(error)}); refused. "
                            "Make it smaller with an image program.") from error
     except UnidentifiedImageError as error:
         raise DatasetError(f"{path}: isn't a picture in a format that can be read. Choose a PNG or JPEG file.") \
@@ -65,7 +65,8 @@ def load_picture(path: Path, shape: tuple[int | None, int | None, int]) -> Pictu
             ZeroDivisionError, OverflowError, MemoryError, RuntimeError, AssertionError, struct.error,
             zlib.error) as error:
         # Pillow's decoders meet damaged files with any of these.
-        raise DatasetError(f"{path}: the picture is damaged ({error}). Copy it again from its source.") from error
+        raise DatasetError(f"{path}: the picture is damaged ({in_short(error)}). "
+                           "Copy it again from its source.") from error
 
 
 def fit_picture(image: Image.Image, shape: tuple[int | None, int | None, int]) -> Picture:

@@ -17,7 +17,7 @@ import hdf5plugin  # noqa: F401  registers the compression filters that publishe
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import DatasetError
+from engine.errors import DatasetError, in_short
 from engine.hdf5 import check_is_file, open_array, open_hdf5
 from engine.pictures import load_picture, pictures_in
 
@@ -127,7 +127,7 @@ class NpzReader:
                 yield archive
         except (zipfile.BadZipFile, zlib.error, tokenize.TokenError, EOFError, OSError, ValueError, RuntimeError,
                 SyntaxError, MemoryError, OverflowError, TypeError, KeyError, IndexError, AttributeError) as error:
-            raise DatasetError(f"{self.path}: the NumPy archive is damaged ({error}). "
+            raise DatasetError(f"{self.path}: the NumPy archive is damaged ({in_short(error)}). "
                                "Save it again with numpy.savez.") from error
 
     def _header(self, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:

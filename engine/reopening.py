@@ -11,7 +11,7 @@ from typing import Any, get_args
 import numpy as np
 
 from engine.comparison import Comparison, ComparisonRow
-from engine.errors import EngineError
+from engine.errors import EngineError, in_short
 from engine.goodnet import GUARD_FILE, SCALES
 from engine.guard_files import open_guard
 from engine.guarding import GuardChoice, GuardedCurve
@@ -193,5 +193,4 @@ def _one_of(value: Any, allowed: Sequence[Any]) -> Any:
 
 
 def _short(error: BaseException) -> str:
-    text = str(error).strip("'").splitlines()[0][:200] if str(error) else type(error).__name__
-    return f"it lacks '{text}'" if isinstance(error, KeyError) else text
+    return f"it lacks '{in_short(error)}'" if isinstance(error, KeyError) else in_short(error)
