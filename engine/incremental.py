@@ -73,20 +73,17 @@ class IncrementalSteps:
         for change in changes:
             active |= (change != 0).any(axis=tuple(range(2, change.ndim)))
         sums = [t.numpy() for t in self._first(*inputs)]
-        rows = _Rows(self._answer, skips, len(order) + 1, len(images))
-        rows.add(0, np.arange(len(images)), sums)
+        rows = _Rows(self._answer, skips, len(order) + 1, sums)
         for step, channel in enumerate(order, start=1):
             cancel.raise_if_cancelled()
             which = np.flatnonzero(active[channel])
             if not len(which):
                 continue
-            changed = []
-            for total, takes, share in zip(sums, self._region.takes, self._shares, strict=True):
-                new = total[which]
+            changed = rows.add(step, which)
+            for total, new, takes, share in zip(sums, changed, self._region.takes, self._shares, strict=True):
+                np.take(total, which, axis=0, out=new, mode="clip")  # any other mode would copy once more
                 new += share(changes[takes][channel, which], channel)
                 total[which] = new
-                changed.append(new)
-            rows.add(step, which, changed)
         labels, close = rows.finish()
         self._settle(images, order, labels, close, cancel)
         return labels
@@ -106,20 +103,29 @@ class IncrementalSteps:
 class _Rows:
     """Collects the sums of changed images, answers them in large batches and lays the labels out by step."""
 
-    def __init__(self, answer: Callable[..., Any], skips: Features, steps: int, images: int) -> None:
+    def __init__(self, answer: Callable[..., Any], skips: Features, steps: int, sums: list[Array]) -> None:
+        """Begin with B's sums, one row an image, which are answered at once."""
+        images = len(sums[0])
         self._answer, self._skips = answer, skips
         self._labels = np.full((steps, images), -1, np.int64)
         self._close = np.zeros((steps, images), np.bool_)
         self._size = np.zeros(images, np.float32)  # of B's largest value, what rounding errors are measured against
-        self._waiting: list[tuple[int, Array, list[Array]]] = []
+        self._waiting: list[tuple[int, Array]] = []
+        self._rows = 0
+        # Memory that is used again: fresh memory would cost more than what is written into it.
+        self._sums = [np.empty((_BATCH + images, *total.shape[1:]), total.dtype) for total in sums]
         self._buffer = np.empty((0, 0), np.float32)
+        for into, total in zip(self.add(0, np.arange(images)), sums, strict=True):
+            into[...] = total
+        self._flush()
 
-    def add(self, step: int, which: Array, sums: list[Array]) -> None:
-        """Images `which` have these sums from `step` on."""
-        self._waiting.append((step, which, sums))
-        # B's sums are updated in place later, so they can't wait.
-        if step == 0 or sum(len(w) for _, w, _ in self._waiting) >= _BATCH:
+    def add(self, step: int, which: Array) -> list[Array]:
+        """Room for the sums that images `which` have from `step` on, to be filled before the next call."""
+        if self._rows >= _BATCH:
             self._flush()
+        start, self._rows = self._rows, self._rows + len(which)
+        self._waiting.append((step, which))
+        return [array[start:self._rows] for array in self._sums]
 
     def finish(self) -> tuple[Labels, npt.NDArray[np.bool_]]:
         """Labels int64[steps, images] and where they are too close to call; unchanged ones repeat the step before."""
@@ -133,10 +139,11 @@ class _Rows:
     def _flush(self) -> None:
         if not self._waiting:
             return
-        steps = np.concatenate([np.full(len(which), step) for step, which, _ in self._waiting])
-        which = np.concatenate([w for _, w, _ in self._waiting])
-        sums = [np.concatenate(parts) for parts in zip(*(s for _, _, s in self._waiting), strict=True)]
+        steps = np.concatenate([np.full(len(which), step) for step, which in self._waiting])
+        which = np.concatenate([which for _, which in self._waiting])
+        sums = [array[:self._rows] for array in self._sums]
         self._waiting.clear()
+        self._rows = 0
         answers = self._writable(self._answer(*sums, *(skip[which] for skip in self._skips)))
         rows = np.arange(len(answers))
         labels = largest(answers)
@@ -150,7 +157,7 @@ class _Rows:
         self._close[steps, which] = ~(best - answers.max(axis=1) > tolerance)
 
     def _writable(self, answers: Any) -> Array:
-        """A tensor's values in memory that is used again: fresh memory would cost more than the copy."""
+        """A tensor's values in memory that may be changed."""
         values = np.asarray(memoryview(answers))
         if len(self._buffer) < len(values):
             self._buffer = np.empty_like(values)

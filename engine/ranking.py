@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import vocabulary
-from engine.datasets import CHUNK, Dataset
+from engine.datasets import CHUNK, Chunk, Dataset
 from engine.errors import EngineError, LayerNotFound
 from engine.networks import Call, Network, compiled
+from engine.parallel import in_parallel
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
-from engine.steps import KeptFeatures, StepPredictor, arrays
+from engine.steps import Features, KeptFeatures, StepPredictor, arrays
 
 RankAt = Literal["conv", "pool"]
 
@@ -63,16 +64,22 @@ def rank_channels(
     at = ranked_tensor(network, layer, rank_at)
     tensors = predictor.feature_tensors if predictor and kept else []
     run = compiled(network.submodel([network.input], [at, *tensors]))
-    total = np.zeros(at.shape[-1], np.float64)
-    for chunk in dataset.chunks(CHUNK):
+    total, done = np.zeros(at.shape[-1], np.float64), 0
+
+    def measure(chunk: Chunk) -> tuple[int, npt.NDArray[np.float64], Features]:
         cancel.raise_if_cancelled()
         activation, *features = arrays(run(chunk.images))
-        total += sum_of_means(activation)
+        return len(chunk.labels), sum_of_means(activation), features
+
+    # Sums come back and are added in the order of the images, so a run repeats to the bit.
+    for images, sums, features in in_parallel(measure, ((chunk,) for chunk in dataset.chunks(CHUNK))):
+        total += sums
         if kept and features:
-            kept.keep(chunk.start, features)
-        if provisional and chunk.start == 0:
-            provisional(ranking_from_means(layer, total / len(chunk.labels), rank_at))
-        progress(Progress("Ranking channels", chunk.start + len(chunk.labels), len(dataset)))
+            kept.keep(done, features)
+        done += images
+        if provisional and done == images:
+            provisional(ranking_from_means(layer, total / images, rank_at))
+        progress(Progress("Ranking channels", done, len(dataset)))
     return ranking_from_means(layer, total / len(dataset), rank_at)
 
 
