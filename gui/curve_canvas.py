@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
-from PySide6.QtCore import QPointF, QSize, Qt, Signal
+from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
 
 from engine.figures import By, CurveDrawing, Limits, Palette, Range, Shape, Which
 from engine.runs import GoodNetRow
-from engine.sweep import PruningCurve
+from engine.sweep import PruningCurve, SetCounts
 from gui.theme import Theme
 
 _ZOOM_STEP = 1.25
@@ -50,6 +51,18 @@ class CurveCanvas(FigureCanvasQTAgg):
     def limits(self) -> Limits | None:
         """The part of the curve in view."""
         return self._drawing.limits if self._drawing else None
+
+    def warm_up(self) -> None:
+        """Draw a curve that nobody sees, so that matplotlib has fonts and texts ready when the first one comes."""
+        if self._drawing is None:
+            unseen = _unseen_curve()
+            self._rebuild(unseen, Shape.of(unseen, "goodnet", "channels"))
+            QTimer.singleShot(0, self, self._forget_unseen)  # after the drawing that was just asked for
+
+    def _forget_unseen(self) -> None:
+        if self._curve is None:
+            self.figure.clear()
+            self._drawing, self._background, self._cursor = None, None, []
 
     def set_theme(self, theme: Theme) -> None:
         """Take a theme's colours."""
@@ -250,6 +263,13 @@ class CurveCanvas(FigureCanvasQTAgg):
         self._drawing.axes.set(xlim=_within(x_range[0] + x0 - x1, x_range, whole_x),
                                ylim=_within(y_range[0] + y0 - y1, y_range, whole_y))
         self.draw_idle()
+
+
+def _unseen_curve() -> PruningCurve:
+    counts = np.ones(61, np.int64)
+    clean = SetCounts("", "validation", 1, 1, None, counts, counts, counts)
+    poisoned = SetCounts("", "poisoned", 1, 1, 0, counts, counts, counts)
+    return PruningCurve("", np.arange(60), clean, None, (poisoned,))
 
 
 def _magnified(shown: Range, factor: float, around: float, whole: Range) -> Range:

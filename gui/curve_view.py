@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QLabel, QStackedLayout, QWidget
 
 from gui.theme import Theme
@@ -58,6 +58,10 @@ class CurveView(QWidget):
             self.panel.step_changed.connect(self.step_changed)
             self.panel.message.connect(self.message)
             self._stack.addWidget(self.panel)
+            # Its size at once, so that the first curve isn't drawn twice.
+            self.panel.resize(self.size())
+            self.panel.layout().activate()
+            QTimer.singleShot(0, self.panel.canvas, self.panel.canvas.warm_up)
         return self.panel
 
     def set_theme(self, theme: Theme) -> None:
