@@ -10,7 +10,7 @@ VENV_PYTHON := .venv/bin/python
 BIN := .venv/bin
 endif
 
-.PHONY: run venv test test-x11 package test-package bench screenshots bench-gui
+.PHONY: run venv test test-x11 fuzz package test-package bench screenshots bench-gui
 
 run: venv
 	@$(VENV_PYTHON) .setup/run.py
@@ -34,6 +34,12 @@ test-x11: venv
 	@$(VENV_PYTHON) .setup/qt_packages.py xcb xvfb
 	QT_QPA_PLATFORM=xcb xvfb-run --auto-servernum --server-args="-screen 0 1600x1200x24" \
 		$(VENV_PYTHON) -m pytest $$(grep -l qtbot tests/test_*.py)
+
+# 2,000 damaged files of every format, and SIGKILL at 100 moments of saving; some minutes. Linux and macOS.
+fuzz: venv
+	$(VENV_PYTHON) tests/fuzz.py
+	$(VENV_PYTHON) tests/kill_saving.py steps
+	$(VENV_PYTHON) tests/kill_saving.py pairs 100
 
 # Speed and memory against the plain loop, as one table in benchmarks/RESULTS.md; about ten minutes.
 bench: venv

@@ -23,7 +23,7 @@ from engine.model_files import read_model_file
 from engine.networks import Images, Labels, Network, build_model, largest, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.rates import Rate
-from engine.saving import whole_folder
+from engine.saving import recover, whole_folder
 
 GUARD_FILE = "guard.npz"
 SCALES = {"none": 1.0, "255": DIVIDE_BY_255}
@@ -201,6 +201,7 @@ def open_goodnet(paths: Sequence[Path]) -> GoodNet:
     if len(paths) != 1:
         raise EngineError(f"{len(paths)} paths were given; a GoodNet is a folder, one file, or the files of B and B'.")
     path = paths[0]
+    recover(path)
     if path.is_dir():
         return _open_pair(path)
     return _open_one_file(path)

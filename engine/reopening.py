@@ -19,6 +19,7 @@ from engine.ranking import ChannelRanking, RankAt
 from engine.rates import Rate
 from engine.reporting import GUARDED_BADNET
 from engine.runs import DatasetSummary, ModelSummary, PruningRequest, PruningRun, ScaleChoice
+from engine.saving import recover
 from engine.sweep import PruningCurve, Role, SetCounts
 from engine.thresholds import DropMode, Stop
 
@@ -37,6 +38,7 @@ def reopen_run(folder: Path) -> PruningRun:
         EngineError: the folder holds no run, or a damaged one.
     """
     path = folder / "run.json"
+    recover(folder)
     try:
         if not path.is_file():
             raise EngineError(f"{folder}: holds no run.json, so it isn't a saved run. Choose a run's folder.")

@@ -1,14 +1,36 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, whenever the program or the machine stops.
+
+Everything is written to a hidden sibling, `.goodnet-*.partial`, that takes the target's place in one step. What a
+killed program leaves of it is removed by the next one that saves there; a sibling in use is known by its lock.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
+import os
 import shutil
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 
 from engine.errors import OutputError
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:
+    fcntl = None
+
+_PARTIAL = ".goodnet-", ".partial"
+_PREVIOUS = ".previous"
+_LONGEST_NAME = 255
+_YOUNG_SECONDS, _OLD_SECONDS = 10, 24 * 3600
+_AT_CURRENT_FOLDER, _EXCHANGE = -100, 2
 
 
 @contextmanager
@@ -21,7 +43,10 @@ def whole_file(target: Path) -> Iterator[Path]:
     temporary = _sibling(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
+        _tidy(target.parent)
+        temporary.touch()
+        with _locked(temporary):
+            yield temporary
         temporary.replace(target)
     except OSError as error:
         raise _explained(target, error) from error
@@ -34,33 +59,41 @@ def whole_file(target: Path) -> Iterator[Path]:
 def whole_folder(target: Path) -> Iterator[Path]:
     """Fill a temporary sibling folder that takes the target's place when the block ends well.
 
-    A folder that is there already is moved aside first and removed last, so at each moment either it or its
-    replacement is whole.
+    At each moment either the folder that was there before or its replacement is whole: on Linux under its name,
+    elsewhere for the blink of an eye under a hidden one, from where `recover` brings it back.
 
     Raises:
         OutputError: the parent can't be written, the disk is full, or the target is a file.
     """
-    target = target.absolute()
-    temporary, aside = _sibling(target), _sibling(target)
+    target = Path(os.path.realpath(target))  # of a link to a folder, the folder is replaced
+    temporary = _sibling(target)
     try:
         if target.exists() and not target.is_dir():
             raise OutputError(f"{target}: is a file; a folder was expected. Choose another name.")
         target.parent.mkdir(parents=True, exist_ok=True)
+        recover(target)
+        _tidy(target.parent)
         temporary.mkdir()
-        yield temporary
-        if target.exists():
-            target.replace(aside)
-        try:
-            temporary.replace(target)
-        except OSError:
-            if aside.exists():
-                aside.replace(target)
-            raise
+        with _locked(temporary):
+            yield temporary
+            _take_place(temporary, target)
     except OSError as error:
         raise _explained(target, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(aside, ignore_errors=True)
+
+
+def recover(target: Path) -> None:
+    """Bring back a folder whose replacement was cut short between moving it aside and taking its place.
+
+    One that was cut short after that is completed: the old folder goes. Where nothing can be written nothing happens.
+    """
+    aside = _aside(target.absolute())
+    with suppress(OSError):
+        if aside.is_dir() and target.exists():
+            _remove(aside)
+        elif aside.is_dir():
+            aside.replace(target)
 
 
 def check_writable(target: Path) -> None:
@@ -69,22 +102,103 @@ def check_writable(target: Path) -> None:
     Raises:
         OutputError: the folder can't be made or written, or is a file.
     """
-    parent = target.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    probe = parent / f".{uuid.uuid4().hex}.partial"
     try:
+        parent = target.absolute().parent
+        while not parent.exists():
+            parent = parent.parent
         if target.exists() and not target.is_dir():
             raise OutputError(f"{target}: is a file; a folder was expected. Choose another name.")
+        probe = _sibling(parent / target.name)
         probe.mkdir()
         probe.rmdir()
+        recover(target)
     except OSError as error:
         raise _explained(target, error) from error
 
 
+def _take_place(temporary: Path, target: Path) -> None:
+    if not target.exists():
+        temporary.replace(target)
+        return
+    if _exchanged(temporary, target):  # what was there before is now the temporary one, which is removed
+        return
+    aside = _aside(target)
+    target.replace(aside)
+    try:
+        temporary.replace(target)
+    except OSError:
+        aside.replace(target)
+        raise
+    _remove(aside)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let two folders swap names in one step, where the system can do that."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        swap = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError):  # a C library older than 2018
+        return False
+    failed: int = swap(_AT_CURRENT_FOLDER, os.fsencode(one), _AT_CURRENT_FOLDER, os.fsencode(other), _EXCHANGE)
+    return failed == 0  # some network file systems can't
+
+
+def _remove(folder: Path) -> None:
+    """Give a whole folder a name that nothing is recovered from before it is taken apart."""
+    doomed = _sibling(folder)
+    with suppress(OSError):  # another window may have removed it already
+        folder.replace(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Show other processes that a temporary is in use; the lock ends with this process, however that ends."""
+    if fcntl is None:  # Windows doesn't let others remove what is open
+        yield
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _tidy(parent: Path) -> None:
+    """Remove temporaries that a killed program left behind."""
+    for path in parent.glob(f"{_PARTIAL[0]}*{_PARTIAL[1]}"):
+        with suppress(OSError):
+            if _is_stale(path):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _is_stale(path: Path) -> bool:
+    age = time.time() - path.stat().st_mtime
+    if fcntl is None or age < _YOUNG_SECONDS:  # a young one may be about to be locked
+        return age > _OLD_SECONDS
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return age > _OLD_SECONDS
+    finally:
+        os.close(handle)
+    return True
+
+
 def _sibling(target: Path) -> Path:
     # A name of its own length, because the target's may already be as long as the file system allows.
-    return target.parent / f".{uuid.uuid4().hex}.partial"
+    return target.parent / f"{_PARTIAL[0]}{uuid.uuid4().hex}{_PARTIAL[1]}"
+
+
+def _aside(target: Path) -> Path:
+    name = f".{target.name}{_PREVIOUS}"
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()}{_PREVIOUS}"
+    return target.parent / name
 
 
 def _explained(target: Path, error: OSError) -> OutputError:

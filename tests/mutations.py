@@ -1,0 +1,117 @@
+"""Damaged copies of real files: bytes, archive members and JSON values are changed by a seeded generator."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import random
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+_NUMBERS = [0, 1, 2, 127, 128, 255, 256, 32767, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1]
+_VALUES: list[Any] = [
+    None, True, False, 0, 1, -1, 2**31, -(2**63), 10**30, 1e308, -0.0, float("nan"), float("inf"),
+    "", "relu", "a" * 5000, "../../x", "\x00", "\ud800", "keras.layers", "builtins", "Lambda", "eval",
+    [], {}, [[]], [None, None, None, 3], list(range(100)),
+    {"class_name": "Dense", "config": {}}, {"class_name": "__lambda__", "config": {"value": "x"}}]
+
+
+def mutated_bytes(content: bytes, dice: random.Random) -> bytes:
+    """One to eight changes at random places; half of the time all of them early, where headers are."""
+    data = bytearray(content)
+    for _ in range(dice.randint(1, 8)):
+        if not data:
+            break
+        reach = len(data) if dice.random() < 0.5 else min(len(data), 4096)
+        dice.choice(_BYTE_CHANGES)(data, dice.randrange(reach), dice)
+    return bytes(data)
+
+
+def _flip(data: bytearray, at: int, dice: random.Random) -> None:
+    data[at] ^= 1 << dice.randrange(8)
+
+
+def _set(data: bytearray, at: int, dice: random.Random) -> None:
+    data[at] = dice.randrange(256)
+
+
+def _number(data: bytearray, at: int, dice: random.Random) -> None:
+    size = dice.choice([1, 2, 4, 8])
+    data[at:at + size] = (dice.choice(_NUMBERS) % 256**size).to_bytes(size, dice.choice(["little", "big"]))
+
+
+def _cut(data: bytearray, at: int, dice: random.Random) -> None:
+    del data[at:None if dice.random() < 0.3 else at + dice.randint(1, 64)]
+
+
+def _grow(data: bytearray, at: int, dice: random.Random) -> None:
+    data[at:at] = dice.randbytes(dice.randint(1, 64))
+
+
+def _copy(data: bytearray, at: int, dice: random.Random) -> None:
+    start, size = dice.randrange(len(data)), dice.randint(1, 512)
+    data[at:at + size] = data[start:start + size]
+
+
+def _blank(data: bytearray, at: int, dice: random.Random) -> None:
+    size = min(dice.choice([1, 8, 64, 4096]), len(data) - at)
+    data[at:at + size] = bytes([dice.choice([0, 255])]) * size
+
+
+_BYTE_CHANGES: list[Callable[[bytearray, int, random.Random], None]] = [
+    _flip, _flip, _set, _number, _number, _cut, _grow, _copy, _blank]
+
+
+def mutated_archive(content: bytes, dice: random.Random) -> bytes:
+    """A ZIP archive with changes inside its members, checksums in order; now and then the archive itself is changed."""
+    if dice.random() < 0.2:
+        return mutated_bytes(content, dice)
+    with zipfile.ZipFile(io.BytesIO(content)) as old:
+        members = {name: old.read(name) for name in old.namelist()}
+    name = dice.choice(list(members))
+    members[name] = mutated_json(members[name], dice) if name.endswith(".json") else mutated_bytes(members[name], dice)
+    if dice.random() < 0.05:
+        del members[dice.choice(list(members))]
+    return archive(members)
+
+
+def archive(members: dict[str, bytes]) -> bytes:
+    """Members as a ZIP archive, stored as they are."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as new:
+        for name, data in members.items():
+            new.writestr(name, data)
+    return stream.getvalue()
+
+
+def mutated_json(content: bytes, dice: random.Random) -> bytes:
+    """A JSON text with one to four values changed, left out, doubled or moved; now and then its bytes are changed."""
+    if dice.random() < 0.15:
+        return mutated_bytes(content, dice)
+    root = [json.loads(content)]
+    for _ in range(dice.randint(1, 4)):
+        places = list(_places(root))
+        holder, key = dice.choice(places)
+        change = dice.random()
+        if change < 0.55:
+            holder[key] = copy.deepcopy(dice.choice(_VALUES))
+        elif change < 0.7 and holder is not root:
+            del holder[key]
+        elif change < 0.85:
+            other, other_key = dice.choice(places)
+            holder[key] = copy.deepcopy(other[other_key])  # never one inside itself: it is a copy
+        elif isinstance(holder[key], int | float):
+            holder[key] = dice.choice([holder[key] * 10**6, -holder[key], str(holder[key]), holder[key] + 0.5])
+        elif isinstance(holder[key], str):
+            holder[key] = holder[key][::-1]
+    return json.dumps(root[0]).encode()
+
+
+def _places(node: Any) -> Any:
+    items = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, value in items:
+        yield node, key
+        if isinstance(value, dict | list):
+            yield from _places(value)
