@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
+from engine.autosave import KeptRun
 from gui import resources
 from gui.theme import Choice, Theme
 
@@ -27,6 +28,8 @@ class Actions(QObject):
     open_path = Signal(object)  # Path, from the recent files
     clear_recent = Signal()
     open_goodnet = Signal(bool)  # folder
+    open_run = Signal()
+    reopen_run = Signal(object)  # Path of a run that was kept
     open_pictures = Signal()
     paste = Signal()
     save_selected = Signal()
@@ -69,6 +72,16 @@ class Actions(QObject):
         self._recent.addSeparator()
         self._recent.addAction("&Clear this list", self.clear_recent.emit)
 
+    def show_kept(self, runs: Sequence[KeptRun]) -> None:
+        """Fill the menu of runs that were kept."""
+        self._kept.clear()
+        self._kept.setEnabled(bool(runs))
+        for number, run in enumerate(runs):
+            mnemonic = f"&{number + 1} " if number < 9 else ""
+            name = run.model.replace("&", "&&")
+            action = self._kept.addAction(f"{mnemonic}{run.kept_at:%Y-%m-%d %H:%M}  {name}, {run.images:,} images")
+            action.triggered.connect(lambda _=False, folder=run.folder: self.reopen_run.emit(folder))
+
     def show_state(self, *, can_run: bool, busy: bool, has_run: bool, can_scan: bool) -> None:
         """Enable what makes sense now."""
         self.run_action.setEnabled(can_run)
@@ -88,6 +101,9 @@ class Actions(QObject):
             add(folders, text, lambda role=role: self.open_data.emit(role, True))
         add(menu, "Open &sample", self.open_sample.emit, "Ctrl+Shift+O", "sample")
         self._recent = menu.addMenu("Open &recent")
+        add(menu, "Open r&un…", self.open_run.emit, "Ctrl+R")
+        self._kept = menu.addMenu("Earl&ier runs")
+        self._kept.setEnabled(False)
         menu.addSeparator()
         add(menu, "Open &GoodNet…", lambda: self.open_goodnet.emit(True), "Ctrl+G", "goodnet")
         add(menu, "Open G&oodNet files…", lambda: self.open_goodnet.emit(False), "Ctrl+Shift+G")

@@ -15,7 +15,7 @@ from engine.inspection import inspect
 from engine.pictures import SUFFIXES, pictures_in
 from gui.inputs import Role
 
-Kind = Literal["model", "data", "goodnet", "pictures", "order", "names"]
+Kind = Literal["model", "data", "goodnet", "run", "pictures", "order", "names"]
 _KINDS_BY_SUFFIX: dict[str, Kind] = {".json": "order", ".txt": "names"}
 
 
@@ -43,6 +43,8 @@ def look_at(path: Path) -> Found:
     if path.is_dir():
         if (path / "b_prime.keras").is_file():
             return Found(path, "goodnet")
+        if (path / "run.json").is_file():
+            return Found(path, "run")
         if pictures_in(path):
             return Found(path, "pictures")
     try:

@@ -25,14 +25,14 @@ from gui.drops import local_paths
 from gui.goodnets_view import GoodNetsView
 from gui.inputs import Inputs
 from gui.inputs_view import InputsView
+from gui.keeping import Keeping
 from gui.message_bar import MessageBar, StatusBar, open_in_desktop
 from gui.messages import Message, words
 from gui.run_bar import RunBar
 from gui.scan_view import ScanView
 from gui.session import Session, State
 from gui.settings import Settings
-from gui.tasks import folder_name
-from gui.worker import TaskContext
+from gui.tasks import folder_name, load_plotting
 
 TABS = ("Curve", "Channels", "GoodNets", "Defences", "Scan", "Image check")
 CURVE, CHANNELS, GOODNETS, DEFENCES, SCAN, CHECK = range(6)
@@ -48,6 +48,7 @@ class MainWindow(QMainWindow):
         self.theme = theme.resolve(settings.theme)
         theme.apply(_application(), self.theme)
         self.session = Session(settings.options)
+        self.keeping = Keeping(self.session, settings.runs_folder)
         self.setWindowTitle("GoodNet")
         self.setWindowIcon(resources.application_icon())
         self.setAcceptDrops(True)
@@ -70,7 +71,8 @@ class MainWindow(QMainWindow):
         self._show_options()
         self._show_state(self.session.state)
         # Once the window is drawn, so that it is drawn sooner.
-        QTimer.singleShot(0, self, lambda: self.session.in_background(_load_plotting, lambda _: self.curve.prepare()))
+        QTimer.singleShot(0, self.keeping, self.keeping.start)
+        QTimer.singleShot(0, self, lambda: self.session.in_background(load_plotting, lambda _: self.curve.prepare()))
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._follow_system)
 
     # Layout
@@ -224,6 +226,10 @@ class MainWindow(QMainWindow):
         actions.open_path.connect(lambda path: session.open_paths([path]))
         actions.clear_recent.connect(self._clear_recent)
         actions.open_goodnet.connect(self._open_goodnet)
+        actions.open_run.connect(self._open_run)
+        actions.reopen_run.connect(self.keeping.reopen)
+        self.keeping.kept_changed.connect(actions.show_kept)
+        session.run_named.connect(self.keeping.reopen)
         actions.open_pictures.connect(self._open_pictures)
         actions.paste.connect(self._paste)
         actions.save_run.connect(self._save_run)
@@ -311,6 +317,11 @@ class MainWindow(QMainWindow):
             self.session.open_goodnet(paths)
             self.tabs.setCurrentIndex(CHECK)
 
+    def _open_run(self) -> None:
+        folder = asking.ask_folder(self, "Open a saved run's folder", self.settings.folder)
+        if folder:
+            self.keeping.reopen(folder)
+
     def _open_pictures(self) -> None:
         paths = asking.ask_files(self, "Choose pictures to check", self.settings.folder, asking.PICTURE_FILES)
         if paths:
@@ -348,6 +359,7 @@ class MainWindow(QMainWindow):
         self.settings.save()
         self.hide()
         self.session.close()
+        self.keeping.close()
         super().closeEvent(event)
 
 
@@ -370,17 +382,6 @@ def versions() -> dict[str, str]:
             except PackageNotFoundError:
                 continue
     return found
-
-
-def _load_plotting(_: TaskContext) -> None:
-    """Import matplotlib, and have it find its fonts, where that doesn't hold up the window."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    import gui.curve_panel  # noqa: F401
-    figure = Figure(layout="constrained")
-    figure.add_subplot().set(xlabel="x", ylabel="y")
-    FigureCanvasAgg(figure).draw()
 
 
 def _application() -> QApplication:

@@ -53,6 +53,8 @@ class Session(QObject):
     progressed = Signal(object)  # Progress of what a person waits for
     curve_changed = Signal(object, object)  # PruningCurve or None, list[GoodNetRow]; live during a run
     run_changed = Signal(object)  # PruningRun or None
+    run_finished = Signal(object)  # PruningRun, computed just now
+    run_named = Signal(object)  # Path of a run's folder that a person wants back
     # list[GoodNetRow], list[float] of thresholds the curve doesn't reach, GoodNetRow of B behind the guard or None
     rows_changed = Signal(object, object, object)
     headline_changed = Signal(object, str)  # Headline or None, how the guard was calibrated
@@ -82,9 +84,9 @@ class Session(QObject):
         self._jobs.engine_loaded.connect(self.engine_loaded)
         self.defending = Defending(self)
 
-    def in_background(self, task: Task, done: Ending) -> None:
-        """Run a task of the window's own off the GUI thread."""
-        self._jobs.add(Job(task, done))
+    def in_background(self, task: Task, done: Ending, tell: bool = False) -> None:
+        """Run a task of the window's own off the GUI thread; a person is told of its failure if `tell`."""
+        self._jobs.add(Job(task, done, failed=self._tell) if tell else Job(task, done))
 
     def submit(self, task: Task, done: Ending) -> None:
         """Run a task that a person waits for and that needs TensorFlow."""
@@ -248,6 +250,8 @@ class Session(QObject):
                 self.open_as(role, item.path)
             elif item.kind == "goodnet":
                 self.open_goodnet([item.path])
+            elif item.kind == "run":
+                self.run_named.emit(item.path)
             elif item.kind == "order":
                 self.set_options(dataclasses.replace(self.options, order=item.path))
             elif item.kind == "names":
@@ -290,10 +294,22 @@ class Session(QObject):
     def _show_partial(self, curve: PruningCurve) -> None:
         self.curve_changed.emit(curve, self._rows_of(curve))
 
+    def take_reopened(self, run: PruningRun) -> None:
+        """Show a run that was saved before, with its files where they still are."""
+        self._set_inputs(Inputs())
+        self.open_as("model", run.model.path)
+        for dataset in run.datasets:
+            self.open_as(dataset.role, dataset.path)
+        self._outcome, self.run = State.DONE, run
+        self.run_changed.emit(run)
+        self._show_run(run)
+        self.message.emit(Message(f"Brought back the run on {run.model.path.name}; nothing was computed again."))
+
     def _take_run(self, run: PruningRun) -> None:
         self._outcome = State.DONE
         self.run = run
         self.run_changed.emit(run)
+        self.run_finished.emit(run)
         self._show_run(run)
         best = headline(run, self.rows)
         row = best.row if best else None

@@ -47,6 +47,7 @@ class Settings:
     def __init__(self, file: Path | None = None) -> None:
         """Use a file of its own (or the one named by GOODNET_SETTINGS), else the desktop's place for settings."""
         chosen = str(file) if file else os.environ.get(FILE_VARIABLE)
+        self._own = bool(chosen)
         if chosen:
             self._store = QSettings(chosen, QSettings.Format.IniFormat)
         else:
@@ -114,6 +115,11 @@ class Settings:
     def set_bytes(self, name: str, state: QByteArray) -> None:
         """Keep a widget's state."""
         self._store.setValue(f"window/{name}", state)
+
+    @property
+    def runs_folder(self) -> Path | None:
+        """Where finished runs are kept: beside a settings file of its own, else (None) where the system keeps data."""
+        return Path(self._store.fileName()).parent / "runs" if self._own else None
 
     def save(self) -> None:
         """Write everything to disk now."""

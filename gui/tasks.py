@@ -107,6 +107,17 @@ def load_engine(_: TaskContext) -> str:
     return device
 
 
+def load_plotting(_: TaskContext) -> None:
+    """Import matplotlib, and have it find its fonts, where that doesn't hold up the window."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    import gui.curve_panel  # noqa: F401
+    figure = Figure(layout="constrained")
+    figure.add_subplot().set(xlabel="x", ylabel="y")
+    FigureCanvasAgg(figure).draw()
+
+
 def look_at_all(paths: Sequence[Path], context: TaskContext) -> list[Found]:
     """Find out what each path is."""
     found = []

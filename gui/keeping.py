@@ -1,0 +1,80 @@
+"""Finished runs are kept and can be brought back: from the File menu, and with a word after a crash."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QLockFile, QObject, Signal
+
+from engine.autosave import KeptRun, keep_run, kept_folder, kept_runs
+from engine.reopening import reopen_run
+from engine.runs import PruningRun
+from gui.messages import Message
+from gui.worker import TaskContext
+
+if TYPE_CHECKING:
+    from gui.session import Session
+
+_LOCKS = "*.window"
+
+
+class Keeping(QObject):
+    """Keeps each finished run of a session, lists those kept and reopens them.
+
+    Signals:
+        kept_changed(object): tuple of KeptRun, newest first.
+    """
+
+    kept_changed = Signal(object)
+
+    def __init__(self, session: Session, folder: Path | None) -> None:
+        """Runs are kept in `folder`, or where the system keeps a program's data."""
+        super().__init__(session)
+        self._session, self._folder = session, folder or kept_folder()
+        self._lock: QLockFile | None = None
+        session.run_finished.connect(self._keep)
+
+    def start(self) -> None:
+        """List the runs that are kept, and offer the newest where a window didn't end properly."""
+        self._session.in_background(partial(_look, self._folder), self._started)
+
+    def reopen(self, folder: Path) -> None:
+        """Bring a run back from its folder, without computing anything."""
+        self._session.in_background(partial(_reopen, folder), self._session.take_reopened, tell=True)
+
+    def close(self) -> None:
+        """This window ends properly."""
+        if self._lock:
+            self._lock.unlock()
+
+    def _keep(self, run: PruningRun) -> None:
+        self._session.in_background(partial(_keep, run, self._folder), self.kept_changed.emit, tell=True)
+
+    def _started(self, kept: tuple[KeptRun, ...]) -> None:
+        self.kept_changed.emit(kept)
+        crashed = [lock for lock in map(QLockFile, map(str, self._folder.glob(_LOCKS))) if lock.tryLock(0)]
+        for lock in crashed:
+            lock.unlock()
+        self._lock = QLockFile(str(self._folder / f"{os.getpid()}{_LOCKS[1:]}"))
+        self._lock.tryLock(0)
+        if crashed and kept:
+            self._session.message.emit(Message(
+                f"GoodNet didn't end properly last time. The run on {kept[0].model} of {kept[0].kept_at:%H:%M} is "
+                "kept: File, Earlier runs brings it back.", folder=kept[0].folder))
+
+
+def _look(folder: Path, _: TaskContext) -> tuple[KeptRun, ...]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return kept_runs(folder)
+
+
+def _keep(run: PruningRun, folder: Path, _: TaskContext) -> tuple[KeptRun, ...]:
+    keep_run(run, folder)
+    return kept_runs(folder)
+
+
+def _reopen(folder: Path, _: TaskContext) -> PruningRun:
+    return reopen_run(folder)

@@ -1,0 +1,96 @@
+"""Finished runs are kept, brought back from the menu or a folder, and offered after a crash."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from engine_fixtures import small_lab  # noqa: F401
+from places_for_tests import PROJECT
+from test_window_defences import SmallLab, open_small
+from window_driver import press_run, settle
+
+from engine.autosave import kept_runs
+from gui.main_window import MainWindow
+from gui.session import State
+from gui.settings import Options, Settings
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
+
+def earlier(window: MainWindow) -> list[str]:
+    return [action.text() for action in window.actions_._kept.actions()]
+
+
+def test_a_finished_run_comes_back_from_the_menu_without_computing(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+) -> None:
+    settle(qtbot, window)
+    assert earlier(window) == []
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    run = window.session.run
+    assert run is not None and len(earlier(window)) == 1 and run.model.path.name in earlier(window)[0]
+    window.session.set_options(Options(guard="none"))
+    press_run(qtbot, window)
+    assert len(earlier(window)) == 2 and window.session.run is not run
+    monkeypatch.setattr("gui.tasks.run_pruning", lambda *_, **__: pytest.fail("computed again"))
+    window.actions_._kept.actions()[1].trigger()
+    settle(qtbot, window)
+    back = window.session.run
+    assert back is not None and back is not run and window.session.state is State.DONE
+    for one, other in zip(run.curve.sets, back.curve.sets, strict=True):
+        np.testing.assert_array_equal(one.goodnet_correct, other.goodnet_correct)
+    assert back.guarded is not None and back.guarded.guard.threshold == run.guarded.guard.threshold
+    assert window.session.inputs.model is not None and window.session.inputs.model.path == run.model.path
+    assert window.channels.isEnabled() and len(window.session.rows) > 0
+
+
+def test_a_saved_run_s_folder_is_opened_as_what_it_is(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    run = window.session.run
+    window.session.save_run(tmp_path / "saved")
+    settle(qtbot, window)
+    window.session.open_paths([tmp_path / "saved"])
+    settle(qtbot, window)
+    assert window.session.run is not run and window.session.run is not None
+    assert "Brought back" in window.status.text.toolTip() + window.status.text.text()
+    (tmp_path / "saved" / "run.json").write_text("{}", encoding="utf-8")
+    window.keeping.reopen(tmp_path / "saved")
+    settle(qtbot, window)
+    assert "isn't a saved run" in window.message_bar.text.text()
+
+
+def test_after_a_crash_the_last_run_is_offered(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    folder = window.settings.runs_folder
+    assert folder is not None and len(kept_runs(folder)) == 1
+    assert not window.message_bar.isVisible()
+    # A window that is killed leaves its lock behind.
+    killed = subprocess.run(
+        [sys.executable, "-c",
+         "import os, sys; from PySide6.QtCore import QLockFile; "
+         f"lock = QLockFile(os.path.join({str(folder)!r}, 'other.window')); lock.tryLock(0); os._exit(9)"],
+        cwd=PROJECT, check=False)
+    assert killed.returncode == 9 and (folder / "other.window").exists()
+    second = MainWindow(Settings(tmp_path / "settings.ini"))
+    qtbot.addWidget(second)
+    with qtbot.waitExposed(second):
+        second.show()
+    settle(qtbot, second)
+    qtbot.waitUntil(lambda: second.message_bar.isVisible())
+    assert "didn't end properly" in second.message_bar.text.text()
+    assert not (folder / "other.window").exists()
+    assert len(earlier(second)) == 1
+    second.close()
