@@ -29,5 +29,7 @@ class Cancelled(Exception):
 
 def in_short(error: BaseException) -> str:
     """What another library says of an error, made fit for a sentence: its first line, 160 letters at most."""
-    said = str(error).strip("'\"\n ")
+    said = str(error).strip()
+    if len(said) > 1 and said[0] == said[-1] and said[0] in "'\"":  # a KeyError quotes what it says
+        said = said[1:-1].strip()
     return said.splitlines()[0][:160] if said else type(error).__name__

@@ -80,6 +80,7 @@ def rank_channels(
         if provisional and done == images:
             provisional(ranking_from_means(layer, total / images, rank_at))
         progress(Progress("Ranking channels", done, len(dataset)))
+        cancel.raise_if_cancelled()
     return ranking_from_means(layer, total / len(dataset), rank_at)
 
 

@@ -127,6 +127,7 @@ def sweep(
         counts[which] = counts[which].plus(part)
         done += part.images
         progress(Progress("Counting every pruning step", done, total))
+        cancel.raise_if_cancelled()
         if partial and all(c.images for c in counts):
             partial(as_curve(layer, order, counts))
     return as_curve(layer, order, counts)
