@@ -29,7 +29,7 @@ _MOST_CONFIG_BYTES = 64 << 20
 _WEIGHTS = "model.weights.h5"
 _ARCHIVE_MEMBERS = {"config.json", "metadata.json", _WEIGHTS}
 # Keras stores weights as they are, and trained weights hardly shrink: what would grow more is made to.
-_MOST_GROWTH = 100
+_MOST_GROWTH = 20
 _SMALL_BYTES = 64 << 20
 _MOST_NAME_BYTES = 1 << 28
 _COPY_BYTES = 1 << 20

@@ -163,6 +163,13 @@ def test_a_pair_that_was_moved_aside_when_the_program_was_killed_opens_under_its
     assert [path.name for path in tmp_path.iterdir()] == ["pair"]
 
 
+def test_it_comes_back_even_when_the_next_saving_fails(tmp_path: Path) -> None:
+    saving._aside(tmp_path / "pair").mkdir()
+    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "pair"):
+        _ = 1 / 0
+    assert [path.name for path in tmp_path.iterdir()] == ["pair"]
+
+
 @pytest.mark.parametrize("swap", [True, False])
 def test_a_link_to_a_folder_stays_a_link(swap: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not swap:

@@ -95,11 +95,17 @@ def test_what_only_training_needs_is_never_built(tmp_path: Path) -> None:
         layer(config, "Dense")["build_config"] = {"input_shape": [None, 10 ** 9], "other": CODE}
         layer(config, "Dense")["shared_object_id"] = 1
         layer(config, "Functional")["compile_config"] = {"optimizer": FOREIGN}
+        layer(config, "Dense")["config"].update(kernel_initializer="orthogonal", kernel_constraint="non_neg")
+        layer(config, "Dense")["config"].update(bias_regularizer={
+            "module": "keras.regularizers", "class_name": "L2", "config": {"l2": 1.0}, "registered_name": None})
 
     images = random_images(5)
     expected = build("nested")[0].predict(images, verbose=0)
-    found = open_network(spoilt_archive(tmp_path / "m.keras", spoil)).predict(images)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    network = open_network(spoilt_archive(tmp_path / "m.keras", spoil))
+    np.testing.assert_allclose(network.predict(images), expected, rtol=1e-4, atol=1e-6)
+    dense = network.model.layers[-1]
+    assert type(dense.kernel_initializer).__name__ == "Zeros"
+    assert (dense.kernel_constraint, dense.bias_regularizer) == (None, None)
 
 
 def test_a_fixed_batch_size_and_whole_number_inputs_are_no_hindrance(tmp_path: Path) -> None:
