@@ -9,11 +9,12 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import h5py
 
 from engine.errors import EngineError, in_short
+from engine.hdf5_headers import dense_parts, has_usual_addresses
 
 # Deflate can't shrink anything by more than about 1,032; a set that claims more holds no data.
 _MOST_COMPRESSION = 1100
@@ -30,12 +31,13 @@ _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeErro
 
 
 @contextmanager
-def open_hdf5(path: Path, name: str, error: type[EngineError]) -> Iterator[h5py.File]:
+def open_hdf5(path: Path, name: str, error: type[EngineError], *, attributes: bool = False) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading after checking that it keeps to itself.
 
     Args:
         name: what to call it in messages.
         error: the class of what is raised.
+        attributes: whether attributes will be read too, not only arrays.
     Raises:
         EngineError: of class `error`: not HDF5, truncated, links out of the file, impossible sizes,
             or whatever h5py meets while the file is in use.
@@ -43,7 +45,8 @@ def open_hdf5(path: Path, name: str, error: type[EngineError]) -> Iterator[h5py.
     check_is_file(path, error, name)
     try:
         with h5py.File(path, "r") as file:
-            _check_contents(file, name, error)
+            with path.open("rb") as stream:
+                _Checker(file, stream, name, error).check(attributes)
             yield file
     except _DAMAGE as found:
         raise error(f"{name}: can't be read as HDF5 ({in_short(found)}). {_remedy(found)}") from found
@@ -84,8 +87,7 @@ def check_heaps(path: Path, name: str, error: type[EngineError]) -> None:
     """
     damaged = error(f"{name}: can't be read as HDF5 (its store of words is damaged). Copy it again from its source.")
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        sizes = content[13:15] if content[8:9] in (b"\0", b"\1") else content[9:11]
-        if sizes != b"\x08\x08":
+        if not has_usual_addresses(content[:16]):
             raise damaged
         start = content.find(_HEAP)
         while start >= 0:
@@ -119,28 +121,49 @@ def check_is_file(path: Path, error: type[EngineError], name: str | None = None)
         raise error(f"{name}: can't be read ({in_short(found)}). Check the name.") from found
 
 
-def _check_contents(file: h5py.File, name: str, error: type[EngineError]) -> None:
-    """Look at every object once; hard links may lead in circles, so not by recursion."""
-    waiting: list[tuple[str, h5py.Group]] = [("", file)]
-    seen = set()
-    while waiting:
-        path, group = waiting.pop()
-        if path.count("/") > _MOST_NESTED:
-            raise error(f"{name}: '{path[:100]}...' is nested too deeply; refused. Save the file again.")
-        for key in group:
-            where = f"{name}: '{path}/{key}'"
-            _refuse_link(group, key, where, error)
-            item = group[key]
-            address = h5py.h5o.get_info(item.id).addr
+class _Checker:
+    """Looks at every object of a file once; hard links may lead in circles, so not by recursion."""
+
+    def __init__(self, file: h5py.File, stream: IO[bytes], name: str, error: type[EngineError]) -> None:
+        self._file, self._stream, self._name, self._error = file, stream, name, error
+
+    def check(self, attributes: bool) -> None:
+        """Raises an error of the class wanted; see open_hdf5."""
+        if not has_usual_addresses(self._stream.read(16)):
+            raise self._error(f"{self._name}: isn't HDF5 as it has been written for 25 years; refused. "
+                              "Save the file again.")
+        waiting: list[tuple[str, h5py.Group | h5py.Dataset]] = [("", self._file)]
+        seen: set[int] = set()
+        while waiting:
+            path, item = waiting.pop()
+            address = _address(item)
             if address in seen:
                 continue
             seen.add(address)
-            if len(seen) > _MOST_OBJECTS:
-                raise error(f"{name}: holds more than {_MOST_OBJECTS:,} objects; refused. Save the file again.")
+            self._refuse_dense(item, address, path, attributes)
             if isinstance(item, h5py.Dataset):
-                _check_array(item, where, error)
-            elif isinstance(item, h5py.Group):
-                waiting.append((f"{path}/{key}", item))
+                _check_array(item, f"{self._name}: '{path}'", self._error)
+                continue
+            for key in item:
+                _refuse_link(item, key, f"{self._name}: '{path}/{key}'", self._error)
+                child = item[key]
+                if isinstance(child, h5py.Group | h5py.Dataset):
+                    waiting.append((f"{path}/{key}", child))
+            if len(seen) + len(waiting) > _MOST_OBJECTS or path.count("/") > _MOST_NESTED:
+                raise self._error(f"{self._name}: '{path[:100]}' holds too many objects or is nested too deeply; "
+                                  "refused. Save the file again.")
+
+    def _refuse_dense(self, item: h5py.Group | h5py.Dataset, address: int, path: str, attributes: bool) -> None:
+        links, notes = dense_parts(self._stream, address, self._file.userblock_size)
+        if links or (notes and attributes):
+            raise self._error(
+                f"{self._name}: '{path or '/'}' lists its parts in a way that makes the HDF5 library crash where a "
+                "file is damaged; refused. Save it again with h5py's usual settings (without libver).")
+
+
+def _address(item: h5py.Group | h5py.Dataset) -> int:
+    low, high = h5py.h5g.get_objinfo(item.id).objno  # two C longs, which have 4 bytes on Windows
+    return int(low | high << 8 * struct.calcsize("L"))
 
 
 def _refuse_link(group: h5py.Group, key: str, where: str, error: type[EngineError]) -> None:

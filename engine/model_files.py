@@ -118,7 +118,7 @@ def file_sha256(path: Path) -> str:
 
 def _read_h5(path: Path, sha256: str) -> ModelFile:
     check_heaps(path, str(path), ModelError)
-    with open_hdf5(path, str(path), ModelError) as file:
+    with open_hdf5(path, str(path), ModelError, attributes=True) as file:
         parameters = _count_parameters(file, path)
         text = _scalar_text(file, "model_config", path)
         if text is None:
@@ -141,7 +141,7 @@ def _read_archive(path: Path, sha256: str) -> ModelFile:
         weights, name = Path(folder) / _WEIGHTS, f"{path} ({_WEIGHTS})"
         check_is_file(weights, ModelError, name)
         check_heaps(weights, name, ModelError)
-        with open_hdf5(weights, name, ModelError) as file:
+        with open_hdf5(weights, name, ModelError, attributes=True) as file:
             parameters = _count_parameters(file, path)
     return ModelFile(path, "Keras archive (.keras)", sha256, checked_config(_parsed(text, path), path), parameters)
 

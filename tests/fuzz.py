@@ -149,6 +149,18 @@ def _model(ending: str) -> Callable[[Path], Path]:
 _plain_model = _cached(_model("keras"))
 
 
+def _model_latest(folder: Path) -> Path:
+    """The same model in the newest layout of HDF5."""
+    import h5py
+    _model("h5")(folder)
+    with h5py.File(folder / "m.h5") as old, h5py.File(folder / "latest.h5", "w", libver="latest") as new:
+        for key, value in old.attrs.items():
+            new.attrs[key] = value
+        for key in old:
+            old.copy(key, new)
+    return folder / "latest.h5"
+
+
 def _weights(folder: Path) -> Path:
     """DeepID's weights in the layout of Keras 2, with few labels."""
     import h5py
@@ -179,6 +191,24 @@ def _data(**how: object) -> Callable[[Path], Path]:
         return folder / "d.h5"
 
     return make
+
+
+def _data_latest(folder: Path) -> Path:
+    """The newest layout of HDF5: other indexes of groups and blocks, checksums, compression by a plugin."""
+    import h5py
+    import hdf5plugin
+    import numpy as np
+    from networks_for_tests import random_images
+    with h5py.File(folder / "d.h5", "w", libver="latest", track_order=True) as file:
+        file.create_dataset("data", data=random_images(60).astype(np.float32), chunks=(16, 6, 10, 3),
+                            maxshape=(None, None, 10, 3), fletcher32=True, **hdf5plugin.Blosc2())
+        file.create_dataset("label", data=np.arange(60) % 7, chunks=(16,), **hdf5plugin.LZ4())
+        notes = file.create_group("notes")
+        for number in range(30):
+            notes.attrs[f"note {number}"] = "word" * number
+        for number in range(7):
+            notes.create_group(f"group {number}").create_group("inside")
+    return folder / "d.h5"
 
 
 def _npz(folder: Path) -> Path:
@@ -236,10 +266,12 @@ def _run_json(folder: Path) -> Path:
 FORMATS: dict[str, Format] = {
     "keras": Format(_plain_model, mutated_archive, _read_model, "m.keras"),
     "h5": Format(_cached(_model("h5")), mutated_bytes, _read_model, "m.h5"),
+    "h5-latest": Format(_cached(_model_latest), mutated_bytes, _read_model, "m.h5"),
     "weights": Format(_cached(_weights), mutated_bytes, _read_model, "w.h5"),
     "hdf5": Format(_cached(_data()), mutated_bytes, _read_data, "d.h5"),
     "gzip": Format(_cached(_data(compression="gzip", chunks=(16, 1, 6, 10), shuffle=True)), mutated_bytes, _read_data,
                    "d.h5"),
+    "hdf5-latest": Format(_cached(_data_latest), mutated_bytes, _read_data, "d.h5"),
     "npz": Format(_cached(_npz), mutated_archive, _read_data, "d.npz"),
     "png": Format(_cached(_picture("png")), mutated_bytes, _read_picture, "p.png"),
     "jpeg": Format(_cached(_picture("jpg")), mutated_bytes, _read_picture, "p.jpg"),
