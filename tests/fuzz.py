@@ -330,7 +330,8 @@ def _batch(name: str, first: int, last: int, seed: int, keep: Path, outcomes: Co
 def _work(name: str, numbers: range, seed: int, pipe: int) -> None:
     """The worker process: one line a file, then the end."""
     warnings.simplefilter("ignore")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    for channel in (1, 2):  # decompressors of C complain on both
+        os.dup2(os.open(os.devnull, os.O_WRONLY), channel)
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
     limit = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
