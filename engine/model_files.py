@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import tempfile
 import zipfile
@@ -194,7 +195,7 @@ def _count_parameters(file: h5py.File, path: Path) -> int:
 
     def add(name: str, item: Any) -> None:
         nonlocal total
-        _check_names(item, size, path)
+        _check_attributes(item, size, path)
         if isinstance(item, h5py.Dataset) and not name.startswith("optimizer"):
             if item.dtype.kind not in "fiubV" or item.dtype.itemsize > 16:
                 raise ModelError(f"{path}: '{name}' holds {item.dtype}, not numbers; refused. Save the model again.")
@@ -209,17 +210,20 @@ def _count_parameters(file: h5py.File, path: Path) -> int:
     return total
 
 
-def _check_names(item: Any, size: int, path: Path) -> None:
-    """Lists of names are read whole by Keras, and the entries of one may all point to the same large word."""
+def _check_attributes(item: Any, size: int, path: Path) -> None:
+    """Attributes are read whole, by Keras too; nothing but numbers and words can be read safely.
+
+    All entries of a list may point to the same large word, so its size is looked at before.
+    """
     for key in item.attrs:
-        if not key.startswith(("layer_names", "weight_names")):
-            continue
         found = item.attrs.get_id(key)
+        words = h5py.check_string_dtype(found.dtype) is not None
+        listed = key.startswith(("layer_names", "weight_names"))
         each = size if found.dtype.kind == "O" else found.dtype.itemsize
-        names = found.dtype.kind in "SO" or found.shape == (0,)
-        if len(found.shape) != 1 or not names or found.shape[0] * each > _MOST_NAME_BYTES:
-            raise ModelError(f"{path}: its list '{key[:100]}' isn't one of names ({found.dtype}, shape {found.shape}); "
-                             "refused. Save the model again.")
+        if not (words or found.dtype.kind in "fiub") or math.prod(found.shape) * each > _MOST_NAME_BYTES \
+                or (listed and not (len(found.shape) == 1 and (words or found.shape == (0,)))):
+            raise ModelError(f"{path}: its note '{key[:100]}' isn't one of {'names' if listed else 'words or numbers'} "
+                             f"({found.dtype}, shape {found.shape}); refused. Save the model again.")
 
 
 def _scalar_text(file: h5py.File, key: str, path: Path) -> str | bytes | None:
@@ -227,7 +231,7 @@ def _scalar_text(file: h5py.File, key: str, path: Path) -> str | bytes | None:
     if key not in file.attrs:
         return None
     found = file.attrs.get_id(key)
-    if found.shape != () or found.dtype.kind not in "SO":
+    if found.shape != () or h5py.check_string_dtype(found.dtype) is None:
         raise ModelError(f"{path}: its '{key}' isn't text ({found.dtype}, shape {found.shape}); refused. "
                          "Save the model again.")
     text = file.attrs[key]

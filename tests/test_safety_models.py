@@ -242,6 +242,18 @@ def _a_number(file: h5py.File, _: Path) -> None:
     file.attrs["model_config"] = 5
 
 
+def _bytes_instead_of_text(file: h5py.File, _: Path) -> None:
+    """With a type of that kind one damaged byte away from text, HDF5 crashed in the reading."""
+    text = np.empty((), object)
+    text[()] = np.frombuffer(file.attrs["model_config"].encode(), np.uint8)
+    del file.attrs["model_config"]
+    file.attrs.create("model_config", text, (), h5py.vlen_dtype(np.uint8))
+
+
+def _a_reference(file: h5py.File, _: Path) -> None:
+    file["model_weights"].attrs.create("backend", file.ref, dtype=h5py.ref_dtype)
+
+
 def _no_weights(file: h5py.File, _: Path) -> None:
     del file["model_weights"]
 
@@ -252,6 +264,7 @@ def _no_weights(file: h5py.File, _: Path) -> None:
     (_virtual, "in other files"), (_declared, "declares"), (_squeezed, "declares"), (_words, "not numbers"),
     (_references, "not numbers"), (_one_long_name_often, "isn't one of names"),
     (_names_as_numbers, "isn't one of names"),
+    (_bytes_instead_of_text, "isn't one of words"), (_a_reference, "isn't one of words"),
     (_configurations, "isn't text"), (_a_number, "isn't text"), (_no_weights, "without its weights")])
 def test_hdf5_files(spoil: Callable[[h5py.File, Path], None], words: str, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "other.h5", "w") as other:
