@@ -147,6 +147,11 @@ class CurveDrawing:
                                 max(0.1, 1 - (bottom + top) / height)))
         self.place_marks()
 
+    def make_ticks(self) -> None:
+        """Do the dearer half of the first drawing ahead: matplotlib makes an axis's ticks when it is asked for them."""
+        self.axes.get_xticklabels()
+        self.axes.get_yticklabels()
+
     def place_marks(self) -> None:
         """Draw a line at each threshold's step and set its label above, apart from its neighbours."""
         (low, high), _ = self.limits

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 
 from gui.channel_delegates import ChannelDelegate
 from gui.map_pictures import HeatScale, PictureBox, heat_of
-from gui.ranking_model import MEAN, RANK, SORT_ROLE, RankingModel
+from gui.ranking_model import MEAN, RANK, SORT_ROLE, STATE, RankingModel
 from gui.theme import Theme
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class ChannelsView(QWidget):
         self._sorted.setSortRole(SORT_ROLE)
         self.table = self._table()
         self._delegate = ChannelDelegate(self.table, self.model, theme)
-        self.table.setItemDelegate(self._delegate)
+        for column in (MEAN, STATE):
+            self.table.setItemDelegateForColumn(column, self._delegate)
         # Holding an arrow key down passes many channels; only the one it ends on is worth computing.
         self._settled = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settled.timeout.connect(self._report)

@@ -12,12 +12,13 @@ import numpy as np
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QShowEvent, QWheelEvent
 
 from engine.figures import By, CurveDrawing, Limits, Palette, Range, Shape, Which
 from engine.runs import GoodNetRow
 from engine.sweep import PruningCurve, SetCounts
 from gui.theme import Theme
+from gui.turns import in_turns
 
 _ZOOM_STEP = 1.25
 _CLOSEST_ZOOM = 40.0
@@ -42,6 +43,10 @@ class CurveCanvas(FigureCanvasQTAgg):
         self._drawing: CurveDrawing | None = None
         self._cursor: list[Any] = []
         self._step = 0
+        self._frame_is_new = False
+        self._next_draw, self._next_moving = (QTimer(self, interval=0, singleShot=True) for _ in range(2))
+        self._next_draw.timeout.connect(self._draw_if_seen)
+        self._next_moving.timeout.connect(self._draw_moving)
         self._pan_from: QPointF | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(QSize(280, 160))
@@ -57,11 +62,11 @@ class CurveCanvas(FigureCanvasQTAgg):
         if self._drawing is None:
             unseen = _unseen_curve()
             self._rebuild(unseen, Shape.of(unseen, "goodnet", "channels"))
-            QTimer.singleShot(0, self, self._forget_unseen)  # after the drawing that was just asked for
+            in_turns(self, self.draw, self._forget_unseen)
 
     def _forget_unseen(self) -> None:
         if self._curve is None:
-            self.figure.clear()
+            self._empty_figure()
             self._drawing, self._background, self._cursor = None, None, []
 
     def set_theme(self, theme: Theme) -> None:
@@ -115,14 +120,36 @@ class CurveCanvas(FigureCanvasQTAgg):
             self._drawing.reset_view()
             self.draw_idle()
 
+    def draw_idle(self) -> None:
+        """Draw in a turn of the event loop of its own.
+
+        matplotlib's own would draw inside the next paint event, in one go with what asked for it; apart, neither
+        keeps the window from answering for long.
+        """
+        self._next_draw.start()
+
+    def _draw_if_seen(self) -> None:
+        if self.isVisible() and self.width() > 0 and self.height() > 0:
+            self.draw()
+
     def draw(self) -> None:
-        """Draw everything; called by matplotlib when the frame changed."""
+        """Draw everything; called when the frame changed. Over a new frame the curve comes a turn later."""
         if self._drawing:
             self._drawing.lay_out()
             self._place_cursor()
         super().draw()
         self._background = self.copy_from_bbox(self.figure.bbox)
-        self._draw_moving()
+        if self._frame_is_new:
+            self._next_moving.start()
+        else:
+            self._draw_moving()
+        self._frame_is_new = False
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Draw what wasn't drawn as long as nobody saw it."""
+        super().showEvent(event)
+        if self._background is None:
+            self.draw_idle()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """What is kept of the frame has the old size."""
@@ -198,7 +225,7 @@ class CurveCanvas(FigureCanvasQTAgg):
         return QPointF(x / ratio, (self.figure.bbox.height - (box.y0 + box.y1) / 2) / ratio)
 
     def _rebuild(self, curve: PruningCurve, shape: Shape) -> None:
-        self.figure.clear()
+        self._empty_figure()
         self._drawing = CurveDrawing(self.figure, shape, self._palette, animated=True)
         self._drawing.show(curve, self._rows)
         axes, colour = self._drawing.axes, self._palette.text
@@ -207,8 +234,16 @@ class CurveCanvas(FigureCanvasQTAgg):
                             animated=True, clip_on=False)
         self._cursor = [line, points]
         self._place_cursor()
-        self._background = None
-        self.draw_idle()
+        self._background, self._frame_is_new = None, True
+        in_turns(self, self._make_ticks, self.draw_idle)
+
+    def _make_ticks(self) -> None:
+        if self._drawing:
+            self._drawing.make_ticks()
+
+    def _empty_figure(self) -> None:
+        for axes in self.figure.axes:
+            self.figure.delaxes(axes)  # Figure.clear takes the time to make them as good as new first
 
     def _cursor_width(self) -> float:
         return 2.6 if self.hasFocus() else 1.4

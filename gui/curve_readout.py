@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from engine.assessment import assess
@@ -47,7 +47,7 @@ class Readout(QWidget):
         self.step_box.setToolTip("How many channels the cursor's copy of the network has lost. Type a number, use the "
                                  "arrow keys, or drag the line in the curve.")
         self.step_box.valueChanged.connect(self.step_entered)
-        self.sentence, self.counted = QLabel(), QLabel()
+        self.sentence, self.counted = _Sentence(), QLabel()
         for label in (self.sentence, self.counted):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -93,13 +93,6 @@ class Readout(QWidget):
         self.sentence.setText(unbroken(assess(name, clean, curve.clean.b_prime_rate(0), attack).sentence))
         self.counted.setText(counted_text(curve))
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep room for the longest sentence, so that the curve above doesn't jump as the cursor moves."""
-        super().resizeEvent(event)
-        room = QRect(0, 0, self.width(), 10_000)
-        longest = self.fontMetrics().boundingRect(room, Qt.TextFlag.TextWordWrap, _LONGEST)
-        self.sentence.setMinimumHeight(longest.height())
-
     def _lay_out(self, cards: int) -> None:
         for old in self._cards:
             self._grid.removeWidget(old)
@@ -140,6 +133,16 @@ class Card(QWidget):
         self.interval.setText(figure.interval)
         self.setToolTip(" ".join(filter(None, (figure.of and f"{figure.of}:", TOOLTIPS[figure.caption]))))
         self.setAccessibleName(" ".join(filter(None, (figure.caption, figure.of, figure.value, figure.interval))))
+
+
+class _Sentence(QLabel):
+    """Keeps room for the longest sentence, so that the curve above doesn't jump as the cursor moves."""
+
+    def heightForWidth(self, width: int) -> int:
+        """The longest one's height, or the present one's if that is more."""
+        room = QRect(0, 0, width, 10_000)
+        longest = self.fontMetrics().boundingRect(room, Qt.TextFlag.TextWordWrap, _LONGEST)
+        return max(longest.height(), super().heightForWidth(width))
 
 
 class ElidedLabel(QLabel):

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QLabel, QStackedLayout, QWidget
 
 from gui.theme import Theme
+from gui.turns import in_turns
 
 if TYPE_CHECKING:
     from engine.runs import GoodNetRow
@@ -34,6 +35,7 @@ class CurveView(QWidget):
         super().__init__()
         self._theme = theme
         self.panel: CurvePanel | None = None
+        self._has_curve = False
         self.empty = QLabel(EMPTY)
         self.empty.setWordWrap(True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -72,14 +74,19 @@ class CurveView(QWidget):
 
     def show_curve(self, curve: PruningCurve | None, rows: Sequence[GoodNetRow]) -> None:
         """Show the curve so far and the thresholds on it; None shows what to do to get one."""
+        self._has_curve = curve is not None
         if curve is None:
             self._stack.setCurrentWidget(self.empty)
-        else:
-            panel = self.prepare()
-            panel.show_curve(curve, rows)
-            self._stack.setCurrentWidget(panel)
+            return
+        self.prepare().show_curve(curve, rows)
+        if self._stack.currentWidget() is self.empty:
+            in_turns(self, self._reveal)
 
     def set_step(self, step: int) -> None:
         """Move the cursor to a number of channels pruned."""
         if self.panel:
             self.panel.set_step(step)
+
+    def _reveal(self) -> None:
+        if self._has_curve and self.panel:
+            self._stack.setCurrentWidget(self.panel)

@@ -6,6 +6,7 @@ A model gives a cell's content as blocks, one below the other, such as a figure 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
@@ -67,24 +68,14 @@ class FigureDelegate(QStyledItemDelegate):
         painter.save()
         for block in index.data(BLOCKS_ROLE):
             self._paint_block(painter, cell, box, block)
-            box.setTop(box.top() + self._two_lines(cell) + _BETWEEN_BLOCKS)
+            box.setTop(box.top() + _two_lines(cell.font) + _BETWEEN_BLOCKS)
         painter.restore()
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         """As wide as the longest line; the column that wraps as high as its sentence at the column's width."""
-        cell = QStyleOptionViewItem(option)
-        self.initStyleOption(cell, index)
-        blocks: tuple[Block, ...] = index.data(BLOCKS_ROLE)
-        above = (len(blocks) - 1) * (self._two_lines(cell) + _BETWEEN_BLOCKS)
-        small = QFontMetrics(self._small(cell))
-        if index.column() == self._wrapping:
-            width = self._table.columnWidth(index.column())
-            room = QRect(0, 0, max(1, width - 2 * _PAD), 10_000)
-            text = small.boundingRect(room, Qt.TextFlag.TextWordWrap, unbroken(blocks[-1].detail))
-            return QSize(width, above + cell.fontMetrics.height() + 2 + text.height() + 2 * _PAD)
-        wide = max(max(cell.fontMetrics.horizontalAdvance(block.figure), small.horizontalAdvance(block.detail))
-                   for block in blocks)
-        return QSize(wide + 2 * _PAD + 2, above + self._two_lines(cell) + 2 * _PAD)
+        wraps = index.column() == self._wrapping
+        return _size(index.data(BLOCKS_ROLE), option.font.toString(),
+                     self._table.columnWidth(index.column()) if wraps else None)
 
     def _paint_block(self, painter: QPainter, cell: QStyleOptionViewItem, box: QRect, block: Block) -> None:
         selected = bool(cell.state & QStyle.StateFlag.State_Selected)
@@ -101,15 +92,31 @@ class FigureDelegate(QStyledItemDelegate):
         painter.setFont(cell.font)
         painter.setPen(strong)
         painter.drawText(QRect(box.x() + left, box.y(), box.width() - left, line), align, block.figure)
-        painter.setFont(self._small(cell))
+        painter.setFont(_small(cell.font))
         painter.setPen(muted)
         painter.drawText(box.adjusted(0, line + 2, 0, 0), align | Qt.TextFlag.TextWordWrap, unbroken(block.detail))
 
-    def _two_lines(self, cell: QStyleOptionViewItem) -> int:
-        return cell.fontMetrics.height() + 2 + QFontMetrics(self._small(cell)).height()
 
-    @staticmethod
-    def _small(cell: QStyleOptionViewItem) -> QFont:
-        font = QFont(cell.font)
-        font.setPointSizeF(max(8.0, 0.88 * font.pointSizeF()))
-        return font
+@lru_cache(maxsize=1024)
+def _size(blocks: tuple[Block, ...], font_name: str, width: int | None) -> QSize:
+    """A cell's size; `width` is that of a column that wraps. A table being laid out asks for each cell many times."""
+    font = QFont()
+    font.fromString(font_name)
+    above = (len(blocks) - 1) * (_two_lines(font) + _BETWEEN_BLOCKS)
+    line, small = QFontMetrics(font), QFontMetrics(_small(font))
+    if width is not None:
+        room = QRect(0, 0, max(1, width - 2 * _PAD), 10_000)
+        text = small.boundingRect(room, Qt.TextFlag.TextWordWrap, unbroken(blocks[-1].detail))
+        return QSize(width, above + line.height() + 2 + text.height() + 2 * _PAD)
+    wide = max(max(line.horizontalAdvance(block.figure), small.horizontalAdvance(block.detail)) for block in blocks)
+    return QSize(wide + 2 * _PAD + 2, above + _two_lines(font) + 2 * _PAD)
+
+
+def _two_lines(font: QFont) -> int:
+    return QFontMetrics(font).height() + 2 + QFontMetrics(_small(font)).height()
+
+
+def _small(font: QFont) -> QFont:
+    font = QFont(font)
+    font.setPointSizeF(max(8.0, 0.88 * font.pointSizeF()))
+    return font

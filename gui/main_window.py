@@ -33,6 +33,7 @@ from gui.scan_view import ScanView
 from gui.session import Session, State
 from gui.settings import Settings
 from gui.tasks import folder_name, load_plotting
+from gui.turns import in_turns
 
 TABS = ("Curve", "Channels", "GoodNets", "Defences", "Scan", "Image check")
 CURVE, CHANNELS, GOODNETS, DEFENCES, SCAN, CHECK = range(6)
@@ -66,7 +67,7 @@ class MainWindow(QMainWindow):
         self._connect_session()
         self._connect_wishes()
         self._connect_actions()
-        self.set_theme(settings.theme)
+        self.actions_.set_theme(settings.theme, self.theme)
         self.actions_.show_recent(settings.recent)
         self._show_options()
         self._show_state(self.session.state)
@@ -103,10 +104,10 @@ class MainWindow(QMainWindow):
         self.settings.theme = choice
         self.theme = theme.resolve(choice)
         theme.apply(_application(), self.theme)
-        for part in (self.inputs, self.run_bar, self.curve, self.channels, self.goodnets, self.defences, self.scan,
-                     self.check, self.message_bar):
-            part.set_theme(self.theme)
         self.actions_.set_theme(choice, self.theme)
+        parts = (self.inputs, self.run_bar, self.curve, self.channels, self.goodnets, self.defences, self.scan,
+                 self.check, self.message_bar)
+        in_turns(self, *(partial(part.set_theme, self.theme) for part in parts))
 
     def _follow_system(self) -> None:
         if self.settings.theme == "system" and theme.resolve("system") is not self.theme:

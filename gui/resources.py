@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 from string import Template
 
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
@@ -16,6 +17,7 @@ from gui.theme import Theme
 _ICON_SIZES = (16, 24, 32, 64)
 
 
+@cache
 def icon(name: str, theme: Theme, colour: str | None = None) -> QIcon:
     """The icon resources/icons/NAME.svg in a theme's text colour, or in `colour` (#rrggbb).
 

@@ -51,7 +51,8 @@ def resolve(choice: Choice) -> Theme:
 
 def apply(application: QApplication, theme: Theme) -> None:
     """Give the whole application a theme's palette, on the Fusion style that honours it everywhere."""
-    application.setStyle("Fusion")
+    if application.style().name() != "fusion":
+        application.setStyle("Fusion")
     palette = QPalette()
     role = QPalette.ColorRole
     for which, colour in (

@@ -90,7 +90,7 @@ def test_empty_state_says_what_to_do(qtbot: QtBot) -> None:
     view.set_step(3)
     assert view.step == 0
     view.show_curve(curve(), [])
-    assert view._stack.currentWidget() is view.panel
+    qtbot.waitUntil(lambda: view._stack.currentWidget() is view.panel)
     view.show_curve(None, [])
     assert view._stack.currentWidget() is view.empty
 
