@@ -20,7 +20,8 @@ class Region:
     """What lies between the pruned layer and the layers that mix its channels.
 
     Attributes:
-        inputs: distinct tensors the mixers take; in each, every value belongs to one channel.
+        inputs: distinct tensors the mixers take; in each, every value belongs to one channel. A flattened tensor
+            stands here as it was before.
         mixers: the mixing layers' calls; `takes[j]` is the position in `inputs` of what mixer j takes.
     """
 
@@ -31,7 +32,7 @@ class Region:
 
 def find_region(network: Network, start: Call) -> Region | None:
     """The region behind a convolution, or None where something else than convolutions and dense layers ends it."""
-    inside = {id(start.output)}
+    inside = {id(start.output): start.output}  # and what the tensor is without Flatten
     mixers: list[Call] = []
     for call in network.calls:
         if not any(id(tensor) in inside for tensor in call.inputs):
@@ -41,13 +42,15 @@ def find_region(network: Network, start: Call) -> Region | None:
         if _mixes(call):
             mixers.append(call)
         elif _keeps_channels_apart(call):
-            inside.add(id(call.output))
+            flat = type(call.layer).__name__ == "Flatten"
+            inside[id(call.output)] = inside[id(call.inputs[0])] if flat else call.output
         else:
             return None
     if not mixers or id(network.output) in inside or any(call.output is network.output for call in mixers):
         return None
-    inputs = list({id(mixer.inputs[0]): mixer.inputs[0] for mixer in mixers}.values())
-    takes = [next(i for i, tensor in enumerate(inputs) if tensor is mixer.inputs[0]) for mixer in mixers]
+    taken = [inside[id(mixer.inputs[0])] for mixer in mixers]
+    inputs = list({id(tensor): tensor for tensor in taken}.values())
+    takes = [next(i for i, tensor in enumerate(inputs) if tensor is mine) for mine in taken]
     return Region(tuple(inputs), tuple(mixers), tuple(takes))
 
 
@@ -74,7 +77,7 @@ def sums_before_activation(mixer: Call, x: Any) -> Any:
     tf, _ = backend.load()
     layer = mixer.layer
     if is_dense(mixer):
-        total = tf.linalg.matmul(x, layer.kernel)
+        total = tf.linalg.matmul(tf.reshape(x, (-1, layer.kernel.shape[0])), layer.kernel)
     else:
         total = tf.nn.conv2d(x, layer.kernel, layer.strides, layer.padding.upper(), dilations=layer.dilation_rate)
     return total + layer.bias if layer.use_bias else total
@@ -97,8 +100,7 @@ def share_of_channel(mixer: Call, channels: int) -> Callable[[Array, int], Array
 
     def share(change: Array, channel: int) -> Array:
         seen = windows(change)
-        flat = seen.reshape(len(change), -1, height * width)
-        sums: Array = np.matmul(flat, taps[channel]).reshape(*seen.shape[:3], filters)
+        sums: Array = (seen.reshape(-1, height * width) @ taps[channel]).reshape(*seen.shape[:3], filters)
         return sums
 
     return share

@@ -19,17 +19,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets import CHUNK, Dataset, open_dataset
+from engine.datasets import Dataset, open_dataset
 from engine.errors import EngineError, ModelError
 from engine.incremental import predictor_for
-from engine.networks import Network, compiled, open_network
+from engine.networks import MOST_AT_ONCE, Network, compiled, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback
-from engine.ranking import ChannelRanking, RankAt, ranked_tensor, ranking_from_means, sum_of_means
+from engine.ranking import ChannelRanking, RankAt, ranked_tensor, ranking_from_means, sums_and_features
 from engine.steps import StepPredictor
 from engine.sweep import PruningCurve, SetCounts, SweepSet, as_curve, count_chunk, empty_counts
 
 # Images a task: seconds of work, so that neither a lost worker nor the scheduler costs much.
-SPAN = 16 * CHUNK
+SPAN = 16 * MOST_AT_ONCE
 _CONNECT_SECONDS = 10
 _LOOK_SECONDS = 0.2
 
@@ -161,9 +161,10 @@ def _rank_span(
     model: tuple[str, str, str], source: _Source, rank_at: RankAt, span: tuple[int, int],
 ) -> list[npt.NDArray[np.float64]]:
     """Runs on a worker: each chunk's sums of mean activations, float64[C]."""
-    network, _ = _open_model(*model)
+    network, predictor = _open_model(*model)
     run = compiled(network.submodel([network.input], [ranked_tensor(network, model[2], rank_at)]))
-    return [sum_of_means(run(chunk.images).numpy()) for chunk in _open_source(source, network).chunks(CHUNK, span=span)]
+    chunks = _open_source(source, network).chunks(predictor.batch, span=span)
+    return [sums_and_features(run, chunk.images, network.batch)[0] for chunk in chunks]
 
 
 def _count_span(
@@ -172,8 +173,8 @@ def _count_span(
     """Runs on a worker: counts of one span."""
     network, predictor = _open_model(*model)
     counts: SetCounts | None = None
-    for chunk in _open_source(source, network).chunks(CHUNK, span=span):
-        labels = predictor.labels(chunk.images, predictor.features(chunk.images), order, NEVER_CANCELLED)
+    for chunk in _open_source(source, network).chunks(predictor.batch, span=span):
+        labels = predictor.labels(predictor.features(chunk.images), order, NEVER_CANCELLED)
         part = count_chunk(of, labels, chunk.labels)
         counts = part if counts is None else counts.plus(part)
     assert counts is not None

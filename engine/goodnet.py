@@ -28,8 +28,6 @@ from engine.saving import recover, whole_folder
 GUARD_FILE = "guard.npz"
 SCALES = {"none": 1.0, "255": DIVIDE_BY_255}
 
-EVALUATION_CHUNK = 256
-
 
 @dataclass(frozen=True, eq=False)
 class Answers:
@@ -130,7 +128,7 @@ def evaluate(
     """
     total = len(dataset)
     counts = np.zeros(4, np.int64)
-    for chunk in dataset.chunks(EVALUATION_CHUNK):
+    for chunk in dataset.chunks(goodnet.b.batch):
         cancel.raise_if_cancelled()
         answers = goodnet.answer(chunk.images)
         agreed = ~answers.disagree & (answers.b_labels == chunk.labels)

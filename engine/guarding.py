@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets import CHUNK, Dataset
+from engine.datasets import Dataset
 from engine.guards import Guard, StandingGuard
 from engine.networks import Network
 from engine.progress import CancelToken, Progress, ProgressCallback
@@ -75,9 +75,9 @@ def guarded_curve(
     counts = []
     for which, indices in zip(sets, chosen, strict=True):
         count = dataclasses.replace(empty_counts(which, len(order)), total=len(indices))
-        for chunk in which.dataset.chunks(CHUNK, indices):
+        for chunk in which.dataset.chunks(predictor.batch, indices):
             cancel.raise_if_cancelled()
-            labels = predictor.labels(chunk.images, predictor.features(chunk.images), order, cancel)
+            labels = predictor.labels(predictor.features(chunk.images), order, cancel)
             count = count.plus(_behind(standing, count, labels, chunk.images, chunk.labels, cancel))
             done += len(chunk.labels)
             progress(Progress("Counting behind the guard", done, total))

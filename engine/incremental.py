@@ -6,7 +6,7 @@ channels, so masking one more channel adds that channel's change to it. Only wha
 images on which the channel was active at all.
 
 Adding changes rounds differently from summing anew. An answer whose largest two values are too close for that to be
-harmless is computed again by the general path, so the labels are those of the plain loop.
+harmless is computed again from the masked channels, so the labels are those of the plain loop.
 """
 
 from __future__ import annotations
@@ -27,9 +27,13 @@ from engine.channel_regions import (
     share_of_channel,
     sums_before_activation,
 )
-from engine.networks import Call, Images, Labels, Network, compiled, largest
+from engine.networks import MOST_VALUES, Call, Images, Labels, Network, compiled, images_at_once, largest
+from engine.plain_tail import Scratch, applied, plain_tail
 from engine.progress import CancelToken
-from engine.steps import Array, Features, MaskedSteps, StepPredictor, arrays
+from engine.steps import Array, Features, MaskedSteps, StepPredictor, in_batches
+
+# Sums before activation and skip connections, one array a tensor, to values in the order of the network's answers.
+Answer = Callable[[list[Array], list[Array]], Array]
 
 # Rounding errors were at most 1e-6 of B's largest value on the networks measured; a hundred times that is too close.
 CLOSE = 1e-4
@@ -51,29 +55,31 @@ class IncrementalSteps:
     """A StepPredictor that updates sums; its features are the mixing layers' inputs, then skip connections."""
 
     def __init__(self, network: Network, call: Call, region: Region) -> None:
-        self._general = MaskedSteps(network, call.name)
-        self._region, self._channels = region, int(call.layer.filters)
+        self._region, self._channels, self._network = region, int(call.layer.filters), network
         cut = network.boundary(*(mixer.output for mixer in region.mixers))
         skips = cut[len(region.mixers):]
         self.feature_tensors = [*region.inputs, *skips]
+        self.batch = images_at_once([*self.feature_tensors, *cut, network.output])
         self._head = compiled(network.submodel([network.input], self.feature_tensors))
         self._masked = masked_inputs(network, call, region)
         self._shares = [share_of_channel(mixer, self._channels) for mixer in region.mixers]
         self._first, self._answer = _tail(network, region, cut)
+        self._scratch = Scratch()
+        self._anew = compiled(network.submodel(self.feature_tensors, [network.output]))
 
     def features(self, images: Images) -> Features:
         """See StepPredictor."""
-        return arrays(self._head(images))
+        return in_batches(self._head, images, self._network.batch)
 
-    def labels(self, images: Images, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken) -> Labels:
+    def labels(self, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken) -> Labels:
         """See StepPredictor."""
         inputs, skips = features[:len(self._masked)], features[len(self._masked):]
         changes = [channels_first(m - x, self._channels) for m, x in zip(self._masked, inputs, strict=True)]
-        active = np.zeros((self._channels, len(images)), np.bool_)
+        active = np.zeros((self._channels, len(inputs[0])), np.bool_)
         for change in changes:
             active |= (change != 0).any(axis=tuple(range(2, change.ndim)))
         sums = [t.numpy() for t in self._first(*inputs)]
-        rows = _Rows(self._answer, skips, len(order) + 1, sums)
+        rows = _Rows(self._answer, skips, len(order) + 1, sums, self._scratch)
         for step, channel in enumerate(order, start=1):
             cancel.raise_if_cancelled()
             which = np.flatnonzero(active[channel])
@@ -85,25 +91,27 @@ class IncrementalSteps:
                 new += share(changes[takes][channel, which], channel)
                 total[which] = new
         labels, close = rows.finish()
-        self._settle(images, order, labels, close, cancel)
+        self._settle(features, order, labels, close, cancel)
         return labels
 
-    def _settle(self, images: Images, order: npt.NDArray[np.int64], labels: Labels, close: npt.NDArray[np.bool_],
+    def _settle(self, features: Features, order: npt.NDArray[np.int64], labels: Labels, close: npt.NDArray[np.bool_],
                 cancel: CancelToken) -> None:
-        """Answer again, by the general path, where updated sums are too close to call."""
+        """Answer again, with sums taken anew, where updated ones are too close to call."""
         steps, which = np.nonzero(close)
         rank = np.argsort(order)
         for start in range(0, len(which), _SETTLE_BATCH):
             cancel.raise_if_cancelled()
             part = slice(start, start + _SETTLE_BATCH)
-            labels[steps[part], which[part]] = self._general.answer_with(
-                images[which[part]], rank < steps[part, np.newaxis])
+            rows, pruned = which[part], rank < steps[part, np.newaxis]
+            masked = [_mask(x[rows], mask, pruned) for x, mask in zip(features, self._masked, strict=False)]
+            skips = [skip[rows] for skip in features[len(masked):]]
+            labels[steps[part], rows] = largest(self._anew(*masked, *skips).numpy())
 
 
 class _Rows:
     """Collects the sums of changed images, answers them in large batches and lays the labels out by step."""
 
-    def __init__(self, answer: Callable[..., Any], skips: Features, steps: int, sums: list[Array]) -> None:
+    def __init__(self, answer: Answer, skips: Features, steps: int, sums: list[Array], scratch: Scratch) -> None:
         """Begin with B's sums, one row an image, which are answered at once."""
         images = len(sums[0])
         self._answer, self._skips = answer, skips
@@ -112,16 +120,16 @@ class _Rows:
         self._size = np.zeros(images, np.float32)  # of B's largest value, what rounding errors are measured against
         self._waiting: list[tuple[int, Array]] = []
         self._rows = 0
-        # Memory that is used again: fresh memory would cost more than what is written into it.
-        self._sums = [np.empty((_BATCH + images, *total.shape[1:]), total.dtype) for total in sums]
-        self._buffer = np.empty((0, 0), np.float32)
+        self._most = max(1, min(_BATCH, MOST_VALUES // max(total[0].size for total in sums)))
+        rows = self._most + images
+        self._sums = [scratch.array(i, (rows, *total.shape[1:]), total.dtype) for i, total in enumerate(sums)]
         for into, total in zip(self.add(0, np.arange(images)), sums, strict=True):
             into[...] = total
         self._flush()
 
     def add(self, step: int, which: Array) -> list[Array]:
         """Room for the sums that images `which` have from `step` on, to be filled before the next call."""
-        if self._rows >= _BATCH:
+        if self._rows >= self._most:
             self._flush()
         start, self._rows = self._rows, self._rows + len(which)
         self._waiting.append((step, which))
@@ -144,7 +152,7 @@ class _Rows:
         sums = [array[:self._rows] for array in self._sums]
         self._waiting.clear()
         self._rows = 0
-        answers = self._writable(self._answer(*sums, *(skip[which] for skip in self._skips)))
+        answers = self._answer(sums, [skip[which] for skip in self._skips])
         rows = np.arange(len(answers))
         labels = largest(answers)
         best = answers[rows, labels]
@@ -156,39 +164,58 @@ class _Rows:
         # Written so that an answer that isn't a number counts as close.
         self._close[steps, which] = ~(best - answers.max(axis=1) > tolerance)
 
-    def _writable(self, answers: Any) -> Array:
-        """A tensor's values in memory that may be changed."""
-        values = np.asarray(memoryview(answers))
-        if len(self._buffer) < len(values):
-            self._buffer = np.empty_like(values)
-        buffer = self._buffer[:len(values)]
-        np.copyto(buffer, values)
-        return buffer
+
+def _mask(values: Array, masked: Array, pruned: npt.NDArray[np.bool_]) -> Array:
+    """Values [n, ...] with the masked ones [1, ...] in the channels that bool[n, C] says."""
+    apart = (-1, pruned.shape[1])
+    rows = np.where(pruned[:, np.newaxis, :], masked.reshape(1, *apart), values.reshape(len(values), *apart))
+    return rows.reshape(values.shape)
 
 
-def _tail(network: Network, region: Region, cut: list[Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """What follows the region, in two TensorFlow graphs.
+def _tail(network: Network, region: Region, cut: list[Any]) -> tuple[Callable[..., Any], Answer]:
+    """What follows the region, in two functions.
 
     Returns:
-        A function of the region's inputs to the mixers' sums before activation, and one of such sums and the skip
-        connections to values float32[m, N] whose order is that of the network's answers.
+        A TensorFlow function of the region's inputs to the mixers' sums before activation, and a function of lists of
+        such sums, which it may change, and of the skip connections to new values float32[m, N] whose order is that
+        of the network's answers.
     """
     tf, _ = backend.load()
-    rest = _rest(network, cut)
 
-    def signature(tensors: Any) -> list[Any]:
-        return [tf.TensorSpec(t.shape, t.dtype) for t in tensors]
-
-    @tf.function(input_signature=signature(region.inputs), autograph=False)  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=_signature(region.inputs), autograph=False)  # type: ignore[untyped-decorator]
     def first(*inputs: Any) -> Any:
         return [sums_before_activation(mixer, inputs[i]) for mixer, i in zip(region.mixers, region.takes, strict=True)]
 
-    @tf.function(input_signature=signature(cut), autograph=False)  # type: ignore[untyped-decorator]
+    return first, _in_numpy(network, region, cut) or _in_tensorflow(network, region, cut)
+
+
+def _in_numpy(network: Network, region: Region, cut: list[Any]) -> Answer | None:
+    active = [applied(mixer.layer.activation) for mixer in region.mixers]
+    tail = plain_tail(network, cut)
+    if tail is None or None in active or any(skip.dtype != "float32" for skip in cut):
+        return None
+
+    def answer(sums: list[Array], skips: list[Array]) -> Array:
+        return tail([*(act(total) for act, total in zip(active, sums, strict=True) if act), *skips])
+
+    return answer
+
+
+def _in_tensorflow(network: Network, region: Region, cut: list[Any]) -> Answer:
+    tf, _ = backend.load()
+    rest = _rest(network, cut)
+
+    @tf.function(input_signature=_signature(cut), autograph=False)  # type: ignore[untyped-decorator]
     def answer(*tensors: Any) -> Any:
         mixed = [mixer.layer.activation(t) for mixer, t in zip(region.mixers, tensors, strict=False)]
         return rest([*mixed, *tensors[len(mixed):]])
 
-    return first, answer
+    return lambda sums, skips: np.array(answer(*sums, *skips))
+
+
+def _signature(tensors: Any) -> list[Any]:
+    tf, _ = backend.load()
+    return [tf.TensorSpec(t.shape, t.dtype) for t in tensors]
 
 
 def _rest(network: Network, cut: list[Any]) -> Callable[[list[Any]], Any]:

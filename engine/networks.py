@@ -6,6 +6,7 @@ A Network is never changed once opened: pruning gives a copy.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,10 @@ from engine.model_files import ModelFile, read_model_file, weights_file
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 
-PREDICT_BATCH = 256
+# Images computed in one go: enough for full speed.
+MOST_AT_ONCE = 256
+# Values of one tensor computed in one go: 16 MB, of which there are several at a time.
+MOST_VALUES = 1 << 22
 # What Keras meets settings with that don't go together.
 _KERAS_ERRORS = (ValueError, TypeError, KeyError, AttributeError, OSError, IndexError, AssertionError, RuntimeError,
                  ArithmeticError, ImportError, MemoryError)
@@ -48,6 +52,7 @@ class Network:
         sha256: of that file; empty for a network made in memory.
         input_shape: (H, W, C); H or W may be None.
         labels: N, the number of labels.
+        batch: images to run through the network in one go, a power of two.
     """
 
     def __init__(self, model: Any, path: Path, sha256: str = "") -> None:
@@ -67,14 +72,15 @@ class Network:
         self.input_shape: tuple[int | None, int | None, int] = tuple(shape[1:])
         self.labels = int(answer[1])
         self.calls, self._input, self._output = _flatten(model)
+        self.batch = images_at_once([call.output for call in self.calls])
         self._predict = compiled(model)
 
     def predict(self, images: Images) -> npt.NDArray[np.float32]:
         """The network's answers, float32[n, labels], to float32[n, H, W, C]; memory is one batch's."""
         if not len(images):
             return np.empty((0, self.labels), np.float32)
-        batches = range(0, len(images), PREDICT_BATCH)
-        return np.concatenate([self._predict(images[i:i + PREDICT_BATCH]).numpy() for i in batches])
+        batches = range(0, len(images), self.batch)
+        return np.concatenate([self._predict(images[i:i + self.batch]).numpy() for i in batches])
 
     def predict_labels(self, images: Images) -> Labels:
         """The label of each image, int64[n]: the index of the largest answer, the first of equals."""
@@ -239,6 +245,16 @@ def compiled(model: Any) -> Any:
                               "Check that the pictures fit it and that there is memory for it.") from error
 
     return run_or_explain
+
+
+def images_at_once(tensors: Sequence[Any]) -> int:
+    """For how many images each of some symbolic tensors is small enough to be held; sides of any size count as 1.
+
+    Returns:
+        A power of two up to MOST_AT_ONCE, so that chunks of a data set and of parts of it end at the same images.
+    """
+    values = max(math.prod(side or 1 for side in tensor.shape) for tensor in tensors)
+    return 1 << int(math.log2(max(1, min(MOST_AT_ONCE, MOST_VALUES // values))))
 
 
 def _reason(message: str) -> str:

@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 
 Result = TypeVar("Result")
 
-# TensorFlow spreads its own work over all cores; two threads keep them busy while one of them is in NumPy.
-THREADS = min(2, os.cpu_count() or 1)
+# TensorFlow spreads its own work over all cores; three threads keep them busy while one or two are in Python.
+THREADS = min(3, 1 + (os.cpu_count() or 1))
 
 
 def in_parallel(function: Callable[..., Result], arguments: Iterable[tuple[Any, ...]]) -> Iterator[Result]:

@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import vocabulary
-from engine.datasets import CHUNK, Chunk, Dataset
+from engine.datasets import Chunk, Dataset
 from engine.errors import EngineError, LayerNotFound
-from engine.networks import Call, Network, compiled
+from engine.networks import Call, Images, Network, compiled
 from engine.parallel import in_parallel
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
-from engine.steps import Features, KeptFeatures, StepPredictor, arrays
+from engine.steps import Features, KeptFeatures, StepPredictor, arrays, joined
 
+Sums = npt.NDArray[np.float64]
 RankAt = Literal["conv", "pool"]
 
 
@@ -66,16 +67,16 @@ def rank_channels(
     run = compiled(network.submodel([network.input], [at, *tensors]))
     total, done = np.zeros(at.shape[-1], np.float64), 0
 
-    def measure(chunk: Chunk) -> tuple[int, npt.NDArray[np.float64], Features]:
+    def measure(chunk: Chunk) -> tuple[int, Sums, Features]:
         cancel.raise_if_cancelled()
-        activation, *features = arrays(run(chunk.images))
-        return len(chunk.labels), sum_of_means(activation), features
+        return len(chunk.labels), *sums_and_features(run, chunk.images, network.batch)
 
     # Sums come back and are added in the order of the images, so a run repeats to the bit.
-    for images, sums, features in in_parallel(measure, ((chunk,) for chunk in dataset.chunks(CHUNK))):
+    chunks = dataset.chunks(predictor.batch if predictor else network.batch)
+    for images, sums, features in in_parallel(measure, ((chunk,) for chunk in chunks)):
         total += sums
         if kept and features:
-            kept.keep(done, features)
+            kept.keep(features)
         done += images
         if provisional and done == images:
             provisional(ranking_from_means(layer, total / images, rank_at))
@@ -94,11 +95,17 @@ def ranked_tensor(network: Network, layer: str, rank_at: RankAt) -> Any:
     return call.output if rank_at == "conv" else pooling_behind(network, call).output
 
 
-def sum_of_means(activation: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def sums_and_features(run: Callable[[Images], Any], images: Images, size: int) -> tuple[Sums, Features]:
+    """A layer's sum_of_means over all images, and features, from a model that gives both, `size` images at a time."""
+    parts = [arrays(run(images[i:i + size])) for i in range(0, len(images), size)]
+    return np.sum([sum_of_means(part[0]) for part in parts], axis=0), joined([part[1:] for part in parts])
+
+
+def sum_of_means(activation: npt.NDArray[np.float32]) -> Sums:
     """Float32[n, h, w, C] to float64[C], accumulated in float64."""
     positions = max(1, int(np.prod(activation.shape[1:-1])))
     flat = activation.reshape(-1, activation.shape[-1])
-    sums: npt.NDArray[np.float64] = flat.sum(axis=0, dtype=np.float64)
+    sums: Sums = flat.sum(axis=0, dtype=np.float64)
     return sums / positions
 
 

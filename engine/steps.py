@@ -5,13 +5,15 @@ The head, everything up to the pruned layer, runs once; the tail runs once a ste
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.networks import Images, Labels, Network, compiled, largest
+from engine.networks import Images, Labels, Network, compiled, images_at_once, largest
 from engine.progress import CancelToken
 
 Array = npt.NDArray[Any]
@@ -23,15 +25,17 @@ class StepPredictor(Protocol):
 
     Attributes:
         feature_tensors: the symbolic tensors of the network that `features` computes.
+        batch: images whose steps to count in one go, a power of two.
     """
 
     feature_tensors: list[Any]
+    batch: int
 
     def features(self, images: Images) -> Features:
         """What the tail needs of float32[n, H, W, C] images; the first axis is the image everywhere."""
         ...
 
-    def labels(self, images: Images, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken) -> Labels:
+    def labels(self, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken) -> Labels:
         """Labels int64[C + 1, n]; row k is the answer of the copy that has lost order[0], ..., order[k - 1].
 
         Raises:
@@ -50,17 +54,18 @@ class MaskedSteps:
     """The general path, for any network: mask the layer's output, run all that follows."""
 
     def __init__(self, network: Network, layer: str) -> None:
-        call = network.call_of(layer)
+        call, self._network = network.call_of(layer), network
         self._masked = masked_value(call.layer)
         self.feature_tensors = network.boundary(call.output)
+        self.batch = images_at_once([*self.feature_tensors, network.output])
         self._head = compiled(network.submodel([network.input], self.feature_tensors))
         self._tail = compiled(network.submodel(self.feature_tensors, [network.output]))
 
     def features(self, images: Images) -> Features:
         """See StepPredictor; the layer's output float32[n, h, w, C] first, skip connections after it."""
-        return arrays(self._head(images))
+        return in_batches(self._head, images, self._network.batch)
 
-    def labels(self, images: Images, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken) -> Labels:
+    def labels(self, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken) -> Labels:
         """See StepPredictor."""
         activation, skips = features[0].copy(), features[1:]
         labels = np.empty((len(order) + 1, len(activation)), np.int64)
@@ -74,14 +79,14 @@ class MaskedSteps:
             labels[step] = self._answer(activation, skips)
         return labels
 
-    def answer_with(self, images: Images, pruned: npt.NDArray[np.bool_]) -> Labels:
-        """Labels int64[n] of images, each with its own set of pruned channels bool[n, C]."""
-        activation, *skips = self.features(images)
-        keep = pruned[:, np.newaxis, np.newaxis, :]
-        return self._answer(np.where(keep, np.float32(self._masked), activation), skips)
-
     def _answer(self, activation: Array, skips: Features) -> Labels:
         return largest(self._tail(activation, *skips).numpy())
+
+
+def in_batches(run: Callable[[Images], Any], images: Images, size: int) -> Features:
+    """What a compiled model gives for all images, computed for `size` of them at a time."""
+    parts = [arrays(run(images[i:i + size])) for i in range(0, len(images), size)]
+    return joined(parts)
 
 
 def arrays(tensors: Any) -> Features:
@@ -89,19 +94,28 @@ def arrays(tensors: Any) -> Features:
     return [t.numpy() for t in (tensors if isinstance(tensors, list | tuple) else [tensors])]
 
 
+def joined(parts: Sequence[Features]) -> Features:
+    """Features of several batches as those of all their images."""
+    return parts[0] if len(parts) == 1 else [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+
 class KeptFeatures:
-    """Features of a data set's first chunks, so that they needn't be computed twice; bounded in bytes."""
+    """Features of a data set's first images, so that they needn't be computed twice; bounded in bytes."""
 
     def __init__(self, limit_bytes: int = 64 << 20) -> None:
-        self._limit, self._chunks = limit_bytes, dict[int, Features]()
+        self._limit, self._chunks = limit_bytes, deque[Features]()
 
-    def keep(self, start: int, features: Features) -> None:
-        """Keep the features of the chunk that begins with image `start`, if there is room."""
-        size = sum(array.nbytes for array in features)
-        if size <= self._limit:
-            self._limit -= size
-            self._chunks[start] = features
+    def keep(self, features: Features) -> None:
+        """Keep the features of the chunk behind those kept so far, if there is room for it and was for all before."""
+        self._limit -= sum(array.nbytes for array in features)
+        if self._limit >= 0:
+            self._chunks.append(features)
 
-    def take(self, start: int) -> Features | None:
-        """Give the chunk's features away, or None when they weren't kept."""
-        return self._chunks.pop(start, None)
+    def first(self, images: int) -> Features | None:
+        """The features of up to so many first images, or None when none were kept."""
+        return [array[:images] for array in self._chunks[0]] if self._chunks else None
+
+    def give_away(self) -> Iterator[Features]:
+        """One chunk's features after the other, which are kept no longer."""
+        while self._chunks:
+            yield self._chunks.popleft()

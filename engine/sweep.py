@@ -5,21 +5,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets import CHUNK, Chunk, Dataset
+from engine.datasets import Dataset
 from engine.errors import DatasetError
-from engine.networks import Labels
+from engine.networks import Images, Labels
 from engine.parallel import in_parallel
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.ranking import ChannelRanking
 from engine.rates import Rate
-from engine.steps import KeptFeatures, StepPredictor
+from engine.steps import Features, KeptFeatures, StepPredictor
 
 Role = Literal["validation", "test", "poisoned"]
+# Images of each set that are counted for a first look, while the ranking waits.
+_PREVIEW = 64
+
 Counts = npt.NDArray[np.int64]
 
 
@@ -107,7 +110,7 @@ def sweep(
     Args:
         order: int64[C], each channel of the layer once.
         sets: one validation set first, at most one test set, any number of poisoned sets.
-        kept: features of the first set's chunks that ranking computed already.
+        kept: features of the first set's first images that ranking computed already; they are used up.
         partial: is given the curve so far after each chunk, from the moment every set has counts.
     Raises:
         DatasetError: a set can't be read or a poisoned set has more than one target.
@@ -116,14 +119,14 @@ def sweep(
     counts = [empty_counts(s, len(order)) for s in sets]
     total = sum(len(s.dataset) for s in sets)
 
-    def count(which: int, chunk: Chunk) -> tuple[int, SetCounts]:
+    def count(which: int, truth: Labels, images: Images | None, features: Features) -> tuple[int, SetCounts]:
         cancel.raise_if_cancelled()
-        features = kept.take(chunk.start) if kept and which == 0 else None
-        labels = predictor.labels(chunk.images, features or predictor.features(chunk.images), order, cancel)
-        return which, count_chunk(counts[which], labels, chunk.labels)
+        labels = predictor.labels(features if images is None else predictor.features(images), order, cancel)
+        return which, count_chunk(counts[which], labels, truth)
 
+    parts = [_parts(s.dataset, predictor.batch, kept if i == 0 else None) for i, s in enumerate(sets)]
     done = 0
-    for which, part in in_parallel(count, _taking_turns([s.dataset for s in sets])):
+    for which, part in in_parallel(count, _taking_turns(parts)):
         counts[which] = counts[which].plus(part)
         done += part.images
         progress(Progress("Counting every pruning step", done, total))
@@ -134,13 +137,19 @@ def sweep(
 
 
 def preview_curve(
-    predictor: StepPredictor, ranking: ChannelRanking, sets: Sequence[SweepSet], cancel: CancelToken,
+    predictor: StepPredictor, ranking: ChannelRanking, sets: Sequence[SweepSet], kept: KeptFeatures,
+    cancel: CancelToken,
 ) -> PruningCurve:
-    """The curve on each set's first chunk alone, by a ranking that isn't final: something to look at at once."""
+    """The curve on each set's first images alone, by a ranking that isn't final: something to look at at once.
+
+    Args:
+        kept: as sweep's; nothing of it is used up.
+    """
     counts = []
-    for which in sets:
-        chunk = next(which.dataset.chunks(CHUNK))
-        labels = predictor.labels(chunk.images, predictor.features(chunk.images), ranking.order, cancel)
+    for i, which in enumerate(sets):
+        chunk = next(which.dataset.chunks(min(_PREVIEW, predictor.batch)))
+        known = kept.first(len(chunk.labels)) if i == 0 else None
+        labels = predictor.labels(known or predictor.features(chunk.images), ranking.order, cancel)
         counts.append(count_chunk(empty_counts(which, len(ranking.order)), labels, chunk.labels))
     return dataclasses.replace(as_curve(ranking.layer, ranking.order, counts), provisional=True)
 
@@ -183,16 +192,24 @@ def as_curve(layer: str, order: npt.NDArray[np.int64], counts: Sequence[SetCount
                         tuple(by_role["poisoned"]))
 
 
-def _taking_turns(datasets: Sequence[Dataset]) -> Iterator[tuple[int, Chunk]]:
-    running = {i: d.chunks(CHUNK) for i, d in enumerate(datasets)}
-    try:
-        while running:
-            for i in list(running):
-                chunk: Chunk | None = next(running[i], None)
-                if chunk is None:
-                    del running[i]
-                else:
-                    yield i, chunk
-    finally:
-        for chunks in running.values():
-            chunks.close()
+def _parts(dataset: Dataset, size: int, kept: KeptFeatures | None) -> Iterator[tuple[Labels, Images | None, Features]]:
+    """Labels of a set's images in order, with the images themselves or the features that were kept of them."""
+    start = 0
+    for features in kept.give_away() if kept else ():
+        truth = dataset.labels[start:start + len(features[0])]
+        start += len(truth)
+        yield truth, None, features
+    for chunk in dataset.chunks(size, span=(start, len(dataset))):
+        yield chunk.labels, chunk.images, []
+
+
+def _taking_turns(sources: Sequence[Iterator[tuple[Any, ...]]]) -> Iterator[tuple[Any, ...]]:
+    """One item of each source after the other, behind the source's number, until all are at their end."""
+    running = dict(enumerate(sources))
+    while running:
+        for i in list(running):
+            item = next(running[i], None)
+            if item is None:
+                del running[i]
+            else:
+                yield i, *item

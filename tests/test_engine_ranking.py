@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from networks_for_tests import HEIGHT, WIDTH, Array, SmallLab, build, random_images, save_lab_file
 
-from engine import ranking as ranking_module
 from engine.datasets import Dataset, open_dataset
 from engine.errors import Cancelled, EngineError, LayerNotFound
 from engine.networks import Network
@@ -35,13 +34,13 @@ def convolved(kernel: Array, bias: Array) -> Array:
     return np.maximum(sums, 0)
 
 
-def test_mean_activation_is_numpy_s(faces: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mean_activation_is_numpy_s(faces: Dataset) -> None:
     model, _ = build("plain")
     activation = convolved(*model.get_layer("conv_1").get_weights())
     expected = activation.mean(axis=(0, 1, 2))
     network = Network(model, Path("m.keras"))
     for chunk in (256, 7):
-        monkeypatch.setattr(ranking_module, "CHUNK", chunk)
+        network.batch = chunk
         found = rank_channels(network, "conv_1", faces)
         assert found.mean_activation.dtype == np.float64 and found.source == "conv"
         np.testing.assert_allclose(found.mean_activation, expected, rtol=1e-5)
@@ -92,10 +91,10 @@ def test_ties_in_a_large_ranking() -> None:
     assert order.tolist() == sorted(range(120), key=lambda c: (means[c], c))
 
 
-def test_progress_and_cancel(faces: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranking_module, "CHUNK", 20)
+def test_progress_and_cancel(faces: Dataset) -> None:
     model, _ = build("plain")
     network, seen, source = Network(model, Path("m.keras")), [], CancelSource()
+    network.batch = 20
     rank_channels(network, "conv_1", faces, progress=seen.append)
     assert seen == [Progress("Ranking channels", n, COUNT) for n in (20, 40, 50)]
     with pytest.raises(Cancelled):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from networks_for_tests import NETWORKS, Array, SmallLab, build, plain_loop
 
-from engine import ranking, sweep
+from engine import networks
 from engine.errors import Cancelled, EngineError, OutputError
 from engine.inspection import inspect
 from engine.progress import CancelSource, CancelToken, Progress
@@ -36,8 +36,7 @@ def run(small_lab: SmallLab) -> PruningRun:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> int:
     """So that small sets have several chunks."""
-    monkeypatch.setattr(ranking, "CHUNK", 16)
-    monkeypatch.setattr(sweep, "CHUNK", 16)
+    monkeypatch.setattr(networks, "MOST_AT_ONCE", 16)
     return 16
 
 

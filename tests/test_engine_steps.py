@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from networks_for_tests import LABELS, NETWORKS, Array, build, plain_loop, random_images
 
+from engine import incremental
 from engine.errors import Cancelled
 from engine.incremental import IncrementalSteps, predictor_for
 from engine.networks import Network
@@ -37,7 +38,7 @@ def test_every_step_answers_as_the_plain_loop(case: tuple[Network, str, Array, A
     # A test in which nothing happens would prove nothing.
     assert len(np.unique(plain, axis=0)) > len(order) // 2
     steps = PREDICTORS[predictor](network, layer)
-    labels = steps.labels(images, steps.features(images), order, NEVER_CANCELLED)
+    labels = steps.labels(steps.features(images), order, NEVER_CANCELLED)
     assert labels.dtype == np.int64
     np.testing.assert_array_equal(labels, plain)
 
@@ -47,7 +48,7 @@ def test_chunks_don_t_change_the_answers(case: tuple[Network, str, Array, Array,
     network, layer, order, images, plain = case
     steps = PREDICTORS[predictor](network, layer)
     parts = [images[:1], images[1:18], images[18:]]
-    labels = [steps.labels(part, steps.features(part), order, NEVER_CANCELLED) for part in parts]
+    labels = [steps.labels(steps.features(part), order, NEVER_CANCELLED) for part in parts]
     np.testing.assert_array_equal(np.concatenate(labels, axis=1), plain)
 
 
@@ -59,7 +60,7 @@ def test_the_network_stays_as_it_was(case: tuple[Network, str, Array, Array, Arr
     given = images.copy()
     features = steps.features(given)
     kept = [f.copy() for f in features]
-    steps.labels(given, features, order, NEVER_CANCELLED)
+    steps.labels(features, order, NEVER_CANCELLED)
     for old, new in zip([images, *kept, *before], [given, *features, *network.model.get_weights()], strict=True):
         np.testing.assert_array_equal(old, new)
     np.testing.assert_array_equal(network.predict_labels(images), plain[0])
@@ -73,7 +74,7 @@ def test_cancel_stops_between_steps(predictor: str) -> None:
     source.cancel()
     images = random_images(4)
     with pytest.raises(Cancelled):
-        steps.labels(images, steps.features(images), np.arange(9), source.token)
+        steps.labels(steps.features(images), np.arange(9), source.token)
 
 
 @pytest.mark.parametrize("name", [
@@ -98,18 +99,18 @@ def test_answers_that_softmax_makes_equal(scale: float) -> None:
     images, order = random_images(IMAGES), np.arange(8)
     plain = plain_loop(scaled()[0].model, layer, order.tolist(), images)
     steps = predictor_for(network, layer)
-    np.testing.assert_array_equal(steps.labels(images, steps.features(images), order, NEVER_CANCELLED), plain)
+    np.testing.assert_array_equal(steps.labels(steps.features(images), order, NEVER_CANCELLED), plain)
 
 
-def test_each_image_may_have_its_own_pruned_channels(case: tuple[Network, str, Array, Array, Array]) -> None:
+def test_answers_too_close_to_call_are_computed_anew(
+    case: tuple[Network, str, Array, Array, Array], monkeypatch: pytest.MonkeyPatch,
+) -> None:
     network, layer, order, images, plain = case
-    rng = np.random.default_rng(5)
-    step = rng.integers(0, len(order) + 1, IMAGES)
-    pruned = np.zeros((IMAGES, len(order)), bool)
-    for image, count in enumerate(step):
-        pruned[image, order[:count]] = True
-    labels = MaskedSteps(network, layer).answer_with(images, pruned)
-    np.testing.assert_array_equal(labels, plain[step, np.arange(IMAGES)])
+    steps = predictor_for(network, layer)
+    features = steps.features(images)
+    monkeypatch.setattr(incremental, "CLOSE", np.inf)
+    monkeypatch.setattr(incremental, "_SETTLE_BATCH", 7)
+    np.testing.assert_array_equal(steps.labels(features, order, NEVER_CANCELLED), plain)
 
 
 @pytest.mark.parametrize(("activation", "at_zero"), [("relu", 0.0), ("sigmoid", 0.5), ("softplus", np.log(2))])
