@@ -20,8 +20,7 @@ from package_contents import PROJECT, version
 
 BUILD, DIST = PROJECT / "build", PROJECT / "dist"
 NAME = "GoodNet"
-# Libraries with symbols that only debuggers read. Wheels with a folder NAME.libs stay as their makers packed them:
-# such libraries were changed after linking, and strip breaks some of those.
+# Libraries with symbols that only debuggers read, and that strip is known to leave whole.
 STRIPPED = ("tensorflow/**/*.so*", "hdf5plugin/**/*.so", "python3*/lib-dynload/*.so", "libpython3*.so*",
             "contourpy/*.so", "fontTools/**/*.so", "kiwisolver/*.so", "matplotlib/**/*.so")
 # Of xz: preset 6 makes the archive 6 % smaller and takes twice as long, preset 1 makes it 8 % larger.
@@ -58,9 +57,25 @@ def strip(program: Path) -> None:
     """Take symbols out of libraries, where binutils is there."""
     if not sys.platform.startswith("linux") or shutil.which("strip") is None:
         return
-    libraries = [path for pattern in STRIPPED for path in (program / "_internal").glob(pattern)
-                 if path.is_file() and not path.is_symlink()]
-    subprocess.run(["strip", "--strip-unneeded", *map(str, libraries)], check=True)
+    inside = program / "_internal"
+    known = {path for pattern in STRIPPED for path in inside.glob(pattern)}
+    for library in inside.rglob("*.so*"):
+        if library.is_file() and not library.is_symlink():
+            stripped = library.with_name(f"{library.name}.stripped")
+            subprocess.run(["strip", "--strip-unneeded", "-o", str(stripped), str(library)], check=True)
+            # Those that a wheel's makers changed after linking, strip may break.
+            if library in known or _loads(stripped, inside):
+                shutil.copymode(library, stripped)
+                stripped.replace(library)
+            else:
+                stripped.unlink()
+
+
+def _loads(library: Path, folder: Path) -> bool:
+    """Whether a library can be loaded, with those it needs taken from a folder."""
+    command = [sys.executable, "-c", "import ctypes, sys; ctypes.CDLL(sys.argv[1])", str(library)]
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(folder)}
+    return subprocess.run(command, env=environment, capture_output=True).returncode == 0
 
 
 def add_papers(program: Path) -> None:

@@ -40,8 +40,16 @@ EXCLUDED_MODULES = [
     "tensorflow.python.profiler.internal._pywrap_profiler_plugin",
 ]
 
+# Modules that PyInstaller takes along with their packages: tests, other backends of Keras, languages to colour.
+_UNNEEDED_MODULES = re.compile(
+    r"(keras|tensorflow)\..*_test|keras\.src\.backend\.(jax|numpy|openvino|torch)(\..*)?|numpy\.f2py(\..*)?"
+    r"|pydoc_data\..*|pygments\.lexers\.(?!_mapping$).*")
+
 # Folders of resources/ that the running program doesn't read.
 _NOT_RESOURCES = {("resources", "desktop"), ("resources", "licences"), ("resources", "screenshots")}
+
+# Files of the sample that only tests open.
+_FOR_TESTS = {"cleannet.keras"}
 
 # The figure on screen and the files it is saved as.
 FIGURE_BACKENDS = ["Agg", "QtAgg", "SVG", "PDF"]
@@ -59,6 +67,9 @@ _QT_PLUGINS_LEFT_OUT = {"qdirect2d", "qeglfs", "qgtk3", "qlinuxfb", "qminimalegl
                         "qvkkhrdisplay", "qvnc"}
 
 _UNNEEDED_FILES = (
+    # Lossy compressions of measurements; pictures are stored with the others.
+    "hdf5plugin/plugins/*h5fcidecomp.*", "hdf5plugin/plugins/*h5htj2k.*", "hdf5plugin/plugins/*h5sperr.*",
+    "hdf5plugin/plugins/*h5sz.*", "hdf5plugin/plugins/*h5sz3.*", "hdf5plugin/plugins/*h5zfp.*",
     "tensorflow/include/*", "tensorflow/xla_aot_runtime_src/*", "tensorflow/compiler/tf2xla/ops/_xla_ops*",
     "tensorflow/compiler/mlir/stablehlo/stablehlo_extension*", "tensorflow/lite/*",
     "tensorflow/python/framework/lib_native_proto_caster*",
@@ -89,7 +100,7 @@ def distributions() -> list[Distribution]:
 def data_files() -> list[tuple[str, str]]:
     """Files beside the modules, as PyInstaller wants them: (file, folder in the program)."""
     inside = [*_files("resources"), *_files("data/sample"), *_files("engine"), *_files("gui")]
-    wanted = [path for path in inside if path.suffix not in (".py", ".pyc")
+    wanted = [path for path in inside if path.suffix not in (".py", ".pyc") and path.name not in _FOR_TESTS
               and path.relative_to(PROJECT).parts[:2] not in _NOT_RESOURCES]
     own = [(str(path), str(path.parent.relative_to(PROJECT))) for path in wanted]
     return own + [(str(file.locate()), str(file.parent)) for package in distributions() for file in package.files or ()
@@ -118,6 +129,11 @@ def is_needed(destination: str) -> bool:
     # A framework's files are called otherwise than the framework, so every part of the path is asked.
     modules = [found[1] for part in path.parts if (found := _QT_LIBRARY.fullmatch(part))]
     return all(module in _QT_PARTS for module in modules)
+
+
+def is_needed_module(name: str) -> bool:
+    """Whether a module that PyInstaller found belongs in the program; `name` has dots."""
+    return not _UNNEEDED_MODULES.fullmatch(name)
 
 
 def without_orphans(binaries: list[Entry]) -> list[Entry]:

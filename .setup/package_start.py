@@ -4,8 +4,12 @@ TensorFlow imports its converter for phones and its client for remote profilers 
 Nothing here uses them; without them the program is smaller and TensorFlow loads faster.
 """
 
+import logging
 import sys
 from types import ModuleType
+
+# hdf5plugin complains of each compression that is left out.
+logging.getLogger("hdf5plugin").setLevel(logging.CRITICAL)
 
 for _name in ("tensorflow._api.v2.lite", "tensorflow._api.v2.compat.v1.lite", "tensorflow._api.v2.compat.v2.lite"):
     sys.modules[_name] = ModuleType(_name)

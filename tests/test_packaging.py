@@ -55,9 +55,17 @@ def test_what_is_needed_goes_in(path: str) -> None:
     "PySide6/Qt/lib/QtPdf.framework/Versions/A/QtPdf", "PySide6/Qt/plugins/platformthemes/libqgtk3.so",
     "PySide6/Qt/plugins/platforms/libqvnc.so", "PySide6/plugins/tls/qopensslbackend.dll", "numpy/core.pyi",
     "PySide6/Qt/translations/qt_de.qm", "PySide6/Qt/plugins/platforminputcontexts/libqtvirtualkeyboardplugin.so",
-    "numpy-2.2.6.dist-info/RECORD"])
+    "numpy-2.2.6.dist-info/RECORD", "hdf5plugin/plugins/libh5sz3.so", "hdf5plugin\\plugins\\libh5sz.dll"])
 def test_what_is_not_needed_stays_out(path: str) -> None:
     assert not package_contents.is_needed(path)
+
+
+@pytest.mark.parametrize(("name", "needed"), [
+    ("keras.src.layers.layer", True), ("keras.src.layers.layer_test", False), ("keras.src.backend.tensorflow.nn", True),
+    ("keras.src.backend.torch.nn", False), ("tensorflow.python.framework.test_util", True), ("numpy.f2py", False),
+    ("pygments.lexers._mapping", True), ("pygments.lexers.lisp", False), ("engine.sweep", True)])
+def test_which_modules_go_in(name: str, needed: bool) -> None:
+    assert package_contents.is_needed_module(name) == needed
 
 
 def test_all_of_the_program_goes_in() -> None:
