@@ -134,7 +134,6 @@ def _scaling(folder: Path) -> list[str]:
     _draw(images, channels)
     return [
         "", "## Cost against size", "",
-        "Peak memory here includes making the data, where a run was the first to need it.", "",
         "![Time against images and against channels](scaling.svg)", "",
         *_table(("images", "time", "time an image", "peak memory, MB"), [
             (f"{r['images']:,}", f"{r['seconds']:.2f} s", f"{1e6 * r['seconds'] / r['images']:.0f} us",

@@ -55,12 +55,14 @@ def repeat(source: Path, target: Path, images: int, seed: int) -> None:
     if target.exists():
         return
     dataset = open_dataset(source)
-    stored = dataset.take(range(len(dataset))).astype(np.int16).transpose(0, 3, 1, 2)
+    height, width, channels = dataset.image_shape
     noise = np.random.default_rng(seed)
     with h5py.File(target, "w") as file:
-        data = file.create_dataset("data", (images, *stored.shape[1:]), np.uint8, chunks=(64, *stored.shape[1:]))
+        data = file.create_dataset("data", (images, channels, height, width), np.uint8,
+                                   chunks=(64, channels, height, width))
         for start in range(0, images, _PIECE):
-            which = np.arange(start, min(start + _PIECE, images)) % len(stored)
-            jitter = noise.integers(-JITTER, JITTER + 1, (len(which), *stored.shape[1:]), np.int16)
-            data[start:start + len(which)] = np.clip(stored[which] + jitter, 0, 255).astype(np.uint8)
-        file["label"] = dataset.labels[np.arange(images) % len(stored)].astype(np.float64)
+            which = np.arange(start, min(start + _PIECE, images)) % len(dataset)
+            stored = dataset.take(which.tolist()).astype(np.int16).transpose(0, 3, 1, 2)
+            jitter = noise.integers(-JITTER, JITTER + 1, stored.shape, np.int16)
+            data[start:start + len(which)] = np.clip(stored + jitter, 0, 255).astype(np.uint8)
+        file["label"] = dataset.labels[np.arange(images) % len(dataset)].astype(np.float64)

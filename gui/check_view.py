@@ -68,6 +68,7 @@ class CheckView(QWidget):
     Signals:
         check_requested: list[Path], pictures and folders to check.
         image_pasted: QImage, a picture from the clipboard to check.
+        samples_requested: check some images of the data sets that are open.
         open_goodnet_requested: a person wants to choose a saved GoodNet.
         names_requested: a person wants to choose a file of label names.
         occlusion_requested: Verdict, where does B look?
@@ -76,6 +77,7 @@ class CheckView(QWidget):
 
     check_requested = Signal(object)
     image_pasted = Signal(object)
+    samples_requested = Signal()
     open_goodnet_requested = Signal()
     names_requested = Signal()
     occlusion_requested = Signal(object)
@@ -88,6 +90,7 @@ class CheckView(QWidget):
         self._busy = False
         self._names: Sequence[str] = ()
         self._offered: list[Path] = []
+        self._sample_count = 0
         self.setAcceptDrops(True)
         self.model = VerdictModel(theme, self)
         self.detail = VerdictDetail(theme)
@@ -151,6 +154,12 @@ class CheckView(QWidget):
         """Offer to check certain pictures or folders, by a button that says `text`, while the table is empty."""
         self._offered = list(paths)
         self._offer.setText(text)
+        self._render()
+
+    def show_samples(self, count: int) -> None:
+        """Offer to check so many images of the open data sets, while the table is empty; 0 offers nothing."""
+        self._samples.setText(f"Check {count} of the open i&mages")
+        self._sample_count = count
         self._render()
 
     def show_verdicts(self, verdicts: Sequence[Verdict]) -> None:
@@ -284,13 +293,16 @@ class CheckView(QWidget):
         page = QWidget()
         self._empty_icon = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
         self._empty_text = QLabel(wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
-        self._offer = QPushButton()
+        self._offer, self._samples = QPushButton(), QPushButton()
+        self._samples.setToolTip("The clean and poisoned images that the left panel shows: see how verdicts look")
+        self._samples.clicked.connect(self.samples_requested)
         self._offer.clicked.connect(lambda: self.check_requested.emit(list(self._offered)))
         layout = QVBoxLayout(page)
         layout.addStretch(1)
         layout.addWidget(self._empty_icon)
         layout.addWidget(self._empty_text)
-        layout.addWidget(self._offer, 0, Qt.AlignmentFlag.AlignCenter)
+        for button in (self._offer, self._samples):
+            layout.addWidget(button, 0, Qt.AlignmentFlag.AlignCenter)
         layout.addStretch(2)
         return page
 
@@ -314,13 +326,15 @@ class CheckView(QWidget):
             self._empty_text.setText("Drop pictures or folders here, paste them, or choose them with the buttons "
                                      "above.\nAny size and format: they are cropped and resized for the network.")
         self._offer.setVisible(bool(self._offered) and self._goodnet is not None)
+        self._samples.setVisible(self._sample_count > 0 and self._goodnet is not None)
         for name in ("images", "folder", "paste"):
             self._buttons[name].setEnabled(self._ready)
         for name in ("open", "tag"):
             self._buttons[name].setEnabled(not self._busy)
         for widget in (self._buttons["save"], self._buttons["clear"], self.filter):
             widget.setEnabled(bool(verdicts))
-        self._offer.setEnabled(self._ready)
+        for offer in (self._offer, self._samples):
+            offer.setEnabled(self._ready)
         flagged = sum(v.flagged for v in verdicts)
         self._summary.setText(f"{flagged} of {len(verdicts)} flagged as backdoored" if verdicts else "")
 

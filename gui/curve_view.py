@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EMPTY = ("There is no curve yet.\n\nChoose a model and clean validation images, add poisoned images if you have some, "
          "and press Run. The curve appears as soon as the first images are counted.")
+READY = "All that is needed is chosen: press Run (F5).\n\nThe curve appears as soon as the first images are counted."
 
 
 class CurveView(QWidget):
@@ -71,6 +72,10 @@ class CurveView(QWidget):
         self._theme = theme
         if self.panel:
             self.panel.set_theme(theme)
+
+    def show_ready(self, ready: bool) -> None:
+        """Say what to do next: choose files, or run."""
+        self.empty.setText(READY if ready else EMPTY)
 
     def show_curve(self, curve: PruningCurve | None, rows: Sequence[GoodNetRow]) -> None:
         """Show the curve so far and the thresholds on it; None shows what to do to get one."""

@@ -149,6 +149,13 @@ class Inputs:
             cluster=options.cluster or None)
 
     @property
+    def pictures(self) -> list[tuple[str, npt.NDArray[np.uint8]]]:
+        """A few of the clean images and of the poisoned ones, with a name each: uint8[H, W, C]."""
+        sets = (self.test or self.validation, *self.poisoned)
+        return [(f"{item.path.name}, picture {number}", pixels) for item in sets if item and item.data
+                for number, pixels in enumerate(item.data.thumbnails, start=1)]
+
+    @property
     def missing_labels(self) -> int:
         """How many of the network's labels have no clean validation image, as far as both are read."""
         if not (self.model and self.model.model and self.model.model.labels

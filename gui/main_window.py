@@ -152,7 +152,9 @@ class MainWindow(QMainWindow):
 
     def _show_inputs(self, inputs: Inputs) -> None:
         self.inputs.show_inputs(inputs)
+        self.curve.show_ready(inputs.ready)
         self.scan.set_ready(inputs.ready)
+        self.check.show_samples(len(inputs.pictures))
         self.defences.show_missing_labels(inputs.missing_labels, inputs.labels or 0)
         if self.session.state is State.EMPTY:
             self._show_state(State.EMPTY)
@@ -214,6 +216,7 @@ class MainWindow(QMainWindow):
         self.scan.scan_requested.connect(session.defending.scan)
         self.check.check_requested.connect(session.check)
         self.check.image_pasted.connect(self._check_pasted)
+        self.check.samples_requested.connect(lambda: session.check_pixels(session.inputs.pictures))
         self.check.open_goodnet_requested.connect(lambda: self._open_goodnet(True))
         self.check.names_requested.connect(self._open_names)
         self.check.occlusion_requested.connect(session.find_occlusion)
@@ -339,7 +342,7 @@ class MainWindow(QMainWindow):
         self.check.paste()
 
     def _check_pasted(self, image: QImage) -> None:
-        self.session.check_array(as_pixels(image), "pasted picture")
+        self.session.check_pixels([("pasted picture", as_pixels(image))])
 
     # What the desktop sends
 

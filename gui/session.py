@@ -210,9 +210,9 @@ class Session(QObject):
         """Check picture files and folders of them."""
         self._check(partial(self.bench.check_files, list(paths)))
 
-    def check_array(self, pixels: npt.NDArray[np.uint8], name: str) -> None:
-        """Check one picture uint8[h, w, 3] from memory."""
-        self._check(partial(self.bench.check_array, pixels, name))
+    def check_pixels(self, pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]]) -> None:
+        """Check pictures from memory, a name and uint8[h, w, 3 or 1] each."""
+        self._check(partial(self.bench.check_pixels, pictures))
 
     def find_occlusion(self, verdict: Verdict) -> None:
         """Find where covering a picture changes B's answer."""

@@ -272,12 +272,13 @@ class Workbench:
             context.progress(Progress("Checking pictures", min(start + size, len(files)), len(files)))
         return Checked(done, flagged, tuple(skipped))
 
-    def check_array(self, pixels: npt.NDArray[np.uint8], name: str, context: TaskContext) -> Checked:
-        """Check one picture uint8[h, w, 3] that is in memory; it is cropped and resized as files are."""
+    def check_pixels(self, pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], context: TaskContext) -> Checked:
+        """Check pictures in memory, a name and uint8[h, w, 3 or 1] each; they are cropped and resized as files are."""
         goodnet = self._pair()
-        found = check_arrays(goodnet, [fit_picture(Image.fromarray(pixels), goodnet.b.input_shape)], [name])
+        fitted = [fit_picture(Image.fromarray(pixels.squeeze()), goodnet.b.input_shape) for _, pixels in pictures]
+        found = check_arrays(goodnet, fitted, [name for name, _ in pictures])
         context.partial(found)
-        return Checked(1, int(found[0].flagged), ())
+        return Checked(len(found), sum(verdict.flagged for verdict in found), ())
 
     def occlusion(self, verdict: Verdict, context: TaskContext) -> OcclusionMap:
         """Where covering a patch of the picture changes B's answer."""

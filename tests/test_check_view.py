@@ -108,6 +108,23 @@ def drop(view: CheckView, mime: QMimeData) -> None:
         Qt.KeyboardModifier.NoModifier))
 
 
+def test_images_of_open_sets_are_offered_until_there_are_verdicts(view: CheckView, qtbot: QtBot) -> None:
+    assert not view._samples.isVisible()
+    view.show_samples(5)
+    offer = button(view, "Check 5 of the open images")
+    assert offer.isVisible()
+    with qtbot.waitSignal(view.samples_requested):
+        qtbot.mouseClick(offer, Qt.MouseButton.LeftButton)
+    view.set_busy(True)
+    assert not offer.isEnabled()
+    view.set_busy(False)
+    view.show_verdicts(VERDICTS)
+    assert not offer.isVisible()
+    view.clear()
+    view.show_goodnet(None, 0)
+    assert not offer.isVisible()
+
+
 def test_dropped_pictures_and_folders_are_checked(view: CheckView, qtbot: QtBot, tmp_path: Path) -> None:
     paths = [tmp_path / "über face.PNG", tmp_path]
     mime = mime_of(*paths)

@@ -86,7 +86,9 @@ def test_empty_state_says_what_to_do(qtbot: QtBot) -> None:
     view = CurveView(LIGHT)
     qtbot.addWidget(view)
     view.show_curve(None, [])
-    assert "press Run" in view.empty.text() and view._stack.currentWidget() is view.empty
+    assert "Choose a model" in view.empty.text() and view._stack.currentWidget() is view.empty
+    view.show_ready(True)
+    assert "Choose" not in view.empty.text() and "press Run" in view.empty.text()
     view.set_step(3)
     assert view.step == 0
     view.show_curve(curve(), [])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QImage
+from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from engine.checking import Verdict
@@ -247,3 +248,12 @@ def test_the_sample_runs_in_two_clicks(window: MainWindow, qtbot: QtBot) -> None
     assert window.session.state is State.DONE
     assert window.run_bar.save.isEnabled()
     assert window.settings.recent == []
+    # What the guide goes on with: verdicts on images that are there already, eight clean ones and eight poisoned.
+    window.tabs.setCurrentIndex(CHECK)
+    offer = next(b for b in window.check.findChildren(QPushButton) if b.text().replace("&", "").startswith("Check 16"))
+    qtbot.mouseClick(offer, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    found = window.check.model.verdicts
+    assert [v.file for v in found[::8]] == ["clean_test.h5, picture 1", "poisoned_test.h5, picture 1"]
+    assert [v.flagged for v in found] == [False] * 8 + [True] * 8
+    np.testing.assert_array_equal(found[8].seen, window.session.inputs.pictures[8][1])
