@@ -29,7 +29,7 @@ from engine.steps import StepPredictor
 from engine.sweep import PruningCurve, SetCounts, SweepSet, as_curve, count_chunk, empty_counts
 
 # Images a task: seconds of work, so that neither a lost worker nor the scheduler costs much.
-SPAN = 16 * MOST_AT_ONCE
+SPAN = 8 * MOST_AT_ONCE
 _CONNECT_SECONDS = 10
 _LOOK_SECONDS = 0.2
 
@@ -66,6 +66,16 @@ class Cluster:
                               "Check the address and that the scheduler runs.") from error
 
     def __enter__(self) -> Cluster:
+        try:
+            self._client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
+            # Sent as text: what is sent by name ends a worker that doesn't know the name.
+            for everywhere in (self._client.run_on_scheduler, self._client.run):
+                everywhere(exec, f"import {__name__}")
+        except (ImportError, TimeoutError) as error:
+            self._client.close()
+            problem = f"The cluster's scheduler or a worker can't import this program ({error}). Start both" \
+                if isinstance(error, ImportError) else "The cluster's scheduler has no workers. Start some"
+            raise EngineError(f"{problem} in its folder, with PYTHONPATH=. and the same packages as here.") from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,

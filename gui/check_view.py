@@ -55,11 +55,11 @@ from gui.verdict_model import (
 
 # From this width on, in logical pixels, the detail panel stands beside the table, not below it.
 _WIDE = 860
-_DETAIL_WIDTH = 300
+_DETAIL_WIDTH = 270
 _ROW_HEIGHT = 46
 # What a column must hold; the first takes the rest.
-_WIDEST = {VERDICT: "backdoored (N) xxxxx", WHY: "disagreexx", B_LABEL: "1283 Xxxx", B_CONFIDENCE: "B' sure xx",
-           B_PRIME_LABEL: "1283 Xxxx", B_PRIME_CONFIDENCE: "B' sure xx"}
+_WIDEST = {VERDICT: "backdoored (N) xxx", WHY: "disagreex", B_LABEL: "1283 Xxx", B_CONFIDENCE: "100.0 %x",
+           B_PRIME_LABEL: "1283 Xxx", B_PRIME_CONFIDENCE: "100.0 %x"}
 
 
 class CheckView(QWidget):
@@ -257,6 +257,7 @@ class CheckView(QWidget):
         table.setAlternatingRowColors(True)
         table.setTabKeyNavigation(False)
         table.setWordWrap(False)
+        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         header = table.horizontalHeader()

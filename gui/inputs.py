@@ -152,7 +152,7 @@ class Inputs:
     def pictures(self) -> list[tuple[str, npt.NDArray[np.uint8]]]:
         """A few of the clean images and of the poisoned ones, with a name each: uint8[H, W, C]."""
         sets = (self.test or self.validation, *self.poisoned)
-        return [(f"{item.path.name}, picture {number}", pixels) for item in sets if item and item.data
+        return [(f"{number} of {item.path.name}", pixels) for item in sets if item and item.data
                 for number, pixels in enumerate(item.data.thumbnails, start=1)]
 
     @property

