@@ -11,6 +11,12 @@ _LOOK_EVERY_MS = 5
 _PATIENCE_SECONDS = 600
 
 
+def look(seconds: float) -> None:
+    """What a person does between two clicks; the window goes on."""
+    end = time.monotonic() + seconds
+    until(lambda: time.monotonic() > end)
+
+
 def until(come_true: Callable[[], bool]) -> None:
     """Run the event loop until something is so.
 

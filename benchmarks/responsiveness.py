@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.driving import until
+from benchmarks.driving import look, until
 
 PROJECT = Path(__file__).resolve().parent.parent
 BEAT_MS = 5
@@ -66,7 +66,7 @@ def heartbeat(folder: Path) -> Found:
     phase = "drawing the window, loading matplotlib"
     until(lambda: session.idle and window.curve.panel is not None)
     phase = "nothing to do, for 3 s"
-    _look(3)
+    look(3)
     phase = "opening the files"
     session.open_as("model", data.model)
     session.open_as("validation", data.validation)
@@ -78,22 +78,16 @@ def heartbeat(folder: Path) -> Found:
     phase = "each view in turn, and in the other theme"
     for choice in ("light", "dark"):
         window.set_theme(choice)
-        _look()
+        look(0.3)
         for tab in range(window.tabs.count()):
             window.tabs.setCurrentIndex(tab)
-            _look()
+            look(0.3)
             until(lambda: session.idle)
     beats.stop()
     assert session.run is not None
     images = sum(d.images for d in session.run.datasets)
     window.close()
     return {"phases": beats.phases, "images": images, "run_seconds": session.run.seconds, "load": _load()}
-
-
-def _look(seconds: float = 0.3) -> None:
-    """What a person does between two clicks."""
-    end = time.monotonic() + seconds
-    until(lambda: time.monotonic() > end)
 
 
 class Beats:

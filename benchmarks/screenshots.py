@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
-from PySide6.QtCore import QEvent
 from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import QApplication, QWidget
 
-from benchmarks.driving import until
+from benchmarks.driving import look, until
 from benchmarks.lab_size import VALIDATION_IMAGES, repeat
 from engine import places
 from engine.checking import Verdict
@@ -29,8 +28,8 @@ from gui.settings import Settings
 
 FOLDER = places.resource("screenshots")
 WIDTH, HEIGHT = 1280, 800
-_OF_COLOURS = (QEvent.Type.ApplicationPaletteChange, QEvent.Type.PaletteChange, QEvent.Type.StyleChange,
-               QEvent.Type.LayoutRequest)
+# In which all parts have taken a theme's colours, and a running task is still running.
+_DRAWN_SECONDS = 0.2
 THEMES: tuple[theme.Choice, ...] = ("light", "dark")
 
 
@@ -56,9 +55,7 @@ class Photographer:
         """Take a widget in both themes."""
         for choice in THEMES:
             self.window.set_theme(choice)
-            # Only what the new colours need is handled, so a running task is still running on its picture.
-            for kind in _OF_COLOURS:
-                QApplication.sendPostedEvents(None, kind.value)
+            look(_DRAWN_SECONDS)
             save(widget.grab(), self._folder / f"{name}-{choice}.png")
 
     def help(self) -> None:

@@ -58,8 +58,8 @@ _WIDE = 860
 _DETAIL_WIDTH = 270
 _ROW_HEIGHT = 46
 # What a column must hold; the first takes the rest.
-_WIDEST = {VERDICT: "backdoored (N) xxx", WHY: "disagreex", B_LABEL: "1283 Xxx", B_CONFIDENCE: "100.0 %x",
-           B_PRIME_LABEL: "1283 Xxx", B_PRIME_CONFIDENCE: "100.0 %x"}
+_WIDEST = {VERDICT: "backdoored (N) xxxxx", WHY: "disagreex", B_LABEL: "1283 Xxxx", B_CONFIDENCE: "100.0 %x",
+           B_PRIME_LABEL: "1283 Xxxx", B_PRIME_CONFIDENCE: "100.0 %x"}
 
 
 class CheckView(QWidget):

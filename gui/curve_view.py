@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 EMPTY = ("There is no curve yet.\n\nChoose a model and clean validation images, add poisoned images if you have some, "
          "and press Run. The curve appears as soon as the first images are counted.")
-READY = "All that is needed is chosen: press Run (F5).\n\nThe curve appears as soon as the first images are counted."
+SOON = "The curve appears as soon as the first images are counted."
+READY = f"All that is needed is chosen: press Run (F5).\n\n{SOON}"
 
 
 class CurveView(QWidget):
@@ -73,9 +74,9 @@ class CurveView(QWidget):
         if self.panel:
             self.panel.set_theme(theme)
 
-    def show_ready(self, ready: bool) -> None:
-        """Say what to do next: choose files, or run."""
-        self.empty.setText(READY if ready else EMPTY)
+    def show_next(self, ready: bool, running: bool) -> None:
+        """Say what to do next: choose files, or run, or wait."""
+        self.empty.setText(SOON if running else READY if ready else EMPTY)
 
     def show_curve(self, curve: PruningCurve | None, rows: Sequence[GoodNetRow]) -> None:
         """Show the curve so far and the thresholds on it; None shows what to do to get one."""

@@ -64,7 +64,7 @@ class GoodNetsView(QWidget):
         self.stack.addWidget(self.table)
         self.save_button = _button("Save selec&ted…", "Save the selected GoodNets to a folder", self._save_selected)
         self.save_all_button = _button(
-            "Sav&e all GoodNets…", "Save every GoodNet of the table to a folder, without the figures and the report "
+            "Save all Goo&dNets…", "Save every GoodNet of the table to a folder, without the figures and the report "
             "that “Save all” beside Run writes too", self._save_all)
         self.use_button = _button("Use in &image check", "Check images with the selected GoodNet", self._use)
         buttons = QHBoxLayout()

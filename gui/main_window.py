@@ -147,12 +147,12 @@ class MainWindow(QMainWindow):
                                  can_scan=self.session.inputs.ready)
         for view in (self.check, self.scan, self.defences):
             view.set_busy(busy)
+        self.curve.show_next(self.session.inputs.ready, busy)
         self.scan.set_ready(self.session.inputs.ready)
         self.defences.set_ready(run is not None)
 
     def _show_inputs(self, inputs: Inputs) -> None:
         self.inputs.show_inputs(inputs)
-        self.curve.show_ready(inputs.ready)
         self.scan.set_ready(inputs.ready)
         self.check.show_samples(len(inputs.pictures))
         self.defences.show_missing_labels(inputs.missing_labels, inputs.labels or 0)

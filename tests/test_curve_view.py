@@ -87,8 +87,10 @@ def test_empty_state_says_what_to_do(qtbot: QtBot) -> None:
     qtbot.addWidget(view)
     view.show_curve(None, [])
     assert "Choose a model" in view.empty.text() and view._stack.currentWidget() is view.empty
-    view.show_ready(True)
+    view.show_next(True, False)
     assert "Choose" not in view.empty.text() and "press Run" in view.empty.text()
+    view.show_next(True, True)
+    assert "press Run" not in view.empty.text()
     view.set_step(3)
     assert view.step == 0
     view.show_curve(curve(), [])
