@@ -59,7 +59,7 @@ class IncrementalSteps:
         cut = network.boundary(*(mixer.output for mixer in region.mixers))
         skips = cut[len(region.mixers):]
         self.feature_tensors = [*region.inputs, *skips]
-        self.batch = images_at_once([*self.feature_tensors, *cut, network.output])
+        self.batch = images_at_once([*self.feature_tensors, *network.outputs_from(region.mixers[0])])
         self._head = compiled(network.submodel([network.input], self.feature_tensors))
         self._masked = masked_inputs(network, call, region)
         self._shares = [share_of_channel(mixer, self._channels) for mixer in region.mixers]

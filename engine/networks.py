@@ -174,6 +174,11 @@ class Network:
                 crossing.update({id(t): t for t in call.inputs if id(t) not in after})
         return list(crossing.values())
 
+    def outputs_from(self, call: Call) -> list[Any]:
+        """The symbolic output tensors of one of `calls` and of all behind it."""
+        first = next(i for i, other in enumerate(self.calls) if other is call)
+        return [later.output for later in self.calls[first:]]
+
     @property
     def output(self) -> Any:
         """The symbolic output tensor."""

@@ -57,7 +57,7 @@ class MaskedSteps:
         call, self._network = network.call_of(layer), network
         self._masked = masked_value(call.layer)
         self.feature_tensors = network.boundary(call.output)
-        self.batch = images_at_once([*self.feature_tensors, network.output])
+        self.batch = images_at_once([*self.feature_tensors, *network.outputs_from(call)])
         self._head = compiled(network.submodel([network.input], self.feature_tensors))
         self._tail = compiled(network.submodel(self.feature_tensors, [network.output]))
 

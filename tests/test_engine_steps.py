@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from networks_for_tests import LABELS, NETWORKS, Array, build, plain_loop, random_images
 
-from engine import incremental
+from engine import incremental, networks
 from engine.errors import Cancelled
 from engine.incremental import IncrementalSteps, predictor_for
 from engine.networks import Network
@@ -50,6 +50,31 @@ def test_chunks_don_t_change_the_answers(case: tuple[Network, str, Array, Array,
     parts = [images[:1], images[1:18], images[18:]]
     labels = [steps.labels(steps.features(part), order, NEVER_CANCELLED) for part in parts]
     np.testing.assert_array_equal(np.concatenate(labels, axis=1), plain)
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS)
+def test_little_memory_doesn_t_change_the_answers(
+    case: tuple[Network, str, Array, Array, Array], predictor: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, layer, order, images, plain = case
+    for module in (networks, incremental):
+        monkeypatch.setattr(module, "MOST_VALUES", 3000)
+    network = Network(before.model, Path("network.keras"))
+    steps = PREDICTORS[predictor](network, layer)
+    assert network.batch <= steps.batch < before.batch and network.batch < IMAGES
+    np.testing.assert_array_equal(steps.labels(steps.features(images), order, NEVER_CANCELLED), plain)
+
+
+def test_images_at_once_hold_the_limit() -> None:
+    from keras import Input
+
+    def at_once(*shapes: tuple[int | None, ...]) -> int:
+        return networks.images_at_once([Input(shape) for shape in shapes])
+
+    assert at_once((10,), (None, None, 3)) == networks.MOST_AT_ONCE == 256
+    assert at_once((10,), (52, 44, 20)) == 64  # 52 x 44 x 20 x 64 is below 2 ** 22, twice as much isn't
+    assert at_once((224, 224, 64), (10,)) == 1
+    assert at_once((4000, 4000, 3)) == 1
 
 
 @pytest.mark.parametrize("predictor", PREDICTORS)
