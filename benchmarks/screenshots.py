@@ -133,9 +133,9 @@ def _done(take: Photographer) -> None:
     window.check.table.selectRow(window.check.model.shown.index(flagged))
     session.find_occlusion(flagged)
     until(lambda: session.idle and bool(occlusions))
-    session.defending.scan()
+    take.window.defending.scan()
     until(lambda: session.idle)
-    session.defending.compare(False)
+    take.window.defending.compare(False)
     until(lambda: session.idle)
     take.every_view("done")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -13,14 +12,12 @@ from engine.comparison import Comparison
 from engine.runs import PruningRun
 from gui.inputs import Inputs
 from gui.messages import Message
+from gui.session import Session
 from gui.tasks import Repaired
-
-if TYPE_CHECKING:
-    from gui.session import Session
 
 
 class Defending(QObject):
-    """A part of a Session. All methods return at once; what they start ends in signals.
+    """Goes on from a Session's run. All methods return at once; what they start ends in signals.
 
     A scan is forgotten when another network or other clean images are chosen, a comparison when another run ends.
     """

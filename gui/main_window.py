@@ -21,6 +21,7 @@ from gui.channels_view import ChannelsView
 from gui.check_view import CheckView
 from gui.curve_view import CurveView
 from gui.defences_view import DefencesView
+from gui.defending import Defending
 from gui.drops import local_paths
 from gui.goodnets_view import GoodNetsView
 from gui.inputs import Inputs
@@ -49,6 +50,7 @@ class MainWindow(QMainWindow):
         self.theme = theme.resolve(settings.theme)
         theme.apply(_application(), self.theme)
         self.session = Session(settings.options)
+        self.defending = Defending(self.session)
         self.keeping = Keeping(self.session, settings.runs_folder)
         self.setWindowTitle("GoodNet")
         self.setWindowIcon(resources.application_icon())
@@ -125,8 +127,8 @@ class MainWindow(QMainWindow):
         session.run_changed.connect(self._show_run)
         session.rows_changed.connect(self.goodnets.show_rows)
         session.headline_changed.connect(self.goodnets.show_headline)
-        session.defending.scan_changed.connect(self.scan.show_scan)
-        session.defending.comparison_changed.connect(self.defences.show_comparison)
+        self.defending.scan_changed.connect(self.scan.show_scan)
+        self.defending.comparison_changed.connect(self.defences.show_comparison)
         session.maps_found.connect(self.channels.show_maps)
         session.goodnet_changed.connect(lambda goodnet: self.check.show_goodnet(goodnet.name, goodnet.labels))
         session.verdicts_found.connect(self.check.show_verdicts)
@@ -210,10 +212,10 @@ class MainWindow(QMainWindow):
         self.goodnets.row_selected.connect(self.curve.set_step)
         self.goodnets.save_requested.connect(self._save_rows)
         self.goodnets.use_requested.connect(self._use_row)
-        self.defences.compare_requested.connect(session.defending.compare)
+        self.defences.compare_requested.connect(self.defending.compare)
         self.defences.repair_requested.connect(self._repair)
         self.defences.message.connect(self._say)
-        self.scan.scan_requested.connect(session.defending.scan)
+        self.scan.scan_requested.connect(self.defending.scan)
         self.check.check_requested.connect(session.check)
         self.check.image_pasted.connect(self._check_pasted)
         self.check.samples_requested.connect(lambda: session.check_pixels(session.inputs.pictures))
@@ -303,7 +305,7 @@ class MainWindow(QMainWindow):
         if run and folder:
             target = folder / f"{run.model.path.stem}-repaired"
             if asking.ask_overwrite(self, [target]):
-                self.session.defending.repair(allow_missing_labels, target)
+                self.defending.repair(allow_missing_labels, target)
 
     def _use_row(self, row: GoodNetRow | None) -> None:
         self.session.use_row(row)

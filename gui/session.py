@@ -19,7 +19,6 @@ from engine.headline import badnet_row, calibration_text, headline
 from engine.runs import GoodNetRow, PruningRun, goodnet_row
 from engine.sweep import PruningCurve
 from gui import sample, tasks
-from gui.defending import Defending
 from gui.drops import Found, role_for
 from gui.inputs import DatasetLook, Input, Inputs, Role
 from gui.jobs import Ending, Job, JobQueue
@@ -82,7 +81,6 @@ class Session(QObject):
         self._jobs.changed.connect(self._settle)
         self._jobs.progressed.connect(self.progressed)
         self._jobs.engine_loaded.connect(self.engine_loaded)
-        self.defending = Defending(self)
 
     def in_background(self, task: Task, done: Ending, tell: bool = False) -> None:
         """Run a task of the window's own off the GUI thread; a person is told of its failure if `tell`."""
