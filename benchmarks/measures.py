@@ -64,9 +64,7 @@ def plain_loop(data: lab_size.LabSize, steps: str) -> dict[str, Any]:
 
 def validation_curve(data: lab_size.LabSize, _: str) -> dict[str, Any]:
     """Ranking and 61 steps on the validation set, files opened included; TensorFlow is loaded before."""
-    started = time.perf_counter()
-    curve = run_pruning(PruningRequest(data.model, data.validation, scale="none")).curve.validation
-    return {"seconds": time.perf_counter() - started, "accuracy": (curve.correct / curve.images).tolist()}
+    return _run(PruningRequest(data.model, data.validation, scale="none"), watched=False)
 
 
 def four_sets(data: lab_size.LabSize, _: str) -> dict[str, Any]:
@@ -146,7 +144,8 @@ MEASURES: dict[str, Measure] = {
         plain_loop, validation_curve, four_sets, ten_times, scaled_images, scaled_channels, image_check)}
 
 
-def _run(request: PruningRequest) -> dict[str, Any]:
+def _run(request: PruningRequest, watched: bool = True) -> dict[str, Any]:
+    """Run, with early curves as the window asks for them, or without as the command line does."""
     first: list[float] = []
     started = time.perf_counter()
 
@@ -154,10 +153,11 @@ def _run(request: PruningRequest) -> dict[str, Any]:
         if not first:
             first.append(time.perf_counter() - started)
 
-    run = run_pruning(request, partial=partial)
+    run = run_pruning(request, partial=partial if watched else None)
     seconds = time.perf_counter() - started
     curve = run.curve.validation
-    return {"seconds": seconds, "first_curve": first[0], "accuracy": (curve.correct / curve.images).tolist()}
+    return {"seconds": seconds, "first_curve": first[0] if first else None,
+            "accuracy": (curve.correct / curve.images).tolist()}
 
 
 def main() -> None:

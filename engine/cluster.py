@@ -6,6 +6,7 @@ worker can read them under the same path, and workers need this project's packag
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -71,7 +72,7 @@ class Cluster:
             # Sent as text: what is sent by name ends a worker that doesn't know the name.
             for everywhere in (self._client.run_on_scheduler, self._client.run):
                 everywhere(exec, f"import {__name__}")
-        except (ImportError, TimeoutError) as error:
+        except (ImportError, asyncio.TimeoutError) as error:  # TimeoutError itself from Python 3.11 on
             self._client.close()
             problem = f"The cluster's scheduler or a worker can't import this program ({error}). Start both" \
                 if isinstance(error, ImportError) else "The cluster's scheduler has no workers. Start some"

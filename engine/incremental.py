@@ -27,10 +27,10 @@ from engine.channel_regions import (
     share_of_channel,
     sums_before_activation,
 )
-from engine.networks import MOST_VALUES, Call, Images, Labels, Network, compiled, images_at_once, largest
+from engine.networks import MOST_VALUES, Call, Images, Labels, Network, compiled, images_at_once, in_batches, largest
 from engine.plain_tail import Scratch, applied, plain_tail
 from engine.progress import CancelToken
-from engine.steps import Array, Features, MaskedSteps, StepPredictor, in_batches
+from engine.steps import Array, Features, MaskedSteps, StepPredictor, arrays, joined
 
 # Sums before activation and skip connections, one array a tensor, to values in the order of the network's answers.
 Answer = Callable[[list[Array], list[Array]], Array]
@@ -41,7 +41,6 @@ CLOSE = 1e-4
 _SOFTMAX_TIE = 1e-5
 # Rows answered in one go: enough for the matrix products to run at full speed, small enough to stay in the cache.
 _BATCH = 512
-_SETTLE_BATCH = 256
 
 
 def predictor_for(network: Network, layer: str) -> StepPredictor:
@@ -69,7 +68,7 @@ class IncrementalSteps:
 
     def features(self, images: Images) -> Features:
         """See StepPredictor."""
-        return in_batches(self._head, images, self._network.batch)
+        return joined(map(arrays, in_batches(self._head, images, self._network.batch)))
 
     def labels(self, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken) -> Labels:
         """See StepPredictor."""
@@ -99,9 +98,9 @@ class IncrementalSteps:
         """Answer again, with sums taken anew, where updated ones are too close to call."""
         steps, which = np.nonzero(close)
         rank = np.argsort(order)
-        for start in range(0, len(which), _SETTLE_BATCH):
+        for start in range(0, len(which), self.batch):
             cancel.raise_if_cancelled()
-            part = slice(start, start + _SETTLE_BATCH)
+            part = slice(start, start + self.batch)
             rows, pruned = which[part], rank < steps[part, np.newaxis]
             masked = [_mask(x[rows], mask, pruned) for x, mask in zip(features, self._masked, strict=False)]
             skips = [skip[rows] for skip in features[len(masked):]]
@@ -177,8 +176,8 @@ def _tail(network: Network, region: Region, cut: list[Any]) -> tuple[Callable[..
 
     Returns:
         A TensorFlow function of the region's inputs to the mixers' sums before activation, and a function of lists of
-        such sums, which it may change, and of the skip connections to new values float32[m, N] whose order is that
-        of the network's answers.
+        such sums, which it may change, and of the skip connections to values float32[m, N] whose order is that of
+        the network's answers; its next call in the same thread may overwrite them.
     """
     tf, _ = backend.load()
 
@@ -190,15 +189,11 @@ def _tail(network: Network, region: Region, cut: list[Any]) -> tuple[Callable[..
 
 
 def _in_numpy(network: Network, region: Region, cut: list[Any]) -> Answer | None:
-    active = [applied(mixer.layer.activation) for mixer in region.mixers]
+    active = [act for mixer in region.mixers if (act := applied(mixer.layer.activation))]
     tail = plain_tail(network, cut)
-    if tail is None or None in active or any(skip.dtype != "float32" for skip in cut):
+    if tail is None or len(active) < len(region.mixers) or any(tensor.dtype != "float32" for tensor in cut):
         return None
-
-    def answer(sums: list[Array], skips: list[Array]) -> Array:
-        return tail([*(act(total) for act, total in zip(active, sums, strict=True) if act), *skips])
-
-    return answer
+    return lambda sums, skips: tail([*(act(total) for act, total in zip(active, sums, strict=True)), *skips])
 
 
 def _in_tensorflow(network: Network, region: Region, cut: list[Any]) -> Answer:

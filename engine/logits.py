@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.networks import Images, Labels, Network
+from engine.networks import Images, Labels, Network, in_batches
 
 # The smallest positive normal float32: the logarithm of a probability that was rounded to 0.
 _TINY = float(np.finfo(np.float32).tiny)
@@ -54,8 +54,7 @@ def compiled_logits(network: Network) -> Callable[[Images], npt.NDArray[np.float
     def logits(images: Images) -> npt.NDArray[np.float32]:
         if not len(images):
             return np.empty((0, network.labels), np.float32)
-        batches = range(0, len(images), network.batch)
-        return np.concatenate([run(images[i:i + network.batch]).numpy() for i in batches])
+        return np.concatenate([answer.numpy() for answer in in_batches(run, images, network.batch)])
 
     return logits
 

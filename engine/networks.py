@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,8 +79,7 @@ class Network:
         """The network's answers, float32[n, labels], to float32[n, H, W, C]; memory is one batch's."""
         if not len(images):
             return np.empty((0, self.labels), np.float32)
-        batches = range(0, len(images), self.batch)
-        return np.concatenate([self._predict(images[i:i + self.batch]).numpy() for i in batches])
+        return np.concatenate([answer.numpy() for answer in in_batches(self._predict, images, self.batch)])
 
     def predict_labels(self, images: Images) -> Labels:
         """The label of each image, int64[n]: the index of the largest answer, the first of equals."""
@@ -250,6 +249,12 @@ def compiled(model: Any) -> Any:
                               "Check that the pictures fit it and that there is memory for it.") from error
 
     return run_or_explain
+
+
+def in_batches(run: Callable[[Images], Any], images: Images, size: int) -> Iterator[Any]:
+    """What a compiled model gives for `size` images at a time, so that memory is one batch's."""
+    for start in range(0, len(images), size):
+        yield run(images[start:start + size])
 
 
 def images_at_once(tensors: Sequence[Any]) -> int:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from engine import vocabulary
 from engine.datasets import Chunk, Dataset
 from engine.errors import EngineError, LayerNotFound
-from engine.networks import Call, Images, Network, compiled
+from engine.networks import Call, Images, Network, compiled, in_batches
 from engine.parallel import in_parallel
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.steps import Features, KeptFeatures, StepPredictor, arrays, joined
@@ -97,8 +97,8 @@ def ranked_tensor(network: Network, layer: str, rank_at: RankAt) -> Any:
 
 def sums_and_features(run: Callable[[Images], Any], images: Images, size: int) -> tuple[Sums, Features]:
     """A layer's sum_of_means over all images, and features, from a model that gives both, `size` images at a time."""
-    parts = [arrays(run(images[i:i + size])) for i in range(0, len(images), size)]
-    return np.sum([sum_of_means(part[0]) for part in parts], axis=0), joined([part[1:] for part in parts])
+    parts = list(map(arrays, in_batches(run, images, size)))
+    return np.sum([sum_of_means(part[0]) for part in parts], axis=0), joined(part[1:] for part in parts)
 
 
 def sum_of_means(activation: npt.NDArray[np.float32]) -> Sums:

@@ -6,14 +6,14 @@ The head, everything up to the pruned layer, runs once; the tail runs once a ste
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.networks import Images, Labels, Network, compiled, images_at_once, largest
+from engine.networks import Images, Labels, Network, compiled, images_at_once, in_batches, largest
 from engine.progress import CancelToken
 
 Array = npt.NDArray[Any]
@@ -63,7 +63,7 @@ class MaskedSteps:
 
     def features(self, images: Images) -> Features:
         """See StepPredictor; the layer's output float32[n, h, w, C] first, skip connections after it."""
-        return in_batches(self._head, images, self._network.batch)
+        return joined(map(arrays, in_batches(self._head, images, self._network.batch)))
 
     def labels(self, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken) -> Labels:
         """See StepPredictor."""
@@ -83,20 +83,14 @@ class MaskedSteps:
         return largest(self._tail(activation, *skips).numpy())
 
 
-def in_batches(run: Callable[[Images], Any], images: Images, size: int) -> Features:
-    """What a compiled model gives for all images, computed for `size` of them at a time."""
-    parts = [arrays(run(images[i:i + size])) for i in range(0, len(images), size)]
-    return joined(parts)
-
-
 def arrays(tensors: Any) -> Features:
     """What a compiled model gives, one tensor or several, as NumPy arrays."""
     return [t.numpy() for t in (tensors if isinstance(tensors, list | tuple) else [tensors])]
 
 
-def joined(parts: Sequence[Features]) -> Features:
+def joined(batches: Iterable[Features]) -> Features:
     """Features of several batches as those of all their images."""
-    return parts[0] if len(parts) == 1 else [np.concatenate(part) for part in zip(*parts, strict=True)]
+    return [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
 class KeptFeatures:

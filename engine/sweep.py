@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -192,24 +193,31 @@ def as_curve(layer: str, order: npt.NDArray[np.int64], counts: Sequence[SetCount
                         tuple(by_role["poisoned"]))
 
 
-def _parts(dataset: Dataset, size: int, kept: KeptFeatures | None) -> Iterator[tuple[Labels, Images | None, Features]]:
+def _parts(
+    dataset: Dataset, size: int, kept: KeptFeatures | None,
+) -> Generator[tuple[Labels, Images | None, Features], None, None]:
     """Labels of a set's images in order, with the images themselves or the features that were kept of them."""
     start = 0
     for features in kept.give_away() if kept else ():
         truth = dataset.labels[start:start + len(features[0])]
         start += len(truth)
         yield truth, None, features
-    for chunk in dataset.chunks(size, span=(start, len(dataset))):
-        yield chunk.labels, chunk.images, []
+    with closing(dataset.chunks(size, span=(start, len(dataset)))) as chunks:
+        for chunk in chunks:
+            yield chunk.labels, chunk.images, []
 
 
-def _taking_turns(sources: Sequence[Iterator[tuple[Any, ...]]]) -> Iterator[tuple[Any, ...]]:
+def _taking_turns(sources: Sequence[Generator[tuple[Any, ...], None, None]]) -> Iterator[tuple[Any, ...]]:
     """One item of each source after the other, behind the source's number, until all are at their end."""
     running = dict(enumerate(sources))
-    while running:
-        for i in list(running):
-            item = next(running[i], None)
-            if item is None:
-                del running[i]
-            else:
-                yield i, *item
+    try:
+        while running:
+            for i in list(running):
+                item = next(running[i], None)
+                if item is None:
+                    del running[i]
+                else:
+                    yield i, *item
+    finally:
+        for source in running.values():
+            source.close()

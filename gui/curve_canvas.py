@@ -44,9 +44,8 @@ class CurveCanvas(FigureCanvasQTAgg):
         self._cursor: list[Any] = []
         self._step = 0
         self._frame_is_new = False
-        self._next_draw, self._next_moving = (QTimer(self, interval=0, singleShot=True) for _ in range(2))
+        self._next_draw = QTimer(self, interval=0, singleShot=True)
         self._next_draw.timeout.connect(self._draw_if_seen)
-        self._next_moving.timeout.connect(self._draw_moving)
         self._pan_from: QPointF | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(QSize(280, 160))
@@ -140,7 +139,7 @@ class CurveCanvas(FigureCanvasQTAgg):
         super().draw()
         self._background = self.copy_from_bbox(self.figure.bbox)
         if self._frame_is_new:
-            self._next_moving.start()
+            in_turns(self, self._draw_moving)
         else:
             self._draw_moving()
         self._frame_is_new = False

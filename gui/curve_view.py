@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QStackedLayout, QWidget
 
 from gui.theme import Theme
@@ -65,7 +65,7 @@ class CurveView(QWidget):
             # Its size at once, so that the first curve isn't drawn twice.
             self.panel.resize(self.size())
             self.panel.layout().activate()
-            QTimer.singleShot(0, self.panel.canvas, self.panel.canvas.warm_up)
+            in_turns(self.panel.canvas, self.panel.canvas.warm_up)
         return self.panel
 
     def set_theme(self, theme: Theme) -> None:

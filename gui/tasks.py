@@ -275,7 +275,8 @@ class Workbench:
     def check_pixels(self, pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], context: TaskContext) -> Checked:
         """Check pictures in memory, a name and uint8[h, w, 3 or 1] each; they are cropped and resized as files are."""
         goodnet = self._pair()
-        fitted = [fit_picture(Image.fromarray(pixels.squeeze()), goodnet.b.input_shape) for _, pixels in pictures]
+        flat = [pixels[..., 0] if pixels.shape[-1] == 1 else pixels for _, pixels in pictures]
+        fitted = [fit_picture(Image.fromarray(pixels), goodnet.b.input_shape) for pixels in flat]
         found = check_arrays(goodnet, fitted, [name for name, _ in pictures])
         context.partial(found)
         return Checked(len(found), sum(verdict.flagged for verdict in found), ())

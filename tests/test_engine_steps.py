@@ -134,7 +134,7 @@ def test_answers_too_close_to_call_are_computed_anew(
     steps = predictor_for(network, layer)
     features = steps.features(images)
     monkeypatch.setattr(incremental, "CLOSE", np.inf)
-    monkeypatch.setattr(incremental, "_SETTLE_BATCH", 7)
+    steps.batch = 7
     np.testing.assert_array_equal(steps.labels(features, order, NEVER_CANCELLED), plain)
 
 
