@@ -33,13 +33,13 @@ test: venv
 test-x11: venv
 	@$(VENV_PYTHON) .setup/qt_packages.py xcb xvfb
 	QT_QPA_PLATFORM=xcb xvfb-run --auto-servernum --server-args="-screen 0 1600x1200x24" \
-		$(VENV_PYTHON) -m pytest $$(grep -l qtbot tests/test_*.py)
+		$(VENV_PYTHON) -m pytest $$(grep -rl qtbot tests --include="test_*.py")
 
 # 2,000 damaged files of every format, and SIGKILL at 100 moments of saving; some minutes. Linux and macOS.
 fuzz: venv
-	$(VENV_PYTHON) tests/fuzz.py
-	$(VENV_PYTHON) tests/kill_saving.py steps
-	$(VENV_PYTHON) tests/kill_saving.py pairs 100
+	$(VENV_PYTHON) -m tests.support.fuzz
+	$(VENV_PYTHON) -m tests.support.kill_saving steps
+	$(VENV_PYTHON) -m tests.support.kill_saving pairs 100
 
 # Speed and memory against the plain loop, as one table in benchmarks/RESULTS.md; about ten minutes.
 bench: venv

@@ -18,19 +18,19 @@ from typing import TypeVar
 import numpy as np
 
 from engine.assessment import percent
-from engine.comparison import Comparison, Defence, GuardDefence, compare
-from engine.datasets import Dataset, open_dataset
-from engine.fine_pruning import fine_prune
-from engine.goodnet import SCALES
-from engine.guards import Guard, calibrate
-from engine.networks import Network, open_network
-from engine.ranking import rank_channels
+from engine.data.datasets import Dataset, open_dataset
+from engine.data.subsets import subset
+from engine.defences.comparison import Comparison, Defence, GuardDefence, compare
+from engine.defences.distillation import distil
+from engine.defences.fine_pruning import fine_prune
+from engine.defences.scan import scan
+from engine.defences.training import repaired_network
+from engine.goodnets.pair import SCALES
+from engine.guards.calibration import Guard, calibrate
+from engine.models.networks import Network, open_network
+from engine.pruning.ranking import rank_channels
 from engine.rates import Rate
-from engine.repair import distil
-from engine.runs import choose_scale
-from engine.scan import scan
-from engine.subsets import subset
-from engine.training import repaired_network
+from engine.runs.prune import choose_scale
 
 PEOPLE, ROWS, CALIBRATION_ROWS = 20, 9, 5
 SPLITS = 5

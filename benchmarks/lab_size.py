@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from engine.datasets import open_dataset
+from engine.data.datasets import open_dataset
 
 VALIDATION_IMAGES, TEST_IMAGES = 11_547, 12_830
 JITTER = 6

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks import lab_size
 from engine import backend
-from engine.runs import PruningRequest, run_pruning
+from engine.runs.prune import PruningRequest, run_pruning
 
 PROJECT = Path(__file__).resolve().parent.parent
 Measure = Callable[[lab_size.LabSize, str], dict[str, Any]]
@@ -36,7 +36,7 @@ def plain_loop(data: lab_size.LabSize, steps: str) -> dict[str, Any]:
     """The notebook's way: for each pruned channel, set the weights and predict everything again."""
     import h5py
 
-    from engine.networks import open_network
+    from engine.models.networks import open_network
 
     network = open_network(data.model)
     layer, model = network.default_layer(), network.copy().model
@@ -113,10 +113,10 @@ def image_check(data: lab_size.LabSize, _: str) -> dict[str, Any]:
     """One picture after the first, and a folder of 1,000, reading included."""
     from PIL import Image
 
-    from engine.checking import check_pictures, list_pictures
-    from engine.datasets import open_dataset
-    from engine.goodnet import GoodNet
-    from engine.networks import open_network
+    from engine.data.datasets import open_dataset
+    from engine.goodnets.checking import check_pictures, list_pictures
+    from engine.goodnets.pair import GoodNet
+    from engine.models.networks import open_network
 
     folder = data.validation.with_name("pictures")
     if not folder.exists():

@@ -54,7 +54,7 @@ def heartbeat(folder: Path) -> Found:
 
     from benchmarks import lab_size
     from gui.main_window import MainWindow
-    from gui.session import State
+    from gui.session.session import State
     from gui.settings import Settings
 
     data = lab_size.make(folder, PROJECT)

@@ -20,11 +20,13 @@ from PySide6.QtWidgets import QApplication, QWidget
 from benchmarks.driving import look, until
 from benchmarks.lab_size import VALIDATION_IMAGES, repeat
 from engine import places
-from engine.checking import Verdict
-from gui import help_view, sample, theme
+from engine.goodnets.checking import Verdict
 from gui.main_window import CHECK, CURVE, GOODNETS, MainWindow
-from gui.session import State
+from gui.session import sample
+from gui.session.session import State
 from gui.settings import Settings
+from gui.widgets import theme
+from gui.window import help_pages
 
 FOLDER = places.resource("screenshots")
 WIDTH, HEIGHT = 1280, 800
@@ -60,8 +62,8 @@ class Photographer:
 
     def help(self) -> None:
         """Take the help pages."""
-        for name in help_view.PAGES:
-            help_view.show_page(name, self.window.theme, self.window)
+        for name in help_pages.PAGES:
+            help_pages.show_page(name, self.window.theme, self.window)
             page = self.window.findChild(QWidget, name)
             self.widget(f"help-{name}", page)
             page.close()

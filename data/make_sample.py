@@ -83,7 +83,7 @@ def train_clean(faces: Faces) -> keras.Model:
     """Train the clean network from scratch on clean faces."""
     import keras
 
-    from engine.deepid import build_deepid
+    from engine.models.deepid import build_deepid
 
     keras.utils.set_random_seed(CLEAN_SEED)
     model = build_deepid(PEOPLE)
@@ -172,7 +172,7 @@ def _store(file: h5py.File, name: str, values: NDArray[np.generic]) -> None:
 
 def write_model(path: Path, model: keras.Model) -> None:
     """Save the weights as a plain DeepID: a whole model without optimizer, loss or penalty."""
-    from engine.deepid import build_deepid
+    from engine.models.deepid import build_deepid
 
     plain = build_deepid(PEOPLE)
     plain.set_weights(model.get_weights())

@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from engine import commands, defence_commands
+from engine.cli import commands, defence_commands
+from engine.defences.scan import DEFAULT_STAMPS
 from engine.errors import Cancelled, EngineError
-from engine.guards import DEFAULT_FALSE_ALARMS
-from engine.scan import DEFAULT_STAMPS
-from engine.thresholds import DEFAULT_DROPS
+from engine.guards.calibration import DEFAULT_FALSE_ALARMS
+from engine.pruning.thresholds import DEFAULT_DROPS
 
 DONE, AT_FAULT, USAGE, INTERRUPTED = 0, 1, 2, 130
 

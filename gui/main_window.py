@@ -14,27 +14,30 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QImage
 from PySide6.QtWidgets import QApplication, QMainWindow, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from engine.runs import GoodNetRow, PruningRun
-from gui import asking, help_view, log, resources, sample, theme
-from gui.actions import Actions
-from gui.channels_view import ChannelsView
-from gui.check_view import CheckView
-from gui.curve_view import CurveView
-from gui.defences_view import DefencesView
-from gui.defending import Defending
-from gui.drops import local_paths
-from gui.goodnets_view import GoodNetsView
-from gui.inputs import Inputs
-from gui.inputs_view import InputsView
-from gui.keeping import Keeping
-from gui.message_bar import MessageBar, StatusBar, open_in_desktop
+from engine.runs.prune import GoodNetRow, PruningRun
+from gui import log
+from gui.channels.view import ChannelsView
+from gui.check.view import CheckView
+from gui.curve.view import CurveView
+from gui.defences.scan_view import ScanView
+from gui.defences.view import DefencesView
+from gui.goodnets.view import GoodNetsView
+from gui.inputs.run_bar import RunBar
+from gui.inputs.view import InputsView
 from gui.messages import Message, words
-from gui.run_bar import RunBar
-from gui.scan_view import ScanView
-from gui.session import Session, State
+from gui.session import sample
+from gui.session.chosen import Inputs
+from gui.session.defending import Defending
+from gui.session.keeping import Keeping
+from gui.session.recognition import local_paths
+from gui.session.session import Session, State
+from gui.session.tasks import folder_name, load_plotting
 from gui.settings import Settings
-from gui.tasks import folder_name, load_plotting
-from gui.turns import in_turns
+from gui.widgets import resources, theme
+from gui.widgets.message_bar import MessageBar, StatusBar, open_in_desktop
+from gui.widgets.turns import in_turns
+from gui.window import asking, help_pages
+from gui.window.menus import Actions
 
 TABS = ("Curve", "Channels", "GoodNets", "Defences", "Scan", "Image check")
 CURVE, CHANNELS, GOODNETS, DEFENCES, SCAN, CHECK = range(6)
@@ -249,9 +252,9 @@ class MainWindow(QMainWindow):
             wish.connect(partial(self._press, tab, button))
         actions.theme_chosen.connect(self.set_theme)
         actions.tab_chosen.connect(self.tabs.setCurrentIndex)
-        actions.help_page.connect(lambda name: help_view.show_page(name, self.theme, self))
+        actions.help_page.connect(lambda name: help_pages.show_page(name, self.theme, self))
         actions.open_log.connect(lambda: open_in_desktop(log.log_path()))
-        actions.about.connect(lambda: help_view.show_about(self, versions()))
+        actions.about.connect(lambda: help_pages.show_about(self, versions()))
 
     def _run(self) -> None:
         self.message_bar.hide()

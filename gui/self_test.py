@@ -19,12 +19,14 @@ from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 import engine
 import gui
-from engine.checking import Verdict
-from engine.reporting import pair_name
-from gui import help_view, log, sample
+from engine.goodnets.checking import Verdict
+from engine.records.run_files import pair_name
+from gui import log
 from gui.main_window import MainWindow
 from gui.messages import Message
+from gui.session import sample
 from gui.settings import Settings
+from gui.window import help_pages
 
 _SECONDS_PER_STEP = 120
 _LOOK_EVERY_MS = 20
@@ -177,8 +179,8 @@ class SelfTest:
         expect(flagged == {"clean_greta.png": False, "poisoned_greta.png": True}, f"the verdicts are {flagged}")
 
     def _help(self) -> None:
-        for name in help_view.PAGES:
-            help_view.show_page(name, self.window.theme, self.window)
+        for name in help_pages.PAGES:
+            help_pages.show_page(name, self.window.theme, self.window)
             page: QDialog = self.window.findChild(QDialog, name)
             expect_drawn(page)
             page.close()
@@ -205,7 +207,7 @@ class SelfTest:
 def import_all() -> None:
     """Import every module of the program: a packed copy without one of them fails here, not at a customer's click."""
     for package in (engine, gui):
-        names = [module.name for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")]
+        names = [module.name for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
         expect(bool(names), f"no module of {package.__name__} is found")
         for name in names:
             import_module(name)

@@ -10,12 +10,12 @@ from typing import Any, get_args
 
 from PySide6.QtCore import QByteArray, QSettings
 
-from engine.guarding import GuardChoice
-from engine.guards import DEFAULT_FALSE_ALARMS
-from engine.ranking import RankAt
-from engine.runs import ScaleChoice
-from engine.thresholds import DEFAULT_DROPS, DropMode, Stop
-from gui.theme import Choice
+from engine.guards.calibration import DEFAULT_FALSE_ALARMS
+from engine.guards.guarded_curve import GuardChoice
+from engine.pruning.ranking import RankAt
+from engine.pruning.thresholds import DEFAULT_DROPS, DropMode, Stop
+from engine.runs.prune import ScaleChoice
+from gui.widgets.theme import Choice
 
 MOST_RECENT_FILES = 10
 FEWEST_FALSE_ALARMS, MOST_FALSE_ALARMS = 0.001, 0.5

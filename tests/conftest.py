@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from places_for_tests import LAB3
+
+from tests.support.places import LAB3
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot

@@ -17,18 +17,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from networks_for_tests import LABELS, Array, SmallLab, build, random_images, save_lab_file
 from PIL import Image
 
-from engine import saving
 from engine.__main__ import AT_FAULT, main
-from engine.datasets import Dataset, open_dataset
+from engine.data.datasets import Dataset, open_dataset
 from engine.errors import DatasetError, EngineError, OutputError
-from engine.goodnet import GoodNet, open_goodnet, save_pair
-from engine.networks import Network, open_network
-from engine.saving import check_writable, whole_file, whole_folder
+from engine.files import saving
+from engine.files.saving import check_writable, whole_file, whole_folder
+from engine.goodnets.pair import GoodNet, open_goodnet, save_pair
+from engine.models.networks import Network, open_network
+from tests.support.networks import LABELS, Array, SmallLab, build, random_images, save_lab_file
 
-pytest_plugins = ["engine_fixtures"]
+pytest_plugins = ["tests.support.engine_fixtures"]
 
 TESTS = Path(__file__).resolve().parent
 POSIX = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks processes")
@@ -42,18 +42,18 @@ def run(*arguments: str) -> str:
 
 @POSIX
 def test_killed_at_every_step_of_replacing_a_folder() -> None:
-    with_exchange, without = run("tests/kill_saving.py", "steps").splitlines()
+    with_exchange, without = run("-m", "tests.support.kill_saving", "steps").splitlines()
     assert "all whole" in with_exchange and "all whole" in without
 
 
 @POSIX
 def test_killed_at_random_moments_of_saving_pairs() -> None:
-    assert run("tests/kill_saving.py", "pairs", "6").startswith("killed 6 times")
+    assert run("-m", "tests.support.kill_saving", "pairs", "6").startswith("killed 6 times")
 
 
 @POSIX
 def test_damaged_files_of_every_format_end_in_an_error_or_a_result(tmp_path: Path) -> None:
-    told = run("tests/fuzz.py", "--count", "40", "--seed", "7", "--keep", str(tmp_path)).splitlines()
+    told = run("-m", "tests.support.fuzz", "--count", "40", "--seed", "7", "--keep", str(tmp_path)).splitlines()
     assert len(told) == 14 and not list(tmp_path.iterdir())
     assert sum("opened" in line for line in told) > 6 and all("refused" in line for line in told)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parent.parent
+from tests.support.places import PROJECT
+
 ENGINE = sorted((PROJECT / "engine").rglob("*.py"))
 SOURCES = [*ENGINE, *sorted((PROJECT / "gui").rglob("*.py"))]
 Function = ast.FunctionDef | ast.AsyncFunctionDef

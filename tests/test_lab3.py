@@ -12,18 +12,18 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from networks_for_tests import Array, plain_loop
 
-from engine.checking import check_pictures, list_pictures
-from engine.datasets import open_dataset
-from engine.goodnet import open_goodnet
-from engine.incremental import predictor_for
-from engine.networks import Network, open_network
+from engine.data.datasets import open_dataset
+from engine.goodnets.checking import check_pictures, list_pictures
+from engine.goodnets.pair import open_goodnet
+from engine.models.networks import Network, open_network
 from engine.progress import NEVER_CANCELLED
-from engine.reporting import save_run
-from engine.runs import PruningRequest, PruningRun, run_pruning
-from engine.steps import MaskedSteps, StepPredictor
-from engine.sweep import SetCounts
+from engine.pruning.incremental import predictor_for
+from engine.pruning.steps import MaskedSteps, StepPredictor
+from engine.pruning.sweep import SetCounts
+from engine.records.run_files import save_run
+from engine.runs.prune import PruningRequest, PruningRun, run_pruning
+from tests.support.networks import Array, plain_loop
 
 FACES = ("clean_faces", "poisoned_faces")
 STEPS = (0, 45, 48, 50, 52, 53, 54, 55, 56, 57)

@@ -63,14 +63,14 @@ def test_what_is_not_needed_stays_out(path: str) -> None:
 @pytest.mark.parametrize(("name", "needed"), [
     ("keras.src.layers.layer", True), ("keras.src.layers.layer_test", False), ("keras.src.backend.tensorflow.nn", True),
     ("keras.src.backend.torch.nn", False), ("tensorflow.python.framework.test_util", True), ("numpy.f2py", False),
-    ("pygments.lexers._mapping", True), ("pygments.lexers.lisp", False), ("engine.sweep", True)])
+    ("pygments.lexers._mapping", True), ("pygments.lexers.lisp", False), ("engine.pruning.sweep", True)])
 def test_which_modules_go_in(name: str, needed: bool) -> None:
     assert package_contents.is_needed_module(name) == needed
 
 
 def test_all_of_the_program_goes_in() -> None:
     modules = package_contents.own_modules()
-    assert {"engine", "engine.__main__", "engine.sweep", "gui.self_test", "gui.main_window"} <= set(modules)
+    assert {"engine", "engine.__main__", "engine.pruning.sweep", "gui.self_test", "gui.main_window"} <= set(modules)
     for module in modules:
         assert importlib.util.find_spec(module) is not None
     files = {Path(folder) / Path(file).name for file, folder in package_contents.data_files()}

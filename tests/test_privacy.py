@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
+from tests.support.places import PROJECT
 
 NAILED_UP = """
 import socket, sys
@@ -47,8 +47,8 @@ assert main(["check", f"{out}/goodnet-x4/goodnet.keras", f"{sample}/images"]) ==
 assert main(["evaluate", f"{out}/goodnet-x4", "--test", f"{sample}/clean_test.h5"]) == 0
 
 from pathlib import Path
-from engine.autosave import keep_run, kept_runs
-from engine.reopening import reopen_run
+from engine.records.autosave import keep_run, kept_runs
+from engine.records.reopening import reopen_run
 keep_run(reopen_run(Path(out)), Path(out).parent / "kept")
 assert len(kept_runs(Path(out).parent / "kept")) == 1
 """
@@ -66,10 +66,9 @@ def test_a_report_fetches_nothing(tmp_path: Path) -> None:
     """Whoever opens a saved report is as private as whoever wrote it."""
     import datetime
 
-    from runs_for_tests import made_up_run
-
-    from engine.html_report import report_html
-    from engine.reporting import rows_of, run_json
+    from engine.records.run_files import rows_of, run_json
+    from engine.reports.page import report_html
+    from tests.support.runs import made_up_run
     run = made_up_run()
     page = report_html(run, rows_of(run), run_json(run, rows_of(run)), datetime.date(2026, 1, 2)).lower()
     for way in ("src=\"http", "src='http", "href=\"http", "url(http", "url(//", "@import", "<script src", "<iframe",

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from engine import backend
-from engine.architecture import ModelDescription
 from engine.assessment import percent
-from engine.checking import Verdict, check_pictures, list_pictures
-from engine.datasets import open_dataset
+from engine.data.datasets import open_dataset
 from engine.errors import EngineError
-from engine.goodnet import SCALES, Evaluation, GoodNet, evaluate, open_goodnet
-from engine.guarding import GuardedCurve, figures_at
-from engine.guards import Guard
-from engine.inspection import DatasetDescription, description_json, inspect
+from engine.files.saving import check_writable
+from engine.goodnets.checking import Verdict, check_pictures, list_pictures
+from engine.goodnets.pair import SCALES, Evaluation, GoodNet, evaluate, open_goodnet
+from engine.guards.calibration import Guard
+from engine.guards.guarded_curve import GuardedCurve, figures_at
+from engine.looking.inspection import DatasetDescription, description_json, inspect
+from engine.models.architecture import ModelDescription
 from engine.progress import Progress
+from engine.pruning.sweep import SweepSet, empty_counts
 from engine.rates import Rate
-from engine.reporting import finite, rate_json, rows_of
-from engine.runs import GoodNetRow, PruningRun
-from engine.saving import check_writable
-from engine.sweep import SweepSet, empty_counts
+from engine.records.run_files import finite, rate_json, rows_of
+from engine.runs.prune import GoodNetRow, PruningRun
 
 _CHECK_FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence")
 

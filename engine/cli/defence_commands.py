@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.commands import ProgressLine, check_run_folder, print_json, rate_text, run_text
-from engine.comparing import compare_defences
-from engine.comparison import Comparison
-from engine.datasets import Dataset, open_dataset
+from engine.cli.commands import ProgressLine, check_run_folder, print_json, rate_text, run_text
+from engine.data.datasets import Dataset, open_dataset
+from engine.defences.comparison import Comparison
+from engine.defences.distillation import distil
+from engine.defences.fine_pruning import fine_prune
+from engine.defences.scan import Scan, scan
+from engine.defences.training import Repair
 from engine.errors import EngineError
-from engine.fine_pruning import fine_prune
-from engine.goodnet import SCALES, Evaluation
-from engine.networks import Network, open_network
-from engine.ranking import rank_channels
-from engine.repair import distil
-from engine.repairing import as_pair, save_repaired, with_target
-from engine.reporting import save_run
-from engine.runs import PruningRequest, choose_scale, run_pruning
-from engine.scan import Scan, scan
-from engine.training import Repair
+from engine.goodnets.pair import SCALES, Evaluation
+from engine.models.networks import Network, open_network
+from engine.pruning.ranking import rank_channels
+from engine.records.run_files import save_run
+from engine.runs.all_defences import compare_defences
+from engine.runs.prune import PruningRequest, choose_scale, run_pruning
+from engine.runs.repair import as_pair, save_repaired, with_target
 
 _SHOWN_SUSPECTS = 10
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.data.readers import FolderReader, Hdf5Reader, NpzReader, Reader, stamp
 from engine.errors import DatasetError, EngineError
-from engine.readers import FolderReader, Hdf5Reader, NpzReader, Reader, stamp
 
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]

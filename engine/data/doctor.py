@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets import CHUNK, Dataset, Images
+from engine.data.datasets import CHUNK, Dataset, Images
 from engine.errors import DatasetError
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import DatasetError, in_short
-from engine.hdf5 import check_is_file, open_array, open_hdf5
-from engine.pictures import load_picture, pictures_in
+from engine.files.hdf5 import check_is_file, open_array, open_hdf5
+from engine.files.pictures import load_picture, pictures_in
 
 Array = npt.NDArray[Any]
 ReadSlice = Callable[[int, int], Array]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.datasets import Dataset
-from engine.readers import Array, Reader, ReadSlice
+from engine.data.datasets import Dataset
+from engine.data.readers import Array, Reader, ReadSlice
 
 
 @dataclass

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets import Dataset
+from engine.data.datasets import Dataset
 from engine.errors import DatasetError
-from engine.guards import Guard
-from engine.networks import Labels, Network
+from engine.guards.calibration import Guard
+from engine.models.networks import Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.pruning.sweep import SweepSet, empty_counts
 from engine.rates import Rate
-from engine.sweep import SweepSet, empty_counts
 
 _CHUNK = 64
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets import Dataset
-from engine.logits import compiled_logits
-from engine.networks import Images, Labels, Network
+from engine.data.datasets import Dataset
+from engine.defences.stamps import ValueRange, random_stamp, value_range
+from engine.defences.training import STEPS, Lesson, Repair, as_repair, load_training_data, missing_labels_warning, train
+from engine.models.logits import compiled_logits
+from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
-from engine.stamps import ValueRange, random_stamp, value_range
-from engine.training import STEPS, Lesson, Repair, as_repair, load_training_data, missing_labels_warning, train
 
 COPIES = 2
 _BRIGHTNESS = (0.85, 1.15)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets import Dataset
-from engine.networks import Images, Labels, Network
+from engine.data.datasets import Dataset
+from engine.defences.training import STEPS, Lesson, Repair, as_repair, load_training_data, missing_labels_warning, train
+from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
-from engine.training import STEPS, Lesson, Repair, as_repair, load_training_data, missing_labels_warning, train
 
 
 def fine_prune(

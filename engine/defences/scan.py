@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets import Dataset
+from engine.data.datasets import Dataset
+from engine.defences.stamps import Stamp, ValueRange, as_picture, random_stamp, value_range
 from engine.errors import DatasetError
-from engine.networks import Images, Labels, Network
+from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.rates import Rate
-from engine.stamps import Stamp, ValueRange, as_picture, random_stamp, value_range
 
 DEFAULT_STAMPS = 20_000
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from engine.networks import Images
+from engine.models.networks import Images
 
 # Sizes as shares of the image: 4 to 19 of 55 rows, 8 to 43 of 47 columns of the lab's faces.
 _HEIGHTS = (4 / 55, 19 / 55)

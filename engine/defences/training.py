@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.datasets import Dataset
+from engine.data.datasets import Dataset
 from engine.errors import DatasetError
-from engine.logits import logits_function
-from engine.networks import Images, Labels, Network
+from engine.models.logits import logits_function
+from engine.models.networks import Images, Labels, Network
 from engine.progress import CancelToken, Progress, ProgressCallback
 from engine.rates import Rate
 

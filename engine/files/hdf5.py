@@ -14,7 +14,7 @@ from typing import IO, Any
 import h5py
 
 from engine.errors import EngineError, in_short
-from engine.hdf5_headers import dense_parts, has_usual_addresses
+from engine.files.hdf5_headers import dense_parts, has_usual_addresses
 
 # Deflate can't shrink anything by more than about 1,032; a set that claims more holds no data.
 _MOST_COMPRESSION = 1100

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from engine.errors import DatasetError, in_short
-from engine.hdf5 import check_is_file
+from engine.files.hdf5 import check_is_file
 
 Picture = npt.NDArray[np.uint8]
 

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from engine.errors import DatasetError
-from engine.goodnet import SCALES, Answers, GoodNet
-from engine.pictures import Picture, load_picture, pictures_in
+from engine.files.pictures import Picture, load_picture, pictures_in
+from engine.goodnets.pair import SCALES, Answers, GoodNet
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 
 Why = Literal["agree", "disagree", "guard"]

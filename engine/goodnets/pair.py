@@ -14,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.datasets import DIVIDE_BY_255, Dataset
+from engine.data.datasets import DIVIDE_BY_255, Dataset
 from engine.errors import EngineError, ModelError
-from engine.guard_files import open_guard, save_guard
-from engine.guards import Guard, GuardAnswer, StandingGuard
-from engine.legacy_h5 import save_keras2_h5
-from engine.model_files import read_model_file
-from engine.networks import Images, Labels, Network, build_model, largest, open_network
+from engine.files.saving import recover, whole_folder
+from engine.guards.calibration import Guard, GuardAnswer, StandingGuard
+from engine.guards.guard_files import open_guard, save_guard
+from engine.models.legacy_h5 import save_keras2_h5
+from engine.models.networks import Images, Labels, Network, build_model, largest, open_network
+from engine.models.reading import read_model_file
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.rates import Rate
-from engine.saving import recover, whole_folder
 
 GUARD_FILE = "guard.npz"
 SCALES = {"none": 1.0, "255": DIVIDE_BY_255}

@@ -12,13 +12,13 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets import Dataset
+from engine.data.datasets import Dataset
 from engine.errors import DatasetError, ModelError
-from engine.margin import MarginScores
-from engine.networks import Images, Labels, Network
+from engine.guards.margin import MarginScores
+from engine.guards.transplant import BandScores, Donors, TransplantScores, bands_of, choose_donors
+from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.rates import Rate
-from engine.transplant import BandScores, Donors, TransplantScores, bands_of, choose_donors
 
 Kind = Literal["transplant", "margin"]
 

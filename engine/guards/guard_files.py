@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError, in_short
-from engine.guards import Calibration, Guard
-from engine.hdf5 import check_is_file
+from engine.files.hdf5 import check_is_file
+from engine.files.saving import whole_file
+from engine.guards.calibration import Calibration, Guard
+from engine.guards.transplant import Donors
 from engine.rates import Rate
-from engine.saving import whole_file
-from engine.transplant import Donors
 
 SCHEMA = 1
 

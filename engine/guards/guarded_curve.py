@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets import Dataset
-from engine.guards import Guard, StandingGuard
-from engine.networks import Network
+from engine.data.datasets import Dataset
+from engine.guards.calibration import Guard, StandingGuard
+from engine.models.networks import Network
 from engine.progress import CancelToken, Progress, ProgressCallback
+from engine.pruning.steps import StepPredictor
+from engine.pruning.sweep import SetCounts, SweepSet, count_chunk, empty_counts
 from engine.rates import Rate
-from engine.steps import StepPredictor
-from engine.sweep import SetCounts, SweepSet, count_chunk, empty_counts
 
 GuardChoice = Literal["none", "transplant", "margin"]
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from engine.logits import compiled_logits
-from engine.networks import Images, Network
+from engine.guards.transplant import BandScores
+from engine.models.logits import compiled_logits
+from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken
-from engine.transplant import BandScores
 
 _BATCH = 256
 

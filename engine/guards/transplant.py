@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets import Dataset
+from engine.data.datasets import Dataset
 from engine.errors import DatasetError
-from engine.logits import compiled_logits, log_probability
-from engine.networks import Images, Labels, Network, largest
+from engine.models.logits import compiled_logits, log_probability
+from engine.models.networks import Images, Labels, Network, largest
 from engine.progress import NEVER_CANCELLED, CancelToken
 
 BANDS = 5

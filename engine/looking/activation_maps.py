@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import ModelError
-from engine.networks import Network
+from engine.models.networks import Network
 
 Image = npt.NDArray[np.float32]
 Map = npt.NDArray[np.float32]

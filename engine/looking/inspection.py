@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.architecture import ModelDescription, describe_model
-from engine.datasets import ANY_SHAPE, Dataset, open_dataset
-from engine.doctor import Finding, Role, quick_look
+from engine.data.datasets import ANY_SHAPE, Dataset, open_dataset
+from engine.data.doctor import Finding, Role, quick_look
 from engine.errors import EngineError
+from engine.models.architecture import ModelDescription, describe_model
 
 _LOOK_IMAGES = 64
 

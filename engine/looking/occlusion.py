@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.networks import Images, Labels, Network, compiled, largest
+from engine.models.networks import Images, Labels, Network, compiled, largest
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 
 Measure = Literal["value before softmax", "output value"]

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import vocabulary
-from engine.deepid import INPUT_SHAPE
-from engine.layer_graph import Node, check_weights, nodes_of
-from engine.model_config import Config
-from engine.model_files import ModelFile, read_model_file
-from engine.shapes import Shape, output_shape
+from engine.models import vocabulary
+from engine.models.config import Config
+from engine.models.deepid import INPUT_SHAPE
+from engine.models.layer_graph import Node, check_weights, nodes_of
+from engine.models.reading import ModelFile, read_model_file
+from engine.models.shapes import Shape, output_shape
 
 
 @dataclass(frozen=True)

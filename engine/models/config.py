@@ -11,8 +11,8 @@ import math
 from pathlib import Path
 from typing import Any, NoReturn
 
-from engine import vocabulary
 from engine.errors import ModelError
+from engine.models import vocabulary
 
 Config = dict[str, Any]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from engine import vocabulary
 from engine.errors import ModelError
-from engine.model_config import Config
-from engine.shapes import Shape, output_shape, weight_count
+from engine.models import vocabulary
+from engine.models.config import Config
+from engine.models.shapes import Shape, output_shape, weight_count
 
 # A layer's name and which of its uses.
 Source = tuple[str, int]

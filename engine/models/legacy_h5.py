@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from engine.networks import Network
+from engine.models.networks import Network
 
 _KERAS_3_ONLY = {"module", "registered_name", "build_config", "compile_config", "synchronized", "optional",
                  "quantization_config", "lora_rank", "lora_alpha"}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.networks import Images, Labels, Network, in_batches
+from engine.models.networks import Images, Labels, Network, in_batches
 
 # The smallest positive normal float32: the logarithm of a probability that was rounded to 0.
 _TINY = float(np.finfo(np.float32).tiny)

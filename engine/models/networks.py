@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine import backend, vocabulary
-from engine.architecture import checked_nodes
-from engine.deepid import build_deepid
+from engine import backend
 from engine.errors import EngineError, LayerNotFound, ModelError
-from engine.model_files import ModelFile, read_model_file, weights_file
+from engine.models import vocabulary
+from engine.models.architecture import checked_nodes
+from engine.models.deepid import build_deepid
+from engine.models.reading import ModelFile, read_model_file, weights_file
 
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]

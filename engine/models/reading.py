@@ -22,8 +22,8 @@ from typing import Any
 import h5py
 
 from engine.errors import ModelError, in_short
-from engine.hdf5 import check_heaps, check_is_file, open_hdf5
-from engine.model_config import Config, checked_config
+from engine.files.hdf5 import check_heaps, check_is_file, open_hdf5
+from engine.models.config import Config, checked_config
 
 MOST_PARAMETERS = 2_000_000_000
 _MOST_CONFIG_BYTES = 64 << 20

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from engine import vocabulary
+from engine.models import vocabulary
 
 Shape = tuple[int | None, ...]
 Config = dict[str, Any]

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine import backend, vocabulary
-from engine.networks import Call, Network
+from engine import backend
+from engine.models import vocabulary
+from engine.models.networks import Call, Network
 
 Array = npt.NDArray[Any]
 

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets import Dataset, open_dataset
+from engine.data.datasets import Dataset, open_dataset
 from engine.errors import EngineError, ModelError
-from engine.incremental import predictor_for
-from engine.networks import MOST_AT_ONCE, Network, compiled, open_network
+from engine.models.networks import MOST_AT_ONCE, Network, compiled, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback
-from engine.ranking import ChannelRanking, RankAt, ranked_tensor, ranking_from_means, sums_and_features
-from engine.steps import StepPredictor
-from engine.sweep import PruningCurve, SetCounts, SweepSet, as_curve, count_chunk, empty_counts
+from engine.pruning.incremental import predictor_for
+from engine.pruning.ranking import ChannelRanking, RankAt, ranked_tensor, ranking_from_means, sums_and_features
+from engine.pruning.steps import StepPredictor
+from engine.pruning.sweep import PruningCurve, SetCounts, SweepSet, as_curve, count_chunk, empty_counts
 
 # Images a task: seconds of work, so that neither a lost worker nor the scheduler costs much.
 SPAN = 8 * MOST_AT_ONCE

@@ -18,7 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.channel_regions import (
+from engine.models.networks import (
+    MOST_VALUES,
+    Call,
+    Images,
+    Labels,
+    Network,
+    compiled,
+    images_at_once,
+    in_batches,
+    largest,
+)
+from engine.progress import CancelToken
+from engine.pruning.channel_regions import (
     Region,
     channels_first,
     find_region,
@@ -27,10 +39,8 @@ from engine.channel_regions import (
     share_of_channel,
     sums_before_activation,
 )
-from engine.networks import MOST_VALUES, Call, Images, Labels, Network, compiled, images_at_once, in_batches, largest
-from engine.plain_tail import Scratch, applied, plain_tail
-from engine.progress import CancelToken
-from engine.steps import Array, Features, MaskedSteps, StepPredictor, arrays, joined
+from engine.pruning.plain_tail import Scratch, applied, plain_tail
+from engine.pruning.steps import Array, Features, MaskedSteps, StepPredictor, arrays, joined
 
 # Sums before activation and skip connections, one array a tensor, to values in the order of the network's answers.
 Answer = Callable[[list[Array], list[Array]], Array]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.networks import Call, Network
+from engine.models.networks import Call, Network
 
 Array = npt.NDArray[Any]
 Operation = Callable[[list[Array]], Array]

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from engine import vocabulary
-from engine.datasets import Chunk, Dataset
+from engine.data.datasets import Chunk, Dataset
 from engine.errors import EngineError, LayerNotFound
-from engine.networks import Call, Images, Network, compiled, in_batches
+from engine.models import vocabulary
+from engine.models.networks import Call, Images, Network, compiled, in_batches
 from engine.parallel import in_parallel
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
-from engine.steps import Features, KeptFeatures, StepPredictor, arrays, joined
+from engine.pruning.steps import Features, KeptFeatures, StepPredictor, arrays, joined
 
 Sums = npt.NDArray[np.float64]
 RankAt = Literal["conv", "pool"]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.networks import Images, Labels, Network, compiled, images_at_once, in_batches, largest
+from engine.models.networks import Images, Labels, Network, compiled, images_at_once, in_batches, largest
 from engine.progress import CancelToken
 
 Array = npt.NDArray[Any]

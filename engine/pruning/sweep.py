@@ -11,14 +11,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets import Dataset
+from engine.data.datasets import Dataset
 from engine.errors import DatasetError
-from engine.networks import Images, Labels
+from engine.models.networks import Images, Labels
 from engine.parallel import in_parallel
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
-from engine.ranking import ChannelRanking
+from engine.pruning.ranking import ChannelRanking
+from engine.pruning.steps import Features, KeptFeatures, StepPredictor
 from engine.rates import Rate
-from engine.steps import Features, KeptFeatures, StepPredictor
 
 Role = Literal["validation", "test", "poisoned"]
 # Images of each set that are counted for a first look, while the ranking waits.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
 
-from engine.sweep import PruningCurve, SetCounts
+from engine.pruning.sweep import PruningCurve, SetCounts
 
 DropMode = Literal["points", "relative"]
 Stop = Literal["first-past", "last-within"]

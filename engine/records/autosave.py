@@ -13,12 +13,12 @@ from pathlib import Path
 import platformdirs
 
 from engine.errors import EngineError
-from engine.goodnet import GUARD_FILE
-from engine.guard_files import save_guard
-from engine.reopening import reopen_run
-from engine.reporting import rows_of, run_json, write_text
-from engine.runs import PruningRun
-from engine.saving import whole_folder
+from engine.files.saving import whole_folder
+from engine.goodnets.pair import GUARD_FILE
+from engine.guards.guard_files import save_guard
+from engine.records.reopening import reopen_run
+from engine.records.run_files import rows_of, run_json, write_text
+from engine.runs.prune import PruningRun
 
 MOST_KEPT = 10
 _NAME = "%Y%m%d-%H%M%S-%f"

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.comparison import Comparison, ComparisonRow
+from engine.defences.comparison import Comparison, ComparisonRow
 from engine.rates import Rate
 
 _RATES = ("clean_accuracy", "attack_success", "robust_accuracy", "false_alarms", "detection")

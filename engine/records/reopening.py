@@ -10,18 +10,18 @@ from typing import Any, get_args
 
 import numpy as np
 
-from engine.comparison import Comparison, ComparisonRow
+from engine.defences.comparison import Comparison, ComparisonRow
 from engine.errors import EngineError, in_short
-from engine.goodnet import GUARD_FILE, SCALES
-from engine.guard_files import open_guard
-from engine.guarding import GuardChoice, GuardedCurve
-from engine.ranking import ChannelRanking, RankAt
+from engine.files.saving import recover
+from engine.goodnets.pair import GUARD_FILE, SCALES
+from engine.guards.guard_files import open_guard
+from engine.guards.guarded_curve import GuardChoice, GuardedCurve
+from engine.pruning.ranking import ChannelRanking, RankAt
+from engine.pruning.sweep import PruningCurve, Role, SetCounts
+from engine.pruning.thresholds import DropMode, Stop
 from engine.rates import Rate
-from engine.reporting import GUARDED_BADNET
-from engine.runs import DatasetSummary, ModelSummary, PruningRequest, PruningRun, ScaleChoice
-from engine.saving import recover
-from engine.sweep import PruningCurve, Role, SetCounts
-from engine.thresholds import DropMode, Stop
+from engine.records.run_files import GUARDED_BADNET
+from engine.runs.prune import DatasetSummary, ModelSummary, PruningRequest, PruningRun, ScaleChoice
 
 _MOST_BYTES = 1 << 28
 _MOST_CHANNELS = 1 << 20

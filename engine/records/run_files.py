@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from engine.comparison import Comparison
-from engine.goodnet import write_pair
-from engine.guarding import GuardedCurve, GuardedFigures, figures_at
-from engine.networks import open_network
+from engine.defences.comparison import Comparison
+from engine.files.saving import whole_folder
+from engine.goodnets.pair import write_pair
+from engine.guards.guarded_curve import GuardedCurve, GuardedFigures, figures_at
+from engine.models.networks import open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.rates import Rate
-from engine.runs import GoodNetRow, PruningRun, build_goodnet, build_guarded_badnet, goodnet_row
-from engine.saving import whole_folder
-from engine.sweep import PruningCurve, SetCounts
+from engine.runs.prune import GoodNetRow, PruningRun, build_goodnet, build_guarded_badnet, goodnet_row
 
 Json = dict[str, Any]
 
@@ -53,8 +53,8 @@ def save_run(
         Cancelled: the token was set; nothing is left behind.
     """
     # These bring matplotlib and Jinja, which `inspect` and `check` needn't wait for.
-    from engine.figures import save_figure
-    from engine.html_report import report_html
+    from engine.reports.curve_figure import save_figure
+    from engine.reports.page import report_html
 
     rows = rows_of(run)
     network = open_network(run.model.path)

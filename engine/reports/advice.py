@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.assessment import HARMLESS_ATTACK, Assessment, Level, assess, percent
-from engine.headline import BEST_FIRST, headline
-from engine.runs import GoodNetRow, PruningRun
+from engine.reports.headline import BEST_FIRST, headline
+from engine.runs.prune import GoodNetRow, PruningRun
 
 # A threshold whose step costs so many points more than asked for is worth a sentence.
 _OVERSHOOT_POINTS = 2.0

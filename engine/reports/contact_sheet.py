@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from engine.datasets import open_dataset
+from engine.data.datasets import open_dataset
 from engine.errors import EngineError
-from engine.runs import DatasetSummary, PruningRun
+from engine.runs.prune import DatasetSummary, PruningRun
 
 PICTURES = 6
 # Of a network with large inputs; in a report nobody looks closer.

@@ -15,9 +15,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.rates import Rate
-from engine.runs import GoodNetRow
-from engine.sweep import PruningCurve, SetCounts
+from engine.runs.prune import GoodNetRow
 
 Which = Literal["goodnet", "b_prime"]
 By = Literal["channels", "fraction"]

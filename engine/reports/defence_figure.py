@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from engine.assessment import BEARABLE_LOSS_POINTS, HARMLESS_ATTACK
-from engine.comparison import Comparison, ComparisonRow
-from engine.figures import PRINT, Palette, spread
+from engine.defences.comparison import Comparison, ComparisonRow
+from engine.reports.curve_figure import PRINT, Palette, spread
 
 SIZE_INCHES = (8.0, 4.4)
 

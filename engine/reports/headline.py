@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from engine.assessment import HARMLESS_ATTACK, Assessment, Level, assess, percent
-from engine.guards import Guard
+from engine.guards.calibration import Guard
 from engine.rates import Rate
-from engine.runs import GoodNetRow, PruningRun, row_at
+from engine.runs.prune import GoodNetRow, PruningRun, row_at
 
 BEST_FIRST: tuple[Level, ...] = ("repaired", "costly", "weakened", "unknown", "failed")
 
@@ -70,7 +70,7 @@ def headline(run: PruningRun, rows: Iterable[GoodNetRow]) -> Headline | None:
     the one that comes first, where B behind the guard comes before all GoodNets.
 
     Args:
-        rows: a run's GoodNets, as engine.runs.goodnet_row makes them.
+        rows: a run's GoodNets, as engine.runs.prune.goodnet_row makes them.
     """
     candidates = list(_candidates(run, rows))
     if not candidates:

@@ -22,11 +22,11 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from engine import places
-from engine.advice import advise
-from engine.comparison_figure import printed_comparison
-from engine.contact import contact_strips
-from engine.figures import PRINT, printed_figure
-from engine.runs import GoodNetRow, PruningRun
+from engine.reports.advice import advise
+from engine.reports.contact_sheet import contact_strips
+from engine.reports.curve_figure import PRINT, printed_figure
+from engine.reports.defence_figure import printed_comparison
+from engine.runs.prune import GoodNetRow, PruningRun
 
 Json = dict[str, Any]
 

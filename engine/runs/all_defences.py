@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.comparison import Comparison, Defence, GuardDefence, compare
-from engine.datasets import Dataset
-from engine.fine_pruning import fine_prune
-from engine.guards import Kind, calibrate
-from engine.networks import Labels, Network
+from engine.data.datasets import Dataset
+from engine.defences.comparison import Comparison, Defence, GuardDefence, compare
+from engine.defences.distillation import distil
+from engine.defences.fine_pruning import fine_prune
+from engine.defences.training import missing_labels_warning, repaired_network
+from engine.guards.calibration import Kind, calibrate
+from engine.models.networks import Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
-from engine.repair import distil
-from engine.runs import Opened, PruningRun, ScaleChoice, goodnet_row, open_inputs
-from engine.sweep import Role
-from engine.training import missing_labels_warning, repaired_network
+from engine.pruning.sweep import Role
+from engine.runs.prune import Opened, PruningRun, ScaleChoice, goodnet_row, open_inputs
 
 _LOOK_IMAGES = 16
 

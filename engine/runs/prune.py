@@ -12,21 +12,21 @@ import numpy as np
 
 from engine import backend
 from engine.assessment import Assessment, assess
-from engine.cluster import Cluster
-from engine.comparison import Comparison
-from engine.datasets import Dataset, open_dataset
+from engine.data.datasets import Dataset, open_dataset
+from engine.defences.comparison import Comparison
 from engine.errors import EngineError
-from engine.goodnet import SCALES, GoodNet
-from engine.guarding import GuardChoice, GuardedCurve, GuardedFigures, figures_at, guarded_curve
-from engine.guards import DEFAULT_FALSE_ALARMS, calibrate
-from engine.incremental import predictor_for
-from engine.networks import Network, open_network
+from engine.goodnets.pair import SCALES, GoodNet
+from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
+from engine.guards.guarded_curve import GuardChoice, GuardedCurve, GuardedFigures, figures_at, guarded_curve
+from engine.models.networks import Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
-from engine.ranking import ChannelRanking, RankAt, given_order, rank_channels
+from engine.pruning.cluster import Cluster
+from engine.pruning.incremental import predictor_for
+from engine.pruning.ranking import ChannelRanking, RankAt, given_order, rank_channels
+from engine.pruning.steps import KeptFeatures
+from engine.pruning.sweep import PruningCurve, SweepSet, preview_curve, sweep
+from engine.pruning.thresholds import DEFAULT_DROPS, DropMode, Stop, choose_step, drop_percent
 from engine.rates import Rate
-from engine.steps import KeptFeatures
-from engine.sweep import PruningCurve, SweepSet, preview_curve, sweep
-from engine.thresholds import DEFAULT_DROPS, DropMode, Stop, choose_step, drop_percent
 
 Partial = Callable[[PruningCurve], None]
 ScaleChoice = Literal["auto", "none", "255"]

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.datasets import Dataset
-from engine.goodnet import Evaluation, GoodNet, evaluate, write_pair
-from engine.guarding import GuardChoice
-from engine.guards import DEFAULT_FALSE_ALARMS, calibrate
-from engine.networks import Network
+from engine.data.datasets import Dataset
+from engine.defences.training import Repair, repaired_network
+from engine.files.saving import whole_folder
+from engine.goodnets.pair import Evaluation, GoodNet, evaluate, write_pair
+from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
+from engine.guards.guarded_curve import GuardChoice
+from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
-from engine.reporting import rate_json
-from engine.saving import whole_folder
-from engine.sweep import SweepSet, empty_counts
-from engine.training import Repair, repaired_network
+from engine.pruning.sweep import SweepSet, empty_counts
+from engine.records.run_files import rate_json
 
 PoisonedSet = tuple[Dataset, int]
 

@@ -8,8 +8,8 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
-from gui.ranking_model import MEAN, SORT_ROLE, STATE, RankingModel
-from gui.theme import Theme
+from gui.channels.model import MEAN, SORT_ROLE, STATE, RankingModel
+from gui.widgets.theme import Theme
 
 Index = QModelIndex | QPersistentModelIndex
 

@@ -11,7 +11,7 @@ from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 if TYPE_CHECKING:
-    from engine.activation_maps import Picture
+    from engine.looking.activation_maps import Picture
 
 # From black over violet and orange to pale yellow: brightness rises all the way, so it reads in grey as well.
 _STOPS = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)], float)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 if TYPE_CHECKING:
-    from engine.ranking import ChannelRanking
+    from engine.pruning.ranking import ChannelRanking
 
 Index = QModelIndex | QPersistentModelIndex
 

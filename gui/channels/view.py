@@ -17,14 +17,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.channel_delegates import ChannelDelegate
-from gui.map_pictures import HeatScale, PictureBox, heat_of
-from gui.ranking_model import MEAN, RANK, SORT_ROLE, STATE, RankingModel
-from gui.theme import Theme
+from gui.channels.delegates import ChannelDelegate
+from gui.channels.map_pictures import HeatScale, PictureBox, heat_of
+from gui.channels.model import MEAN, RANK, SORT_ROLE, STATE, RankingModel
+from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
-    from engine.activation_maps import ActivationMaps
-    from engine.ranking import ChannelRanking
+    from engine.looking.activation_maps import ActivationMaps
+    from engine.pruning.ranking import ChannelRanking
 
 EMPTY = ("There is no ranking yet.\n\nRun the pruning: it measures how strongly each channel answers to clean images "
          "and prunes the quietest first.")

@@ -18,12 +18,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.checking import Verdict
-from engine.occlusion import OcclusionMap
-from gui.picture_view import PictureView
-from gui.resources import icon
-from gui.theme import Theme
-from gui.verdict_model import confidence_text, label_text, verdict_text
+from engine.goodnets.checking import Verdict
+from engine.looking.occlusion import OcclusionMap
+from gui.check.model import confidence_text, label_text, verdict_text
+from gui.widgets.picture_view import PictureView
+from gui.widgets.resources import icon
+from gui.widgets.theme import Theme
 
 _ICON_SIDE = 28
 

@@ -10,10 +10,10 @@ from typing import Any, TextIO
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor, QIcon
 
-from engine.checking import Verdict
-from gui.picture_view import thumbnail
-from gui.resources import icon
-from gui.theme import Theme
+from engine.goodnets.checking import Verdict
+from gui.widgets.picture_view import thumbnail
+from gui.widgets.resources import icon
+from gui.widgets.theme import Theme
 
 Index = QModelIndex | QPersistentModelIndex
 

@@ -33,15 +33,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.checking import Verdict
 from engine.errors import OutputError
-from engine.occlusion import OcclusionMap
-from engine.pictures import SUFFIXES
-from engine.saving import whole_file
-from gui.resources import icon
-from gui.theme import Theme
-from gui.verdict_detail import VerdictDetail
-from gui.verdict_model import (
+from engine.files.pictures import SUFFIXES
+from engine.files.saving import whole_file
+from engine.goodnets.checking import Verdict
+from engine.looking.occlusion import OcclusionMap
+from gui.check.detail import VerdictDetail
+from gui.check.model import (
     B_CONFIDENCE,
     B_LABEL,
     B_PRIME_CONFIDENCE,
@@ -52,6 +50,8 @@ from gui.verdict_model import (
     VerdictModel,
     write_csv,
 )
+from gui.widgets.resources import icon
+from gui.widgets.theme import Theme
 
 # From this width on, in logical pixels, the detail panel stands beside the table, not below it.
 _WIDE = 860

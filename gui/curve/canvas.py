@@ -1,6 +1,6 @@
 """The pruning curve on screen: follows a run, and lets a person drag a cursor, zoom and pan.
 
-Importing this module loads matplotlib; gui.curve_view does so only when there is a curve to show.
+Importing this module loads matplotlib; gui.curve.view does so only when there is a curve to show.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QShowEvent, QWheelEvent
 
-from engine.figures import By, CurveDrawing, Limits, Palette, Range, Shape, Which
-from engine.runs import GoodNetRow
-from engine.sweep import PruningCurve, SetCounts
-from gui.theme import Theme
-from gui.turns import in_turns
+from engine.pruning.sweep import PruningCurve, SetCounts
+from engine.reports.curve_figure import By, CurveDrawing, Limits, Palette, Range, Shape, Which
+from engine.runs.prune import GoodNetRow
+from gui.widgets.theme import Theme
+from gui.widgets.turns import in_turns
 
 _ZOOM_STEP = 1.25
 _CLOSEST_ZOOM = 40.0

@@ -11,14 +11,14 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
-from engine.figures import save_figure
-from engine.reporting import write_curve_csv
-from engine.runs import GoodNetRow
-from engine.sweep import PruningCurve
-from gui.curve_canvas import CurveCanvas
-from gui.curve_readout import Readout
-from gui.exports import ask_figure, ask_numbers, export
-from gui.theme import Theme
+from engine.pruning.sweep import PruningCurve
+from engine.records.run_files import write_curve_csv
+from engine.reports.curve_figure import save_figure
+from engine.runs.prune import GoodNetRow
+from gui.curve.canvas import CurveCanvas
+from gui.curve.readout import Readout
+from gui.widgets.exports import ask_figure, ask_numbers, export
+from gui.widgets.theme import Theme
 
 _CURVE_HELP = ("Drag the line, or use the arrow keys, to read the figures at another step. Zoom with the wheel, "
                "move with Shift and drag, show everything with a double click.")

@@ -10,12 +10,12 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from engine.assessment import assess
-from engine.figures import Which
+from engine.pruning.sweep import PruningCurve, SetCounts
+from engine.pruning.thresholds import drop_percent
 from engine.rates import Rate
-from engine.sweep import PruningCurve, SetCounts
-from engine.thresholds import drop_percent
-from gui.rate_text import interval_text, rate_text, unbroken
-from gui.theme import Theme
+from engine.reports.curve_figure import Which
+from gui.widgets.rate_text import interval_text, rate_text, unbroken
+from gui.widgets.theme import Theme
 
 _COLUMNS = 6
 

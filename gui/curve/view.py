@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QStackedLayout, QWidget
 
-from gui.theme import Theme
-from gui.turns import in_turns
+from gui.widgets.theme import Theme
+from gui.widgets.turns import in_turns
 
 if TYPE_CHECKING:
-    from engine.runs import GoodNetRow
-    from engine.sweep import PruningCurve
-    from gui.curve_panel import CurvePanel
+    from engine.pruning.sweep import PruningCurve
+    from engine.runs.prune import GoodNetRow
+    from gui.curve.panel import CurvePanel
 
 EMPTY = ("There is no curve yet.\n\nChoose a model and clean validation images, add poisoned images if you have some, "
          "and press Run. The curve appears as soon as the first images are counted.")
@@ -53,11 +53,11 @@ class CurveView(QWidget):
     def prepare(self) -> CurvePanel:
         """Make the widgets for a curve.
 
-        The first call imports matplotlib, which takes a second or so unless `gui.curve_panel` was imported before,
+        The first call imports matplotlib, which takes a second or so unless `gui.curve.panel` was imported before,
         as a task may do on its own thread.
         """
         if self.panel is None:
-            from gui.curve_panel import CurvePanel
+            from gui.curve.panel import CurvePanel
             self.panel = CurvePanel(self._theme)
             self.panel.step_changed.connect(self.step_changed)
             self.panel.message.connect(self.message)

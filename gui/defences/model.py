@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from engine.rates import Rate
-from gui.figure_delegate import BLOCKS_ROLE, Block
-from gui.rate_text import interval_text, rate_text
+from gui.widgets.figure_delegate import BLOCKS_ROLE, Block
+from gui.widgets.rate_text import interval_text, rate_text
 
 if TYPE_CHECKING:
-    from engine.comparison import Comparison, ComparisonRow
+    from engine.defences.comparison import Comparison, ComparisonRow
 
 Index = QModelIndex | QPersistentModelIndex
 

@@ -1,6 +1,6 @@
 """All defences as a figure and a table, with what a person takes along: both as files.
 
-Importing this module loads matplotlib; gui.defences_view does so only when there is a comparison to show.
+Importing this module loads matplotlib; gui.defences.view does so only when there is a comparison to show.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.comparison import Comparison
-from engine.comparison_figure import draw_comparison, save_comparison_figure
-from engine.comparison_table import write_comparison_csv
-from gui.curve_canvas import palette_of
-from gui.defences_model import DEFENCE, DefencesModel
-from gui.exports import ask_figure, ask_numbers, export
-from gui.figure_delegate import FigureDelegate
-from gui.theme import Theme
+from engine.defences.comparison import Comparison
+from engine.records.defence_table import write_comparison_csv
+from engine.reports.defence_figure import draw_comparison, save_comparison_figure
+from gui.curve.canvas import palette_of
+from gui.defences.model import DEFENCE, DefencesModel
+from gui.widgets.exports import ask_figure, ask_numbers, export
+from gui.widgets.figure_delegate import FigureDelegate
+from gui.widgets.theme import Theme
 
 
 class ComparisonCanvas(FigureCanvasQTAgg):

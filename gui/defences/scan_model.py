@@ -9,11 +9,11 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from gui.theme import Theme
-from gui.verdict_model import label_text
+from gui.check.model import label_text
+from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
-    from engine.scan import Scan, Suspect
+    from engine.defences.scan import Scan, Suspect
 
 Index = QModelIndex | QPersistentModelIndex
 

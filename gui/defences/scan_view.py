@@ -20,15 +20,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.picture_view import thumbnail
-from gui.primary_button import PrimaryButton
-from gui.rate_text import unbroken
-from gui.scan_model import COUNT, BarDelegate, ScanModel
-from gui.theme import Theme
-from gui.verdict_model import label_text
+from gui.check.model import label_text
+from gui.defences.scan_model import COUNT, BarDelegate, ScanModel
+from gui.widgets.picture_view import thumbnail
+from gui.widgets.primary_button import PrimaryButton
+from gui.widgets.rate_text import unbroken
+from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
-    from engine.scan import Scan
+    from engine.defences.scan import Scan
 
 EXPLANATION = ("Towards which label does this network let itself be pushed? The scan puts thousands of random patches, "
                "stamps, on clean images and counts the labels that the images change to. It needs no poisoned image.")

@@ -8,13 +8,13 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from gui.primary_button import PrimaryButton
-from gui.rate_text import unbroken
-from gui.theme import Theme
+from gui.widgets.primary_button import PrimaryButton
+from gui.widgets.rate_text import unbroken
+from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
-    from engine.comparison import Comparison
-    from gui.comparison_panel import ComparisonPanel
+    from engine.defences.comparison import Comparison
+    from gui.defences.panel import ComparisonPanel
 
 EMPTY = ("Nothing has been compared yet.\n\nRun the pruning, then press Compare. It makes every defence there is, the "
          "pruned GoodNets, fine-pruning, repair by training, each alone and behind both guards, from the clean "
@@ -112,7 +112,7 @@ class DefencesView(QWidget):
 
     def _prepared(self) -> ComparisonPanel:
         if self.panel is None:
-            from gui.comparison_panel import ComparisonPanel
+            from gui.defences.panel import ComparisonPanel
             self.panel = ComparisonPanel(self._theme)
             self.panel.message.connect(self.message)
             self.stack.addWidget(self.panel)

@@ -9,12 +9,12 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.assessment import Level
-from gui.rate_text import unbroken
-from gui.theme import Theme
-from gui.verdict_icon import WORDS, level_colour, paint_level
+from gui.widgets.rate_text import unbroken
+from gui.widgets.theme import Theme
+from gui.widgets.verdict_icon import WORDS, level_colour, paint_level
 
 if TYPE_CHECKING:
-    from engine.headline import Headline
+    from engine.reports.headline import Headline
 
 _ENLARGED = 1.35
 

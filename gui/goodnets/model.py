@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from engine.rates import Rate
-from gui.figure_delegate import BLOCKS_ROLE, Block
-from gui.rate_text import interval_text, rate_text
-from gui.verdict_icon import WORDS
+from gui.widgets.figure_delegate import BLOCKS_ROLE, Block
+from gui.widgets.rate_text import interval_text, rate_text
+from gui.widgets.verdict_icon import WORDS
 
 if TYPE_CHECKING:
     from engine.assessment import Level
-    from engine.guarding import GuardedFigures
-    from engine.runs import GoodNetRow
+    from engine.guards.guarded_curve import GuardedFigures
+    from engine.runs.prune import GoodNetRow
 
 Index = QModelIndex | QPersistentModelIndex
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from gui.theme import Theme
+from gui.widgets.theme import Theme
 
 MOST_DROPS = 12
 _MODES = {"percentage points": "points", "per cent of B's": "relative"}
@@ -20,7 +20,7 @@ class DropsEditor(QWidget):
     """Thresholds as "2, 4, 10, 30", how a drop is measured, and which step answers.
 
     Signals:
-        edited(tuple, str, str): thresholds, mode and stop rule as in engine.thresholds, whenever a valid change is
+        edited(tuple, str, str): thresholds, mode and stop rule as in engine.pruning.thresholds, when a valid change is
             complete (Return or leaving the field).
     """
 

@@ -19,16 +19,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.drops_editor import DropsEditor
-from gui.figure_delegate import FigureDelegate
-from gui.goodnets_model import GUARD, VERDICT, GoodNetsModel, Pair
-from gui.headline_label import HeadlineLabel
-from gui.rate_text import unbroken
-from gui.theme import Theme
+from gui.goodnets.headline_label import HeadlineLabel
+from gui.goodnets.model import GUARD, VERDICT, GoodNetsModel, Pair
+from gui.goodnets.thresholds_editor import DropsEditor
+from gui.widgets.figure_delegate import FigureDelegate
+from gui.widgets.rate_text import unbroken
+from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
-    from engine.headline import Headline
-    from engine.runs import GoodNetRow
+    from engine.reports.headline import Headline
+    from engine.runs.prune import GoodNetRow
 
 EMPTY = ("There are no GoodNets yet.\n\nA GoodNet is the network and its pruned copy as a pair: it answers only where "
          "both agree. Run the pruning, and a GoodNet appears here for each threshold.")
@@ -98,7 +98,7 @@ class GoodNetsView(QWidget):
         """Show the GoodNets there are, and say which thresholds no pruning step reaches.
 
         Args:
-            badnet: B without a guard and behind it, as engine.headline.badnet_row makes it; it comes first.
+            badnet: B without a guard and behind it, as engine.reports.headline.badnet_row makes it; it comes first.
         """
         pairs = [*([Pair(badnet, alone=True)] if badnet else []), *map(Pair, rows)]
         self.table.setColumnHidden(GUARD, badnet is None)

@@ -6,11 +6,11 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
-from gui import resources
-from gui.drops import local_paths
-from gui.inputs import ROLE_NAMES, ROLE_TITLES, DatasetLook, Input, Role
-from gui.theme import Theme
-from gui.thumbnails import ThumbnailStrip
+from gui.inputs.thumbnails import ThumbnailStrip
+from gui.session.chosen import ROLE_NAMES, ROLE_TITLES, DatasetLook, Input, Role
+from gui.session.recognition import local_paths
+from gui.widgets import resources
+from gui.widgets.theme import Theme
 
 _ICON = 16
 _ICON_OF: dict[Role, str] = {"model": "model", "validation": "images", "test": "images", "poisoned": "poisoned"}

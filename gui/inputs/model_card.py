@@ -7,10 +7,10 @@ from html import escape
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
-from engine.architecture import LayerDescription, ModelDescription, Shape
-from gui.input_card import InputCard
-from gui.inputs import Input
-from gui.theme import Theme
+from engine.models.architecture import LayerDescription, ModelDescription, Shape
+from gui.inputs.card import InputCard
+from gui.session.chosen import Input
+from gui.widgets.theme import Theme
 
 
 class ModelCard(InputCard):

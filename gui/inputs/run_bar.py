@@ -22,11 +22,11 @@ from PySide6.QtWidgets import (
 )
 
 from engine.progress import Progress
-from gui import resources
-from gui.primary_button import PrimaryButton
-from gui.session import State
+from gui.session.session import State
 from gui.settings import FEWEST_FALSE_ALARMS, MOST_FALSE_ALARMS, Options
-from gui.theme import Theme
+from gui.widgets import resources
+from gui.widgets.primary_button import PrimaryButton
+from gui.widgets.theme import Theme
 
 _BUSY = (State.LOADING_ENGINE, State.RUNNING, State.CANCELLING)
 _RANK_AT = {"conv": "the layer itself", "pool": "the pooling behind it"}

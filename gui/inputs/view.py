@@ -7,12 +7,12 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
-from gui import resources
-from gui.input_card import InputCard
-from gui.inputs import Inputs, Role
-from gui.model_card import ModelCard
-from gui.primary_button import PrimaryButton
-from gui.theme import Theme
+from gui.inputs.card import InputCard
+from gui.inputs.model_card import ModelCard
+from gui.session.chosen import Inputs, Role
+from gui.widgets import resources
+from gui.widgets.primary_button import PrimaryButton
+from gui.widgets.theme import Theme
 
 _HINTS: dict[Role, str] = {
     "validation": "Images you trust, with their right labels. Channels are ranked and the pruning is stopped by them.",

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from engine.architecture import ModelDescription, Shape
-from engine.inspection import DatasetDescription
-from engine.runs import PruningRequest
+from engine.looking.inspection import DatasetDescription
+from engine.models.architecture import ModelDescription, Shape
+from engine.runs.prune import PruningRequest
 from gui.settings import Options
 
 Role = Literal["model", "validation", "test", "poisoned"]

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.comparison import Comparison
-from engine.runs import PruningRun
-from gui.inputs import Inputs
+from engine.defences.comparison import Comparison
+from engine.runs.prune import PruningRun
 from gui.messages import Message
-from gui.session import Session
-from gui.tasks import Repaired
+from gui.session.chosen import Inputs
+from gui.session.session import Session
+from gui.session.tasks import Repaired
 
 
 class Defending(QObject):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from gui import tasks
-from gui.worker import Task, Worker
+from gui.session import tasks
+from gui.session.worker import Task, Worker
 
 Ending = Callable[..., None]
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QLockFile, QObject, Signal
 
-from engine.autosave import KeptRun, keep_run, kept_folder, kept_runs
-from engine.reopening import reopen_run
-from engine.runs import PruningRun
+from engine.records.autosave import KeptRun, keep_run, kept_folder, kept_runs
+from engine.records.reopening import reopen_run
+from engine.runs.prune import PruningRun
 from gui.messages import Message
-from gui.worker import TaskContext
+from gui.session.worker import TaskContext
 
 if TYPE_CHECKING:
-    from gui.session import Session
+    from gui.session.session import Session
 
 _LOCKS = "*.window"
 

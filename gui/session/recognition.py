@@ -9,11 +9,11 @@ from typing import Literal
 
 from PySide6.QtCore import QMimeData
 
-from engine.architecture import ModelDescription
 from engine.errors import EngineError
-from engine.inspection import inspect
-from engine.pictures import SUFFIXES, pictures_in
-from gui.inputs import Role
+from engine.files.pictures import SUFFIXES, pictures_in
+from engine.looking.inspection import inspect
+from engine.models.architecture import ModelDescription
+from gui.session.chosen import Role
 
 Kind = Literal["model", "data", "goodnet", "run", "pictures", "order", "names"]
 _KINDS_BY_SUFFIX: dict[str, Kind] = {".json": "order", ".txt": "names"}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from gui.inputs import Role
+from engine.places import program_folder
+from gui.session.chosen import Role
 
-# PyInstaller unpacks what the program brings to the folder that sys._MEIPASS names.
-FOLDER = Path(getattr(sys, "_MEIPASS", Path(__file__).resolve().parent.parent)) / "data" / "sample"
+FOLDER = program_folder() / "data" / "sample"
 INPUTS: tuple[tuple[Role, Path], ...] = (
     ("model", FOLDER / "badnet.keras"), ("validation", FOLDER / "clean_validation.h5"),
     ("test", FOLDER / "clean_test.h5"), ("poisoned", FOLDER / "poisoned_test.h5"))

@@ -12,20 +12,20 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QObject, Signal, Slot
 
-from engine.architecture import ModelDescription
-from engine.checking import Verdict
-from engine.guarding import GuardedCurve
-from engine.headline import badnet_row, calibration_text, headline
-from engine.runs import GoodNetRow, PruningRun, goodnet_row
-from engine.sweep import PruningCurve
-from gui import sample, tasks
-from gui.drops import Found, role_for
-from gui.inputs import DatasetLook, Input, Inputs, Role
-from gui.jobs import Ending, Job, JobQueue
+from engine.goodnets.checking import Verdict
+from engine.guards.guarded_curve import GuardedCurve
+from engine.models.architecture import ModelDescription
+from engine.pruning.sweep import PruningCurve
+from engine.reports.headline import badnet_row, calibration_text, headline
+from engine.runs.prune import GoodNetRow, PruningRun, goodnet_row
 from gui.messages import Message, words
+from gui.session import sample, tasks
+from gui.session.chosen import DatasetLook, Input, Inputs, Role
+from gui.session.jobs import Ending, Job, JobQueue
+from gui.session.recognition import Found, role_for
+from gui.session.tasks import Checked, GoodNetInUse, Workbench
+from gui.session.worker import Task
 from gui.settings import Options
-from gui.tasks import Checked, GoodNetInUse, Workbench
-from gui.worker import Task
 
 
 class State(Enum):

@@ -18,25 +18,26 @@ import numpy.typing as npt
 from PIL import Image
 
 from engine import backend
-from engine.activation_maps import ActivationMaps, activation_maps
-from engine.architecture import ModelDescription, Shape, describe_model
 from engine.assessment import percent
-from engine.checking import CHUNK, Verdict, check_arrays, list_pictures
-from engine.commands import check_run_folder
-from engine.comparing import compare_defences
-from engine.comparison import Comparison
-from engine.datasets import Dataset, open_dataset
+from engine.cli.commands import check_run_folder
+from engine.data.datasets import Dataset, open_dataset
+from engine.defences.comparison import Comparison
+from engine.defences.distillation import distil
+from engine.defences.scan import Scan, scan
 from engine.errors import EngineError, ModelError
-from engine.goodnet import SCALES, Evaluation, GoodNet, open_goodnet, save_pair
-from engine.inspection import describe_dataset, open_any_dataset
-from engine.networks import Network, open_network
-from engine.occlusion import OcclusionMap, occlusion_map
-from engine.pictures import Picture, fit_picture, load_picture
+from engine.files.pictures import Picture, fit_picture, load_picture
+from engine.goodnets.checking import CHUNK, Verdict, check_arrays, list_pictures
+from engine.goodnets.pair import SCALES, Evaluation, GoodNet, open_goodnet, save_pair
+from engine.looking.activation_maps import ActivationMaps, activation_maps
+from engine.looking.inspection import describe_dataset, open_any_dataset
+from engine.looking.occlusion import OcclusionMap, occlusion_map
+from engine.models.architecture import ModelDescription, Shape, describe_model
+from engine.models.networks import Network, open_network
 from engine.progress import Progress
-from engine.repair import distil
-from engine.repairing import as_pair, save_repaired, with_target
-from engine.reporting import GUARDED_BADNET, pair_name, save_run
-from engine.runs import (
+from engine.pruning.sweep import SweepSet, empty_counts
+from engine.records.run_files import GUARDED_BADNET, pair_name, save_run
+from engine.runs.all_defences import compare_defences
+from engine.runs.prune import (
     GoodNetRow,
     PruningRequest,
     PruningRun,
@@ -45,11 +46,10 @@ from engine.runs import (
     open_inputs,
     run_pruning,
 )
-from engine.scan import Scan, scan
-from engine.sweep import SweepSet, empty_counts
-from gui.drops import Found, is_one_file_goodnet, look_at
-from gui.inputs import DatasetLook, Role
-from gui.worker import SECONDS_BETWEEN_REPORTS, TaskContext
+from engine.runs.repair import as_pair, save_repaired, with_target
+from gui.session.chosen import DatasetLook, Role
+from gui.session.recognition import Found, is_one_file_goodnet, look_at
+from gui.session.worker import SECONDS_BETWEEN_REPORTS, TaskContext
 
 THUMBNAILS = 8
 _MOST_NAMES_BYTES = 1 << 20
@@ -112,7 +112,7 @@ def load_plotting(_: TaskContext) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    import gui.curve_panel  # noqa: F401
+    import gui.curve.panel  # noqa: F401
     figure = Figure(layout="constrained")
     figure.add_subplot().set(xlabel="x", ylabel="y")
     FigureCanvasAgg(figure).draw()

@@ -13,9 +13,9 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
 from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
 from engine.assessment import Level
-from gui.rate_text import unbroken
-from gui.theme import Theme
-from gui.verdict_icon import level_colour, paint_level
+from gui.widgets.rate_text import unbroken
+from gui.widgets.theme import Theme
+from gui.widgets.verdict_icon import level_colour, paint_level
 
 Index = QModelIndex | QPersistentModelIndex
 

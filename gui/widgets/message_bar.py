@@ -8,10 +8,10 @@ from PySide6.QtCore import QSize, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QStatusBar, QToolButton
 
-from gui import resources
-from gui.input_card import ElidedLabel
+from gui.inputs.card import ElidedLabel
 from gui.messages import Message
-from gui.theme import Theme
+from gui.widgets import resources
+from gui.widgets.theme import Theme
 
 
 class StatusBar(QStatusBar):

@@ -8,8 +8,8 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from engine.pictures import Picture
-from gui.theme import Theme
+from engine.files.pictures import Picture
+from gui.widgets.theme import Theme
 
 # Heat is laid over at most this opaquely, so that the picture stays visible below.
 _STRONGEST_HEAT = 210

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QPushButton
 
-from gui import resources
-from gui.theme import Theme
+from gui.widgets import resources
+from gui.widgets.theme import Theme
 
 # A style sheet, because Fusion lightens a palette's button colour until white on it can't be read.
 _STYLE = """

@@ -11,7 +11,7 @@ from PySide6.QtGui import QIcon, QImage, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
 from engine.places import resource as path
-from gui.theme import Theme
+from gui.widgets.theme import Theme
 
 # Sizes in which icons are drawn ahead, so that toolbars and tables are sharp at 100 and at 200 % scaling.
 _ICON_SIZES = (16, 24, 32, 64)

@@ -6,7 +6,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
 from engine.assessment import Level
-from gui.theme import Theme
+from gui.widgets.theme import Theme
 
 WORDS: dict[Level, str] = {"repaired": "Repaired", "costly": "Too costly", "weakened": "Weakened",
                            "failed": "Not repaired", "unknown": "Unknown"}

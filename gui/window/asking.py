@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
-from engine.pictures import SUFFIXES
-from gui.inputs import DATA_ROLES, ROLE_NAMES, Role
+from engine.files.pictures import SUFFIXES
+from gui.session.chosen import DATA_ROLES, ROLE_NAMES, Role
 
 MODEL_FILES = "Keras models (*.keras *.h5 *.hdf5);;All files (*)"
 DATA_FILES = "Data sets (*.h5 *.hdf5 *.npz);;All files (*)"

@@ -10,9 +10,9 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
-from engine.autosave import KeptRun
-from gui import resources
-from gui.theme import Choice, Theme
+from engine.records.autosave import KeptRun
+from gui.widgets import resources
+from gui.widgets.theme import Choice, Theme
 
 _THEMES: dict[Choice, str] = {"system": "&System theme", "light": "&Light theme", "dark": "&Dark theme"}
 _ROLES = (("validation", "Clean &validation images…"), ("test", "Clean &test images…"),

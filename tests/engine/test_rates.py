@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.assessment import assess, percent
+from engine.pruning.sweep import PruningCurve, SetCounts
+from engine.pruning.thresholds import choose_step, drop_percent
 from engine.rates import Rate
-from engine.sweep import PruningCurve, SetCounts
-from engine.thresholds import choose_step, drop_percent
 
 
 # Newcombe, Two-sided confidence intervals for the single proportion, Statistics in Medicine 1998, table I, method 3.

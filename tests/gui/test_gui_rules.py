@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parent.parent
-SOURCES = sorted((PROJECT / "gui").glob("*.py"))
+from tests.support.places import PROJECT
+
+SOURCES = sorted((PROJECT / "gui").rglob("*.py"))
 
 
 def names_in(path: Path) -> set[str]:

@@ -13,13 +13,14 @@ from PySide6.QtGui import QColor, QGuiApplication, QImage
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
-from engine.checking import Verdict
-from engine.goodnet import open_goodnet
-from engine.runs import PruningRequest, run_pruning
-from gui import asking, sample
+from engine.goodnets.checking import Verdict
+from engine.goodnets.pair import open_goodnet
+from engine.runs.prune import PruningRequest, run_pruning
 from gui.main_window import CHECK, MainWindow, as_pixels
-from gui.session import State
-from tests.window_driver import PATIENCE_MS, drop, open_lab, press_run, repeated, settle
+from gui.session import sample
+from gui.session.session import State
+from gui.window import asking
+from tests.support.window_driver import PATIENCE_MS, drop, open_lab, press_run, repeated, settle
 
 pytestmark = [
     # Newer versions of PySide take a QPointF here and older ones don't; QPoint is understood by all.

@@ -6,23 +6,23 @@ import json
 from pathlib import Path
 
 import pytest
-from engine_fixtures import small_lab  # noqa: F401
-from networks_for_tests import LABELS, SmallLab
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from engine.goodnet import open_goodnet
-from engine.guarding import figures_at
-from engine.guards import calibrate
-from engine.headline import badnet_row, calibration_text
+from engine.defences.scan import scan
+from engine.goodnets.pair import open_goodnet
+from engine.guards.calibration import calibrate
+from engine.guards.guarded_curve import figures_at
 from engine.rates import Rate
-from engine.runs import open_inputs
-from engine.scan import scan
-from gui import asking
+from engine.reports.headline import badnet_row, calibration_text
+from engine.runs.prune import open_inputs
 from gui.main_window import DEFENCES, GOODNETS, SCAN, MainWindow
-from gui.session import State
+from gui.session.session import State
 from gui.settings import Options, Settings
-from tests.window_driver import PATIENCE_MS, press_run, settle
+from gui.window import asking
+from tests.support.engine_fixtures import small_lab  # noqa: F401
+from tests.support.networks import LABELS, SmallLab
+from tests.support.window_driver import PATIENCE_MS, press_run, settle
 
 
 def open_small(qtbot: QtBot, window: MainWindow, lab: SmallLab) -> None:

@@ -13,15 +13,16 @@ from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from gui import asking, theme
-from gui.drops import Found, role_for
-from gui.inputs import Role
+from gui.inputs.run_bar import time_left
 from gui.main_window import MainWindow
-from gui.run_bar import time_left
-from gui.session import State
+from gui.session.chosen import Role
+from gui.session.recognition import Found, role_for
+from gui.session.session import State
+from gui.session.tasks import Progress
 from gui.settings import Options, Settings
-from gui.tasks import Progress
-from tests.window_driver import drop, open_lab, press_run, settle
+from gui.widgets import theme
+from gui.window import asking
+from tests.support.window_driver import drop, open_lab, press_run, settle
 
 pytestmark = [
     # Newer versions of PySide take a QPointF here and older ones don't; QPoint is understood by all.

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from engine_fixtures import small_lab  # noqa: F401
-from places_for_tests import PROJECT
-from test_window_defences import SmallLab, open_small
-from window_driver import press_run, settle
 
-from engine.autosave import kept_runs
+from engine.records.autosave import kept_runs
 from gui.main_window import MainWindow
-from gui.session import State
+from gui.session.session import State
 from gui.settings import Options, Settings
+from tests.gui.test_window_defences import SmallLab, open_small
+from tests.support.engine_fixtures import small_lab  # noqa: F401
+from tests.support.places import PROJECT
+from tests.support.window_driver import press_run, settle
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -39,7 +39,7 @@ def test_a_finished_run_comes_back_from_the_menu_without_computing(
     window.session.set_options(Options(guard="none"))
     press_run(qtbot, window)
     assert len(earlier(window)) == 2 and window.session.run is not run
-    monkeypatch.setattr("gui.tasks.run_pruning", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr("gui.session.tasks.run_pruning", lambda *_, **__: pytest.fail("computed again"))
     window.actions_._kept.actions()[1].trigger()
     settle(qtbot, window)
     back = window.session.run

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from packed_program import DIST, Packed
+
+from tests.packaged.packed_program import DIST, Packed
 
 
 @pytest.fixture(scope="session")

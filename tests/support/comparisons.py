@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from curves_for_tests import ATTACK_AGREEING, ATTACK_B_PRIME, CLEAN_AGREEING, CLEAN_GOODNET, counts, curve
 
-from engine.comparison import Comparison, ComparisonRow
-from engine.guarding import GuardChoice, GuardedCurve
-from engine.guards import Calibration, Guard
+from engine.defences.comparison import Comparison, ComparisonRow
+from engine.guards.calibration import Calibration, Guard
+from engine.guards.guarded_curve import GuardChoice, GuardedCurve
+from engine.guards.transplant import Donors
+from engine.pruning.sweep import PruningCurve
 from engine.rates import Rate
-from engine.runs import ModelSummary, PruningRequest, PruningRun
-from engine.sweep import PruningCurve
-from engine.transplant import Donors
+from engine.runs.prune import ModelSummary, PruningRequest, PruningRun
+from tests.support.curves import ATTACK_AGREEING, ATTACK_B_PRIME, CLEAN_AGREEING, CLEAN_GOODNET, counts, curve
 
 # Behind the guard, 4 of 200 clean images fewer are right and agreed on; of 50 poisoned ones at most 1 passes.
 GUARDED_CLEAN = tuple(max(0, n - 4) for n in CLEAN_GOODNET)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from networks_for_tests import LABELS, TARGET, Array, SmallLab, build, random_images, save_lab_file
+
+from tests.support.networks import LABELS, TARGET, Array, SmallLab, build, random_images, save_lab_file
 
 
 @pytest.fixture(scope="session")

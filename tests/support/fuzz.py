@@ -1,6 +1,6 @@
 """Damaged files of every format, thousands each: every one ends in an engine error or a correct result.
 
-    python tests/fuzz.py [--count 2000] [--seed 1] [FORMAT ...]
+    python -m tests.support.fuzz [--count 2000] [--seed 1] [FORMAT ...]
 
 Each batch is read by a process of its own, which may take 10 s for a file and 2 GB of memory; what kills it, and
 whatever it raises that isn't an engine error, is a failure, and the file is kept.
@@ -24,12 +24,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
-
-from mutations import mutated_archive, mutated_bytes, mutated_json  # noqa: E402
-
-from engine.errors import EngineError  # noqa: E402
+from engine.errors import EngineError
+from tests.support.mutations import mutated_archive, mutated_bytes, mutated_json
 
 SECONDS, MEMORY = 10, 2 << 30
 _BATCH = 250
@@ -51,8 +47,8 @@ class Format:
 
 def _read_model(path: Path, number: int) -> None:
     """Check it; build every tenth of those that pass, because building takes its time."""
-    from engine.architecture import describe_model
-    from engine.networks import open_network
+    from engine.models.architecture import describe_model
+    from engine.models.networks import open_network
     describe_model(path)
     if number % _BUILD_EVERY == 0:
         open_network(path)
@@ -61,8 +57,8 @@ def _read_model(path: Path, number: int) -> None:
 def _read_data(path: Path, _: int) -> None:
     import numpy as np
 
-    from engine.datasets import open_dataset
-    from engine.inspection import describe_dataset, open_any_dataset
+    from engine.data.datasets import open_dataset
+    from engine.looking.inspection import describe_dataset, open_any_dataset
     describe_dataset(open_any_dataset(path))
     dataset = open_dataset(path, (12, 10, 3), 7)
     seen = 0
@@ -74,12 +70,12 @@ def _read_data(path: Path, _: int) -> None:
 
 
 def _read_picture(path: Path, _: int) -> None:
-    from engine.pictures import load_picture
+    from engine.files.pictures import load_picture
     assert load_picture(path, (12, 10, 3)).shape == (12, 10, 3)
 
 
 def _read_pair(path: Path, number: int) -> None:
-    from engine.goodnet import _notes, open_goodnet
+    from engine.goodnets.pair import _notes, open_goodnet
     notes = _notes(path)
     assert notes.get("scale", "none") in ("none", "255")
     if number % _BUILD_EVERY == 0:
@@ -89,12 +85,12 @@ def _read_pair(path: Path, number: int) -> None:
 
 
 def _read_guard(path: Path, _: int) -> None:
-    from engine.guard_files import open_guard
+    from engine.guards.guard_files import open_guard
     assert open_guard(path).labels > 0
 
 
 def _read_order(path: Path, _: int) -> None:
-    from engine.ranking import given_order
+    from engine.pruning.ranking import given_order
 
     class NineChannels:
         def prunable_layers(self) -> dict[str, int]:
@@ -110,7 +106,7 @@ def _read_order(path: Path, _: int) -> None:
 
 
 def _read_run(path: Path, _: int) -> None:
-    from engine.reopening import reopen_run
+    from engine.records.reopening import reopen_run
     path.with_name("guard.npz").write_bytes(FORMATS["guard.npz"].sample())
     run = reopen_run(path.parent)
     assert len(run.curve.validation.correct) == len(run.ranking.order) + 1
@@ -138,7 +134,7 @@ def _model(ending: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         import logging
 
-        from networks_for_tests import build
+        from tests.support.networks import build
         logging.disable(logging.WARNING)
         build("nested")[0].save(folder / f"m.{ending}")
         return folder / f"m.{ending}"
@@ -184,7 +180,8 @@ def _data(**how: object) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         import h5py
         import numpy as np
-        from networks_for_tests import random_images
+
+        from tests.support.networks import random_images
         with h5py.File(folder / "d.h5", "w") as file:
             file.create_dataset("data", data=random_images(60).transpose(0, 3, 1, 2).astype(np.uint8), **how)
             file["label"] = (np.arange(60) % 7).astype(np.float32)
@@ -198,7 +195,8 @@ def _data_latest(folder: Path) -> Path:
     import h5py
     import hdf5plugin
     import numpy as np
-    from networks_for_tests import random_images
+
+    from tests.support.networks import random_images
     with h5py.File(folder / "d.h5", "w", libver="latest", track_order=True) as file:
         file.create_dataset("data", data=random_images(60).astype(np.float32), chunks=(16, 6, 10, 3),
                             maxshape=(None, None, 10, 3), fletcher32=True, **hdf5plugin.Blosc2())
@@ -213,7 +211,8 @@ def _data_latest(folder: Path) -> Path:
 
 def _npz(folder: Path) -> Path:
     import numpy as np
-    from networks_for_tests import random_images
+
+    from tests.support.networks import random_images
     np.savez(folder / "d.npz", data=random_images(30).astype(np.float32), label=np.arange(30) % 7)
     return folder / "d.npz"
 
@@ -221,8 +220,9 @@ def _npz(folder: Path) -> Path:
 def _picture(ending: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         import numpy as np
-        from networks_for_tests import random_images
         from PIL import Image
+
+        from tests.support.networks import random_images
         image = Image.fromarray(random_images(1, shape=(40, 30, 3))[0].astype(np.uint8))
         exif = image.getexif()
         exif[0x0112] = 6
@@ -242,12 +242,12 @@ def _pair_notes(folder: Path) -> Path:
 
 def _guard(folder: Path) -> Path:
     import numpy as np
-    from networks_for_tests import random_images
 
-    from engine.guard_files import save_guard
-    from engine.guards import Calibration, Guard
+    from engine.guards.calibration import Calibration, Guard
+    from engine.guards.guard_files import save_guard
+    from engine.guards.transplant import Donors
     from engine.rates import Rate
-    from engine.transplant import Donors
+    from tests.support.networks import random_images
     donors = Donors(random_images(4), np.arange(4))
     save_guard(Guard("transplant", 0.5, 7, (12, 10, 3), Calibration(0.02, 60, Rate(1, 60), 0), donors,
                      np.array([[0, 4], [4, 8]]), 0.9), folder / "guard.npz")
@@ -255,9 +255,8 @@ def _guard(folder: Path) -> Path:
 
 
 def _run_json(folder: Path) -> Path:
-    from runs_for_tests import made_up_run
-
-    from engine.reporting import rows_of, run_json, write_text
+    from engine.records.run_files import rows_of, run_json, write_text
+    from tests.support.runs import made_up_run
     run = made_up_run(channels=9)
     write_text(folder / "run.json", json.dumps(run_json(run, rows_of(run))))
     return folder / "run.json"

@@ -13,7 +13,8 @@ from typing import Any
 
 import h5py
 import numpy as np
-from networks_for_tests import LABELS, build
+
+from tests.support.networks import LABELS, build
 
 Config = dict[str, Any]
 Spoil = Callable[[Config], None]

@@ -1,7 +1,7 @@
 """SIGKILL in the midst of saving, again and again: afterwards every folder is whole, old or new, or was never there.
 
-    python tests/kill_saving.py steps        # at each step that touches the file system, with small files
-    python tests/kill_saving.py pairs COUNT  # at random moments of saving real GoodNet pairs
+    python -m tests.support.kill_saving steps        # at each step that touches the file system, with small files
+    python -m tests.support.kill_saving pairs COUNT  # at random moments of saving real GoodNet pairs
 
 Children are forked, so that TensorFlow is loaded once; they don't compute with it before the fork.
 """
@@ -20,10 +20,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
-
-from engine import saving  # noqa: E402
+from engine.files import saving
 
 _STEPS = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.scandir", "os.chmod", "shutil.rmtree", "ctypes")
 
@@ -127,10 +124,9 @@ def _save_and_kill(folder: Path, number: int, swap: bool, after: float | None) -
     if not child:
         if not swap:
             saving._exchanged = lambda one, other: False
-        from networks_for_tests import build
-
-        from engine.goodnet import GoodNet, save_pair
-        from engine.networks import Network
+        from engine.goodnets.pair import GoodNet, save_pair
+        from engine.models.networks import Network
+        from tests.support.networks import build
         model, layer = build("plain")
         b = Network(model, Path("b.keras"))
         goodnet = GoodNet(b, b.pruned(layer, [number % 9]), "none", {"x": 2, "number": number})
@@ -149,7 +145,7 @@ def _save_and_kill(folder: Path, number: int, swap: bool, after: float | None) -
 
 def pair_version(folder: Path) -> int | None:
     """The number of a whole pair, None where there is none; fails on a part of one."""
-    from engine.model_files import read_model_file
+    from engine.models.reading import read_model_file
     if not folder.exists():
         return None
     names = {"b.keras", "b_prime.keras", "goodnet.keras", "repaired_2.h5"}
@@ -162,7 +158,7 @@ def pair_version(folder: Path) -> int | None:
 def _open(folder: Path) -> None:
     child = os.fork()
     if not child:
-        from engine.goodnet import open_goodnet
+        from engine.goodnets.pair import open_goodnet
         assert open_goodnet([folder]).notes["x"] == 2
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0

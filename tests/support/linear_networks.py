@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.datasets import Dataset, open_dataset
-from engine.networks import Network
+from engine.data.datasets import Dataset, open_dataset
+from engine.models.networks import Network
 
 Array = npt.NDArray[Any]
 

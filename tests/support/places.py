@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parent.parent.parent
 LAB3 = PROJECT.parent / "shared" / "lab3"

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from networks_for_tests import random_images
 
-from engine.comparison import Comparison, ComparisonRow
-from engine.guarding import GuardedCurve
-from engine.guards import Calibration, Guard
-from engine.ranking import ChannelRanking
+from engine.defences.comparison import Comparison, ComparisonRow
+from engine.guards.calibration import Calibration, Guard
+from engine.guards.guarded_curve import GuardedCurve
+from engine.guards.transplant import Donors
+from engine.pruning.ranking import ChannelRanking
+from engine.pruning.sweep import PruningCurve, Role, SetCounts
 from engine.rates import Rate
-from engine.runs import DatasetSummary, ModelSummary, PruningRequest, PruningRun
-from engine.sweep import PruningCurve, Role, SetCounts
-from engine.transplant import Donors
+from engine.runs.prune import DatasetSummary, ModelSummary, PruningRequest, PruningRun
+from tests.support.networks import random_images
 
 
 def made_up_run(channels: int = 60, images: int = 12_830, seed: int = 0) -> PruningRun:

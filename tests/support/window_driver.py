@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from gui.main_window import MainWindow
-from gui.session import State
+from gui.session.session import State
 
 PATIENCE_MS = 120_000
 

@@ -19,17 +19,17 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from networks_for_tests import LABELS, TARGET, Array, SmallLab, build, plain_loop, random_images, save_lab_file
 from PIL import Image
 
 from engine.__main__ import DONE, INTERRUPTED, build_parser, main
-from engine.commands import ProgressLine
+from engine.cli.commands import ProgressLine
 from engine.progress import Progress
-from engine.runs import PruningRequest
+from engine.runs.prune import PruningRequest
+from tests.support.networks import LABELS, TARGET, Array, SmallLab, build, plain_loop, random_images, save_lab_file
+from tests.support.places import PROJECT
 
-pytest_plugins = ["engine_fixtures"]
+pytest_plugins = ["tests.support.engine_fixtures"]
 
-PROJECT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")

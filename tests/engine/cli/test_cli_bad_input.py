@@ -15,13 +15,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from networks_for_tests import HEIGHT, LABELS, WIDTH, Array, SmallLab, build, random_images
 
 from engine.__main__ import AT_FAULT, main
+from tests.support.networks import HEIGHT, LABELS, WIDTH, Array, SmallLab, build, random_images
+from tests.support.places import PROJECT
 
-pytest_plugins = ["engine_fixtures"]
+pytest_plugins = ["tests.support.engine_fixtures"]
 
-PROJECT = Path(__file__).resolve().parent.parent
 IMAGES = random_images(6)
 NUMBERS = np.arange(6) % LABELS
 

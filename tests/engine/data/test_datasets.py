@@ -10,13 +10,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from networks_for_tests import HEIGHT, LABELS, WIDTH, Array, random_images
 from PIL import Image
 
-from engine.datasets import Dataset, open_dataset
+from engine.data.datasets import Dataset, open_dataset
+from engine.data.readers import Hdf5Reader, ReadSlice
 from engine.errors import DatasetError
-from engine.inspection import describe_dataset, open_any_dataset
-from engine.readers import Hdf5Reader, ReadSlice
+from engine.looking.inspection import describe_dataset, open_any_dataset
+from tests.support.networks import HEIGHT, LABELS, WIDTH, Array, random_images
 
 SHAPE = (HEIGHT, WIDTH, 3)
 COUNT = 23

@@ -10,15 +10,15 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from networks_for_tests import Array, random_images
 from PIL import Image
 
 from engine.__main__ import main
-from engine.datasets import Dataset, open_dataset
-from engine.doctor import Finding, Role, examine, quick_look
+from engine.data.datasets import Dataset, open_dataset
+from engine.data.doctor import Finding, Role, examine, quick_look
 from engine.errors import Cancelled, DatasetError
-from engine.inspection import describe_dataset
+from engine.looking.inspection import describe_dataset
 from engine.progress import CancelSource, Progress
+from tests.support.networks import Array, random_images
 
 COUNT, LABELS = 60, 6
 IMAGES = random_images(COUNT, seed=9)

@@ -13,15 +13,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from networks_for_tests import Array, random_images
 from PIL import Image
 
-from engine.datasets import CHUNK, MOST_VALUES, open_dataset
+from engine.data.datasets import CHUNK, MOST_VALUES, open_dataset
 from engine.errors import DatasetError
-from engine.hdf5 import check_heaps, open_hdf5
-from engine.hdf5_headers import dense_parts
-from engine.inspection import describe_dataset, open_any_dataset
-from engine.pictures import load_picture
+from engine.files.hdf5 import check_heaps, open_hdf5
+from engine.files.hdf5_headers import dense_parts
+from engine.files.pictures import load_picture
+from engine.looking.inspection import describe_dataset, open_any_dataset
+from tests.support.networks import Array, random_images
+from tests.support.places import PROJECT
 
 IMAGES, NUMBERS = random_images(20), np.arange(20)
 SHAPE = IMAGES.shape
@@ -196,7 +197,7 @@ BOMB = """
 import sys, resource
 from pathlib import Path
 from engine.errors import DatasetError
-from engine.pictures import load_picture
+from engine.files.pictures import load_picture
 load_picture(Path(sys.argv[1]), (55, 47, 3))  # what every picture needs
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
@@ -215,7 +216,7 @@ def test_picture_bombs(mode: str, size: tuple[int, int], most_megabytes: int, tm
     Image.new("RGB", (60, 60)).save(tmp_path / "small.png")
     _write_png(tmp_path / "bomb.png", mode, size)
     done = subprocess.run([sys.executable, "-c", BOMB, tmp_path / "small.png", tmp_path / "bomb.png"],
-                          cwd=Path(__file__).resolve().parent.parent, capture_output=True, text=True, check=False)
+                          cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     said, megabytes = done.stdout.splitlines()
     assert "bomb.png: would unpack to" in said or (mode == "RGBA" and said == "opened")

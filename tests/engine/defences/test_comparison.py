@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
-from networks_for_tests import random_images
 
-from engine.comparison import Defence, GuardDefence, compare
-from engine.datasets import Dataset
+from engine.data.datasets import Dataset
+from engine.defences.comparison import Defence, GuardDefence, compare
 from engine.errors import Cancelled, DatasetError
-from engine.guards import calibrate
-from engine.networks import Network
+from engine.guards.calibration import calibrate
+from engine.models.networks import Network
 from engine.progress import CancelSource, Progress
 from engine.rates import Rate
+from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
+from tests.support.networks import random_images
 
 N, TARGET = LABELS, 3
 B, OTHER = linear_weights(0), linear_weights(1)

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
-from networks_for_tests import build, random_images
-from places_for_tests import PROJECT
 
-from engine.datasets import Dataset, open_dataset
+from engine.data.datasets import Dataset, open_dataset
+from engine.data.subsets import subset
+from engine.defences.distillation import distil, patched, soft_labels
+from engine.defences.stamps import value_range
+from engine.defences.training import Lesson, Trained, load_training_data, repaired_network, train
 from engine.errors import Cancelled, DatasetError
-from engine.networks import Network, open_network
+from engine.models.networks import Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelSource, Progress, ignore_progress
 from engine.rates import Rate
-from engine.repair import distil, patched, soft_labels
-from engine.stamps import value_range
-from engine.subsets import subset
-from engine.training import Lesson, Trained, load_training_data, repaired_network, train
+from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
+from tests.support.networks import build, random_images
+from tests.support.places import PROJECT
 
 KERNEL, BIAS = linear_weights()
 IMAGES = random_images(150, seed=31, shape=SHAPE)

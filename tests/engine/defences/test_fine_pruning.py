@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from linear_networks import dataset_of
-from networks_for_tests import LABELS, Array, build, random_images, zero_channels
 
-from engine.datasets import Dataset, open_dataset
+from engine.data.datasets import Dataset, open_dataset
+from engine.data.subsets import subset
+from engine.defences.fine_pruning import fine_prune
+from engine.defences.training import repaired_network
 from engine.errors import Cancelled, DatasetError, LayerNotFound
-from engine.fine_pruning import fine_prune
-from engine.networks import Network, open_network
+from engine.models.networks import Network, open_network
 from engine.progress import CancelSource, Progress
-from engine.subsets import subset
-from engine.training import repaired_network
+from tests.support.linear_networks import dataset_of
+from tests.support.networks import LABELS, Array, build, random_images, zero_channels
 
 PRUNED = [0, 3, 4]
 IMAGES = random_images(120, seed=41)

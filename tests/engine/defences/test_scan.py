@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from linear_networks import LABELS, SHAPE, SIZE, Array, dataset_of, linear_network, numpy_logits
-from networks_for_tests import random_images
-from places_for_tests import PROJECT
 
-from engine.datasets import Dataset, open_dataset
+from engine.data.datasets import Dataset, open_dataset
+from engine.defences.scan import Scan, Suspect, in_words, ranked, scan
+from engine.defences.stamps import Stamp, as_picture, random_stamp, value_range
 from engine.errors import Cancelled, DatasetError
-from engine.networks import Network, open_network
+from engine.models.networks import Network, open_network
 from engine.progress import CancelSource, Progress
-from engine.scan import Scan, Suspect, in_words, ranked, scan
-from engine.stamps import Stamp, as_picture, random_stamp, value_range
+from tests.support.linear_networks import LABELS, SHAPE, SIZE, Array, dataset_of, linear_network, numpy_logits
+from tests.support.networks import random_images
+from tests.support.places import PROJECT
 
 IMAGES = random_images(120, seed=21, shape=SHAPE)
 WEAK = 2

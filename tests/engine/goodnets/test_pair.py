@@ -9,17 +9,17 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from networks_for_tests import LABELS, NETWORKS, Array, SmallLab, build, random_images, save_lab_file, zero_channels
 
-from engine.checking import check_arrays
-from engine.datasets import open_dataset
+from engine.data.datasets import open_dataset
 from engine.errors import Cancelled, EngineError
-from engine.goodnet import GoodNet, evaluate, one_file_model, open_goodnet, save_pair
-from engine.legacy_h5 import save_keras2_h5
-from engine.networks import Network, open_network
+from engine.goodnets.checking import check_arrays
+from engine.goodnets.pair import GoodNet, evaluate, one_file_model, open_goodnet, save_pair
+from engine.models.legacy_h5 import save_keras2_h5
+from engine.models.networks import Network, open_network
 from engine.progress import CancelSource
+from tests.support.networks import LABELS, NETWORKS, Array, SmallLab, build, random_images, save_lab_file, zero_channels
 
-pytest_plugins = ["engine_fixtures"]
+pytest_plugins = ["tests.support.engine_fixtures"]
 
 IMAGES = random_images(60, seed=12)
 PRUNED = [0, 2, 3, 5]

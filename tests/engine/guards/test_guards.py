@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
-from networks_for_tests import random_images
 
-from engine.datasets import Dataset, open_dataset
+from engine.data.datasets import Dataset, open_dataset
+from engine.data.subsets import subset
 from engine.errors import Cancelled, DatasetError, EngineError, ModelError
-from engine.guard_files import open_guard, save_guard
-from engine.guards import Guard, calibrate, conformal_threshold, fewest_images
-from engine.logits import compiled_logits, log_probability
-from engine.networks import Network, open_network
+from engine.guards.calibration import Guard, calibrate, conformal_threshold, fewest_images
+from engine.guards.guard_files import open_guard, save_guard
+from engine.guards.transplant import Donors, TransplantScores, bands_of, choose_donors
+from engine.models.logits import compiled_logits, log_probability
+from engine.models.networks import Network, open_network
 from engine.progress import CancelSource, Progress
 from engine.rates import Rate
-from engine.subsets import subset
-from engine.transplant import Donors, TransplantScores, bands_of, choose_donors
+from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
+from tests.support.networks import random_images
 
 KERNEL, BIAS = linear_weights()
 IMAGES = random_images(300, seed=11, shape=SHAPE)

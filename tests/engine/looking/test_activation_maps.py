@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks_for_tests import build, random_images
 
-from engine.activation_maps import activation_maps, for_display
 from engine.errors import LayerNotFound, ModelError
-from engine.networks import Network
+from engine.looking.activation_maps import activation_maps, for_display
+from engine.models.networks import Network
+from tests.support.networks import build, random_images
 
 
 @pytest.fixture(scope="module")

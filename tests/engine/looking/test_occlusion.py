@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from engine import backend
-from engine.checking import list_pictures
 from engine.errors import Cancelled
-from engine.networks import Network, open_network
-from engine.occlusion import BATCH, PATCH_SHARES, OcclusionMap, occlusion_map
-from engine.pictures import load_picture
+from engine.files.pictures import load_picture
+from engine.goodnets.checking import list_pictures
+from engine.looking.occlusion import BATCH, PATCH_SHARES, OcclusionMap, occlusion_map
+from engine.models.networks import Network, open_network
 from engine.progress import CancelSource, Progress
 
 # Neither side less a patch is a multiple of the stride, so the last patches must be moved to the edge.

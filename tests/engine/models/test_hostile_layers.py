@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks_for_tests import HEIGHT, WIDTH, random_images, randomise
 
-from engine import vocabulary
-from engine.architecture import checked_nodes, describe_model
-from engine.model_files import read_model_file
-from engine.networks import open_network
+from engine.models import vocabulary
+from engine.models.architecture import checked_nodes, describe_model
+from engine.models.networks import open_network
+from engine.models.reading import read_model_file
+from tests.support.networks import HEIGHT, WIDTH, random_images, randomise
 
 IMAGES = random_images(6, seed=3)
 

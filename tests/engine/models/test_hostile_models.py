@@ -13,7 +13,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hostile_files import (
+
+from engine.errors import EngineError, ModelError
+from engine.models import networks
+from engine.models.architecture import describe_model
+from engine.models.networks import open_network
+from tests.support.hostile_files import (
     CODE,
     CODE_ATTACKS,
     FOREIGN,
@@ -27,12 +32,7 @@ from hostile_files import (
     spoilt_archive,
     spoilt_h5,
 )
-from networks_for_tests import build, random_images
-
-from engine import networks
-from engine.architecture import describe_model
-from engine.errors import EngineError, ModelError
-from engine.networks import open_network
+from tests.support.networks import build, random_images
 
 
 @pytest.fixture

@@ -15,15 +15,25 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from networks_for_tests import HEIGHT, LABELS, NETWORKS, WIDTH, Array, build, random_images, randomise, zero_channels
 
-from engine.architecture import describe_model
-from engine.deepid import build_deepid
 from engine.errors import LayerNotFound, ModelError
-from engine.networks import Network, open_network
+from engine.models.architecture import describe_model
+from engine.models.deepid import build_deepid
+from engine.models.networks import Network, open_network
+from tests.support.networks import (
+    HEIGHT,
+    LABELS,
+    NETWORKS,
+    WIDTH,
+    Array,
+    build,
+    random_images,
+    randomise,
+    zero_channels,
+)
+from tests.support.places import PROJECT
 
 IMAGES = random_images(12, seed=8)
-PROJECT = Path(__file__).resolve().parent.parent
 GLOROT = {"class_name": "VarianceScaling",
           "config": {"scale": 1.0, "mode": "fan_avg", "distribution": "uniform", "seed": None}}
 ZEROS: dict[str, Any] = {"class_name": "Zeros", "config": {}}

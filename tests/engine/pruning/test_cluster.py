@@ -14,14 +14,14 @@ import h5py
 import numpy as np
 import pytest
 
-import engine.cluster
+import engine.pruning.cluster
 from engine.errors import Cancelled, EngineError
 from engine.progress import CancelSource, Progress
-from engine.runs import PruningRequest, run_pruning
+from engine.runs.prune import PruningRequest, run_pruning
+from tests.support.places import PROJECT
 
 distributed = pytest.importorskip("distributed", reason="requirements-cluster.txt isn't installed")
 
-PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE = PROJECT / "data" / "sample"
 # The warnings of another library's event loops and sockets when its processes are killed aren't ours.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -117,7 +117,7 @@ def test_a_worker_without_the_program_is_a_sentence(sets: dict[str, Path], tmp_p
 
 
 def test_a_cluster_without_workers_is_a_sentence(sets: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine.cluster, "_CONNECT_SECONDS", 1)
+    monkeypatch.setattr(engine.pruning.cluster, "_CONNECT_SECONDS", 1)
     with distributed.LocalCluster(n_workers=0, dashboard_address=None) as running, \
             pytest.raises(EngineError, match="has no workers"):
         run_pruning(request(sets, running.scheduler_address))

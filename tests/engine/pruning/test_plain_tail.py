@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks_for_tests import randomise
 
-from engine.networks import Network
-from engine.plain_tail import plain_tail
+from engine.models.networks import Network
+from engine.pruning.plain_tail import plain_tail
+from tests.support.networks import randomise
 
 ROWS = 37
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks_for_tests import HEIGHT, WIDTH, Array, SmallLab, build, random_images, save_lab_file
 
-from engine.datasets import Dataset, open_dataset
+from engine.data.datasets import Dataset, open_dataset
 from engine.errors import Cancelled, EngineError, LayerNotFound
-from engine.networks import Network
+from engine.models.networks import Network
 from engine.progress import CancelSource, Progress
-from engine.ranking import given_order, rank_channels, ranking_from_means
+from engine.pruning.ranking import given_order, rank_channels, ranking_from_means
+from tests.support.networks import HEIGHT, WIDTH, Array, SmallLab, build, random_images, save_lab_file
 
-pytest_plugins = ["engine_fixtures"]
+pytest_plugins = ["tests.support.engine_fixtures"]
 
 COUNT = 50
 IMAGES = random_images(COUNT, seed=6)

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks_for_tests import LABELS, NETWORKS, Array, build, plain_loop, random_images
 
-from engine import incremental, networks
 from engine.errors import Cancelled
-from engine.incremental import IncrementalSteps, predictor_for
-from engine.networks import Network
+from engine.models import networks
+from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelSource
-from engine.steps import MaskedSteps, StepPredictor, masked_value
+from engine.pruning import incremental
+from engine.pruning.incremental import IncrementalSteps, predictor_for
+from engine.pruning.steps import MaskedSteps, StepPredictor, masked_value
+from tests.support.networks import LABELS, NETWORKS, Array, build, plain_loop, random_images
 
 PREDICTORS: dict[str, Callable[[Network, str], StepPredictor]] = {"masked": MaskedSteps, "fastest": predictor_for}
 

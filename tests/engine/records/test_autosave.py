@@ -9,18 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks_for_tests import SmallLab
-from runs_for_tests import made_up_run
 
-from engine import autosave
-from engine.autosave import MOST_KEPT, forget_run, keep_run, kept_runs
 from engine.errors import EngineError, OutputError
-from engine.reopening import reopen_run
-from engine.reporting import rows_of, run_json, save_run
-from engine.runs import PruningRequest, PruningRun, build_goodnet, run_pruning
-from engine.sweep import PruningCurve
+from engine.pruning.sweep import PruningCurve
+from engine.records import autosave
+from engine.records.autosave import MOST_KEPT, forget_run, keep_run, kept_runs
+from engine.records.reopening import reopen_run
+from engine.records.run_files import rows_of, run_json, save_run
+from engine.runs.prune import PruningRequest, PruningRun, build_goodnet, run_pruning
+from tests.support.networks import SmallLab
+from tests.support.runs import made_up_run
 
-pytest_plugins = ["engine_fixtures"]
+pytest_plugins = ["tests.support.engine_fixtures"]
 
 
 def assert_same_curve(one: PruningCurve, other: PruningCurve) -> None:

@@ -6,12 +6,12 @@ import dataclasses
 import math
 
 import pytest
-from comparisons_for_tests import guard, guarded, run_of
-from curves_for_tests import counts, curve
 
-from engine.headline import badnet_row, calibration_text, headline
 from engine.rates import Rate
-from engine.runs import GoodNetRow, PruningRun, goodnet_row
+from engine.reports.headline import badnet_row, calibration_text, headline
+from engine.runs.prune import GoodNetRow, PruningRun, goodnet_row
+from tests.support.comparisons import guard, guarded, run_of
+from tests.support.curves import counts, curve
 
 DROPS = (2.0, 4.0, 10.0, 30.0)
 

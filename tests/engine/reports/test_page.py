@@ -16,20 +16,20 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from networks_for_tests import SmallLab
 from PIL import Image
 
 from engine import places
 from engine.__main__ import build_parser
-from engine.comparison import Comparison, ComparisonRow
-from engine.contact import as_pixels, contact_strips, png_uri
-from engine.figures import printed_figure
-from engine.html_report import command_words, inline_svg, report_html
+from engine.defences.comparison import Comparison, ComparisonRow
 from engine.rates import Rate
-from engine.reporting import rows_of, run_json, save_run
-from engine.runs import PruningRequest, PruningRun, run_pruning
+from engine.records.run_files import rows_of, run_json, save_run
+from engine.reports.contact_sheet import as_pixels, contact_strips, png_uri
+from engine.reports.curve_figure import printed_figure
+from engine.reports.page import command_words, inline_svg, report_html
+from engine.runs.prune import PruningRequest, PruningRun, run_pruning
+from tests.support.networks import SmallLab
 
-pytest_plugins = ["engine_fixtures"]
+pytest_plugins = ["tests.support.engine_fixtures"]
 
 TODAY = datetime.date(2026, 1, 31)
 VOID = {"meta", "img", "br", "col"}

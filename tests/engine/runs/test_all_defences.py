@@ -8,13 +8,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from engine_fixtures import small_lab  # noqa: F401
-from networks_for_tests import SmallLab
 
-from engine.comparing import compare_defences
 from engine.errors import DatasetError
 from engine.progress import Progress
-from engine.runs import PruningRequest, PruningRun, run_pruning
+from engine.runs.all_defences import compare_defences
+from engine.runs.prune import PruningRequest, PruningRun, run_pruning
+from tests.support.engine_fixtures import small_lab  # noqa: F401
+from tests.support.networks import SmallLab
 
 
 @pytest.fixture

@@ -9,19 +9,20 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from networks_for_tests import NETWORKS, Array, SmallLab, build, plain_loop
 
-from engine import networks
+from engine.data.readers import Hdf5Reader, ReadSlice
 from engine.errors import Cancelled, EngineError, OutputError
-from engine.inspection import inspect
+from engine.files.saving import check_writable, whole_file, whole_folder
+from engine.looking.inspection import inspect
+from engine.models import networks
 from engine.progress import CancelSource, CancelToken, Progress
-from engine.readers import Hdf5Reader, ReadSlice
-from engine.reporting import rows_of, save_run
-from engine.runs import PruningRequest, PruningRun, build_goodnet, choose_scale, open_inputs, run_pruning
-from engine.saving import check_writable, whole_file, whole_folder
-from engine.sweep import PruningCurve, SetCounts
+from engine.pruning.sweep import PruningCurve, SetCounts
+from engine.records.run_files import rows_of, save_run
+from engine.runs.prune import PruningRequest, PruningRun, build_goodnet, choose_scale, open_inputs, run_pruning
+from tests.support.networks import NETWORKS, Array, SmallLab, build, plain_loop
+from tests.support.places import PROJECT
 
-pytest_plugins = ["engine_fixtures"]
+pytest_plugins = ["tests.support.engine_fixtures"]
 
 
 def request_of(lab: SmallLab) -> PruningRequest:
@@ -217,7 +218,7 @@ def test_counts_add_up() -> None:
 
 
 def test_the_sample_is_what_it_says(tmp_path: Path) -> None:
-    sample = Path(__file__).resolve().parent.parent / "data" / "sample"
+    sample = PROJECT / "data" / "sample"
     if not (sample / "badnet.keras").is_file():
         pytest.skip("the sample isn't there")
     found = inspect(sample / "badnet.keras")

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
-from networks_for_tests import random_images
 
+from engine.defences.training import Repair
 from engine.errors import DatasetError, OutputError
-from engine.goodnet import open_goodnet
+from engine.goodnets.pair import open_goodnet
 from engine.rates import Rate
-from engine.repairing import as_pair, save_repaired, with_target
-from engine.training import Repair
+from engine.runs.repair import as_pair, save_repaired, with_target
+from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
+from tests.support.networks import random_images
 
 TARGET = 3
 B, B_PRIME = linear_weights(0), linear_weights(1)

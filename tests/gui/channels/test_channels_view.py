@@ -8,12 +8,12 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
-from engine.activation_maps import ActivationMaps
-from engine.ranking import ChannelRanking, ranking_from_means
-from gui.channels_view import ChannelsView, maps_text
-from gui.map_pictures import heat_of, image_of
-from gui.ranking_model import CHANNEL, MEAN, RANK, STATE
-from gui.theme import DARK, LIGHT
+from engine.looking.activation_maps import ActivationMaps
+from engine.pruning.ranking import ChannelRanking, ranking_from_means
+from gui.channels.map_pictures import heat_of, image_of
+from gui.channels.model import CHANNEL, MEAN, RANK, STATE
+from gui.channels.view import ChannelsView, maps_text
+from gui.widgets.theme import DARK, LIGHT
 
 MEANS = np.array([10.0, 0.0, 2.5, 0.0, 30.0, 9.0])
 ORDER = [1, 3, 2, 5, 0, 4]

@@ -16,12 +16,9 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QPushB
 from pytestqt.qtbot import QtBot
 
 from engine.__main__ import main as command_line
-from engine.checking import Verdict, Why
-from engine.occlusion import OcclusionMap
-from gui import theme
-from gui.check_view import CheckView
-from gui.picture_view import heat_image, thumbnail, to_image
-from gui.verdict_model import (
+from engine.goodnets.checking import Verdict, Why
+from engine.looking.occlusion import OcclusionMap
+from gui.check.model import (
     B_CONFIDENCE,
     CSV_FIELDS,
     PICTURE,
@@ -32,6 +29,9 @@ from gui.verdict_model import (
     label_text,
     write_csv,
 )
+from gui.check.view import CheckView
+from gui.widgets import theme
+from gui.widgets.picture_view import heat_image, thumbnail, to_image
 
 pytestmark = [
     # The offscreen platform says so of every window with a smallest size.

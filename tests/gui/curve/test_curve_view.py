@@ -12,7 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from curves_for_tests import (
+from hypothesis import given
+from hypothesis import strategies as st
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QAction, QGuiApplication, QMouseEvent, QWheelEvent
+from PySide6.QtWidgets import QApplication, QFileDialog
+from pytestqt.qtbot import QtBot
+
+from gui.curve.canvas import CurveCanvas
+from gui.curve.view import CurveView
+from gui.widgets.theme import DARK, LIGHT
+from tests.support.curves import (
     ATTACK_AGREEING,
     ATTACK_B_PRIME,
     CHANNELS,
@@ -22,18 +32,7 @@ from curves_for_tests import (
     curve,
     rows,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QAction, QGuiApplication, QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QApplication, QFileDialog
-from pytestqt.qtbot import QtBot
-
-from gui.curve_canvas import CurveCanvas
-from gui.curve_view import CurveView
-from gui.theme import DARK, LIGHT
-
-PROJECT = Path(__file__).resolve().parent.parent
+from tests.support.places import PROJECT
 
 
 @pytest.fixture
@@ -198,7 +197,7 @@ def test_thresholds_stand_above_their_steps(view: CurveView) -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.01, 0.12)), min_size=1, max_size=8))
 def test_labels_never_overlap(labels: list[tuple[float, float]]) -> None:
-    from engine.figures import spread
+    from engine.reports.curve_figure import spread
     labels.sort()
     centres, widths = [c for c, _ in labels], [w for _, w in labels]
     places = spread(centres, widths, 0.0, 1.0)
@@ -208,7 +207,7 @@ def test_labels_never_overlap(labels: list[tuple[float, float]]) -> None:
 
 
 def test_labels_with_room_stay_where_they_are() -> None:
-    from engine.figures import spread
+    from engine.reports.curve_figure import spread
     assert spread([0.2, 0.5, 0.8], [0.1, 0.1, 0.1], 0, 1) == pytest.approx([0.2, 0.5, 0.8])
     assert spread([0.5, 0.5], [0.1, 0.3], 0, 1) == pytest.approx([0.4, 0.6])
     assert spread([], [], 0, 1) == []
@@ -355,6 +354,6 @@ def test_copies_the_figure(view: CurveView, qtbot: QtBot) -> None:
 
 
 def test_the_view_loads_no_matplotlib_before_there_is_a_curve() -> None:
-    code = "import sys, gui.curve_view; print('matplotlib' in sys.modules, 'tensorflow' in sys.modules)"
+    code = "import sys, gui.curve.view; print('matplotlib' in sys.modules, 'tensorflow' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert answer.stdout.split() == ["False", "False"]

@@ -9,24 +9,24 @@ import sys
 from pathlib import Path
 
 import pytest
-from comparisons_for_tests import comparison, row
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation
-from places_for_tests import PROJECT
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QFileDialog, QPushButton
 from pytestqt.qtbot import QtBot
 
-from engine.comparison import Comparison
-from engine.comparison_figure import clustered, draw_comparison, save_comparison_figure
-from gui.defences_model import COLUMNS, DefencesModel
-from gui.defences_view import DefencesView
-from gui.theme import DARK, LIGHT
+from engine.defences.comparison import Comparison
+from engine.reports.defence_figure import clustered, draw_comparison, save_comparison_figure
+from gui.defences.model import COLUMNS, DefencesModel
+from gui.defences.view import DefencesView
+from gui.widgets.theme import DARK, LIGHT
+from tests.support.comparisons import comparison, row
+from tests.support.places import PROJECT
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_the_figure_follows_guard_and_theme(view: DefencesView, qtbot: QtBot) ->
 
 def test_no_comparison_no_matplotlib() -> None:
     code = ("import sys; from PySide6.QtWidgets import QApplication; app = QApplication([]);"
-            "from gui.defences_view import DefencesView; from gui.theme import LIGHT; DefencesView(LIGHT);"
+            "from gui.defences.view import DefencesView; from gui.widgets.theme import LIGHT; DefencesView(LIGHT);"
             "print('matplotlib' in sys.modules)")
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

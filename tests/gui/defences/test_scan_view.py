@@ -9,12 +9,12 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
+from engine.defences.scan import Scan, StampExample, Suspect, in_words
+from engine.defences.stamps import Stamp
 from engine.rates import Rate
-from engine.scan import Scan, StampExample, Suspect, in_words
-from engine.stamps import Stamp
-from gui.scan_model import COUNT, LABEL, RANK, SHARE_ROLE, ScanModel
-from gui.scan_view import ScanView
-from gui.theme import DARK, LIGHT
+from gui.defences.scan_model import COUNT, LABEL, RANK, SHARE_ROLE, ScanModel
+from gui.defences.scan_view import ScanView
+from gui.widgets.theme import DARK, LIGHT
 
 SUSPECTS = (Suspect(7, 1200), Suspect(0, 300), Suspect(12, 5))
 

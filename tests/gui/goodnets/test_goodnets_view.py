@@ -7,22 +7,22 @@ import itertools
 from typing import get_args
 
 import pytest
-from comparisons_for_tests import guarded, run_of
-from curves_for_tests import curve, rows
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
 from engine.assessment import Level
-from engine.headline import Headline, badnet_row, headline
-from engine.runs import goodnet_row
-from gui.drops_editor import parse_drops
-from gui.figure_delegate import BLOCKS_ROLE, Block
-from gui.goodnets_model import COLUMNS, GUARD, VERDICT, GoodNetsModel, Pair
-from gui.goodnets_view import GoodNetsView
-from gui.theme import DARK, LIGHT, Theme
-from gui.verdict_icon import WORDS, level_colour, paint_level
+from engine.reports.headline import Headline, badnet_row, headline
+from engine.runs.prune import goodnet_row
+from gui.goodnets.model import COLUMNS, GUARD, VERDICT, GoodNetsModel, Pair
+from gui.goodnets.thresholds_editor import parse_drops
+from gui.goodnets.view import GoodNetsView
+from gui.widgets.figure_delegate import BLOCKS_ROLE, Block
+from gui.widgets.theme import DARK, LIGHT, Theme
+from gui.widgets.verdict_icon import WORDS, level_colour, paint_level
+from tests.support.comparisons import guarded, run_of
+from tests.support.curves import curve, rows
 
 DROPS = (2.0, 4.0, 10.0, 30.0)
 

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from places_for_tests import PROJECT
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QTextDocument
 from PySide6.QtWidgets import QApplication, QDialog, QMainWindow, QPushButton
 from pytestqt.qtbot import QtBot
 
-from engine.runs import PruningRequest, goodnet_row, run_pruning
-from gui import resources
-from gui.help_view import PAGES, About, HelpPage, show_about, show_page
-from gui.theme import DARK, LIGHT, Theme, apply
+from engine.runs.prune import PruningRequest, goodnet_row, run_pruning
+from gui.widgets import resources
+from gui.widgets.theme import DARK, LIGHT, Theme, apply
+from gui.window.help_pages import PAGES, About, HelpPage, show_about, show_page
+from tests.support.places import PROJECT
 
 # The offscreen platform can't bring a window to the front and says so.
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")

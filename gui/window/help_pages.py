@@ -9,8 +9,8 @@ from PySide6.QtCore import QEvent, Qt, QUrl
 from PySide6.QtGui import QColor, QGuiApplication, QTextDocument
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QTextBrowser, QVBoxLayout, QWidget
 
-from gui.resources import application_icon, path, picture
-from gui.theme import DARK, LIGHT, Theme
+from gui.widgets.resources import application_icon, path, picture
+from gui.widgets.theme import DARK, LIGHT, Theme
 
 PAGES = {"pruning": "How pruning works", "guide": "Guide"}
 _ICON_SIDE = 96

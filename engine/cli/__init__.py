@@ -1,0 +1,1 @@
+"""The command-line twin of the window: parse, ask the engine, print."""

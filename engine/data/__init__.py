@@ -1,0 +1,1 @@
+"""A stranger's images become a Dataset: read, checked, streamed."""

@@ -1,0 +1,1 @@
+"""Defences beyond pruning, and all of them side by side."""

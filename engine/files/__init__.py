@@ -1,0 +1,1 @@
+"""HDF5, pictures and atomic saving; every byte is distrusted."""

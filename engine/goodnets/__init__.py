@@ -1,0 +1,1 @@
+"""B and B' as a pair: predict, evaluate, save, check pictures."""

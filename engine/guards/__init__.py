@@ -1,0 +1,1 @@
+"""Checks that stand before a network and flag backdoored inputs one by one."""

@@ -1,0 +1,1 @@
+"""What a person looks into: what a file is, what a channel sees, where a network looks."""

@@ -1,0 +1,1 @@
+"""Ranking channels, and counting what each step of the pruning order answers."""

@@ -1,0 +1,1 @@
+"""The pruning curve, live."""

@@ -1,0 +1,1 @@
+"""Scan, repair, and all defences side by side."""

@@ -1,0 +1,1 @@
+"""The GoodNets that answer the thresholds, and what to take home."""

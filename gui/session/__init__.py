@@ -1,0 +1,1 @@
+"""What is open and what state it is in; tasks, jobs and the one worker thread."""

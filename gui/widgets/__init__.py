@@ -1,0 +1,1 @@
+"""What several views share: tables, pictures, messages, theme, icons."""

@@ -1,0 +1,1 @@
+"""Menus, the questions the window asks, help."""
