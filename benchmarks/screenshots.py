@@ -24,15 +24,14 @@ from engine.goodnets.checking import Verdict
 from gui.main_window import CHECK, CURVE, GOODNETS, MainWindow
 from gui.session import sample
 from gui.session.session import State
-from gui.settings import Settings
-from gui.widgets import theme
+from gui.settings import Settings, ThemeChoice
 from gui.window import help_pages
 
 FOLDER = places.resource("screenshots")
 WIDTH, HEIGHT = 1280, 800
 # In which all parts have taken a theme's colours, and a running task is still running.
 _DRAWN_SECONDS = 0.2
-THEMES: tuple[theme.Choice, ...] = ("light", "dark")
+THEMES: tuple[ThemeChoice, ...] = ("light", "dark")
 
 
 class Photographer:

@@ -18,6 +18,7 @@ from engine.runs.prune import GoodNetRow, PruningRun
 from gui import log
 from gui.channels.view import ChannelsView
 from gui.check.view import CheckView
+from gui.curve.plotting import load_plotting
 from gui.curve.view import CurveView
 from gui.defences.scan_view import ScanView
 from gui.defences.view import DefencesView
@@ -31,8 +32,8 @@ from gui.session.defending import Defending
 from gui.session.keeping import Keeping
 from gui.session.recognition import local_paths
 from gui.session.session import Session, State
-from gui.session.tasks import folder_name, load_plotting
-from gui.settings import Settings
+from gui.session.tasks import folder_name
+from gui.settings import Settings, ThemeChoice
 from gui.widgets import resources, theme
 from gui.widgets.message_bar import MessageBar, StatusBar, open_in_desktop
 from gui.widgets.turns import in_turns
@@ -104,7 +105,7 @@ class MainWindow(QMainWindow):
         self.restoreGeometry(self.settings.bytes("geometry"))
         self.splitter.restoreState(self.settings.bytes("splitter"))
 
-    def set_theme(self, choice: theme.Choice) -> None:
+    def set_theme(self, choice: ThemeChoice) -> None:
         """Switch to a theme and remember it."""
         self.settings.theme = choice
         self.theme = theme.resolve(choice)

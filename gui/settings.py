@@ -6,7 +6,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from PySide6.QtCore import QByteArray, QSettings
 
@@ -15,7 +15,8 @@ from engine.guards.guarded_curve import GuardChoice
 from engine.pruning.ranking import RankAt
 from engine.pruning.thresholds import DEFAULT_DROPS, DropMode, Stop
 from engine.runs.prune import ScaleChoice
-from gui.widgets.theme import Choice
+
+ThemeChoice = Literal["system", "light", "dark"]
 
 MOST_RECENT_FILES = 10
 FEWEST_FALSE_ALARMS, MOST_FALSE_ALARMS = 0.001, 0.5
@@ -54,12 +55,12 @@ class Settings:
             self._store = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "GoodNet", "GoodNet")
 
     @property
-    def theme(self) -> Choice:
+    def theme(self) -> ThemeChoice:
         """The chosen theme."""
-        return self._one_of("window/theme", get_args(Choice), "system")
+        return self._one_of("window/theme", get_args(ThemeChoice), "system")
 
     @theme.setter
-    def theme(self, choice: Choice) -> None:
+    def theme(self, choice: ThemeChoice) -> None:
         self._store.setValue("window/theme", choice)
 
     @property

@@ -19,10 +19,11 @@ from engine.errors import EngineError
 from engine.goodnets.pair import SCALES, Evaluation
 from engine.models.networks import Network, open_network
 from engine.pruning.ranking import rank_channels
+from engine.records.repaired_pair import save_repaired
 from engine.records.run_files import save_run
 from engine.runs.all_defences import compare_defences
 from engine.runs.prune import PruningRequest, choose_scale, run_pruning
-from engine.runs.repair import as_pair, save_repaired, with_target
+from engine.runs.repair import as_pair, with_target
 
 _SHOWN_SUSPECTS = 10
 

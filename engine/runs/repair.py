@@ -1,23 +1,19 @@
-"""A trained B' made useful: beside B as a pair, behind a guard if wanted, measured and saved."""
+"""A trained B' made useful: beside B as a pair, behind a guard if wanted, and measured."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from engine.data.datasets import Dataset
 from engine.defences.training import Repair, repaired_network
-from engine.files.saving import whole_folder
-from engine.goodnets.pair import Evaluation, GoodNet, evaluate, write_pair
+from engine.goodnets.pair import Evaluation, GoodNet, evaluate
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
 from engine.guards.guarded_curve import GuardChoice
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.pruning.sweep import SweepSet, empty_counts
-from engine.records.run_files import rate_json
 
 PoisonedSet = tuple[Dataset, int]
 
@@ -66,33 +62,7 @@ def as_pair(
     return RepairedPair(repair, goodnet, tuple(found))
 
 
-def save_repaired(pair: RepairedPair, folder: Path) -> None:
-    """Write the pair's folder with evaluation.json beside its files; it appears whole or not at all.
-
-    Raises:
-        OutputError: it can't be written.
-    """
-    with whole_folder(folder) as temporary:
-        write_pair(pair.goodnet, temporary)
-        (temporary / "evaluation.json").write_text(json.dumps(_evaluations_json(pair), indent=1) + "\n",
-                                                   encoding="utf-8")
-
-
 def _notes(repair: Repair, network: Network) -> dict[str, Any]:
     return {"method": repair.method, "seed": repair.seed, "steps": repair.steps, "kept_step": repair.kept_step,
             "warning": repair.warning, "layer": repair.layer, "pruned_channels": list(repair.pruned),
             "b": {"name": network.path.name, "sha256": network.sha256}}
-
-
-def _evaluations_json(pair: RepairedPair) -> dict[str, Any]:
-    def one(e: Evaluation) -> dict[str, Any]:
-        clean = e.target is None
-        return {"name": e.name, "images": e.images, "target": e.target,
-                **rate_json("goodnet_accuracy" if clean else "goodnet_asr", e.correct),
-                **rate_json("false_alarm_rate" if clean else "detection_rate", e.flagged),
-                **(rate_json("guarded_accuracy" if clean else "guarded_asr", e.guarded_correct)
-                   if e.guarded_correct else {})}
-
-    clean, *poisoned = pair.evaluations
-    return {"method": pair.repair.method, "warning": pair.repair.warning, "test": one(clean),
-            "poisoned": [one(e) for e in poisoned]}

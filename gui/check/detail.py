@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
 
 from engine.goodnets.checking import Verdict
 from engine.looking.occlusion import OcclusionMap
-from gui.check.model import confidence_text, label_text, verdict_text
+from gui.check.model import confidence_text, verdict_text
+from gui.widgets.label_text import label_text
 from gui.widgets.picture_view import PictureView
 from gui.widgets.resources import icon
 from gui.widgets.theme import Theme

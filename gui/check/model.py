@@ -11,6 +11,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor, QIcon
 
 from engine.goodnets.checking import Verdict
+from gui.widgets.label_text import label_text
 from gui.widgets.picture_view import thumbnail
 from gui.widgets.resources import icon
 from gui.widgets.theme import Theme
@@ -43,11 +44,6 @@ _SORT_KEYS: tuple[Callable[[Verdict], Any], ...] = (
 def confidence_text(confidence: float) -> str:
     """A network's largest output: per cent where it is a probability, else the value itself."""
     return f"{100 * confidence:.1f} %" if 0 <= confidence <= 1 else f"{confidence:.3g}"
-
-
-def label_text(label: int, names: Sequence[str]) -> str:
-    """A label with its name, where there is one: "17 Mina"."""
-    return f"{label} {names[label]}" if label < len(names) else str(label)
 
 
 def verdict_text(verdict: Verdict, names: Sequence[str]) -> str:

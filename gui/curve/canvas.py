@@ -15,8 +15,9 @@ from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QShowEvent, QWheelEvent
 
 from engine.pruning.sweep import PruningCurve, SetCounts
-from engine.reports.curve_figure import By, CurveDrawing, Limits, Palette, Range, Shape, Which
+from engine.reports.curve_figure import By, CurveDrawing, Limits, Range, Shape, Which
 from engine.runs.prune import GoodNetRow
+from gui.widgets.figure_palette import palette_of
 from gui.widgets.theme import Theme
 from gui.widgets.turns import in_turns
 
@@ -318,8 +319,3 @@ def _within(start: float, shown: Range, whole: Range) -> Range:
     width = shown[1] - shown[0]
     start = min(max(start, whole[0]), whole[1] - width)
     return start, start + width
-
-
-def palette_of(theme: Theme) -> Palette:
-    """A theme's colours for the figure."""
-    return Palette(theme.surface, theme.text, theme.muted, theme.border, theme.clean, theme.attack)

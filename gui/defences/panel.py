@@ -29,10 +29,10 @@ from PySide6.QtWidgets import (
 from engine.defences.comparison import Comparison
 from engine.records.defence_table import write_comparison_csv
 from engine.reports.defence_figure import draw_comparison, save_comparison_figure
-from gui.curve.canvas import palette_of
 from gui.defences.model import DEFENCE, DefencesModel
 from gui.widgets.exports import ask_figure, ask_numbers, export
 from gui.widgets.figure_delegate import FigureDelegate
+from gui.widgets.figure_palette import palette_of
 from gui.widgets.theme import Theme
 
 

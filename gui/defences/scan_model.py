@@ -9,7 +9,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from gui.check.model import label_text
+from gui.widgets.label_text import label_text
 from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:

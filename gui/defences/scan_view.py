@@ -20,8 +20,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.check.model import label_text
 from gui.defences.scan_model import COUNT, BarDelegate, ScanModel
+from gui.widgets.label_text import label_text
 from gui.widgets.picture_view import thumbnail
 from gui.widgets.primary_button import PrimaryButton
 from gui.widgets.rate_text import unbroken

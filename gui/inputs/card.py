@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QFontMetrics, QResizeEvent
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
 from gui.inputs.thumbnails import ThumbnailStrip
 from gui.session.chosen import ROLE_NAMES, ROLE_TITLES, DatasetLook, Input, Role
 from gui.session.recognition import local_paths
 from gui.widgets import resources
+from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.theme import Theme
 
 _ICON = 16
@@ -157,31 +158,6 @@ class InputCard(QFrame):
             f"InputCard {{ background: {theme.surface}; border: 1px solid {colour}; border-radius: 6px; }}"
             f"QLabel#facts {{ color: {theme.muted}; }} QLabel#error {{ color: {theme.danger}; }}")
 
-
-class ElidedLabel(QLabel):
-    """One line whose middle is left out where it doesn't fit; the whole text is its tooltip."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._whole = ""
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setTextFormat(Qt.TextFormat.PlainText)
-
-    def show_text(self, text: str, tip: str = "") -> None:
-        """Show a text; `tip` is the tooltip, the text itself by default."""
-        self._whole = text
-        self.setToolTip(tip or text)
-        self.setAccessibleName(tip or text)
-        self._fit()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Leave out as much as the new width needs."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        elided = QFontMetrics(self.font()).elidedText(self._whole, Qt.TextElideMode.ElideMiddle, self.width())
-        self.setText(elided)
 
 
 def _without_path(item: Input) -> str:

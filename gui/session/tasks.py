@@ -35,6 +35,7 @@ from engine.models.architecture import ModelDescription, Shape, describe_model
 from engine.models.networks import Network, open_network
 from engine.progress import Progress
 from engine.pruning.sweep import SweepSet, empty_counts
+from engine.records.repaired_pair import save_repaired
 from engine.records.run_files import GUARDED_BADNET, pair_name, save_run
 from engine.runs.all_defences import compare_defences
 from engine.runs.prune import (
@@ -46,7 +47,7 @@ from engine.runs.prune import (
     open_inputs,
     run_pruning,
 )
-from engine.runs.repair import as_pair, save_repaired, with_target
+from engine.runs.repair import as_pair, with_target
 from gui.session.chosen import DatasetLook, Role
 from gui.session.recognition import Found, is_one_file_goodnet, look_at
 from gui.session.worker import SECONDS_BETWEEN_REPORTS, TaskContext
@@ -105,17 +106,6 @@ def load_engine(_: TaskContext) -> str:
     gc.collect()
     gc.freeze()
     return device
-
-
-def load_plotting(_: TaskContext) -> None:
-    """Import matplotlib, and have it find its fonts, where that doesn't hold up the window."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    import gui.curve.panel  # noqa: F401
-    figure = Figure(layout="constrained")
-    figure.add_subplot().set(xlabel="x", ylabel="y")
-    FigureCanvasAgg(figure).draw()
 
 
 def look_at_all(paths: Sequence[Path], context: TaskContext) -> list[Found]:

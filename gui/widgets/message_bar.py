@@ -8,9 +8,9 @@ from PySide6.QtCore import QSize, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QStatusBar, QToolButton
 
-from gui.inputs.card import ElidedLabel
 from gui.messages import Message
 from gui.widgets import resources
+from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.theme import Theme
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
-Choice = Literal["system", "light", "dark"]
+from gui.settings import ThemeChoice
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ DARK = Theme(
     good="#6fd08c", warning="#f0b429", danger="#ff8a80")
 
 
-def resolve(choice: Choice) -> Theme:
+def resolve(choice: ThemeChoice) -> Theme:
     """The theme a choice stands for; "system" asks the desktop."""
     if choice == "system":
         dark = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark

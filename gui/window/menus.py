@@ -11,10 +11,11 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
 from engine.records.autosave import KeptRun
+from gui.settings import ThemeChoice
 from gui.widgets import resources
-from gui.widgets.theme import Choice, Theme
+from gui.widgets.theme import Theme
 
-_THEMES: dict[Choice, str] = {"system": "&System theme", "light": "&Light theme", "dark": "&Dark theme"}
+_THEMES: dict[ThemeChoice, str] = {"system": "&System theme", "light": "&Light theme", "dark": "&Dark theme"}
 _ROLES = (("validation", "Clean &validation images…"), ("test", "Clean &test images…"),
           ("poisoned", "&Poisoned images…"))
 
@@ -55,7 +56,7 @@ class Actions(QObject):
         self._view_menu(window.menuBar().addMenu("&View"), tabs)
         self._help_menu(window.menuBar().addMenu("&Help"))
 
-    def set_theme(self, choice: Choice, theme: Theme) -> None:
+    def set_theme(self, choice: ThemeChoice, theme: Theme) -> None:
         """Tick the chosen theme and draw icons as it has them."""
         self._themes[choice].setChecked(True)
         for action, icon in self._icons.items():
@@ -130,7 +131,7 @@ class Actions(QObject):
                       f"Ctrl+{index + 1}")
         menu.addSeparator()
         group = QActionGroup(self)
-        for choice in get_args(Choice):
+        for choice in get_args(ThemeChoice):
             action = self._add(menu, _THEMES[choice], lambda choice=choice: self.theme_chosen.emit(choice))
             action.setCheckable(True)
             group.addAction(action)

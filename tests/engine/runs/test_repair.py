@@ -12,7 +12,8 @@ from engine.defences.training import Repair
 from engine.errors import DatasetError, OutputError
 from engine.goodnets.pair import open_goodnet
 from engine.rates import Rate
-from engine.runs.repair import as_pair, save_repaired, with_target
+from engine.records.repaired_pair import save_repaired
+from engine.runs.repair import as_pair, with_target
 from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
 from tests.support.networks import random_images
 

@@ -26,11 +26,11 @@ from gui.check.model import (
     WHY,
     VerdictModel,
     confidence_text,
-    label_text,
     write_csv,
 )
 from gui.check.view import CheckView
 from gui.widgets import theme
+from gui.widgets.label_text import label_text
 from gui.widgets.picture_view import heat_image, thumbnail, to_image
 
 pytestmark = [

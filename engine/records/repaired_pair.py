@@ -1,0 +1,38 @@
+"""A repaired pair as a folder: the pair's files, and what it is worth in evaluation.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.files.saving import whole_folder
+from engine.goodnets.pair import Evaluation, write_pair
+from engine.records.run_files import rate_json
+from engine.runs.repair import RepairedPair
+
+
+def save_repaired(pair: RepairedPair, folder: Path) -> None:
+    """Write the pair's folder with evaluation.json beside its files; it appears whole or not at all.
+
+    Raises:
+        OutputError: it can't be written.
+    """
+    with whole_folder(folder) as temporary:
+        write_pair(pair.goodnet, temporary)
+        (temporary / "evaluation.json").write_text(json.dumps(_evaluations_json(pair), indent=1) + "\n",
+                                                   encoding="utf-8")
+
+
+def _evaluations_json(pair: RepairedPair) -> dict[str, Any]:
+    def one(e: Evaluation) -> dict[str, Any]:
+        clean = e.target is None
+        return {"name": e.name, "images": e.images, "target": e.target,
+                **rate_json("goodnet_accuracy" if clean else "goodnet_asr", e.correct),
+                **rate_json("false_alarm_rate" if clean else "detection_rate", e.flagged),
+                **(rate_json("guarded_accuracy" if clean else "guarded_asr", e.guarded_correct)
+                   if e.guarded_correct else {})}
+
+    clean, *poisoned = pair.evaluations
+    return {"method": pair.repair.method, "warning": pair.repair.warning, "test": one(clean),
+            "poisoned": [one(e) for e in poisoned]}
