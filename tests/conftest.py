@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,26 @@ def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
     with qtbot.waitExposed(window):
         window.show()
     yield window
+
+
+@pytest.fixture(scope="session", autouse=True)
+def measured_worker() -> Iterator[None]:
+    """`make coverage` traces Python's own threads; have it trace the worker's, which Qt starts, as well."""
+    trace = threading.gettrace()
+    if trace is None:
+        yield
+        return
+    from gui.session.worker import _PythonThread
+
+    untraced = _PythonThread.run
+
+    def traced(self: _PythonThread) -> None:
+        sys.settrace(trace)
+        untraced(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_PythonThread, "run", traced)
+        yield
 
 
 @pytest.fixture(autouse=True)
