@@ -18,19 +18,18 @@ from typing import TypeVar
 import numpy as np
 
 from engine.assessment import percent
-from engine.data.datasets import Dataset, open_dataset
+from engine.data.datasets import SCALES, Dataset, open_dataset
 from engine.data.subsets import subset
 from engine.defences.comparison import Comparison, Defence, GuardDefence, compare
 from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
 from engine.defences.scan import scan
 from engine.defences.training import repaired_network
-from engine.goodnets.pair import SCALES
 from engine.guards.calibration import Guard, calibrate
 from engine.models.networks import Network, open_network
 from engine.pruning.ranking import rank_channels
 from engine.rates import Rate
-from engine.runs.prune import choose_scale
+from engine.runs.inputs import choose_scale
 
 PEOPLE, ROWS, CALIBRATION_ROWS = 20, 9, 5
 SPLITS = 5

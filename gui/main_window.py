@@ -14,7 +14,8 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QImage
 from PySide6.QtWidgets import QApplication, QMainWindow, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from engine.runs.prune import GoodNetRow, PruningRun
+from engine.runs.prune import PruningRun
+from engine.runs.rows import GoodNetRow
 from gui import log
 from gui.channels.view import ChannelsView
 from gui.check.view import CheckView
@@ -210,9 +211,8 @@ class MainWindow(QMainWindow):
         self.run_bar.order_requested.connect(self._pick_order)
         self.curve.message.connect(self._say)
         self.channels.channel_selected.connect(session.find_maps)
-        self.goodnets.drops_edited.connect(
-            lambda drops, mode, stop: session.set_options(
-                dataclasses.replace(session.options, drops=drops, drop_mode=mode, stop=stop)))
+        self.goodnets.drops_edited.connect(lambda drops, mode, stop: session.set_options(
+            dataclasses.replace(session.options, drops=drops, drop_mode=mode, stop=stop)))
         self.goodnets.row_selected.connect(self.curve.set_step)
         self.goodnets.save_requested.connect(self._save_rows)
         self.goodnets.use_requested.connect(self._use_row)

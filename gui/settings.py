@@ -14,7 +14,7 @@ from engine.guards.calibration import DEFAULT_FALSE_ALARMS
 from engine.guards.guarded_curve import GuardChoice
 from engine.pruning.ranking import RankAt
 from engine.pruning.thresholds import DEFAULT_DROPS, DropMode, Stop
-from engine.runs.prune import ScaleChoice
+from engine.runs.inputs import ScaleChoice
 
 ThemeChoice = Literal["system", "light", "dark"]
 

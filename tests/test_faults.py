@@ -24,7 +24,8 @@ from engine.data.datasets import Dataset, open_dataset
 from engine.errors import DatasetError, EngineError, OutputError
 from engine.files import saving
 from engine.files.saving import check_writable, whole_file, whole_folder
-from engine.goodnets.pair import GoodNet, open_goodnet, save_pair
+from engine.goodnets.pair import GoodNet
+from engine.goodnets.saved import open_goodnet, save_pair
 from engine.models.networks import Network, open_network
 from tests.support.networks import LABELS, Array, SmallLab, build, random_images, save_lab_file
 

@@ -15,7 +15,7 @@ import pytest
 
 from engine.data.datasets import open_dataset
 from engine.goodnets.checking import check_pictures, list_pictures
-from engine.goodnets.pair import open_goodnet
+from engine.goodnets.saved import open_goodnet
 from engine.models.networks import Network, open_network
 from engine.progress import NEVER_CANCELLED
 from engine.pruning.incremental import predictor_for

@@ -66,8 +66,9 @@ def test_a_report_fetches_nothing(tmp_path: Path) -> None:
     """Whoever opens a saved report is as private as whoever wrote it."""
     import datetime
 
-    from engine.records.run_files import rows_of, run_json
+    from engine.records.run_files import run_json
     from engine.reports.page import report_html
+    from engine.runs.rows import rows_of
     from tests.support.runs import made_up_run
     run = made_up_run()
     page = report_html(run, rows_of(run), run_json(run, rows_of(run)), datetime.date(2026, 1, 2)).lower()

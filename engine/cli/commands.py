@@ -11,11 +11,13 @@ from typing import Any
 
 from engine import backend
 from engine.assessment import percent
-from engine.data.datasets import open_dataset
+from engine.data.datasets import SCALES, open_dataset
 from engine.errors import EngineError
 from engine.files.saving import check_writable
 from engine.goodnets.checking import Verdict, check_pictures, list_pictures
-from engine.goodnets.pair import SCALES, Evaluation, GoodNet, evaluate, open_goodnet
+from engine.goodnets.evaluation import Evaluation, evaluate
+from engine.goodnets.pair import GoodNet
+from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import Guard
 from engine.guards.guarded_curve import GuardedCurve, figures_at
 from engine.looking.inspection import DatasetDescription, description_json, inspect
@@ -23,8 +25,9 @@ from engine.models.architecture import ModelDescription
 from engine.progress import Progress
 from engine.pruning.sweep import SweepSet, empty_counts
 from engine.rates import Rate
-from engine.records.run_files import finite, rate_json, rows_of
-from engine.runs.prune import GoodNetRow, PruningRun
+from engine.records.run_files import finite, rate_json
+from engine.runs.prune import PruningRun
+from engine.runs.rows import GoodNetRow, rows_of
 
 _CHECK_FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence")
 

@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli.commands import ProgressLine, check_run_folder, print_json, rate_text, run_text
-from engine.data.datasets import Dataset, open_dataset
+from engine.data.datasets import SCALES, Dataset, open_dataset
 from engine.defences.comparison import Comparison
 from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
 from engine.defences.scan import Scan, scan
 from engine.defences.training import Repair
 from engine.errors import EngineError
-from engine.goodnets.pair import SCALES, Evaluation
+from engine.goodnets.evaluation import Evaluation
 from engine.models.networks import Network, open_network
 from engine.pruning.ranking import rank_channels
 from engine.records.repaired_pair import save_repaired
 from engine.records.run_files import save_run
 from engine.runs.all_defences import compare_defences
-from engine.runs.prune import PruningRequest, choose_scale, run_pruning
+from engine.runs.inputs import choose_scale
+from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.repair import as_pair, with_target
 
 _SHOWN_SUSPECTS = 10
@@ -31,10 +32,11 @@ _SHOWN_SUSPECTS = 10
 def prune_command(options: argparse.Namespace) -> None:
     """Run the pruning defence, print its table and write its folder."""
     request = PruningRequest(
-        Path(options.model), Path(options.clean), Path(options.test) if options.test else None,
-        tuple(Path(p) for p in options.poisoned), options.layer, options.rank_at,
-        Path(options.order) if options.order else None, tuple(dict.fromkeys(options.drop)), options.drop_mode,
-        options.stop, options.scale, options.cluster, options.guard, options.false_alarms)
+        model=Path(options.model), validation=Path(options.clean), test=Path(options.test) if options.test else None,
+        poisoned=tuple(Path(p) for p in options.poisoned), layer=options.layer, scale=options.scale,
+        rank_at=options.rank_at, order=Path(options.order) if options.order else None,
+        drops=tuple(dict.fromkeys(options.drop)), drop_mode=options.drop_mode, stop=options.stop,
+        cluster=options.cluster, guard=options.guard, false_alarms=options.false_alarms)
     out = Path(options.out) if options.out else None
     if out:
         check_run_folder(out)

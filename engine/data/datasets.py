@@ -28,8 +28,9 @@ MOST_VALUES = 1 << 26
 _HIGHEST_LABEL = 10 ** 9
 
 ANY_SHAPE: Shape = (None, None, 3)
-# Exactly what a Keras Rescaling(1/255) layer multiplies by, so a saved GoodNet sees the same values.
-DIVIDE_BY_255 = 1 / 255
+# What images are multiplied by: some networks were trained on values as stored, some on values up to 1. The number is
+# exactly what a Keras Rescaling(1/255) layer multiplies by, so a saved GoodNet sees the same values.
+SCALES = {"none": 1.0, "255": 1 / 255}
 
 
 @dataclass(frozen=True, eq=False)

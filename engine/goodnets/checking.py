@@ -9,9 +9,10 @@ from typing import Literal
 
 import numpy as np
 
+from engine.data.datasets import SCALES
 from engine.errors import DatasetError
 from engine.files.pictures import Picture, load_picture, pictures_in
-from engine.goodnets.pair import SCALES, Answers, GoodNet
+from engine.goodnets.pair import Answers, GoodNet
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 
 Why = Literal["agree", "disagree", "guard"]

@@ -14,11 +14,12 @@ import platformdirs
 
 from engine.errors import EngineError
 from engine.files.saving import whole_folder
-from engine.goodnets.pair import GUARD_FILE
+from engine.goodnets.saved import GUARD_FILE
 from engine.guards.guard_files import save_guard
 from engine.records.reopening import reopen_run
-from engine.records.run_files import rows_of, run_json, write_text
+from engine.records.run_files import run_json, write_text
 from engine.runs.prune import PruningRun
+from engine.runs.rows import rows_of
 
 MOST_KEPT = 10
 _NAME = "%Y%m%d-%H%M%S-%f"

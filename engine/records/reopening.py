@@ -10,10 +10,11 @@ from typing import Any, get_args
 
 import numpy as np
 
+from engine.data.datasets import SCALES
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.errors import EngineError, in_short
 from engine.files.saving import recover
-from engine.goodnets.pair import GUARD_FILE, SCALES
+from engine.goodnets.saved import GUARD_FILE
 from engine.guards.guard_files import open_guard
 from engine.guards.guarded_curve import GuardChoice, GuardedCurve
 from engine.pruning.ranking import ChannelRanking, RankAt
@@ -21,7 +22,8 @@ from engine.pruning.sweep import PruningCurve, Role, SetCounts
 from engine.pruning.thresholds import DropMode, Stop
 from engine.rates import Rate
 from engine.records.run_files import GUARDED_BADNET
-from engine.runs.prune import DatasetSummary, ModelSummary, PruningRequest, PruningRun, ScaleChoice
+from engine.runs.inputs import DatasetSummary, ModelSummary, ScaleChoice
+from engine.runs.prune import PruningRequest, PruningRun
 
 _MOST_BYTES = 1 << 28
 _MOST_CHANNELS = 1 << 20
@@ -32,7 +34,7 @@ Json = dict[str, Any]
 def reopen_run(folder: Path) -> PruningRun:
     """Read a run's folder, as the command line, the window or `autosave` wrote it.
 
-    Its pairs are built again from the model's file, when they are wanted, by `runs.build_goodnet`.
+    Its pairs are built again from the model's file, when they are wanted, by `engine.runs.pairs`.
 
     Raises:
         EngineError: the folder holds no run, or a damaged one.
@@ -80,12 +82,15 @@ def _request(document: Json) -> PruningRequest:
     if not all(0 <= x <= 100 for x in drops):
         raise ValueError("a drop isn't from 0 to 100")
     return PruningRequest(
-        Path(_text(document["model"]["path"])), by_role["validation"][0], next(iter(by_role["test"]), None),
-        tuple(by_role["poisoned"]), _text(settings["layer"]) if settings.get("layer") else None,
-        _one_of(settings["rank_at"], get_args(RankAt)), Path(_text(settings["order"])) if settings["order"] else None,
-        drops, _one_of(settings["drop_mode"], get_args(DropMode)), _one_of(settings["stop"], get_args(Stop)),
-        _one_of(settings["scale"], get_args(ScaleChoice)), None,
-        _one_of(settings.get("guard", "none"), get_args(GuardChoice)), _number(settings.get("false_alarms", 0.02)))
+        model=Path(_text(document["model"]["path"])), validation=by_role["validation"][0],
+        test=next(iter(by_role["test"]), None), poisoned=tuple(by_role["poisoned"]),
+        layer=_text(settings["layer"]) if settings.get("layer") else None,
+        scale=_one_of(settings["scale"], get_args(ScaleChoice)),
+        rank_at=_one_of(settings["rank_at"], get_args(RankAt)),
+        order=Path(_text(settings["order"])) if settings["order"] else None, drops=drops,
+        drop_mode=_one_of(settings["drop_mode"], get_args(DropMode)), stop=_one_of(settings["stop"], get_args(Stop)),
+        guard=_one_of(settings.get("guard", "none"), get_args(GuardChoice)),
+        false_alarms=_number(settings.get("false_alarms", 0.02)))
 
 
 def _curve(curve: Json, layer: str, order: Any) -> PruningCurve:

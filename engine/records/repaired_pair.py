@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.files.saving import whole_folder
-from engine.goodnets.pair import Evaluation, write_pair
+from engine.goodnets.evaluation import Evaluation
+from engine.goodnets.saved import write_pair
 from engine.records.run_files import rate_json
 from engine.runs.repair import RepairedPair
 

@@ -16,24 +16,19 @@ import numpy as np
 
 from engine.defences.comparison import Comparison
 from engine.files.saving import whole_folder
-from engine.goodnets.pair import write_pair
+from engine.goodnets.saved import write_pair
 from engine.guards.guarded_curve import GuardedCurve, GuardedFigures, figures_at
 from engine.models.networks import open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.rates import Rate
-from engine.runs.prune import GoodNetRow, PruningRun, build_goodnet, build_guarded_badnet, goodnet_row
+from engine.runs.pairs import build_goodnet, build_guarded_badnet
+from engine.runs.prune import PruningRun
+from engine.runs.rows import GoodNetRow, rows_of
 
 Json = dict[str, Any]
 
 GUARDED_BADNET = "badnet-guarded"
-
-
-def rows_of(run: PruningRun) -> list[GoodNetRow]:
-    """A GoodNet for each threshold the run was asked for and that its curve reaches."""
-    request = run.request
-    rows = (goodnet_row(run.curve, x, request.drop_mode, request.stop, run.guarded) for x in request.drops)
-    return [row for row in rows if row is not None]
 
 
 def pair_name(x: float) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from engine.assessment import HARMLESS_ATTACK, Assessment, Level, assess, percent
 from engine.reports.headline import BEST_FIRST, headline
-from engine.runs.prune import GoodNetRow, PruningRun
+from engine.runs.prune import PruningRun
+from engine.runs.rows import GoodNetRow
 
 # A threshold whose step costs so many points more than asked for is worth a sentence.
 _OVERSHOOT_POINTS = 2.0

@@ -12,7 +12,8 @@ from PIL import Image
 
 from engine.data.datasets import open_dataset
 from engine.errors import EngineError
-from engine.runs.prune import DatasetSummary, PruningRun
+from engine.runs.inputs import DatasetSummary
+from engine.runs.prune import PruningRun
 
 PICTURES = 6
 # Of a network with large inputs; in a report nobody looks closer.

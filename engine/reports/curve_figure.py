@@ -17,7 +17,7 @@ from matplotlib.text import Text
 
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.rates import Rate
-from engine.runs.prune import GoodNetRow
+from engine.runs.rows import GoodNetRow
 
 Which = Literal["goodnet", "b_prime"]
 By = Literal["channels", "fraction"]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from engine.assessment import HARMLESS_ATTACK, Assessment, Level, assess, percent
+from engine.assessment import HARMLESS_ATTACK, Assessment, Level, percent
 from engine.guards.calibration import Guard
 from engine.rates import Rate
-from engine.runs.prune import GoodNetRow, PruningRun, row_at
+from engine.runs.prune import PruningRun
+from engine.runs.rows import GoodNetRow, badnet_row
 
 BEST_FIRST: tuple[Level, ...] = ("repaired", "costly", "weakened", "unknown", "failed")
 
@@ -51,18 +51,6 @@ class _Candidate:
     assessment: Assessment
 
 
-def badnet_row(run: PruningRun) -> GoodNetRow | None:
-    """B as a row of no channel pruned: its own figures, and those behind the guard alone. None without a guard."""
-    if run.guarded is None:
-        return None
-    row = row_at(run.curve, 0, 0.0, run.guarded)
-    assert row.guarded is not None
-    before = row.clean
-    return dataclasses.replace(
-        row, assessment=assess("For B without a guard", before, before, row.attack),
-        guarded_assessment=assess("For B behind the guard", row.guarded.clean, before, row.guarded.attack))
-
-
 def headline(run: PruningRun, rows: Iterable[GoodNetRow]) -> Headline | None:
     """The best of B behind the guard and of all rows, plain and guarded; None when there is nothing to choose from.
 
@@ -70,7 +58,7 @@ def headline(run: PruningRun, rows: Iterable[GoodNetRow]) -> Headline | None:
     the one that comes first, where B behind the guard comes before all GoodNets.
 
     Args:
-        rows: a run's GoodNets, as engine.runs.prune.goodnet_row makes them.
+        rows: a run's GoodNets, as engine.runs.rows.goodnet_row makes them.
     """
     candidates = list(_candidates(run, rows))
     if not candidates:

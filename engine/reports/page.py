@@ -26,7 +26,8 @@ from engine.reports.advice import advise
 from engine.reports.contact_sheet import contact_strips
 from engine.reports.curve_figure import PRINT, printed_figure
 from engine.reports.defence_figure import printed_comparison
-from engine.runs.prune import GoodNetRow, PruningRun
+from engine.runs.prune import PruningRun
+from engine.runs.rows import GoodNetRow
 
 Json = dict[str, Any]
 

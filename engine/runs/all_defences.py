@@ -16,8 +16,9 @@ from engine.defences.training import missing_labels_warning, repaired_network
 from engine.guards.calibration import Kind, calibrate
 from engine.models.networks import Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
-from engine.pruning.sweep import Role
-from engine.runs.prune import Opened, PruningRun, ScaleChoice, goodnet_row, open_inputs
+from engine.runs.inputs import ScaleChoice, open_inputs
+from engine.runs.prune import PruningRun
+from engine.runs.rows import rows_of
 
 _LOOK_IMAGES = 16
 
@@ -42,7 +43,7 @@ def compare_defences(
     b, validation = opened.network, opened.sets[0].dataset
     # Asked first, because it refuses and what follows takes long.
     warning = missing_labels_warning(b, validation, allow_missing_labels)
-    test, poisoned = _of(opened, "test") or validation, _of(opened, "poisoned")
+    test, poisoned = next(iter(opened.of("test")), validation), next(iter(opened.of("poisoned")), None)
     makers = _Makers(run, b, validation, allow_missing_labels, progress, cancel)
     guards = [makers.guard("transplant"), makers.guard("margin")]
     truth = true_labels(poisoned, test) if poisoned else None
@@ -112,9 +113,7 @@ def true_labels(poisoned: Dataset, clean: Dataset) -> Labels | None:
 
 def _steps(run: PruningRun) -> dict[float, int]:
     """Channels pruned for each threshold that the curve reaches."""
-    request = run.request
-    rows = (goodnet_row(run.curve, x, request.drop_mode, request.stop) for x in request.drops)
-    return {row.x: row.channels_pruned for row in rows if row}
+    return {row.x: row.channels_pruned for row in rows_of(run)}
 
 
 def _channels(run: PruningRun, step: int) -> list[int]:
@@ -123,8 +122,3 @@ def _channels(run: PruningRun, step: int) -> list[int]:
 
 def _scale(run: PruningRun) -> ScaleChoice:
     return "none" if run.model.scale == "none" else "255"
-
-
-def _of(opened: Opened, role: Role) -> Dataset | None:
-    return next((s.dataset for s in opened.sets if s.role == role), None)
-

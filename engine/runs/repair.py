@@ -8,7 +8,8 @@ from typing import Any
 
 from engine.data.datasets import Dataset
 from engine.defences.training import Repair, repaired_network
-from engine.goodnets.pair import Evaluation, GoodNet, evaluate
+from engine.goodnets.evaluation import Evaluation, evaluate
+from engine.goodnets.pair import GoodNet
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
 from engine.guards.guarded_curve import GuardChoice
 from engine.models.networks import Network

@@ -16,7 +16,7 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QSh
 
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.reports.curve_figure import By, CurveDrawing, Limits, Range, Shape, Which
-from engine.runs.prune import GoodNetRow
+from engine.runs.rows import GoodNetRow
 from gui.widgets.figure_palette import palette_of
 from gui.widgets.theme import Theme
 from gui.widgets.turns import in_turns

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QPushButton
 from engine.pruning.sweep import PruningCurve
 from engine.records.run_files import write_curve_csv
 from engine.reports.curve_figure import save_figure
-from engine.runs.prune import GoodNetRow
+from engine.runs.rows import GoodNetRow
 from gui.curve.canvas import CurveCanvas
 from gui.curve.readout import Readout
 from gui.widgets.exports import ask_figure, ask_numbers, export

@@ -13,7 +13,7 @@ from gui.widgets.turns import in_turns
 
 if TYPE_CHECKING:
     from engine.pruning.sweep import PruningCurve
-    from engine.runs.prune import GoodNetRow
+    from engine.runs.rows import GoodNetRow
     from gui.curve.panel import CurvePanel
 
 EMPTY = ("There is no curve yet.\n\nChoose a model and clean validation images, add poisoned images if you have some, "

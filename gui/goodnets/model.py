@@ -16,7 +16,7 @@ from gui.widgets.verdict_icon import WORDS
 if TYPE_CHECKING:
     from engine.assessment import Level
     from engine.guards.guarded_curve import GuardedFigures
-    from engine.runs.prune import GoodNetRow
+    from engine.runs.rows import GoodNetRow
 
 Index = QModelIndex | QPersistentModelIndex
 

@@ -28,7 +28,7 @@ from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
     from engine.reports.headline import Headline
-    from engine.runs.prune import GoodNetRow
+    from engine.runs.rows import GoodNetRow
 
 EMPTY = ("There are no GoodNets yet.\n\nA GoodNet is the network and its pruned copy as a pair: it answers only where "
          "both agree. Run the pruning, and a GoodNet appears here for each threshold.")

@@ -16,8 +16,9 @@ from engine.goodnets.checking import Verdict
 from engine.guards.guarded_curve import GuardedCurve
 from engine.models.architecture import ModelDescription
 from engine.pruning.sweep import PruningCurve
-from engine.reports.headline import badnet_row, calibration_text, headline
-from engine.runs.prune import GoodNetRow, PruningRun, goodnet_row
+from engine.reports.headline import calibration_text, headline
+from engine.runs.prune import PruningRun
+from engine.runs.rows import GoodNetRow, badnet_row, goodnet_row
 from gui.messages import Message, words
 from gui.session import sample, tasks
 from gui.session.chosen import DatasetLook, Input, Inputs, Role

@@ -20,14 +20,16 @@ from PIL import Image
 from engine import backend
 from engine.assessment import percent
 from engine.cli.commands import check_run_folder
-from engine.data.datasets import Dataset, open_dataset
+from engine.data.datasets import SCALES, Dataset, open_dataset
 from engine.defences.comparison import Comparison
 from engine.defences.distillation import distil
 from engine.defences.scan import Scan, scan
 from engine.errors import EngineError, ModelError
 from engine.files.pictures import Picture, fit_picture, load_picture
 from engine.goodnets.checking import CHUNK, Verdict, check_arrays, list_pictures
-from engine.goodnets.pair import SCALES, Evaluation, GoodNet, open_goodnet, save_pair
+from engine.goodnets.evaluation import Evaluation
+from engine.goodnets.pair import GoodNet
+from engine.goodnets.saved import open_goodnet, save_pair
 from engine.looking.activation_maps import ActivationMaps, activation_maps
 from engine.looking.inspection import describe_dataset, open_any_dataset
 from engine.looking.occlusion import OcclusionMap, occlusion_map
@@ -38,16 +40,11 @@ from engine.pruning.sweep import SweepSet, empty_counts
 from engine.records.repaired_pair import save_repaired
 from engine.records.run_files import GUARDED_BADNET, pair_name, save_run
 from engine.runs.all_defences import compare_defences
-from engine.runs.prune import (
-    GoodNetRow,
-    PruningRequest,
-    PruningRun,
-    build_goodnet,
-    build_guarded_badnet,
-    open_inputs,
-    run_pruning,
-)
+from engine.runs.inputs import open_inputs
+from engine.runs.pairs import build_goodnet, build_guarded_badnet
+from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.repair import as_pair, with_target
+from engine.runs.rows import GoodNetRow
 from gui.session.chosen import DatasetLook, Role
 from gui.session.recognition import Found, is_one_file_goodnet, look_at
 from gui.session.worker import SECONDS_BETWEEN_REPORTS, TaskContext
@@ -225,11 +222,11 @@ class Workbench:
         check_run_folder(folder, mark="goodnet.json")
         context.progress(Progress("Opening files", 0, 1))
         opened = open_inputs(request)
-        sets = {role: [s.dataset for s in opened.sets if s.role == role] for role in ("validation", "test", "poisoned")}
-        clean, poisoned = sets["validation"][0], [with_target(dataset) for dataset in sets["poisoned"]]
+        clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)
+        poisoned = [with_target(dataset) for dataset in opened.of("poisoned")]
         repair = distil(opened.network, clean, allow_missing_labels=allow_missing_labels, progress=context.progress,
                         cancel=context.cancel)
-        pair = as_pair(opened.network, repair, opened.scale, clean, next(iter(sets["test"]), None), poisoned,
+        pair = as_pair(opened.network, repair, opened.scale, clean, test, poisoned,
                        request.guard, request.false_alarms, progress=context.progress, cancel=context.cancel)
         context.cancel.raise_if_cancelled()
         save_repaired(pair, folder)

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from engine.goodnets.checking import Verdict
-from engine.goodnets.pair import open_goodnet
+from engine.goodnets.saved import open_goodnet
 from engine.runs.prune import PruningRequest, run_pruning
 from gui.main_window import CHECK, MainWindow, as_pixels
 from gui.session import sample

@@ -10,12 +10,13 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from engine.defences.scan import scan
-from engine.goodnets.pair import open_goodnet
+from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import calibrate
 from engine.guards.guarded_curve import figures_at
 from engine.rates import Rate
-from engine.reports.headline import badnet_row, calibration_text
-from engine.runs.prune import open_inputs
+from engine.reports.headline import calibration_text
+from engine.runs.inputs import open_inputs
+from engine.runs.rows import badnet_row
 from gui.main_window import DEFENCES, GOODNETS, SCAN, MainWindow
 from gui.session.session import State
 from gui.settings import Options, Settings

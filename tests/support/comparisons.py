@@ -12,7 +12,8 @@ from engine.guards.guarded_curve import GuardChoice, GuardedCurve
 from engine.guards.transplant import Donors
 from engine.pruning.sweep import PruningCurve
 from engine.rates import Rate
-from engine.runs.prune import ModelSummary, PruningRequest, PruningRun
+from engine.runs.inputs import ModelSummary
+from engine.runs.prune import PruningRequest, PruningRun
 from tests.support.curves import ATTACK_AGREEING, ATTACK_B_PRIME, CLEAN_AGREEING, CLEAN_GOODNET, counts, curve
 
 # Behind the guard, 4 of 200 clean images fewer are right and agreed on; of 50 poisoned ones at most 1 passes.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.pruning.sweep import PruningCurve, SetCounts
-from engine.runs.prune import GoodNetRow, goodnet_row
+from engine.runs.rows import GoodNetRow, goodnet_row
 
 CHANNELS = 8
 # Of 200 clean and 50 poisoned images, after 0 to 8 channels are pruned.

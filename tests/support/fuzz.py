@@ -75,7 +75,7 @@ def _read_picture(path: Path, _: int) -> None:
 
 
 def _read_pair(path: Path, number: int) -> None:
-    from engine.goodnets.pair import _notes, open_goodnet
+    from engine.goodnets.saved import _notes, open_goodnet
     notes = _notes(path)
     assert notes.get("scale", "none") in ("none", "255")
     if number % _BUILD_EVERY == 0:
@@ -255,7 +255,8 @@ def _guard(folder: Path) -> Path:
 
 
 def _run_json(folder: Path) -> Path:
-    from engine.records.run_files import rows_of, run_json, write_text
+    from engine.records.run_files import run_json, write_text
+    from engine.runs.rows import rows_of
     from tests.support.runs import made_up_run
     run = made_up_run(channels=9)
     write_text(folder / "run.json", json.dumps(run_json(run, rows_of(run))))

@@ -124,7 +124,8 @@ def _save_and_kill(folder: Path, number: int, swap: bool, after: float | None) -
     if not child:
         if not swap:
             saving._exchanged = lambda one, other: False
-        from engine.goodnets.pair import GoodNet, save_pair
+        from engine.goodnets.pair import GoodNet
+        from engine.goodnets.saved import save_pair
         from engine.models.networks import Network
         from tests.support.networks import build
         model, layer = build("plain")
@@ -158,7 +159,7 @@ def pair_version(folder: Path) -> int | None:
 def _open(folder: Path) -> None:
     child = os.fork()
     if not child:
-        from engine.goodnets.pair import open_goodnet
+        from engine.goodnets.saved import open_goodnet
         assert open_goodnet([folder]).notes["x"] == 2
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0

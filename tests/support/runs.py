@@ -13,7 +13,8 @@ from engine.guards.transplant import Donors
 from engine.pruning.ranking import ChannelRanking
 from engine.pruning.sweep import PruningCurve, Role, SetCounts
 from engine.rates import Rate
-from engine.runs.prune import DatasetSummary, ModelSummary, PruningRequest, PruningRun
+from engine.runs.inputs import DatasetSummary, ModelSummary
+from engine.runs.prune import PruningRequest, PruningRun
 from tests.support.networks import random_images
 
 

@@ -13,7 +13,9 @@ import pytest
 from engine.data.datasets import open_dataset
 from engine.errors import Cancelled, EngineError
 from engine.goodnets.checking import check_arrays
-from engine.goodnets.pair import GoodNet, evaluate, one_file_model, open_goodnet, save_pair
+from engine.goodnets.evaluation import evaluate
+from engine.goodnets.pair import GoodNet
+from engine.goodnets.saved import one_file_model, open_goodnet, save_pair
 from engine.models.legacy_h5 import save_keras2_h5
 from engine.models.networks import Network, open_network
 from engine.progress import CancelSource

@@ -15,8 +15,10 @@ from engine.pruning.sweep import PruningCurve
 from engine.records import autosave
 from engine.records.autosave import MOST_KEPT, forget_run, keep_run, kept_runs
 from engine.records.reopening import reopen_run
-from engine.records.run_files import rows_of, run_json, save_run
-from engine.runs.prune import PruningRequest, PruningRun, build_goodnet, run_pruning
+from engine.records.run_files import run_json, save_run
+from engine.runs.pairs import build_goodnet
+from engine.runs.prune import PruningRequest, PruningRun, run_pruning
+from engine.runs.rows import rows_of
 from tests.support.networks import SmallLab
 from tests.support.runs import made_up_run
 

@@ -8,8 +8,9 @@ import math
 import pytest
 
 from engine.rates import Rate
-from engine.reports.headline import badnet_row, calibration_text, headline
-from engine.runs.prune import GoodNetRow, PruningRun, goodnet_row
+from engine.reports.headline import calibration_text, headline
+from engine.runs.prune import PruningRun
+from engine.runs.rows import GoodNetRow, badnet_row, goodnet_row
 from tests.support.comparisons import guard, guarded, run_of
 from tests.support.curves import counts, curve
 

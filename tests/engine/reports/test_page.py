@@ -22,11 +22,12 @@ from engine import places
 from engine.__main__ import build_parser
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.rates import Rate
-from engine.records.run_files import rows_of, run_json, save_run
+from engine.records.run_files import run_json, save_run
 from engine.reports.contact_sheet import as_pixels, contact_strips, png_uri
 from engine.reports.curve_figure import printed_figure
 from engine.reports.page import command_words, inline_svg, report_html
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
+from engine.runs.rows import rows_of
 from tests.support.networks import SmallLab
 
 pytest_plugins = ["tests.support.engine_fixtures"]

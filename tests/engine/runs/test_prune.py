@@ -17,8 +17,11 @@ from engine.looking.inspection import inspect
 from engine.models import networks
 from engine.progress import CancelSource, CancelToken, Progress
 from engine.pruning.sweep import PruningCurve, SetCounts
-from engine.records.run_files import rows_of, save_run
-from engine.runs.prune import PruningRequest, PruningRun, build_goodnet, choose_scale, open_inputs, run_pruning
+from engine.records.run_files import save_run
+from engine.runs.inputs import choose_scale, open_inputs
+from engine.runs.pairs import build_goodnet
+from engine.runs.prune import PruningRequest, PruningRun, run_pruning
+from engine.runs.rows import rows_of
 from tests.support.networks import NETWORKS, Array, SmallLab, build, plain_loop
 from tests.support.places import PROJECT
 

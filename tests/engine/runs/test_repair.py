@@ -10,7 +10,7 @@ import pytest
 
 from engine.defences.training import Repair
 from engine.errors import DatasetError, OutputError
-from engine.goodnets.pair import open_goodnet
+from engine.goodnets.saved import open_goodnet
 from engine.rates import Rate
 from engine.records.repaired_pair import save_repaired
 from engine.runs.repair import as_pair, with_target

@@ -13,8 +13,8 @@ from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
 from engine.assessment import Level
-from engine.reports.headline import Headline, badnet_row, headline
-from engine.runs.prune import goodnet_row
+from engine.reports.headline import Headline, headline
+from engine.runs.rows import badnet_row, goodnet_row
 from gui.goodnets.model import COLUMNS, GUARD, VERDICT, GoodNetsModel, Pair
 from gui.goodnets.thresholds_editor import parse_drops
 from gui.goodnets.view import GoodNetsView

@@ -16,7 +16,8 @@ from PySide6.QtGui import QColor, QGuiApplication, QIcon, QTextDocument
 from PySide6.QtWidgets import QApplication, QDialog, QMainWindow, QPushButton
 from pytestqt.qtbot import QtBot
 
-from engine.runs.prune import PruningRequest, goodnet_row, run_pruning
+from engine.runs.prune import PruningRequest, run_pruning
+from engine.runs.rows import goodnet_row
 from gui.widgets import resources
 from gui.widgets.theme import DARK, LIGHT, Theme, apply
 from gui.window.help_pages import PAGES, About, HelpPage, show_about, show_page

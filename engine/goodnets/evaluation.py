@@ -1,0 +1,55 @@
+"""A pair measured on a data set, chunk by chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.data.datasets import Dataset
+from engine.goodnets.pair import GoodNet
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.rates import Rate
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A pair measured on one data set, without its guard and, where it has one, behind it.
+
+    Attributes:
+        target: of a poisoned set the attacker's label, else None.
+        correct: clean accuracy, or the attack's success on a poisoned set; flagged: labelled N.
+        guarded_correct, guarded_flagged: the same behind the guard; None without one.
+    """
+
+    name: str
+    images: int
+    target: int | None
+    correct: Rate
+    flagged: Rate
+    guarded_correct: Rate | None = None
+    guarded_flagged: Rate | None = None
+
+
+def evaluate(
+    goodnet: GoodNet, dataset: Dataset, target: int | None = None, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> Evaluation:
+    """Count a pair's answers on a data set, chunk by chunk.
+
+    Args:
+        dataset: in the networks' input range.
+        target: of a poisoned set the attacker's label; None for a clean set.
+    Raises:
+        Cancelled: the token was set.
+    """
+    total = len(dataset)
+    counts = np.zeros(4, np.int64)
+    for chunk in dataset.chunks(goodnet.b.batch):
+        cancel.raise_if_cancelled()
+        answers = goodnet.answer(chunk.images)
+        agreed = ~answers.disagree & (answers.b_labels == chunk.labels)
+        counts += [agreed.sum(), answers.disagree.sum(), (answers.labels == chunk.labels).sum(), answers.flagged.sum()]
+        progress(Progress(f"Evaluating on {dataset.name}", chunk.start + len(chunk.labels), total))
+    rates = [Rate(int(count), total) for count in counts]
+    return Evaluation(dataset.name, total, target, *(rates if goodnet.guard else rates[:2]))

@@ -1,0 +1,118 @@
+"""A pair as files: its folder, the one file that plain Keras loads, and both back again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine import backend
+from engine.data.datasets import SCALES
+from engine.errors import EngineError
+from engine.files.saving import recover, whole_folder
+from engine.goodnets.pair import GoodNet
+from engine.guards.guard_files import open_guard, save_guard
+from engine.models.legacy_h5 import save_keras2_h5
+from engine.models.networks import Network, build_model, open_network
+from engine.models.reading import read_model_file
+
+GUARD_FILE = "guard.npz"
+
+
+def one_file_model(goodnet: GoodNet) -> Any:
+    """The pair as one Keras model of built-in layers and operations.
+
+    Returns:
+        A model from images in the file's own range to float32[n, N + 1], one-hot at the GoodNet's label.
+    """
+    _, keras = backend.load()
+    ops = keras.ops
+    image = keras.Input(goodnet.b.input_shape, name="image")
+    scaled = image if goodnet.scale == "none" else keras.layers.Rescaling(SCALES[goodnet.scale])(image)
+    answers = []
+    for name, network in (("b", goodnet.b), ("b_prime", goodnet.b_prime)):
+        part = network.copy().model
+        part.name = name
+        answer = part(scaled)
+        # Networks from old .h5 files answer with a list of one.
+        answers.append(ops.argmax(answer[0] if isinstance(answer, list) else answer, axis=-1))
+    label = ops.where(ops.equal(*answers), answers[0], goodnet.flag_label)
+    return keras.Model(image, ops.one_hot(label, goodnet.flag_label + 1), name="goodnet")
+
+
+def save_pair(goodnet: GoodNet, folder: Path) -> None:
+    """Write b.keras, b_prime.keras, goodnet.keras, repaired_X.h5, goodnet.json and, with a guard, guard.npz.
+
+    The folder appears whole. The one-file goodnet.keras is the pair alone: Keras has no layer for a guard.
+
+    Raises:
+        OutputError: it can't be written.
+    """
+    with whole_folder(folder) as temporary:
+        write_pair(goodnet, temporary)
+
+
+def write_pair(goodnet: GoodNet, folder: Path) -> None:
+    """The files of save_pair in a folder that exists."""
+    goodnet.b.copy().model.save(folder / "b.keras")
+    goodnet.b_prime.copy().model.save(folder / "b_prime.keras")
+    one_file_model(goodnet).save(folder / "goodnet.keras")
+    save_keras2_h5(goodnet.b_prime, folder / repaired_name(goodnet.notes.get("x")))
+    notes = {"schema": 1, "flag_label": goodnet.flag_label, "scale": goodnet.scale, **goodnet.notes}
+    (folder / "goodnet.json").write_text(json.dumps(notes, indent=1), encoding="utf-8")
+    if goodnet.guard:
+        save_guard(goodnet.guard, folder / GUARD_FILE)
+
+
+def repaired_name(x: float | None) -> str:
+    """The file of B' alone, as the lab names it; without a threshold, as of a trained B', just "repaired.h5"."""
+    return "repaired.h5" if x is None else f"repaired_{x:g}.h5"
+
+
+def open_goodnet(paths: Sequence[Path]) -> GoodNet:
+    """Open a saved pair's folder, a one-file GoodNet, or the two files of B and B'.
+
+    Raises:
+        EngineError: the paths aren't a GoodNet, or its networks can't be opened or don't match.
+    """
+    if len(paths) == 2:
+        return GoodNet(open_network(paths[0]), open_network(paths[1]), "none", {})
+    if len(paths) != 1:
+        raise EngineError(f"{len(paths)} paths were given; a GoodNet is a folder, one file, or the files of B and B'.")
+    path = paths[0]
+    recover(path)
+    if path.is_dir():
+        return _open_pair(path)
+    return _open_one_file(path)
+
+
+def _open_pair(folder: Path) -> GoodNet:
+    for name in ("b.keras", "b_prime.keras"):
+        if not (folder / name).is_file():
+            raise EngineError(f"{folder}: holds no {name}, so it isn't a saved GoodNet pair. "
+                              "Choose a folder such as goodnet-x2 of a run.")
+    notes = _notes(folder / "goodnet.json") if (folder / "goodnet.json").is_file() else {}
+    guard = open_guard(folder / GUARD_FILE) if (folder / GUARD_FILE).is_file() else None
+    b, b_prime = open_network(folder / "b.keras"), open_network(folder / "b_prime.keras")
+    return GoodNet(b, b_prime, notes.get("scale", "none"), notes, guard)
+
+
+def _notes(path: Path) -> dict[str, Any]:
+    try:
+        notes = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise EngineError(f"{path}: can't be read ({error}). Save the pair again.") from error
+    if not isinstance(notes, dict) or notes.get("scale", "none") not in list(SCALES):
+        raise EngineError(f"{path}: doesn't describe a GoodNet (scale 'none' or '255' expected). Save the pair again.")
+    return notes
+
+
+def _open_one_file(path: Path) -> GoodNet:
+    whole = build_model(read_model_file(path))
+    parts = {name: next((layer for layer in whole.layers if layer.name == name), None) for name in ("b", "b_prime")}
+    if None in parts.values():
+        raise EngineError(f"{path}: isn't a GoodNet (its two networks 'b' and 'b_prime' weren't found). Choose a "
+                          "pair's folder or goodnet.keras, or give the files of B and B' together.")
+    scale = "255" if any(type(layer).__name__ == "Rescaling" for layer in whole.layers) else "none"
+    return GoodNet(Network(parts["b"], path), Network(parts["b_prime"], path), scale, {})

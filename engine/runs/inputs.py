@@ -1,0 +1,124 @@
+"""What a job works on: the network and the image sets a person chose, opened and found to fit together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from engine.data.datasets import SCALES, Dataset, open_dataset
+from engine.models.networks import Network, open_network
+from engine.pruning.sweep import Role, SweepSet
+
+ScaleChoice = Literal["auto", "none", "255"]
+
+_SCALE_TRIAL_IMAGES = 512
+
+
+@dataclass(frozen=True)
+class InputFiles:
+    """The files a job is given; defaults are those of the command line and the window.
+
+    Attributes:
+        layer: the Conv2D layer to work on; None for the network's default.
+        scale: what images are divided by; "auto" finds out on the validation images.
+    """
+
+    model: Path
+    validation: Path
+    test: Path | None = None
+    poisoned: tuple[Path, ...] = ()
+    layer: str | None = None
+    scale: ScaleChoice = "auto"
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """The network a run worked on."""
+
+    path: Path
+    sha256: str
+    input_shape: tuple[int | None, int | None, int]
+    layer: str
+    channels: int
+    labels: int
+    scale: str
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """A data set a run worked on."""
+
+    path: Path
+    role: str
+    name: str
+    images: int
+    labels: int
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """The inputs of a request, opened and found to fit together."""
+
+    network: Network
+    layer: str
+    scale: str
+    sets: tuple[SweepSet, ...]
+
+    def of(self, role: Role) -> list[Dataset]:
+        """The data sets of a role, in the order given."""
+        return [s.dataset for s in self.sets if s.role == role]
+
+    def model_summary(self) -> ModelSummary:
+        """What a record says of the network."""
+        network = self.network
+        return ModelSummary(network.path, network.sha256, network.input_shape, self.layer,
+                            network.prunable_layers()[self.layer], network.labels, self.scale)
+
+    def dataset_summaries(self) -> tuple[DatasetSummary, ...]:
+        """What a record says of each data set."""
+        return tuple(
+            DatasetSummary(s.dataset.path, s.role, s.dataset.name, len(s.dataset), len(np.unique(s.dataset.labels)),
+                           s.dataset.sha256())
+            for s in self.sets)
+
+
+def open_inputs(files: InputFiles) -> Opened:
+    """Open files and check that they fit.
+
+    Raises:
+        EngineError: a file can't be opened, or doesn't belong to the network.
+    """
+    network = open_network(files.model)
+    layer = files.layer or network.default_layer()
+    network.call_of(layer)
+
+    def opened(path: Path) -> Dataset:
+        return open_dataset(path, network.input_shape, network.labels)
+
+    validation = opened(files.validation)
+    scale = choose_scale(network, validation) if files.scale == "auto" else files.scale
+    sets = [SweepSet(validation, "validation")]
+    if files.test:
+        sets.append(SweepSet(opened(files.test), "test"))
+    sets += [SweepSet(opened(path), "poisoned") for path in files.poisoned]
+    scaled = tuple(SweepSet(s.dataset.scaled(SCALES[scale]), s.role) for s in sets)
+    return Opened(network, layer, scale, scaled)
+
+
+def choose_scale(network: Network, clean: Dataset) -> str:
+    """Find out whether a network wants values as stored or divided by 255, by its accuracy on clean images.
+
+    Up to 512 images spread over the set are tried both ways; as stored wins a tie.
+
+    Returns:
+        "none" or "255".
+    """
+    spread = np.unique(np.linspace(0, len(clean) - 1, min(len(clean), _SCALE_TRIAL_IMAGES)).astype(int))
+    images, truth = clean.take(list(spread)), clean.labels[spread]
+    right = {name: int((network.predict_labels(images * np.float32(scale)) == truth).sum())
+             for name, scale in SCALES.items()}
+    return "255" if right["255"] > right["none"] else "none"

@@ -1,0 +1,39 @@
+"""A finished run's pairs: B and the copy behind a row, built again from the model's file."""
+
+from __future__ import annotations
+
+from engine.errors import EngineError
+from engine.goodnets.pair import GoodNet
+from engine.models.networks import Network, open_network
+from engine.runs.prune import PruningRun
+from engine.runs.rows import GoodNetRow
+
+
+def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = None) -> GoodNet:
+    """The pair of networks behind a row.
+
+    Args:
+        network: B, when it is open already.
+    Raises:
+        EngineError: the model's file was changed since the run.
+    """
+    b = network or open_network(run.model.path)
+    if b.sha256 != run.model.sha256:
+        raise EngineError(f"{run.model.path}: was changed since the run. Run again, or bring the old file back.")
+    channels = [int(c) for c in run.ranking.order[:row.channels_pruned]]
+    notes = {
+        "x": row.x, "layer": run.model.layer, "channels_pruned": row.channels_pruned, "pruned_channels": channels,
+        "drop_points": row.drop_points, "drop_relative_percent": row.drop_relative_percent,
+        "clean_accuracy": row.clean.value, "attack_success_rate": row.attack.value if row.attack else None,
+        "assessment": row.assessment.sentence,
+        "b": {"name": run.model.path.name, "sha256": run.model.sha256},
+    }
+    guard = run.guarded.guard if run.guarded else None
+    return GoodNet(b, b.pruned(run.model.layer, channels), run.model.scale, notes, guard)
+
+
+def build_guarded_badnet(run: PruningRun, network: Network) -> GoodNet:
+    """B behind the run's guard alone, as a pair of B with itself, which always agrees."""
+    assert run.guarded is not None
+    notes = {"method": "guard", "b": {"name": run.model.path.name, "sha256": run.model.sha256}}
+    return GoodNet(network, network.copy(), run.model.scale, notes, run.guarded.guard)
