@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 import math
 from collections.abc import Generator, Sequence
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from engine.data.readers import FolderReader, Hdf5Reader, NpzReader, Reader, stamp
 from engine.errors import DatasetError, EngineError
+from engine.files.fingerprint import sha256_of
 
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -124,13 +124,7 @@ class Dataset:
 
     def sha256(self) -> str:
         """SHA-256 of the file, or of all of a folder's files one after the other, in hexadecimal."""
-        digest = hashlib.sha256()
-        files = self._reader.files if isinstance(self._reader, FolderReader) else [self.path]
-        for file in files:
-            with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-        return digest.hexdigest()
+        return sha256_of(self._reader.files if isinstance(self._reader, FolderReader) else [self.path])
 
     def _chunk(self, start: int, parts: Sequence[npt.NDArray[Any]], numbers: Sequence[int]) -> Chunk:
         stored = parts[0] if len(parts) == 1 else np.concatenate(parts)

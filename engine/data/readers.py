@@ -166,12 +166,7 @@ class FolderReader:
 
     def __post_init__(self) -> None:
         self.format = "folder"
-        folders = sorted(p for p in self.path.iterdir() if p.is_dir() and not p.name.startswith("."))
-        if all(p.name.isdecimal() and len(p.name) <= _LONGEST_NUMBER for p in folders):
-            numbers = [int(p.name) for p in folders]
-        else:
-            numbers = list(range(len(folders)))
-        listed = [(p, number) for folder, number in zip(folders, numbers, strict=True) for p in pictures_in(folder)]
+        listed = labelled_pictures(self.path)
         if not listed:
             raise DatasetError(f"{self.path}: holds no sub-folders with pictures. Sort the pictures into one "
                                "sub-folder a label, named by the label's number (0, 1, ...).")
@@ -193,6 +188,16 @@ class FolderReader:
         if stamp(path) != self._stamps[number]:
             raise DatasetError(f"{path}: was changed or replaced while it was in use. Open its folder again.")
         return picture
+
+
+def labelled_pictures(folder: Path) -> list[tuple[Path, int]]:
+    """The pictures in a folder's sub-folders with their labels, in the order of a data set; none are read."""
+    folders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if all(p.name.isdecimal() and len(p.name) <= _LONGEST_NUMBER for p in folders):
+        numbers = [int(p.name) for p in folders]
+    else:
+        numbers = list(range(len(folders)))
+    return [(p, number) for inside, number in zip(folders, numbers, strict=True) for p in pictures_in(inside)]
 
 
 def stamp(path: Path) -> tuple[int, int]:

@@ -6,7 +6,6 @@ by `model_config` from its list of known layers, and Keras's own safe mode comes
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import shutil
@@ -22,6 +21,7 @@ from typing import Any
 import h5py
 
 from engine.errors import ModelError, in_short
+from engine.files.fingerprint import sha256_of
 from engine.files.hdf5 import check_heaps, check_is_file, open_hdf5
 from engine.models.config import Config, checked_config
 
@@ -67,7 +67,7 @@ def read_model_file(path: Path) -> ModelFile:
     """
     check_is_file(path, ModelError)
     try:
-        sha256 = file_sha256(path)
+        sha256 = sha256_of([path])
         with path.open("rb") as stream:
             magic = stream.read(8)
     except OSError as error:
@@ -100,21 +100,12 @@ def weights_file(file: ModelFile) -> Iterator[Path]:
                 weights = Path(folder) / "model.h5"
                 shutil.copyfile(file.path, weights)
             yield weights
-        unchanged = file_sha256(file.path) == file.sha256
+        unchanged = sha256_of([file.path]) == file.sha256
     except OSError as error:
         raise ModelError(f"{file.path}: its weights can't be read ({error.strerror or error}). Check that the file is "
                          "still there and that the disk for temporary files has room.") from error
     if not unchanged:
         raise ModelError(f"{file.path}: was changed while it was opened. Open it again.")
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_COPY_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _read_h5(path: Path, sha256: str) -> ModelFile:

@@ -21,6 +21,10 @@ from engine.pruning.ranking import ChannelRanking, RankAt
 from engine.pruning.sweep import PruningCurve, Role, SetCounts
 from engine.pruning.thresholds import DropMode, Stop
 from engine.rates import Rate
+from engine.records.checked import count as _count
+from engine.records.checked import number as _number
+from engine.records.checked import one_of as _one_of
+from engine.records.checked import text as _text
 from engine.records.run_files import GUARDED_BADNET
 from engine.runs.inputs import DatasetSummary, ModelSummary, ScaleChoice
 from engine.runs.prune import PruningRequest, PruningRun
@@ -173,30 +177,6 @@ def _channels(order: Any) -> list[int]:
 def _input_shape(model: Json) -> tuple[int | None, int | None, int]:
     height, width, channels = model["input_shape"]
     return (None if height is None else _count(height), None if width is None else _count(width), _count(channels))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise TypeError(f"{str(value)[:50]!r} isn't text")
-    return value
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 1 << 53:
-        raise ValueError(f"{str(value)[:50]} isn't a count")
-    return value
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{str(value)[:50]} isn't a number")
-    return float(value)
-
-
-def _one_of(value: Any, allowed: Sequence[Any]) -> Any:
-    if value not in list(allowed):
-        raise ValueError(f"{str(value)[:50]!r} isn't one of {', '.join(map(str, allowed))}")
-    return value
 
 
 def _short(error: BaseException) -> str:

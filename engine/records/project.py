@@ -1,0 +1,296 @@
+"""A project: the files, options and last result that belong together, as one small JSON file to hand on.
+
+The file may come from a stranger. Reading it opens nothing else; `look_for` reads the files it names, but only to know
+them again. A cluster's address is never in it: whoever names a scheduler can run code on the machines that ask it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, Literal, get_args
+
+from engine.data.readers import labelled_pictures
+from engine.errors import EngineError, OutputError, in_short
+from engine.files.fingerprint import sha256_of
+from engine.files.saving import whole_file
+from engine.guards.guarded_curve import GuardChoice
+from engine.progress import NEVER_CANCELLED, CancelToken
+from engine.pruning.ranking import RankAt
+from engine.pruning.thresholds import DropMode, Stop
+from engine.records import checked
+from engine.records.run_files import write_text
+from engine.runs.prune import PruningRequest, ScaleChoice
+
+SUFFIX = ".goodnet"
+_SCHEMA, _KIND = 1, "GoodNet project"
+_MOST_BYTES = 1 << 20
+_MOST_LETTERS = 4096
+_MOST_SETS = 256
+_MOST_DROPS = 1000
+_SETTINGS = ("layer", "rank_at", "drops", "drop_mode", "stop", "scale", "guard", "false_alarms")
+
+Json = dict[str, Any]
+FileRole = Literal["model", "validation", "test", "poisoned", "order"]
+State = Literal["found", "changed", "missing", "remote"]
+
+
+@dataclass(frozen=True)
+class ProjectFile:
+    """A file or folder of a project, with the SHA-256 it had when the project was saved."""
+
+    role: FileRole
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class LastResult:
+    """What a project's last run came to, to be read in a list of projects: rates are fractions 0 to 1."""
+
+    model: str
+    best: str
+    clean_accuracy: float
+    attack_success_rate: float | None
+
+
+@dataclass(frozen=True)
+class Project:
+    """Files, settings (what else PruningRequest takes, by its names) and what the last run came to."""
+
+    files: tuple[ProjectFile, ...]
+    settings: Json
+    result: LastResult | None = None
+
+    @property
+    def request(self) -> PruningRequest:
+        """The run that the project stands for."""
+        single: Json = {file.role: file.path for file in self.files if file.role != "poisoned"}
+        poisoned = tuple(file.path for file in self.files if file.role == "poisoned")
+        return PruningRequest(**single, poisoned=poisoned, **self.settings)
+
+    def moved(self, file: ProjectFile, path: Path) -> Project:
+        """With a file at another place."""
+        there = dataclasses.replace(file, path=path)
+        return dataclasses.replace(self, files=tuple(there if f == file else f for f in self.files))
+
+
+@dataclass(frozen=True)
+class Looked:
+    """How a file of a project was found."""
+
+    file: ProjectFile
+    state: State
+
+    @property
+    def sentence(self) -> str:
+        """What is the matter with it and what to do, with its path; empty where nothing is."""
+        return f"{self.file.path}: {_WORDS[self.state]}" if self.state != "found" else ""
+
+
+_WORDS: dict[State, str] = {
+    "missing": "isn't there any more: moved, renamed or removed. Say where it is now, or choose another.",
+    "changed": "isn't what it was when the project was saved. Bring the old one back, or use it as it is.",
+    "remote": "lies on another computer, from which nothing is read unasked. Choose it yourself to use it.",
+}
+
+
+def make_project(request: PruningRequest, result: LastResult | None = None, *,
+                 cancel: CancelToken = NEVER_CANCELLED) -> Project:
+    """The project of a request, with its files as they are now. Reads them whole.
+
+    Raises:
+        EngineError: one can't be read.
+        Cancelled: the token was set.
+    """
+    single: tuple[tuple[FileRole, Path | None], ...] = (
+        ("model", request.model), ("validation", request.validation), ("test", request.test),
+        *(("poisoned", path) for path in request.poisoned), ("order", request.order))
+    files = []
+    for role, path in single:
+        try:
+            files += [ProjectFile(role, path.absolute(), fingerprint(path, cancel))] if path else []
+        except OSError as error:
+            raise EngineError(f"{path}: can't be read ({error.strerror or error}), so the project wasn't saved. "
+                              "Choose another file, or remove it.") from error
+    return Project(tuple(files), {name: getattr(request, name) for name in _SETTINGS}, result)
+
+
+def fingerprint(path: Path, cancel: CancelToken = NEVER_CANCELLED) -> str:
+    """SHA-256 of a file, or of a folder's pictures one after the other, as run.json holds it.
+
+    Raises:
+        OSError: it can't be read, or is neither a file nor a folder.
+        Cancelled: the token was set.
+    """
+    if path.is_dir():
+        return sha256_of((picture for picture, _ in labelled_pictures(path)), cancel)
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("it is neither a file nor a folder")
+    return sha256_of([path], cancel)
+
+
+def look_for(project: Project, folder: Path, cancel: CancelToken = NEVER_CANCELLED) -> tuple[Looked, ...]:
+    """Find each file of a project that lies in `folder`: is it there, and is it what it was?
+
+    Raises:
+        Cancelled: the token was set.
+    """
+    return tuple(Looked(file, _state_of(file, folder, cancel)) for file in project.files)
+
+
+def save_project(project: Project, path: Path) -> None:
+    """Write a project; it appears whole or not at all. Paths are relative to its folder where that is possible.
+
+    Raises:
+        OutputError: it can't be written, or what lies there isn't a project.
+    """
+    if os.path.lexists(path) and not _is_project(path):
+        raise OutputError(f"{path}: isn't a project of this program, so it isn't replaced. Choose another name.")
+    document = _document(project, path.absolute().parent)
+    with whole_file(path) as temporary:
+        write_text(temporary, json.dumps(document, indent=1, allow_nan=False))
+
+
+def read_project(path: Path) -> Project:
+    """Read a project's file; the files it names aren't looked at.
+
+    Raises:
+        EngineError: it can't be read, isn't a project, is damaged, or comes from a newer version.
+    """
+    try:
+        document = _parsed(path)
+        if not isinstance(document, dict) or document.get("kind") != _KIND:
+            raise EngineError(f"{path}: isn't a GoodNet project. Choose a file that Save project made.")
+        schema = checked.count(document.get("schema"))
+        if schema > _SCHEMA:
+            raise EngineError(f"{path}: was saved by a newer GoodNet (schema {schema}, this one knows {_SCHEMA}). "
+                              "Open it with that one.")
+        return _project(document, path.absolute().parent)
+    except OSError as error:
+        raise EngineError(f"{path}: can't be read ({error.strerror or error}). Check the name and permissions.") \
+            from error
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        short = f"it lacks '{in_short(error)}'" if isinstance(error, KeyError) else in_short(error)
+        raise EngineError(f"{path}: is damaged or wasn't made by this program ({short}). Save the project again.") \
+            from error
+
+
+def _state_of(file: ProjectFile, folder: Path, cancel: CancelToken) -> State:
+    if on_another_machine(file.path, folder):
+        return "remote"
+    try:
+        return "found" if fingerprint(file.path, cancel) == file.sha256 else "changed"
+    except OSError:
+        return "missing"
+
+
+def on_another_machine(path: PurePath, folder: PurePath) -> bool:
+    r"""Whether a path leads to a computer (\\name\share) that isn't the folder's, and would learn who asks."""
+    return path.anchor.startswith("\\\\") and path.anchor != folder.anchor
+
+
+def _is_project(path: Path) -> bool:
+    try:
+        document = _parsed(path)
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get("kind") == _KIND
+
+
+def _parsed(path: Path) -> Any:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError("it is a folder, device or pipe; a file was expected")
+    if status.st_size > _MOST_BYTES:
+        raise ValueError(f"it has {status.st_size:,} bytes, more than a project ever has")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _document(project: Project, folder: Path) -> Json:
+    def one(file: ProjectFile) -> Json:
+        return {"path": _relative(file.path, folder), "sha256": file.sha256}
+
+    files: Json = {"model": None, "validation": None, "test": None, "poisoned": [], "order": None}
+    for file in project.files:
+        if file.role == "poisoned":
+            files["poisoned"].append(one(file))
+        else:
+            files[file.role] = one(file)
+    return {"schema": _SCHEMA, "kind": _KIND, "files": files, "settings": project.settings,
+            "result": dataclasses.asdict(project.result) if project.result else None}
+
+
+def _relative(path: Path, folder: Path) -> str:
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # on another drive
+        return path.absolute().as_posix()
+
+
+def _project(document: Json, folder: Path) -> Project:
+    _only(document, ("schema", "kind", "files", "settings", "result"))
+    files, result = document["files"], document["result"]
+    _only(files, get_args(FileRole))
+    if len(files["poisoned"]) > _MOST_SETS:
+        raise ValueError(f"{len(files['poisoned']):,} poisoned sets")
+    if not files["model"] or not files["validation"]:
+        raise ValueError("it names no model or no clean validation images")
+    entries = [(role, entry) for role in get_args(FileRole)
+               for entry in (files[role] if role == "poisoned" else [files[role]]) if entry is not None]
+    return Project(tuple(_file(role, entry, folder) for role, entry in entries), _settings(document["settings"]),
+                   _result(result) if result is not None else None)
+
+
+def _file(role: FileRole, entry: Json, folder: Path) -> ProjectFile:
+    _only(entry, ("path", "sha256"))
+    path, sha256 = _text(entry["path"]), _text(entry["sha256"])
+    if not path or len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+        raise ValueError(f"{path[:50]!r} has no SHA-256")
+    return ProjectFile(role, Path(os.path.normpath(folder / path)), sha256)
+
+
+def _settings(settings: Json) -> Json:
+    _only(settings, _SETTINGS)
+    drops = tuple(checked.number(x) for x in settings["drops"])
+    if not drops or len(drops) > _MOST_DROPS or not all(0 <= x <= 100 for x in drops):
+        raise ValueError("the drops aren't numbers from 0 to 100")
+    false_alarms = checked.number(settings["false_alarms"])
+    if not 0 < false_alarms < 1:
+        raise ValueError(f"{false_alarms} isn't a rate of false alarms")
+    choices = {"rank_at": RankAt, "drop_mode": DropMode, "stop": Stop, "scale": ScaleChoice, "guard": GuardChoice}
+    return {"layer": None if settings["layer"] is None else _text(settings["layer"]), "drops": drops,
+            "false_alarms": false_alarms,
+            **{name: checked.one_of(settings[name], get_args(kind)) for name, kind in choices.items()}}
+
+
+def _result(result: Json) -> LastResult:
+    _only(result, tuple(field.name for field in dataclasses.fields(LastResult)))
+    clean, attack = result["clean_accuracy"], result["attack_success_rate"]
+    return LastResult(_text(result["model"]), _text(result["best"]), _share(clean),
+                      None if attack is None else _share(attack))
+
+
+def _share(value: Any) -> float:
+    share = checked.number(value)
+    if not 0 <= share <= 1:
+        raise ValueError(f"{share} isn't a rate from 0 to 1")
+    return share
+
+
+def _text(value: Any) -> str:
+    found = checked.text(value)
+    if len(found) > _MOST_LETTERS:
+        raise ValueError(f"a text of {len(found):,} letters")
+    return found
+
+
+def _only(document: Json, allowed: tuple[str, ...]) -> None:
+    """Refuse keys that this version doesn't know: leaving them out would change what the project means."""
+    unknown = sorted(set(document) - set(allowed))
+    if unknown:
+        raise ValueError(f"it holds '{unknown[0][:50]}', which this version doesn't know")
