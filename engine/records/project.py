@@ -18,21 +18,17 @@ from engine.data.readers import labelled_pictures
 from engine.errors import EngineError, OutputError, in_short
 from engine.files.fingerprint import sha256_of
 from engine.files.saving import whole_file
-from engine.guards.guarded_curve import GuardChoice
 from engine.progress import NEVER_CANCELLED, CancelToken
-from engine.pruning.ranking import RankAt
-from engine.pruning.thresholds import DropMode, Stop
 from engine.records import checked
 from engine.records.run_files import write_text
-from engine.runs.prune import PruningRequest, ScaleChoice
+from engine.records.settings import NAMES, checked_settings, settings_json
+from engine.runs.prune import PruningRequest
 
 SUFFIX = ".goodnet"
 _SCHEMA, _KIND = 1, "GoodNet project"
 _MOST_BYTES = 1 << 20
 _MOST_LETTERS = 4096
 _MOST_SETS = 256
-_MOST_DROPS = 1000
-_SETTINGS = ("layer", "rank_at", "drops", "drop_mode", "stop", "scale", "guard", "false_alarms")
 
 Json = dict[str, Any]
 FileRole = Literal["model", "validation", "test", "poisoned", "order"]
@@ -117,7 +113,7 @@ def make_project(request: PruningRequest, result: LastResult | None = None, *,
         except OSError as error:
             raise EngineError(f"{path}: can't be read ({error.strerror or error}), so the project wasn't saved. "
                               "Choose another file, or remove it.") from error
-    return Project(tuple(files), {name: getattr(request, name) for name in _SETTINGS}, result)
+    return Project(tuple(files), settings_json(request), result)
 
 
 def fingerprint(path: Path, cancel: CancelToken = NEVER_CANCELLED) -> str:
@@ -242,8 +238,9 @@ def _project(document: Json, folder: Path) -> Project:
         raise ValueError("it names no model or no clean validation images")
     entries = [(role, entry) for role in get_args(FileRole)
                for entry in (files[role] if role == "poisoned" else [files[role]]) if entry is not None]
-    return Project(tuple(_file(role, entry, folder) for role, entry in entries), _settings(document["settings"]),
-                   _result(result) if result is not None else None)
+    _only(document["settings"], NAMES)
+    return Project(tuple(_file(role, entry, folder) for role, entry in entries),
+                   checked_settings(document["settings"]), _result(result) if result is not None else None)
 
 
 def _file(role: FileRole, entry: Json, folder: Path) -> ProjectFile:
@@ -252,20 +249,6 @@ def _file(role: FileRole, entry: Json, folder: Path) -> ProjectFile:
     if not path or len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
         raise ValueError(f"{path[:50]!r} has no SHA-256")
     return ProjectFile(role, Path(os.path.normpath(folder / path)), sha256)
-
-
-def _settings(settings: Json) -> Json:
-    _only(settings, _SETTINGS)
-    drops = tuple(checked.number(x) for x in settings["drops"])
-    if not drops or len(drops) > _MOST_DROPS or not all(0 <= x <= 100 for x in drops):
-        raise ValueError("the drops aren't numbers from 0 to 100")
-    false_alarms = checked.number(settings["false_alarms"])
-    if not 0 < false_alarms < 1:
-        raise ValueError(f"{false_alarms} isn't a rate of false alarms")
-    choices = {"rank_at": RankAt, "drop_mode": DropMode, "stop": Stop, "scale": ScaleChoice, "guard": GuardChoice}
-    return {"layer": None if settings["layer"] is None else _text(settings["layer"]), "drops": drops,
-            "false_alarms": false_alarms,
-            **{name: checked.one_of(settings[name], get_args(kind)) for name, kind in choices.items()}}
 
 
 def _result(result: Json) -> LastResult:

@@ -15,18 +15,19 @@ from engine.defences.comparison import Comparison, ComparisonRow
 from engine.errors import EngineError, in_short
 from engine.files.saving import recover
 from engine.goodnets.saved import GUARD_FILE
+from engine.guards.calibration import DEFAULT_FALSE_ALARMS
 from engine.guards.guard_files import open_guard
-from engine.guards.guarded_curve import GuardChoice, GuardedCurve
-from engine.pruning.ranking import ChannelRanking, RankAt
+from engine.guards.guarded_curve import GuardedCurve
+from engine.pruning.ranking import ChannelRanking
 from engine.pruning.sweep import PruningCurve, Role, SetCounts
-from engine.pruning.thresholds import DropMode, Stop
 from engine.rates import Rate
 from engine.records.checked import count as _count
 from engine.records.checked import number as _number
 from engine.records.checked import one_of as _one_of
 from engine.records.checked import text as _text
 from engine.records.run_files import GUARDED_BADNET
-from engine.runs.inputs import DatasetSummary, ModelSummary, ScaleChoice
+from engine.records.settings import checked_settings
+from engine.runs.inputs import DatasetSummary, ModelSummary
 from engine.runs.prune import PruningRequest, PruningRun
 
 _MOST_BYTES = 1 << 28
@@ -82,19 +83,12 @@ def _request(document: Json) -> PruningRequest:
     by_role: dict[str, list[Path]] = {role: [] for role in get_args(Role)}
     for dataset in document["datasets"]:
         by_role[_one_of(dataset["role"], get_args(Role))].append(Path(_text(dataset["path"])))
-    drops = tuple(_number(x) for x in settings["drops"])
-    if not all(0 <= x <= 100 for x in drops):
-        raise ValueError("a drop isn't from 0 to 100")
+    # Runs of the first versions lack these three.
+    known = {"guard": "none", "false_alarms": DEFAULT_FALSE_ALARMS, "layer": None, **settings}
     return PruningRequest(
         model=Path(_text(document["model"]["path"])), validation=by_role["validation"][0],
         test=next(iter(by_role["test"]), None), poisoned=tuple(by_role["poisoned"]),
-        layer=_text(settings["layer"]) if settings.get("layer") else None,
-        scale=_one_of(settings["scale"], get_args(ScaleChoice)),
-        rank_at=_one_of(settings["rank_at"], get_args(RankAt)),
-        order=Path(_text(settings["order"])) if settings["order"] else None, drops=drops,
-        drop_mode=_one_of(settings["drop_mode"], get_args(DropMode)), stop=_one_of(settings["stop"], get_args(Stop)),
-        guard=_one_of(settings.get("guard", "none"), get_args(GuardChoice)),
-        false_alarms=_number(settings.get("false_alarms", 0.02)))
+        order=Path(_text(settings["order"])) if settings["order"] else None, **checked_settings(known))
 
 
 def _curve(curve: Json, layer: str, order: Any) -> PruningCurve:

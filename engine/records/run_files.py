@@ -22,6 +22,7 @@ from engine.models.networks import open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.rates import Rate
+from engine.records.settings import settings_json
 from engine.runs.pairs import build_goodnet, build_guarded_badnet
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow, rows_of
@@ -82,10 +83,7 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
                   "labels": model.labels, "scale": model.scale, "input_shape": list(model.input_shape)},
         "datasets": [{"path": str(d.path), "role": d.role, "name": d.name, "images": d.images, "labels": d.labels,
                       "sha256": d.sha256} for d in run.datasets],
-        "settings": {"rank_at": request.rank_at, "order": str(request.order) if request.order else None,
-                     "drops": list(request.drops), "drop_mode": request.drop_mode, "stop": request.stop,
-                     "scale": request.scale, "guard": request.guard, "false_alarms": request.false_alarms,
-                     "layer": request.layer},
+        "settings": {**settings_json(request), "order": str(request.order) if request.order else None},
         "versions": {"python": platform.python_version(), "platform": platform.platform(),
                      **{name: version(name) for name in ("keras", "numpy", "h5py")},
                      "tensorflow": _tensorflow_version()},

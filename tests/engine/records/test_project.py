@@ -174,7 +174,7 @@ def changed(saved: Path, change: Callable[[Any], object]) -> None:
     (lambda d: d["files"]["model"].update(sha256="Z" * 64), "SHA-256"),
     (lambda d: d["files"].update(poisoned=3), "int"),
     (lambda d: d["files"].update(poisoned=d["files"]["poisoned"] * 200), "400 poisoned sets"),
-    (lambda d: d["settings"].update(drops=[]), "drops"), (lambda d: d["settings"].update(drops=[101]), "drops"),
+    (lambda d: d["settings"].update(drops=[-1]), "drops"), (lambda d: d["settings"].update(drops=[101]), "drops"),
     (lambda d: d["settings"].update(drops=["2"]), "isn't a number"),
     (lambda d: d["settings"].update(false_alarms=1), "false alarms"),
     (lambda d: d["settings"].update(guard="eval"), "'eval' isn't one of"),
