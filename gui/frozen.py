@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import platformdirs
-
-COMMANDS = ("inspect", "prune", "evaluate", "check", "scan", "repair")
 
 
 def main() -> int:
@@ -18,7 +17,7 @@ def main() -> int:
         The exit status.
     """
     first = sys.argv[1] if len(sys.argv) > 1 else ""
-    if first in COMMANDS:
+    if first == "--version" or is_command(first):
         from engine import __main__ as command_line
         return command_line.main()
     if first == "--self-test":
@@ -26,6 +25,11 @@ def main() -> int:
         return self_test.main()
     from gui import __main__ as window
     return window.main()
+
+
+def is_command(word: str) -> bool:
+    """Whether the command line has a command of that name: a file in engine/cli/commands/, which isn't loaded."""
+    return word.isidentifier() and find_spec(f"engine.cli.commands.{word}") is not None
 
 
 def keep_font_list() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -21,9 +22,20 @@ import package_licences
 def test_every_command_of_the_command_line_is_one_of_the_packed_program(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         engine.__main__.main(["--help"])
-    listed = capsys.readouterr().out.partition("{")[2].partition("}")[0].split(",")
-    assert "prune" in listed
-    assert set(listed) <= set(frozen.COMMANDS)
+    listed = re.findall(r"^    (\w+)", capsys.readouterr().out, re.MULTILINE)
+    assert {"inspect", "prune", "evaluate", "check", "scan", "repair"} <= set(listed)
+    assert all(frozen.is_command(name) for name in listed)
+    assert not any(frozen.is_command(word) for word in ("", "model", "badnet.keras", "commands", "--sample"))
+
+
+def test_the_version_is_said_without_a_window(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["GoodNet", "--version"])
+    with pytest.raises(SystemExit) as left:
+        frozen.main()
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"GoodNet {package_contents.version()}\n"
 
 
 def test_a_command_goes_to_the_engine(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,18 @@ def recover(target: Path) -> None:
             aside.replace(target)
 
 
+def check_result_folder(folder: Path, mark: str = "run.json") -> None:
+    """Refuse to replace a folder that isn't an earlier result, known by the file `mark`.
+
+    Raises:
+        OutputError: it holds something else, or can't be written.
+    """
+    check_writable(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / mark).is_file():
+        raise OutputError(f"{folder}: holds other files and no {mark}, so it isn't replaced. "
+                          "Choose a new folder or an earlier result's.")
+
+
 def check_writable(target: Path) -> None:
     """Find out before the work that a result can be written at its end.
 

@@ -21,11 +21,12 @@ def save_repaired(pair: RepairedPair, folder: Path) -> None:
     """
     with whole_folder(folder) as temporary:
         write_pair(pair.goodnet, temporary)
-        (temporary / "evaluation.json").write_text(json.dumps(_evaluations_json(pair), indent=1) + "\n",
+        (temporary / "evaluation.json").write_text(json.dumps(repaired_json(pair), indent=1) + "\n",
                                                    encoding="utf-8")
 
 
-def _evaluations_json(pair: RepairedPair) -> dict[str, Any]:
+def repaired_json(pair: RepairedPair) -> dict[str, Any]:
+    """What a repaired pair is worth, as evaluation.json holds it; rates are fractions."""
     def one(e: Evaluation) -> dict[str, Any]:
         clean = e.target is None
         return {"name": e.name, "images": e.images, "target": e.target,

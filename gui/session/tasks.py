@@ -19,13 +19,13 @@ from PIL import Image
 
 from engine import backend
 from engine.assessment import percent
-from engine.cli.commands import check_run_folder
 from engine.data.datasets import SCALES, Dataset, open_dataset
 from engine.defences.comparison import Comparison
 from engine.defences.distillation import distil
 from engine.defences.scan import Scan, scan
 from engine.errors import EngineError, ModelError
 from engine.files.pictures import Picture, fit_picture, load_picture
+from engine.files.saving import check_result_folder
 from engine.goodnets.checking import CHUNK, Verdict, check_arrays, list_pictures
 from engine.goodnets.evaluation import Evaluation
 from engine.goodnets.pair import GoodNet
@@ -200,7 +200,7 @@ class Workbench:
 
     def save_run(self, run: PruningRun, folder: Path, context: TaskContext) -> Path:
         """Save a whole run's folder."""
-        check_run_folder(folder)
+        check_result_folder(folder)
         save_run(run, folder, progress=context.progress, cancel=context.cancel)
         return folder
 
@@ -219,7 +219,7 @@ class Workbench:
         self, request: PruningRequest, allow_missing_labels: bool, folder: Path, context: TaskContext,
     ) -> Repaired:
         """Train a repaired copy and save it with B as a pair."""
-        check_run_folder(folder, mark="goodnet.json")
+        check_result_folder(folder, mark="goodnet.json")
         context.progress(Progress("Opening files", 0, 1))
         opened = open_inputs(request)
         clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)

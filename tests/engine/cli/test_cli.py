@@ -21,8 +21,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.__main__ import DONE, INTERRUPTED, build_parser, main
-from engine.cli.commands import ProgressLine
+from engine.__main__ import DONE, INTERRUPTED, main
+from engine.cli.parser import build_parser
+from engine.cli.progress_line import ProgressLine
 from engine.progress import Progress
 from engine.runs.prune import PruningRequest
 from tests.support.networks import LABELS, TARGET, Array, SmallLab, build, plain_loop, random_images, save_lab_file
@@ -293,7 +294,8 @@ def test_ctrl_c_in_the_middle_of_a_sweep(small_lab: SmallLab, tmp_path: Path) ->
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "engine", "prune", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test",
-         str(many), "--out", str(tmp_path / "out")], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=stderr)
+         str(many), "--out", str(tmp_path / "out")], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=stderr,
+        env={**os.environ, "TERM": "xterm"})
     signal.signal(signal.SIGINT, usual)
     os.close(stderr)
     said = b""

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from engine import places
-from engine.__main__ import build_parser
+from engine.cli.parser import build_parser
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.rates import Rate
 from engine.records.run_files import run_json, save_run

@@ -1,0 +1,1 @@
+"""The commands, a file each: what it does (SUMMARY), its options (add_options) and the work (run)."""

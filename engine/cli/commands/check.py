@@ -1,0 +1,65 @@
+"""check: pictures, one by one."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+from engine.assessment import percent
+from engine.cli.options import add_json
+from engine.cli.printing import say, say_json, say_table
+from engine.cli.progress_line import ProgressLine
+from engine.errors import EngineError
+from engine.goodnets.checking import Verdict, check_pictures, list_pictures
+from engine.goodnets.pair import GoodNet
+from engine.goodnets.saved import open_goodnet
+
+SUMMARY = "check pictures with a GoodNet, one by one"
+
+_FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """GOODNET IMAGE_OR_FOLDER ... [--json | --csv]"""
+    parser.add_argument("paths", metavar="GOODNET IMAGE_OR_FOLDER", nargs="+",
+                        help="first the GoodNet (a pair's folder, one file, or the two files B and B_PRIME), then "
+                        "pictures or folders of them")
+    shape = parser.add_mutually_exclusive_group()
+    add_json(shape)
+    shape.add_argument("--csv", action="store_true", help="print a CSV table with one row a picture")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Check pictures with a GoodNet."""
+    goodnet, pictures = _split([Path(p) for p in options.paths])
+    with ProgressLine() as show:
+        found = list(check_pictures(goodnet, list_pictures(pictures), progress=show))
+    if options.json:
+        say_json([_verdict_json(v) for v in found])
+    elif options.csv:
+        writer = csv.DictWriter(sys.stdout, _FIELDS)
+        writer.writeheader()
+        writer.writerows(_verdict_json(v) for v in found)
+    else:
+        say_table(["picture", "answer", "B says", "B' says"],
+                  [[str(v.file), f"backdoored (label {v.label})" if v.flagged else f"label {v.label}",
+                    f"{v.b_label} ({percent(v.b_confidence)})", f"{v.b_prime_label} ({percent(v.b_prime_confidence)})"]
+                   for v in found], left=4)
+        say(f"{sum(v.flagged for v in found)} of {len(found)} flagged as backdoored")
+
+
+def _split(paths: list[Path]) -> tuple[GoodNet, list[Path]]:
+    """GOODNET is one path, or two model files; what follows are pictures."""
+    if len(paths) < 2:
+        raise EngineError(f"{paths[0]}: no pictures were named after it. Name pictures or folders of them.")
+    models = (".h5", ".hdf5", ".keras")
+    two = len(paths) > 2 and all(p.is_file() and p.suffix.lower() in models for p in paths[:2])
+    count = 2 if two else 1
+    return open_goodnet(paths[:count]), paths[count:]
+
+
+def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+    return {name: getattr(verdict, name) for name in _FIELDS}

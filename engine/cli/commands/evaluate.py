@@ -1,0 +1,66 @@
+"""evaluate: what a GoodNet is worth on data sets."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from engine.cli.options import add_json, add_measured_on
+from engine.cli.printing import say_json
+from engine.cli.progress_line import ProgressLine
+from engine.cli.result_tables import say_evaluations
+from engine.data.datasets import SCALES, Dataset, open_dataset
+from engine.goodnets.evaluation import Evaluation, evaluate
+from engine.goodnets.pair import GoodNet
+from engine.goodnets.saved import open_goodnet
+from engine.guards.calibration import Guard
+from engine.records.run_files import finite, rate_json
+from engine.runs.repair import with_target
+
+SUMMARY = "measure a GoodNet on clean and poisoned images"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """GOODNET --test TEST [--poisoned POISONED ...] [--json]"""
+    parser.add_argument("goodnet", metavar="GOODNET", nargs="+",
+                        help="a pair's folder, a one-file GoodNet, or the two files B and B_PRIME")
+    add_measured_on(parser, test_required=True)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure a GoodNet on data sets."""
+    goodnet = open_goodnet([Path(p) for p in options.goodnet])
+    clean = _opened(options.test, goodnet)
+    sets = [with_target(_opened(path, goodnet)) for path in options.poisoned]
+    with ProgressLine() as show:
+        test = evaluate(goodnet, clean, progress=show)
+        poisoned = [evaluate(goodnet, dataset, target, progress=show) for dataset, target in sets]
+    if options.json:
+        say_json(_evaluation_json(goodnet.guard, test, poisoned))
+    else:
+        say_evaluations([test, *poisoned])
+
+
+def _opened(path: str, goodnet: GoodNet) -> Dataset:
+    return open_dataset(Path(path), goodnet.b.input_shape, goodnet.b.labels).scaled(SCALES[goodnet.scale])
+
+
+def _evaluation_json(guard: Guard | None, test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:
+    return {
+        "test": {"name": test.name, "images": test.images, **rate_json("goodnet_accuracy", test.correct),
+                 **rate_json("false_alarm_rate", test.flagged)},
+        "poisoned": [{"name": p.name, "images": p.images, "target": p.target, **rate_json("goodnet_asr", p.correct),
+                      **rate_json("detection_rate", p.flagged)} for p in poisoned],
+        "guarded": _guarded_json(guard, test, poisoned) if guard else None,
+    }
+
+
+def _guarded_json(guard: Guard, test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:
+    first = poisoned[0] if poisoned else None
+    return {"guard": guard.kind, "threshold": finite(guard.threshold),
+            **rate_json("clean_accuracy", test.guarded_correct),
+            **rate_json("attack_success_rate", first.guarded_correct if first else None),
+            **rate_json("false_alarm_rate", test.guarded_flagged),
+            **rate_json("detection_rate", first.guarded_flagged if first else None)}

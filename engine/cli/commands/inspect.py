@@ -1,0 +1,52 @@
+"""inspect: what a file is."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from engine.cli.options import add_json
+from engine.cli.printing import say, say_json, say_table
+from engine.looking.inspection import DatasetDescription, description_json, inspect
+from engine.models.architecture import ModelDescription
+
+SUMMARY = "say what a model or data file is"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """FILE [--json]"""
+    parser.add_argument("file", metavar="FILE", help="a model, or images: an HDF5 file, a folder or an .npz")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print what a file is."""
+    found = inspect(Path(options.file))
+    if options.json:
+        say_json(description_json(found))
+    elif isinstance(found, ModelDescription):
+        _say_model(found)
+    else:
+        _say_dataset(found)
+
+
+def _say_model(found: ModelDescription) -> None:
+    say(f"{found.path}: {found.format}, input {_size(found.input_shape) or 'unknown'}, "
+        f"{found.labels or 'unknown number of'} labels, {found.parameters:,} weights")
+    say(f"SHA-256 {found.sha256}")
+    say()
+    say_table(["layer", "kind", "output", ""],
+              [[layer.name, layer.kind, _size(layer.shape) or "?",
+                "pruned by default" if layer.name == found.default_layer else ""] for layer in found.layers], left=4)
+
+
+def _say_dataset(found: DatasetDescription) -> None:
+    say(f"{found.path}: data set ({found.format}), {found.images:,} images {_size(found.image_shape)} stored as "
+        f"{found.dtype}, values {found.value_range[0]:g} to {found.value_range[1]:g}, {found.labels} labels from "
+        f"{found.lowest_label} to {found.highest_label}")
+    for finding in found.findings:
+        say(f"{finding.level}: {finding.sentence}")
+
+
+def _size(shape: tuple[int | None, ...] | None) -> str:
+    return " x ".join(str(n or "any") for n in shape or ())

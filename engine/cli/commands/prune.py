@@ -1,0 +1,96 @@
+"""prune: the pruning defence, with its table and its folder."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from engine.cli.options import (
+    add_clean,
+    add_guard,
+    add_json,
+    add_layer,
+    add_measured_on,
+    add_missing_labels,
+    add_model,
+    add_scale,
+    input_files,
+    percent,
+)
+from engine.cli.printing import say, say_json
+from engine.cli.progress_line import ProgressLine
+from engine.cli.result_tables import say_comparison, say_run
+from engine.files.saving import check_result_folder
+from engine.pruning.thresholds import DEFAULT_DROPS
+from engine.records.run_files import run_json, save_run
+from engine.runs.all_defences import compare_defences
+from engine.runs.prune import PruningRequest, run_pruning
+from engine.runs.rows import rows_of
+
+SUMMARY = "rank and prune channels, count every step, save GoodNet pairs"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """MODEL --clean VALID and what the run may be told"""
+    add_model(parser)
+    add_clean(parser)
+    add_measured_on(parser)
+    add_layer(parser)
+    parser.add_argument("--rank-at", choices=["conv", "pool"], default="conv",
+                        help="where a channel's mean activation is measured: at the layer itself or behind the pooling "
+                        "layer after it (default: %(default)s)")
+    parser.add_argument("--order", metavar="FILE",
+                        help="prune in this order instead of ranking: a JSON list of channel numbers, or an earlier "
+                        "run.json")
+    parser.add_argument("--drop", metavar="X", type=percent, nargs="+", default=list(DEFAULT_DROPS),
+                        help="how much clean accuracy may be lost, in per cent; each X gives a GoodNet (default: "
+                        + " ".join(f"{x:g}" for x in DEFAULT_DROPS) + ")")
+    parser.add_argument("--drop-mode", choices=["points", "relative"], default="points",
+                        help="whether X counts percentage points or per cent of B's accuracy (default: %(default)s)")
+    parser.add_argument("--stop", choices=["first-past", "last-within"], default="first-past",
+                        help="which step answers X: the first that loses X or more, or the last that stays within X "
+                        "(default: %(default)s)")
+    add_scale(parser)
+    add_guard(parser)
+    parser.add_argument("--compare", action="store_true",
+                        help="also make every other defence and measure all side by side; takes minutes")
+    add_missing_labels(parser, when="with --compare: ")
+    parser.add_argument("--cluster", metavar="ADDRESS",
+                        help="count on the workers of the Dask scheduler at this address, such as tcp://host:8786")
+    parser.add_argument("--out", metavar="DIR",
+                        help="write the run's folder here: figures, report and GoodNets; an earlier run's folder is "
+                        "replaced")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the pruning defence, print its table and write its folder."""
+    request = _request(options)
+    out = Path(options.out) if options.out else None
+    if out:
+        check_result_folder(out)
+    with ProgressLine() as show:
+        found = run_pruning(request, progress=show)
+        if options.compare:
+            compared = compare_defences(found, allow_missing_labels=options.allow_missing_labels, progress=show)
+            found = dataclasses.replace(found, comparison=compared)
+        if out:
+            save_run(found, out, progress=show)
+    if options.json:
+        say_json(run_json(found, rows_of(found)))
+        return
+    say_run(found)
+    if found.comparison:
+        say()
+        say_comparison(found.comparison)
+    if out:
+        say()
+        say(f"Saved in {out}")
+
+
+def _request(options: argparse.Namespace) -> PruningRequest:
+    return PruningRequest(
+        **vars(input_files(options)), rank_at=options.rank_at, order=Path(options.order) if options.order else None,
+        drops=tuple(dict.fromkeys(options.drop)), drop_mode=options.drop_mode, stop=options.stop,
+        cluster=options.cluster, guard=options.guard, false_alarms=options.false_alarms)

@@ -1,0 +1,91 @@
+"""repair: a B' trained on clean images instead of pruned."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from engine.cli.options import (
+    add_clean,
+    add_guard,
+    add_json,
+    add_layer,
+    add_measured_on,
+    add_missing_labels,
+    add_model,
+    add_scale,
+    add_seed,
+    input_files,
+)
+from engine.cli.printing import rate_text, say, say_json
+from engine.cli.progress_line import ProgressLine
+from engine.cli.result_tables import say_evaluations
+from engine.defences.distillation import distil
+from engine.defences.fine_pruning import fine_prune
+from engine.defences.training import Repair
+from engine.errors import EngineError
+from engine.files.saving import check_result_folder
+from engine.pruning.ranking import rank_channels
+from engine.records.repaired_pair import repaired_json, save_repaired
+from engine.runs.inputs import Opened, open_inputs
+from engine.runs.repair import as_pair, with_target
+
+SUMMARY = "train a B' on clean images instead of pruning, and save it with B as a pair"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """MODEL --clean VALID --out DIR and what the training and the measuring may be told"""
+    add_model(parser)
+    add_clean(parser)
+    parser.add_argument("--out", metavar="DIR", required=True,
+                        help="write the pair's folder here; an earlier pair's folder is replaced")
+    add_measured_on(parser)
+    add_scale(parser)
+    parser.add_argument("--method", choices=["distillation", "fine-pruning"], default="distillation",
+                        help="how B' is trained: a copy of B taught by B on changed images (distillation), or B "
+                        "pruned and trained again (fine-pruning) (default: %(default)s)")
+    add_layer(parser, when="with fine-pruning: ")
+    parser.add_argument("--channels", metavar="NUMBER", type=int,
+                        help="with fine-pruning: how many channels are pruned (default: nine tenths)")
+    add_missing_labels(parser)
+    add_guard(parser)
+    add_seed(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train a B' on clean data, save it with B as a pair and say what the pair is worth."""
+    out = Path(options.out)
+    check_result_folder(out, mark="goodnet.json")
+    opened = open_inputs(input_files(options))
+    clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)
+    poisoned = [with_target(dataset) for dataset in opened.of("poisoned")]
+    with ProgressLine() as show:
+        repair = _repair(options, opened, show)
+        pair = as_pair(opened.network, repair, opened.scale, clean, test, poisoned, options.guard,
+                       options.false_alarms, progress=show)
+        save_repaired(pair, out)
+    if options.json:
+        say_json(repaired_json(pair))
+        return
+    say(f"{repair.method}: {repair.steps} steps, the state after step {repair.kept_step} kept; on the images held "
+        f"aside B {rate_text(repair.before)}, B' {rate_text(repair.after)}")
+    say_evaluations(pair.evaluations)
+    if repair.warning:
+        say(f"Warning: {repair.warning}", style="yellow")
+    say()
+    say(f"Saved in {out}")
+
+
+def _repair(options: argparse.Namespace, opened: Opened, show: ProgressLine) -> Repair:
+    network, layer, clean = opened.network, opened.layer, opened.of("validation")[0]
+    if options.method == "distillation":
+        return distil(network, clean, seed=options.seed, allow_missing_labels=options.allow_missing_labels,
+                      progress=show)
+    order = rank_channels(network, layer, clean, progress=show).order
+    count = options.channels if options.channels is not None else len(order) * 9 // 10
+    if not 0 <= count < len(order):
+        raise EngineError(f"--channels {count}: {layer} has {len(order)} channels and at least one must stay. "
+                          f"Choose 0 to {len(order) - 1}.")
+    return fine_prune(network, clean, layer, [int(c) for c in order[:count]], seed=options.seed,
+                      allow_missing_labels=options.allow_missing_labels, progress=show)

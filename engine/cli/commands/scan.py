@@ -1,0 +1,48 @@
+"""scan: which labels random stamps draw images to."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from engine.cli.options import add_clean, add_json, add_model, add_scale, add_seed, count, input_files
+from engine.cli.printing import say, say_json, say_table
+from engine.cli.progress_line import ProgressLine
+from engine.defences.scan import DEFAULT_STAMPS, Scan, scan
+from engine.runs.inputs import open_inputs
+
+SUMMARY = "ask which labels random stamps draw images to; needs no poisoned image"
+
+_SHOWN_SUSPECTS = 10
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """MODEL --clean VALID [--stamps N] [--json]"""
+    add_model(parser)
+    add_clean(parser)
+    add_scale(parser)
+    add_seed(parser)
+    parser.add_argument("--stamps", metavar="NUMBER", type=count, default=DEFAULT_STAMPS,
+                        help="random patches to try; more take longer and tell more (default: %(default)s)")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print which labels random stamps draw images to."""
+    opened = open_inputs(input_files(options))
+    with ProgressLine() as show:
+        found = scan(opened.network, opened.of("validation")[0], options.stamps, options.seed, progress=show)
+    if options.json:
+        say_json(_scan_json(found))
+        return
+    say_table(["rank", "label", "count"],
+              [[str(rank), str(suspect.label), str(suspect.count)]
+               for rank, suspect in enumerate(found.suspects[:_SHOWN_SUSPECTS], start=1)], left=0)
+    say(found.sentence)
+
+
+def _scan_json(found: Scan) -> dict[str, Any]:
+    """A scan as its contract names it, most suspect first."""
+    return {"stamps": found.stamps, "changed": found.changed, "sentence": found.sentence,
+            "suspects": [{"rank": rank, "label": s.label, "count": s.count}
+                         for rank, s in enumerate(found.suspects, start=1)]}

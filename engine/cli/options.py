@@ -1,0 +1,103 @@
+"""Options that several commands have, so that they are called, checked and explained alike."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from engine.guards.calibration import DEFAULT_FALSE_ALARMS
+from engine.runs.inputs import InputFiles
+
+DATA = "an HDF5 file with data and label, a folder with one sub-folder a label, or an .npz"
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The network under suspicion."""
+    parser.add_argument("model", metavar="MODEL", help="the network: a .keras or whole-model .h5 file")
+
+
+def add_clean(parser: argparse.ArgumentParser) -> None:
+    """Clean images to work with."""
+    parser.add_argument("--clean", metavar="VALID", required=True, help=f"clean validation images: {DATA}")
+
+
+def add_measured_on(parser: argparse.ArgumentParser, *, test_required: bool = False) -> None:
+    """Images that the result is measured on."""
+    parser.add_argument("--test", metavar="TEST", required=test_required,
+                        help="clean test images, which clean accuracy and false alarms are measured on"
+                        + ("" if test_required else " (default: the validation images)"))
+    parser.add_argument("--poisoned", metavar="POISONED", nargs="+", default=[],
+                        help="images with the trigger, one set or several; their labels are the attacker's target. "
+                        "Attack success and detection are measured on them")
+
+
+def add_scale(parser: argparse.ArgumentParser) -> None:
+    """The range of values that the network wants."""
+    parser.add_argument("--scale", choices=["auto", "none", "255"], default="auto",
+                        help="what the network is fed with: values as stored (none), divided by 255, or whichever of "
+                        "the two it answers the clean images better with (default: auto)")
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """Where chance comes in."""
+    parser.add_argument("--seed", metavar="NUMBER", type=int, default=0,
+                        help="start of the random numbers; the same seed gives the same result (default: %(default)s)")
+
+
+def add_guard(parser: argparse.ArgumentParser) -> None:
+    """A guard before the pair."""
+    parser.add_argument("--guard", choices=["none", "transplant", "margin"], default="none",
+                        help="also measure and save each pair behind a guard, which looks at every image before the "
+                        "networks do; it is calibrated on the clean validation images (default: %(default)s)")
+    parser.add_argument("--false-alarms", metavar="RATE", type=rate, default=DEFAULT_FALSE_ALARMS,
+                        help="share of clean images that the guard may flag (default: %(default)s)")
+
+
+def add_missing_labels(parser: argparse.ArgumentParser, when: str = "") -> None:
+    """Leave to train on images that don't show every label."""
+    parser.add_argument("--allow-missing-labels", action="store_true",
+                        help=f"{when}train although some labels have no clean validation image; the trained network "
+                        "forgets those labels")
+
+
+def add_layer(parser: argparse.ArgumentParser, when: str = "") -> None:
+    """The layer to prune."""
+    parser.add_argument("--layer", metavar="NAME", help=f"{when}the Conv2D layer whose channels are pruned; inspect "
+                        "lists them (default: the one before the last pooling layer)")
+
+
+def add_json(parser: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup) -> None:
+    """The result for scripts."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON instead of text")
+
+
+def input_files(options: argparse.Namespace) -> InputFiles:
+    """The files that a command was given; what the command has no option for keeps its default."""
+    given = vars(options)
+    return InputFiles(
+        Path(options.model), Path(options.clean), Path(given["test"]) if given.get("test") else None,
+        tuple(map(Path, given.get("poisoned", ()))), given.get("layer"), options.scale)
+
+
+def count(text: str) -> int:
+    """A number from 1 up."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} isn't a number from 1 up")
+    return value
+
+
+def percent(text: str) -> float:
+    """A drop from 0 to 100."""
+    value = float(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text} isn't a drop from 0 to 100")
+    return value
+
+
+def rate(text: str) -> float:
+    """A rate between 0 and 1, neither of them included."""
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} isn't a rate between 0 and 1")
+    return value

@@ -1,0 +1,45 @@
+"""The command line of all commands. A further command is a file in commands/ and its name in COMMANDS."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Protocol
+
+from engine import VERSION
+from engine.cli.commands import check, evaluate, inspect, prune, repair, scan
+
+
+class Command(Protocol):
+    """What a file in commands/ holds; the file's name is the command's."""
+
+    __name__: str
+    SUMMARY: str
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Tell the parser what the command takes."""
+
+    def run(self, options: argparse.Namespace) -> None:
+        """Do it and print the result."""
+
+
+COMMANDS: tuple[Command, ...] = (inspect, prune, evaluate, check, scan, repair)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser whose result's `run` is called with the result."""
+    # In the packed program the same commands are GoodNet's own.
+    program = "GoodNet" if getattr(sys, "frozen", False) else "python -m engine"
+    parser = argparse.ArgumentParser(
+        prog=program, description="Takes the backdoor out of an image classifier; the window's twin for scripts.",
+        epilog="Exit status: 0 done, 1 the input is at fault, 2 wrong usage, 130 cancelled by Ctrl-C. Progress goes "
+        f"to standard error, results to standard output. '{program} COMMAND --help' explains a command's options.")
+    parser.add_argument("--version", action="version", version=f"GoodNet {VERSION}",
+                        help="print the version and leave")
+    add = parser.add_subparsers(dest="command", metavar="COMMAND", required=True).add_parser
+    for command in COMMANDS:
+        added = add(command.__name__.rpartition(".")[2], help=command.SUMMARY,
+                    description=f"{command.SUMMARY[0].upper()}{command.SUMMARY[1:]}.")
+        command.add_options(added)
+        added.set_defaults(run=command.run)
+    return parser
