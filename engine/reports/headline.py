@@ -32,12 +32,17 @@ class Headline:
         level: of its assessment, for an icon.
         figures: such as "Attack success 100 % → 0 %, clean accuracy 95 % → 95 %".
         sentence: what does that and what it means.
+        name: what does it, such as "B behind the margin guard"; "B" where there is nothing to stop.
+        clean, attack: its clean accuracy and attack success, the latter None without poisoned images.
     """
 
     row: GoodNetRow | None
     level: Level
     figures: str
     sentence: str
+    name: str
+    clean: Rate
+    attack: Rate | None
 
 
 @dataclass(frozen=True)
@@ -69,13 +74,14 @@ def headline(run: PruningRun, rows: Iterable[GoodNetRow]) -> Headline | None:
     if attack_before and attack_before.value <= HARMLESS_ATTACK:
         return Headline(None, "unknown", "These poisoned images don't show a backdoor in this network",
                         f"B itself answers the target label on {percent(attack_before.value)} of them, so there is "
-                        "nothing here that a defence could stop.")
+                        "nothing here that a defence could stop.", "B", clean_before, attack_before)
     figures = f"lean accuracy {percent(clean_before.value)} → {percent(best.clean.value)}"
     if best.attack and attack_before:
         figures = f"Attack success {percent(attack_before.value)} → {percent(best.attack.value)}, c{figures}"
     else:
         figures = f"C{figures}"
-    return Headline(best.row, best.assessment.level, figures, f"{best.name}: {_meaning(best)}.")
+    return Headline(best.row, best.assessment.level, figures, f"{best.name}: {_meaning(best)}.", best.name,
+                    best.clean, best.attack)
 
 
 def calibration_text(guard: Guard) -> str:

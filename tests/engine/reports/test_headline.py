@@ -30,6 +30,7 @@ def test_b_behind_the_guard_is_the_best() -> None:
     assert found.row is None
     assert found.level == "repaired"
     assert found.figures == "Attack success 100 % → 2 %, clean accuracy 95 % → 93 %"
+    assert (found.name, found.clean, found.attack) == ("B behind the transplant guard", Rate(186, 200), Rate(1, 50))
     # Wilson's upper end for 1 of 50, by hand: 10.5 %.
     assert found.sentence.startswith("B behind the transplant guard: repaired, as far as these images tell (50 ")
     assert "10.5 % at 95 % confidence" in found.sentence
@@ -75,6 +76,7 @@ def test_without_poisoned_images_nothing_is_claimed() -> None:
     assert found is not None
     assert found.level == "unknown"
     assert found.figures == "Clean accuracy 95 % → 93 %"
+    assert (found.clean, found.attack) == (Rate(186, 200), None)
     assert found.sentence.endswith("nobody can say whether the backdoor is gone.")
 
 

@@ -13,6 +13,7 @@ from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
 from engine.assessment import Level
+from engine.rates import Rate
 from engine.reports.headline import Headline, headline
 from engine.runs.rows import badnet_row, goodnet_row
 from gui.goodnets.model import COLUMNS, GUARD, VERDICT, GoodNetsModel, Pair
@@ -141,7 +142,7 @@ def test_b_behind_the_guard_alone_can_be_saved_and_used(guarded_view: GoodNetsVi
 def test_headlines_of_all_levels_are_drawn_differently(view: GoodNetsView) -> None:
     pictures = []
     for level in get_args(Level):
-        view.show_headline(Headline(None, level, "Figures", "Sentence"))
+        view.show_headline(Headline(None, level, "Figures", "Sentence", "B", Rate(1, 2), None))
         pictures.append(view.headline.grab().toImage())
     for one, other in itertools.combinations(pictures, 2):
         assert one != other
