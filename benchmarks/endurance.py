@@ -38,13 +38,13 @@ def main() -> None:
         session = window.session
         window.show()
         session.set_options(Options(guard=options.guard))
-        session.open_as("model", SAMPLE / "badnet.keras")
+        window.desk.choosing.open_as("model", SAMPLE / "badnet.keras")
         for role, path in zip(("validation", "test", "poisoned"), files, strict=True):
-            session.open_as(role, path)
+            window.desk.choosing.open_as(role, path)
         until(lambda: session.idle)
         print(f"{'runs':>5} {'memory, MB':>11} {'threads':>8} {'files':>6}")
         for number in range(1, options.runs + 1):
-            session.start()
+            window.desk.pruning.start()
             until(lambda: session.idle)
             assert session.run is not None and not session.failure
             if number == WARM or number % 50 == 0:

@@ -68,12 +68,12 @@ def heartbeat(folder: Path) -> Found:
     phase = "nothing to do, for 3 s"
     look(3)
     phase = "opening the files"
-    session.open_as("model", data.model)
-    session.open_as("validation", data.validation)
-    session.open_as("poisoned", data.poisoned_validation)
+    window.desk.choosing.open_as("model", data.model)
+    window.desk.choosing.open_as("validation", data.validation)
+    window.desk.choosing.open_as("poisoned", data.poisoned_validation)
     until(lambda: session.idle)
     phase = "the run and all it ends in"
-    session.start()
+    window.desk.pruning.start()
     until(lambda: session.idle and session.run is not None)
     phase = "each view in turn, and in the other theme"
     for choice in ("light", "dark"):

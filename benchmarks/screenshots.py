@@ -21,7 +21,7 @@ from benchmarks.driving import look, until
 from benchmarks.lab_size import VALIDATION_IMAGES, repeat
 from engine import places
 from engine.goodnets.checking import Verdict
-from gui.main_window import CHECK, CURVE, GOODNETS, MainWindow
+from gui.main_window import MainWindow
 from gui.session import sample
 from gui.session.session import State
 from gui.settings import Settings, ThemeChoice
@@ -45,12 +45,12 @@ class Photographer:
     def every_view(self, state: str) -> None:
         """Take each tab in turn."""
         for tab in range(len(self._names)):
-            self.view(state, tab)
+            self.view(state, self.window.tabs.widget(tab))
 
-    def view(self, state: str, tab: int) -> None:
+    def view(self, state: str, tab: QWidget) -> None:
         """Take one tab."""
-        self.window.tabs.setCurrentIndex(tab)
-        self.widget(f"{state}-{self._names[tab]}", self.window)
+        self.window.tabs.setCurrentWidget(tab)
+        self.widget(f"{state}-{self._names[self.window.tabs.currentIndex()]}", self.window)
 
     def widget(self, name: str, widget: QWidget) -> None:
         """Take a widget in both themes."""
@@ -93,25 +93,25 @@ def main() -> int:
 def _empty_and_running(take: Photographer) -> None:
     window, session = take.window, take.window.session
     take.every_view("empty")
-    session.open_sample()
+    window.desk.choosing.open_sample()
     # The sample is counted too fast to photograph; so its validation images are repeated.
     many = Path("clean_validation.h5")
     repeat(dict(sample.INPUTS)["validation"], many, VALIDATION_IMAGES, seed=0)
-    session.open_as("validation", many)
+    window.desk.choosing.open_as("validation", many)
     until(lambda: session.idle)
-    take.view("ready", CURVE)
-    session.start()
+    take.view("ready", window.curve)
+    window.desk.pruning.start()
     until(lambda: session.state is State.LOADING_ENGINE)
-    take.view("loading", CURVE)
+    take.view("loading", window.curve)
     images: list[int] = []
-    session.curve_changed.connect(lambda curve, _: images.append(
+    window.desk.pruning.curve_changed.connect(lambda curve, _: images.append(
         0 if curve is None or curve.provisional else curve.validation.images))
     until(lambda: bool(images) and images[-1] > VALIDATION_IMAGES // 3)
     take.every_view("running")
     session.cancel()
-    session.open_as("validation", dict(sample.INPUTS)["validation"])
+    window.desk.choosing.open_as("validation", dict(sample.INPUTS)["validation"])
     until(lambda: session.idle)
-    window.tabs.setCurrentIndex(CURVE)
+    window.tabs.setCurrentWidget(window.curve)
 
 
 def _done(take: Photographer) -> None:
@@ -119,48 +119,48 @@ def _done(take: Photographer) -> None:
     maps: list[object] = []
     verdicts: list[Verdict] = []
     occlusions: list[object] = []
-    session.maps_found.connect(maps.append)
-    session.verdicts_found.connect(verdicts.extend)
-    session.occlusion_found.connect(lambda _, found: occlusions.append(found))
-    session.start()
+    window.desk.pruning.maps_found.connect(maps.append)
+    window.desk.checking.verdicts_found.connect(verdicts.extend)
+    window.desk.checking.occlusion_found.connect(lambda _, found: occlusions.append(found))
+    window.desk.pruning.start()
     until(lambda: session.idle and session.run is not None)
     assert session.run is not None
-    window.curve.set_step(session.rows[-1].channels_pruned)
+    window.curve.set_step(window.desk.pruning.rows[-1].channels_pruned)
     window.channels.select_channel(int(session.run.ranking.order[-1]))
     until(lambda: bool(maps))
-    session.check([sample.PICTURES])
+    window.desk.checking.check([sample.PICTURES])
     until(lambda: session.idle and bool(verdicts))
     flagged = next(v for v in verdicts if "poisoned" in v.file and v.flagged)
     window.check.table.selectRow(window.check.model.shown.index(flagged))
-    session.find_occlusion(flagged)
+    window.desk.checking.find_occlusion(flagged)
     until(lambda: session.idle and bool(occlusions))
-    take.window.defending.scan()
+    window.desk.defending.scan()
     until(lambda: session.idle)
-    take.window.defending.compare(False)
+    window.desk.defending.compare(False)
     until(lambda: session.idle)
     take.every_view("done")
 
 
 def _errors(take: Photographer) -> None:
     """A picture that isn't one; a data set that is none; a run whose file is gone."""
-    session = take.window.session
+    window, session = take.window, take.window.session
     Path("holiday.jpg").write_text("not a picture")
-    session.check([Path("holiday.jpg")])
+    window.desk.checking.check([Path("holiday.jpg")])
     until(lambda: session.idle)
-    take.view("error", CHECK)
+    take.view("error", window.check)
     shutil.copy(sample.NAMES, "names.txt")
-    session.open_as("test", Path("names.txt"))
+    window.desk.choosing.open_as("test", Path("names.txt"))
     until(lambda: session.idle)
-    take.view("error", GOODNETS)
-    session.remove("test", Path("names.txt"))
+    take.view("error", window.goodnets)
+    window.desk.choosing.remove("test", Path("names.txt"))
     removed = Path("removed.h5")
     shutil.copy(dict(sample.INPUTS)["validation"], removed)
-    session.open_as("validation", removed)
+    window.desk.choosing.open_as("validation", removed)
     until(lambda: session.idle)
     removed.unlink()
-    session.start()
+    window.desk.pruning.start()
     until(lambda: session.idle)
-    take.view("error", CURVE)
+    take.view("error", window.curve)
 
 
 def save(picture: QPixmap, path: Path) -> None:
