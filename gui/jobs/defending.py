@@ -14,7 +14,7 @@ from engine.defences.comparison import Comparison
 from engine.defences.distillation import distil
 from engine.defences.scan import Scan
 from engine.defences.scan import scan as scan_network
-from engine.files.saving import check_result_folder
+from engine.files.saving import check_writable
 from engine.goodnets.evaluation import Evaluation
 from engine.progress import Progress
 from engine.records.repaired_pair import save_repaired
@@ -119,7 +119,7 @@ def compare(run: PruningRun, allow_missing_labels: bool, context: TaskContext) -
 
 def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, context: TaskContext) -> Repaired:
     """Train a repaired copy and save it with B as a pair."""
-    check_result_folder(folder, mark="goodnet.json")
+    check_writable(folder, request.paths)
     context.progress(Progress("Opening files", 0, 1))
     opened = open_inputs(request)
     clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)

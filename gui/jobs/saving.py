@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject
 
-from engine.files.saving import check_result_folder
+from engine.files.saving import check_writable
 from engine.goodnets.saved import save_pair
 from engine.progress import Progress
 from engine.records.run_files import GUARDED_BADNET, pair_name
@@ -64,17 +64,18 @@ def save_pairs(
     bench: Workbench, run: PruningRun, rows: Sequence[GoodNetRow | None], folder: Path, context: TaskContext,
 ) -> list[Path]:
     """Save the pairs of rows, each in a folder of its own inside `folder`; those folders."""
-    saved = []
-    for number, row in enumerate(rows):
+    folders = [folder / folder_name(row) for row in rows]
+    for place in folders:
+        check_writable(place, run.request.paths)
+    for number, (row, place) in enumerate(zip(rows, folders, strict=True)):
         context.cancel.raise_if_cancelled()
         context.progress(Progress("Saving GoodNet pairs", number, len(rows)))
-        save_pair(bench.built(run, row), folder / folder_name(row))
-        saved.append(folder / folder_name(row))
-    return saved
+        save_pair(bench.built(run, row), place)
+    return folders
 
 
 def save_run(run: PruningRun, folder: Path, context: TaskContext) -> Path:
     """Save a whole run's folder."""
-    check_result_folder(folder)
+    check_writable(folder, run.request.paths)
     write_run(run, folder, progress=context.progress, cancel=context.cancel)
     return folder

@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from engine.progress import Progress
 from gui.frame import asking
 from gui.inputs.run_bar import time_left
+from gui.jobs.saving import folder_name
 from gui.main_window import MainWindow
 from gui.session.chosen import Role
 from gui.session.recognition import Found, role_for
@@ -223,6 +224,26 @@ def test_a_model_that_changed_since_the_run_isn_t_saved_as_its_goodnet(
     settle(qtbot, window)
     assert "was changed since the run" in window.message_bar.text.text()
     assert not (tmp_path / "out").exists()
+
+
+def test_saving_keeps_what_isnt_the_programs_own(
+    window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path,
+) -> None:
+    open_lab(qtbot, window, lab3)
+    press_run(qtbot, window)
+    row = window.desk.pruning.rows[0]
+    place = tmp_path / "place"
+    for folder in (place / "run", place / folder_name(row)):
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text("{}")
+        (folder / "thesis.doc").write_text("years of work")
+    for save in (lambda: window.desk.saving.save_run(place / "run"), lambda: window.desk.saving.save_rows([row], place),
+                 lambda: window.desk.defending.repair(True, place / "run")):
+        window.message_bar.text.setText("")
+        save()
+        settle(qtbot, window)
+        assert "holds run.json, which this program didn't write" in window.message_bar.text.text()
+    assert sorted(p.name for p in place.rglob("*") if p.is_file()) == ["run.json"] * 2 + ["thesis.doc"] * 2
 
 
 @pytest.mark.parametrize(("name", "labels", "taken", "role"), [

@@ -21,7 +21,7 @@ from engine.cli.options import (
 from engine.cli.printing import say, say_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_comparison, say_run
-from engine.files.saving import check_result_folder
+from engine.files.saving import check_writable
 from engine.pruning.thresholds import DEFAULT_DROPS
 from engine.records.run_files import run_json, save_run
 from engine.runs.all_defences import compare_defences
@@ -60,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="count on the workers of the Dask scheduler at this address, such as tcp://host:8786")
     parser.add_argument("--out", metavar="DIR",
                         help="write the run's folder here: figures, report and GoodNets; an earlier run's folder is "
-                        "replaced")
+                        "replaced if nothing in it was added or changed")
     add_json(parser)
 
 
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
     request = _request(options)
     out = Path(options.out) if options.out else None
     if out:
-        check_result_folder(out)
+        check_writable(out, request.paths)
     with ProgressLine() as show:
         found = run_pruning(request, progress=show)
         if options.compare:
