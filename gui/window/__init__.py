@@ -1,1 +1,1 @@
-"""What the window itself can do: general menus, help."""
+"""Menus, the questions the window asks, help."""

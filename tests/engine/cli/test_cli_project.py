@@ -1,0 +1,108 @@
+"""prune --project: what the window saved is run as it stands; what is typed beside it wins."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.__main__ import AT_FAULT, DONE, USAGE, main
+from engine.records.project import make_project, read_project, save_project
+from engine.runs.prune import PruningRequest
+from tests.support.networks import SmallLab
+
+pytest_plugins = ["tests.support.engine_fixtures"]
+
+
+@pytest.fixture
+def project(small_lab: SmallLab, tmp_path: Path) -> Path:
+    """A project beside copies of the small lab's files, with every setting another than the default."""
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    model, clean, test, poisoned = (Path(shutil.copy(p, lab)) for p in (
+        small_lab.badnet, small_lab.clean, small_lab.test, small_lab.poisoned))
+    order = lab / "order.json"
+    order.write_text("[7, 6, 5, 4, 3, 2, 1, 0]")
+    request = PruningRequest(model, clean, test, (poisoned,), layer="pruned", scale="none", order=order,
+                             drops=(3.0, 20.0), drop_mode="relative", stop="last-within", guard="margin",
+                             false_alarms=0.1)
+    save_project(make_project(request), tmp_path / "work" / "small.goodnet")
+    return tmp_path / "work" / "small.goodnet"
+
+
+def answer(capsys: pytest.CaptureFixture[str], *words: str | Path) -> Any:
+    assert main(["prune", *map(str, words), "--json"]) == DONE
+    return json.loads(capsys.readouterr().out)
+
+
+def without_time(run: Any) -> Any:
+    return {key: value for key, value in run.items() if key != "seconds"}
+
+
+def test_a_project_runs_as_its_options_would(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab = project.parent.parent / "lab"
+    by_project = answer(capsys, "--project", project)
+    by_options = answer(
+        capsys, lab / "badnet.keras", "--clean", lab / "clean.h5", "--test", lab / "test.h5", "--poisoned",
+        lab / "poisoned.h5", "--layer", "pruned", "--scale", "none", "--order", lab / "order.json", "--drop", "3", "20",
+        "--drop-mode", "relative", "--stop", "last-within", "--guard", "margin", "--false-alarms", "0.1")
+    assert without_time(by_project) == without_time(by_options)
+    assert by_project["settings"]["guard"] == "margin" and by_project["pruning_order"] == [7, 6, 5, 4, 3, 2, 1, 0]
+
+
+def test_what_is_typed_wins_even_where_it_is_the_default(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab = project.parent.parent / "lab"
+    shutil.copy(lab / "clean.h5", lab / "other.h5")
+    found = answer(capsys, "--guard", "none", "--project", project, "--drop", "2", "--clean", lab / "other.h5")
+    assert found["settings"]["guard"] == "none" and found["settings"]["drops"] == [2.0]
+    assert found["datasets"][0]["path"] == str(lab / "other.h5")
+    assert found["settings"]["stop"] == "last-within"
+
+
+def test_a_run_s_folder_is_written_from_anywhere(
+        project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(project.parent)
+    before = project.read_bytes()
+    assert main(["prune", "--project", project.name, "--out", "out"]) == DONE
+    assert (project.parent / "out" / "run.json").is_file() and project.read_bytes() == before
+    assert "Saved in out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "option", "change", "words"), [
+    ("test.h5", "--test", "move", "isn't there any more"), ("poisoned.h5", "--poisoned", "edit", "isn't what it was"),
+    ("badnet.keras", "MODEL", "edit", "isn't what it was"), ("order.json", "--order", "move", "isn't there any more")])
+def test_a_moved_or_changed_file_is_named_with_the_remedy(
+        name: str, option: str, change: str, words: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, there = project.parent.parent / "lab" / name, project.parent.parent / name
+    path.rename(there)
+    if change == "edit":
+        path.write_bytes(there.read_bytes() + b" ")
+    assert main(["prune", "--project", str(project)]) == AT_FAULT
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1
+    assert str(path) in said.err and words in said.err and f"with {option} beside" in said.err
+    found = answer(capsys, *([] if option == "MODEL" else [option]), there, "--project", project)
+    used = {found["model"]["path"], found["settings"]["order"], *(d["path"] for d in found["datasets"])}
+    assert os.fspath(there) in used
+
+
+def test_faults_of_the_project_and_of_usage(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prune", "--project", str(project.parent / "no.goodnet")]) == AT_FAULT
+    assert "no.goodnet: can't be read" in capsys.readouterr().err
+    project.write_text("{}")
+    assert main(["prune", "--project", str(project)]) == AT_FAULT
+    assert "isn't a GoodNet project" in capsys.readouterr().err
+    for words, lacking in ((["prune"], "MODEL, --clean"), (["prune", "m.keras"], "--clean"),
+                           (["prune", "--clean", "c.h5"], "MODEL")):
+        with pytest.raises(SystemExit) as left:
+            main(words)
+        assert left.value.code == USAGE
+        assert f"required: {lacking} (or --project)" in capsys.readouterr().err
+
+
+def test_the_project_s_cluster_is_never_asked(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "cluster" not in project.read_text(encoding="utf-8") and read_project(project).request.cluster is None
