@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log.hook_exceptions(window.show_error)
     window.show()
     if options.sample:
-        window.session.open_sample()
-    window.session.open_paths([Path(name).absolute() for name in options.files])
+        window.desk.choosing.open_sample()
+    window.desk.opening.open_paths([Path(name).absolute() for name in options.files])
     return application.exec()
 
 

@@ -96,7 +96,7 @@ class SelfTest:
     def _draw(self) -> None:
         self._window = MainWindow(Settings(self._folder / "settings.ini"))
         self._window.session.message.connect(self._note)
-        self._window.session.verdicts_found.connect(self._verdicts.extend)
+        self._window.desk.checking.verdicts_found.connect(self._verdicts.extend)
         self._window.show()
         self._until(lambda: self.window.windowHandle().isExposed(), "the window isn't on screen")
         self._until(lambda: self.window.session.idle and self.window.curve.panel is not None, "plotting isn't loaded")
@@ -104,7 +104,7 @@ class SelfTest:
 
     def _open_sample(self) -> None:
         session = self.window.session
-        session.open_sample()
+        self.window.desk.choosing.open_sample()
         self._until(lambda: session.idle, "the sample isn't read")
         expect(session.inputs.ready, "the sample can't be run")
         expect(not any(item.error for item in session.inputs.all), "a file of the sample is refused")
@@ -113,7 +113,7 @@ class SelfTest:
         started = time.monotonic()
         loaded: list[str] = []
         self.window.session.engine_loaded.connect(loaded.append)
-        self.window.session.start()
+        self.window.desk.pruning.start()
         self._until(lambda: bool(loaded), "the engine doesn't load")
         self._engine_seconds = time.monotonic() - started
 
@@ -128,10 +128,11 @@ class SelfTest:
 
     def _run(self) -> None:
         session = self.window.session
-        session.start()
+        self.window.desk.pruning.start()
         self._until(lambda: session.idle, "the run doesn't end")
         expect(session.run is not None, "there is no result")
-        expect([row.x for row in session.rows] == list(session.options.drops), "thresholds are missing")
+        rows = self.window.desk.pruning.rows
+        expect([row.x for row in rows] == list(session.options.drops), "thresholds are missing")
         for tab in range(self.window.tabs.count()):
             self.window.tabs.setCurrentIndex(tab)
             expect_drawn(self.window)
@@ -146,34 +147,33 @@ class SelfTest:
     def _look(self) -> None:
         found: list[object] = []
         session = self.window.session
-        session.maps_found.connect(found.append)
+        self.window.desk.pruning.maps_found.connect(found.append)
         assert session.run is not None
-        session.find_maps(int(session.run.ranking.order[-1]))
+        self.window.desk.pruning.find_maps(int(session.run.ranking.order[-1]))
         self._until(lambda: bool(found), "no activation map is found")
 
     def _save(self) -> None:
         session = self.window.session
         target = self._folder / "run"
-        session.save_run(target)
+        self.window.desk.saving.save_run(target)
         self._until(lambda: session.idle, "saving doesn't end")
         saved = json.loads((target / "run.json").read_text(encoding="utf-8"))
         assert session.run is not None
         expect(saved["pruning_order"] == session.run.ranking.order.tolist(), "run.json holds another order")
-        expect(len(saved["goodnets"]) == len(session.rows), "run.json holds other GoodNets")
+        expect(len(saved["goodnets"]) == len(self.window.desk.pruning.rows), "run.json holds other GoodNets")
         expect("</html>" in (target / "report.html").read_text(encoding="utf-8"), "there is no whole report")
 
     def _reopen(self) -> None:
-        session = self.window.session
-        best = max(session.rows, key=lambda row: row.detection.value if row.detection else 0.0)
+        best = max(self.window.desk.pruning.rows, key=lambda row: row.detection.value if row.detection else 0.0)
         opened: list[object] = []
-        session.goodnet_changed.connect(opened.append)
-        session.open_goodnet([self._folder / "run" / pair_name(best.x)])
+        self.window.desk.checking.goodnet_changed.connect(opened.append)
+        self.window.desk.checking.open_goodnet([self._folder / "run" / pair_name(best.x)])
         self._until(lambda: bool(opened), "the saved GoodNet doesn't open")
 
     def _check(self) -> None:
         session = self.window.session
         self._verdicts.clear()
-        session.check([sample.PICTURES / "clean_greta.png", sample.PICTURES / "poisoned_greta.png"])
+        self.window.desk.checking.check([sample.PICTURES / "clean_greta.png", sample.PICTURES / "poisoned_greta.png"])
         self._until(lambda: session.idle, "checking doesn't end")
         flagged = {Path(verdict.file).name: verdict.flagged for verdict in self._verdicts}
         expect(flagged == {"clean_greta.png": False, "poisoned_greta.png": True}, f"the verdicts are {flagged}")

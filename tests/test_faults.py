@@ -23,6 +23,7 @@ from engine.__main__ import AT_FAULT, main
 from engine.data.datasets import Dataset, open_dataset
 from engine.errors import DatasetError, EngineError, OutputError
 from engine.files import saving
+from engine.files.manifest import record
 from engine.files.saving import check_writable, whole_file, whole_folder
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet, save_pair
@@ -248,6 +249,7 @@ def test_a_run_whose_data_is_cut_off_leaves_the_old_result(
     test.write_bytes(small_lab.test.read_bytes())
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "run.json").write_text("old")
+    record(tmp_path / "out")
     original = Dataset.chunks
 
     def chunks(self: Dataset, *args: object, **kwargs: object) -> object:

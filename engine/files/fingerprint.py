@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from engine.files.regular import open_regular
 from engine.progress import NEVER_CANCELLED, CancelToken
 
 _BLOCK_BYTES = 1 << 20
@@ -15,12 +16,12 @@ def sha256_of(files: Iterable[Path], cancel: CancelToken = NEVER_CANCELLED) -> s
     """SHA-256 in hexadecimal of files one after the other, read piece by piece.
 
     Raises:
-        OSError: one can't be read.
+        OSError: one can't be read or isn't a regular file.
         Cancelled: the token was set.
     """
     digest = hashlib.sha256()
     for file in files:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             while block := stream.read(_BLOCK_BYTES):
                 cancel.raise_if_cancelled()
                 digest.update(block)

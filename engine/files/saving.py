@@ -1,7 +1,8 @@
 """Files and folders that appear whole or not at all, whenever the program or the machine stops.
 
-Everything is written to a hidden sibling, `.goodnet-*.partial`, that takes the target's place in one step. What a
-killed program leaves of it is removed by the next one that saves there; a sibling in use is known by its lock.
+A folder is replaced only where this program wrote everything in it, see `manifest`. Everything is written to a hidden
+sibling, `.goodnet-*.partial`, that takes the target's place in one step. What a killed program leaves of it is removed
+by the next one that saves there; a sibling in use is known by its lock.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import re
 import shutil
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
 from engine.errors import OutputError
+from engine.files import manifest
 
 fcntl: ModuleType | None
 try:
@@ -27,6 +30,7 @@ except ImportError:
     fcntl = None
 
 _PARTIAL = ".goodnet-", ".partial"
+_OURS = re.compile(r"\.goodnet-[0-9a-f]+\.partial")
 _PREVIOUS = ".previous"
 _LONGEST_NAME = 255
 _YOUNG_SECONDS, _OLD_SECONDS = 10, 24 * 3600
@@ -38,10 +42,12 @@ def whole_file(target: Path) -> Iterator[Path]:
     """Write to a temporary sibling that takes the target's place when the block ends well.
 
     Raises:
-        OutputError: the folder can't be written or the disk is full.
+        OutputError: the folder can't be written, the disk is full, or the target is no regular file.
     """
     temporary = _sibling(target)
     try:
+        if target.exists() and not target.is_file():
+            raise OutputError(f"{target}: is a folder, pipe or device, so it isn't replaced. Choose another name.")
         target.parent.mkdir(parents=True, exist_ok=True)
         _tidy(target.parent)
         temporary.touch()
@@ -56,26 +62,28 @@ def whole_file(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """Fill a temporary sibling folder that takes the target's place when the block ends well.
+def whole_folder(target: Path, inputs: Iterable[Path] = ()) -> Iterator[Path]:
+    """Fill a temporary sibling folder that takes the target's place when the block ends well, with its manifests.
 
-    At each moment either the folder that was there before or its replacement is whole: on Linux under its name,
-    elsewhere for the blink of an eye under a hidden one, from where `recover` brings it back.
+    What was there is replaced only if this program wrote all of it and none of `inputs` lies inside. At each moment
+    either the folder that was there before or its replacement is whole: on Linux under its name, elsewhere for the
+    blink of an eye under a hidden one, from where `recover` brings it back.
 
     Raises:
-        OutputError: the parent can't be written, the disk is full, or the target is a file.
+        OutputError: the parent can't be written, the disk is full, the target is a file or may not be replaced.
     """
     target = Path(os.path.realpath(target))  # of a link to a folder, the folder is replaced
     temporary = _sibling(target)
     try:
-        if target.exists() and not target.is_dir():
-            raise OutputError(f"{target}: is a file; a folder was expected. Choose another name.")
         target.parent.mkdir(parents=True, exist_ok=True)
         recover(target)
+        _check_replaceable(target, inputs)
         _tidy(target.parent)
         temporary.mkdir()
         with _locked(temporary):
             yield temporary
+            manifest.record(temporary)
+            _check_replaceable(target, inputs)
             _take_place(temporary, target)
     except OSError as error:
         raise _explained(target, error) from error
@@ -91,57 +99,98 @@ def recover(target: Path) -> None:
     aside = _aside(target.absolute())
     with suppress(OSError):
         if aside.is_dir() and target.exists():
-            _remove(aside)
+            remove_own(aside)
         elif aside.is_dir():
             aside.replace(target)
 
 
-def check_result_folder(folder: Path, mark: str = "run.json") -> None:
-    """Refuse to replace a folder that isn't an earlier result, known by the file `mark`.
-
-    Raises:
-        OutputError: it holds something else, or can't be written.
-    """
-    check_writable(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / mark).is_file():
-        raise OutputError(f"{folder}: holds other files and no {mark}, so it isn't replaced. "
-                          "Choose a new folder or an earlier result's.")
-
-
-def check_writable(target: Path) -> None:
+def check_writable(target: Path, inputs: Iterable[Path] = ()) -> None:
     """Find out before the work that a result can be written at its end.
 
+    Args:
+        inputs: what the result is made from; it is never replaced.
     Raises:
-        OutputError: the folder can't be made or written, or is a file.
+        OutputError: the folder can't be made or written, is a file or may not be replaced.
     """
     try:
         parent = target.absolute().parent
         while not parent.exists():
             parent = parent.parent
-        if target.exists() and not target.is_dir():
-            raise OutputError(f"{target}: is a file; a folder was expected. Choose another name.")
         probe = _sibling(parent / target.name)
         probe.mkdir()
         probe.rmdir()
         recover(target)
+        _check_replaceable(target, inputs)
     except OSError as error:
         raise _explained(target, error) from error
+
+
+def remove_own(folder: Path) -> None:
+    """Remove a folder in which everything was written by this program; any other stays as it is."""
+    with suppress(OSError):
+        if manifest.first_foreign(folder) is None:
+            _remove(folder)
+
+
+def _check_replaceable(target: Path, inputs: Iterable[Path]) -> None:
+    """Raises OutputError, naming the file that would be lost."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise OutputError(f"{target}: is a file; a folder was expected. Choose another name.")
+    for path in inputs:
+        if _lies_inside(path, target):
+            raise OutputError(f"{target}: holds {path.name}, which the result is made from, so it isn't replaced. "
+                              "Choose another folder.")
+    foreign = _first_foreign(target)
+    if foreign:
+        raise _held_back(target, foreign.relative_to(target))
+
+
+def _first_foreign(target: Path) -> Path | None:
+    """As manifest.first_foreign; looks again when another window has replaced the folder meanwhile."""
+    while target.exists():
+        with suppress(FileNotFoundError):
+            before = target.stat()
+            found = manifest.first_foreign(target)
+            after = target.stat()
+            if found is None or (before.st_ino, before.st_ctime_ns) == (after.st_ino, after.st_ctime_ns):
+                return found
+    return None
+
+
+def _lies_inside(path: Path, folder: Path) -> bool:
+    real = Path(os.path.realpath(path))
+    return any(place.exists() and place.samefile(folder) for place in (real, *real.parents))
+
+
+def _held_back(target: Path, name: Path) -> OutputError:
+    return OutputError(f"{target}: holds {name}, which this program didn't write or which was changed since, so it "
+                       "isn't replaced. Move that elsewhere, or choose a new folder.")
 
 
 def _take_place(temporary: Path, target: Path) -> None:
     if not target.exists():
         temporary.replace(target)
         return
-    if _exchanged(temporary, target):  # what was there before is now the temporary one, which is removed
-        return
-    aside = _aside(target)
-    target.replace(aside)
+    swapped = _exchanged(temporary, target)
+    old = temporary if swapped else _aside(target)
     try:
-        temporary.replace(target)
-    except OSError:
-        aside.replace(target)
+        if not swapped:
+            target.replace(old)
+        late = manifest.first_foreign(old)  # put there since it was looked at; nobody finds the folder any more
+        if late:
+            raise _held_back(target, late.relative_to(old))
+        if not swapped:
+            temporary.replace(target)
+    except (OSError, OutputError):
+        if swapped:
+            _exchanged(temporary, target)
+        elif not target.exists():
+            old.replace(target)
         raise
-    _remove(aside)
+    if not swapped:
+        _remove(old)
 
 
 def _exchanged(one: Path, other: Path) -> bool:
@@ -183,7 +232,7 @@ def _tidy(parent: Path) -> None:
     """Remove temporaries that a killed program left behind."""
     for path in parent.glob(f"{_PARTIAL[0]}*{_PARTIAL[1]}"):
         with suppress(OSError):
-            if _is_stale(path):
+            if _OURS.fullmatch(path.name) and _is_stale(path):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

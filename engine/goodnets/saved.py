@@ -47,9 +47,9 @@ def save_pair(goodnet: GoodNet, folder: Path) -> None:
     The folder appears whole. The one-file goodnet.keras is the pair alone: Keras has no layer for a guard.
 
     Raises:
-        OutputError: it can't be written.
+        OutputError: it can't be written, or would replace what isn't this program's or the networks' own files.
     """
-    with whole_folder(folder) as temporary:
+    with whole_folder(folder, (goodnet.b.path, goodnet.b_prime.path)) as temporary:
         write_pair(goodnet, temporary)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from engine.errors import EngineError
-from engine.files.saving import whole_folder
+from engine.files.saving import remove_own, whole_folder
 from engine.goodnets.saved import GUARD_FILE
 from engine.guards.guard_files import save_guard
 from engine.records.reopening import reopen_run
@@ -43,7 +42,7 @@ def kept_folder() -> Path:
 def keep_run(run: PruningRun, inside: Path | None = None) -> Path:
     """Keep a finished run: its numbers and its guard, some kilobytes; pairs are built from the model when wanted.
 
-    The oldest beyond ten are removed.
+    The oldest beyond ten are removed, unless something in them isn't this program's.
 
     Args:
         inside: instead of kept_folder().
@@ -59,14 +58,14 @@ def keep_run(run: PruningRun, inside: Path | None = None) -> Path:
         if run.guarded:
             save_guard(run.guarded.guard, temporary / GUARD_FILE)
     for old in _folders(inside)[MOST_KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+        remove_own(old)
     return folder
 
 
 def kept_runs(inside: Path | None = None) -> tuple[KeptRun, ...]:
-    """The runs that are kept, newest first; one that can't be read is left out."""
+    """The newest ten runs that are kept, newest first; one that can't be read is left out."""
     found = []
-    for folder in _folders(inside or kept_folder()):
+    for folder in _folders(inside or kept_folder())[:MOST_KEPT]:
         with contextlib.suppress(EngineError):
             run = reopen_run(folder)
             found.append(KeptRun(folder, _kept_at(folder), run.model.path.name, run.curve.validation.images))
@@ -75,7 +74,7 @@ def kept_runs(inside: Path | None = None) -> tuple[KeptRun, ...]:
 
 def forget_run(kept: KeptRun) -> None:
     """Remove a run that was kept."""
-    shutil.rmtree(kept.folder, ignore_errors=True)
+    remove_own(kept.folder)
 
 
 def _folders(inside: Path) -> list[Path]:

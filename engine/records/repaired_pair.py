@@ -19,7 +19,7 @@ def save_repaired(pair: RepairedPair, folder: Path) -> None:
     Raises:
         OutputError: it can't be written.
     """
-    with whole_folder(folder) as temporary:
+    with whole_folder(folder, (pair.goodnet.b.path,)) as temporary:
         write_pair(pair.goodnet, temporary)
         (temporary / "evaluation.json").write_text(json.dumps(repaired_json(pair), indent=1) + "\n",
                                                    encoding="utf-8")

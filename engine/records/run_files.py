@@ -44,7 +44,7 @@ def save_run(
     """Write a run's folder: figures, numbers and one pair a threshold; it appears whole or not at all.
 
     Raises:
-        OutputError: it can't be written.
+        OutputError: it can't be written, or would replace what isn't this program's or what the run reads.
         EngineError: the model's file was changed since the run.
         Cancelled: the token was set; nothing is left behind.
     """
@@ -54,7 +54,7 @@ def save_run(
 
     rows = rows_of(run)
     network = open_network(run.model.path)
-    with whole_folder(folder) as temporary:
+    with whole_folder(folder, run.request.paths) as temporary:
         for number, row in enumerate(rows):
             cancel.raise_if_cancelled()
             progress(Progress("Saving GoodNet pairs", number, len(rows)))

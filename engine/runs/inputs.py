@@ -33,6 +33,11 @@ class InputFiles:
     layer: str | None = None
     scale: ScaleChoice = "auto"
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file and folder that is read."""
+        return tuple(path for path in (self.model, self.validation, self.test, *self.poisoned) if path)
+
 
 @dataclass(frozen=True)
 class ModelSummary:

@@ -36,6 +36,11 @@ class PruningRequest(InputFiles):
     guard: GuardChoice = "none"
     false_alarms: float = DEFAULT_FALSE_ALARMS
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file and folder that is read, the order's included."""
+        return (*super().paths, self.order) if self.order else super().paths
+
 
 @dataclass(frozen=True, eq=False)
 class PruningRun:

@@ -28,7 +28,6 @@ from gui.widgets import resources
 from gui.widgets.primary_button import PrimaryButton
 from gui.widgets.theme import Theme
 
-_BUSY = (State.LOADING_ENGINE, State.RUNNING, State.CANCELLING)
 _RANK_AT = {"conv": "the layer itself", "pool": "the pooling behind it"}
 _GUARD = {"transplant": "transplant guard", "margin": "margin guard", "none": "none"}
 _SCALE = {"auto": "find out", "none": "as stored", "255": "divided by 255"}
@@ -95,7 +94,7 @@ class RunBar(QFrame):
             seconds: how long the finished run took.
             missing: what keeps a run from starting, when the state is EMPTY.
         """
-        busy = state in _BUSY
+        busy = state.busy
         self.run.setVisible(not busy)
         self.run.setEnabled(state in (State.READY, State.DONE, State.FAILED))
         self.cancel.setVisible(busy)

@@ -1,1 +1,1 @@
-"""What is open and what state it is in; tasks, jobs and the one worker thread."""
+"""What is open and what state it is in; the queue of jobs and the one worker thread."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def ask_figure(parent: QWidget, name: str) -> Path | None:
         return None
     path = Path(chosen)
     known = path.suffix.lower() in FIGURE_FILTERS.values()
-    return path if known else path.with_name(path.name + FIGURE_FILTERS.get(kind, ".png"))
+    return path if known else _with_ending(path, FIGURE_FILTERS.get(kind, ".png"))
 
 
 def ask_numbers(parent: QWidget, name: str) -> Path | None:
@@ -29,7 +30,17 @@ def ask_numbers(parent: QWidget, name: str) -> Path | None:
     if not chosen:
         return None
     path = Path(chosen)
-    return path if path.suffix else path.with_name(path.name + ".csv")
+    return path if path.suffix else _with_ending(path, ".csv")
+
+
+def _with_ending(path: Path, ending: str) -> Path:
+    """A name that isn't taken: the dialog asked about replacing the one without the ending."""
+    free = path.with_name(path.name + ending)
+    number = 1
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.name}-{number}{ending}")
+    return free
 
 
 def export(path: Path, write: Callable[[Path], None]) -> str:

@@ -1,1 +1,1 @@
-"""Menus, the questions the window asks, help."""
+"""What the window itself can do: general menus, help."""

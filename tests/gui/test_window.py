@@ -16,10 +16,11 @@ from pytestqt.qtbot import QtBot
 from engine.goodnets.checking import Verdict
 from engine.goodnets.saved import open_goodnet
 from engine.runs.prune import PruningRequest, run_pruning
-from gui.main_window import CHECK, MainWindow, as_pixels
+from gui.check.wing import as_pixels
+from gui.frame import asking
+from gui.main_window import MainWindow
 from gui.session import sample
 from gui.session.session import State
-from gui.window import asking
 from tests.support.window_driver import PATIENCE_MS, drop, open_lab, press_run, repeated, settle
 
 pytestmark = [
@@ -31,7 +32,7 @@ pytestmark = [
 def test_a_run_counts_what_the_engine_counts(window: MainWindow, qtbot: QtBot, lab3: Path) -> None:
     open_lab(qtbot, window, lab3)
     seen = []
-    window.session.curve_changed.connect(lambda curve, rows: seen.append(curve))
+    window.desk.pruning.curve_changed.connect(lambda curve, rows: seen.append(curve))
     press_run(qtbot, window)
     assert window.session.state is State.DONE
     run = window.session.run
@@ -48,7 +49,7 @@ def test_a_run_counts_what_the_engine_counts(window: MainWindow, qtbot: QtBot, l
 
 
 def test_the_lab_s_figures_in_the_published_order(window: MainWindow, qtbot: QtBot, lab3: Path) -> None:
-    window.session.open_paths([lab3 / "published.json"])
+    window.desk.opening.open_paths([lab3 / "published.json"])
     open_lab(qtbot, window, lab3)
     assert window.session.options.order == lab3 / "published.json"
     press_run(qtbot, window)
@@ -73,11 +74,11 @@ def test_thresholds_are_edited_without_a_run(window: MainWindow, qtbot: QtBot, l
         settle(qtbot, window)
     correct, images = run.curve.validation.correct, run.curve.validation.images
     lost = 100 * (correct[0] - correct) / images
-    assert [row.channels_pruned for row in window.session.rows] == [int(np.argmax(lost >= 5))]
+    assert [row.channels_pruned for row in window.desk.pruning.rows] == [int(np.argmax(lost >= 5))]
     assert window.session.run is run
     assert window.settings.options.drops == (5.0, 99.0)
     window.goodnets.table.selectRow(1)  # the first is B behind the guard
-    assert window.curve.step == window.session.rows[0].channels_pruned
+    assert window.curve.step == window.desk.pruning.rows[0].channels_pruned
 
 
 def test_saved_pairs_open_again_and_answer_alike(
@@ -86,25 +87,25 @@ def test_saved_pairs_open_again_and_answer_alike(
     open_lab(qtbot, window, lab3)
     press_run(qtbot, window)
     monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path)
-    window.goodnets.save_requested.emit(window.session.rows[-1:])
+    window.goodnets.save_requested.emit(window.desk.pruning.rows[-1:])
     settle(qtbot, window)
     saved = tmp_path / "goodnet-x30"
     notes = json.loads((saved / "goodnet.json").read_text(encoding="utf-8"))
-    assert notes["channels_pruned"] == window.session.rows[-1].channels_pruned
+    assert notes["channels_pruned"] == window.desk.pruning.rows[-1].channels_pruned
     assert window.message_bar.isVisible() and window.message_bar.open_folder.isVisible()
     assert str(tmp_path) in window.message_bar.text.text()
 
     # Saved once more it asks; after "no" nothing is written.
     before = (saved / "b.keras").stat().st_mtime_ns
     monkeypatch.setattr(asking, "ask_overwrite", lambda _, folders: not any(f.exists() for f in folders))
-    window.goodnets.save_requested.emit(window.session.rows[-1:])
+    window.goodnets.save_requested.emit(window.desk.pruning.rows[-1:])
     settle(qtbot, window)
     assert (saved / "b.keras").stat().st_mtime_ns == before
 
-    window.goodnets.use_requested.emit(window.session.rows[-1])
+    window.goodnets.use_requested.emit(window.desk.pruning.rows[-1])
     found = checked(window, qtbot, sorted((lab3 / "images").iterdir()))
-    with qtbot.waitSignal(window.session.goodnet_changed, timeout=PATIENCE_MS):
-        window.session.open_paths([saved])
+    with qtbot.waitSignal(window.desk.checking.goodnet_changed, timeout=PATIENCE_MS):
+        window.desk.opening.open_paths([saved])
     again = checked(window, qtbot, sorted((lab3 / "images").iterdir()))
     assert [(v.b_label, v.b_prime_label, v.label) for v in found] == \
         [(v.b_label, v.b_prime_label, v.label) for v in again]
@@ -129,13 +130,13 @@ def test_save_all_writes_the_run_s_folder_with_the_thresholds_as_edited(
 
 def checked(window: MainWindow, qtbot: QtBot, files: list[Path]) -> list[Verdict]:
     """Drop pictures on the image check; its verdicts in the files' order."""
-    window.tabs.setCurrentIndex(CHECK)
+    window.tabs.setCurrentWidget(window.check)
     found: list[Verdict] = []
-    window.session.verdicts_found.connect(found.extend)
+    window.desk.checking.verdicts_found.connect(found.extend)
     settle(qtbot, window)
     assert drop(window.check, files)
     settle(qtbot, window)
-    window.session.verdicts_found.disconnect(found.extend)
+    window.desk.checking.verdicts_found.disconnect(found.extend)
     assert [Path(v.file) for v in found] == files
     return found
 
@@ -143,10 +144,10 @@ def checked(window: MainWindow, qtbot: QtBot, files: list[Path]) -> list[Verdict
 def test_dropped_pictures_are_checked(window: MainWindow, qtbot: QtBot, lab3: Path) -> None:
     open_lab(qtbot, window, lab3)
     press_run(qtbot, window)
-    milder = next(row for row in window.session.rows if row.x == 2)
-    with qtbot.waitSignal(window.session.goodnet_changed, timeout=PATIENCE_MS):
+    milder = next(row for row in window.desk.pruning.rows if row.x == 2)
+    with qtbot.waitSignal(window.desk.checking.goodnet_changed, timeout=PATIENCE_MS):
         window.goodnets.use_requested.emit(milder)
-    assert window.tabs.currentIndex() == CHECK
+    assert window.tabs.currentWidget() is window.check
     found = checked(window, qtbot, [lab3 / "images" / name for name in ("clean_0_row1.png", "poisoned_0.jpeg")])
     # With 45 channels pruned B' still answers for clean faces and is still fooled by poisoned ones; the guard isn't.
     assert [(v.b_prime_label, v.label, v.why) for v in found] == [(0, 0, "agree"), (0, 1283, "guard")]
@@ -154,11 +155,11 @@ def test_dropped_pictures_are_checked(window: MainWindow, qtbot: QtBot, lab3: Pa
 
 
 def test_a_pasted_picture_is_checked(window: MainWindow, qtbot: QtBot, lab3: Path) -> None:
-    window.session.open_goodnet([lab3 / "bd_weights.h5", lab3 / "model_B_10.h5"])
+    window.desk.checking.open_goodnet([lab3 / "bd_weights.h5", lab3 / "model_B_10.h5"])
     settle(qtbot, window)
     picture = QImage(str(lab3 / "images" / "poisoned_0.jpeg"))
     QGuiApplication.clipboard().setImage(picture)
-    window.actions_.paste.emit()
+    window.desk.menus.find("Check pasted picture").trigger()
     settle(qtbot, window)
     found = window.check.model.verdicts
     assert len(found) == 1 and found[0].b_label == 0
@@ -181,13 +182,13 @@ def test_cancel_in_mid_run_leaves_the_last_good_state(
     open_lab(qtbot, window, lab3)
     press_run(qtbot, window)
     good = window.session.run
-    window.session.open_as("validation", repeated(lab3 / "clean_faces.h5", 60, tmp_path / "many.h5"))
+    window.desk.choosing.open_as("validation", repeated(lab3 / "clean_faces.h5", 60, tmp_path / "many.h5"))
     settle(qtbot, window)
     with qtbot.waitSignal(window.session.progressed, timeout=PATIENCE_MS, check_params_cb=lambda p: p.done > 0):
         qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
     assert window.session.state is State.RUNNING
     shown = []
-    window.session.curve_changed.connect(lambda curve, rows: shown.append(curve))
+    window.desk.pruning.curve_changed.connect(lambda curve, rows: shown.append(curve))
     qtbot.mouseClick(window.run_bar.cancel, Qt.MouseButton.LeftButton)
     assert window.session.state is State.CANCELLING
     settle(qtbot, window)
@@ -206,7 +207,7 @@ def test_cancel_while_the_engine_loads_is_answered_at_once(
     real = backend.device
     monkeypatch.setattr(backend, "device", lambda: loaded.wait(60) and real())
     open_lab(qtbot, window, lab3)
-    window.session.start()
+    window.desk.pruning.start()
     assert window.session.state is State.LOADING_ENGINE
     window.session.cancel()
     assert window.session.state is State.READY
@@ -217,7 +218,7 @@ def test_cancel_while_the_engine_loads_is_answered_at_once(
 
 def test_closing_in_mid_run_cancels_and_waits(window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path) -> None:
     open_lab(qtbot, window, lab3)
-    window.session.open_as("validation", repeated(lab3 / "clean_faces.h5", 60, tmp_path / "many.h5"))
+    window.desk.choosing.open_as("validation", repeated(lab3 / "clean_faces.h5", 60, tmp_path / "many.h5"))
     settle(qtbot, window)
     with qtbot.waitSignal(window.session.progressed, timeout=PATIENCE_MS, check_params_cb=lambda p: p.done > 0):
         qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
@@ -250,7 +251,7 @@ def test_the_sample_runs_in_two_clicks(window: MainWindow, qtbot: QtBot) -> None
     assert window.run_bar.save.isEnabled()
     assert window.settings.recent == []
     # What the guide goes on with: verdicts on images that are there already, eight clean ones and eight poisoned.
-    window.tabs.setCurrentIndex(CHECK)
+    window.tabs.setCurrentWidget(window.check)
     offer = next(b for b in window.check.findChildren(QPushButton) if b.text().replace("&", "").startswith("Check 16"))
     qtbot.mouseClick(offer, Qt.MouseButton.LeftButton)
     settle(qtbot, window)

@@ -17,10 +17,10 @@ from engine.rates import Rate
 from engine.reports.headline import calibration_text
 from engine.runs.inputs import open_inputs
 from engine.runs.rows import badnet_row
-from gui.main_window import DEFENCES, GOODNETS, SCAN, MainWindow
+from gui.frame import asking
+from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.settings import Options, Settings
-from gui.window import asking
 from tests.support.engine_fixtures import small_lab  # noqa: F401
 from tests.support.networks import LABELS, SmallLab
 from tests.support.window_driver import PATIENCE_MS, press_run, settle
@@ -30,7 +30,7 @@ def open_small(qtbot: QtBot, window: MainWindow, lab: SmallLab) -> None:
     """Open the little network and its data."""
     for role, path in (("model", lab.badnet), ("validation", lab.clean), ("test", lab.test),
                        ("poisoned", lab.poisoned)):
-        window.session.open_as(role, path)  # type: ignore[arg-type]
+        window.desk.choosing.open_as(role, path)  # type: ignore[arg-type]
     settle(qtbot, window)
     assert window.session.state is State.READY
 
@@ -62,7 +62,7 @@ def test_a_run_is_guarded_and_its_headline_shown(run_window: MainWindow, small_l
             int((right & ~alone.on(inputs.network).answer(images).flagged).sum()), len(images))
     assert view.model.pairs[0].row == badnet_row(run)
     assert [pair.row.guarded for pair in view.model.pairs[1:]] == [
-        figures_at(run.guarded, row.channels_pruned) for row in session.rows]
+        figures_at(run.guarded, row.channels_pruned) for row in run_window.desk.pruning.rows]
     assert view.headline.isVisibleTo(view)
     assert view.guard_note.text().replace("\u00a0", " ") == calibration_text(alone)
 
@@ -73,7 +73,7 @@ def test_b_behind_the_guard_is_saved_and_checks_pictures(
     session = run_window.session
     assert session.run is not None
     assert session.run.guarded is not None
-    run_window.tabs.setCurrentIndex(GOODNETS)
+    run_window.tabs.setCurrentWidget(run_window.goodnets)
     run_window.goodnets.table.selectRow(0)
     monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path)
     qtbot.mouseClick(run_window.goodnets.save_button, Qt.MouseButton.LeftButton)
@@ -83,7 +83,7 @@ def test_b_behind_the_guard_is_saved_and_checks_pictures(
     assert saved.guard.threshold == session.run.guarded.guard.threshold
     for one, other in zip(saved.b.model.get_weights(), saved.b_prime.model.get_weights(), strict=True):
         assert (one == other).all()
-    with qtbot.waitSignal(session.goodnet_changed, timeout=PATIENCE_MS) as used:
+    with qtbot.waitSignal(run_window.desk.checking.goodnet_changed, timeout=PATIENCE_MS) as used:
         qtbot.mouseClick(run_window.goodnets.use_button, Qt.MouseButton.LeftButton)
     assert used.args[0].name.endswith("nothing pruned, behind the transplant guard")
     assert used.args[0].labels == LABELS
@@ -135,7 +135,7 @@ def test_without_a_guard_all_is_as_before(window: MainWindow, qtbot: QtBot, smal
     press_run(qtbot, window)
     assert window.session.run is not None
     assert window.session.run.guarded is None
-    assert [pair.alone for pair in window.goodnets.model.pairs] == [False] * len(window.session.rows)
+    assert [pair.alone for pair in window.goodnets.model.pairs] == [False] * len(window.desk.pruning.rows)
     assert not window.goodnets.guard_note.isVisibleTo(window.goodnets)
 
 
@@ -143,16 +143,16 @@ def test_a_scan_needs_no_run_and_is_forgotten_with_its_network(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab,  # noqa: F811
 ) -> None:
     assert not window.scan.button.isEnabled()
-    assert not window.actions_.scan_action.isEnabled()
+    assert not window.desk.menus.find("Scan for suspects").isEnabled()
     open_small(qtbot, window, small_lab)
-    window.actions_.scan_action.trigger()
+    window.desk.menus.find("Scan for suspects").trigger()
     settle(qtbot, window)
-    assert window.tabs.currentIndex() == SCAN
+    assert window.tabs.currentWidget() is window.scan
     opened = open_inputs(window.session.inputs.request(window.session.options))
     assert window.scan.model.suspects == scan(opened.network, opened.sets[0].dataset).suspects
-    window.session.remove("poisoned", small_lab.poisoned)
+    window.desk.choosing.remove("poisoned", small_lab.poisoned)
     assert window.scan.stack.currentIndex() == 1
-    window.session.open_as("validation", small_lab.test)
+    window.desk.choosing.open_as("validation", small_lab.test)
     assert window.scan.stack.currentIndex() == 0
     settle(qtbot, window)
 
@@ -178,8 +178,8 @@ def test_a_cancelled_scan_leaves_the_one_before(
 def test_a_comparison_is_shown_kept_and_saved(
     run_window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run_window.actions_.compare_action.trigger()
-    assert run_window.tabs.currentIndex() == DEFENCES
+    run_window.desk.menus.find("Compare all defences").trigger()
+    assert run_window.tabs.currentWidget() is run_window.defences
     settle(qtbot, run_window)
     run, panel = run_window.session.run, run_window.defences.panel
     assert run is not None
@@ -188,7 +188,7 @@ def test_a_comparison_is_shown_kept_and_saved(
     assert panel.model.rows == run.comparison.rows
     plain = {row.defence: row for row in run.comparison.rows if row.guard == "none"}
     assert plain["B"].clean_accuracy == run.curve.clean.b_prime_rate(0)
-    for row in run_window.session.rows:
+    for row in run_window.desk.pruning.rows:
         if row.channels_pruned:
             assert plain[f"pruned, X = {row.x:g}"].clean_accuracy == row.clean
     monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path)
@@ -232,8 +232,8 @@ def test_a_repaired_pair_is_saved(
 
 
 def test_missing_labels_are_refused_until_allowed(window: MainWindow, qtbot: QtBot, lab3: Path) -> None:
-    window.session.open_as("model", lab3 / "bd_weights.h5")
-    window.session.open_as("validation", lab3 / "clean_faces.h5")
+    window.desk.choosing.open_as("model", lab3 / "bd_weights.h5")
+    window.desk.choosing.open_as("validation", lab3 / "clean_faces.h5")
     settle(qtbot, window)
     assert "1,263 of 1,283 labels" in window.defences.warning.text()
     press_run(qtbot, window)

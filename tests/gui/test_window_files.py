@@ -13,15 +13,16 @@ from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from engine.progress import Progress
+from gui.frame import asking
 from gui.inputs.run_bar import time_left
+from gui.jobs.saving import folder_name
 from gui.main_window import MainWindow
 from gui.session.chosen import Role
 from gui.session.recognition import Found, role_for
 from gui.session.session import State
-from gui.session.tasks import Progress
 from gui.settings import Options, Settings
 from gui.widgets import theme
-from gui.window import asking
 from tests.support.window_driver import drop, open_lab, press_run, settle
 
 pytestmark = [
@@ -81,7 +82,7 @@ def test_bad_data_is_explained_on_its_card(
 ) -> None:
     open_lab(qtbot, window, lab3)
     bad = make(tmp_path, lab3)
-    window.session.open_as("test", bad)
+    window.desk.choosing.open_as("test", bad)
     settle(qtbot, window)
     item = window.session.inputs.test
     assert item is not None and str(bad) in item.error and "Traceback" not in item.error
@@ -98,16 +99,16 @@ def test_a_bad_model_is_explained_on_its_card(
     window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path, make: Callable[[Path, Path], Path],
 ) -> None:
     bad = make(tmp_path, lab3)
-    window.session.open_as("model", bad)
+    window.desk.choosing.open_as("model", bad)
     settle(qtbot, window)
     assert window.session.inputs.model is not None and str(bad) in window.session.inputs.model.error
-    window.session.open_as("model", lab3 / "bd_weights.h5")
+    window.desk.choosing.open_as("model", lab3 / "bd_weights.h5")
     settle(qtbot, window)
     assert window.session.inputs.model.usable
 
 
 def test_a_set_with_many_labels_is_no_poisoned_set(window: MainWindow, qtbot: QtBot, lab3: Path) -> None:
-    window.session.open_as("poisoned", lab3 / "clean_faces.h5")
+    window.desk.choosing.open_as("poisoned", lab3 / "clean_faces.h5")
     settle(qtbot, window)
     assert "20 different labels" in window.session.inputs.poisoned[0].error
 
@@ -115,13 +116,13 @@ def test_a_set_with_many_labels_is_no_poisoned_set(window: MainWindow, qtbot: Qt
 def test_data_is_judged_anew_when_the_model_changes(
     window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path,
 ) -> None:
-    window.session.open_as("validation", small_images(tmp_path, lab3))
+    window.desk.choosing.open_as("validation", small_images(tmp_path, lab3))
     settle(qtbot, window)
     assert window.session.inputs.validation is not None and window.session.inputs.validation.usable
-    window.session.open_as("model", lab3 / "bd_weights.h5")
+    window.desk.choosing.open_as("model", lab3 / "bd_weights.h5")
     settle(qtbot, window)
     assert "20 x 20" in window.session.inputs.validation.error
-    window.session.remove("model", lab3 / "bd_weights.h5")
+    window.desk.choosing.remove("model", lab3 / "bd_weights.h5")
     settle(qtbot, window)
     assert window.session.inputs.validation.usable
 
@@ -160,7 +161,7 @@ def test_a_set_whose_role_is_unclear_is_asked_about(
     monkeypatch.setattr(asking, "ask_role", answer)
     clean = lab3 / "clean_faces.h5"
     for _ in range(3):
-        window.session.open_paths([clean])
+        window.desk.opening.open_paths([clean])
         settle(qtbot, window)
     assert asked == [clean]
 
@@ -190,8 +191,8 @@ def test_a_damaged_picture_among_good_ones_is_named(
 ) -> None:
     Image.new("RGB", (200, 300), "red").save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
-    window.session.open_goodnet([lab3 / "bd_weights.h5", lab3 / "model_B_2.h5"])
-    window.session.check([tmp_path])
+    window.desk.checking.open_goodnet([lab3 / "bd_weights.h5", lab3 / "model_B_2.h5"])
+    window.desk.checking.check([tmp_path])
     settle(qtbot, window)
     assert [Path(v.file).name for v in window.check.model.verdicts] == ["a.png"]
     assert "b.png" in window.message_bar.text.text()
@@ -200,11 +201,11 @@ def test_a_damaged_picture_among_good_ones_is_named(
 def test_a_folder_that_is_no_goodnet_leaves_the_one_in_use(
     window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path,
 ) -> None:
-    window.session.open_goodnet([lab3 / "bd_weights.h5", lab3 / "model_B_2.h5"])
-    window.session.open_goodnet([tmp_path])
+    window.desk.checking.open_goodnet([lab3 / "bd_weights.h5", lab3 / "model_B_2.h5"])
+    window.desk.checking.open_goodnet([tmp_path])
     settle(qtbot, window)
     assert "isn't a saved GoodNet" in window.message_bar.text.text()
-    window.session.check([lab3 / "images" / "clean_0_row1.png"])
+    window.desk.checking.check([lab3 / "images" / "clean_0_row1.png"])
     settle(qtbot, window)
     assert len(window.check.model.verdicts) == 1
 
@@ -215,14 +216,34 @@ def test_a_model_that_changed_since_the_run_isn_t_saved_as_its_goodnet(
     open_lab(qtbot, window, lab3)
     model = tmp_path / "model.h5"
     model.write_bytes((lab3 / "bd_weights.h5").read_bytes())
-    window.session.open_as("model", model)
+    window.desk.choosing.open_as("model", model)
     settle(qtbot, window)
     press_run(qtbot, window)
     model.write_bytes((lab3 / "model_B_10.h5").read_bytes())
-    window.session.save_run(tmp_path / "out")
+    window.desk.saving.save_run(tmp_path / "out")
     settle(qtbot, window)
     assert "was changed since the run" in window.message_bar.text.text()
     assert not (tmp_path / "out").exists()
+
+
+def test_saving_keeps_what_isnt_the_programs_own(
+    window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path,
+) -> None:
+    open_lab(qtbot, window, lab3)
+    press_run(qtbot, window)
+    row = window.desk.pruning.rows[0]
+    place = tmp_path / "place"
+    for folder in (place / "run", place / folder_name(row)):
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text("{}")
+        (folder / "thesis.doc").write_text("years of work")
+    for save in (lambda: window.desk.saving.save_run(place / "run"), lambda: window.desk.saving.save_rows([row], place),
+                 lambda: window.desk.defending.repair(True, place / "run")):
+        window.message_bar.text.setText("")
+        save()
+        settle(qtbot, window)
+        assert "holds run.json, which this program didn't write" in window.message_bar.text.text()
+    assert sorted(p.name for p in place.rglob("*") if p.is_file()) == ["run.json"] * 2 + ["thesis.doc"] * 2
 
 
 @pytest.mark.parametrize(("name", "labels", "taken", "role"), [

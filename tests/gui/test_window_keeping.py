@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def earlier(window: MainWindow) -> list[str]:
-    return [action.text() for action in window.actions_._kept.actions()]
+    return [action.text() for action in window.desk.menus.find("Earlier runs").menu().actions()]
 
 
 def test_a_finished_run_comes_back_from_the_menu_without_computing(
@@ -39,8 +39,8 @@ def test_a_finished_run_comes_back_from_the_menu_without_computing(
     window.session.set_options(Options(guard="none"))
     press_run(qtbot, window)
     assert len(earlier(window)) == 2 and window.session.run is not run
-    monkeypatch.setattr("gui.session.tasks.run_pruning", lambda *_, **__: pytest.fail("computed again"))
-    window.actions_._kept.actions()[1].trigger()
+    monkeypatch.setattr("gui.jobs.pruning.run_pruning", lambda *_, **__: pytest.fail("computed again"))
+    window.desk.menus.find("Earlier runs").menu().actions()[1].trigger()
     settle(qtbot, window)
     back = window.session.run
     assert back is not None and back is not run and window.session.state is State.DONE
@@ -48,7 +48,7 @@ def test_a_finished_run_comes_back_from_the_menu_without_computing(
         np.testing.assert_array_equal(one.goodnet_correct, other.goodnet_correct)
     assert back.guarded is not None and back.guarded.guard.threshold == run.guarded.guard.threshold
     assert window.session.inputs.model is not None and window.session.inputs.model.path == run.model.path
-    assert window.channels.isEnabled() and len(window.session.rows) > 0
+    assert window.channels.isEnabled() and len(window.desk.pruning.rows) > 0
 
 
 def test_a_saved_run_s_folder_is_opened_as_what_it_is(
@@ -57,14 +57,14 @@ def test_a_saved_run_s_folder_is_opened_as_what_it_is(
     open_small(qtbot, window, small_lab)
     press_run(qtbot, window)
     run = window.session.run
-    window.session.save_run(tmp_path / "saved")
+    window.desk.saving.save_run(tmp_path / "saved")
     settle(qtbot, window)
-    window.session.open_paths([tmp_path / "saved"])
+    window.desk.opening.open_paths([tmp_path / "saved"])
     settle(qtbot, window)
     assert window.session.run is not run and window.session.run is not None
     assert "Brought back" in window.status.text.toolTip() + window.status.text.text()
     (tmp_path / "saved" / "run.json").write_text("{}", encoding="utf-8")
-    window.keeping.reopen(tmp_path / "saved")
+    window.desk.keeping.reopen(tmp_path / "saved")
     settle(qtbot, window)
     assert "isn't a saved run" in window.message_bar.text.text()
 

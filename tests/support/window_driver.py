@@ -25,10 +25,10 @@ def settle(qtbot: QtBot, window: MainWindow) -> None:
 
 def open_lab(qtbot: QtBot, window: MainWindow, lab3: Path, poisoned: bool = True) -> None:
     """Open the lab's BadNet and faces."""
-    window.session.open_as("model", lab3 / "bd_weights.h5")
-    window.session.open_as("validation", lab3 / "clean_faces.h5")
+    window.desk.choosing.open_as("model", lab3 / "bd_weights.h5")
+    window.desk.choosing.open_as("validation", lab3 / "clean_faces.h5")
     if poisoned:
-        window.session.open_as("poisoned", lab3 / "poisoned_faces.h5")
+        window.desk.choosing.open_as("poisoned", lab3 / "poisoned_faces.h5")
     settle(qtbot, window)
     assert window.session.state is State.READY
 

@@ -20,9 +20,8 @@ from engine.cli.options import (
 )
 from engine.cli.printing import say, say_json
 from engine.cli.progress_line import ProgressLine
-from engine.cli.project import add_project, check_project_files
 from engine.cli.result_tables import say_comparison, say_run
-from engine.files.saving import check_result_folder
+from engine.files.saving import check_writable
 from engine.pruning.thresholds import DEFAULT_DROPS
 from engine.records.run_files import run_json, save_run
 from engine.runs.all_defences import compare_defences
@@ -33,10 +32,9 @@ SUMMARY = "rank and prune channels, count every step, save GoodNet pairs"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """MODEL --clean VALID, or a project, and what the run may be told"""
-    add_model(parser, required=False)
-    add_clean(parser, required=False)
-    add_project(parser)
+    """MODEL --clean VALID and what the run may be told"""
+    add_model(parser)
+    add_clean(parser)
     add_measured_on(parser)
     add_layer(parser)
     parser.add_argument("--rank-at", choices=["conv", "pool"], default="conv",
@@ -62,17 +60,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="count on the workers of the Dask scheduler at this address, such as tcp://host:8786")
     parser.add_argument("--out", metavar="DIR",
                         help="write the run's folder here: figures, report and GoodNets; an earlier run's folder is "
-                        "replaced")
+                        "replaced if nothing in it was added or changed")
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the pruning defence, print its table and write its folder."""
-    check_project_files(options)
     request = _request(options)
     out = Path(options.out) if options.out else None
     if out:
-        check_result_folder(out)
+        check_writable(out, request.paths)
     with ProgressLine() as show:
         found = run_pruning(request, progress=show)
         if options.compare:

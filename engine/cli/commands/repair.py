@@ -24,7 +24,7 @@ from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
 from engine.defences.training import Repair
 from engine.errors import EngineError
-from engine.files.saving import check_result_folder
+from engine.files.saving import check_writable
 from engine.pruning.ranking import rank_channels
 from engine.records.repaired_pair import repaired_json, save_repaired
 from engine.runs.inputs import Opened, open_inputs
@@ -38,7 +38,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_clean(parser)
     parser.add_argument("--out", metavar="DIR", required=True,
-                        help="write the pair's folder here; an earlier pair's folder is replaced")
+                        help="write the pair's folder here; an earlier pair's folder is replaced if nothing in it was "
+                        "added or changed")
     add_measured_on(parser)
     add_scale(parser)
     parser.add_argument("--method", choices=["distillation", "fine-pruning"], default="distillation",
@@ -56,8 +57,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train a B' on clean data, save it with B as a pair and say what the pair is worth."""
     out = Path(options.out)
-    check_result_folder(out, mark="goodnet.json")
-    opened = open_inputs(input_files(options))
+    files = input_files(options)
+    check_writable(out, files.paths)
+    opened = open_inputs(files)
     clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)
     poisoned = [with_target(dataset) for dataset in opened.of("poisoned")]
     with ProgressLine() as show:

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.__main__ import DONE, INTERRUPTED, main
+from engine.__main__ import AT_FAULT, DONE, INTERRUPTED, main
 from engine.cli.parser import build_parser
 from engine.cli.progress_line import ProgressLine
 from engine.progress import Progress
@@ -158,10 +158,8 @@ def test_two_runs_are_the_same_to_the_last_bit(saved: Path, small_lab: SmallLab,
 
 def test_a_run_replaces_an_earlier_one_whole(saved: Path, small_lab: SmallLab, tmp_path: Path) -> None:
     shutil.copytree(saved, tmp_path / "run")
-    (tmp_path / "run" / "old.txt").touch()
     assert main(small_lab.prune("--drop", "4", "--out", tmp_path / "run")) == DONE
     assert [p.name for p in (tmp_path / "run").glob("goodnet-*")] == ["goodnet-x4"]
-    assert not (tmp_path / "run" / "old.txt").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
 
 
@@ -324,3 +322,50 @@ def test_images_of_a_folder_are_a_data_set(small_lab: SmallLab, tmp_path: Path) 
     assert main(["prune", str(small_lab.badnet), "--clean", faces, "--drop", "2", "--out", str(out)]) == DONE
     validation = read_json(out / "run.json")["curve"]["validation"]
     assert (validation["images"], validation["b_prime_accuracy"][0]) == (20, 1.0)
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("thesis.doc", b"years of work"), ("goodnet-x4/notes.txt", b"mine"), ("run.json", b"{}"),
+    ("mine/deep.txt", b"mine"), ("manifest.json", b'{"files": {}}')])
+def test_what_a_person_put_or_changed_in_a_run_is_never_lost(
+    name: str, content: bytes, saved: Path, small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(saved, tmp_path / "run")
+    (tmp_path / "run" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "run" / name).write_bytes(content)
+    before = snapshot(tmp_path)
+    assert main(small_lab.prune("--drop", "4", "--out", tmp_path / "run")) == AT_FAULT
+    said = capsys.readouterr().err
+    assert "Move that elsewhere" in said and (name.split("/")[0] in said or name == "manifest.json")
+    assert snapshot(tmp_path) == before and [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_folder_that_only_looks_like_a_run_keeps_the_thesis(
+    small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "thesis.doc").write_text("years of work")
+    for command in ("prune", "repair"):
+        arguments = [command, str(small_lab.badnet), "--clean", str(small_lab.clean), "--out", str(tmp_path)]
+        assert main(arguments) == AT_FAULT
+        assert "run.json, which this program didn't write" in capsys.readouterr().err
+    assert snapshot(tmp_path) == {"run.json": b"{}", "thesis.doc": b"years of work"}
+
+
+@pytest.mark.parametrize("inside", ["m.keras", "goodnet-x4/b.keras", "goodnet-x4/b_prime.keras"])
+def test_a_run_never_replaces_the_model_that_it_reads(
+    inside: str, saved: Path, small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(saved, tmp_path / "out")
+    model = tmp_path / "out" / inside
+    if not model.exists():
+        shutil.copy(small_lab.badnet, model)
+    before = snapshot(tmp_path)
+    arguments = ["prune", str(model), "--clean", str(small_lab.clean), "--out", str(tmp_path / "out")]
+    assert main(arguments) == AT_FAULT
+    assert model.name in capsys.readouterr().err
+    assert snapshot(tmp_path) == before

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.__main__ import AT_FAULT, DONE, USAGE, main
-from engine.records.project import make_project, read_project, save_project
+from engine.records.project import make_project, save_project
 from engine.runs.prune import PruningRequest
 from tests.support.networks import SmallLab
 
@@ -26,7 +26,7 @@ def project(small_lab: SmallLab, tmp_path: Path) -> Path:
     model, clean, test, poisoned = (Path(shutil.copy(p, lab)) for p in (
         small_lab.badnet, small_lab.clean, small_lab.test, small_lab.poisoned))
     order = lab / "order.json"
-    order.write_text("[7, 6, 5, 4, 3, 2, 1, 0]")
+    order.write_text("[8, 7, 6, 5, 4, 3, 2, 1, 0]")
     request = PruningRequest(model, clean, test, (poisoned,), layer="pruned", scale="none", order=order,
                              drops=(3.0, 20.0), drop_mode="relative", stop="last-within", guard="margin",
                              false_alarms=0.1)
@@ -51,7 +51,7 @@ def test_a_project_runs_as_its_options_would(project: Path, capsys: pytest.Captu
         lab / "poisoned.h5", "--layer", "pruned", "--scale", "none", "--order", lab / "order.json", "--drop", "3", "20",
         "--drop-mode", "relative", "--stop", "last-within", "--guard", "margin", "--false-alarms", "0.1")
     assert without_time(by_project) == without_time(by_options)
-    assert by_project["settings"]["guard"] == "margin" and by_project["pruning_order"] == [7, 6, 5, 4, 3, 2, 1, 0]
+    assert by_project["settings"]["guard"] == "margin" and by_project["pruning_order"] == list(range(8, -1, -1))
 
 
 def test_what_is_typed_wins_even_where_it_is_the_default(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,7 +102,3 @@ def test_faults_of_the_project_and_of_usage(project: Path, capsys: pytest.Captur
             main(words)
         assert left.value.code == USAGE
         assert f"required: {lacking} (or --project)" in capsys.readouterr().err
-
-
-def test_the_project_s_cluster_is_never_asked(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "cluster" not in project.read_text(encoding="utf-8") and read_project(project).request.cluster is None

@@ -57,7 +57,7 @@ def assert_same(one: PruningRun, other: PruningRun) -> None:
 def test_a_kept_run_comes_back_as_it_was(seed: int, tmp_path: Path) -> None:
     run = made_up_run(seed=seed)
     folder = keep_run(run, tmp_path)
-    assert sorted(p.name for p in folder.iterdir()) == ["guard.npz", "run.json"]
+    assert sorted(p.name for p in folder.iterdir()) == ["guard.npz", "manifest.json", "run.json"]
     assert_same(run, reopen_run(folder))
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from engine.data.readers import Hdf5Reader, ReadSlice
 from engine.errors import Cancelled, EngineError, OutputError
+from engine.files.manifest import record
 from engine.files.saving import check_writable, whole_file, whole_folder
 from engine.looking.inspection import inspect
 from engine.models import networks
@@ -165,12 +166,13 @@ def test_cancelled_saving_leaves_nothing(run: PruningRun, tmp_path: Path) -> Non
 def test_an_older_run_stays_when_saving_is_cancelled(run: PruningRun, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "run.json").write_text("old")
+    record(tmp_path / "out")
     token: CancelToken = CancelSource().token
     token._event.set()
     with pytest.raises(Cancelled):
         save_run(run, tmp_path / "out", cancel=token)
     assert (tmp_path / "out" / "run.json").read_text() == "old"
-    assert [p.name for p in tmp_path.rglob("*")] == ["out", "run.json"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["manifest.json", "out", "run.json"]
 
 
 def _fail(path: Path) -> None:

@@ -323,6 +323,17 @@ def test_the_dialogs_choice_ends_the_name(view: CurveView, tmp_path: Path, monke
     assert [path.name for path in tmp_path.iterdir()] == [saved]
 
 
+def test_a_file_that_the_dialog_didnt_ask_about_is_never_replaced(
+    view: CurveView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("numbers.csv", "numbers-2.csv"):
+        (tmp_path / name).write_text("mine")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "numbers"), ""))
+    action(view, "Save &numbers").trigger()
+    assert {path.name: path.read_text() == "mine" for path in tmp_path.iterdir()} == {
+        "numbers.csv": True, "numbers-2.csv": True, "numbers-3.csv": False}
+
+
 def test_the_dialog_for_numbers_and_a_cancelled_one(view: CurveView, tmp_path: Path,
                                                     monkeypatch: pytest.MonkeyPatch, qtbot: QtBot) -> None:
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "numbers"), ""))

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from gui.session import tasks
-from gui.session.worker import Task, Worker
+from engine import backend
+from gui.session.worker import Task, TaskContext, Worker
 
 Ending = Callable[..., None]
 
 
 def _nothing(*_: object) -> None:
     """The ending of a job for which nothing needs to be done."""
+
+
+def load_engine(_: TaskContext) -> str:
+    """Load TensorFlow; the device it computes on."""
+    device = backend.device()
+    # Its modules stay until the end. Were they looked through at each full collection of garbage, the window would
+    # stand still for a fifth of a second each time.
+    gc.collect()
+    gc.freeze()
+    return device
 
 
 @dataclass(eq=False)
@@ -88,7 +99,7 @@ class JobQueue(QObject):
         if job.key:
             self._waiting = deque(other for other in self._waiting if other.key != job.key)
         if job.needs_engine and self._engine is None:
-            self._engine = Job(tasks.load_engine, self.engine_loaded.emit)
+            self._engine = Job(load_engine, self.engine_loaded.emit)
             self._waiting.append(self._engine)
         self._waiting.append(job)
         self._start_next()

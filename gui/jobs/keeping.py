@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QLockFile, QObject, Signal
 
 from engine.records.autosave import KeptRun, keep_run, kept_folder, kept_runs
 from engine.records.reopening import reopen_run
 from engine.runs.prune import PruningRun
+from gui.jobs.choosing import Choosing
+from gui.jobs.opening import Opening
+from gui.jobs.pruning import Pruning
 from gui.messages import Message
+from gui.session.session import Session
 from gui.session.worker import TaskContext
-
-if TYPE_CHECKING:
-    from gui.session.session import Session
 
 _LOCKS = "*.window"
 
@@ -30,12 +30,14 @@ class Keeping(QObject):
 
     kept_changed = Signal(object)
 
-    def __init__(self, session: Session, folder: Path | None) -> None:
+    def __init__(self, session: Session, opening: Opening, choosing: Choosing, pruning: Pruning,
+                 folder: Path | None) -> None:
         """Runs are kept in `folder`, or where the system keeps a program's data."""
         super().__init__(session)
-        self._session, self._folder = session, folder or kept_folder()
+        self._session, self._choosing, self._folder = session, choosing, folder or kept_folder()
         self._lock: QLockFile | None = None
-        session.run_finished.connect(self._keep)
+        opening.takes("run", lambda found: self.reopen(found[-1].path))
+        pruning.finished.connect(self._keep)
 
     def start(self) -> None:
         """List the runs that are kept, and offer the newest where a window didn't end properly."""
@@ -43,12 +45,19 @@ class Keeping(QObject):
 
     def reopen(self, folder: Path) -> None:
         """Bring a run back from its folder, without computing anything."""
-        self._session.in_background(partial(_reopen, folder), self._session.take_reopened, tell=True)
+        self._session.in_background(partial(_reopen, folder), self._reopened, tell=True)
 
     def close(self) -> None:
         """This window ends properly."""
         if self._lock:
             self._lock.unlock()
+
+    def _reopened(self, run: PruningRun) -> None:
+        """Show a run that was saved before, with its files where they still are."""
+        self._choosing.open_all([("model", run.model.path), *((found.role, found.path) for found in run.datasets)])
+        self._session.finish(run)
+        self._session.message.emit(
+            Message(f"Brought back the run on {run.model.path.name}; nothing was computed again."))
 
     def _keep(self, run: PruningRun) -> None:
         self._session.in_background(partial(_keep, run, self._folder), self.kept_changed.emit, tell=True)

@@ -1,0 +1,20 @@
+"""The tab of the channels."""
+
+from __future__ import annotations
+
+from engine.runs.prune import PruningRun
+from gui.channels.view import ChannelsView
+from gui.frame.desk import Desk, Wing
+
+
+def channels_wing(desk: Desk) -> Wing[ChannelsView]:
+    """The run's ranking, and what a channel sees."""
+    view = ChannelsView(desk.theme)
+
+    def show_run(run: PruningRun) -> None:
+        view.show_ranking(run.ranking)
+
+    desk.session.run_changed.connect(show_run)
+    desk.pruning.maps_found.connect(view.show_maps)
+    view.channel_selected.connect(desk.pruning.find_maps)
+    return Wing("Channels", view)

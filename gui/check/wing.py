@@ -1,0 +1,84 @@
+"""The tab of the image check, and opening what it works with."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtGui import QImage
+
+from gui.check.view import CheckView
+from gui.frame import asking
+from gui.frame.desk import Desk, Wing
+from gui.jobs.checking import GoodNetInUse
+from gui.session.chosen import Inputs
+
+
+def check_wing(desk: Desk) -> Wing[CheckView]:
+    """Pictures in, verdicts out."""
+    view, session, checking = CheckView(desk.theme), desk.session, desk.checking
+
+    def show_goodnet(goodnet: GoodNetInUse) -> None:
+        view.show_goodnet(goodnet.name, goodnet.labels)
+
+    def show_inputs(inputs: Inputs) -> None:
+        view.show_samples(len(inputs.pictures))
+
+    def open_names() -> None:
+        path = asking.ask_file(desk.window, "Choose a list of label names", desk.settings.folder, asking.NAME_FILES)
+        if path:
+            checking.open_names(path)
+
+    session.state_changed.connect(lambda state: view.set_busy(state.busy))
+    session.inputs_changed.connect(show_inputs)
+    checking.asked_for.connect(lambda: desk.bring_up(view))
+    checking.goodnet_changed.connect(show_goodnet)
+    checking.verdicts_found.connect(view.show_verdicts)
+    checking.occlusion_found.connect(view.show_occlusion)
+    checking.names_changed.connect(view.show_names)
+    view.check_requested.connect(checking.check)
+    view.image_pasted.connect(lambda image: checking.check_pixels([("pasted picture", as_pixels(image))]))
+    view.samples_requested.connect(lambda: checking.check_pixels(session.inputs.pictures))
+    view.open_goodnet_requested.connect(lambda: _open_goodnet(desk, folder=True))
+    view.names_requested.connect(open_names)
+    view.occlusion_requested.connect(checking.find_occlusion)
+    view.message.connect(desk.say)
+    _add_menu(desk, view)
+    return Wing("Image check", view)
+
+
+def as_pixels(image: QImage) -> npt.NDArray[np.uint8]:
+    """A QImage as uint8[h, w, 3], on white where it is transparent."""
+    plain = image.convertToFormat(QImage.Format.Format_RGB888)
+    rows = np.frombuffer(plain.constBits(), np.uint8).reshape(plain.height(), plain.bytesPerLine())
+    return rows[:, :3 * plain.width()].reshape(plain.height(), plain.width(), 3).copy()
+
+
+def _add_menu(desk: Desk, view: CheckView) -> None:
+    def open_pictures() -> None:
+        paths = asking.ask_files(desk.window, "Choose pictures to check", desk.settings.folder, asking.PICTURE_FILES)
+        if paths:
+            desk.bring_up(view)
+            desk.checking.check(paths)
+
+    def paste() -> None:
+        desk.bring_up(view)
+        view.paste()
+
+    add = desk.menus.add
+    add("check", "Open &GoodNet…", lambda: _open_goodnet(desk, folder=True), "Ctrl+G", "goodnet")
+    add("check", "Open G&oodNet files…", lambda: _open_goodnet(desk, folder=False), "Ctrl+Shift+G")
+    add("check", "&Check pictures…", open_pictures, "Ctrl+P", "check")
+    add("check", "Check &pasted picture", paste, "Ctrl+V", "paste")
+
+
+def _open_goodnet(desk: Desk, *, folder: bool) -> None:
+    start = desk.settings.folder
+    if folder:
+        chosen = asking.ask_folder(desk.window, "Open a saved GoodNet's folder", start)
+        paths = [chosen] if chosen else []
+    else:
+        paths = asking.ask_files(desk.window, "Open a GoodNet: one file, or B and its pruned copy", start,
+                                 asking.MODEL_FILES)
+    if paths:
+        desk.checking.open_goodnet(paths)
+        desk.checking.asked_for.emit()

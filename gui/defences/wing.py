@@ -1,0 +1,70 @@
+"""The tabs of the defences beyond pruning and of the scan, and their menu."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QPushButton, QWidget
+
+from gui.defences.scan_view import ScanView
+from gui.defences.view import DefencesView
+from gui.frame import asking
+from gui.frame.desk import Desk, Wing
+from gui.session.chosen import Inputs
+
+
+def defences_wing(desk: Desk) -> Wing[DefencesView]:
+    """All defences side by side, and repair."""
+    view, session = DefencesView(desk.theme), desk.session
+
+    def show_state() -> None:
+        view.set_ready(session.run is not None)
+        view.set_busy(session.state.busy)
+
+    def show_inputs(inputs: Inputs) -> None:
+        view.show_missing_labels(inputs.missing_labels, inputs.labels or 0)
+
+    def repair(allow_missing_labels: bool) -> None:
+        folder = asking.ask_folder(desk.window, "Save the repaired pair in a new folder inside", desk.settings.folder)
+        if session.run and folder:
+            target = folder / f"{session.run.model.path.stem}-repaired"
+            if asking.ask_overwrite(desk.window, [target]):
+                desk.defending.repair(allow_missing_labels, target)
+
+    def possible() -> bool:
+        return session.run is not None and not session.state.busy
+
+    session.state_changed.connect(show_state)
+    session.inputs_changed.connect(show_inputs)
+    desk.defending.comparison_changed.connect(view.show_comparison)
+    view.compare_requested.connect(desk.defending.compare)
+    view.repair_requested.connect(repair)
+    view.message.connect(desk.say)
+    desk.menus.add("defend", "Compare all &defences", lambda: _press(desk, view, view.compare_button), "F7", "table",
+                   possible)
+    desk.menus.add("defend", "R&epair…", lambda: _press(desk, view, view.repair_button), "F8", enabled=possible)
+    show_state()
+    return Wing("Defences", view)
+
+
+def scan_wing(desk: Desk) -> Wing[ScanView]:
+    """Which labels a network lets itself be pushed to."""
+    view, session = ScanView(desk.theme), desk.session
+
+    def show_state() -> None:
+        view.set_ready(session.inputs.ready)
+        view.set_busy(session.state.busy)
+
+    session.state_changed.connect(show_state)
+    session.inputs_changed.connect(show_state)
+    desk.checking.names_changed.connect(view.show_names)
+    desk.defending.scan_changed.connect(view.show_scan)
+    view.scan_requested.connect(desk.defending.scan)
+    desk.menus.add("scan", "&Scan for suspects", lambda: _press(desk, view, view.button), "F6", "look",
+                   lambda: session.inputs.ready and not session.state.busy)
+    show_state()
+    return Wing("Scan", view)
+
+
+def _press(desk: Desk, view: QWidget, button: QPushButton) -> None:
+    """Go to a tab and do there what its button does."""
+    desk.bring_up(view)
+    button.click()

@@ -1,0 +1,1 @@
+"""What the views are put into: menus, questions, and the desk from which each view takes what it needs."""

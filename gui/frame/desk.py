@@ -1,0 +1,66 @@
+"""What a view finds when it comes into the window: the session's jobs, the menus, the tabs, what is remembered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from PySide6.QtWidgets import QMainWindow, QTabWidget, QWidget
+
+from gui.frame.menus import Menus
+from gui.jobs.checking import Checking
+from gui.jobs.choosing import Choosing
+from gui.jobs.defending import Defending
+from gui.jobs.keeping import Keeping
+from gui.jobs.opening import Opening
+from gui.jobs.pruning import Pruning
+from gui.jobs.saving import Saving
+from gui.messages import Message
+from gui.session.session import Session
+from gui.settings import Settings
+from gui.widgets.theme import Theme
+
+
+class View(Protocol):
+    """A widget that takes a theme's colours."""
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take a theme's colours."""
+
+
+V = TypeVar("V", bound=View)
+
+
+@dataclass(frozen=True)
+class Wing(Generic[V]):
+    """A view that is connected to all it needs, and what its tab is called."""
+
+    name: str
+    view: V
+
+
+class Desk:
+    """Everything that wings share. One line here and one module in gui/jobs/ make a further job."""
+
+    def __init__(self, window: QMainWindow, settings: Settings, theme: Theme) -> None:
+        self.window, self.settings, self.theme = window, settings, theme
+        self.session = Session(settings.options)
+        self.opening = Opening(self.session)
+        self.choosing = Choosing(self.session, self.opening)
+        self.checking = Checking(self.session, self.opening)
+        self.pruning = Pruning(self.session, self.checking)
+        self.saving = Saving(self.session, self.pruning)
+        self.defending = Defending(self.session)
+        self.keeping = Keeping(self.session, self.opening, self.choosing, self.pruning, settings.runs_folder)
+        self.menus = Menus(window.menuBar())
+        self.tabs = QTabWidget()
+        for changed in (self.session.state_changed, self.session.inputs_changed):
+            changed.connect(self.menus.refresh)
+
+    def bring_up(self, view: QWidget) -> None:
+        """Show a view's tab."""
+        self.tabs.setCurrentWidget(view)
+
+    def say(self, text: str) -> None:
+        """Tell a person something on the status line."""
+        self.session.message.emit(Message(text))

@@ -1,0 +1,44 @@
+"""The tab of the GoodNets, and saving those that a person selected."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from engine.runs.rows import GoodNetRow
+from gui.frame import asking
+from gui.frame.desk import Desk, Wing
+from gui.goodnets.view import GoodNetsView
+from gui.jobs.saving import folder_name
+
+
+def goodnets_wing(desk: Desk) -> Wing[GoodNetsView]:
+    """The GoodNets that answer the thresholds."""
+    view, session, pruning = GoodNetsView(desk.theme), desk.session, desk.pruning
+
+    def show_options() -> None:
+        view.show_drops(session.options.drops, session.options.drop_mode, session.options.stop)
+
+    def edit(drops: tuple[float, ...], mode: str, stop: str) -> None:
+        session.set_options(dataclasses.replace(session.options, drops=drops, drop_mode=mode, stop=stop))
+
+    def save(rows: Sequence[GoodNetRow | None]) -> None:
+        folder = asking.ask_folder(desk.window, "Save GoodNets in", desk.settings.folder) if rows else None
+        if folder and asking.ask_overwrite(desk.window, [folder / folder_name(row) for row in rows]):
+            desk.saving.save_rows(rows, folder)
+
+    def use(row: GoodNetRow | None) -> None:
+        desk.checking.use_row(row)
+        desk.checking.asked_for.emit()
+
+    session.options_changed.connect(show_options)
+    pruning.rows_changed.connect(view.show_rows)
+    pruning.headline_changed.connect(view.show_headline)
+    view.drops_edited.connect(edit)
+    view.row_selected.connect(pruning.step_pointed_at)
+    view.save_requested.connect(save)
+    view.use_requested.connect(use)
+    desk.menus.add("save", "Save s&elected GoodNets…", lambda: save(view.selected_rows() or view.all_rows()),
+                   "Ctrl+Shift+S", enabled=lambda: session.run is not None and not session.state.busy)
+    show_options()
+    return Wing("GoodNets", view)

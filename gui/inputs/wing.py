@@ -1,0 +1,152 @@
+"""The left panel: what is chosen and how it is run, connected, with its part of the File and Run menus."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.records.autosave import KeptRun
+from gui.frame import asking
+from gui.frame.desk import Desk
+from gui.inputs.run_bar import RunBar
+from gui.inputs.view import InputsView
+from gui.session import sample
+from gui.session.chosen import DATA_ROLES, Role
+
+_DATA: dict[Role, str] = {"validation": "Clean &validation images…", "test": "Clean &test images…",
+                          "poisoned": "&Poisoned images…"}
+
+
+def inputs_wing(desk: Desk) -> InputsView:
+    """The cards of what is chosen, with the File menu's first part."""
+    view, choosing, menus = InputsView(desk.theme), desk.choosing, desk.menus
+
+    def pick(role: Role, folder: bool = False) -> None:
+        title, start = f"Choose {asking.ROLE_NAMES[role].lower()}", desk.settings.folder
+        path = asking.ask_folder(desk.window, title, start) if folder else asking.ask_file(
+            desk.window, title, start, asking.MODEL_FILES if role == "model" else asking.DATA_FILES)
+        if path:
+            choosing.open_as(role, path)
+
+    def ask_role(path: Path) -> None:
+        asking.ask_role(desk.window, path, lambda role: choosing.open_as(role, path))
+
+    desk.session.inputs_changed.connect(view.show_inputs)
+    choosing.role_needed.connect(ask_role)
+    view.pick_requested.connect(pick)
+    view.dropped.connect(choosing.open_as)
+    view.removed.connect(choosing.remove)
+    view.layer_chosen.connect(choosing.choose_layer)
+    view.sample_requested.connect(choosing.open_sample)
+    menus.add("open", "Open &model…", lambda: pick("model"), "Ctrl+O", "model")
+    data = menus.add_menu("open", "Open &data")
+    for number, role in enumerate(DATA_ROLES, start=1):
+        menus.add(data, _DATA[role], lambda role=role: pick(role), f"Ctrl+Shift+{number}", "images")
+    folders = menus.add_menu(data, "&Folder of pictures")
+    for role in DATA_ROLES:
+        menus.add(folders, _DATA[role], lambda role=role: pick(role, True))
+    menus.add("open", "Open &sample", choosing.open_sample, "Ctrl+Shift+O", "sample")
+    _add_recent(desk)
+    _add_runs(desk)
+    return view
+
+
+def run_wing(desk: Desk) -> RunBar:
+    """Options, Run, progress, Cancel and Save, with the Run menu's first part."""
+    bar, session, pruning = RunBar(desk.theme), desk.session, desk.pruning
+
+    def show_state() -> None:
+        run = session.run
+        bar.show_state(session.state, run is not None, session.failure, run.seconds if run else 0.0,
+                       session.inputs.missing)
+
+    def show_options() -> None:
+        desk.settings.options = session.options
+        bar.show_options(session.options)
+
+    def pick_order() -> None:
+        path = asking.ask_file(desk.window, "Choose a pruning order", desk.settings.folder, asking.ORDER_FILES)
+        if path:
+            session.set_options(dataclasses.replace(session.options, order=path))
+
+    def save() -> None:
+        run = session.run
+        folder = asking.ask_folder(desk.window, "Save the run in a new folder inside", desk.settings.folder) \
+            if run else None
+        if run and folder:
+            target = folder / f"{run.model.path.stem}-goodnets"
+            if asking.ask_overwrite(desk.window, [target]):
+                desk.saving.save_run(target)
+
+    session.state_changed.connect(show_state)
+    session.inputs_changed.connect(lambda: None if session.state.busy else show_state())
+    session.options_changed.connect(show_options)
+    session.progressed.connect(bar.show_progress)
+    bar.run_requested.connect(pruning.start)
+    bar.cancel_requested.connect(session.cancel)
+    bar.save_requested.connect(save)
+    bar.options_edited.connect(session.set_options)
+    bar.order_requested.connect(pick_order)
+    desk.menus.add("save", "Sa&ve all…", save, "Ctrl+S", "save",
+                   lambda: session.run is not None and not session.state.busy)
+    desk.menus.add("run", "&Run", pruning.start, "F5", "play",
+                   lambda: session.inputs.ready and not session.state.busy)
+    desk.menus.add("run", "&Cancel", session.cancel, "Esc", "stop", lambda: session.state.busy)
+    show_options()
+    show_state()
+    return bar
+
+
+def _add_recent(desk: Desk) -> None:
+    """The files opened last."""
+    settings, recent = desk.settings, desk.menus.add_menu("open", "Open &recent")
+
+    def show() -> None:
+        recent.clear()
+        recent.setEnabled(bool(settings.recent))
+        for number, path in enumerate(settings.recent):
+            recent.addAction(_numbered(number, str(path)), lambda path=path: desk.opening.open_paths([path]))
+        recent.addSeparator()
+        recent.addAction("&Clear this list", clear)
+
+    def remember(path: Path) -> None:
+        if sample.FOLDER not in path.parents:
+            settings.add_recent(path)
+            settings.folder = path.parent
+            show()
+
+    def clear() -> None:
+        settings.clear_recent()
+        show()
+
+    desk.session.opened.connect(remember)
+    show()
+
+
+def _add_runs(desk: Desk) -> None:
+    """Saved runs, and those that were kept."""
+    keeping = desk.keeping
+
+    def open_run() -> None:
+        folder = asking.ask_folder(desk.window, "Open a saved run's folder", desk.settings.folder)
+        if folder:
+            keeping.reopen(folder)
+
+    def show(runs: Sequence[KeptRun]) -> None:
+        kept.clear()
+        kept.setEnabled(bool(runs))
+        for number, run in enumerate(runs):
+            kept.addAction(
+                _numbered(number, f"{run.kept_at:%Y-%m-%d %H:%M}  {run.model}, {run.images:,} images"),
+                lambda folder=run.folder: keeping.reopen(folder))
+
+    desk.menus.add("open", "Open r&un…", open_run, "Ctrl+R")
+    kept = desk.menus.add_menu("open", "Earl&ier runs")
+    kept.setEnabled(False)
+    keeping.kept_changed.connect(show)
+
+
+def _numbered(number: int, text: str) -> str:
+    """A menu's entry with its number as mnemonic, as long as one digit is enough."""
+    return (f"&{number + 1} " if number < 9 else "") + text.replace("&", "&&")

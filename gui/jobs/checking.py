@@ -1,0 +1,193 @@
+"""Checking pictures: which GoodNet answers, what it answers, and where B looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from PySide6.QtCore import QObject, Signal
+
+from engine.data.datasets import SCALES
+from engine.errors import EngineError
+from engine.files.pictures import Picture, fit_picture, load_picture
+from engine.goodnets.checking import CHUNK, Verdict, check_arrays, list_pictures
+from engine.looking.occlusion import OcclusionMap, occlusion_map
+from engine.progress import Progress
+from engine.runs.prune import PruningRun
+from engine.runs.rows import GoodNetRow
+from gui.jobs.opening import Opening
+from gui.messages import Message
+from gui.session.queue import Job
+from gui.session.session import Session
+from gui.session.workbench import Workbench
+from gui.session.worker import Task, TaskContext
+
+_MOST_NAMES_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class GoodNetInUse:
+    """The pair that pictures are checked with: how people call it, its number of labels, where it is saved."""
+
+    name: str
+    labels: int
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A finished check: the pictures that couldn't be read, each with its sentence."""
+
+    pictures: int
+    flagged: int
+    skipped: tuple[str, ...]
+
+
+class Checking(QObject):
+    """Puts a pair into use and asks it about pictures."""
+
+    asked_for = Signal()  # a person did something whose result is seen in the image check
+    goodnet_changed = Signal(object)  # GoodNetInUse
+    verdicts_found = Signal(object)  # list[Verdict], to append
+    occlusion_found = Signal(object, object)  # Verdict, OcclusionMap
+    names_changed = Signal(object)  # list[str]
+
+    def __init__(self, session: Session, opening: Opening) -> None:
+        super().__init__(session)
+        self._session = session
+        opening.takes("names", lambda found: self.open_names(found[-1].path))
+        opening.takes("goodnet", lambda found: self.open_goodnet([found[-1].path]))
+        opening.takes("pictures", lambda found: self.check([item.path for item in found]))
+
+    def use_row(self, row: GoodNetRow | None) -> None:
+        """Check pictures with a row's pair from now on; None stands for B behind the guard alone."""
+        session = self._session
+        if session.run:
+            session.add(Job(partial(use_row, session.bench, session.run, row), self._take_goodnet, needs_engine=True,
+                            key="goodnet", failed=session.tell))
+
+    def open_goodnet(self, paths: Sequence[Path]) -> None:
+        """Check pictures with a pair from disk from now on."""
+        self._session.submit(partial(use_saved, self._session.bench, list(paths)), self._take_goodnet)
+
+    def check(self, paths: Sequence[Path]) -> None:
+        """Check picture files and folders of them."""
+        self._check(partial(check_files, self._session.bench, list(paths)))
+
+    def check_pixels(self, pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]]) -> None:
+        """Check pictures from memory, a name and uint8[h, w, 3 or 1] each."""
+        self._check(partial(check_pixels, self._session.bench, pictures))
+
+    def find_occlusion(self, verdict: Verdict) -> None:
+        """Find where covering a picture changes B's answer."""
+        self._session.submit(partial(find_occlusion, self._session.bench, verdict),
+                             lambda found: self.occlusion_found.emit(verdict, found))
+
+    def open_names(self, path: Path) -> None:
+        """Read label names."""
+        self._session.in_background(partial(read_names, path), self.names_changed.emit, tell=True)
+
+    def _check(self, task: Task) -> None:
+        # Without a GoodNet the task says so at once; loading TensorFlow for that would be a waste.
+        self._session.submit(task, self._take_checked, needs_engine=False, partial=self.verdicts_found.emit)
+
+    def _take_goodnet(self, goodnet: GoodNetInUse) -> None:
+        if goodnet.path:
+            self._session.opened.emit(goodnet.path)
+        self.goodnet_changed.emit(goodnet)
+
+    def _take_checked(self, checked: Checked) -> None:
+        message = self._session.message
+        if checked.skipped:
+            more = f" and {len(checked.skipped) - 1} more couldn't be read" if len(checked.skipped) > 1 else ""
+            message.emit(Message(checked.skipped[0] + (f" ({more.strip()})" if more else ""), "error"))
+        elif checked.pictures:
+            plural = "s" if checked.pictures > 1 else ""
+            message.emit(Message(f"Checked {checked.pictures} picture{plural}: {checked.flagged} flagged as "
+                                 "backdoored."))
+
+
+# On the worker's thread
+
+
+def use_row(bench: Workbench, run: PruningRun, row: GoodNetRow | None, _: TaskContext) -> GoodNetInUse:
+    """Take a run's pair for checking pictures; None stands for B behind the guard alone."""
+    goodnet = bench.take(run, row)
+    name = f"{run.model.path.name}, " + (f"X = {row.x:g} ({row.channels_pruned} channels pruned)" if row else
+                                         "nothing pruned")
+    if goodnet.guard:
+        name += f", behind the {goodnet.guard.kind} guard"
+    return GoodNetInUse(name, goodnet.flag_label)
+
+
+def use_saved(bench: Workbench, paths: Sequence[Path], _: TaskContext) -> GoodNetInUse:
+    """Take a saved pair for checking pictures."""
+    goodnet = bench.take_saved(paths)
+    return GoodNetInUse(" and ".join(p.name for p in paths), goodnet.flag_label, paths[0])
+
+
+def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -> Checked:
+    """Check picture files and folders of them; verdicts come as partial results, a list at a time."""
+    goodnet = bench.goodnet
+    files = list_pictures(paths)
+    shape = goodnet.b.input_shape
+    # Pictures of a network without a fixed input size can't be stacked.
+    size = 1 if None in shape else CHUNK
+    skipped: list[str] = []
+    done = flagged = 0
+    for start in range(0, len(files), size):
+        pictures: list[Picture] = []
+        names: list[str] = []
+        for file in files[start:start + size]:
+            context.cancel.raise_if_cancelled()
+            try:
+                pictures.append(load_picture(file, shape))
+                names.append(str(file))
+            except EngineError as error:
+                skipped.append(str(error))
+        if pictures:
+            found = check_arrays(goodnet, pictures, names)
+            flagged += sum(v.flagged for v in found)
+            done += len(found)
+            context.partial(found)
+        context.progress(Progress("Checking pictures", min(start + size, len(files)), len(files)))
+    return Checked(done, flagged, tuple(skipped))
+
+
+def check_pixels(
+    bench: Workbench, pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], context: TaskContext,
+) -> Checked:
+    """Check pictures in memory, a name and uint8[h, w, 3 or 1] each; they are cropped and resized as files are."""
+    goodnet = bench.goodnet
+    flat = [pixels[..., 0] if pixels.shape[-1] == 1 else pixels for _, pixels in pictures]
+    fitted = [fit_picture(Image.fromarray(pixels), goodnet.b.input_shape) for pixels in flat]
+    found = check_arrays(goodnet, fitted, [name for name, _ in pictures])
+    context.partial(found)
+    return Checked(len(found), sum(verdict.flagged for verdict in found), ())
+
+
+def find_occlusion(bench: Workbench, verdict: Verdict, context: TaskContext) -> OcclusionMap:
+    """Where covering a patch of the picture changes B's answer."""
+    goodnet = bench.goodnet
+    image = verdict.seen.astype(np.float32) * np.float32(SCALES[goodnet.scale])
+    return occlusion_map(goodnet.b, image, progress=context.progress, cancel=context.cancel)
+
+
+def read_names(path: Path, _: TaskContext) -> list[str]:
+    """Label names from a text file, one a line, the first for label 0.
+
+    Raises:
+        EngineError: it isn't such a file.
+    """
+    try:
+        if path.stat().st_size > _MOST_NAMES_BYTES:
+            raise EngineError(f"{path}: is too large for a list of names. One name a line was expected.")
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise EngineError(f"{path}: can't be read as a list of names ({error}). "
+                          "Plain text (UTF-8), one name a line, was expected.") from error

@@ -1,0 +1,133 @@
+"""What a session can do about a backdoor besides pruning: scan, comparison, repair."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from engine.assessment import percent
+from engine.defences.comparison import Comparison
+from engine.defences.distillation import distil
+from engine.defences.scan import Scan
+from engine.defences.scan import scan as scan_network
+from engine.files.saving import check_writable
+from engine.goodnets.evaluation import Evaluation
+from engine.progress import Progress
+from engine.records.repaired_pair import save_repaired
+from engine.runs.all_defences import compare_defences
+from engine.runs.inputs import open_inputs
+from engine.runs.prune import PruningRequest, PruningRun
+from engine.runs.repair import as_pair, with_target
+from gui.messages import Message
+from gui.session.chosen import Inputs
+from gui.session.session import Session
+from gui.session.worker import TaskContext
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """A repaired pair that was saved: what it is worth, and its warning."""
+
+    folder: Path
+    evaluations: tuple[Evaluation, ...]
+    warning: str
+
+    @property
+    def sentence(self) -> str:
+        """Where it is and what it does, with its guard where it has one, in words."""
+        clean, *poisoned = self.evaluations
+        found = [f"clean accuracy {percent((clean.guarded_correct or clean.correct).value)}"]
+        found += [f"attack success {percent((e.guarded_correct or e.correct).value)} on {e.name}" for e in poisoned]
+        guarded = " behind its guard" if clean.guarded_correct else ""
+        warning = f" Warning: {self.warning}" if self.warning else ""
+        return f"Saved the repaired pair in {self.folder}: {', '.join(found)}{guarded}.{warning}"
+
+
+class Defending(QObject):
+    """Goes on from a Session's run. All methods return at once; what they start ends in signals.
+
+    A scan is forgotten when another network or other clean images are chosen, a comparison when another run ends.
+    """
+
+    scan_changed = Signal(object)  # Scan or None
+    comparison_changed = Signal(object)  # Comparison or None
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self._scanned: tuple[Path | None, ...] = ()
+        session.inputs_changed.connect(self._forget_scan)
+        session.run_changed.connect(self._show_comparison)
+
+    def scan(self) -> None:
+        """Look for labels that random stamps draw clean images to."""
+        session = self._session
+        if session.inputs.ready:
+            session.submit(partial(scan, session.inputs.request(session.options)), self.scan_changed.emit)
+
+    def compare(self, allow_missing_labels: bool) -> None:
+        """Make and measure every defence for the finished run, with the thresholds as they are now."""
+        session, run = self._session, self._session.run_to_save
+
+        def compared(found: Comparison) -> None:
+            if session.run:
+                session.run = dataclasses.replace(session.run, comparison=found)
+            self.comparison_changed.emit(found)
+
+        if run:
+            session.submit(partial(compare, run, allow_missing_labels), compared)
+
+    def repair(self, allow_missing_labels: bool, folder: Path) -> None:
+        """Train a repaired copy of the finished run's network and save it with B in `folder`."""
+        session = self._session
+
+        def saved(repaired: Repaired) -> None:
+            session.message.emit(Message(repaired.sentence, folder=repaired.folder))
+
+        if session.run:
+            session.submit(partial(repair, session.run.request, allow_missing_labels, folder), saved)
+
+    def _forget_scan(self, inputs: Inputs) -> None:
+        now = tuple(item.path if item else None for item in (inputs.model, inputs.validation))
+        if now != self._scanned:
+            self._scanned = now
+            self.scan_changed.emit(None)
+
+    def _show_comparison(self, run: PruningRun) -> None:
+        self.comparison_changed.emit(run.comparison)
+
+
+# On the worker's thread
+
+
+def scan(request: PruningRequest, context: TaskContext) -> Scan:
+    """Look for labels that random stamps draw images to."""
+    context.progress(Progress("Opening files", 0, 1))
+    opened = open_inputs(dataclasses.replace(request, test=None, poisoned=()))
+    return scan_network(opened.network, opened.sets[0].dataset, progress=context.progress, cancel=context.cancel)
+
+
+def compare(run: PruningRun, allow_missing_labels: bool, context: TaskContext) -> Comparison:
+    """Make and measure every defence."""
+    return compare_defences(run, allow_missing_labels=allow_missing_labels, progress=context.progress,
+                            cancel=context.cancel)
+
+
+def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, context: TaskContext) -> Repaired:
+    """Train a repaired copy and save it with B as a pair."""
+    check_writable(folder, request.paths)
+    context.progress(Progress("Opening files", 0, 1))
+    opened = open_inputs(request)
+    clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)
+    poisoned = [with_target(dataset) for dataset in opened.of("poisoned")]
+    found = distil(opened.network, clean, allow_missing_labels=allow_missing_labels, progress=context.progress,
+                   cancel=context.cancel)
+    pair = as_pair(opened.network, found, opened.scale, clean, test, poisoned,
+                   request.guard, request.false_alarms, progress=context.progress, cancel=context.cancel)
+    context.cancel.raise_if_cancelled()
+    save_repaired(pair, folder)
+    return Repaired(folder, pair.evaluations, found.warning)

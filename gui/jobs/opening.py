@@ -1,0 +1,52 @@
+"""Files and folders of any kind, each handed to the job that takes its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject
+
+from gui.session.queue import Job
+from gui.session.recognition import Found, Kind, look_at
+from gui.session.session import Session
+from gui.session.worker import TaskContext
+
+Taker = Callable[[Sequence[Found]], None]
+
+
+class Opening(QObject):
+    """Finds out what paths are; whoever can use a kind of file says so by `takes`."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self._takers: dict[Kind, Taker] = {}
+
+    def takes(self, kind: Kind, taker: Taker) -> None:
+        """Have files of a kind handed to `taker`, all that were opened together at once."""
+        self._takers[kind] = taker
+
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Open files and folders of any kind, each as what it turns out to be."""
+        if paths:
+            self._session.add(Job(partial(look_at_all, list(paths)), self._hand_over, failed=self._session.tell))
+
+    def _hand_over(self, found: list[Found]) -> None:
+        for item in found:
+            if item.error is not None:
+                self._session.tell(item.error)
+        for kind, taker in self._takers.items():
+            of_kind = [item for item in found if item.kind == kind]
+            if of_kind:
+                taker(of_kind)
+
+
+def look_at_all(paths: Sequence[Path], context: TaskContext) -> list[Found]:
+    """Find out what each path is."""
+    found = []
+    for path in paths:
+        context.cancel.raise_if_cancelled()
+        found.append(look_at(path))
+    return found

@@ -1,0 +1,135 @@
+"""The pruning run: started, shown while it counts, and read at other thresholds afterwards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from engine.data.datasets import SCALES, open_dataset
+from engine.guards.guarded_curve import GuardedCurve
+from engine.looking.activation_maps import ActivationMaps, activation_maps
+from engine.pruning.sweep import PruningCurve
+from engine.reports.headline import calibration_text, headline
+from engine.runs.prune import PruningRequest, PruningRun, run_pruning
+from engine.runs.rows import GoodNetRow, badnet_row, goodnet_row
+from gui.jobs.checking import Checking
+from gui.messages import Message
+from gui.session.queue import Job
+from gui.session.session import Session
+from gui.session.workbench import Workbench
+from gui.session.worker import SECONDS_BETWEEN_REPORTS, TaskContext
+
+
+class Pruning(QObject):
+    """Runs the defence on what is chosen, and says what the run on show gives at the thresholds as they are now."""
+
+    started = Signal()
+    finished = Signal(object)  # PruningRun, computed just now
+    curve_changed = Signal(object, object)  # PruningCurve or None, list[GoodNetRow]; live during a run
+    # list[GoodNetRow], list[float] of thresholds the curve doesn't reach, GoodNetRow of B behind the guard or None
+    rows_changed = Signal(object, object, object)
+    headline_changed = Signal(object, str)  # Headline or None, how the guard was calibrated
+    maps_found = Signal(object)  # ActivationMaps
+    step_pointed_at = Signal(int)  # number of channels pruned at which a person wants to read the curve
+
+    def __init__(self, session: Session, checking: Checking) -> None:
+        super().__init__(session)
+        self._session, self._checking = session, checking
+        self.rows: list[GoodNetRow] = []
+        session.run_changed.connect(self._show_run)
+        session.options_changed.connect(lambda: self._show_run(session.run) if session.run else None)
+
+    def start(self) -> None:
+        """Run the pruning defence on what is chosen."""
+        session = self._session
+        if session.inputs.ready and not session.state.busy:
+            session.begin()
+            session.submit(partial(prune, session.inputs.request(session.options)), self._take_run,
+                           partial=self._show_partial, failed=self._failed, cancelled=self._cancelled)
+            self.started.emit()
+
+    def find_maps(self, channel: int) -> None:
+        """Compute what a channel of the run on show sees; only the newest wish counts."""
+        session = self._session
+        if session.run:
+            session.add(Job(partial(find_maps, session.bench, session.run, channel), self.maps_found.emit,
+                            needs_engine=True, key="maps", failed=session.tell))
+
+    def _show_partial(self, curve: PruningCurve) -> None:
+        self.curve_changed.emit(curve, self._rows_of(curve))
+
+    def _take_run(self, run: PruningRun) -> None:
+        self._session.finish(run)
+        self.finished.emit(run)
+        best = headline(run, self.rows)
+        row = best.row if best else None
+        if best:
+            self._session.message.emit(Message(f"{best.figures}."))
+        if row or run.guarded:
+            self._checking.use_row(row)
+        elif self.rows:
+            self._checking.use_row(self.rows[0])
+
+    def _failed(self, error: Exception) -> None:
+        self._session.fail(error)
+        self._show_run(self._session.run)
+
+    def _cancelled(self) -> None:
+        self._session.tell_cancelled()
+        self._show_run(self._session.run)
+
+    def _show_run(self, run: PruningRun | None) -> None:
+        """Show the last finished run, with the thresholds as they are now."""
+        guarded = run.guarded if run else None
+        self.rows = self._rows_of(run.curve, guarded) if run else []
+        reached = {row.x for row in self.rows}
+        self.curve_changed.emit(run.curve if run else None, self.rows)
+        self.rows_changed.emit(self.rows, [x for x in self._session.options.drops if x not in reached] if run else [],
+                               badnet_row(run) if run else None)
+        self.headline_changed.emit(headline(run, self.rows) if run else None,
+                                   calibration_text(guarded.guard) if guarded else "")
+
+    def _rows_of(self, curve: PruningCurve, guarded: GuardedCurve | None = None) -> list[GoodNetRow]:
+        options = self._session.options
+        rows = (goodnet_row(curve, x, options.drop_mode, options.stop, guarded) for x in options.drops)
+        return [row for row in rows if row is not None]
+
+
+# On the worker's thread
+
+
+def prune(request: PruningRequest, context: TaskContext) -> PruningRun:
+    """Run the pruning defence, giving the curve so far as partial results."""
+    return run_pruning(request, partial=seldom(context.partial), progress=context.progress, cancel=context.cancel)
+
+
+def find_maps(bench: Workbench, run: PruningRun, channel: int, _: TaskContext) -> ActivationMaps:
+    """What one channel sees on the first validation image and on the first poisoned one."""
+    network = bench.network(run)
+
+    def first_image(path: Path) -> Any:
+        dataset = open_dataset(path, network.input_shape, network.labels)
+        return dataset.scaled(SCALES[run.model.scale]).take([0])[0]
+
+    request = run.request
+    poisoned = first_image(request.poisoned[0]) if request.poisoned else None
+    return activation_maps(network, run.model.layer, channel, first_image(request.validation), poisoned)
+
+
+def seldom(show: Callable[[object], None]) -> Callable[[object], None]:
+    """Pass on at most ten results a second; each replaces the one before, so none is missed."""
+    shown = -SECONDS_BETWEEN_REPORTS
+
+    def show_or_drop(result: object) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown >= SECONDS_BETWEEN_REPORTS:
+            shown = now
+            show(result)
+
+    return show_or_drop

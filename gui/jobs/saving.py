@@ -1,0 +1,81 @@
+"""Saving what the run on show gave: single pairs, or the whole run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject
+
+from engine.files.saving import check_writable
+from engine.goodnets.saved import save_pair
+from engine.progress import Progress
+from engine.records.run_files import GUARDED_BADNET, pair_name
+from engine.records.run_files import save_run as write_run
+from engine.runs.prune import PruningRun
+from engine.runs.rows import GoodNetRow
+from gui.jobs.pruning import Pruning
+from gui.messages import Message
+from gui.session.session import Session
+from gui.session.workbench import Workbench
+from gui.session.worker import TaskContext
+
+
+class Saving(QObject):
+    """Writes GoodNets and runs where a person said."""
+
+    def __init__(self, session: Session, pruning: Pruning) -> None:
+        super().__init__(session)
+        self._session, self._pruning = session, pruning
+
+    def save_rows(self, rows: Sequence[GoodNetRow | None], folder: Path) -> None:
+        """Save rows' pairs, each in a folder of its own inside `folder`; None stands for B behind the guard alone."""
+        session = self._session
+
+        def saved(folders: list[Path]) -> None:
+            names = " and ".join(path.name for path in folders)
+            session.message.emit(Message(f"Saved {names} in {folder}.", folder=folder))
+
+        if session.run:
+            session.submit(partial(save_pairs, session.bench, session.run, list(rows), folder), saved)
+
+    def save_run(self, folder: Path) -> None:
+        """Save the run's whole folder: numbers, figures and all pairs."""
+        session = self._session
+
+        def saved(folder: Path) -> None:
+            session.message.emit(
+                Message(f"Saved the run with {len(self._pruning.rows)} GoodNets in {folder}.", folder=folder))
+
+        if session.run_to_save:
+            session.submit(partial(save_run, session.run_to_save, folder), saved)
+
+
+def folder_name(row: GoodNetRow | None) -> str:
+    """What a pair's folder is called; None stands for B behind the guard alone."""
+    return pair_name(row.x) if row else GUARDED_BADNET
+
+
+# On the worker's thread
+
+
+def save_pairs(
+    bench: Workbench, run: PruningRun, rows: Sequence[GoodNetRow | None], folder: Path, context: TaskContext,
+) -> list[Path]:
+    """Save the pairs of rows, each in a folder of its own inside `folder`; those folders."""
+    folders = [folder / folder_name(row) for row in rows]
+    for place in folders:
+        check_writable(place, run.request.paths)
+    for number, (row, place) in enumerate(zip(rows, folders, strict=True)):
+        context.cancel.raise_if_cancelled()
+        context.progress(Progress("Saving GoodNet pairs", number, len(rows)))
+        save_pair(bench.built(run, row), place)
+    return folders
+
+
+def save_run(run: PruningRun, folder: Path, context: TaskContext) -> Path:
+    """Save a whole run's folder."""
+    check_writable(folder, run.request.paths)
+    write_run(run, folder, progress=context.progress, cancel=context.cancel)
+    return folder

@@ -1,0 +1,57 @@
+"""What the window itself can do: go to a tab, change its theme, help, quit."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import get_args
+
+from PySide6.QtGui import QAction, QActionGroup
+
+from gui import log
+from gui.frame.desk import Desk
+from gui.settings import ThemeChoice
+from gui.widgets.message_bar import open_in_desktop
+from gui.window import help_pages
+
+_THEMES: dict[ThemeChoice, str] = {"system": "&System theme", "light": "&Light theme", "dark": "&Dark theme"}
+
+
+def add_general_menus(desk: Desk, set_theme: Callable[[ThemeChoice], None]) -> None:
+    """Add them, once all tabs are there.
+
+    Args:
+        set_theme: called with the theme that a person chose.
+    """
+    add, tabs = desk.menus.add, desk.tabs
+    add("quit", "&Quit", desk.window.close, "Ctrl+Q").setMenuRole(QAction.MenuRole.QuitRole)
+    for index in range(tabs.count()):
+        add("tabs", f"&{index + 1} {tabs.tabText(index)}", lambda index=index: tabs.setCurrentIndex(index),
+            f"Ctrl+{index + 1}")
+    themes = QActionGroup(desk.menus)
+    for choice in get_args(ThemeChoice):
+        action = add("themes", _THEMES[choice], lambda choice=choice: set_theme(choice))
+        action.setCheckable(True)
+        action.setChecked(choice == desk.settings.theme)
+        themes.addAction(action)
+    for name, text, keys, icon in (("guide", "&Guide", "F1", "guide"),
+                                   ("pruning", "How &pruning works", "Shift+F1", "help")):
+        add("guides", text, lambda name=name: help_pages.show_page(name, desk.theme, desk.window), keys, icon)
+    add("about", "Open &log", lambda: open_in_desktop(log.log_path()))
+    add("about", "&About GoodNet", lambda: help_pages.show_about(desk.window, versions()),
+        icon="info").setMenuRole(QAction.MenuRole.AboutRole)
+
+
+def versions() -> dict[str, str]:
+    """What the program consists of, for the About box and for reports."""
+    found = {"Python": platform.python_version(), "System": platform.platform()}
+    for name, packages in {"TensorFlow": ("tensorflow", "tensorflow-cpu"), "Keras": ("keras",),
+                           "PySide6": ("PySide6-Essentials",), "NumPy": ("numpy",), "h5py": ("h5py",)}.items():
+        for package in packages:
+            try:
+                found[name] = version(package)
+                break
+            except PackageNotFoundError:
+                continue
+    return found
