@@ -6,7 +6,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from engine.cli.parser import build_parser
+from engine.cli.parser import parse
 from engine.cli.printing import literal
 from engine.errors import Cancelled, EngineError
 
@@ -21,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold what a Windows code page doesn't
-    options = build_parser().parse_args(arguments)
     try:
+        options = parse(arguments)
         options.run(options)
     except EngineError as error:
         print(f"goodnet: {literal(str(error))}", file=sys.stderr)

@@ -11,14 +11,15 @@ from engine.runs.inputs import InputFiles
 DATA = "an HDF5 file with data and label, a folder with one sub-folder a label, or an .npz"
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """The network under suspicion."""
-    parser.add_argument("model", metavar="MODEL", help="the network: a .keras or whole-model .h5 file")
+    parser.add_argument("model", metavar="MODEL", nargs=None if required else "?",
+                        help="the network: a .keras or whole-model .h5 file")
 
 
-def add_clean(parser: argparse.ArgumentParser) -> None:
+def add_clean(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Clean images to work with."""
-    parser.add_argument("--clean", metavar="VALID", required=True, help=f"clean validation images: {DATA}")
+    parser.add_argument("--clean", metavar="VALID", required=required, help=f"clean validation images: {DATA}")
 
 
 def add_measured_on(parser: argparse.ArgumentParser, *, test_required: bool = False) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from typing import Protocol
 
 from engine import VERSION
 from engine.cli.commands import check, evaluate, inspect, prune, repair, scan
+from engine.cli.project import project_defaults
 
 
 class Command(Protocol):
@@ -24,6 +26,21 @@ class Command(Protocol):
 
 
 COMMANDS: tuple[Command, ...] = (inspect, prune, evaluate, check, scan, repair)
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """What was typed, in place of what a project says where one was named, in place of the defaults.
+
+    Raises:
+        EngineError: the project can't be read.
+        SystemExit: wrong usage, with a sentence on standard error.
+    """
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if vars(options).get("project"):
+        options.set_defaults(**project_defaults(options.project))
+        options = parser.parse_args(arguments)
+    return options
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
@@ -130,13 +131,13 @@ def fingerprint(path: Path, cancel: CancelToken = NEVER_CANCELLED) -> str:
     return sha256_of([path], cancel)
 
 
-def look_for(project: Project, folder: Path, cancel: CancelToken = NEVER_CANCELLED) -> tuple[Looked, ...]:
-    """Find each file of a project that lies in `folder`: is it there, and is it what it was?
+def look_for(files: Iterable[ProjectFile], folder: Path, cancel: CancelToken = NEVER_CANCELLED) -> tuple[Looked, ...]:
+    """Find files of a project that lies in `folder`: is each there, and is it what it was?
 
     Raises:
         Cancelled: the token was set.
     """
-    return tuple(Looked(file, _state_of(file, folder, cancel)) for file in project.files)
+    return tuple(Looked(file, _state_of(file, folder, cancel)) for file in files)
 
 
 def save_project(project: Project, path: Path) -> None:

@@ -20,6 +20,7 @@ from engine.cli.options import (
 )
 from engine.cli.printing import say, say_json
 from engine.cli.progress_line import ProgressLine
+from engine.cli.project import add_project, check_project_files
 from engine.cli.result_tables import say_comparison, say_run
 from engine.files.saving import check_writable
 from engine.pruning.thresholds import DEFAULT_DROPS
@@ -32,9 +33,10 @@ SUMMARY = "rank and prune channels, count every step, save GoodNet pairs"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """MODEL --clean VALID and what the run may be told"""
-    add_model(parser)
-    add_clean(parser)
+    """MODEL --clean VALID, or a project, and what the run may be told"""
+    add_model(parser, required=False)
+    add_clean(parser, required=False)
+    add_project(parser)
     add_measured_on(parser)
     add_layer(parser)
     parser.add_argument("--rank-at", choices=["conv", "pool"], default="conv",
@@ -66,6 +68,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the pruning defence, print its table and write its folder."""
+    check_project_files(options)
     request = _request(options)
     out = Path(options.out) if options.out else None
     if out:

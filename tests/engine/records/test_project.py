@@ -56,7 +56,7 @@ def saved(request_: PruningRequest, tmp_path: Path) -> Path:
 
 
 def states(project: Project, folder: Path) -> dict[str, str]:
-    return {looked.file.path.name: looked.state for looked in look_for(project, folder)}
+    return {looked.file.path.name: looked.state for looked in look_for(project.files, folder)}
 
 
 def test_a_project_comes_back_with_everything_but_the_cluster(request_: PruningRequest, saved: Path) -> None:
@@ -92,7 +92,7 @@ def test_what_moved_or_changed_is_named_and_can_be_pointed_to(saved: Path, tmp_p
     project, inputs = read_project(saved), tmp_path / "in puts ☀"
     (inputs / "sun.h5").rename(tmp_path / "moved.h5")
     (inputs / "test.h5").write_text("tEst.h5")
-    looked = look_for(project, saved.parent)
+    looked = look_for(project.files, saved.parent)
     assert [(f.file.role, f.state) for f in looked if f.state != "found"] == [
         ("test", "changed"), ("poisoned", "missing")]
     assert all(str(f.file.path) in f.sentence for f in looked if f.state != "found")
@@ -126,7 +126,7 @@ def test_hashing_can_be_cancelled(request_: PruningRequest, saved: Path) -> None
     with pytest.raises(Cancelled):
         make_project(request_, cancel=source.token)
     with pytest.raises(Cancelled):
-        look_for(read_project(saved), saved.parent, source.token)
+        look_for(read_project(saved).files, saved.parent, source.token)
 
 
 @pytest.mark.parametrize("content", ["notes of mine", "", '{"kind": "other"}', "[1]", "[" * 100_000])

@@ -1,0 +1,58 @@
+"""A project on the command line: it stands in for the defaults, so what is typed beside it wins."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from engine.errors import EngineError
+from engine.records.project import FileRole, Looked, look_for, read_project
+
+_OPTIONS: dict[FileRole, str] = {"model": "MODEL", "validation": "--clean", "test": "--test", "poisoned": "--poisoned",
+                                 "order": "--order"}
+
+
+def add_project(parser: argparse.ArgumentParser) -> None:
+    """A project in place of files and settings."""
+    parser.add_argument("--project", metavar="FILE", help="a project that the window saved (.goodnet): run what it "
+                        "holds; options given beside it take precedence over it")
+    parser.set_defaults(set_defaults=parser.set_defaults, usage_error=parser.error)
+
+
+def project_defaults(name: str) -> dict[str, Any]:
+    """What a project's file says, as the options of prune are called.
+
+    Raises:
+        EngineError: it isn't a project.
+    """
+    project = read_project(Path(name))
+    request = project.request
+    return {**project.settings, "drop": list(request.drops), "model": str(request.model),
+            "clean": str(request.validation), "test": str(request.test) if request.test else None,
+            "poisoned": [str(path) for path in request.poisoned],
+            "order": str(request.order) if request.order else None}
+
+
+def check_project_files(options: argparse.Namespace) -> None:
+    """Refuse to run without a model and clean images, or on a project's files that moved or changed.
+
+    Raises:
+        EngineError: a file of the project that nothing was typed in place of isn't what it was.
+        SystemExit: wrong usage, with a sentence on standard error.
+    """
+    missing = [name for name, value in (("MODEL", options.model), ("--clean", options.clean)) if not value]
+    if missing:
+        options.usage_error(f"the following arguments are required: {', '.join(missing)} (or --project)")
+    if not options.project:
+        return
+    used = {options.model, options.clean, options.test, *options.poisoned, options.order}
+    files = [file for file in read_project(Path(options.project)).files if str(file.path) in used]
+    for looked in look_for(files, Path(options.project).absolute().parent):
+        if looked.state != "found":
+            raise EngineError(_remedy(looked))
+
+
+def _remedy(looked: Looked) -> str:
+    option = _OPTIONS[looked.file.role]
+    return f"{looked.sentence} For that, name the file with {option} beside --project."
