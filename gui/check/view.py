@@ -18,17 +18,13 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
     QFileDialog,
     QFrame,
-    QHBoxLayout,
     QHeaderView,
     QLabel,
-    QPushButton,
     QSplitter,
     QStackedWidget,
     QTableView,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -39,6 +35,7 @@ from engine.files.saving import whole_file
 from engine.goodnets.checking import Verdict
 from engine.looking.occlusion import OcclusionMap
 from gui.check.detail import VerdictDetail
+from gui.check.empty_page import EmptyPage
 from gui.check.model import (
     B_CONFIDENCE,
     B_LABEL,
@@ -50,7 +47,7 @@ from gui.check.model import (
     VerdictModel,
     write_csv,
 )
-from gui.widgets.resources import icon
+from gui.check.tools import CheckTools
 from gui.widgets.theme import Theme
 
 # From this width on, in logical pixels, the detail panel stands beside the table, not below it.
@@ -89,21 +86,14 @@ class CheckView(QWidget):
         self._labels = 0
         self._busy = False
         self._names: Sequence[str] = ()
-        self._offered: list[Path] = []
-        self._sample_count = 0
         self.setAcceptDrops(True)
         self.model = VerdictModel(theme, self)
         self.detail = VerdictDetail(theme)
         self.detail.set_wide(True)
         self.detail.occlusion_requested.connect(self.occlusion_requested)
-        self._buttons: dict[str, QToolButton | QPushButton] = {}
-        self._source = QLabel(wordWrap=True)
-        self._source.setTextFormat(Qt.TextFormat.PlainText)
+        self.tools, self.empty = CheckTools(), EmptyPage()
+        self.filter = self.tools.filter
         self._summary = QLabel()
-        self.filter = QComboBox(toolTip="Show all pictures, or only those that the GoodNet calls backdoored (N)")
-        self.filter.setAccessibleName("Which verdicts to show")
-        self.filter.addItems(["All pictures", "Only flagged"])
-        self.filter.currentIndexChanged.connect(self._on_filter)
         self.table = self._make_table()
         self._splitter = QSplitter(Qt.Orientation.Vertical)
         self._splitter.addWidget(self.table)
@@ -111,28 +101,25 @@ class CheckView(QWidget):
         self._splitter.setChildrenCollapsible(False)
         self._splitter.setStretchFactor(0, 1)
         self._stack = QStackedWidget()
-        self._stack.addWidget(self._make_empty())
+        self._stack.addWidget(self.empty)
         self._stack.addWidget(self._splitter)
         self._frame = QFrame(objectName="drop")
         inside = QVBoxLayout(self._frame)
         inside.setContentsMargins(2, 2, 2, 2)
         inside.addWidget(self._stack)
         layout = QVBoxLayout(self)
-        layout.addLayout(self._make_goodnet_row())
-        layout.addLayout(self._make_bar())
+        layout.addWidget(self.tools)
         layout.addWidget(self._frame, 1)
         layout.addWidget(self._summary)
+        self._connect()
         self.set_theme(theme)
         self.show_goodnet(None, 0)
 
     def set_theme(self, theme: Theme) -> None:
         """Take a theme's colours."""
         self._theme = theme
-        for name, button in self._buttons.items():
-            button.setIcon(icon(name, theme))
-        self._empty_icon.setPixmap(icon("check", theme, theme.muted).pixmap(64, 64))
-        self.model.set_theme(theme)
-        self.detail.set_theme(theme)
+        for part in (self.tools, self.empty, self.model, self.detail):
+            part.set_theme(theme)
         self._mark_drop(False)
 
     def show_goodnet(self, name: str | None, labels: int) -> None:
@@ -152,14 +139,12 @@ class CheckView(QWidget):
 
     def offer(self, text: str, paths: Sequence[Path]) -> None:
         """Offer to check certain pictures or folders, by a button that says `text`, while the table is empty."""
-        self._offered = list(paths)
-        self._offer.setText(text)
+        self.empty.offer(text, paths)
         self._render()
 
     def show_samples(self, count: int) -> None:
         """Offer to check so many images of the open data sets, while the table is empty; 0 offers nothing."""
-        self._samples.setText(f"Check {count} of the open i&mages")
-        self._sample_count = count
+        self.empty.offer_samples(count)
         self._render()
 
     def show_verdicts(self, verdicts: Sequence[Verdict]) -> None:
@@ -246,6 +231,18 @@ class CheckView(QWidget):
     def _ready(self) -> bool:
         return self._goodnet is not None and not self._busy
 
+    def _connect(self) -> None:
+        tools = self.tools
+        tools.open_goodnet_requested.connect(self.open_goodnet_requested)
+        tools.names_requested.connect(self.names_requested)
+        tools.paste_requested.connect(self.paste)
+        tools.save_requested.connect(self._save)
+        tools.clear_requested.connect(self.clear)
+        tools.filtered.connect(self._filter)
+        for source in (tools.pictures_chosen, self.empty.offer_taken):
+            source.connect(self.check_requested)
+        self.empty.samples_requested.connect(self.samples_requested)
+
     def _make_table(self) -> QTableView:
         table = QTableView()
         table.setAccessibleName("Verdicts")
@@ -269,73 +266,14 @@ class CheckView(QWidget):
         table.selectionModel().currentRowChanged.connect(self._on_row)
         return table
 
-    def _make_goodnet_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.addWidget(self._source, 1)
-        row.addWidget(self._button("open", "Open Good&Net…", "Use a GoodNet that was saved before, without running "
-                                   "anything", self.open_goodnet_requested.emit))
-        row.addWidget(self._button("tag", "Label na&mes…", "A text file with one name a line: the first is label 0's",
-                                   self.names_requested.emit))
-        return row
-
-    def _make_bar(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.addWidget(self._button("images", "P&ictures…", "Choose picture files to check", self._choose_pictures))
-        row.addWidget(self._button("folder", "Fol&der…", "Choose a folder; all pictures in it and its sub-folders "
-                                   "are checked", self._choose_folder))
-        row.addWidget(self._button("paste", "Pas&te", "Check the picture or the files on the clipboard", self.paste))
-        row.addStretch(1)
-        row.addWidget(self.filter)
-        row.addWidget(self._button("save", "Sav&e as CSV…", "Save the rows that the table shows", self._save))
-        row.addWidget(self._button("clear", "C&lear", "Empty the table; no file is touched", self.clear))
-        return row
-
-    def _make_empty(self) -> QWidget:
-        page = QWidget()
-        self._empty_icon = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
-        self._empty_text = QLabel(wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
-        self._offer, self._samples = QPushButton(), QPushButton()
-        self._samples.setToolTip("The clean and poisoned images that the left panel shows: see how verdicts look")
-        self._samples.clicked.connect(self.samples_requested)
-        self._offer.clicked.connect(lambda: self.check_requested.emit(list(self._offered)))
-        layout = QVBoxLayout(page)
-        layout.addStretch(1)
-        layout.addWidget(self._empty_icon)
-        layout.addWidget(self._empty_text)
-        for button in (self._offer, self._samples):
-            layout.addWidget(button, 0, Qt.AlignmentFlag.AlignCenter)
-        layout.addStretch(2)
-        return page
-
-    def _button(self, name: str, text: str, tip: str, clicked: object) -> QToolButton:
-        button = QToolButton(text=text, toolTip=tip)
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        button.clicked.connect(clicked)
-        self._buttons[name] = button
-        return button
-
     def _render(self) -> None:
         verdicts = self.model.verdicts
         self._stack.setCurrentIndex(1 if verdicts else 0)
-        if self._goodnet is None:
-            self._source.setText("No GoodNet yet")
-            self._empty_text.setText("To check pictures you need a GoodNet: run the pruning and press “Use in image "
-                                     "check” in the GoodNets tab, or open one that was saved before.")
-        else:
-            self._source.setText(f"Checked by {self._goodnet}; N = {self._labels}")
-            self._empty_text.setText("Drop pictures or folders here, paste them, or choose them with the buttons "
-                                     "above.\nAny size and format: they are cropped and resized for the network.")
-        self._offer.setVisible(bool(self._offered) and self._goodnet is not None)
-        self._samples.setVisible(self._sample_count > 0 and self._goodnet is not None)
-        for name in ("images", "folder", "paste"):
-            self._buttons[name].setEnabled(self._ready)
-        for name in ("open", "tag"):
-            self._buttons[name].setEnabled(not self._busy)
-        for widget in (self._buttons["save"], self._buttons["clear"], self.filter):
-            widget.setEnabled(bool(verdicts))
-        for offer in (self._offer, self._samples):
-            offer.setEnabled(self._ready)
+        has_goodnet = self._goodnet is not None
+        self.tools.source.setText(f"Checked by {self._goodnet}; N = {self._labels}" if has_goodnet else
+                                  "No GoodNet yet")
+        self.empty.show_state(has_goodnet=has_goodnet, ready=self._ready)
+        self.tools.enable(ready=self._ready, busy=self._busy, verdicts=bool(verdicts))
         flagged = sum(v.flagged for v in verdicts)
         self._summary.setText(f"{flagged} of {len(verdicts)} flagged as backdoored" if verdicts else "")
 
@@ -350,22 +288,11 @@ class CheckView(QWidget):
     def _on_row(self, current: QModelIndex) -> None:
         self.detail.show_verdict(self.model.shown[current.row()] if current.isValid() else None)
 
-    def _on_filter(self, index: int) -> None:
+    def _filter(self, only_flagged: bool) -> None:
         selected = self.detail.verdict
-        self.model.show_only_flagged(index == 1)
+        self.model.show_only_flagged(only_flagged)
         if selected is not None:
             self._select(selected)
-
-    def _choose_pictures(self) -> None:
-        pattern = " ".join(f"*{suffix}" for suffix in sorted(SUFFIXES))
-        files, _ = QFileDialog.getOpenFileNames(self, "Pictures to check", "", f"Pictures ({pattern});;All files (*)")
-        if files:
-            self.check_requested.emit([Path(f) for f in files])
-
-    def _choose_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Folder of pictures to check")
-        if folder:
-            self.check_requested.emit([Path(folder)])
 
     def _save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save verdicts", "verdicts.csv", "CSV (*.csv)")

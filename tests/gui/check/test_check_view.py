@@ -109,7 +109,7 @@ def drop(view: CheckView, mime: QMimeData) -> None:
 
 
 def test_images_of_open_sets_are_offered_until_there_are_verdicts(view: CheckView, qtbot: QtBot) -> None:
-    assert not view._samples.isVisible()
+    assert not view.empty.samples.isVisible()
     view.show_samples(5)
     offer = button(view, "Check 5 of the open images")
     assert offer.isVisible()
