@@ -141,7 +141,7 @@ class SelfTest:
         panel = self.window.curve.prepare()
         for suffix, beginning in _FIGURES.items():
             path = self._folder / f"curve{suffix}"
-            panel.save_figure_to(path)
+            panel.export.save_figure_to(path)
             expect(path.is_file() and path.read_bytes().startswith(beginning), f"no figure was written as {suffix}")
 
     def _look(self) -> None:

@@ -16,7 +16,8 @@ from tests.support.places import PROJECT
 ENGINE = sorted((PROJECT / "engine").rglob("*.py"))
 SOURCES = [*ENGINE, *sorted((PROJECT / "gui").rglob("*.py"))]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-MOST_FILE_LINES, MOST_FUNCTION_LINES = 400, 50
+MOST_FILE_LINES, MOST_FUNCTION_LINES, MOST_MODULES = 400, 50, 12
+FOLDERS = sorted({path.parent for path in SOURCES})
 
 
 def name_of(path: Path) -> str:
@@ -57,6 +58,12 @@ def test_every_function_is_annotated_and_short(path: Path) -> None:
         bare = [a.arg for a in given if a.annotation is None and a.arg not in ("self", "cls")]
         assert not bare and function.returns is not None, f"{where}: {bare or 'return'} not annotated"
         assert (function.end_lineno or 0) - function.lineno < MOST_FUNCTION_LINES, where
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+def test_a_folder_can_be_taken_in_at_a_glance(folder: Path) -> None:
+    modules = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+    assert len(modules) <= MOST_MODULES, f"{name_of(folder)} is two wings: {modules}"
 
 
 @pytest.mark.parametrize("path", ENGINE, ids=name_of)

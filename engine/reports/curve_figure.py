@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -267,9 +268,13 @@ def save_figure(
         limits: the part to show, as CurveDrawing.limits; None shows all.
         format: "png", "svg" or "pdf"; None takes it from the path's ending.
     """
-    kind = format or path.suffix.lower().lstrip(".")
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # equal runs give equal files
-    printed_figure(curve, rows, which, by, limits).savefig(path, dpi=150, format=kind, metadata=undated.get(kind))
+    save_drawing(printed_figure(curve, rows, which, by, limits), path, format or path.suffix.lower().lstrip("."))
+
+
+def save_drawing(figure: Figure, target: Path | BytesIO, kind: str) -> None:
+    """Write a figure as "png", "svg" or "pdf"; equal figures give equal files."""
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    figure.savefig(target, dpi=150, format=kind, metadata=undated.get(kind))
 
 
 def printed_figure(

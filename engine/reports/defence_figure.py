@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 
 from engine.assessment import BEARABLE_LOSS_POINTS, HARMLESS_ATTACK
 from engine.defences.comparison import Comparison, ComparisonRow
-from engine.reports.curve_figure import PRINT, Palette, spread
+from engine.reports.curve_figure import PRINT, Palette, save_drawing, spread
 
 SIZE_INCHES = (8.0, 4.4)
 
@@ -99,9 +99,7 @@ def save_comparison_figure(
         format: "png", "svg" or "pdf"; None takes it from the path's ending.
         guard: as draw_comparison's.
     """
-    kind = format or path.suffix.lower().lstrip(".")
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # equal comparisons give equal files
-    printed_comparison(comparison, guard).savefig(path, dpi=150, format=kind, metadata=undated.get(kind))
+    save_drawing(printed_comparison(comparison, guard), path, format or path.suffix.lower().lstrip("."))
 
 
 def _place(row: ComparisonRow) -> tuple[float, float]:

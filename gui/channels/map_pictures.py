@@ -10,6 +10,8 @@ from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from gui.widgets.picture_view import to_image
+
 if TYPE_CHECKING:
     from engine.looking.activation_maps import Picture
 
@@ -31,8 +33,8 @@ class PictureBox(QWidget):
 
     def show_picture(self, picture: Picture | None, heat: npt.NDArray[np.uint8] | None = None) -> None:
         """Show uint8[H, W, C] and over it heat, uint8[h, w, 3] stretched to the same size."""
-        self._picture = None if picture is None else image_of(picture)
-        self._heat = None if heat is None else image_of(heat)
+        self._picture = None if picture is None else to_image(picture)
+        self._heat = None if heat is None else to_image(heat)
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -71,7 +73,7 @@ class HeatScale(QWidget):
             return
         painter = QPainter(self)
         line = self.fontMetrics().height()
-        painter.drawImage(QRect(0, 0, self.width(), line), image_of(colours_of(np.linspace(0, 1, 256)[np.newaxis])))
+        painter.drawImage(QRect(0, 0, self.width(), line), to_image(colours_of(np.linspace(0, 1, 256)[np.newaxis])))
         below = QRect(0, line + 2, self.width(), line)
         painter.setPen(self.palette().windowText().color())
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft, f"{self._span[0]:.4g}")
@@ -90,10 +92,3 @@ def colours_of(parts: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """The heat colours uint8[..., 3] of numbers from 0 to 1."""
     places = np.linspace(0, 1, len(_STOPS))
     return np.stack([np.interp(parts, places, _STOPS[:, c]) for c in range(3)], axis=-1).astype(np.uint8)
-
-
-def image_of(picture: npt.NDArray[np.uint8]) -> QImage:
-    """A QImage of uint8[H, W, 3] or uint8[H, W, 1] that owns its pixels."""
-    height, width, channels = picture.shape
-    kind = QImage.Format.Format_RGB888 if channels == 3 else QImage.Format.Format_Grayscale8
-    return QImage(np.ascontiguousarray(picture).data, width, height, width * channels, kind).copy()

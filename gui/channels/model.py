@@ -1,83 +1,66 @@
-"""A channel ranking as a Qt model, sorted by number rather than by text."""
+"""The table of a channel ranking, sorted by number rather than by text."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtCore import QObject
+
+from gui.tables.model import Bar, Block, Column, FigureModel
 
 if TYPE_CHECKING:
     from engine.pruning.ranking import ChannelRanking
 
-Index = QModelIndex | QPersistentModelIndex
-
-SORT_ROLE = Qt.ItemDataRole.UserRole
 RANK, CHANNEL, MEAN, STATE = range(4)
-COLUMNS = (
-    ("Rank", "The place in the pruning order: the channel with rank 1 is switched off first."),
-    ("Channel", "The channel's number in the layer, from 0."),
-    ("Mean\nactivation", "How strongly the channel answers to clean images, averaged over all images and positions."),
-    ("State", "Dead: the channel is silent on every clean image, so pruning it costs nothing, and a backdoor may hide "
-              "in it. Alive: clean images use it."),
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A channel: its place from 1, its number, its mean activation (NaN if it wasn't measured) and that as a bar."""
+
+    rank: int
+    channel: int
+    mean: float
+    bar: Bar | None
+
+    @property
+    def sortable_mean(self) -> float:
+        """The mean; one that wasn't measured comes before all others."""
+        return self.mean if math.isfinite(self.mean) else -math.inf
+
+
+COLUMNS: tuple[Column[Ranked], ...] = (
+    Column("Rank", "The place in the pruning order: the channel with rank 1 is switched off first.",
+           lambda row: (Block(str(row.rank)),), key=lambda row: row.rank),
+    Column("Channel", "The channel's number in the layer, from 0.",
+           lambda row: (Block(str(row.channel)),), key=lambda row: row.channel),
+    Column("Mean\nactivation",
+           "How strongly the channel answers to clean images, averaged over all images and positions.",
+           lambda row: (Block(mean_text(row.mean), bar=row.bar),), key=lambda row: row.sortable_mean),
+    Column("State", "Dead: the channel is silent on every clean image, so pruning it costs nothing, and a backdoor may "
+           "hide in it. Alive: clean images use it.",
+           lambda row: (_state(row.mean),), left=True, key=lambda row: row.sortable_mean),
 )
 
 
-class RankingModel(QAbstractTableModel):
-    """A row for each channel in pruning order; SORT_ROLE gives numbers to sort by."""
+class RankingModel(FigureModel[Ranked]):
+    """A row for each channel in pruning order."""
 
     def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._order: list[int] = []
-        self._means: list[float] = []
+        super().__init__(COLUMNS, parent)
 
     def show_ranking(self, ranking: ChannelRanking | None) -> None:
         """Take a ranking, or none."""
-        self.beginResetModel()
-        self._order = [] if ranking is None else ranking.order.tolist()
-        self._means = [] if ranking is None else ranking.mean_activation.tolist()
-        self.endResetModel()
-
-    @property
-    def span(self) -> tuple[float, float]:
-        """The lowest and the highest mean activation, 0 included: the ends of a bar's scale."""
-        known = [mean for mean in self._means if math.isfinite(mean)]
-        return min([0.0, *known]), max([0.0, *known])
-
-    def channel_at(self, row: int) -> int:
-        """The channel in a row, by rank."""
-        return self._order[row]
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 (Qt's own signature)
-        """Channels."""
-        return 0 if parent.isValid() else len(self._order)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        """Rank, channel, mean activation, state."""
-        return 0 if parent.isValid() else len(COLUMNS)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Text, numbers to sort by, or explanations."""
-        channel = self._order[index.row()]
-        mean = self._means[channel]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return (str(index.row() + 1), str(channel), mean_text(mean), state_of(mean))[index.column()]
-        if role == SORT_ROLE:
-            known = mean if math.isfinite(mean) else -math.inf
-            return (index.row(), channel, known, known)[index.column()]
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return COLUMNS[index.column()][1]
-        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() != STATE:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        return None
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Headings, and what they mean as tooltips."""
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return COLUMNS[section][0]
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.ToolTipRole:
-            return COLUMNS[section][1]
-        return None
+        if ranking is None:
+            self.show_rows(())
+            return
+        means = ranking.mean_activation.tolist()
+        known = [mean for mean in means if math.isfinite(mean)]
+        low, high = min([0.0, *known]), max([0.0, *known])
+        self.show_rows([Ranked(rank, channel, means[channel], _bar(means[channel], low, high))
+                        for rank, channel in enumerate(ranking.order.tolist(), start=1)])
 
 
 def mean_text(mean: float) -> str:
@@ -90,3 +73,15 @@ def state_of(mean: float) -> str:
     if not math.isfinite(mean):
         return "not measured"
     return "dead" if mean == 0 else "alive"
+
+
+def _state(mean: float) -> Block:
+    return Block(state_of(mean), dot=None if not math.isfinite(mean) else "crossed" if mean == 0 else "full")
+
+
+def _bar(mean: float, low: float, high: float) -> Bar | None:
+    """From 0 to the mean on a scale from the lowest to the highest mean."""
+    if not math.isfinite(mean) or high == low:
+        return None
+    start, end = sorted((value - low) / (high - low) for value in (0.0, mean))
+    return Bar(start, end, "clean")

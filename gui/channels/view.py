@@ -6,20 +6,18 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QGridLayout,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QStackedLayout,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
 
-from gui.channels.delegates import ChannelDelegate
 from gui.channels.map_pictures import HeatScale, PictureBox, heat_of
-from gui.channels.model import MEAN, RANK, SORT_ROLE, STATE, RankingModel
+from gui.channels.model import MEAN, RANK, RankingModel
+from gui.tables.model import SORT_ROLE
+from gui.tables.view import FigureTable
 from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
@@ -47,10 +45,9 @@ class ChannelsView(QWidget):
         self._sorted = QSortFilterProxyModel(self)
         self._sorted.setSourceModel(self.model)
         self._sorted.setSortRole(SORT_ROLE)
-        self.table = self._table()
-        self._delegate = ChannelDelegate(self.table, self.model, theme)
-        for column in (MEAN, STATE):
-            self.table.setItemDelegateForColumn(column, self._delegate)
+        self.table = FigureTable("Channels by rank", self._sorted, theme, MEAN)
+        self.table.setSortingEnabled(True)
+        self.table.sortByColumn(RANK, Qt.SortOrder.AscendingOrder)
         # Holding an arrow key down passes many channels; only the one it ends on is worth computing.
         self._settled = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settled.timeout.connect(self._report)
@@ -69,9 +66,8 @@ class ChannelsView(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Take a theme's colours."""
-        self._delegate.set_theme(theme)
+        self.table.set_theme(theme)
         self.maps.set_theme(theme)
-        self.table.viewport().update()
 
     def show_ranking(self, ranking: ChannelRanking | None) -> None:
         """Show a ranking; None shows what to do to get one."""
@@ -87,32 +83,13 @@ class ChannelsView(QWidget):
     def selected_channel(self) -> int | None:
         """The channel of the table's current row."""
         current = self._sorted.mapToSource(self.table.currentIndex())
-        return self.model.channel_at(current.row()) if current.isValid() else None
+        return self.model.rows[current.row()].channel if current.isValid() else None
 
     def select_channel(self, channel: int) -> None:
         """Go to a channel, as a click on its row does."""
         for row in range(self._sorted.rowCount()):
-            if self.model.channel_at(self._sorted.mapToSource(self._sorted.index(row, 0)).row()) == channel:
+            if self.model.rows[self._sorted.mapToSource(self._sorted.index(row, 0)).row()].channel == channel:
                 self.table.selectRow(row)
-
-    def _table(self) -> QTableView:
-        table = QTableView()
-        table.setModel(self._sorted)
-        table.setAccessibleName("Channels by rank")
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setTabKeyNavigation(False)
-        table.setShowGrid(False)
-        table.setAlternatingRowColors(True)
-        table.setSortingEnabled(True)
-        table.sortByColumn(RANK, Qt.SortOrder.AscendingOrder)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 12)
-        header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(MEAN, QHeaderView.ResizeMode.Stretch)
-        return table
 
     def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid():

@@ -21,9 +21,9 @@ from PySide6.QtWidgets import (
 from engine.goodnets.checking import Verdict
 from engine.looking.occlusion import OcclusionMap
 from gui.check.model import confidence_text, verdict_text
-from gui.widgets.label_text import label_text
 from gui.widgets.picture_view import PictureView
 from gui.widgets.resources import icon
+from gui.widgets.texts import label_text
 from gui.widgets.theme import Theme
 
 _ICON_SIDE = 28

@@ -11,9 +11,9 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor, QIcon
 
 from engine.goodnets.checking import Verdict
-from gui.widgets.label_text import label_text
 from gui.widgets.picture_view import thumbnail
 from gui.widgets.resources import icon
+from gui.widgets.texts import label_text
 from gui.widgets.theme import Theme
 
 Index = QModelIndex | QPersistentModelIndex

@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
-from matplotlib.figure import Figure
-from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QShowEvent, QWheelEvent
 
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.reports.curve_figure import By, CurveDrawing, Limits, Range, Shape, Which
 from engine.runs.rows import GoodNetRow
-from gui.widgets.figure_palette import palette_of
+from gui.widgets.figure_canvas import FigureCanvas
 from gui.widgets.theme import Theme
 from gui.widgets.turns import in_turns
 
@@ -26,7 +24,7 @@ _CLOSEST_ZOOM = 40.0
 _PAGE_STEPS = 5
 
 
-class CurveCanvas(FigureCanvasQTAgg):
+class CurveCanvas(FigureCanvas):
     """Draws the frame only when it changes and the curve over it, which takes a few milliseconds.
 
     Signals:
@@ -36,8 +34,7 @@ class CurveCanvas(FigureCanvasQTAgg):
     step_dragged = Signal(int)
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__(Figure())
-        self._palette = palette_of(theme)
+        super().__init__(theme, "Pruning curve")
         self._background: Any = None
         self._curve: PruningCurve | None = None
         self._rows: Sequence[GoodNetRow] = ()
@@ -49,8 +46,6 @@ class CurveCanvas(FigureCanvasQTAgg):
         self._next_draw.timeout.connect(self._draw_if_seen)
         self._pan_from: QPointF | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMinimumSize(QSize(280, 160))
-        self.setAccessibleName("Pruning curve")
 
     @property
     def limits(self) -> Limits | None:
@@ -71,7 +66,7 @@ class CurveCanvas(FigureCanvasQTAgg):
 
     def set_theme(self, theme: Theme) -> None:
         """Take a theme's colours."""
-        self._palette = palette_of(theme)
+        super().set_theme(theme)
         if self._drawing and self._curve:
             shape, (x_limits, y_limits) = self._drawing.shape, self._drawing.limits
             self._rebuild(self._curve, shape)
@@ -226,11 +221,11 @@ class CurveCanvas(FigureCanvasQTAgg):
 
     def _rebuild(self, curve: PruningCurve, shape: Shape) -> None:
         self._empty_figure()
-        self._drawing = CurveDrawing(self.figure, shape, self._palette, animated=True)
+        self._drawing = CurveDrawing(self.figure, shape, self.colours, animated=True)
         self._drawing.show(curve, self._rows)
-        axes, colour = self._drawing.axes, self._palette.text
+        axes, colour = self._drawing.axes, self.colours.text
         line = axes.axvline(0, color=colour, linewidth=self._cursor_width(), animated=True)
-        points, = axes.plot([], [], "o", color=colour, markersize=6, markerfacecolor=self._palette.ground,
+        points, = axes.plot([], [], "o", color=colour, markersize=6, markerfacecolor=self.colours.ground,
                             animated=True, clip_on=False)
         self._cursor = [line, points]
         self._place_cursor()

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from engine.pruning.sweep import PruningCurve
 from engine.records.run_files import write_curve_csv
-from engine.reports.curve_figure import save_figure
+from engine.reports.curve_figure import printed_figure, save_drawing
 from engine.runs.rows import GoodNetRow
 from gui.curve.canvas import CurveCanvas
 from gui.curve.readout import Readout
-from gui.widgets.exports import ask_figure, ask_numbers, export
+from gui.widgets.exports import ExportButton
 from gui.widgets.theme import Theme
 
 _CURVE_HELP = ("Drag the line, or use the arrow keys, to read the figures at another step. Zoom with the wheel, "
@@ -43,6 +41,8 @@ class CurvePanel(QWidget):
                                  "B': the pruned copy alone.")
         self.by_box = _choice("Measured by", {"Channels pruned": "channels", "Fraction pruned": "fraction"},
                               "Count the channels that are pruned, or say which part of all channels that is.")
+        self.export = ExportButton("the curve", "curve", self._write_figure, self._write_numbers)
+        self.export.message.connect(self.message)
         self._curve: PruningCurve | None = None
         self._rows: Sequence[GoodNetRow] = ()
         self.step = 0
@@ -81,24 +81,6 @@ class CurvePanel(QWidget):
         self._read_out()
         self.step_changed.emit(step)
 
-    def save_figure_to(self, path: Path) -> None:
-        """Save what is in view as PNG, SVG or PDF, by the path's ending; says in the status line how it went."""
-        kind = path.suffix.lower().lstrip(".")
-        self.message.emit(export(path, lambda temporary: self._write_figure(temporary, kind)))
-
-    def save_numbers_to(self, path: Path) -> None:
-        """Save every step's rates as CSV; says in the status line how it went."""
-        curve = self._curve
-        if curve:
-            self.message.emit(export(path, lambda temporary: write_curve_csv(curve, temporary)))
-
-    def copy(self) -> None:
-        """Put the figure on the clipboard, in the colours of print."""
-        stream = BytesIO()
-        self._write_figure(stream, "png")
-        QGuiApplication.clipboard().setImage(QImage.fromData(stream.getvalue()))
-        self.message.emit("The figure is on the clipboard.")
-
     def _refresh(self) -> None:
         if self._curve:
             self.canvas.show_curve(self._curve, self._rows, self.which_box.currentData(), self.by_box.currentData())
@@ -110,20 +92,15 @@ class CurvePanel(QWidget):
         self.readout.show_step(self._curve, step, self.which_box.currentData())
         self.canvas.setAccessibleDescription(self.readout.sentence.text())
 
-    def _write_figure(self, target: Any, kind: str) -> None:
-        if self._curve:
-            save_figure(self._curve, self._rows, target, which=self.which_box.currentData(),
-                        by=self.by_box.currentData(), limits=self.canvas.limits, format=kind)
+    def _write_figure(self, target: Path | BytesIO, kind: str) -> None:
+        assert self._curve is not None
+        figure = printed_figure(self._curve, self._rows, self.which_box.currentData(), self.by_box.currentData(),
+                                self.canvas.limits)
+        save_drawing(figure, target, kind)
 
-    def _ask_figure(self) -> None:
-        path = ask_figure(self, "curve.png")
-        if path:
-            self.save_figure_to(path)
-
-    def _ask_numbers(self) -> None:
-        path = ask_numbers(self, "curve.csv")
-        if path:
-            self.save_numbers_to(path)
+    def _write_numbers(self, path: Path) -> None:
+        assert self._curve is not None
+        write_curve_csv(self._curve, path)
 
     def _bar(self) -> QHBoxLayout:
         bar = QHBoxLayout()
@@ -141,13 +118,7 @@ class CurvePanel(QWidget):
             button = _button(text, name, tip)
             button.clicked.connect(slot)
             bar.addWidget(button)
-        export = _button("&Export", "Export the curve", "Copy or save the figure, or save its numbers")
-        menu = QMenu(export)
-        menu.addAction("&Copy figure", self.copy)
-        menu.addAction("Save &figure (PNG, SVG, PDF)…", self._ask_figure)
-        menu.addAction("Save &numbers (CSV)…", self._ask_numbers)
-        export.setMenu(menu)
-        bar.addWidget(export)
+        bar.addWidget(self.export)
         return bar
 
 

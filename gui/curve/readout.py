@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QRect, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtCore import QRect, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from engine.assessment import assess
@@ -14,7 +13,8 @@ from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.pruning.thresholds import drop_percent
 from engine.rates import Rate
 from engine.reports.curve_figure import Which
-from gui.widgets.rate_text import interval_text, rate_text, unbroken
+from gui.widgets.elided_label import ElidedLabel
+from gui.widgets.texts import interval_text, rate_text, unbroken
 from gui.widgets.theme import Theme
 
 _COLUMNS = 6
@@ -127,7 +127,7 @@ class Card(QWidget):
         """Show one figure."""
         assert isinstance(self.value, QLabel)
         self.caption.setText(figure.caption)
-        self.of.setText(figure.of)
+        self.of.show_text(figure.of)
         self.of.setVisible(bool(figure.of))
         self.value.setText(f"<b>{figure.value}</b>")
         self.interval.setText(figure.interval)
@@ -143,26 +143,6 @@ class _Sentence(QLabel):
         room = QRect(0, 0, width, 10_000)
         longest = self.fontMetrics().boundingRect(room, Qt.TextFlag.TextWordWrap, _LONGEST)
         return max(longest.height(), super().heightForWidth(width))
-
-
-class ElidedLabel(QLabel):
-    """A line of text that gives way to narrow windows: its middle is left out."""
-
-    def minimumSizeHint(self) -> QSize:
-        """No text is too long."""
-        return QSize(0, super().minimumSizeHint().height())
-
-    def sizeHint(self) -> QSize:
-        """As wide as others make it."""
-        return self.minimumSizeHint()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw as much as fits."""
-        painter = QPainter(self)
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
-        painter.setPen(self.palette().color(self.foregroundRole()))
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter, text)
-        painter.end()
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,19 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QListWidget,
     QListWidgetItem,
     QStackedWidget,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
 
-from gui.defences.scan_model import COUNT, BarDelegate, ScanModel
-from gui.widgets.label_text import label_text
+from gui.defences.scan_model import COUNT, ScanModel
+from gui.tables.view import FigureTable
 from gui.widgets.picture_view import thumbnail
 from gui.widgets.primary_button import PrimaryButton
-from gui.widgets.rate_text import unbroken
+from gui.widgets.texts import label_text, unbroken
 from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
@@ -63,9 +61,7 @@ class ScanView(QWidget):
         font.setPointSizeF(1.15 * font.pointSizeF())
         self.sentence.setFont(font)
         self.model = ScanModel(self)
-        self.table = self._table()
-        self._delegate = BarDelegate(self.table, theme)
-        self.table.setItemDelegate(self._delegate)
+        self.table = FigureTable("Suspect labels", self.model, theme, COUNT)
         self.caption, self.stamps = QLabel(), _gallery()
         for label in (self.explanation, self.sentence, self.empty, self.caption):
             label.setWordWrap(True)
@@ -82,9 +78,8 @@ class ScanView(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Take a theme's colours."""
-        self._delegate.set_theme(theme)
+        self.table.set_theme(theme)
         self.button.set_theme(theme)
-        self.table.viewport().update()
 
     def show_scan(self, found: Scan | None) -> None:
         """Show what a scan found; None shows what to do to get one."""
@@ -145,24 +140,6 @@ class ScanView(QWidget):
         column.addWidget(self.sentence)
         column.addLayout(row, 1)
         return page
-
-    def _table(self) -> QTableView:
-        table = QTableView()
-        table.setModel(self.model)
-        table.setAccessibleName("Suspect labels")
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setTabKeyNavigation(False)
-        table.setShowGrid(False)
-        table.setAlternatingRowColors(True)
-        table.setWordWrap(False)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 14)
-        header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(COUNT, QHeaderView.ResizeMode.Stretch)
-        return table
 
 
 def _gallery() -> QListWidget:

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.widgets.primary_button import PrimaryButton
-from gui.widgets.rate_text import unbroken
+from gui.widgets.texts import unbroken
 from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.assessment import Level
-from gui.widgets.rate_text import unbroken
+from gui.widgets.texts import unbroken
 from gui.widgets.theme import Theme
 from gui.widgets.verdict_icon import WORDS, level_colour, paint_level
 

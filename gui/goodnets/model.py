@@ -1,4 +1,4 @@
-"""The table of GoodNets as a Qt model: a row for each pair that can be saved, a column for each figure."""
+"""The table of GoodNets: a row for each pair that can be saved, a column for each figure."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtCore import QObject, Qt
 
 from engine.rates import Rate
-from gui.widgets.figure_delegate import BLOCKS_ROLE, Block
-from gui.widgets.rate_text import interval_text, rate_text
+from gui.tables.model import Block, Column, FigureModel, Index, rate_column
 from gui.widgets.verdict_icon import WORDS
 
 if TYPE_CHECKING:
     from engine.assessment import Level
     from engine.guards.guarded_curve import GuardedFigures
     from engine.runs.rows import GoodNetRow
-
-Index = QModelIndex | QPersistentModelIndex
 
 
 @dataclass(frozen=True)
@@ -38,22 +35,11 @@ class Pair:
         return None if self.alone else self.row
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column: heading, what it means in plain words, and a pair's blocks."""
-
-    heading: str
-    meaning: str
-    blocks: Callable[[Pair], tuple[Block, ...]]
-
-
-def _rate_column(heading: str, meaning: str, rate: Callable[[GoodNetRow | GuardedFigures], Rate | None]) -> Column:
-    def blocks(pair: Pair) -> tuple[Block, ...]:
-        figures = (pair.row, pair.row.guarded) if pair.row.guarded else (pair.row,)
-        return tuple(Block(rate_text(rate(some)), interval_text(rate(some))) for some in figures)
-
-    return Column(heading, f"{meaning} Below it: the true rate lies in this range of per cent with 95 % confidence.",
-                  blocks)
+def _rate_column(
+    heading: str, meaning: str, rate: Callable[[GoodNetRow | GuardedFigures], Rate | None],
+) -> Column[Pair]:
+    return rate_column(heading, meaning, lambda pair: [
+        rate(some) for some in ((pair.row, pair.row.guarded) if pair.row.guarded else (pair.row,))])
 
 
 def _drop(pair: Pair) -> tuple[Block, ...]:
@@ -82,7 +68,7 @@ def _in_short(level: Level, guarded: GuardedFigures) -> str:
             "failed": "the attack still works", "unknown": "no poisoned images"}.get(level, "")
 
 
-COLUMNS: tuple[Column, ...] = (
+COLUMNS: tuple[Column[Pair], ...] = (
     Column("X", "The threshold: how much clean accuracy on validation images the pruning was allowed to cost. "
            "B: the network itself, nothing pruned.",
            lambda pair: (Block("B" if pair.alone else f"{pair.row.x:g}"),)),
@@ -99,63 +85,33 @@ COLUMNS: tuple[Column, ...] = (
                  lambda of: of.false_alarms),
     _rate_column("Detection", "The share of poisoned images that the GoodNet labels N, backdoored.",
                  lambda of: of.detection),
-    Column("Verdict", "What the figures mean for someone who wants to use this GoodNet.", _verdicts),
+    Column("Verdict", "What the figures mean for someone who wants to use this GoodNet.", _verdicts, left=True),
 )
 GUARD = next(i for i, column in enumerate(COLUMNS) if column.heading == "Guard")
 VERDICT = len(COLUMNS) - 1
 
 
-class GoodNetsModel(QAbstractTableModel):
-    """Rows of Pair; BLOCKS_ROLE gives what FigureDelegate draws."""
+class GoodNetsModel(FigureModel[Pair]):
+    """Rows of Pair."""
 
     def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.pairs: tuple[Pair, ...] = ()
+        super().__init__(COLUMNS, parent)
 
     def show_pairs(self, pairs: Sequence[Pair]) -> None:
         """Take new pairs; thresholds that stay keep their selection."""
-        pairs = tuple(pairs)
-        if [(pair.alone, pair.row.x) for pair in pairs] == [(pair.alone, pair.row.x) for pair in self.pairs]:
-            if pairs != self.pairs:
-                self.pairs = pairs
-                self.dataChanged.emit(self.index(0, 0), self.index(len(pairs) - 1, VERDICT))
-            return
-        self.beginResetModel()
-        self.pairs = pairs
-        self.endResetModel()
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 (Qt's own signature)
-        """Pairs."""
-        return 0 if parent.isValid() else len(self.pairs)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        """Figures."""
-        return 0 if parent.isValid() else len(COLUMNS)
+        if [(pair.alone, pair.row.x) for pair in pairs] == [(pair.alone, pair.row.x) for pair in self.rows]:
+            self.change_rows(pairs)
+        else:
+            self.show_rows(pairs)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Blocks to draw, or their words for people and assistive technology."""
-        pair, column = self.pairs[index.row()], COLUMNS[index.column()]
-        if role == BLOCKS_ROLE:
-            return column.blocks(pair)
-        if role == Qt.ItemDataRole.DisplayRole:
-            return "\n".join(block.figure for block in column.blocks(pair))
-        if role == Qt.ItemDataRole.AccessibleTextRole:
-            return _sentences(pair) if index.column() == VERDICT else _spoken(column.blocks(pair))
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return _sentences(pair) if index.column() == VERDICT else column.meaning
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return Qt.AlignmentFlag.AlignLeft if index.column() == VERDICT else Qt.AlignmentFlag.AlignRight
-        return None
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Headings, and what they mean as tooltips."""
-        if orientation == Qt.Orientation.Vertical:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return COLUMNS[section].heading
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return COLUMNS[section].meaning
-        return None
+        """As every table's, but the verdict is said in full, and which figures are the guard's."""
+        spoken, verdict = role == Qt.ItemDataRole.AccessibleTextRole, index.column() == VERDICT
+        if verdict and (spoken or role == Qt.ItemDataRole.ToolTipRole):
+            return _sentences(self.rows[index.row()])
+        if spoken:
+            return _spoken(COLUMNS[index.column()].blocks(self.rows[index.row()]))
+        return super().data(index, role)
 
 
 def _spoken(blocks: tuple[Block, ...]) -> str:

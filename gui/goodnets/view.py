@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QItemSelection, QModelIndex, Qt, Signal
-from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QPushButton,
     QStackedWidget,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -22,8 +18,8 @@ from PySide6.QtWidgets import (
 from gui.goodnets.headline_label import HeadlineLabel
 from gui.goodnets.model import GUARD, VERDICT, GoodNetsModel, Pair
 from gui.goodnets.thresholds_editor import DropsEditor
-from gui.widgets.figure_delegate import FigureDelegate
-from gui.widgets.rate_text import unbroken
+from gui.tables.view import FigureTable
+from gui.widgets.texts import unbroken
 from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
@@ -53,9 +49,7 @@ class GoodNetsView(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.editor, self.model, self.headline = DropsEditor(theme), GoodNetsModel(self), HeadlineLabel(theme)
-        self.table = self._table()
-        self._delegate = FigureDelegate(self.table, theme, VERDICT)
-        self.table.setItemDelegate(self._delegate)
+        self.table = FigureTable("GoodNets", self.model, theme, VERDICT, several=True, wraps=_VERDICT_WIDTH)
         self.empty, self.note, self.guard_note = QLabel(EMPTY), QLabel(), QLabel()
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setMargin(24)
@@ -90,9 +84,8 @@ class GoodNetsView(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Take a theme's colours."""
-        for part in (self._delegate, self.editor, self.headline):
+        for part in (self.table, self.editor, self.headline):
             part.set_theme(theme)
-        self.table.viewport().update()
 
     def show_rows(self, rows: Sequence[GoodNetRow], missed: Sequence[float], badnet: GoodNetRow | None = None) -> None:
         """Show the GoodNets there are, and say which thresholds no pruning step reaches.
@@ -120,57 +113,24 @@ class GoodNetsView(QWidget):
     def selected_rows(self) -> list[GoodNetRow | None]:
         """The selected GoodNets in the table's order; None for B behind the guard alone."""
         chosen = sorted(index.row() for index in self.table.selectionModel().selectedRows())
-        return [self.model.pairs[i].goodnet for i in chosen]
+        return [self.model.rows[i].goodnet for i in chosen]
 
     def all_rows(self) -> list[GoodNetRow | None]:
         """Every row as selected_rows gives it."""
-        return [pair.goodnet for pair in self.model.pairs]
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Give the verdict the width that is left, and rows the height it then needs."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        others = sum(self.table.columnWidth(c) for c in range(VERDICT))
-        self.table.setColumnWidth(VERDICT, max(_VERDICT_WIDTH, self.table.viewport().width() - others))
-        self.table.resizeRowsToContents()
-
-    def _section_resized(self, column: int, _before: int, _now: int) -> None:
-        if column != VERDICT:
-            self._fit()
-
-    def _table(self) -> QTableView:
-        table = QTableView()
-        table.setModel(self.model)
-        table.setAccessibleName("GoodNets")
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        table.setTabKeyNavigation(False)
-        table.setShowGrid(False)
-        table.setAlternatingRowColors(True)
-        table.verticalHeader().hide()
-        header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(VERDICT, QHeaderView.ResizeMode.Fixed)
-        header.geometriesChanged.connect(self._fit)
-        header.sectionResized.connect(self._section_resized)
-        return table
+        return [pair.goodnet for pair in self.model.rows]
 
     def _enable(self) -> None:
         selected = len(self.selected_rows())
         self.save_button.setEnabled(selected > 0)
         self.use_button.setEnabled(selected == 1)
-        self.save_all_button.setEnabled(bool(self.model.pairs))
+        self.save_all_button.setEnabled(bool(self.model.rows))
 
     def _selection_changed(self, _selected: QItemSelection, _deselected: QItemSelection) -> None:
         self._enable()
 
     def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid():
-            self.row_selected.emit(self.model.pairs[current.row()].row.channels_pruned)
+            self.row_selected.emit(self.model.rows[current.row()].row.channels_pruned)
 
     @staticmethod
     def _show_note(label: QLabel, text: str) -> None:

@@ -10,16 +10,10 @@ from PySide6.QtCore import QRect, QSize
 from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from gui.widgets.picture_view import to_image
+
 _GAP = 3
 _HEIGHT = 42
-
-
-def as_image(pixels: npt.NDArray[np.uint8]) -> QImage:
-    """A picture uint8[H, W, 3 or 1] as a QImage with its own memory."""
-    height, width, channels = pixels.shape
-    form = QImage.Format.Format_RGB888 if channels == 3 else QImage.Format.Format_Grayscale8
-    contiguous = np.ascontiguousarray(pixels)
-    return QImage(contiguous.data, width, height, width * channels, form).copy()
 
 
 class ThumbnailStrip(QWidget):
@@ -38,7 +32,7 @@ class ThumbnailStrip(QWidget):
             rows: each uint8[n, H, W, C].
             what: what they are, for people who can't see them.
         """
-        self._rows = [[as_image(pixels) for pixels in row] for row in rows]
+        self._rows = [[to_image(pixels) for pixels in row] for row in rows]
         self.setAccessibleName(what)
         self.setToolTip(what)
         self.setVisible(bool(self._rows))

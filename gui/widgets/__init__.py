@@ -1,1 +1,1 @@
-"""What several views share: tables, pictures, messages, theme, icons."""
+"""What several views share: figures, pictures, messages, theme, icons."""

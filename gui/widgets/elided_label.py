@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QFontMetrics, QResizeEvent
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy
 
 
 class ElidedLabel(QLabel):
-    """One line whose middle is left out where it doesn't fit; the whole text is its tooltip."""
+    """One line that ends in an ellipsis where it doesn't fit; the whole text is its tooltip."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._whole = ""
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setTextFormat(Qt.TextFormat.PlainText)
 
     def show_text(self, text: str, tip: str = "") -> None:
         """Show a text; `tip` is the tooltip, the text itself by default."""
-        self._whole = text
+        self.setText(text)
         self.setToolTip(tip or text)
         self.setAccessibleName(tip or text)
-        self._fit()
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Leave out as much as the new width needs."""
-        super().resizeEvent(event)
-        self._fit()
+    def minimumSizeHint(self) -> QSize:
+        """No text is too long."""
+        return QSize(0, super().minimumSizeHint().height())
 
-    def _fit(self) -> None:
-        elided = QFontMetrics(self.font()).elidedText(self._whole, Qt.TextElideMode.ElideMiddle, self.width())
-        self.setText(elided)
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw as much as fits."""
+        painter = QPainter(self)
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter, text)
+        painter.end()

@@ -60,8 +60,8 @@ def test_a_run_is_guarded_and_its_headline_shown(run_window: MainWindow, small_l
         assert found is not None
         assert found.goodnet_rate(0) == Rate(
             int((right & ~alone.on(inputs.network).answer(images).flagged).sum()), len(images))
-    assert view.model.pairs[0].row == badnet_row(run)
-    assert [pair.row.guarded for pair in view.model.pairs[1:]] == [
+    assert view.model.rows[0].row == badnet_row(run)
+    assert [pair.row.guarded for pair in view.model.rows[1:]] == [
         figures_at(run.guarded, row.channels_pruned) for row in run_window.desk.pruning.rows]
     assert view.headline.isVisibleTo(view)
     assert view.guard_note.text().replace("\u00a0", " ") == calibration_text(alone)
@@ -135,7 +135,7 @@ def test_without_a_guard_all_is_as_before(window: MainWindow, qtbot: QtBot, smal
     press_run(qtbot, window)
     assert window.session.run is not None
     assert window.session.run.guarded is None
-    assert [pair.alone for pair in window.goodnets.model.pairs] == [False] * len(window.desk.pruning.rows)
+    assert [pair.alone for pair in window.goodnets.model.rows] == [False] * len(window.desk.pruning.rows)
     assert not window.goodnets.guard_note.isVisibleTo(window.goodnets)
 
 
@@ -149,7 +149,7 @@ def test_a_scan_needs_no_run_and_is_forgotten_with_its_network(
     settle(qtbot, window)
     assert window.tabs.currentWidget() is window.scan
     opened = open_inputs(window.session.inputs.request(window.session.options))
-    assert window.scan.model.suspects == scan(opened.network, opened.sets[0].dataset).suspects
+    assert window.scan.model.found.suspects == scan(opened.network, opened.sets[0].dataset).suspects
     window.desk.choosing.remove("poisoned", small_lab.poisoned)
     assert window.scan.stack.currentIndex() == 1
     window.desk.choosing.open_as("validation", small_lab.test)
@@ -163,14 +163,14 @@ def test_a_cancelled_scan_leaves_the_one_before(
     open_small(qtbot, window, small_lab)
     qtbot.mouseClick(window.scan.button, Qt.MouseButton.LeftButton)
     settle(qtbot, window)
-    before = window.scan.model.suspects
+    before = window.scan.model.found.suspects
     with qtbot.waitSignal(window.session.progressed, timeout=PATIENCE_MS,
                           check_params_cb=lambda p: p.what == "Scanning with stamps"):
         window.scan.button.click()
     assert not window.scan.button.isEnabled()
     window.session.cancel()
     settle(qtbot, window)
-    assert window.scan.model.suspects is before
+    assert window.scan.model.found.suspects is before
     assert window.scan.stack.currentIndex() == 1
     assert window.scan.button.isEnabled()
 

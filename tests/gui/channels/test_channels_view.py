@@ -10,9 +10,10 @@ from pytestqt.qtbot import QtBot
 
 from engine.looking.activation_maps import ActivationMaps
 from engine.pruning.ranking import ChannelRanking, ranking_from_means
-from gui.channels.map_pictures import heat_of, image_of
+from gui.channels.map_pictures import heat_of
 from gui.channels.model import CHANNEL, MEAN, RANK, STATE
 from gui.channels.view import ChannelsView, maps_text
+from gui.widgets.picture_view import to_image
 from gui.widgets.theme import DARK, LIGHT
 
 MEANS = np.array([10.0, 0.0, 2.5, 0.0, 30.0, 9.0])
@@ -144,7 +145,7 @@ def test_heat_colours_rise_in_brightness() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_keep_their_pixels(channels: int) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (5, 7, channels), np.uint8)
-    image = image_of(picture)
+    image = to_image(picture)
     for y in range(5):
         for x in range(7):
             assert image.pixelColor(x, y).getRgb()[:3] == tuple(np.broadcast_to(picture[y, x], 3).tolist())

@@ -30,8 +30,8 @@ from gui.check.model import (
 )
 from gui.check.view import CheckView
 from gui.widgets import theme
-from gui.widgets.label_text import label_text
 from gui.widgets.picture_view import heat_image, thumbnail, to_image
+from gui.widgets.texts import label_text
 
 pytestmark = [
     # The offscreen platform says so of every window with a smallest size.

@@ -289,7 +289,7 @@ def test_theme_changes_colours_and_keeps_the_view(view: CurveView) -> None:
 def test_saves_the_figure(view: CurveView, tmp_path: Path, qtbot: QtBot, ending: str, begins: bytes) -> None:
     target = tmp_path / f"out{ending}"
     with qtbot.waitSignal(view.message) as said:
-        view.panel.save_figure_to(target)
+        view.panel.export.save_figure_to(target)
     assert target.read_bytes().startswith(begins)
     assert str(target) in said.args[0]
     assert list(tmp_path.iterdir()) == [target]
@@ -297,7 +297,7 @@ def test_saves_the_figure(view: CurveView, tmp_path: Path, qtbot: QtBot, ending:
 
 def test_saves_the_numbers(view: CurveView, tmp_path: Path) -> None:
     target = tmp_path / "curve.csv"
-    view.panel.save_numbers_to(target)
+    view.panel.export.save_numbers_to(target)
     with target.open(newline="", encoding="utf-8") as stream:
         table = list(csv.DictReader(stream))
     assert [float(row["validation_goodnet_accuracy"]) for row in table] == [n / 200 for n in CLEAN_GOODNET]
@@ -308,7 +308,7 @@ def test_a_save_that_fails_is_said_in_words(view: CurveView, tmp_path: Path, qtb
     (tmp_path / "file").write_text("in the way")
     target = tmp_path / "file" / "curve.png"
     with qtbot.waitSignal(view.message) as said:
-        view.panel.save_figure_to(target)
+        view.panel.export.save_figure_to(target)
     assert str(target) in said.args[0] and "can't be written" in said.args[0]
 
 
@@ -358,7 +358,7 @@ def test_the_cursor_shows_who_has_the_keyboard(view: CurveView, qtbot: QtBot) ->
 def test_copies_the_figure(view: CurveView, qtbot: QtBot) -> None:
     QGuiApplication.clipboard().clear()
     with qtbot.waitSignal(view.message):
-        view.panel.copy()
+        view.panel.export.copy()
     image = QGuiApplication.clipboard().image()
     assert (image.width(), image.height()) == (1200, 720)
     assert image.pixelColor(2, 2).name() == "#ffffff"

@@ -17,7 +17,7 @@ from matplotlib.text import Annotation
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester
-from PySide6.QtWidgets import QFileDialog, QPushButton
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from engine.defences.comparison import Comparison
@@ -210,13 +210,14 @@ def test_saving_figure_and_numbers(view: DefencesView, qtbot: QtBot, tmp_path: P
                                    monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([(str(tmp_path / "all"), "PDF document (*.pdf)"), (str(tmp_path / "all"), ""), ("", "")])
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: next(answers))
-    buttons = {button.text(): button for button in view.findChildren(QPushButton)}
-    for text, name in (("Sav&e figure…", "all.pdf"), ("Save num&bers…", "all.csv")):
+    assert view.panel is not None
+    actions = {action.text(): action for action in view.panel.export.menu().actions()}
+    for text, name in (("Save &figure (PNG, SVG, PDF)…", "all.pdf"), ("Save &numbers (CSV)…", "all.csv")):
         with qtbot.waitSignal(view.message) as said:
-            qtbot.mouseClick(buttons[text], Qt.MouseButton.LeftButton)
+            actions[text].trigger()
         assert said.args == [f"Saved {tmp_path / name}."]
     with qtbot.assertNotEmitted(view.message):
-        qtbot.mouseClick(buttons["Sav&e figure…"], Qt.MouseButton.LeftButton)
+        actions["Save &figure (PNG, SVG, PDF)…"].trigger()
     assert (tmp_path / "all.pdf").read_bytes().startswith(b"%PDF")
     with (tmp_path / "all.csv").open(newline="", encoding="utf-8") as stream:
         first, second, *_ = list(csv.DictReader(stream))
@@ -230,13 +231,13 @@ def test_a_place_that_cannot_be_written_ends_in_words(view: DefencesView, qtbot:
     (tmp_path / "file").write_text("")
     assert view.panel is not None
     with qtbot.waitSignal(view.message) as said:
-        view.panel.save_numbers_to(tmp_path / "file" / "all.csv")
+        view.panel.export.save_numbers_to(tmp_path / "file" / "all.csv")
     assert "can't be written" in said.args[0]
 
 
 def test_copying_the_figure(view: DefencesView, qtbot: QtBot) -> None:
     assert view.panel is not None
-    view.panel.copy()
+    view.panel.export.copy()
     image = QGuiApplication.clipboard().image()
     assert (image.width(), image.height()) == (1200, 660)
 

@@ -12,8 +12,9 @@ from pytestqt.qtbot import QtBot
 from engine.defences.scan import Scan, StampExample, Suspect, in_words
 from engine.defences.stamps import Stamp
 from engine.rates import Rate
-from gui.defences.scan_model import COUNT, LABEL, RANK, SHARE_ROLE, ScanModel
+from gui.defences.scan_model import COUNT, LABEL, RANK, ScanModel
 from gui.defences.scan_view import ScanView
+from gui.tables.model import BLOCKS_ROLE, Bar, Block
 from gui.widgets.theme import DARK, LIGHT
 
 SUSPECTS = (Suspect(7, 1200), Suspect(0, 300), Suspect(12, 5))
@@ -41,6 +42,12 @@ def view(qtbot: QtBot) -> ScanView:
     return made
 
 
+def bar_of(view: ScanView, row: int, column: int) -> Bar | None:
+    block, = view.model.index(row, column).data(BLOCKS_ROLE)
+    assert isinstance(block, Block)
+    return block.bar
+
+
 def cells(view: ScanView, column: int) -> list[str]:
     return [view.model.index(row, column).data() for row in range(view.model.rowCount())]
 
@@ -48,8 +55,9 @@ def cells(view: ScanView, column: int) -> list[str]:
 def test_suspects_by_rank(view: ScanView) -> None:
     assert (cells(view, RANK), cells(view, LABEL), cells(view, COUNT)) == (
         ["1", "2", "3"], ["7", "0", "12"], ["1,200", "300", "5"])
-    assert [view.model.index(row, COUNT).data(SHARE_ROLE) for row in range(3)] == [1, 0.25, 5 / 1200]
-    assert view.model.index(0, LABEL).data(SHARE_ROLE) is None
+    assert [bar_of(view, row, COUNT) for row in range(3)] == [
+        Bar(0, 1, "attack"), Bar(0, 0.25, "attack"), Bar(0, 5 / 1200, "attack")]
+    assert bar_of(view, 0, LABEL) is None
 
 
 def test_the_words_are_the_scans_and_no_verdict(view: ScanView) -> None:

@@ -19,7 +19,7 @@ from engine.runs.rows import badnet_row, goodnet_row
 from gui.goodnets.model import COLUMNS, GUARD, VERDICT, GoodNetsModel, Pair
 from gui.goodnets.thresholds_editor import parse_drops
 from gui.goodnets.view import GoodNetsView
-from gui.widgets.figure_delegate import BLOCKS_ROLE, Block
+from gui.tables.model import BLOCKS_ROLE, Block
 from gui.widgets.theme import DARK, LIGHT, Theme
 from gui.widgets.verdict_icon import WORDS, level_colour, paint_level
 from tests.support.comparisons import guarded, run_of
@@ -81,7 +81,7 @@ def test_figures_of_a_row(view: GoodNetsView) -> None:
     assert found[2] == "21.1 %"
     # Wilson, worked out by hand: 148 of 200, 20 of 50, 48 of 200, 28 of 50.
     assert found[3:7] == ["67.5–79.6", "27.6–53.8", "18.6–30.4", "42.3–68.8"]
-    assert found[7] == view.model.pairs[2].row.assessment.sentence
+    assert found[7] == view.model.rows[2].row.assessment.sentence
     assert "weakened, not repaired" in view.model.index(2, VERDICT).data(Qt.ItemDataRole.AccessibleTextRole)
 
 
@@ -99,7 +99,7 @@ def test_guarded_figures_stand_below_the_plain_ones(guarded_view: GoodNetsView) 
     spoken = guarded_view.model.index(3, GUARD + 2).data(Qt.ItemDataRole.AccessibleTextRole)
     assert spoken == "without the guard 40.00 % 27.6–53.8; behind the guard 2.00 % 0.4–10.5"
     tip = guarded_view.model.index(3, VERDICT).data(Qt.ItemDataRole.ToolTipRole)
-    row = guarded_view.model.pairs[3].row
+    row = guarded_view.model.rows[3].row
     assert row.guarded_assessment is not None
     assert row.assessment.sentence in tip
     assert row.guarded_assessment.sentence in tip
@@ -128,7 +128,7 @@ def test_the_guards_column_is_there_with_a_guard_only(view: GoodNetsView, guarde
 
 
 def test_b_behind_the_guard_alone_can_be_saved_and_used(guarded_view: GoodNetsView, qtbot: QtBot) -> None:
-    goodnets = [pair.row for pair in guarded_view.model.pairs[1:]]
+    goodnets = [pair.row for pair in guarded_view.model.rows[1:]]
     with qtbot.waitSignal(guarded_view.save_requested) as asked:
         qtbot.mouseClick(guarded_view.save_all_button, Qt.MouseButton.LeftButton)
     assert asked.args == [[None, *goodnets]]
@@ -201,7 +201,7 @@ def test_buttons_ask_for_rows(view: GoodNetsView, qtbot: QtBot) -> None:
     assert not view.use_button.isEnabled()
     with qtbot.waitSignal(view.save_requested) as asked:
         qtbot.mouseClick(view.save_button, Qt.MouseButton.LeftButton)
-    assert asked.args == [[view.model.pairs[0].row, view.model.pairs[3].row]]
+    assert asked.args == [[view.model.rows[0].row, view.model.rows[3].row]]
 
 
 def test_editing_thresholds(view: GoodNetsView, qtbot: QtBot) -> None:

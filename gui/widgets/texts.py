@@ -1,8 +1,9 @@
-"""Rates as people read them."""
+"""Rates and labels as people read them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from engine.rates import Rate
 
@@ -18,6 +19,11 @@ def interval_text(rate: Rate | None) -> str:
         return ""
     low, high = rate.interval
     return f"{100 * low:.1f}–{100 * high:.1f}"
+
+
+def label_text(label: int, names: Sequence[str]) -> str:
+    """A label with its name, where there is one: "17 Mina"."""
+    return f"{label} {names[label]}" if label < len(names) else str(label)
 
 
 def unbroken(text: str) -> str:

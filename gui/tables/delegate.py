@@ -1,43 +1,25 @@
-"""Draws table cells of figures: each above its small print, a verdict with its icon and wrapped sentence.
-
-A model gives a cell's content as blocks, one below the other, such as a figure without the guard and one behind it.
-"""
+"""Draws table cells of figures: each above its small print, a verdict with its icon and sentence, a bar below."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
+from PySide6.QtCore import QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
 from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
-from engine.assessment import Level
-from gui.widgets.rate_text import unbroken
+from gui.tables.model import BLOCKS_ROLE, Bar, Block, Index
+from gui.widgets.texts import unbroken
 from gui.widgets.theme import Theme
 from gui.widgets.verdict_icon import level_colour, paint_level
 
-Index = QModelIndex | QPersistentModelIndex
-
-BLOCKS_ROLE = Qt.ItemDataRole.UserRole
+# What a row of one line needs besides it, so that a bar has its place.
+BAR_ROOM = 14
 
 _PAD = 4
-_ICON = 16
+_ICON, _DOT, _AFTER_SIGN = 16, 9, 6
 _BETWEEN_BLOCKS = 6
-
-
-@dataclass(frozen=True)
-class Block:
-    """A figure, its small print below, and for a verdict the level of its icon."""
-
-    figure: str
-    detail: str = ""
-    level: Level | None = None
-
-    @property
-    def words(self) -> str:
-        """Both on one line."""
-        return f"{self.figure} {self.detail}".strip()
+_BAR = 5
 
 
 class FigureDelegate(QStyledItemDelegate):
@@ -66,8 +48,11 @@ class FigureDelegate(QStyledItemDelegate):
         QApplication.style().drawControl(QStyle.ControlElement.CE_ItemViewItem, cell, painter, cell.widget)
         box = cell.rect.adjusted(_PAD, _PAD, -_PAD, -_PAD)
         painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for block in index.data(BLOCKS_ROLE):
             self._paint_block(painter, cell, box, block)
+            if block.bar:
+                self._paint_bar(painter, cell, block.bar)
             box.setTop(box.top() + _two_lines(cell.font) + _BETWEEN_BLOCKS)
         painter.restore()
 
@@ -78,23 +63,46 @@ class FigureDelegate(QStyledItemDelegate):
                      self._table.columnWidth(index.column()) if wraps else None)
 
     def _paint_block(self, painter: QPainter, cell: QStyleOptionViewItem, box: QRect, block: Block) -> None:
-        selected = bool(cell.state & QStyle.StateFlag.State_Selected)
+        selected = _is_selected(cell)
         strong = QColor(self._theme.accent_text if selected else self._theme.text)
         muted = strong if selected or block.level else QColor(self._theme.muted)
-        line, left = cell.fontMetrics.height(), 0
+        line, left = cell.fontMetrics.height(), _sign_room(block)
+        self._paint_sign(painter, cell, box, block, strong)
+        align = cell.displayAlignment & Qt.AlignmentFlag.AlignHorizontal_Mask
+        painter.setFont(cell.font)
+        painter.setPen(strong)
+        room = QRect(box.x() + left, box.y(), box.width() - left, line)
+        painter.drawText(room, align, cell.fontMetrics.elidedText(
+            block.figure, Qt.TextElideMode.ElideRight, room.width()))
+        painter.setFont(_small(cell.font))
+        painter.setPen(muted)
+        painter.drawText(box.adjusted(0, line + 2, 0, 0), align | Qt.TextFlag.TextWordWrap, unbroken(block.detail))
+
+    def _paint_sign(
+        self, painter: QPainter, cell: QStyleOptionViewItem, box: QRect, block: Block, strong: QColor,
+    ) -> None:
+        line = cell.fontMetrics.height()
         if block.level:
+            selected = _is_selected(cell)
             colour = strong if selected else level_colour(block.level, self._theme)
             ground = QColor(self._theme.accent if selected else self._theme.surface)
             icon = QRectF(box.x(), box.y() + (line - _ICON) / 2, _ICON, _ICON)
             paint_level(painter, icon, block.level, colour, ground)
-            left = _ICON + 6
-        align = cell.displayAlignment & Qt.AlignmentFlag.AlignHorizontal_Mask
-        painter.setFont(cell.font)
-        painter.setPen(strong)
-        painter.drawText(QRect(box.x() + left, box.y(), box.width() - left, line), align, block.figure)
-        painter.setFont(_small(cell.font))
-        painter.setPen(muted)
-        painter.drawText(box.adjusted(0, line + 2, 0, 0), align | Qt.TextFlag.TextWordWrap, unbroken(block.detail))
+        elif block.dot:
+            disc = QRectF(box.x() + 1, box.y() + (line - _DOT) / 2, _DOT, _DOT)
+            painter.setPen(QPen(strong, 1.5))
+            painter.setBrush(strong if block.dot == "full" else Qt.BrushStyle.NoBrush)
+            painter.drawEllipse(disc)
+            if block.dot == "crossed":
+                painter.drawLine(disc.topRight(), disc.bottomLeft())
+
+    def _paint_bar(self, painter: QPainter, cell: QStyleOptionViewItem, bar: Bar) -> None:
+        colour = self._theme.accent_text if _is_selected(cell) else \
+            self._theme.clean if bar.colour == "clean" else self._theme.attack[0]
+        room = QRectF(cell.rect).adjusted(6, cell.rect.height() - _BAR - 2, -6, -2)
+        # Bars of a column share their scale from the cell's left to its right, so that their ends can be compared.
+        painter.fillRect(QRectF(room.left() + room.width() * bar.start, room.top(),
+                                room.width() * (bar.end - bar.start), room.height()), QColor(colour))
 
 
 @lru_cache(maxsize=1024)
@@ -108,8 +116,17 @@ def _size(blocks: tuple[Block, ...], font_name: str, width: int | None) -> QSize
         room = QRect(0, 0, max(1, width - 2 * _PAD), 10_000)
         text = small.boundingRect(room, Qt.TextFlag.TextWordWrap, unbroken(blocks[-1].detail))
         return QSize(width, above + line.height() + 2 + text.height() + 2 * _PAD)
-    wide = max(max(line.horizontalAdvance(block.figure), small.horizontalAdvance(block.detail)) for block in blocks)
+    wide = max(max(_sign_room(block) + line.horizontalAdvance(block.figure), small.horizontalAdvance(block.detail))
+               for block in blocks)
     return QSize(wide + 2 * _PAD + 2, above + _two_lines(font) + 2 * _PAD)
+
+
+def _sign_room(block: Block) -> int:
+    return (_ICON if block.level else _DOT + 2) + _AFTER_SIGN if block.level or block.dot else 0
+
+
+def _is_selected(cell: QStyleOptionViewItem) -> bool:
+    return bool(cell.state & QStyle.StateFlag.State_Selected)
 
 
 def _two_lines(font: QFont) -> int:

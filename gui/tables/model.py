@@ -1,0 +1,127 @@
+"""A table as data: a row for each thing, a column for each of its figures, a cell in blocks one below the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+
+from engine.assessment import Level
+from engine.rates import Rate
+from gui.widgets.texts import interval_text, rate_text
+
+Index = QModelIndex | QPersistentModelIndex
+Row = TypeVar("Row")
+
+BLOCKS_ROLE = Qt.ItemDataRole.UserRole
+SORT_ROLE = Qt.ItemDataRole.UserRole + 1
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar below a figure, in fractions 0 to 1 of the cell's width, in the colour of clean images or of the attack."""
+
+    start: float
+    end: float
+    colour: Literal["clean", "attack"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A figure and its small print below.
+
+    Attributes:
+        level: of a verdict, drawn as its icon before the figure.
+        dot: a full disc or a crossed-out ring before the figure.
+        bar: drawn at the cell's lower edge.
+    """
+
+    figure: str
+    detail: str = ""
+    level: Level | None = None
+    dot: Literal["full", "crossed"] | None = None
+    bar: Bar | None = None
+
+    @property
+    def words(self) -> str:
+        """Both on one line."""
+        return f"{self.figure} {self.detail}".strip()
+
+
+@dataclass(frozen=True)
+class Column(Generic[Row]):
+    """A column: heading, what it means in plain words, and a row's blocks.
+
+    Attributes:
+        left: whether it holds words, which stand at the left, and not figures.
+        key: what rows are sorted by.
+    """
+
+    heading: str
+    meaning: str
+    blocks: Callable[[Row], tuple[Block, ...]]
+    left: bool = False
+    key: Callable[[Row], Any] | None = None
+
+
+def rate_column(heading: str, meaning: str, rates: Callable[[Row], Sequence[Rate | None]]) -> Column[Row]:
+    """A column of rates with their intervals; several of a row stand below one another."""
+    return Column(heading, f"{meaning} Below it: the true rate lies in this range of per cent with 95 % confidence.",
+                  lambda row: tuple(Block(rate_text(rate), interval_text(rate)) for rate in rates(row)))
+
+
+class FigureModel(QAbstractTableModel, Generic[Row]):
+    """BLOCKS_ROLE gives what FigureDelegate draws, SORT_ROLE what rows are sorted by."""
+
+    def __init__(self, columns: Sequence[Column[Row]], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.columns = tuple(columns)
+        self.rows: tuple[Row, ...] = ()
+
+    def show_rows(self, rows: Sequence[Row]) -> None:
+        """Take new rows in place of all others."""
+        self.beginResetModel()
+        self.rows = tuple(rows)
+        self.endResetModel()
+
+    def change_rows(self, rows: Sequence[Row]) -> None:
+        """Take new contents of the rows that are there, which stay selected."""
+        assert len(rows) == len(self.rows)
+        self.rows = tuple(rows)
+        if self.rows:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.columns) - 1))
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 (Qt's own signature)
+        """Rows."""
+        return 0 if parent.isValid() else len(self.rows)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        """Columns."""
+        return 0 if parent.isValid() else len(self.columns)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Blocks to draw, their words for people and assistive technology, or the key to sort by."""
+        row, column = self.rows[index.row()], self.columns[index.column()]
+        if role == BLOCKS_ROLE:
+            return column.blocks(row)
+        if role == Qt.ItemDataRole.DisplayRole:
+            return "\n".join(block.figure for block in column.blocks(row))
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return "; ".join(block.words for block in column.blocks(row))
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return column.meaning
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return Qt.AlignmentFlag.AlignLeft if column.left else Qt.AlignmentFlag.AlignRight
+        if role == SORT_ROLE and column.key:
+            return column.key(row)
+        return None
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Headings, and what they mean as tooltips."""
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return self.columns[section].heading
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.ToolTipRole:
+            return self.columns[section].meaning
+        return None
