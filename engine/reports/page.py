@@ -45,17 +45,22 @@ def report_html(run: PruningRun, rows: Sequence[GoodNetRow], document: Json, wri
         document: the run as run.json holds it; all figures are taken from it.
         written: the day to put on it.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(places.resource("report")), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(
-        number=number, percent=percent_of, interval=interval_of, count="{:,}".format, unbroken=unbroken,
-        activation=activation, file_name=lambda path: PurePath(path).name)
-    return environment.get_template("report.html").render(
+    return environment().get_template("report.html").render(
         run=document, advice=advise(run, rows), strips=contact_strips(run), ranking=_ranking(document),
         figure=inline_svg(printed_figure(run.curve, rows)),
         compared=inline_svg(printed_comparison(run.comparison)) if run.comparison else None, command=command_words(run),
         written=written, words=LEVEL_WORDS, marks=LEVEL_MARKS)
+
+
+def environment() -> jinja2.Environment:
+    """The template library with this program's filters; whatever a template is given is escaped."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(places.resource("report")), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True)
+    made.filters.update(
+        number=number, percent=percent_of, interval=interval_of, count="{:,}".format, unbroken=unbroken,
+        activation=activation, file_name=lambda path: PurePath(path).name)
+    return made
 
 
 def command_words(run: PruningRun) -> list[str]:

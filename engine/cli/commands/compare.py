@@ -1,0 +1,65 @@
+"""compare: finished runs beside each other."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from engine.assessment import percent
+from engine.cli.options import add_json
+from engine.cli.printing import say, say_json, say_table
+from engine.files.saving import check_writable
+from engine.records.side_by_side import SideBySide, open_side_by_side, save_side_by_side, side_by_side_json
+
+SUMMARY = "set finished runs beside each other and say in what they differ; computes nothing again"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """RUN RUN ... [--json] [--out DIR]"""
+    parser.add_argument("run_1", metavar="RUN", help="a run's folder, as prune --out wrote it")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="the folders of one or more further runs")
+    parser.add_argument("--out", metavar="DIR",
+                        help="write compare.json, the curves over each other as pictures and a report here; an "
+                        "earlier comparison's folder is replaced if nothing in it was added or changed")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Compare finished runs."""
+    out = Path(options.out) if options.out else None
+    folders = [Path(folder) for folder in (options.run_1, *options.runs)]
+    if out:
+        check_writable(out, folders)
+    found = open_side_by_side(folders)
+    if out:
+        save_side_by_side(found, out)
+    if options.json:
+        say_json(side_by_side_json(found))
+        return
+    _say(found)
+    if out:
+        say()
+        say(f"Saved in {out}")
+
+
+def _say(found: SideBySide) -> None:
+    document = side_by_side_json(found)
+    say_table(["run", "model", "best defence", "B: clean", "B: attack", "best: clean", "best: attack"],
+              [[name, Path(run["model"]["path"]).name, run["best"]["name"] if run["best"] else "-",
+                *_percents(run["badnet"]), *_percents(run["best"] or {})]
+               for name, run in zip(found.names, document["runs"], strict=True)], left=3)
+    say()
+    if found.differences:
+        say_table(["what differs", *found.names], [[d.what, *d.texts] for d in found.differences],
+                  left=1 + len(found.names))
+    else:
+        say("The runs are the same in their files, options, order, curves and best defence.")
+    for sentence in found.cautions:
+        say()
+        say(sentence, style="yellow")
+
+
+def _percents(figures: dict[str, Any]) -> list[str]:
+    rates = (figures.get(key) for key in ("clean_accuracy", "attack_success_rate"))
+    return ["-" if rate is None else percent(rate) for rate in rates]

@@ -1,0 +1,103 @@
+"""Runs beside each other: opened from their folders, as JSON, and as a folder of their own."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import EngineError
+from engine.files.saving import whole_folder
+from engine.records.reopening import reopen_run
+from engine.records.run_files import badnet_json, rate_json, write_text
+from engine.reports.run_differences import Difference, best_of, cautions, differences
+from engine.runs.prune import PruningRun
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class SideBySide:
+    """Two or more runs, what they are called, where they were read from, and in what they differ."""
+
+    names: tuple[str, ...]
+    folders: tuple[Path | None, ...]
+    runs: tuple[PruningRun, ...]
+    differences: tuple[Difference, ...]
+    cautions: tuple[str, ...]
+
+
+def side_by_side(runs: Sequence[tuple[str, Path | None, PruningRun]]) -> SideBySide:
+    """Set runs beside each other.
+
+    Args:
+        runs: of each its name, which gets a number where another has it too; its folder, if it has one; the run.
+    Raises:
+        EngineError: fewer than two.
+    """
+    if len(runs) < 2:
+        raise EngineError("Two runs or more are needed for a comparison. Choose another one.")
+    names, folders, found = zip(*runs, strict=True)
+    return SideBySide(_told_apart(names), folders, found, differences(found), cautions(found))
+
+
+def open_side_by_side(folders: Sequence[Path]) -> SideBySide:
+    """Set runs beside each other that were saved; nothing is computed again.
+
+    Raises:
+        EngineError: a folder holds no run, or a damaged one.
+    """
+    return side_by_side([(folder.resolve().name, folder, reopen_run(folder)) for folder in folders])
+
+
+def side_by_side_json(of: SideBySide) -> Json:
+    """The comparison as compare.json holds it; rates are fractions, unknown ones null."""
+    return {"runs": [_run_json(folder, run) for folder, run in zip(of.folders, of.runs, strict=True)],
+            "differences": [{"what": d.what, "values": list(d.values)} for d in of.differences],
+            "cautions": list(of.cautions)}
+
+
+def save_side_by_side(of: SideBySide, folder: Path) -> None:
+    """Write compare.json, the figure and the report; the folder appears whole or not at all.
+
+    Raises:
+        OutputError: it holds something else, or can't be written.
+    """
+    # These bring matplotlib and Jinja.
+    from engine.reports.runs_figure import save_runs_figure
+    from engine.reports.runs_page import runs_html
+
+    document = side_by_side_json(of)
+    rows = [(d.what, d.texts) for d in of.differences]
+    with whole_folder(folder, [f for f in of.folders if f]) as temporary:
+        write_text(temporary / "compare.json", json.dumps(document, indent=1, allow_nan=False))
+        write_text(temporary / "report.html", runs_html(of.names, of.runs, rows, document, datetime.date.today()))
+        save_runs_figure(of.names, of.runs, temporary / "curves.png")
+        save_runs_figure(of.names, of.runs, temporary / "curves.svg")
+
+
+def _run_json(folder: Path | None, run: PruningRun) -> Json:
+    model, best = run.model, best_of(run)
+    return {
+        "folder": str(folder) if folder else None,
+        "model": {"path": str(model.path), "sha256": model.sha256, "layer": model.layer, "channels": model.channels,
+                  "labels": model.labels, "scale": model.scale},
+        "badnet": badnet_json(run.curve),
+        "best": {"name": best.name, "level": best.level, "sentence": best.sentence,
+                 **rate_json("clean_accuracy", best.clean),
+                 **rate_json("attack_success_rate", best.attack)} if best else None,
+    }
+
+
+def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of which those that several runs have end in a number."""
+    several, seen = Counter(names), Counter[str]()
+    told = []
+    for name in names:
+        seen[name] += 1
+        told.append(f"{name} ({seen[name]})" if several[name] > 1 else name)
+    return tuple(told)

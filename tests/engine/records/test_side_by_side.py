@@ -1,0 +1,188 @@
+"""Runs beside each other, against their own run.json: what differs, what doesn't, and what can't be compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.__main__ import AT_FAULT, DONE, main
+from engine.records.autosave import keep_run
+from engine.records.side_by_side import side_by_side
+from engine.reports.runs_figure import printed_runs
+from engine.runs.prune import PruningRun
+from tests.support.places import PROJECT
+from tests.support.runs import made_up_run
+
+
+def a_run(seed: int = 0, **changes: Any) -> PruningRun:
+    """A made-up run whose sets differ from each other, as files do."""
+    run = made_up_run(seed=seed)
+    sets = tuple(dataclasses.replace(d, sha256=f"{number:064}") for number, d in enumerate(run.datasets))
+    return dataclasses.replace(run, datasets=sets, **changes)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Callable[[PruningRun], Path]:
+    return lambda run: keep_run(run, tmp_path / "kept")
+
+
+def document(folder: Path) -> Any:
+    return json.loads((folder / "run.json").read_text(encoding="utf-8"))
+
+
+def compared(capsys: pytest.CaptureFixture[str], *folders: Path, out: Path | None = None) -> dict[str, Any]:
+    assert main(["compare", *map(str, folders), "--json", *(["--out", str(out)] if out else [])]) == DONE
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def values(found: dict[str, Any]) -> dict[str, list[Any]]:
+    return {row["what"]: row["values"] for row in found["differences"]}
+
+
+def test_the_same_run_twice_differs_in_nothing(
+    kept: Callable[[PruningRun], Path], capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = kept(a_run())
+    found = compared(capsys, folder, folder)
+    assert found["differences"] == [] and found["cautions"] == []
+    assert [run["folder"] for run in found["runs"]] == [str(folder)] * 2
+    assert main(["compare", str(folder), str(folder)]) == DONE
+    said = capsys.readouterr().out
+    assert "The runs are the same" in said
+    assert f"{folder.name} (1)" in said and f"{folder.name} (2)" in said
+
+
+def test_runs_and_differences_are_those_of_run_json(
+    kept: Callable[[PruningRun], Path], capsys: pytest.CaptureFixture[str],
+) -> None:
+    folders = [kept(a_run(seed)) for seed in (1, 2, 3)]
+    documents = [document(folder) for folder in folders]
+    found = compared(capsys, *folders)
+    for run, written in zip(found["runs"], documents, strict=True):
+        assert run["badnet"]["clean_accuracy"] == written["badnet"]["clean_accuracy"]
+        assert run["model"]["sha256"] == written["model"]["sha256"]
+        guarded = [written["badnet_guarded"], *(row["guarded"] for row in written["goodnets"])]
+        measured = [(row["clean_accuracy"], row["attack_success_rate"]) for row in [*written["goodnets"], *guarded]]
+        assert (run["best"]["clean_accuracy"], run["best"]["attack_success_rate"]) in measured
+    differ = values(found)
+    # Made of the same files with the same options, so only what was counted differs.
+    assert not {"Model", "Clean test images", "Poisoned images", "Guard", "Thresholds X", "Layer"} & set(differ)
+    orders = np.array([written["pruning_order"] for written in documents])
+    step = next(k for k in range(60) if len(set(orders[:, k])) > 1)
+    assert differ[f"Pruning order, first at step {step + 1}"] == orders[:, step].tolist()
+    for what, name, rates in (
+            ("Clean accuracy", "valid", [w["curve"]["validation"]["goodnet_accuracy"] for w in documents]),
+            ("Clean accuracy", "test", [w["curve"]["test"]["goodnet_accuracy"] for w in documents]),
+            ("Attack success", "eyes", [w["curve"]["poisoned"][1]["goodnet_asr"] for w in documents])):
+        widest = max(range(61), key=lambda k: max(r[k] for r in rates) - min(r[k] for r in rates))
+        said = differ[f"{what} on {name}, curves furthest apart at {widest} pruned"]
+        assert said == pytest.approx([r[widest] for r in rates])
+    for number, written in enumerate(documents):
+        row = next((g for g in written["goodnets"] if g["x"] == 30), None)
+        said = differ["The GoodNet at X = 30"][number]
+        assert (said is None) == (row is None)
+        if row:
+            at = row["channels_pruned"]
+            worst = max(part["goodnet_asr"][at] for part in written["curve"]["poisoned"])
+            assert said == {"channels_pruned": at, "clean_accuracy": row["clean_accuracy"],
+                            "attack_success_rate": worst}
+
+
+def test_files_and_options_that_differ_are_named() -> None:
+    first = a_run()
+    other = a_run(model=dataclasses.replace(first.model, sha256="ef" * 32, scale="none"))
+    test, rest = first.datasets[1], [first.datasets[0], *first.datasets[2:]]
+    other = dataclasses.replace(
+        other, datasets=(rest[0], dataclasses.replace(test, sha256="9" * 64), *rest[1:]),
+        request=dataclasses.replace(first.request, drops=(2.0, 8.0), stop="last-within", order=Path("elsewhere")))
+    found = side_by_side([("one", None, first), ("two", None, other)])
+    differ = {d.what: d for d in found.differences}
+    assert {"Model", "Clean test images", "Values", "Thresholds X", "Step that answers X"} <= set(differ)
+    assert differ["Model"].values == ([f"bd.h5, SHA-256 {'ab' * 32}"], [f"bd.h5, SHA-256 {'ef' * 32}"])
+    assert differ["Model"].texts == ("bd.h5 (abababababab)", "bd.h5 (efefefefefef)")
+    assert differ["Thresholds X"].texts == ("2, 4.5, 30, 99", "2, 8")
+    assert differ["The GoodNet at X = 8"].texts[0] == "not asked for"
+    assert "Poisoned images" not in differ and "Clean validation images" not in differ
+    (caution,) = found.cautions
+    assert caution.startswith("Clean accuracy was measured on different images")
+
+
+def test_the_same_images_under_another_name_are_no_difference() -> None:
+    first = a_run()
+    renamed = tuple(dataclasses.replace(d, name="renamed", path=Path("elsewhere")) for d in first.datasets)
+    found = side_by_side([("one", None, first), ("two", None, dataclasses.replace(first, datasets=renamed))])
+    assert found.differences == () and found.cautions == ()
+
+
+def test_layers_of_different_size_are_compared_without_steps() -> None:
+    small = made_up_run(channels=20)
+    found = side_by_side([("one", None, made_up_run()), ("two", None, small)])
+    differ = {d.what: d.values for d in found.differences}
+    assert differ["Channels of the layer"] == (60, 20)
+    assert not [what for what in differ if "furthest apart" in what or "order" in what]
+    axes = printed_runs(["one", "two"], [made_up_run(), small]).axes
+    assert [line.get_xdata()[-1] for line in axes[0].get_lines()] == [1, 1]  # fractions of both layers
+
+
+def test_the_figure_draws_the_counts() -> None:
+    runs = [a_run(1), a_run(2)]
+    clean, attack = printed_runs(["one", "$x$"], runs).axes
+    for run, drawn, attacked in zip(runs, clean.get_lines(), attack.get_lines(), strict=True):
+        test = run.curve.test
+        assert test is not None
+        np.testing.assert_allclose(drawn.get_ydata(), 100 * test.goodnet_correct / test.images)
+        worst = np.max([100 * p.goodnet_correct / p.images for p in run.curve.poisoned], axis=0)
+        np.testing.assert_allclose(attacked.get_ydata(), worst)
+    assert len({(line.get_color(), line.get_linestyle()) for line in clean.get_lines()}) == 2
+
+
+def test_out_writes_json_figures_and_a_report(
+    kept: Callable[[PruningRun], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = kept(a_run(1))
+    second = kept(dataclasses.replace(a_run(2), device="<b>GPU</b>"))
+    out = tmp_path / "deep" / "out"
+    found = compared(capsys, first, second, out=out)
+    assert sorted(path.name for path in out.iterdir()) == ["compare.json", "curves.png", "curves.svg", "manifest.json",
+                                                           "report.html"]
+    assert json.loads((out / "compare.json").read_text(encoding="utf-8")) == found
+    with Image.open(out / "curves.png") as picture:
+        assert min(picture.size) > 400
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "<b>GPU" not in page and "&lt;b&gt;GPU&lt;/b&gt;" in page
+    assert page.count(first.name) >= 2 and "://" not in page.replace("http://www.w3.org", "")
+    # An earlier comparison is replaced, another folder isn't.
+    compared(capsys, first, second, out=out)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").touch()
+    assert main(["compare", str(first), str(second), "--out", str(tmp_path / "mine")]) == AT_FAULT
+    assert "letter.txt" in capsys.readouterr().err
+
+
+def test_what_is_no_run_is_at_fault(
+    kept: Callable[[PruningRun], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = kept(a_run())
+    assert main(["compare", str(folder), str(tmp_path)]) == AT_FAULT
+    assert str(tmp_path) in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        main(["compare", str(folder)])
+    assert left.value.code == 2
+
+
+def test_comparing_loads_no_tensorflow(kept: Callable[[PruningRun], Path]) -> None:
+    folder = kept(a_run())
+    code = ("import sys; from engine.__main__ import main; main(['compare', sys.argv[1], sys.argv[1]]); "
+            "print(sorted({'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)), file=sys.stderr)")
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], cwd=PROJECT, capture_output=True, text=True,
+                          check=True)
+    assert done.stderr == "[]\n"
