@@ -62,17 +62,18 @@ class MainWindow(QMainWindow):
         return view
 
     def _add(self, wing: Wing[V]) -> V:
+        assert isinstance(wing.view, QWidget)
         self.tabs.addTab(wing.view, wing.name)
         return self._own(wing.view)
 
     def _lay_out(self) -> None:
         left, right = QWidget(), QWidget()
-        for side, widgets in ((left, (self.inputs, self.run_bar)), (right, (self.tabs, self.message_bar))):
+        for side, widgets, margins in ((left, (self.inputs, self.run_bar), (0, 0, 0, 0)),
+                                       (right, (self.tabs, self.message_bar), (0, 4, 6, 4))):
             column = QVBoxLayout(side)
-            column.setContentsMargins(0, 0, 0, 0)
+            column.setContentsMargins(*margins)
             column.addWidget(widgets[0], 1)
             column.addWidget(widgets[1])
-        right.layout().setContentsMargins(0, 4, 6, 4)
         left.setMinimumWidth(300)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.addWidget(left)

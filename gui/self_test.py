@@ -181,7 +181,8 @@ class SelfTest:
     def _help(self) -> None:
         for name in help_pages.PAGES:
             help_pages.show_page(name, self.window.theme, self.window)
-            page: QDialog = self.window.findChild(QDialog, name)
+            page = self.window.findChild(QDialog, name)
+            assert page is not None
             expect_drawn(page)
             page.close()
 

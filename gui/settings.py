@@ -6,7 +6,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from PySide6.QtCore import QByteArray, QSettings
 
@@ -17,6 +17,7 @@ from engine.pruning.thresholds import DEFAULT_DROPS, DropMode, Stop
 from engine.runs.inputs import ScaleChoice
 
 ThemeChoice = Literal["system", "light", "dark"]
+Chosen = TypeVar("Chosen")
 
 MOST_RECENT_FILES = 10
 FEWEST_FALSE_ALARMS, MOST_FALSE_ALARMS = 0.001, 0.5
@@ -86,7 +87,7 @@ class Settings:
     def recent(self) -> list[Path]:
         """Files and folders opened last, the newest first."""
         stored = self._store.value("files/recent", [])
-        texts = [stored] if isinstance(stored, str) else stored or []
+        texts = [stored] if isinstance(stored, str) else stored if isinstance(stored, list) else []
         return [Path(text) for text in texts if text]
 
     def add_recent(self, path: Path) -> None:
@@ -126,9 +127,9 @@ class Settings:
         """Write everything to disk now."""
         self._store.sync()
 
-    def _one_of(self, key: str, allowed: tuple[str, ...], default: str) -> Any:
+    def _one_of(self, key: str, allowed: tuple[Chosen, ...], default: Chosen) -> Chosen:
         value = self._store.value(key, default)
-        return value if value in allowed else default
+        return next((one for one in allowed if one == value), default)
 
     def _drops(self) -> tuple[float, ...]:
         try:

@@ -57,7 +57,7 @@ class DatasetSummary:
     """A data set a run worked on."""
 
     path: Path
-    role: str
+    role: Role
     name: str
     images: int
     labels: int

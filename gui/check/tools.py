@@ -34,7 +34,8 @@ class CheckTools(QWidget):
         self._buttons: dict[str, QToolButton] = {}
         self.source = QLabel(wordWrap=True)
         self.source.setTextFormat(Qt.TextFormat.PlainText)
-        self.filter = QComboBox(toolTip="Show all pictures, or only those that the GoodNet calls backdoored (N)")
+        self.filter = QComboBox()
+        self.filter.setToolTip("Show all pictures, or only those that the GoodNet calls backdoored (N)")
         self.filter.setAccessibleName("Which verdicts to show")
         self.filter.addItems(["All pictures", "Only flagged"])
         self.filter.currentIndexChanged.connect(lambda index: self.filtered.emit(index == 1))
@@ -85,7 +86,9 @@ class CheckTools(QWidget):
         return row
 
     def _button(self, name: str, text: str, tip: str, do: Callable[[], object]) -> QToolButton:
-        button = QToolButton(text=text, toolTip=tip)
+        button = QToolButton()
+        button.setText(text)
+        button.setToolTip(tip)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         button.clicked.connect(lambda: do())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from engine.pruning.sweep import PruningCurve
@@ -47,10 +47,10 @@ class CurvePanel(QWidget):
         self._rows: Sequence[GoodNetRow] = ()
         self.step = 0
         self.readout.set_theme(theme)
-        layout = QVBoxLayout(self)
-        layout.addLayout(self._bar())
-        layout.addWidget(self.canvas, stretch=1)
-        layout.addWidget(self.readout)
+        self._layout = QVBoxLayout(self)
+        self._layout.addLayout(self._bar())
+        self._layout.addWidget(self.canvas, stretch=1)
+        self._layout.addWidget(self.readout)
         for box in (self.which_box, self.by_box):
             box.currentIndexChanged.connect(self._refresh)
         self.canvas.step_dragged.connect(self.set_step)
@@ -60,6 +60,11 @@ class CurvePanel(QWidget):
         """Take a theme's colours."""
         self.canvas.set_theme(theme)
         self.readout.set_theme(theme)
+
+    def settle(self, size: QSize) -> None:
+        """Take a size, and lay everything out in it, before anybody sees it."""
+        self.resize(size)
+        self._layout.activate()
 
     def show_curve(self, curve: PruningCurve, rows: Sequence[GoodNetRow]) -> None:
         """Show counts and thresholds; the cursor stays, or starts at the first threshold."""

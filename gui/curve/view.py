@@ -63,8 +63,7 @@ class CurveView(QWidget):
             self.panel.message.connect(self.message)
             self._stack.addWidget(self.panel)
             # Its size at once, so that the first curve isn't drawn twice.
-            self.panel.resize(self.size())
-            self.panel.layout().activate()
+            self.panel.settle(self.size())
             in_turns(self.panel.canvas, self.panel.canvas.warm_up)
         return self.panel
 

@@ -16,6 +16,9 @@ def curve_wing(desk: Desk) -> Wing[CurveView]:
     def show_state() -> None:
         view.show_next(session.inputs.ready, session.state.busy)
 
+    def ready(_: None) -> None:
+        view.prepare()
+
     session.state_changed.connect(show_state)
     pruning.started.connect(lambda: desk.bring_up(view))
     pruning.curve_changed.connect(view.show_curve)
@@ -23,5 +26,5 @@ def curve_wing(desk: Desk) -> Wing[CurveView]:
     view.message.connect(desk.say)
     show_state()
     # Once the window is drawn, so that it is drawn sooner.
-    QTimer.singleShot(0, view, lambda: session.in_background(load_plotting, lambda _: view.prepare()))
+    QTimer.singleShot(0, view, lambda: session.in_background(load_plotting, ready))
     return Wing("Curve", view)

@@ -28,11 +28,11 @@ class Menus(QObject):
         super().__init__(bar)
         self._icons: dict[QAction, str] = {}
         self._enabled: dict[QAction, Callable[[], bool]] = {}
-        self._ends: dict[Place, QAction] = {}
+        self._ends: dict[Place, tuple[QMenu, QAction]] = {}
         for title, places in _MENUS.items():
             menu = bar.addMenu(title)
             for place in places:
-                self._ends[place] = menu.addSeparator()  # Qt hides those with nothing before or behind them
+                self._ends[place] = menu, menu.addSeparator()  # Qt hides those with nothing before or behind them
         assert set(self._ends) == set(get_args(Place))
 
     def add(self, place: Place | QMenu, text: str, do: Callable[[], object], keys: str = "", icon: str = "",
@@ -61,7 +61,7 @@ class Menus(QObject):
         """Put a submenu at the end of a place or of another submenu."""
         if isinstance(place, QMenu):
             return place.addMenu(text)
-        menu = QMenu(text, self._ends[place].parent())
+        menu = QMenu(text, self._ends[place][0])
         self._insert(place, menu.menuAction())
         return menu
 
@@ -77,11 +77,9 @@ class Menus(QObject):
 
     def find(self, text: str) -> QAction:
         """The action or submenu that a person reads as `text`, dots left out."""
-        menus = {end.parent() for end in self._ends.values()}
-        return next(action for menu in menus for action in menu.actions()
+        return next(action for menu in {menu for menu, _ in self._ends.values()} for action in menu.actions()
                     if action.text().replace("&", "").rstrip("…") == text)
 
     def _insert(self, place: Place, action: QAction) -> None:
-        menu = self._ends[place].parent()
-        assert isinstance(menu, QMenu)
-        menu.insertAction(self._ends[place], action)
+        menu, end = self._ends[place]
+        menu.insertAction(end, action)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from engine.pruning.thresholds import DropMode, Stop
 from engine.runs.rows import GoodNetRow
 from gui.frame import asking
 from gui.frame.desk import Desk, Wing
@@ -19,7 +20,7 @@ def goodnets_wing(desk: Desk) -> Wing[GoodNetsView]:
     def show_options() -> None:
         view.show_drops(session.options.drops, session.options.drop_mode, session.options.stop)
 
-    def edit(drops: tuple[float, ...], mode: str, stop: str) -> None:
+    def edit(drops: tuple[float, ...], mode: DropMode, stop: Stop) -> None:
         session.set_options(dataclasses.replace(session.options, drops=drops, drop_mode=mode, stop=stop))
 
     def save(rows: Sequence[GoodNetRow | None]) -> None:

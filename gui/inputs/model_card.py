@@ -7,7 +7,8 @@ from html import escape
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
-from engine.models.architecture import LayerDescription, ModelDescription, Shape
+from engine.models.architecture import LayerDescription, ModelDescription
+from engine.models.shapes import Shape
 from gui.inputs.card import InputCard
 from gui.session.chosen import Input
 from gui.widgets.theme import Theme

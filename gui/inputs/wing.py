@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from engine.records.autosave import KeptRun
@@ -12,7 +13,7 @@ from gui.frame.desk import Desk
 from gui.inputs.run_bar import RunBar
 from gui.inputs.view import InputsView
 from gui.session import sample
-from gui.session.chosen import DATA_ROLES, Role
+from gui.session.chosen import DATA_ROLES, ROLE_NAMES, Role
 
 _DATA: dict[Role, str] = {"validation": "Clean &validation images…", "test": "Clean &test images…",
                           "poisoned": "&Poisoned images…"}
@@ -23,7 +24,7 @@ def inputs_wing(desk: Desk) -> InputsView:
     view, choosing, menus = InputsView(desk.theme), desk.choosing, desk.menus
 
     def pick(role: Role, folder: bool = False) -> None:
-        title, start = f"Choose {asking.ROLE_NAMES[role].lower()}", desk.settings.folder
+        title, start = f"Choose {ROLE_NAMES[role].lower()}", desk.settings.folder
         path = asking.ask_folder(desk.window, title, start) if folder else asking.ask_file(
             desk.window, title, start, asking.MODEL_FILES if role == "model" else asking.DATA_FILES)
         if path:
@@ -42,10 +43,10 @@ def inputs_wing(desk: Desk) -> InputsView:
     menus.add("open", "Open &model…", lambda: pick("model"), "Ctrl+O", "model")
     data = menus.add_menu("open", "Open &data")
     for number, role in enumerate(DATA_ROLES, start=1):
-        menus.add(data, _DATA[role], lambda role=role: pick(role), f"Ctrl+Shift+{number}", "images")
+        menus.add(data, _DATA[role], partial(pick, role), f"Ctrl+Shift+{number}", "images")
     folders = menus.add_menu(data, "&Folder of pictures")
     for role in DATA_ROLES:
-        menus.add(folders, _DATA[role], lambda role=role: pick(role, True))
+        menus.add(folders, _DATA[role], partial(pick, role, True))
     menus.add("open", "Open &sample", choosing.open_sample, "Ctrl+Shift+O", "sample")
     _add_recent(desk)
     _add_runs(desk)
@@ -106,7 +107,7 @@ def _add_recent(desk: Desk) -> None:
         recent.clear()
         recent.setEnabled(bool(settings.recent))
         for number, path in enumerate(settings.recent):
-            recent.addAction(_numbered(number, str(path)), lambda path=path: desk.opening.open_paths([path]))
+            recent.addAction(_numbered(number, str(path)), partial(desk.opening.open_paths, [path]))
         recent.addSeparator()
         recent.addAction("&Clear this list", clear)
 
@@ -139,7 +140,7 @@ def _add_runs(desk: Desk) -> None:
         for number, run in enumerate(runs):
             kept.addAction(
                 _numbered(number, f"{run.kept_at:%Y-%m-%d %H:%M}  {run.model}, {run.images:,} images"),
-                lambda folder=run.folder: keeping.reopen(folder))
+                partial(keeping.reopen, run.folder))
 
     desk.menus.add("open", "Open r&un…", open_run, "Ctrl+R")
     kept = desk.menus.add_menu("open", "Earl&ier runs")

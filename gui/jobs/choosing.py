@@ -14,7 +14,8 @@ from PySide6.QtCore import QObject, Signal
 from engine.data.datasets import Dataset, open_dataset
 from engine.errors import ModelError
 from engine.looking.inspection import describe_dataset, open_any_dataset
-from engine.models.architecture import ModelDescription, Shape, describe_model
+from engine.models.architecture import ModelDescription, describe_model
+from engine.models.shapes import Shape
 from engine.pruning.sweep import SweepSet, empty_counts
 from gui.jobs.opening import Opening
 from gui.messages import Message, words

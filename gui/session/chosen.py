@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.looking.inspection import DatasetDescription
-from engine.models.architecture import ModelDescription, Shape
+from engine.models.architecture import ModelDescription
+from engine.models.shapes import Shape
 from engine.runs.prune import PruningRequest
 from gui.settings import Options
 

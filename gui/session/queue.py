@@ -15,7 +15,7 @@ from gui.session.worker import Task, TaskContext, Worker
 Ending = Callable[..., None]
 
 
-def _nothing(*_: object) -> None:
+def nothing(*_: object) -> None:
     """The ending of a job for which nothing needs to be done."""
 
 
@@ -45,9 +45,9 @@ class Job:
     foreground: bool = False
     needs_engine: bool = False
     key: str = ""
-    partial: Ending = _nothing
-    failed: Ending = _nothing
-    cancelled: Ending = _nothing
+    partial: Ending = nothing
+    failed: Ending = nothing
+    cancelled: Ending = nothing
 
 
 class JobQueue(QObject):

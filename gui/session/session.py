@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from engine.runs.prune import PruningRun
 from gui.messages import Message, words
 from gui.session.chosen import Inputs
-from gui.session.queue import Ending, Job, JobQueue
+from gui.session.queue import Ending, Job, JobQueue, nothing
 from gui.session.workbench import Workbench
 from gui.session.worker import Task
 from gui.settings import Options
@@ -73,14 +73,15 @@ class Session(QObject):
         """Run a task of the window's own off the GUI thread; a person is told of its failure if `tell`."""
         self.add(Job(task, done, failed=self.tell) if tell else Job(task, done))
 
-    def submit(self, task: Task, done: Ending, *, needs_engine: bool = True, **endings: Ending) -> None:
+    def submit(self, task: Task, done: Ending, *, needs_engine: bool = True,
+               partial: Ending = nothing, failed: Ending | None = None, cancelled: Ending | None = None) -> None:
         """Run a task that a person waits for; they are told of its failure and its end by Cancel.
 
         Args:
-            endings: `partial`, `failed` or `cancelled` of Job, in place of those that only tell.
+            partial, failed, cancelled: as Job's; the last two in place of endings that only tell.
         """
-        told: dict[str, Ending] = {"failed": self.tell, "cancelled": self.tell_cancelled}
-        self.add(Job(task, done, foreground=True, needs_engine=needs_engine, **{**told, **endings}))
+        self.add(Job(task, done, foreground=True, needs_engine=needs_engine, partial=partial,
+                     failed=failed or self.tell, cancelled=cancelled or self.tell_cancelled))
 
     @property
     def idle(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import get_args
 
@@ -27,20 +28,24 @@ def add_general_menus(desk: Desk, set_theme: Callable[[ThemeChoice], None]) -> N
     add, tabs = desk.menus.add, desk.tabs
     add("quit", "&Quit", desk.window.close, "Ctrl+Q").setMenuRole(QAction.MenuRole.QuitRole)
     for index in range(tabs.count()):
-        add("tabs", f"&{index + 1} {tabs.tabText(index)}", lambda index=index: tabs.setCurrentIndex(index),
+        add("tabs", f"&{index + 1} {tabs.tabText(index)}", partial(tabs.setCurrentIndex, index),
             f"Ctrl+{index + 1}")
     themes = QActionGroup(desk.menus)
     for choice in get_args(ThemeChoice):
-        action = add("themes", _THEMES[choice], lambda choice=choice: set_theme(choice))
+        action = add("themes", _THEMES[choice], partial(set_theme, choice))
         action.setCheckable(True)
         action.setChecked(choice == desk.settings.theme)
         themes.addAction(action)
     for name, text, keys, icon in (("guide", "&Guide", "F1", "guide"),
                                    ("pruning", "How &pruning works", "Shift+F1", "help")):
-        add("guides", text, lambda name=name: help_pages.show_page(name, desk.theme, desk.window), keys, icon)
+        add("guides", text, partial(_show_page, desk, name), keys, icon)
     add("about", "Open &log", lambda: open_in_desktop(log.log_path()))
     add("about", "&About GoodNet", lambda: help_pages.show_about(desk.window, versions()),
         icon="info").setMenuRole(QAction.MenuRole.AboutRole)
+
+
+def _show_page(desk: Desk, name: str) -> None:
+    help_pages.show_page(name, desk.theme, desk.window)
 
 
 def versions() -> dict[str, str]:

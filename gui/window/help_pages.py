@@ -9,7 +9,8 @@ from PySide6.QtCore import QEvent, Qt, QUrl
 from PySide6.QtGui import QColor, QGuiApplication, QTextDocument
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QTextBrowser, QVBoxLayout, QWidget
 
-from gui.widgets.resources import application_icon, path, picture
+from engine.places import resource
+from gui.widgets.resources import application_icon, picture
 from gui.widgets.theme import DARK, LIGHT, Theme
 
 PAGES = {"pruning": "How pruning works", "guide": "Guide"}
@@ -40,7 +41,10 @@ class HelpPage(QDialog):
     """A page of resources/help/ in a window of its own that leaves the main window usable."""
 
     def __init__(self, name: str, parent: QWidget) -> None:
-        super().__init__(parent, objectName=name, windowTitle=PAGES[name])
+        super().__init__(parent)
+        self._window = parent
+        self.setObjectName(name)
+        self.setWindowTitle(PAGES[name])
         self._theme: Theme | None = None
         self.browser = _Browser()
         self.browser.setAccessibleName(PAGES[name])
@@ -57,7 +61,7 @@ class HelpPage(QDialog):
         """Draw the page in a theme's colours; the page stays where it was scrolled."""
         if theme is not self._theme:
             self._theme = theme
-            self.browser.show_html(path(f"help/{self.objectName()}.html").read_text(encoding="utf-8"), theme)
+            self.browser.show_html(resource(f"help/{self.objectName()}.html").read_text(encoding="utf-8"), theme)
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the application when its theme changes while the page is open."""
@@ -71,7 +75,7 @@ class HelpPage(QDialog):
         if not link.path():
             self.browser.scrollToAnchor(link.fragment())
         elif self._theme is not None:
-            show_page(link.path(), self._theme, self.parentWidget())
+            show_page(link.path(), self._theme, self._window)
 
 
 class _Browser(QTextBrowser):
@@ -89,10 +93,10 @@ class _Browser(QTextBrowser):
         self.setHtml(html)
         self.verticalScrollBar().setValue(scrolled)
 
-    def loadResource(self, kind: int, name: QUrl) -> Any:
+    def loadResource(self, kind: int, name: QUrl | str) -> Any:
         """The drawing that a page names, and nothing from anywhere else."""
         if kind == QTextDocument.ResourceType.ImageResource.value:
-            return picture(f"help/{name.path()}", self._theme, self.devicePixelRatioF())
+            return picture(f"help/{QUrl(name).path()}", self._theme, self.devicePixelRatioF())
         return None
 
 
@@ -100,14 +104,16 @@ class About(QDialog):
     """What the program is, its licence and versions, which a person can copy into a report of a fault."""
 
     def __init__(self, versions: Mapping[str, str], parent: QWidget) -> None:
-        super().__init__(parent, windowTitle="About GoodNet")
+        super().__init__(parent)
+        self.setWindowTitle("About GoodNet")
         text = "\n".join(f"{name} {version}" for name, version in versions.items())
         sign = QLabel(alignment=Qt.AlignmentFlag.AlignTop)
         sign.setPixmap(application_icon().pixmap(_ICON_SIDE, _ICON_SIDE))
         what = QLabel("<h2>GoodNet</h2><p>Takes backdoors out of image classifiers by pruning channels, and says how "
                       "well that worked.</p><p>MIT licence. Everything runs on this computer; nothing is sent "
                       "anywhere.</p>", wordWrap=True)
-        self.versions = QLabel(text, accessibleName="Versions")
+        self.versions = QLabel(text)
+        self.versions.setAccessibleName("Versions")
         self.versions.setTextFormat(Qt.TextFormat.PlainText)
         self.versions.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse
                                               | Qt.TextInteractionFlag.TextSelectableByKeyboard)
