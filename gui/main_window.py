@@ -105,12 +105,12 @@ class MainWindow(QMainWindow):
 
     def show_message(self, message: Message) -> None:
         """Tell a person something: on the status line, or in full where it is an error or about a folder."""
-        if message.kind == "error" or message.folder:
+        if message.kind == "error" or message.folder or message.lasting:
             self.message_bar.show_message(message)
-            self.status.text.show_text("")
+            self.status.show_message(Message(""))
         else:
             self.message_bar.hide()
-            self.status.text.show_text(message.text)
+            self.status.show_message(message)
 
     def show_error(self, error: BaseException) -> None:
         """Tell a person of an exception that nobody expected."""

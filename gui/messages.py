@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,12 +14,25 @@ Kind = Literal["info", "error"]
 
 
 @dataclass(frozen=True)
+class Action:
+    """What a person may want to do about a message: the button's text, and what it does."""
+
+    text: str
+    do: Callable[[], object]
+
+
+@dataclass(frozen=True)
 class Message:
-    """Something to tell a person: one or two sentences, and the folder it is about, when there is one."""
+    """Something to tell a person: one or two sentences, the folder it is about, and what can be done about it.
+
+    One that is `lasting` is shown in full until it is dismissed, as errors and messages about folders are.
+    """
 
     text: str
     kind: Kind = "info"
     folder: Path | None = None
+    action: Action | None = None
+    lasting: bool = False
 
 
 def words(error: BaseException) -> str:

@@ -26,7 +26,7 @@ def check_wing(desk: Desk) -> Wing[CheckView]:
     def open_names() -> None:
         path = asking.ask_file(desk.window, "Choose a list of label names", desk.settings.folder, asking.NAME_FILES)
         if path:
-            checking.open_names(path)
+            desk.choosing.open_names(path)
 
     session.state_changed.connect(lambda state: view.set_busy(state.busy))
     session.inputs_changed.connect(show_inputs)
@@ -34,7 +34,7 @@ def check_wing(desk: Desk) -> Wing[CheckView]:
     checking.goodnet_changed.connect(show_goodnet)
     checking.verdicts_found.connect(view.show_verdicts)
     checking.occlusion_found.connect(view.show_occlusion)
-    checking.names_changed.connect(view.show_names)
+    session.names_changed.connect(view.show_names)
     view.check_requested.connect(checking.check)
     view.image_pasted.connect(lambda image: checking.check_pixels([("pasted picture", as_pixels(image))]))
     view.samples_requested.connect(lambda: checking.check_pixels(session.inputs.pictures))

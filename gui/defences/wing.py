@@ -55,7 +55,7 @@ def scan_wing(desk: Desk) -> Wing[ScanView]:
 
     session.state_changed.connect(show_state)
     session.inputs_changed.connect(show_state)
-    desk.checking.names_changed.connect(view.show_names)
+    desk.session.names_changed.connect(view.show_names)
     desk.defending.scan_changed.connect(view.show_scan)
     view.scan_requested.connect(desk.defending.scan)
     desk.menus.add("scan", "&Scan for suspects", lambda: _press(desk, view, view.button), "F6", "look",

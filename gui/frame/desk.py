@@ -54,7 +54,7 @@ class Desk:
         self.keeping = Keeping(self.session, self.opening, self.choosing, self.pruning, settings.runs_folder)
         self.menus = Menus(window.menuBar())
         self.tabs = QTabWidget()
-        for changed in (self.session.state_changed, self.session.inputs_changed):
+        for changed in (self.session.state_changed, self.session.inputs_changed, self.session.history.changed):
             changed.connect(self.menus.refresh)
 
     def bring_up(self, view: QWidget) -> None:

@@ -76,9 +76,10 @@ class InputCard(QFrame):
         facts = self._hint if item is None else "Reading…" if item.reading else self.facts_of(item)
         self._facts.setText(facts)
         self._facts.setVisible(bool(facts))
-        self._error.setText(_without_path(item) if item else "")
+        error = "" if item is None else _why_refused(item) if item.refused else _without_path(item)
+        self._error.setText(error)
         for widget in (self._error, self._error_icon):
-            widget.setVisible(bool(item and item.error))
+            widget.setVisible(bool(error))
         self._remove.setVisible(item is not None)
         look = item.data if item else None
         rows = [] if look is None else [look.thumbnails] if beside is None else [beside.thumbnails, look.thumbnails]
@@ -158,6 +159,12 @@ class InputCard(QFrame):
             f"InputCard {{ background: {theme.surface}; border: 1px solid {colour}; border-radius: 6px; }}"
             f"QLabel#facts {{ color: {theme.muted}; }} QLabel#error {{ color: {theme.danger}; }}")
 
+
+
+def _why_refused(item: Input) -> str:
+    """What a card shows of a file that was chosen in place of the one in use and can't be used."""
+    assert item.refused is not None
+    return f"{item.refused.path.name} can't be used: {_without_path(item.refused)} {item.path.name} stays in use."
 
 
 def _without_path(item: Input) -> str:

@@ -193,7 +193,7 @@ class RunBar(QFrame):
         self._false_alarms.setToolTip("How many clean images the guard may flag; for fewer it needs more clean images")
         self._false_alarms.valueChanged.connect(lambda value: self._edit(false_alarms=round(value / 100, 6)))
         form.addRow("G&uard", self._guard)
-        form.addRow("Fals&e alarms", self._false_alarms)
+        form.addRow("False alar&ms", self._false_alarms)
 
     def _edit(self, **changes: object) -> None:
         self.options_edited.emit(dataclasses.replace(self._options, **changes))  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from gui.inputs.run_bar import RunBar
 from gui.inputs.view import InputsView
 from gui.session import sample
 from gui.session.chosen import DATA_ROLES, ROLE_NAMES, Role
+from gui.settings import Options
 
 _DATA: dict[Role, str] = {"validation": "Clean &validation images…", "test": "Clean &test images…",
                           "poisoned": "&Poisoned images…"}
@@ -48,6 +48,7 @@ def inputs_wing(desk: Desk) -> InputsView:
     for role in DATA_ROLES:
         menus.add(folders, _DATA[role], partial(pick, role, True))
     menus.add("open", "Open &sample", choosing.open_sample, "Ctrl+Shift+O", "sample")
+    menus.add("undo", "&Undo", desk.session.history.undo, "Ctrl+Z", enabled=lambda: bool(desk.session.history))
     _add_recent(desk)
     _add_runs(desk)
     return view
@@ -66,10 +67,15 @@ def run_wing(desk: Desk) -> RunBar:
         desk.settings.options = session.options
         bar.show_options(session.options)
 
+    def edit(options: Options) -> None:
+        if options.order != session.options.order:
+            desk.choosing.choose_order(options.order)
+        session.set_options(options)
+
     def pick_order() -> None:
         path = asking.ask_file(desk.window, "Choose a pruning order", desk.settings.folder, asking.ORDER_FILES)
         if path:
-            session.set_options(dataclasses.replace(session.options, order=path))
+            desk.choosing.choose_order(path)
 
     def save() -> None:
         run = session.run
@@ -87,7 +93,7 @@ def run_wing(desk: Desk) -> RunBar:
     bar.run_requested.connect(pruning.start)
     bar.cancel_requested.connect(session.cancel)
     bar.save_requested.connect(save)
-    bar.options_edited.connect(session.set_options)
+    bar.options_edited.connect(edit)
     bar.order_requested.connect(pick_order)
     desk.menus.add("save", "Sa&ve all…", save, "Ctrl+S", "save",
                    lambda: session.run is not None and not session.state.busy)

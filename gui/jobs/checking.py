@@ -27,8 +27,6 @@ from gui.session.session import Session
 from gui.session.workbench import Workbench
 from gui.session.worker import Task, TaskContext
 
-_MOST_NAMES_BYTES = 1 << 20
-
 
 @dataclass(frozen=True)
 class GoodNetInUse:
@@ -55,12 +53,10 @@ class Checking(QObject):
     goodnet_changed = Signal(object)  # GoodNetInUse
     verdicts_found = Signal(object)  # list[Verdict], to append
     occlusion_found = Signal(object, object)  # Verdict, OcclusionMap
-    names_changed = Signal(object)  # list[str]
 
     def __init__(self, session: Session, opening: Opening) -> None:
         super().__init__(session)
         self._session = session
-        opening.takes("names", lambda found: self.open_names(found[-1].path))
         opening.takes("goodnet", lambda found: self.open_goodnet([found[-1].path]))
         opening.takes("pictures", lambda found: self.check([item.path for item in found]))
 
@@ -87,10 +83,6 @@ class Checking(QObject):
         """Find where covering a picture changes B's answer."""
         self._session.submit(partial(find_occlusion, self._session.bench, verdict),
                              lambda found: self.occlusion_found.emit(verdict, found))
-
-    def open_names(self, path: Path) -> None:
-        """Read label names."""
-        self._session.in_background(partial(read_names, path), self.names_changed.emit, tell=True)
 
     def _check(self, task: Task) -> None:
         # Without a GoodNet the task says so at once; loading TensorFlow for that would be a waste.
@@ -176,18 +168,3 @@ def find_occlusion(bench: Workbench, verdict: Verdict, context: TaskContext) -> 
     goodnet = bench.goodnet
     image = verdict.seen.astype(np.float32) * np.float32(SCALES[goodnet.scale])
     return occlusion_map(goodnet.b, image, progress=context.progress, cancel=context.cancel)
-
-
-def read_names(path: Path, _: TaskContext) -> list[str]:
-    """Label names from a text file, one a line, the first for label 0.
-
-    Raises:
-        EngineError: it isn't such a file.
-    """
-    try:
-        if path.stat().st_size > _MOST_NAMES_BYTES:
-            raise EngineError(f"{path}: is too large for a list of names. One name a line was expected.")
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise EngineError(f"{path}: can't be read as a list of names ({error}). "
-                          "Plain text (UTF-8), one name a line, was expected.") from error

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PySide6.QtCore import QObject, Signal
 
 from engine.data.datasets import Dataset, open_dataset
-from engine.errors import ModelError
+from engine.errors import EngineError, ModelError
 from engine.looking.inspection import describe_dataset, open_any_dataset
 from engine.models.architecture import ModelDescription, describe_model
 from engine.models.shapes import Shape
@@ -20,13 +20,15 @@ from engine.pruning.sweep import SweepSet, empty_counts
 from gui.jobs.opening import Opening
 from gui.messages import Message, words
 from gui.session import sample
-from gui.session.chosen import DatasetLook, Input, Inputs, Role
+from gui.session.chosen import ROLE_NAMES, DatasetLook, Input, Inputs, Role
+from gui.session.history import Step
 from gui.session.queue import Job
 from gui.session.recognition import Found, is_one_file_goodnet, role_for
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 
 THUMBNAILS = 8
+_MOST_NAMES_BYTES = 1 << 20
 
 
 class Choosing(QObject):
@@ -37,18 +39,18 @@ class Choosing(QObject):
     def __init__(self, session: Session, opening: Opening) -> None:
         super().__init__(session)
         self._session, self._opening = session, opening
-        opening.takes("model", self._take_models)
-        opening.takes("data", self._take_data)
-        opening.takes("order", self._take_orders)
+        opening.takes("model", self._take_files)
+        opening.takes("data", self._take_files)
+        opening.takes("order", lambda found: self.choose_order(found[-1].path))
+        opening.takes("names", lambda found: self.open_names(found[-1].path))
 
     def open_as(self, role: Role, path: Path) -> None:
         """Choose a file or folder for a role."""
-        self._session.choose(self._session.inputs.with_input(Input(role, path)))
-        self._read(role, path)
+        self._open([(role, path)], self._session.inputs, f"{ROLE_NAMES[role]}: {path.name}")
 
     def remove(self, role: Role, path: Path) -> None:
         """Take a file out of its role."""
-        self._session.choose(self._session.inputs.without(role, path))
+        self._change(self._session.inputs.without(role, path), f"Removed {ROLE_NAMES[role].lower()}: {path.name}")
         if role == "model":
             self._read_data_again()
 
@@ -59,66 +61,120 @@ class Choosing(QObject):
             self._session.message.emit(
                 Message(f"{missing[0]}: the sample isn't there. Install GoodNet again.", "error"))
             return
-        self.open_all(sample.INPUTS)
-        self._opening.open_paths([sample.NAMES])
+        self.open_all(sample.INPUTS, "Opened the sample")
+        self._session.in_background(partial(read_names, sample.NAMES), self._session.name_labels, tell=True)
 
-    def open_all(self, files: Sequence[tuple[Role, Path]]) -> None:
-        """Choose files for their roles, in place of whatever is chosen."""
-        self._session.choose(Inputs())
-        for role, path in files:
-            self.open_as(role, path)
+    def open_all(self, files: Sequence[tuple[Role, Path]], what: str) -> None:
+        """Choose files for their roles, in place of whatever is chosen; `what` says so in words."""
+        self._open(files, Inputs(), what)
 
     def choose_layer(self, name: str) -> None:
         """Choose the layer to prune."""
-        if name != self._session.inputs.chosen_layer:
-            self._session.choose(dataclasses.replace(self._session.inputs, layer=name))
+        inputs = self._session.inputs
+        if inputs.model and name != inputs.chosen_layer:
+            self._change(inputs.with_instead(inputs.model, dataclasses.replace(inputs.model, layer=name)),
+                         f"Layer to prune: {name}")
 
-    def _take_models(self, found: Sequence[Found]) -> None:
+    def _take_files(self, found: Sequence[Found]) -> None:
+        taken = [i.role for i in self._session.inputs.all]
+        files: list[tuple[Role, Path]] = []
         for item in found:
-            self.open_as("model", item.path)
-
-    def _take_data(self, found: Sequence[Found]) -> None:
-        for item in found:
-            role = role_for(item, [i.role for i in self._session.inputs.all])
+            role: Role | None = "model" if item.kind == "model" else role_for(item, taken)
             if role:
-                self.open_as(role, item.path)
+                taken.append(role)
+                files.append((role, item.path))
             else:
                 self.role_needed.emit(item.path)
+        if files:
+            names = ", ".join(path.name for _, path in files)
+            self._open(files, self._session.inputs, f"Opened {names}")
 
-    def _take_orders(self, found: Sequence[Found]) -> None:
-        self._session.set_options(dataclasses.replace(self._session.options, order=found[-1].path))
+    def choose_order(self, path: Path | None) -> None:
+        """Prune in a file's order; None ranks instead."""
+        step = self._step(f"Pruning order: {path.name if path else 'ranked on the clean images'}")
+        self._session.set_options(dataclasses.replace(self._session.options, order=path))
+        self._session.did(step)
 
-    def _read(self, role: Role, path: Path) -> None:
-        """Read a chosen file, as the network that is open now needs it."""
+    def open_names(self, path: Path) -> None:
+        """Read label names."""
+        def take(names: list[str]) -> None:
+            step = self._step(f"Label names: {path.name}")
+            self._session.name_labels(names)
+            self._session.did(step)
+
+        self._session.in_background(partial(read_names, path), take, tell=True)
+
+    def _open(self, files: Sequence[tuple[Role, Path]], inputs: Inputs, what: str) -> None:
+        for role, path in files:
+            inputs = inputs.with_input(Input(role, path))
+        step = self._change(inputs, what)
+        for role, path in files:
+            self._read(role, path, step if len(files) == 1 else None)
+
+    def _change(self, inputs: Inputs, what: str) -> Step:
+        """Take what a person chose, in a way that can be undone."""
+        step = self._step(what)
+        self._session.choose(inputs)
+        self._session.did(step)
+        return step
+
+    def _step(self, what: str) -> Step:
+        """A change that is about to be made; undone, everything is chosen again that is chosen now."""
         session = self._session
+        return Step(what, partial(self._go_back, session.inputs, session.options.order, session.names))
 
-        def described(found: Input) -> None:
-            if session.inputs.holds(role, path):
-                session.learn(session.inputs.with_input(found))
+    def _go_back(self, inputs: Inputs, order: Path | None, names: Sequence[str]) -> None:
+        session = self._session
+        session.set_options(dataclasses.replace(session.options, order=order))
+        session.name_labels(names)
+        session.choose(inputs)
+        for item in inputs.all:
+            if item.reading:
+                self._read(item.role, item.path)
 
-        def good_model(model: ModelDescription) -> None:
-            described(Input(role, path, model=model))
-            session.opened.emit(path)
-            self._read_data_again()
+    def _read(self, role: Role, path: Path, step: Step | None = None) -> None:
+        """Read a chosen file, as the network that is open now needs it.
 
-        def good_data(data: DatasetLook) -> None:
-            described(Input(role, path, data=data))
-            session.opened.emit(path)
+        Args:
+            step: the change by which it was chosen; it is forgotten if it comes to nothing.
+        """
+        session = self._session
+        item = session.inputs.at(role, path)
+        assert item is not None
+
+        def known(found: Input) -> None:
+            if not any(i is item for i in session.inputs.all):
+                return  # taken out again, or another one chosen in its place
+            session.learn(session.inputs.with_instead(item, found))
+            if found.usable and found.path == path:
+                session.opened.emit(path)
+            if role == "model":
+                self._read_data_again()
+
+        def good(found: ModelDescription | DatasetLook) -> None:
+            read = dataclasses.replace(item, before=None)
+            known(dataclasses.replace(read, model=found) if isinstance(found, ModelDescription) else
+                  dataclasses.replace(read, data=found))
 
         def bad(error: Exception) -> None:
-            described(Input(role, path, error=words(error)))
+            failed = dataclasses.replace(item, error=words(error), before=None)
+            if item.before is None:
+                known(failed)
+                return
+            if step:
+                session.history.drop(step)
+            session.message.emit(Message(
+                f"{path.name} can't be used as {ROLE_NAMES[role].lower()}; {item.before.path.name} stays in use."))
+            known(dataclasses.replace(item.before, refused=failed))
 
-        key = f"read {role} {path}"
-        if role == "model":
-            session.add(Job(partial(look_at_model, path), good_model, key=key, failed=bad))
-        else:
-            look = partial(look_at_dataset, role, path, session.inputs.shape, session.inputs.labels)
-            session.add(Job(look, good_data, key=key, failed=bad))
+        look = partial(look_at_model, path) if role == "model" else \
+            partial(look_at_dataset, role, path, session.inputs.shape, session.inputs.labels)
+        session.add(Job(look, good, key=f"read {role} {path}", failed=bad))
 
     def _read_data_again(self) -> None:
         """Whether data fits depends on the network, so a change of network asks the question again."""
         for item in self._session.inputs.data:
-            self._session.learn(self._session.inputs.with_input(Input(item.role, item.path)))
+            self._session.learn(self._session.inputs.with_instead(item, item.unread()))
             self._read(item.role, item.path)
 
 
@@ -168,3 +224,18 @@ def thumbnails(dataset: Dataset, value_range: tuple[float, float]) -> npt.NDArra
         images = images * np.float32(255)
     shown: npt.NDArray[np.uint8] = images.clip(0, 255).astype(np.uint8)
     return shown
+
+
+def read_names(path: Path, _: TaskContext) -> list[str]:
+    """Label names from a text file, one a line, the first for label 0.
+
+    Raises:
+        EngineError: it isn't such a file.
+    """
+    try:
+        if path.stat().st_size > _MOST_NAMES_BYTES:
+            raise EngineError(f"{path}: is too large for a list of names. One name a line was expected.")
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise EngineError(f"{path}: can't be read as a list of names ({error}). "
+                          "Plain text (UTF-8), one name a line, was expected.") from error

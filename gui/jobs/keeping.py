@@ -15,6 +15,7 @@ from gui.jobs.choosing import Choosing
 from gui.jobs.opening import Opening
 from gui.jobs.pruning import Pruning
 from gui.messages import Message
+from gui.session.belonging import options_of
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 
@@ -54,8 +55,11 @@ class Keeping(QObject):
 
     def _reopened(self, run: PruningRun) -> None:
         """Show a run that was saved before, with its files where they still are."""
-        self._choosing.open_all([("model", run.model.path), *((found.role, found.path) for found in run.datasets)])
-        self._session.finish(run)
+        session = self._session
+        self._choosing.open_all([("model", run.model.path), *((found.role, found.path) for found in run.datasets)],
+                                f"Chose the files of the run on {run.model.path.name}")
+        session.set_options(options_of(run, session.options.cluster))
+        session.finish(run)
         self._session.message.emit(
             Message(f"Brought back the run on {run.model.path.name}; nothing was computed again."))
 

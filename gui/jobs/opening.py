@@ -25,7 +25,7 @@ class Opening(QObject):
         self._takers: dict[Kind, Taker] = {}
 
     def takes(self, kind: Kind, taker: Taker) -> None:
-        """Have files of a kind handed to `taker`, all that were opened together at once."""
+        """Have files of a kind handed to `taker`, all of its kinds that were opened together at once."""
         self._takers[kind] = taker
 
     def open_paths(self, paths: Sequence[Path]) -> None:
@@ -34,13 +34,13 @@ class Opening(QObject):
             self._session.add(Job(partial(look_at_all, list(paths)), self._hand_over, failed=self._session.tell))
 
     def _hand_over(self, found: list[Found]) -> None:
+        for taker in dict.fromkeys(self._takers.values()):
+            taken = [item for item in found if item.kind and self._takers.get(item.kind) == taker]
+            if taken:
+                taker(taken)
         for item in found:
             if item.error is not None:
                 self._session.tell(item.error)
-        for kind, taker in self._takers.items():
-            of_kind = [item for item in found if item.kind == kind]
-            if of_kind:
-                taker(of_kind)
 
 
 def look_at_all(paths: Sequence[Path], context: TaskContext) -> list[Found]:

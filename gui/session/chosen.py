@@ -42,6 +42,9 @@ class Input:
     Attributes:
         model: what it is, when it is the model; data: when it is a data set.
         error: one or two sentences on why it can't be used, else empty.
+        layer: of a model, the layer to prune; None for its default.
+        before: the good one that this one took the place of, and that comes back if this one can't be used.
+        refused: one that was chosen in its place and can't be used.
     """
 
     role: Role
@@ -49,6 +52,13 @@ class Input:
     model: ModelDescription | None = None
     data: DatasetLook | None = None
     error: str = ""
+    layer: str | None = None
+    before: Input | None = None
+    refused: Input | None = None
+
+    def unread(self) -> Input:
+        """As it is before it is read."""
+        return Input(self.role, self.path, layer=self.layer, before=self.before)
 
     @property
     def usable(self) -> bool:
@@ -63,13 +73,12 @@ class Input:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that is chosen, and the layer to prune (None: the model's default). Never changed in place."""
+    """All that is chosen. Never changed in place."""
 
     model: Input | None = None
     validation: Input | None = None
     test: Input | None = None
     poisoned: tuple[Input, ...] = ()
-    layer: str | None = None
 
     @property
     def data(self) -> tuple[Input, ...]:
@@ -94,7 +103,9 @@ class Inputs:
     @property
     def chosen_layer(self) -> str | None:
         """The layer that will be pruned."""
-        return self.layer or (self.model.model.default_layer if self.model and self.model.model else None)
+        if self.model is None or self.model.model is None:
+            return None
+        return self.model.layer or self.model.model.default_layer
 
     @property
     def ready(self) -> bool:
@@ -114,29 +125,35 @@ class Inputs:
             return "Choose the model to run."
         return "" if self.ready else "Choose a model and clean validation images to run."
 
-    def holds(self, role: Role, path: Path) -> bool:
-        """Whether this file has this role."""
-        return any(i.role == role and i.path == path for i in self.all)
-
     def with_input(self, new: Input) -> Inputs:
         """With a file in its role: in place of the one there; a poisoned set is replaced or added by its path."""
-        if new.role == "model":
-            same = self.model is not None and self.model.path == new.path
-            return dataclasses.replace(self, model=new, layer=self.layer if same else None)
-        if new.role != "poisoned":
-            return self._changed(new.role, new)
-        if self.holds("poisoned", new.path):
-            return dataclasses.replace(self, poisoned=tuple(new if i.path == new.path else i for i in self.poisoned))
-        return dataclasses.replace(self, poisoned=(*self.poisoned, new))
+        old: Input | None = self.at("poisoned", new.path) if new.role == "poisoned" else getattr(self, new.role)
+        if old is None:
+            return self._changed(new.role, (*self.poisoned, new) if new.role == "poisoned" else new)
+        if old.path == new.path:
+            new = dataclasses.replace(new, layer=old.layer)
+        else:
+            new = dataclasses.replace(new, before=old if old.usable else old.before)
+        return self.with_instead(old, new)
+
+    def with_instead(self, old: Input, new: Input) -> Inputs:
+        """With one input instead of another one of its role; unchanged where that isn't there any more."""
+        if not any(i is old for i in self.all):
+            return self
+        if old.role == "poisoned":
+            return dataclasses.replace(self, poisoned=tuple(new if i is old else i for i in self.poisoned))
+        return self._changed(old.role, new)
+
+    def at(self, role: Role, path: Path) -> Input | None:
+        """The input that is this file in this role."""
+        return next((i for i in self.all if i.role == role and i.path == path), None)
 
     def without(self, role: Role, path: Path) -> Inputs:
         """Without a file."""
-        if not self.holds(role, path):
+        if self.at(role, path) is None:
             return self
         if role == "poisoned":
             return dataclasses.replace(self, poisoned=tuple(i for i in self.poisoned if i.path != path))
-        if role == "model":
-            return dataclasses.replace(self, model=None, layer=None)
         return self._changed(role, None)
 
     def request(self, options: Options) -> PruningRequest:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from enum import Enum, auto
 
 from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.runs.prune import PruningRun
-from gui.messages import Message, words
+from gui.messages import Action, Message, words
+from gui.session.belonging import other_inputs
 from gui.session.chosen import Inputs
+from gui.session.history import History, Step
 from gui.session.queue import Ending, Job, JobQueue, nothing
 from gui.session.workbench import Workbench
 from gui.session.worker import Task
@@ -24,7 +27,7 @@ class State(Enum):
     LOADING_ENGINE = auto()  # a person waits for TensorFlow
     RUNNING = auto()  # a person waits for a task
     CANCELLING = auto()
-    DONE = auto()  # the last run ended well and its inputs are still those chosen
+    DONE = auto()  # the run on show ended well and its inputs are those chosen
     FAILED = auto()  # the last run ended badly; what was there before is still shown
 
     @property
@@ -46,6 +49,7 @@ class Session(QObject):
     run_changed = Signal(object)  # PruningRun
     progressed = Signal(object)  # Progress of what a person waits for
     opened = Signal(object)  # Path, worth remembering
+    names_changed = Signal(object)  # Sequence[str]
     engine_loaded = Signal(str)  # the device TensorFlow computes on
     message = Signal(object)  # Message
 
@@ -53,11 +57,14 @@ class Session(QObject):
         super().__init__()
         self.inputs = Inputs()
         self.options = options or Options()
+        self.names: Sequence[str] = ()  # names[label]; empty for none
         self.run: PruningRun | None = None
         self.state = State.EMPTY
         self.failure = ""
         self.bench = Workbench()
-        self._outcome: State | None = None
+        self._failed = False
+        self.history = History(self)
+        self.history.undone.connect(lambda what: self.message.emit(Message(f"Undone: {what}.")))
         self._jobs = JobQueue()
         self._jobs.changed.connect(self._settle)
         self._jobs.progressed.connect(self.progressed)
@@ -100,7 +107,7 @@ class Session(QObject):
 
     def choose(self, inputs: Inputs) -> None:
         """Take what a person chose, in place of what was chosen before."""
-        self._outcome = None
+        self._failed = False
         self.learn(inputs)
 
     def learn(self, inputs: Inputs) -> None:
@@ -108,6 +115,16 @@ class Session(QObject):
         self.inputs = inputs
         self.inputs_changed.emit(inputs)
         self._settle()
+
+    def name_labels(self, names: Sequence[str]) -> None:
+        """Call labels by names from now on."""
+        self.names = names
+        self.names_changed.emit(names)
+
+    def did(self, step: Step) -> None:
+        """Remember a change that a person made, and tell them how it is undone."""
+        self.history.add(step)
+        self.message.emit(Message(f"{step.what}.", action=Action("Undo", self.history.undo)))
 
     def set_options(self, options: Options) -> None:
         """Change how runs are done; thresholds also apply to the curve that is there, without running anything."""
@@ -128,16 +145,16 @@ class Session(QObject):
 
     def begin(self) -> None:
         """A run of what is chosen is on its way; how the last one ended no longer counts."""
-        self._outcome = None
+        self._failed = False
 
     def finish(self, run: PruningRun) -> None:
         """Take a finished run as the one on show."""
-        self._outcome, self.run = State.DONE, run
+        self._failed, self.run = False, run
         self.run_changed.emit(run)
 
     def fail(self, error: Exception) -> None:
         """A run ended badly; the one before stays on show."""
-        self._outcome, self.failure = State.FAILED, words(error)
+        self._failed, self.failure = True, words(error)
         self.tell(error)
 
     # Words
@@ -167,6 +184,8 @@ class Session(QObject):
             return State.LOADING_ENGINE
         if self._jobs.busy:
             return State.RUNNING
-        if self._outcome:
-            return self._outcome
+        if self._failed:
+            return State.FAILED
+        if self.run and not other_inputs(self.run, self.inputs):
+            return State.DONE
         return State.READY if self.inputs.ready else State.EMPTY

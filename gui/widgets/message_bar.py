@@ -8,10 +8,32 @@ from PySide6.QtCore import QSize, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QStatusBar, QToolButton
 
-from gui.messages import Message
+from gui.messages import Action, Message
 from gui.widgets import resources
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.theme import Theme
+
+
+class ActionButton(QPushButton):
+    """Does what a message offers, once; hidden while it offers nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._action: Action | None = None
+        self.clicked.connect(self._do)
+        self.hide()
+
+    def show_action(self, action: Action | None) -> None:
+        """Offer something else, or nothing."""
+        self._action = action
+        self.setText(action.text if action else "")
+        self.setVisible(action is not None)
+
+    def _do(self) -> None:
+        action = self._action
+        self.show_action(None)
+        if action:
+            action.do()
 
 
 class StatusBar(QStatusBar):
@@ -20,10 +42,17 @@ class StatusBar(QStatusBar):
     def __init__(self) -> None:
         super().__init__()
         self.text = ElidedLabel()
+        self.action = ActionButton()
         self.device = QLabel("Engine not loaded yet")
         self.device.setToolTip("TensorFlow is loaded when it is needed first; what it computes on is shown here")
         self.addWidget(self.text, 1)
+        self.addWidget(self.action)
         self.addPermanentWidget(self.device)
+
+    def show_message(self, message: Message) -> None:
+        """Show a message, with a button where something can be done about it."""
+        self.text.show_text(message.text)
+        self.action.show_action(message.action)
 
     def show_device(self, device: str) -> None:
         """Say what TensorFlow computes on."""
@@ -43,6 +72,7 @@ class MessageBar(QFrame):
         self.text.setTextInteractionFlags(self.text.textInteractionFlags().TextSelectableByMouse)
         self.open_folder = QPushButton("Open fol&der")
         self.open_folder.clicked.connect(self._open)
+        self.action = ActionButton()
         self.dismiss = QToolButton()
         self.dismiss.setAutoRaise(True)
         self.dismiss.setAccessibleName("Dismiss the message")
@@ -51,6 +81,7 @@ class MessageBar(QFrame):
         row = QHBoxLayout(self)
         row.addWidget(self._icon)
         row.addWidget(self.text, 1)
+        row.addWidget(self.action)
         row.addWidget(self.open_folder)
         row.addWidget(self.dismiss)
         self.set_theme(theme)
@@ -72,6 +103,7 @@ class MessageBar(QFrame):
         self.text.setText(message.text)
         self.text.setAccessibleName(("Error: " if message.kind == "error" else "") + message.text)
         self.open_folder.setVisible(message.folder is not None)
+        self.action.show_action(message.action)
         self.set_theme(self._theme)
         self.show()
 

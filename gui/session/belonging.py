@@ -1,0 +1,37 @@
+"""Whether the results on show belong to what is chosen now, and if not, what differs."""
+
+from __future__ import annotations
+
+from engine.runs.prune import PruningRun
+from gui.session.chosen import ROLE_NAMES, Inputs
+from gui.settings import Options
+
+_OPTIONS = ("rank_at", "scale", "order", "guard", "false_alarms")
+
+
+def other_inputs(run: PruningRun, inputs: Inputs) -> tuple[str, ...]:
+    """What a run was made of that isn't chosen now, in words; empty when all is."""
+    asked = run.request
+    pairs = {
+        "model": (asked.model, inputs.model and inputs.model.path),
+        "validation": (asked.validation, inputs.validation and inputs.validation.path),
+        "test": (asked.test, inputs.test and inputs.test.path),
+        "poisoned": (asked.poisoned, tuple(i.path for i in inputs.poisoned)),
+    }
+    found = [name.lower() for role, name in ROLE_NAMES.items() if pairs[role][0] != pairs[role][1]]
+    # A model that is still being read has no layer yet.
+    if not found and inputs.chosen_layer not in (None, run.model.layer):
+        found.append("layer")
+    return tuple(found)
+
+
+def other_options(run: PruningRun, options: Options) -> bool:
+    """Whether a run was made with other options than those set now. Thresholds don't count: they apply at once."""
+    return any(getattr(run.request, name) != getattr(options, name) for name in _OPTIONS)
+
+
+def options_of(run: PruningRun, cluster: str) -> Options:
+    """The options that a run was made with."""
+    asked = run.request
+    return Options(asked.rank_at, asked.scale, asked.drops, asked.drop_mode, asked.stop, asked.order, asked.guard,
+                   asked.false_alarms, cluster)
