@@ -19,6 +19,10 @@ class DatasetError(EngineError):
     """A data set or picture can't be read or doesn't fit the network."""
 
 
+class UnfitError(DatasetError):
+    """A data set can be read, but its images have another shape than the network takes."""
+
+
 class OutputError(EngineError):
     """A result can't be written where it was asked for."""
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.readers import FolderReader, Hdf5Reader, NpzReader, Reader, stamp
-from engine.errors import DatasetError, EngineError
+from engine.errors import DatasetError, EngineError, UnfitError
 from engine.files.fingerprint import sha256_of
 
 Images = npt.NDArray[np.float32]
@@ -157,7 +157,8 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
         input_shape: H, W, C of the network's input; None fits anything.
         labels: number of labels of the network; None fits any.
     Raises:
-        DatasetError: the file isn't such a data set, or doesn't fit.
+        DatasetError: the file isn't such a data set.
+        UnfitError: its images don't fit.
     """
     try:
         opened_at = stamp(path)
@@ -211,7 +212,7 @@ def _fitting_shape(path: Path, stored: Sequence[int], wanted: Shape) -> tuple[in
         if _fits(shape, wanted):
             return shape[0], shape[1], shape[2]
     expected = " x ".join(str(n or "any") for n in wanted)
-    raise DatasetError(f"{path}: its images have the shape {' x '.join(map(str, stored))}; the network takes "
+    raise UnfitError(f"{path}: its images have the shape {' x '.join(map(str, stored))}; the network takes "
                        f"{expected}. Choose the data set that belongs to the network.")
 
 

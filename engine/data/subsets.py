@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.data.datasets import Dataset
-from engine.data.readers import Array, Reader, ReadSlice
+from engine.data.readers import Reader, ReadSlice
+from engine.quarantine.wire import Array
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import mmap
-import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import IO, Any
 import h5py
 
 from engine.errors import EngineError, in_short
+from engine.files.existing import check_is_file
 from engine.files.hdf5_headers import dense_parts, has_usual_addresses
 
 # Deflate can't shrink anything by more than about 1,032; a set that claims more holds no data.
@@ -99,26 +99,6 @@ def check_heaps(path: Path, name: str, error: type[EngineError]) -> None:
                     raise damaged
                 at += step
             start = content.find(_HEAP, start + 1)
-
-
-def check_is_file(path: Path, error: type[EngineError], name: str | None = None) -> None:
-    """Raises:
-    EngineError: of class `error`, when `path` isn't an existing, readable, non-empty file.
-    """
-    name = name or str(path)
-    try:
-        if not path.exists():
-            raise error(f"{name}: there is no such file. Check the name.")
-        if path.is_dir():
-            raise error(f"{name}: is a folder; a file was expected.")
-        if not path.is_file():
-            raise error(f"{name}: is a device or pipe; a file was expected.")
-        if not os.access(path, os.R_OK):
-            raise error(f"{name}: may not be read by this user. Change its permissions or copy it.")
-        if path.stat().st_size == 0:
-            raise error(f"{name}: is empty (0 bytes). Copy it again from its source.")
-    except (OSError, ValueError) as found:  # a name too long for the file system, or with a null character
-        raise error(f"{name}: can't be read ({in_short(found)}). Check the name.") from found
 
 
 class _Checker:

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import struct
-import warnings
-import zlib
-from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from engine.errors import DatasetError, in_short
-from engine.files.hdf5 import check_is_file
+from engine.errors import DatasetError
+from engine.quarantine.client import READER
+from engine.quarantine.wire import Array, BrokenWireError
 
 Picture = npt.NDArray[np.uint8]
 
-# Formats whose reading starts another program or that aren't pictures of pixels.
-_REFUSED_FORMATS = {"EPS", "WMF", "FPX", "MIC", "PDF", "MPEG", "HDF5", "GRIB", "BUFR"}
 # Unpacked and made upright, composed and converted, each takes up to 20 bytes for a while.
-_MOST_PIXELS = 1 << 26
+MOST_PIXELS = 1 << 26
 SUFFIXES = frozenset({
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
     ".pbm", ".pnm", ".tga", ".ico", ".jp2", ".avif", ".pcx", ".sgi", ".dds",
 })
-
-
-@cache
-def _formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in Image.ID if name not in _REFUSED_FORMATS)
 
 
 def load_picture(path: Path, shape: tuple[int | None, int | None, int]) -> Picture:
@@ -46,27 +36,16 @@ def load_picture(path: Path, shape: tuple[int | None, int | None, int]) -> Pictu
     Raises:
         DatasetError: no such file, not a picture, damaged, or absurdly large.
     """
-    check_is_file(path, DatasetError)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a readable picture with odd metadata is a picture
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_formats()) as opened:
-                if opened.width * opened.height > _MOST_PIXELS:
-                    raise Image.DecompressionBombError(f"{opened.width:,} x {opened.height:,}")
-                return fit_picture(opened, shape)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DatasetError(f"{path}: would unpack to an absurd number of pixels ({in_short(error)}); refused. "
-                           "Make it smaller with an image program.") from error
-    except UnidentifiedImageError as error:
-        raise DatasetError(f"{path}: isn't a picture in a format that can be read. Choose a PNG or JPEG file.") \
-            from error
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, AttributeError, KeyError,
-            ZeroDivisionError, OverflowError, MemoryError, RuntimeError, AssertionError, struct.error,
-            zlib.error) as error:
-        # Pillow's decoders meet damaged files with any of these.
-        raise DatasetError(f"{path}: the picture is damaged ({in_short(error)}). "
-                           "Copy it again from its source.") from error
+    def checked(_: Any, arrays: list[Array]) -> Picture:
+        (picture,) = arrays
+        fits = all(side in (None, found) for side, found in zip(shape, picture.shape, strict=True))
+        if picture.dtype != np.uint8 or not fits:
+            raise BrokenWireError("another picture than was asked for")
+        return picture
+
+    height, width, channels = shape
+    most = channels * (height * width if height and width else MOST_PIXELS)
+    return READER.ask(path, "picture", {"shape": shape}, checked, most=most, error=DatasetError)
 
 
 def fit_picture(image: Image.Image, shape: tuple[int | None, int | None, int]) -> Picture:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError, in_short
-from engine.files.hdf5 import check_is_file
 from engine.files.saving import whole_file
 from engine.guards.calibration import Calibration, Guard
 from engine.guards.transplant import Donors
+from engine.quarantine.client import READER
 from engine.rates import Rate
 
 SCHEMA = 1
@@ -29,6 +26,7 @@ _ENTRIES = {
     "donors": ("uf", 4), "donor_labels": ("iu", 1), "bands": ("iu", 2), "escalate_above": ("f", 0),
 }
 _MOST_BYTES = 1 << 28
+_SAID, _REMEDY = "isn't a saved guard, or is damaged", "Calibrate the guard again."
 
 
 def save_guard(guard: Guard, path: Path) -> None:
@@ -47,21 +45,15 @@ def open_guard(path: Path) -> Guard:
     Raises:
         EngineError: the file isn't a guard or is damaged.
     """
-    check_is_file(path, EngineError)
+    def named(_: Any, arrays: list[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        return dict(zip(_ENTRIES, arrays, strict=True))
+
+    wanted = {"names": list(_ENTRIES), "most": _MOST_BYTES, "said": _SAID, "remedy": _REMEDY}
+    stored = READER.ask(path, "members of npz", wanted, named, most=_MOST_BYTES, error=EngineError)
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(item.file_size for item in archive.infolist())
-        if size > _MOST_BYTES:
-            raise ValueError(f"it would unpack to {size:,} bytes")
-        with np.load(path, allow_pickle=False) as stored:
-            missing = sorted(set(_ENTRIES) - set(stored.files))
-            if missing:
-                raise ValueError(f"it lacks '{missing[0]}'")
-            return _checked({name: stored[name] for name in _ENTRIES})
-    except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, MemoryError, OverflowError, IndexError,
-            AttributeError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:
-        raise EngineError(f"{path}: isn't a saved guard, or is damaged ({in_short(error)}). "
-                          "Calibrate the guard again.") from error
+        return _checked(stored)
+    except (ValueError, KeyError, TypeError, MemoryError, OverflowError, IndexError) as error:
+        raise EngineError(f"{path}: {_SAID} ({in_short(error)}). {_REMEDY}") from error
 
 
 def _entries(guard: Guard) -> dict[str, npt.NDArray[Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.data.datasets import ANY_SHAPE, Dataset, open_dataset
 from engine.data.doctor import Finding, Role, quick_look
-from engine.errors import EngineError
+from engine.errors import EngineError, UnfitError
 from engine.models.architecture import ModelDescription, describe_model
 
 _LOOK_IMAGES = 64
@@ -56,10 +56,10 @@ def open_any_dataset(path: Path) -> Dataset:
     """Open a data set without a network to compare it with; colour is tried before grey."""
     try:
         return open_dataset(path, ANY_SHAPE)
-    except EngineError as error:
+    except UnfitError as error:
         try:
             return open_dataset(path, (None, None, 1))
-        except EngineError:
+        except UnfitError:
             raise error from None
 
 

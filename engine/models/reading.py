@@ -21,8 +21,9 @@ from typing import Any
 import h5py
 
 from engine.errors import ModelError, in_short
+from engine.files.existing import check_is_file
 from engine.files.fingerprint import sha256_of
-from engine.files.hdf5 import check_heaps, check_is_file, open_hdf5
+from engine.files.hdf5 import check_heaps, open_hdf5
 from engine.models.config import Config, checked_config
 
 MOST_PARAMETERS = 2_000_000_000

@@ -274,7 +274,7 @@ def test_rates_outside_0_to_1_are_refused(network: Network, clean: Dataset) -> N
     ({"donor_labels": np.full(16, 1)}, "two labels"),
     ({"bands": np.array([[5, 12]])}, "bands"),
     ({"held_back": np.array([5, 2])}, "held-back"),
-    ({"seed": np.array(["x"], object)}, "allow_pickle"),
+    ({"seed": np.array(["x"], object)}, "holds pickled objects"),
     ({"false_alarms": None}, "lacks 'false_alarms'"),
 ])
 def test_damaged_guards_are_refused(

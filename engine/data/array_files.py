@@ -1,0 +1,195 @@
+"""Data sets in HDF5 files and NumPy archives, parsed. Runs in the reader's process only, see engine.quarantine.
+
+Answers are JSON values and arrays; a stream is sent [start, stop] and gives these images, as stored.
+"""
+
+from __future__ import annotations
+
+import math
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from engine.data.labels import check_labels
+from engine.errors import DatasetError, in_short
+from engine.files.existing import check_is_file
+from engine.files.hdf5 import open_array, open_hdf5
+from engine.files.hdf5_blocks import BlockChecker
+
+Array = npt.NDArray[Any]
+Rows = Generator[Array | None, list[int], None]
+
+# Names under which images and their labels are looked for, the lab's own first.
+KEY_PAIRS = (("data", "label"), ("images", "labels"), ("x", "y"), ("x_test", "y_test"))
+
+
+def describe_hdf5(path: Path) -> tuple[Any, list[Array]]:
+    """The lab's layout: `data` [N, ...] and `label` [N] or one-hot [N, labels].
+
+    Returns:
+        {"data": the images' type and shape, "block": how many are unpacked together}, and the labels as stored.
+    Raises:
+        DatasetError: it isn't HDF5, or holds no such arrays of numbers.
+    """
+    with open_hdf5(path, str(path), DatasetError) as file:
+        data_key, label_key = find_keys(list(file), path)
+        data, labels = file[data_key], file[label_key]
+        if not isinstance(data, h5py.Dataset) or not isinstance(labels, h5py.Dataset):
+            raise DatasetError(f"{path}: '{data_key}' and '{label_key}' were expected to be arrays; "
+                               "found groups. Save the file in the lab's layout.")
+        shape = tuple(data.shape or ())
+        _check_numbers(data.dtype, path)
+        check_labels(tuple(labels.shape or ()), labels.dtype, shape, path)
+        BlockChecker(labels, f"{path}: '{label_key}'", DatasetError).check(0, max(labels.shape[:1], default=0))
+        return {"data": [data.dtype.str, shape], "block": data.chunks[0] if data.chunks else 1}, \
+            [np.asarray(labels[()])]
+
+
+def hdf5_rows(path: Path) -> Rows:
+    """A stream of the images that describe_hdf5 describes.
+
+    Raises:
+        DatasetError: the file is damaged.
+    """
+    with open_hdf5(path, str(path), DatasetError) as file:
+        key, _ = find_keys(list(file), path)
+        data = open_array(file, key)
+        blocks = BlockChecker(data, f"{path}: '{key}'", DatasetError)
+        rows: Array | None = None
+        while True:
+            start, stop = yield rows
+            blocks.check(start, stop)
+            rows = data[start:stop]
+
+
+def describe_npz(path: Path) -> tuple[Any, list[Array]]:
+    """As describe_hdf5, of a NumPy archive with the same two arrays; nothing pickled is read."""
+    with _archive(path) as archive:
+        data_key, label_key = find_keys(_members(archive), path)
+        with archive.open(f"{data_key}.npy") as stream:
+            shape, dtype = _header(stream, path)
+        _check_numbers(dtype, path)
+        with archive.open(f"{label_key}.npy") as stream:
+            label_shape, label_dtype = _header(stream, path)
+            check_labels(label_shape, label_dtype, shape, path)
+            labels = _array(stream, label_shape, label_dtype)
+        return {"data": [dtype.str, shape], "block": max(shape[:1], default=1)}, [labels]
+
+
+def npz_rows(path: Path) -> Rows:
+    """A stream of the images that describe_npz describes, in rising order.
+
+    Raises:
+        DatasetError: the archive is damaged.
+    """
+    with _archive(path) as archive:
+        name = f"{find_keys(_members(archive), path)[0]}.npy"
+        with archive.open(name) as stream:
+            shape, dtype = _header(stream, path)
+            rows: Array | None = None
+            position = 0
+            while True:
+                start, stop = yield rows
+                _skip(stream, (start - position) * math.prod(shape[1:]) * dtype.itemsize)
+                rows, position = _array(stream, (stop - start, *shape[1:]), dtype), stop
+
+
+def npz_members(path: Path, names: Sequence[str], most: int, said: str, remedy: str) -> tuple[Any, list[Array]]:
+    """Some arrays of a NumPy archive, whole.
+
+    Args:
+        names: which; most: the bytes that they may have together.
+        said, remedy: what to say of a damaged one, and what to do about it.
+    Raises:
+        DatasetError: the archive is damaged, lacks one, or would unpack to more.
+    """
+    with _archive(path, said, remedy) as archive:
+        missing = sorted(set(names) - set(_members(archive)))
+        if missing:
+            raise ValueError(f"it lacks '{missing[0]}'")
+        arrays: list[Array] = []
+        for name in names:
+            with archive.open(f"{name}.npy") as stream:
+                shape, dtype = _header(stream, path)
+                most -= math.prod(shape) * dtype.itemsize
+                if most < 0:
+                    raise ValueError(f"'{name}' has the shape {shape}, more than memory should hold")
+                arrays.append(_array(stream, shape, dtype))
+        return None, arrays
+
+
+def find_keys(found: list[str], path: Path) -> tuple[str, str]:
+    """Names of the images' and the labels' array among those a file has.
+
+    Raises:
+        DatasetError: there is no known pair.
+    """
+    for pair in KEY_PAIRS:
+        if set(pair) <= set(found):
+            return pair
+    raise DatasetError(f"{path}: the arrays 'data' and 'label' were expected; found "
+                       f"{', '.join(sorted(found)[:8]) or 'nothing'}. Choose a data set in the lab's layout.")
+
+
+def _members(archive: zipfile.ZipFile) -> list[str]:
+    return [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
+
+
+def _check_numbers(dtype: np.dtype[Any], path: Path) -> None:
+    if dtype.kind not in "uif":
+        raise DatasetError(f"{path}: its images are stored as {dtype}; numbers were expected.")
+
+
+@contextmanager
+def _archive(
+    path: Path, said: str = "the NumPy archive is damaged", remedy: str = "Save it again with numpy.savez.",
+) -> Iterator[zipfile.ZipFile]:
+    check_is_file(path, DatasetError)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, tokenize.TokenError, EOFError, OSError, ValueError, RuntimeError,
+            SyntaxError, MemoryError, OverflowError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise DatasetError(f"{path}: {said} ({in_short(error)}). {remedy}") from error
+
+
+def _header(stream: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    form: Any = np.lib.format  # without annotations in NumPy
+    version = form.read_magic(stream)
+    read = form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0
+    shape, fortran, dtype = read(stream)
+    if any(n < 0 for n in shape):
+        raise ValueError(f"an array of shape {shape}")
+    if fortran and len(shape) > 1:
+        raise DatasetError(f"{path}: its array is stored by columns, which can't be read in pieces. "
+                           "Save numpy.ascontiguousarray(array) instead.")
+    if dtype.hasobject:
+        raise DatasetError(f"{path}: holds pickled objects, which may carry program code; refused. "
+                           "Save plain number arrays.")
+    return tuple(shape), dtype
+
+
+def _skip(stream: IO[bytes], size: int) -> None:
+    if size < 0:
+        raise ValueError("a NumPy archive is read in rising order")
+    while size > 0:
+        passed = len(stream.read(min(size, 1 << 20)))
+        if not passed:
+            raise EOFError("the array ends early")
+        size -= passed
+
+
+def _array(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    wanted = math.prod(shape) * dtype.itemsize
+    content = stream.read(wanted)
+    if len(content) != wanted:
+        raise EOFError(f"{len(content):,} of {wanted:,} bytes")
+    return np.frombuffer(content, dtype).reshape(shape)

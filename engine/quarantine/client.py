@@ -1,0 +1,289 @@
+"""The program's side of the quarantine: one reader process, and the way to ask it."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from engine.errors import DatasetError, EngineError, ModelError
+from engine.places import program_folder
+from engine.quarantine import limits
+from engine.quarantine.wire import (
+    CLOSE,
+    Area,
+    Array,
+    BrokenWireError,
+    ClosedWireError,
+    SilentWireError,
+    Spec,
+    bytes_of,
+    pieces,
+    receive,
+    send,
+    spec_of,
+)
+
+Checked = TypeVar("Checked")
+Check = Callable[[Any, list[Array]], Checked]
+Read = Callable[[Sequence[int], Spec], Array]
+
+# The packed program is its own reader when this is its first argument.
+FLAG = "--reader"
+SILENCE_SECONDS = 10.0
+# Python and its libraries come from the disk, and no stranger's file is open yet.
+_START_SECONDS = 60.0
+_EXIT_SECONDS = 1.0
+_MOST_LETTERS = 2000
+_ERRORS: dict[object, type[EngineError]] = {kind.__name__: kind for kind in (EngineError, DatasetError, ModelError)}
+# What checks of an answer raise, all of which show that the reader broke the rules.
+_LIES = (BrokenWireError, ValueError, TypeError, KeyError, MemoryError)
+_START = "import sys; sys.path[:] = {path!r}; from engine.reader import main; sys.exit(main())"
+
+
+class Quarantine:
+    """A reader process that is started at the first need and again whenever it died.
+
+    Args:
+        command: what to start, the program's own reader by default.
+        silence: seconds without a word after which a reader is given up.
+    """
+
+    def __init__(self, command: Sequence[str] | None = None, silence: float = SILENCE_SECONDS) -> None:
+        self._command, self._silence = command, silence
+        self._numbers = itertools.count(1)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._reader: _Reader | None = None
+        # Filled without the lock, because a stream may be given up by the garbage collector in the middle of a request.
+        self._given_up: deque[int] = deque()
+
+    def ask(
+        self, path: Path, action: str, arguments: dict[str, Any], check: Check[Checked], *,
+        most: int, error: type[EngineError], stream: int | None = None,
+    ) -> Checked:
+        """Have a file read.
+
+        Args:
+            action, arguments: which of the reader's parsers, and what it is given besides the path.
+            check: makes a result of the answer's JSON values and arrays; what it raises of TypeError, ValueError,
+                KeyError and BrokenWireError shows that the reader lies.
+            most: bytes that the answer's arrays may have together.
+            stream: the number of a file that is kept open.
+        Raises:
+            EngineError: what the parser found, or, of class `error`, that the reader didn't come back from the file.
+        """
+        request = {"action": action, "path": str(path), "arguments": arguments, "stream": stream,
+                   "folder": _folder_of(path)}
+        with self._lock:
+            reader = self._running()
+            try:
+                with reader.exchange():
+                    send(reader.request, request)
+                    answer = self._answer(reader, most)
+                    result = None if isinstance(answer, EngineError) else check(*answer)
+            except _LIES as found:
+                raise error(f"{path}: {self._what_happened(found, reader)}. "
+                            "Copy the file again from its source, or don't use it.") from found
+        self._close_given_up()
+        if isinstance(answer, EngineError):
+            raise answer
+        return result  # type: ignore[return-value]  # None only with an error
+
+    @contextmanager
+    def stream(
+        self, path: Path, action: str, arguments: dict[str, Any], *, error: type[EngineError],
+    ) -> Iterator[Read]:
+        """Keep a file open in the reader.
+
+        Gives a function that has a part read: which part, in the parser's terms, and the array it must be.
+
+        Raises:
+            EngineError: as ask.
+        """
+        number = next(self._numbers)
+
+        def read(part: Sequence[int], spec: Spec) -> Array:
+            return self.ask(path, action, {**arguments, "part": list(part)}, _only(spec), most=bytes_of(spec),
+                            error=error, stream=number)
+
+        try:
+            yield read
+        finally:
+            self._given_up.append(number)
+            self._close_given_up()
+
+    def close(self) -> None:
+        """End the reader; the next question starts one."""
+        with self._lock:
+            if self._reader:
+                self._reader.end(_EXIT_SECONDS)
+
+    def leave_to_parent(self) -> None:
+        """In a forked process: let go of the parent's reader without ending it."""
+        if self._reader:
+            self._reader.let_go()
+        self._begin()
+
+    @property
+    def process_id(self) -> int | None:
+        """The number of the reader's process, None while there is none."""
+        return self._reader.process.pid if self._reader and self._reader.is_running else None
+
+    def _running(self) -> _Reader:
+        if self._reader is None or not self._reader.is_running:
+            if self._reader:
+                self._reader.end()
+            self._given_up.clear()
+            self._reader = _Reader(self._command or own_command())
+        return self._reader
+
+    def _what_happened(self, found: Exception, reader: _Reader) -> str:
+        if isinstance(found, SilentWireError):
+            return f"gave nothing for {self._silence:g} seconds; it is damaged, made to do harm, or on a slow disk"
+        if isinstance(found, ClosedWireError):
+            return f"{reader.how_it_ended()}; it is damaged or made to do harm"
+        return "gave something else than it announced when it was read; it is made to do harm"
+
+    def _close_given_up(self) -> None:
+        """Have files closed that nobody reads any longer; if another thread is asking, it does that afterwards."""
+        while self._given_up and self._lock.acquire(blocking=False):
+            try:
+                while self._given_up:
+                    request = {"action": CLOSE, "stream": self._given_up.popleft()}
+                    if self._reader and self._reader.is_running:
+                        with suppress(*_LIES), self._reader.exchange():
+                            send(self._reader.request, request)
+                            self._answer(self._reader, 0)
+            finally:
+                self._lock.release()
+
+    def _answer(self, reader: _Reader, most: int) -> tuple[Any, list[Array]] | EngineError:
+        head = receive(reader.answer, self._silence)
+        if "error" in head:
+            if head["last"]:
+                reader.end()
+            kind, sentence = head["error"]
+            return _ERRORS[kind]("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}"
+                                         for c in sentence[:_MOST_LETTERS]))
+        specs = [spec_of(value) for value in head["arrays"]]
+        if sum(map(bytes_of, specs)) > most:
+            raise BrokenWireError("more than was asked for")
+        arrays = [np.empty(shape, dtype) for dtype, shape in specs]
+        for number, piece in enumerate(pieces(arrays)):
+            if number:  # the first one comes with the announcement
+                send(reader.request, {})
+                receive(reader.answer, self._silence)
+            reader.area.copy_to(piece)
+        return head["value"], arrays
+
+
+class _Reader:
+    """A running reader and this side's ends of what leads to it."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.area = Area()
+        try:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
+                cwd=program_folder(), pass_fds=self.area.handles, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0))
+        except OSError as error:
+            self.area.close()
+            raise EngineError(f"The part of the program that opens files can't be started ({error.strerror or error}). "
+                              "Close other programs and try again.") from error
+        assert self.process.stdin and self.process.stdout
+        self.request, self.answer = self.process.stdin.fileno(), self.process.stdout.fileno()
+        self._job = limits.hold(self.process)
+        try:
+            send(self.request, {"area": self.area.name})
+            receive(self.answer, _START_SECONDS)
+        except BrokenWireError as error:
+            self.end()
+            raise EngineError(f"The part of the program that opens files can't be started ({error}). "
+                              "There may be too little memory: close other programs and try again.") from error
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    def end(self, patience: float = 0.0) -> None:
+        """Close the pipes, wait a little if asked to, kill; nothing of the process is left."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe
+            pipe.close()
+        if patience:
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(patience)
+        self.process.kill()
+        self.process.wait()
+        self.area.close()
+
+    @contextmanager
+    def exchange(self) -> Iterator[None]:
+        """A request and its answer; whatever interrupts them ends the reader, whose answer the next one would get."""
+        whole = False
+        try:
+            yield
+            whole = True
+        finally:
+            if not whole:
+                self.end()
+
+    def how_it_ended(self) -> str:
+        """What the file did to the reader, in words."""
+        if self.process.returncode == -getattr(signal, "SIGXCPU", 0):
+            return f"takes more than {limits.SECONDS} seconds of processor time to read"
+        return "crashed what reads it"
+
+    def let_go(self) -> None:
+        """Close this process's copies of the ends, and forget the process, which is another one's child."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe
+            pipe.close()
+        self.area.close()
+        self.process.returncode = 0
+
+
+def own_command() -> list[str]:
+    """What starts the program's reader: this Python with the same packages and nothing else, or the packed program."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, FLAG]
+    return [sys.executable, "-I", "-S", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _START.format(path=sys.path)]
+
+
+def _folder_of(path: Path) -> str:
+    """Where a relative path begins, which may be elsewhere by now than when the reader was started."""
+    with suppress(OSError):
+        return "" if path.is_absolute() else str(Path.cwd())
+    return ""
+
+
+def _only(spec: Spec) -> Check[Array]:
+    """The check that an answer is one array of a certain type and shape."""
+    def check(_: Any, arrays: list[Array]) -> Array:
+        (array,) = arrays
+        if (array.dtype, array.shape) != spec:
+            raise BrokenWireError("another array than was asked for")
+        return array
+
+    return check
+
+
+READER = Quarantine()
+atexit.register(READER.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=READER.leave_to_parent)

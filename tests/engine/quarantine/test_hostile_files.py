@@ -1,0 +1,132 @@
+"""Files that crash, hang or exhaust the HDF5 library: each is a sentence that names it, and the next one works."""
+
+from __future__ import annotations
+
+import bz2
+import struct
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from engine.data.datasets import open_dataset
+from engine.errors import DatasetError
+from engine.looking.inspection import describe_dataset, open_any_dataset
+from engine.quarantine.client import READER
+from tests.support.networks import random_images, save_lab_file
+from tests.support.places import PROJECT
+
+HOSTILE = PROJECT.parent / "shared" / "hostile"
+IMAGES, NUMBERS = random_images(20).astype(np.uint8), np.arange(20) % 7
+
+def hostile(name: str) -> Path:
+    """A file found by hand; skips where the collection is absent."""
+    if not (HOSTILE / name).is_file():
+        pytest.skip("the collection of hostile files isn't at ../shared/hostile")
+    return HOSTILE / name
+
+
+DATA = ["short_small.h5", "short_in.h5", "cyc_group.h5", "cyc_chunk.h5", "cyc_heap.h5", "deflate2.h5", "bz2.h5"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks for another process's memory")
+@pytest.mark.parametrize("name", DATA)
+def test_data_that_harms_the_hdf5_library_is_a_sentence(name: str, tmp_path: Path) -> None:
+    import resource
+    path, good = hostile(name), save_lab_file(tmp_path / "good.h5", IMAGES, NUMBERS)
+    said = refused(path)
+    assert said.startswith(f"{path}: ") and said.endswith(".") and "\n" not in said
+    assert len(open_dataset(good)) == 20
+    assert READER.process_id
+    pages = int(Path(f"/proc/{READER.process_id}/statm").read_text().split()[0])
+    assert pages * resource.getpagesize() < 1 << 30, "the next file would lack the memory that this one has left behind"
+
+
+def with_block(path: Path, content: bytes, **how: Any) -> Path:
+    """A data set whose only block of images holds other bytes than it should."""
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("data", IMAGES.shape, np.uint8, chunks=IMAGES.shape, **how)
+        data.id.write_direct_chunk((0, 0, 0, 0), content)
+        file["label"] = NUMBERS
+    return path
+
+
+def packed(path: Path, **how: Any) -> tuple[Path, bytes]:
+    """The same with the right bytes, and these."""
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("data", data=IMAGES, chunks=IMAGES.shape, **how)
+        file["label"] = NUMBERS
+        return path, data.id.read_direct_chunk((0, 0, 0, 0))[1]
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(DatasetError) as found:
+        describe_dataset(open_any_dataset(path))
+    return str(found.value)
+
+
+def filters() -> dict[str, dict[str, Any]]:
+    import hdf5plugin
+    return {"gzip": {"compression": "gzip"}, "gzip and shuffle": {"compression": "gzip", "shuffle": True},
+            "gzip, shuffle and checksum": {"compression": "gzip", "shuffle": True, "fletcher32": True},
+            "checksum": {"fletcher32": True}, "bzip2": dict(hdf5plugin.BZip2()), "LZ4": dict(hdf5plugin.LZ4()),
+            "Blosc": dict(hdf5plugin.Blosc()), "Zstd": dict(hdf5plugin.Zstd()), "LZF": {"compression": "lzf"},
+            "Blosc2": dict(hdf5plugin.Blosc2()), "Bitshuffle": dict(hdf5plugin.Bitshuffle())}
+
+
+@pytest.mark.parametrize("name", filters())
+def test_sound_compressed_data_opens(name: str, tmp_path: Path) -> None:
+    path, _ = packed(tmp_path / "d.h5", **filters()[name])
+    (chunk,) = open_dataset(path).chunks(20)
+    np.testing.assert_array_equal(chunk.images, IMAGES)
+
+
+def test_blocks_of_several_axes_that_do_not_divide_them_open(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        data = file.create_dataset("data", IMAGES.shape, np.uint8, chunks=(3, 5, 4, 2), compression="gzip")
+        data[2:9] = IMAGES[2:9]  # and blocks that were never written
+        file.create_dataset("label", data=NUMBERS, chunks=(6,), compression="gzip")
+    (chunk,) = open_dataset(tmp_path / "d.h5").chunks(20)
+    np.testing.assert_array_equal(chunk.images[2:9], IMAGES[2:9])
+    assert not chunk.images[9:].any()
+
+
+@pytest.mark.parametrize("length", [0, 1, 7199, 7201, 100_000_000])
+def test_a_block_that_unpacks_to_another_size_is_seen(length: int, tmp_path: Path) -> None:
+    import hdf5plugin
+    assert IMAGES.nbytes == 7200
+    for how, pack in (({"compression": "gzip"}, zlib.compress), (dict(hdf5plugin.BZip2()), bz2.compress)):
+        path = with_block(tmp_path / "d.h5", pack(bytes(length)), **how)
+        said = refused(path)
+        assert said.startswith(f"{path}: 'data' holds a block that unpacks to ") and said.endswith(".")
+
+
+@pytest.mark.parametrize("name", ["LZ4", "Blosc"])
+def test_a_block_that_says_another_size_is_seen(name: str, tmp_path: Path) -> None:
+    path, content = packed(tmp_path / "d.h5", **filters()[name])
+    for size in (0, 1, 7199, 7201, 1 << 31):
+        changed = bytearray(content)
+        struct.pack_into(*((">Q", changed, 0) if name == "LZ4" else ("<I", changed, 4)), size)
+        with_block(path, bytes(changed), **filters()[name])
+        assert f"unpacks to {size:,} bytes instead of 7,200" in refused(path)
+
+
+def test_labels_are_measured_too(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file["data"] = IMAGES
+        labels = file.create_dataset("label", (20,), np.int64, chunks=(20,), compression="gzip")
+        labels.id.write_direct_chunk((0,), zlib.compress(bytes(80)))
+    assert "'label' holds a block that unpacks to 80 bytes instead of 160" in refused(tmp_path / "d.h5")
+
+
+def test_a_skipped_compression_isn_t_undone(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        data = file.create_dataset("data", IMAGES.shape, np.uint8, chunks=IMAGES.shape, compression="gzip")
+        data.id.write_direct_chunk((0, 0, 0, 0), IMAGES.tobytes(), filter_mask=1)
+        file["label"] = NUMBERS
+    (chunk,) = open_dataset(tmp_path / "d.h5").chunks(20)
+    np.testing.assert_array_equal(chunk.images, IMAGES)
