@@ -16,6 +16,7 @@ from gui.frame.desk import Desk, V, View, Wing
 from gui.goodnets.wing import goodnets_wing
 from gui.inputs.wing import inputs_wing, run_wing
 from gui.messages import Message, words
+from gui.runs.wing import runs_wing
 from gui.session.recognition import local_paths
 from gui.settings import Settings, ThemeChoice
 from gui.widgets import resources, theme
@@ -45,6 +46,7 @@ class MainWindow(QMainWindow):
         self.defences = self._add(defences_wing(desk))
         self.scan = self._add(scan_wing(desk))
         self.check = self._add(check_wing(desk))
+        self.runs = self._add(runs_wing(desk))
         self.message_bar, self.status = self._own(MessageBar(self.theme)), StatusBar()
         add_general_menus(desk, self.set_theme)
         desk.menus.set_theme(self.theme)

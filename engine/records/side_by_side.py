@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import json
 from collections import Counter
@@ -68,7 +69,8 @@ def save_side_by_side(of: SideBySide, folder: Path) -> None:
         OutputError: it holds something else, or can't be written.
     """
     # These bring matplotlib and Jinja.
-    from engine.reports.runs_figure import save_runs_figure
+    from engine.reports.curve_figure import save_drawing
+    from engine.reports.runs_figure import printed_runs
     from engine.reports.runs_page import runs_html
 
     document = side_by_side_json(of)
@@ -76,8 +78,16 @@ def save_side_by_side(of: SideBySide, folder: Path) -> None:
     with whole_folder(folder, [f for f in of.folders if f]) as temporary:
         write_text(temporary / "compare.json", json.dumps(document, indent=1, allow_nan=False))
         write_text(temporary / "report.html", runs_html(of.names, of.runs, rows, document, datetime.date.today()))
-        save_runs_figure(of.names, of.runs, temporary / "curves.png")
-        save_runs_figure(of.names, of.runs, temporary / "curves.svg")
+        for kind in ("png", "svg"):
+            save_drawing(printed_runs(of.names, of.runs), temporary / f"curves.{kind}", kind)
+
+
+def write_differences_csv(of: SideBySide, path: Path) -> None:
+    """A row for each thing in which runs differ, a column a run, in words for people."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["what", *of.names])
+        writer.writerows([d.what, *d.texts] for d in of.differences)
 
 
 def _run_json(folder: Path | None, run: PruningRun) -> Json:

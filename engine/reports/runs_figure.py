@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -41,7 +40,7 @@ def draw_runs(figure: Figure, names: Sequence[str], runs: Sequence[PruningRun], 
     for number, what in enumerate(("Clean accuracy", "Attack success")):
         left = _LEFT / width + number * (panel + (_LEFT + _BETWEEN / 2) / width)
         axes = figure.add_axes((left, _BOTTOM / height, panel, tall))
-        _frame(axes, f"{what} of the GoodNet, per cent", by_fraction, palette)
+        _frame(axes, f"{what}, %", by_fraction, palette)
         for place, run in enumerate(runs):
             values = _clean(run) if number == 0 else _attack(run)
             axes.plot(np.linspace(0, 1 if by_fraction else run.model.channels, len(values)), values, linewidth=1.8,
@@ -55,13 +54,6 @@ def printed_runs(names: Sequence[str], runs: Sequence[PruningRun]) -> Figure:
     FigureCanvasAgg(figure)
     draw_runs(figure, names, runs)
     return figure
-
-
-def save_runs_figure(names: Sequence[str], runs: Sequence[PruningRun], path: Path) -> None:
-    """Write the curves as PNG, SVG or PDF, whichever the path's ending says, in the colours of print."""
-    kind = path.suffix.lower().lstrip(".")
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # equal runs give equal files
-    printed_runs(names, runs).savefig(path, dpi=150, format=kind, metadata=undated.get(kind))
 
 
 def _clean(run: PruningRun) -> Values:
@@ -79,9 +71,9 @@ def _colour(palette: Palette, place: int) -> str:
     return colours[place % len(colours)]
 
 
-def _frame(axes: Axes, title: str, by_fraction: bool, palette: Palette) -> None:
+def _frame(axes: Axes, label: str, by_fraction: bool, palette: Palette) -> None:
     axes.set_facecolor(palette.ground)
-    axes.set_ylabel(title, color=palette.text, fontsize=9.5)
+    axes.set_ylabel(label, color=palette.text, fontsize=9.5)
     axes.set_xlabel("Fraction of channels pruned" if by_fraction else "Channels pruned", color=palette.text,
                     fontsize=9.5)
     axes.set_ylim(-2, 102)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QMainWindow, QTabWidget, QWidget
 from gui.frame.menus import Menus
 from gui.jobs.checking import Checking
 from gui.jobs.choosing import Choosing
+from gui.jobs.comparing import Comparing
 from gui.jobs.defending import Defending
 from gui.jobs.keeping import Keeping
 from gui.jobs.opening import Opening
@@ -51,7 +52,8 @@ class Desk:
         self.pruning = Pruning(self.session, self.checking)
         self.saving = Saving(self.session, self.pruning)
         self.defending = Defending(self.session)
-        self.keeping = Keeping(self.session, self.opening, self.choosing, self.pruning, settings.runs_folder)
+        self.keeping = Keeping(self.session, self.choosing, self.pruning, settings.runs_folder)
+        self.comparing = Comparing(self.session, self.opening, self.keeping)
         self.menus = Menus(window.menuBar())
         self.tabs = QTabWidget()
         for changed in (self.session.state_changed, self.session.inputs_changed, self.session.history.changed):

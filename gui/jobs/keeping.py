@@ -12,7 +12,6 @@ from engine.records.autosave import KeptRun, keep_run, kept_folder, kept_runs
 from engine.records.reopening import reopen_run
 from engine.runs.prune import PruningRun
 from gui.jobs.choosing import Choosing
-from gui.jobs.opening import Opening
 from gui.jobs.pruning import Pruning
 from gui.messages import Message
 from gui.session.belonging import options_of
@@ -31,13 +30,11 @@ class Keeping(QObject):
 
     kept_changed = Signal(object)
 
-    def __init__(self, session: Session, opening: Opening, choosing: Choosing, pruning: Pruning,
-                 folder: Path | None) -> None:
+    def __init__(self, session: Session, choosing: Choosing, pruning: Pruning, folder: Path | None) -> None:
         """Runs are kept in `folder`, or where the system keeps a program's data."""
         super().__init__(session)
         self._session, self._choosing, self._folder = session, choosing, folder or kept_folder()
         self._lock: QLockFile | None = None
-        opening.takes("run", lambda found: self.reopen(found[-1].path))
         pruning.finished.connect(self._keep)
 
     def start(self) -> None:

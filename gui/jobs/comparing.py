@@ -1,0 +1,154 @@
+"""Finished runs side by side: those that are kept, those opened from disk, and the one on show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from engine.errors import EngineError
+from engine.files.saving import check_writable
+from engine.records.autosave import KeptRun
+from engine.records.reopening import reopen_run
+from engine.records.side_by_side import SideBySide, save_side_by_side, side_by_side
+from engine.reports.headline import Headline
+from engine.reports.run_differences import best_of
+from engine.runs.prune import PruningRun
+from gui.jobs.keeping import Keeping
+from gui.jobs.opening import Opening
+from gui.messages import Message
+from gui.session.queue import Job
+from gui.session.recognition import Found
+from gui.session.session import Session
+from gui.session.worker import TaskContext
+
+
+@dataclass(frozen=True, eq=False)
+class ListedRun:
+    """A finished run to choose from.
+
+    Attributes:
+        name: the model's file and what tells runs of one model apart.
+        folder: where it is saved or kept; None while it is only on show.
+        best: its best defence.
+    """
+
+    name: str
+    note: str
+    run: PruningRun
+    folder: Path | None
+    best: Headline | None
+
+
+class Comparing(QObject):
+    """Lists runs and sets those that a person chose beside each other."""
+
+    runs_changed = Signal(object)  # tuple[ListedRun, ...]
+    compared = Signal(object)  # SideBySide, or None where fewer than two are chosen
+    asked_for = Signal(object)  # set of folders whose runs a person wants to see side by side
+
+    def __init__(self, session: Session, opening: Opening, keeping: Keeping) -> None:
+        super().__init__(session)
+        self._session, self._keeping = session, keeping
+        self._opened: tuple[ListedRun, ...] = ()
+        self._kept: tuple[ListedRun, ...] = ()
+        self._found: SideBySide | None = None
+        opening.takes("run", self._take)
+        keeping.kept_changed.connect(self._read_kept)
+        session.run_changed.connect(self._tell)
+
+    def open_folders(self, folders: Sequence[Path]) -> None:
+        """List saved runs, and compare them where there are several."""
+        self._session.in_background(partial(read_folders, list(folders)), self._take_opened, tell=True)
+
+    def compare(self, chosen: Sequence[ListedRun]) -> None:
+        """Set runs beside each other; two are needed."""
+        several = len(chosen) > 1
+        self._found = side_by_side([(c.name, c.folder, c.run) for c in chosen]) if several else None
+        self.compared.emit(self._found)
+
+    def save(self, folder: Path) -> None:
+        """Save the comparison: its numbers, its figure and its report."""
+        if self._found:
+            self._session.submit(partial(save, self._found, folder), self._saved, needs_engine=False)
+
+    def _take(self, found: Sequence[Found]) -> None:
+        """One run is brought back whole; several that are opened together are compared."""
+        if len(found) == 1:
+            self._keeping.reopen(found[0].path)
+        else:
+            self.open_folders([item.path for item in found])
+
+    def _take_opened(self, opened: tuple[ListedRun, ...]) -> None:
+        new = {listed.folder for listed in opened}
+        self._opened = (*opened, *(listed for listed in self._opened if listed.folder not in new))
+        self._tell()
+        self.asked_for.emit(new)
+
+    def _read_kept(self, kept: Sequence[KeptRun]) -> None:
+        self._session.add(Job(partial(read_kept, kept, self._kept), self._take_kept, key="list runs"))
+
+    def _take_kept(self, kept: tuple[ListedRun, ...]) -> None:
+        self._kept = kept
+        self._tell()
+
+    def _tell(self) -> None:
+        listed, run = (*self._opened, *self._kept), self._session.run
+        if run and _identity(run) not in {_identity(other.run) for other in listed}:
+            listed = (_listed(run, None, "on show"), *listed)
+        self.runs_changed.emit(listed)
+
+    def _saved(self, folder: Path) -> None:
+        self._session.message.emit(Message(f"Saved the comparison in {folder}.", folder=folder))
+
+
+def _listed(run: PruningRun, folder: Path | None, where: str, when: str = "") -> ListedRun:
+    request = run.request
+    guard = "no guard" if request.guard == "none" else f"{request.guard} guard"
+    drops = ", ".join(f"{x:g}" for x in request.drops)
+    note = " · ".join([*([when] if when else []), guard, f"X = {drops}"])
+    return ListedRun(f"{run.model.path.name}, {where}", note, run, folder, best_of(run))
+
+
+def _identity(run: PruningRun) -> tuple[str, float]:
+    """The same for a run and for what was read back of it."""
+    return run.model.sha256, round(run.seconds, 3)
+
+
+# On the worker's thread
+
+
+def read_folders(folders: Sequence[Path], context: TaskContext) -> tuple[ListedRun, ...]:
+    """Read saved runs.
+
+    Raises:
+        EngineError: one isn't a run.
+    """
+    found = []
+    for folder in folders:
+        context.cancel.raise_if_cancelled()
+        found.append(_listed(reopen_run(folder), folder, folder.name))
+    return tuple(found)
+
+
+def read_kept(kept: Sequence[KeptRun], known: Sequence[ListedRun], _: TaskContext) -> tuple[ListedRun, ...]:
+    """Read the runs that are kept, but for those read before; one that is gone meanwhile is left out."""
+    before, found = {listed.folder: listed for listed in known}, []
+    for item in kept:
+        listed = before.get(item.folder)
+        try:
+            found.append(listed or _listed(reopen_run(item.folder), item.folder, f"{item.kept_at:%H:%M:%S}",
+                                           f"{item.kept_at:%Y-%m-%d %H:%M}"))
+        except EngineError:
+            continue
+    return tuple(found)
+
+
+def save(found: SideBySide, folder: Path, _: TaskContext) -> Path:
+    """Write a comparison's folder."""
+    check_writable(folder, [place for place in found.folders if place])
+    save_side_by_side(found, folder)
+    return folder

@@ -1,0 +1,70 @@
+"""The tables of runs: what each of them found, and in what those chosen differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.rates import Rate
+from engine.records.side_by_side import SideBySide
+from engine.reports.run_differences import Difference
+from gui.jobs.comparing import ListedRun
+from gui.tables.model import Block, Column, FigureModel, rate_column
+
+BEST = 3
+
+
+def _attack(listed: ListedRun) -> Rate | None:
+    rates = [counts.b_prime_rate(0) for counts in listed.run.curve.poisoned]
+    return max(rates, key=lambda rate: rate.value, default=None)
+
+
+def _best(listed: ListedRun) -> tuple[Block, ...]:
+    best = listed.best
+    return (Block(best.name, best.sentence.partition(": ")[2], best.level) if best else Block("–"),)
+
+
+COLUMNS: tuple[Column[ListedRun], ...] = (
+    Column("Run", "The model's file and what tells its runs apart. Below it: when it was run, and with what.",
+           lambda listed: (Block(listed.name, listed.note),), left=True),
+    rate_column("B: clean\naccuracy", "The share of clean images that the network itself labels right.",
+                lambda listed: [listed.run.curve.clean.b_prime_rate(0)]),
+    rate_column("B: attack\nsuccess", "The share of poisoned images that the network itself gives the label the "
+                "attacker wants; of several sets, the highest.", lambda listed: [_attack(listed)]),
+    Column("Best defence", "The best of the run's defences on the images it was measured with, and what that means.",
+           _best, left=True),
+    rate_column("Clean\naccuracy", "The share of clean images that the best defence labels right.",
+                lambda listed: [listed.best.clean if listed.best else None]),
+    rate_column("Attack\nsuccess", "The share of poisoned images that get the label the attacker wants in spite of the "
+                "best defence.", lambda listed: [listed.best.attack if listed.best else None]),
+)
+
+
+def differences_model(found: SideBySide) -> FigureModel[Difference]:
+    """A row for each thing in which runs differ, a column a run."""
+    def of_run(number: int, name: str) -> Column[Difference]:
+        return Column(name, f"What {name} has.", lambda row: (_value(row.texts[number]),), left=True)
+
+    model = FigureModel[Difference]([
+        Column("What differs", "Files are compared by their contents (SHA-256). What isn't listed is the same.", _what,
+               left=True),
+        *(of_run(number, name) for number, name in enumerate(found.names))])
+    model.show_rows(found.differences)
+    return model
+
+
+def runs_model(runs: Sequence[ListedRun] = ()) -> FigureModel[ListedRun]:
+    """A row a run."""
+    model = FigureModel[ListedRun](COLUMNS)
+    model.show_rows(runs)
+    return model
+
+
+def _what(row: Difference) -> tuple[Block, ...]:
+    figure, _, detail = row.what.partition(", ")
+    return (Block(figure, detail),)
+
+
+def _value(text: str) -> Block:
+    """What stands in brackets, a hash or an interval, as small print."""
+    figure, _, detail = text.partition(" (")
+    return Block(figure, detail.removesuffix(")")) if text.count(" (") == 1 else Block(text)

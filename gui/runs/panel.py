@@ -1,0 +1,114 @@
+"""Runs beside each other: their curves over each other, and a table of what differs.
+
+Importing this module loads matplotlib; gui.runs.view does so only when there is something to compare.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QVBoxLayout, QWidget
+
+from engine.records.side_by_side import SideBySide, write_differences_csv
+from engine.reports.curve_figure import save_drawing
+from engine.reports.runs_figure import draw_runs, printed_runs
+from gui.runs.model import differences_model
+from gui.tables.view import FigureTable
+from gui.widgets.exports import ExportButton
+from gui.widgets.figure_canvas import FigureCanvas
+from gui.widgets.theme import Theme
+
+_WHAT_WIDTH = 220
+
+
+class RunsCanvas(FigureCanvas):
+    """The runs' curves; drawn anew, because their layout depends on the figure's size, whenever it is resized."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(theme, "Clean accuracy and attack success of the chosen runs; the table holds the differences")
+        self._found: SideBySide | None = None
+
+    def show_runs(self, found: SideBySide) -> None:
+        """Draw these runs."""
+        self._found = found
+        self.draw_idle()
+
+    def draw(self) -> None:
+        """Draw everything; called by matplotlib when size, colours or content changed."""
+        self.figure.clear()
+        if self._found:
+            draw_runs(self.figure, self._found.names, self._found.runs, self.colours)
+        super().draw()
+
+
+class SideBySidePanel(QWidget):
+    """Shows a comparison of runs. Signals: `message(str)` for the status line, `save_requested()`."""
+
+    message = Signal(str)
+    save_requested = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._found: SideBySide | None = None
+        self.canvas = RunsCanvas(theme)
+        self.table: FigureTable | None = None
+        self.cautions, self.same = QLabel(), QLabel("These runs are the same in their files, options, order, curves "
+                                                    "and best defence.")
+        self.cautions.setAccessibleName("Caution")
+        for label in (self.cautions, self.same):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setWordWrap(True)
+        self.export = ExportButton("the comparison of runs", "runs", self._write_figure, self._write_numbers)
+        self.export.message.connect(self.message)
+        self.save = QPushButton("Save comparison…")
+        self.save.setToolTip("Save everything in a folder: figure, differences and a report to hand on")
+        self.save.clicked.connect(self.save_requested)
+        self._splitter = QSplitter(Qt.Orientation.Vertical)
+        self._splitter.setChildrenCollapsible(False)
+        self._splitter.addWidget(self.canvas)
+        bar = QHBoxLayout()
+        bar.addWidget(self.cautions, 1)
+        bar.addWidget(self.export)
+        bar.addWidget(self.save)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(bar)
+        layout.addWidget(self._splitter, 1)
+        layout.addWidget(self.same)
+        self.set_theme(theme)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take a theme's colours."""
+        self._theme = theme
+        self.canvas.set_theme(theme)
+        self.cautions.setStyleSheet(f"color: {theme.warning}")
+        if self.table:
+            self.table.set_theme(theme)
+
+    def show_runs(self, found: SideBySide) -> None:
+        """Show a comparison; its table has a column a run, so it is made anew."""
+        self._found = found
+        self.canvas.show_runs(found)
+        self.cautions.setText("\n".join(found.cautions))
+        self.same.setVisible(not found.differences)
+        table = FigureTable("What differs", differences_model(found), self._theme, 0, wraps=_WHAT_WIDTH)
+        table.model().setParent(table)
+        if self.table:
+            self._splitter.replaceWidget(1, table)
+            self.table.deleteLater()
+        else:
+            self._splitter.addWidget(table)
+            self._splitter.setSizes([250, 260])
+        self.table = table
+        table.setVisible(bool(found.differences))
+
+    def _write_figure(self, target: Path | BytesIO, kind: str) -> None:
+        assert self._found
+        save_drawing(printed_runs(self._found.names, self._found.runs), target, kind)
+
+    def _write_numbers(self, path: Path) -> None:
+        assert self._found
+        write_differences_csv(self._found, path)

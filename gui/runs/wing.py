@@ -1,0 +1,39 @@
+"""The tab of finished runs and their comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from gui.frame import asking
+from gui.frame.desk import Desk, Wing
+from gui.runs.view import RunsView
+
+
+def runs_wing(desk: Desk) -> Wing[RunsView]:
+    """Runs that are kept, saved or on show, to be compared."""
+    view, comparing = RunsView(desk.theme), desk.comparing
+
+    def add() -> None:
+        folder = asking.ask_folder(desk.window, "Add a saved run's folder", desk.settings.folder)
+        if folder:
+            comparing.open_folders([folder])
+
+    def save() -> None:
+        folder = asking.ask_folder(desk.window, "Save the comparison in a new folder inside", desk.settings.folder)
+        if folder and asking.ask_overwrite(desk.window, [folder / "comparison"]):
+            comparing.save(folder / "comparison")
+
+    def show(folders: Collection[Path | None]) -> None:
+        view.select(folders)
+        desk.bring_up(view)
+
+    view.chosen.connect(comparing.compare)
+    view.add_requested.connect(add)
+    view.back_requested.connect(desk.keeping.reopen)
+    view.save_requested.connect(save)
+    view.message.connect(desk.say)
+    comparing.runs_changed.connect(view.show_runs)
+    comparing.compared.connect(view.show_comparison)
+    comparing.asked_for.connect(show)
+    return Wing("Runs", view)
