@@ -16,6 +16,7 @@ from gui.frame.desk import Desk, V, View, Wing
 from gui.goodnets.wing import goodnets_wing
 from gui.inputs.wing import inputs_wing, run_wing
 from gui.messages import Message, words
+from gui.projects.wing import add_projects, leave_project, start_wing
 from gui.runs.wing import runs_wing
 from gui.session.recognition import local_paths
 from gui.settings import Settings, ThemeChoice
@@ -33,7 +34,6 @@ class MainWindow(QMainWindow):
         self.settings = settings
         self.theme = theme.resolve(settings.theme)
         theme.apply(_application(), self.theme)
-        self.setWindowTitle("GoodNet")
         self.setWindowIcon(resources.application_icon())
         self.setAcceptDrops(True)
         self.desk = desk = Desk(self, settings, self.theme)
@@ -48,15 +48,18 @@ class MainWindow(QMainWindow):
         self.check = self._add(check_wing(desk))
         self.runs = self._add(runs_wing(desk))
         self.message_bar, self.status = self._own(MessageBar(self.theme)), StatusBar()
+        self.start = self._own(start_wing(desk))
+        add_projects(desk)
         add_general_menus(desk, self.set_theme)
         desk.menus.set_theme(self.theme)
         desk.menus.refresh()
         desk.session.message.connect(self.show_message)
         desk.session.engine_loaded.connect(self.status.show_device)
         desk.pruning.started.connect(self.message_bar.hide)
-        self._lay_out()
+        self._lay_out(desk.pages)
         # Once the window is drawn, so that it is drawn sooner.
         QTimer.singleShot(0, desk.keeping, desk.keeping.start)
+        QTimer.singleShot(0, desk.projects, desk.projects.list_recent)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._follow_system)
 
     def _own(self, view: V) -> V:
@@ -68,10 +71,10 @@ class MainWindow(QMainWindow):
         self.tabs.addTab(wing.view, wing.name)
         return self._own(wing.view)
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, pages: QWidget) -> None:
         left, right = QWidget(), QWidget()
         for side, widgets, margins in ((left, (self.inputs, self.run_bar), (0, 0, 0, 0)),
-                                       (right, (self.tabs, self.message_bar), (0, 4, 6, 4))):
+                                       (right, (pages, self.message_bar), (0, 4, 6, 4))):
             column = QVBoxLayout(side)
             column.setContentsMargins(*margins)
             column.addWidget(widgets[0], 1)
@@ -131,7 +134,10 @@ class MainWindow(QMainWindow):
         self.desk.opening.open_paths(local_paths(event.mimeData()))
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Remember the window, then cancel what runs and wait for it."""
+        """Remember the window, then cancel what runs and wait for it; unsaved changes of a project are asked about."""
+        if not leave_project(self.desk, self.close):
+            event.ignore()
+            return
         self.settings.set_bytes("geometry", self.saveGeometry())
         self.settings.set_bytes("splitter", self.splitter.saveState())
         self.settings.save()

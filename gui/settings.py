@@ -86,18 +86,24 @@ class Settings:
     @property
     def recent(self) -> list[Path]:
         """Files and folders opened last, the newest first."""
-        stored = self._store.value("files/recent", [])
-        texts = [stored] if isinstance(stored, str) else stored if isinstance(stored, list) else []
-        return [Path(text) for text in texts if text]
+        return self._paths("files/recent")
 
     def add_recent(self, path: Path) -> None:
         """Put a path at the head of the recent ones."""
-        paths = [path, *(p for p in self.recent if p != path)]
-        self._store.setValue("files/recent", [str(p) for p in paths[:MOST_RECENT_FILES]])
+        self._put_first("files/recent", path)
 
     def clear_recent(self) -> None:
         """Forget the recent files."""
         self._store.remove("files/recent")
+
+    @property
+    def projects(self) -> list[Path]:
+        """Projects opened or saved last, the newest first."""
+        return self._paths("files/projects")
+
+    def add_project(self, path: Path) -> None:
+        """Put a project at the head of the recent ones."""
+        self._put_first("files/projects", path)
 
     @property
     def folder(self) -> Path:
@@ -126,6 +132,15 @@ class Settings:
     def save(self) -> None:
         """Write everything to disk now."""
         self._store.sync()
+
+    def _paths(self, key: str) -> list[Path]:
+        stored = self._store.value(key, [])
+        texts = [stored] if isinstance(stored, str) else stored if isinstance(stored, list) else []
+        return [Path(text) for text in texts if text]
+
+    def _put_first(self, key: str, path: Path) -> None:
+        paths = [path, *(p for p in self._paths(key) if p != path)]
+        self._store.setValue(key, [str(p) for p in paths[:MOST_RECENT_FILES]])
 
     def _one_of(self, key: str, allowed: tuple[Chosen, ...], default: Chosen) -> Chosen:
         value = self._store.value(key, default)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -18,12 +17,15 @@ from typing import Any, Literal, get_args
 from engine.data.readers import labelled_pictures
 from engine.errors import EngineError, OutputError, in_short
 from engine.files.fingerprint import sha256_of
+from engine.files.regular import open_regular
 from engine.files.saving import whole_file
 from engine.progress import NEVER_CANCELLED, CancelToken
 from engine.records import checked
 from engine.records.run_files import write_text
 from engine.records.settings import NAMES, checked_settings, settings_json
-from engine.runs.prune import PruningRequest
+from engine.reports.headline import headline
+from engine.runs.prune import PruningRequest, PruningRun
+from engine.runs.rows import GoodNetRow
 
 SUFFIX = ".goodnet"
 _SCHEMA, _KIND = 1, "GoodNet project"
@@ -53,6 +55,14 @@ class LastResult:
     best: str
     clean_accuracy: float
     attack_success_rate: float | None
+
+
+def last_result(run: PruningRun, rows: Iterable[GoodNetRow]) -> LastResult | None:
+    """What a list of projects says of a run whose GoodNets are `rows`; None where nothing is best."""
+    best = headline(run, rows)
+    if best is None:
+        return None
+    return LastResult(run.model.path.name, best.name, best.clean.value, best.attack.value if best.attack else None)
 
 
 @dataclass(frozen=True)
@@ -121,13 +131,11 @@ def fingerprint(path: Path, cancel: CancelToken = NEVER_CANCELLED) -> str:
     """SHA-256 of a file, or of a folder's pictures one after the other, as run.json holds it.
 
     Raises:
-        OSError: it can't be read, or is neither a file nor a folder.
+        OSError: it can't be read, or is a pipe or device.
         Cancelled: the token was set.
     """
     if path.is_dir():
         return sha256_of((picture for picture, _ in labelled_pictures(path)), cancel)
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError("it is neither a file nor a folder")
     return sha256_of([path], cancel)
 
 
@@ -200,12 +208,11 @@ def _is_project(path: Path) -> bool:
 
 
 def _parsed(path: Path) -> Any:
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError("it is a folder, device or pipe; a file was expected")
-    if status.st_size > _MOST_BYTES:
-        raise ValueError(f"it has {status.st_size:,} bytes, more than a project ever has")
-    return json.loads(path.read_text(encoding="utf-8"))
+    with open_regular(path) as stream:
+        content = stream.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"it has more than {_MOST_BYTES:,} bytes, more than a project ever has")
+    return json.loads(content.decode("utf-8"))
 
 
 def _document(project: Project, folder: Path) -> Json:

@@ -8,10 +8,12 @@ from pathlib import Path
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from engine.files.pictures import SUFFIXES
+from engine.records.project import SUFFIX
 from gui.session.chosen import DATA_ROLES, ROLE_NAMES, Role
 
 MODEL_FILES = "Keras models (*.keras *.h5 *.hdf5);;All files (*)"
 DATA_FILES = "Data sets (*.h5 *.hdf5 *.npz);;All files (*)"
+PROJECT_FILES = f"GoodNet projects (*{SUFFIX})"
 ORDER_FILES = "Pruning orders (*.json);;All files (*)"
 NAME_FILES = "Lists of names (*.txt);;All files (*)"
 PICTURE_FILES = "Pictures (" + " ".join(f"*{suffix}" for suffix in sorted(SUFFIXES)) + ");;All files (*)"
@@ -33,6 +35,23 @@ def ask_folder(parent: QWidget, title: str, folder: Path) -> Path | None:
     """Ask for a folder."""
     name = QFileDialog.getExistingDirectory(parent, title, str(folder))
     return Path(name) if name else None
+
+
+def ask_project_name(parent: QWidget, suggested: Path) -> Path | None:
+    """Ask what a project is to be called; its ending is added, and what is there already is asked about."""
+    name, _ = QFileDialog.getSaveFileName(parent, "Save the project", str(suggested), PROJECT_FILES)
+    if not name or name.lower().endswith(SUFFIX):
+        return Path(name) if name else None
+    path = Path(name + SUFFIX)
+    return path if ask_overwrite(parent, [path]) else None
+
+
+def ask_unsaved(parent: QWidget, name: str) -> QMessageBox.StandardButton:
+    """Ask what becomes of a project's changes: Save, Discard or Cancel."""
+    button = QMessageBox.StandardButton
+    return QMessageBox.question(
+        parent, "Save the changes?", f"The project {name} has changes that aren't saved.",
+        button.Save | button.Discard | button.Cancel, button.Save)
 
 
 def ask_overwrite(parent: QWidget, folders: Sequence[Path]) -> bool:

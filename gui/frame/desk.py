@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from PySide6.QtWidgets import QMainWindow, QTabWidget, QWidget
+from PySide6.QtWidgets import QMainWindow, QStackedWidget, QTabWidget, QWidget
 
 from gui.frame.menus import Menus
 from gui.jobs.checking import Checking
@@ -14,6 +14,7 @@ from gui.jobs.comparing import Comparing
 from gui.jobs.defending import Defending
 from gui.jobs.keeping import Keeping
 from gui.jobs.opening import Opening
+from gui.jobs.projects import Projects
 from gui.jobs.pruning import Pruning
 from gui.jobs.saving import Saving
 from gui.messages import Message
@@ -54,14 +55,23 @@ class Desk:
         self.defending = Defending(self.session)
         self.keeping = Keeping(self.session, self.choosing, self.pruning, settings.runs_folder)
         self.comparing = Comparing(self.session, self.opening, self.keeping)
+        self.projects = Projects(self.session, self.opening, self.choosing, self.pruning, settings)
         self.menus = Menus(window.menuBar())
         self.tabs = QTabWidget()
+        self.pages = QStackedWidget()  # the tabs, and what is shown in their place while nothing is open
+        self.pages.addWidget(self.tabs)
+        self.tabs.currentChanged.connect(lambda: self.pages.setCurrentWidget(self.tabs))
         for changed in (self.session.state_changed, self.session.inputs_changed, self.session.history.changed):
             changed.connect(self.menus.refresh)
 
     def bring_up(self, view: QWidget) -> None:
         """Show a view's tab."""
-        self.tabs.setCurrentWidget(view)
+        self.bring_up_tab(self.tabs.indexOf(view))
+
+    def bring_up_tab(self, index: int) -> None:
+        """Show a tab by its place."""
+        self.tabs.setCurrentIndex(index)
+        self.pages.setCurrentWidget(self.tabs)
 
     def say(self, text: str) -> None:
         """Tell a person something on the status line."""

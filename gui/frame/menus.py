@@ -12,9 +12,10 @@ from PySide6.QtWidgets import QMenu, QMenuBar
 from gui.widgets import resources
 from gui.widgets.theme import Theme
 
-Place = Literal["open", "check", "save", "quit", "undo", "run", "scan", "defend", "tabs", "themes", "guides", "about"]
+Place = Literal[
+    "project", "open", "check", "save", "quit", "undo", "run", "scan", "defend", "tabs", "themes", "guides", "about"]
 _MENUS: dict[str, tuple[Place, ...]] = {
-    "&File": ("open", "check", "save", "quit"),
+    "&File": ("project", "open", "check", "save", "quit"),
     "&Edit": ("undo",),
     "&Run": ("run", "scan", "defend"),
     "&View": ("tabs", "themes"),

@@ -40,6 +40,6 @@ def goodnets_wing(desk: Desk) -> Wing[GoodNetsView]:
     view.save_requested.connect(save)
     view.use_requested.connect(use)
     desk.menus.add("save", "Save s&elected GoodNets…", lambda: save(view.selected_rows() or view.all_rows()),
-                   "Ctrl+Shift+S", enabled=lambda: session.run is not None and not session.state.busy)
+                   "Ctrl+Shift+E", enabled=lambda: session.run is not None and not session.state.busy)
     show_options()
     return Wing("GoodNets", view)

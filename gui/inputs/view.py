@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from gui.inputs.card import InputCard
 from gui.inputs.model_card import ModelCard
 from gui.session.chosen import Inputs, Role
 from gui.widgets import resources
-from gui.widgets.primary_button import PrimaryButton
 from gui.widgets.theme import Theme
 
 _HINTS: dict[Role, str] = {
@@ -23,18 +22,16 @@ _HINTS: dict[Role, str] = {
 
 class InputsView(QWidget):
     """Renders Inputs. Signals: `pick_requested(role, folder)`, `dropped(role, Path)`, `removed(role, Path)`,
-    `layer_chosen(str)`, `sample_requested()`."""
+    `layer_chosen(str)`."""
 
     pick_requested = Signal(str, bool)
     dropped = Signal(str, object)
     removed = Signal(str, object)
     layer_chosen = Signal(str)
-    sample_requested = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
-        self._welcome = self._welcome_panel()
         self.model = ModelCard(theme)
         self.validation, self.test = (InputCard(role, _HINTS[role], theme) for role in ("validation", "test"))
         self.poisoned: list[InputCard] = []
@@ -43,7 +40,7 @@ class InputsView(QWidget):
         self._add.clicked.connect(lambda: self.pick_requested.emit("poisoned", False))
         self._column = QVBoxLayout()
         self._column.setContentsMargins(8, 8, 8, 8)
-        for widget in (self._welcome, self.model, self.validation, self.test, self._add):
+        for widget in (self.model, self.validation, self.test, self._add):
             self._column.addWidget(widget)
         self._column.addStretch(1)
         for card in (self.model, self.validation, self.test):
@@ -56,7 +53,6 @@ class InputsView(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Draw everything as the theme has it."""
         self._theme = theme
-        self.sample.set_theme(theme)
         self._add.setIcon(resources.icon("add", theme))
         for card in self.cards:
             card.set_theme(theme)
@@ -68,7 +64,6 @@ class InputsView(QWidget):
 
     def show_inputs(self, inputs: Inputs) -> None:
         """Render all inputs; a card is left alone while nothing about it changed."""
-        self._welcome.setVisible(not inputs.all)
         self.model.show_model(inputs.model, inputs.chosen_layer)
         for card, item in ((self.validation, inputs.validation), (self.test, inputs.test)):
             if card.shown is not item or item is None:
@@ -100,19 +95,6 @@ class InputsView(QWidget):
         if card.shown:
             path: Path = card.shown.path
             self.removed.emit(card.role, path)
-
-    def _welcome_panel(self) -> QWidget:
-        panel = QWidget()
-        column = QVBoxLayout(panel)
-        column.setContentsMargins(2, 0, 2, 6)
-        text = QLabel("Find out whether an image classifier's backdoor can be pruned away, and check pictures with "
-                      "the repaired network. Try it on the sample, or drop your own files anywhere in this window.")
-        text.setWordWrap(True)
-        self.sample = PrimaryButton("Open &sample", "sample", self._theme)
-        self.sample.clicked.connect(self.sample_requested)
-        column.addWidget(text)
-        column.addWidget(self.sample)
-        return panel
 
     def _scrolled(self) -> None:
         inside = QWidget()

@@ -39,7 +39,6 @@ def inputs_wing(desk: Desk) -> InputsView:
     view.dropped.connect(choosing.open_as)
     view.removed.connect(choosing.remove)
     view.layer_chosen.connect(choosing.choose_layer)
-    view.sample_requested.connect(choosing.open_sample)
     menus.add("open", "Open &model…", lambda: pick("model"), "Ctrl+O", "model")
     data = menus.add_menu("open", "Open &data")
     for number, role in enumerate(DATA_ROLES, start=1):
@@ -95,7 +94,7 @@ def run_wing(desk: Desk) -> RunBar:
     bar.save_requested.connect(save)
     bar.options_edited.connect(edit)
     bar.order_requested.connect(pick_order)
-    desk.menus.add("save", "Sa&ve all…", save, "Ctrl+S", "save",
+    desk.menus.add("save", "Sa&ve all…", save, "Ctrl+E", "save",
                    lambda: session.run is not None and not session.state.busy)
     desk.menus.add("run", "&Run", pruning.start, "F5", "play",
                    lambda: session.inputs.ready and not session.state.busy)

@@ -48,6 +48,16 @@ class Choosing(QObject):
         """Choose a file or folder for a role."""
         self._open([(role, path)], self._session.inputs, f"{ROLE_NAMES[role]}: {path.name}")
 
+    def move(self, role: Role, before: Path, path: Path) -> None:
+        """Choose a file in place of another one, which gives it its place among poisoned sets and a model its layer."""
+        old = self._session.inputs.at(role, before)
+        if old is None:
+            self.open_as(role, path)
+            return
+        new = Input(role, path, layer=old.layer, before=old if old.usable else old.before)
+        step = self._change(self._session.inputs.with_instead(old, new), f"{ROLE_NAMES[role]}: {path.name}")
+        self._read(role, path, step)
+
     def remove(self, role: Role, path: Path) -> None:
         """Take a file out of its role."""
         self._change(self._session.inputs.without(role, path), f"Removed {ROLE_NAMES[role].lower()}: {path.name}")
@@ -64,9 +74,14 @@ class Choosing(QObject):
         self.open_all(sample.INPUTS, "Opened the sample")
         self._session.in_background(partial(read_names, sample.NAMES), self._session.name_labels, tell=True)
 
-    def open_all(self, files: Sequence[tuple[Role, Path]], what: str) -> None:
-        """Choose files for their roles, in place of whatever is chosen; `what` says so in words."""
-        self._open(files, Inputs(), what)
+    def open_all(self, files: Sequence[tuple[Role, Path]], what: str, layer: str | None = None) -> None:
+        """Choose files for their roles, in place of whatever is chosen.
+
+        Args:
+            what: says so in words.
+            layer: the layer to prune; None for the model's default.
+        """
+        self._open(files, Inputs(), what, layer)
 
     def choose_layer(self, name: str) -> None:
         """Choose the layer to prune."""
@@ -104,9 +119,9 @@ class Choosing(QObject):
 
         self._session.in_background(partial(read_names, path), take, tell=True)
 
-    def _open(self, files: Sequence[tuple[Role, Path]], inputs: Inputs, what: str) -> None:
+    def _open(self, files: Sequence[tuple[Role, Path]], inputs: Inputs, what: str, layer: str | None = None) -> None:
         for role, path in files:
-            inputs = inputs.with_input(Input(role, path))
+            inputs = inputs.with_input(Input(role, path, layer=layer if role == "model" else None))
         step = self._change(inputs, what)
         for role, path in files:
             self._read(role, path, step if len(files) == 1 else None)

@@ -54,7 +54,7 @@ class Keeping(QObject):
         """Show a run that was saved before, with its files where they still are."""
         session = self._session
         self._choosing.open_all([("model", run.model.path), *((found.role, found.path) for found in run.datasets)],
-                                f"Chose the files of the run on {run.model.path.name}")
+                                f"Chose the files of the run on {run.model.path.name}", run.request.layer)
         session.set_options(options_of(run, session.options.cluster))
         session.finish(run)
         self._session.message.emit(

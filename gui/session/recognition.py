@@ -13,10 +13,11 @@ from engine.errors import EngineError
 from engine.files.pictures import SUFFIXES, pictures_in
 from engine.looking.inspection import inspect
 from engine.models.architecture import ModelDescription
+from engine.records.project import SUFFIX
 from gui.session.chosen import Role
 
-Kind = Literal["model", "data", "goodnet", "run", "pictures", "order", "names"]
-_KINDS_BY_SUFFIX: dict[str, Kind] = {".json": "order", ".txt": "names"}
+Kind = Literal["model", "data", "goodnet", "run", "pictures", "order", "names", "project"]
+_KINDS_BY_SUFFIX: dict[str, Kind] = {".json": "order", ".txt": "names", SUFFIX: "project"}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def add_general_menus(desk: Desk, set_theme: Callable[[ThemeChoice], None]) -> N
     add, tabs = desk.menus.add, desk.tabs
     add("quit", "&Quit", desk.window.close, "Ctrl+Q").setMenuRole(QAction.MenuRole.QuitRole)
     for index in range(tabs.count()):
-        add("tabs", f"&{index + 1} {tabs.tabText(index)}", partial(tabs.setCurrentIndex, index),
+        add("tabs", f"&{index + 1} {tabs.tabText(index)}", partial(desk.bring_up_tab, index),
             f"Ctrl+{index + 1}")
     themes = QActionGroup(desk.menus)
     for choice in get_args(ThemeChoice):

@@ -242,7 +242,7 @@ def test_a_failed_run_leaves_the_window_usable(window: MainWindow, qtbot: QtBot,
 def test_the_sample_runs_in_two_clicks(window: MainWindow, qtbot: QtBot) -> None:
     if not all(path.exists() for _, path in sample.INPUTS):
         pytest.skip("the sample isn't built")
-    qtbot.mouseClick(window.inputs.sample, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(window.start.sample, Qt.MouseButton.LeftButton)
     settle(qtbot, window)
     assert window.session.state is State.READY
     assert len(window.session.inputs.all) == 4

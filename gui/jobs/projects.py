@@ -1,0 +1,195 @@
+"""Projects: what is chosen, how it is run and what came of it, saved in one file and opened again."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from engine.errors import EngineError
+from engine.records.project import (
+    LastResult,
+    Looked,
+    Project,
+    ProjectFile,
+    fingerprint,
+    last_result,
+    look_for,
+    make_project,
+    read_project,
+    save_project,
+)
+from engine.runs.prune import PruningRequest
+from gui.jobs.choosing import Choosing
+from gui.jobs.opening import Opening
+from gui.jobs.pruning import Pruning
+from gui.messages import Message
+from gui.session.session import Session
+from gui.session.worker import TaskContext
+from gui.settings import Options, Settings
+
+
+@dataclass(frozen=True)
+class RecentProject:
+    """A project as a list shows it: when it was saved (local time) and what its last run came to."""
+
+    path: Path
+    saved_at: datetime.datetime
+    result: LastResult | None
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What a project would hold if it were saved now, but for hashes; two are compared to find unsaved changes."""
+
+    request: PruningRequest
+    result: LastResult | None
+
+
+class Projects(QObject):
+    """The project that is open, if one is, and those opened last."""
+
+    changed = Signal()  # which project is open, or whether it has changes that aren't saved
+    lost_found = Signal(object)  # tuple[Looked, ...]: files of the project that moved or changed and aren't dealt with
+    recent_changed = Signal(object)  # tuple[RecentProject, ...], newest first
+
+    def __init__(self, session: Session, opening: Opening, choosing: Choosing, pruning: Pruning,
+                 settings: Settings) -> None:
+        super().__init__(session)
+        self._session, self._choosing, self._pruning, self._settings = session, choosing, pruning, settings
+        self.path: Path | None = None
+        self._saved: _Contents | None = None
+        self._lost: tuple[Looked, ...] = ()
+        opening.takes("project", lambda found: self.open(found[-1].path))
+        for signal in (session.inputs_changed, session.options_changed, pruning.headline_changed):
+            signal.connect(self.changed)
+
+    @property
+    def can_save(self) -> bool:
+        """Whether enough is chosen for a project: a model and clean validation images."""
+        return self._contents() is not None
+
+    @property
+    def modified(self) -> bool:
+        """Whether the open project has changes that aren't saved."""
+        return self.path is not None and self._contents() != self._saved
+
+    def list_recent(self) -> None:
+        """Read the projects that were opened last."""
+        self._session.in_background(partial(_recent, self._settings.projects), self.recent_changed.emit)
+
+    def save(self, path: Path, then: Callable[[], object] | None = None) -> None:
+        """Save what is chosen, how it is run and the last result; `then` is called once that is done."""
+        contents = self._contents()
+
+        def saved(_: object) -> None:
+            self._now_open(path, contents)
+            self._session.message.emit(Message(f"Saved the project {path.name}."))
+            if then:
+                then()
+
+        if contents:
+            self._session.in_background(partial(_save, contents, path), saved, tell=True)
+
+    def open(self, path: Path) -> None:
+        """Open a project in place of all that is chosen; files that moved or changed are told of in `lost_found`."""
+        self._session.in_background(partial(_open, path.absolute()), partial(self._take_opened, path.absolute()),
+                                    tell=True)
+
+    def point_to(self, file: ProjectFile, path: Path) -> None:
+        """Use a file in place of one that is lost. Others that are lost are looked for in the same folder."""
+        missing = [looked.file for looked in self._lost if looked.state == "missing" and looked.file != file]
+        self._session.in_background(partial(_look_beside, file, path, missing), self._take_places, tell=True)
+
+    def accept(self, file: ProjectFile) -> None:
+        """Use a file that was changed as it is."""
+        self._lose({looked for looked in self._lost if looked.file == file})
+
+    def _contents(self) -> _Contents | None:
+        inputs, run, before = self._session.inputs, self._session.run, self._saved
+        if inputs.model is None or inputs.validation is None:
+            return None
+        # A model that is still being read has its layer from the project.
+        request = dataclasses.replace(inputs.request(self._session.options), cluster=None,
+                                      layer=inputs.model.layer or inputs.chosen_layer)
+        if run and _made_of(dataclasses.replace(run.request, layer=run.model.layer)) == _made_of(request):
+            return _Contents(request, last_result(run, self._pruning.rows))
+        return _Contents(request, before.result if before and _made_of(before.request) == _made_of(request) else None)
+
+    def _take_opened(self, path: Path, opened: tuple[Project, tuple[Looked, ...]]) -> None:
+        project, looked = opened
+        request, session = project.request, self._session
+        unread = {found.file.path for found in looked if found.state == "remote"}
+        outside = [str(file.path) for file in project.files if path.parent not in file.path.parents]
+        where = f"; {len(outside)} of its files lie outside its folder: {', '.join(outside)}" if outside else ""
+        self._choosing.open_all(
+            [(file.role, file.path) for file in project.files if file.role != "order" and file.path not in unread],
+            f"Opened the project {path.name}{where}", request.layer)
+        settings = {name: value for name, value in project.settings.items() if name != "layer"}
+        session.set_options(Options(**settings, order=request.order, cluster=session.options.cluster))
+        self._lost = tuple(found for found in looked if found.state != "found")
+        self._now_open(path, _Contents(request, project.result))
+        if self._lost:
+            self.lost_found.emit(self._lost)
+
+    def _take_places(self, places: dict[ProjectFile, Path]) -> None:
+        for file, path in places.items():
+            if file.role == "order":
+                self._choosing.choose_order(path)
+            else:
+                self._choosing.move(file.role, file.path, path)
+        self._lose({looked for looked in self._lost if looked.file in places})
+
+    def _lose(self, settled: set[Looked]) -> None:
+        self._lost = tuple(looked for looked in self._lost if looked not in settled)
+        self.lost_found.emit(self._lost)
+
+    def _now_open(self, path: Path, contents: _Contents | None) -> None:
+        self.path, self._saved = path, contents
+        self._settings.add_project(path)
+        self.changed.emit()
+        self.list_recent()
+
+
+def _made_of(request: PruningRequest) -> PruningRequest:
+    """What a run's counts depend on: all but thresholds, which apply to a curve that is there."""
+    return dataclasses.replace(request, cluster=None, drops=(), drop_mode="points", stop="first-past")
+
+
+# On the worker's thread
+
+
+def _save(contents: _Contents, path: Path, context: TaskContext) -> None:
+    save_project(make_project(contents.request, contents.result, cancel=context.cancel), path)
+
+
+def _open(path: Path, context: TaskContext) -> tuple[Project, tuple[Looked, ...]]:
+    project = read_project(path)
+    return project, look_for(project.files, path.parent, context.cancel)
+
+
+def _look_beside(file: ProjectFile, path: Path, missing: Sequence[ProjectFile],
+                 context: TaskContext) -> dict[ProjectFile, Path]:
+    """Where lost files are: one where a person pointed, others in that folder where they are exactly what they were."""
+    places = {file: path}
+    for other in missing:
+        with contextlib.suppress(OSError):
+            if fingerprint(path.parent / other.path.name, context.cancel) == other.sha256:
+                places[other] = path.parent / other.path.name
+    return places
+
+
+def _recent(paths: Sequence[Path], _: TaskContext) -> tuple[RecentProject, ...]:
+    """Those of the projects that are still there and can be read."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(EngineError, OSError):
+            saved_at = datetime.datetime.fromtimestamp(path.stat().st_mtime)
+            found.append(RecentProject(path, saved_at, read_project(path).result))
+    return tuple(found)

@@ -1,0 +1,305 @@
+"""Projects in the window: saved, opened, dropped, left; files that moved or changed; the start page."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QFileDialog, QLabel, QMessageBox
+from pytestqt.qtbot import QtBot
+
+from engine.records.project import make_project, read_project, save_project
+from engine.runs.prune import PruningRequest
+from gui.main_window import MainWindow
+from gui.projects.lost_files import LostFiles
+from gui.session.session import State
+from gui.settings import Settings
+from tests.support.networks import SmallLab
+from tests.support.window_driver import drop, press_run, settle
+
+pytest_plugins = ["tests.support.engine_fixtures"]
+
+
+@pytest.fixture
+def lab(small_lab: SmallLab, tmp_path: Path) -> SmallLab:
+    """The small lab's files where they may be moved about."""
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    return SmallLab(*(Path(shutil.copy(path, folder)) for path in (
+        small_lab.badnet, small_lab.clean, small_lab.test, small_lab.poisoned)))
+
+
+@pytest.fixture
+def project(lab: SmallLab, tmp_path: Path) -> Path:
+    """A project that somebody saved, with settings of its own."""
+    request = PruningRequest(lab.badnet, lab.clean, lab.test, (lab.poisoned,), layer="pruned", scale="none",
+                             drops=(3.0, 20.0), stop="last-within", guard="none", false_alarms=0.1)
+    save_project(make_project(request), tmp_path / "faces.goodnet")
+    return tmp_path / "faces.goodnet"
+
+
+def press(window: MainWindow, keys: str) -> None:
+    """Choose the action of a shortcut."""
+    (action,) = (a for menu in window.menuBar().actions() for a in menu.menu().actions()
+                 if a.shortcut() == QKeySequence(keys))
+    action.trigger()
+
+
+def name_as(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+
+
+def point_at(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+
+
+def answer_with(monkeypatch: pytest.MonkeyPatch, answer: QMessageBox.StandardButton) -> list[str]:
+    asked: list[str] = []
+    monkeypatch.setattr(QMessageBox, "question", lambda *a: asked.append(a[2]) or answer)
+    return asked
+
+
+def chosen(window: MainWindow) -> dict[str, list[Path]]:
+    paths: dict[str, list[Path]] = {}
+    for item in window.session.inputs.all:
+        paths.setdefault(item.role, []).append(item.path)
+    return paths
+
+
+def open_lab_files(window: MainWindow, lab: SmallLab, qtbot: QtBot) -> None:
+    window.desk.choosing.open_all([("model", lab.badnet), ("validation", lab.clean), ("test", lab.test),
+                                   ("poisoned", lab.poisoned)], "Opened the lab")
+    settle(qtbot, window)
+
+
+@pytest.fixture(autouse=True)
+def discarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows that a test leaves open are closed after it, and then ask about changes."""
+    answer_with(monkeypatch, QMessageBox.StandardButton.Discard)
+
+
+def test_save_and_open_bring_everything_back(
+        window: MainWindow, lab: SmallLab, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    press(window, "Ctrl+S")  # nothing is chosen: nothing is asked
+    open_lab_files(window, lab, qtbot)
+    assert window.windowTitle() == "GoodNet"
+    press_run(qtbot, window)
+    options = window.session.options
+    name_as(monkeypatch, tmp_path / "mine")
+    press(window, "Ctrl+S")
+    settle(qtbot, window)
+    saved = tmp_path / "mine.goodnet"
+    project = read_project(saved)
+    assert project.request.model == lab.badnet and project.request.poisoned == (lab.poisoned,)
+    assert project.request.guard == options.guard and project.request.drops == options.drops
+    best = window.goodnets.headline.figures.text()
+    assert project.result and f"{100 * project.result.clean_accuracy:.2f}"[:4] in best.replace("\u00a0", " ")
+    assert window.windowTitle() == "mine[*] – GoodNet" and not window.isWindowModified()
+
+    other = MainWindow(Settings(tmp_path / "other.ini"))
+    qtbot.addWidget(other)
+    assert drop(other, [saved])
+    settle(qtbot, other)
+    assert chosen(other) == chosen(window) and other.session.options == options
+    assert other.session.inputs.chosen_layer == "pruned" and other.session.state is State.READY
+    assert other.windowTitle() == "mine[*] – GoodNet" and not other.isWindowModified()
+    other.close()
+
+
+def test_the_title_marks_changes_and_ctrl_s_saves_them(window: MainWindow, project: Path, qtbot: QtBot) -> None:
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    assert not window.isWindowModified()
+    assert window.session.options.drops == (3.0, 20.0) and window.session.options.guard == "none"
+    window.session.set_options(Settings().options)
+    assert window.isWindowModified()
+    press(window, "Ctrl+S")
+    settle(qtbot, window)
+    assert not window.isWindowModified()
+    assert read_project(project).request.drops == window.session.options.drops
+    press_run(qtbot, window)
+    assert window.isWindowModified()  # by the run's result
+    press(window, "Ctrl+S")
+    settle(qtbot, window)
+    window.desk.choosing.remove("test", window.session.inputs.test.path)
+    assert window.isWindowModified()
+    press(window, "Ctrl+S")
+    settle(qtbot, window)
+    assert read_project(project).result is None  # the run was of other inputs
+
+
+def test_save_as_adds_the_ending_and_asks_before_it_replaces(
+        window: MainWindow, project: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    before, other = project.read_bytes(), project.with_name("other.goodnet")
+    name_as(monkeypatch, project.with_suffix(""))
+    asked = answer_with(monkeypatch, QMessageBox.StandardButton.Cancel)
+    window.session.set_options(Settings().options)
+    press(window, "Ctrl+Shift+S")
+    settle(qtbot, window)
+    assert len(asked) == 1 and "faces.goodnet" in asked[0] and project.read_bytes() == before
+    other.write_text("my diary")
+    name_as(monkeypatch, other)
+    press(window, "Ctrl+Shift+S")
+    settle(qtbot, window)
+    assert other.read_text() == "my diary" and "isn't a project of this program" in window.message_bar.text.text()
+    assert window.isWindowModified() and window.windowTitle().startswith("faces")
+    answer_with(monkeypatch, QMessageBox.StandardButton.Discard)
+
+
+@pytest.mark.parametrize("answer", ["Save", "Discard", "Cancel"])
+def test_leaving_asks_for_changes(
+        answer: str, window: MainWindow, project: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    asked = answer_with(monkeypatch, QMessageBox.StandardButton[answer])
+    window.session.set_options(Settings().options)
+    press(window, "Ctrl+Q")
+    if answer == "Save":
+        qtbot.waitUntil(lambda: not window.isVisible())
+    assert window.isVisible() == (answer == "Cancel")
+    assert (read_project(project).request.drops == (3.0, 20.0)) == (answer != "Save")
+    assert len(asked) == 1 and "faces.goodnet" in asked[0]
+    answer_with(monkeypatch, QMessageBox.StandardButton.Discard)
+
+
+def test_opening_another_project_asks_for_changes(
+        window: MainWindow, project: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Path(shutil.copy(project, project.with_name("other.goodnet")))
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    window.session.set_options(Settings().options)
+    point_at(monkeypatch, other)
+    answer_with(monkeypatch, QMessageBox.StandardButton.Cancel)
+    press(window, "Ctrl+Shift+P")
+    settle(qtbot, window)
+    assert window.windowTitle().startswith("faces")
+    answer_with(monkeypatch, QMessageBox.StandardButton.Save)
+    press(window, "Ctrl+Shift+P")
+    settle(qtbot, window)
+    assert window.windowTitle().startswith("other")
+    assert read_project(project).request.drops == Settings().options.drops
+
+
+def test_what_moved_is_named_and_found_with_one_answer(
+        window: MainWindow, lab: SmallLab, project: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = lab.badnet.parent.with_name("there")
+    there.mkdir()
+    for path in (lab.badnet, lab.poisoned, lab.test):
+        path.rename(there / path.name)
+    (there / lab.test.name).write_bytes(b"another test set")
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    lost = window.findChild(LostFiles)
+    assert lost.isVisible() and [card.looked.file.path for card in lost.cards] == [lab.badnet, lab.test, lab.poisoned]
+    for card in lost.cards:
+        shown = " ".join(label.toolTip() + label.text() for label in card.findChildren(QLabel))
+        assert str(card.looked.file.path) in shown and "isn't there any more" in shown.lower()
+        assert all(label.textFormat() == Qt.TextFormat.PlainText for label in card.findChildren(QLabel) if label.text())
+    assert window.session.inputs.model.error and window.session.state is State.EMPTY
+    point_at(monkeypatch, there / lab.badnet.name)
+    qtbot.mouseClick(lost.cards[0].find_button, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    # The poisoned set lay beside the model and is what it was; the test set there is another one.
+    assert [card.looked.file.path for card in lost.cards] == [lab.test]
+    assert chosen(window)["poisoned"] == [there / lab.poisoned.name] and window.session.inputs.chosen_layer == "pruned"
+    point_at(monkeypatch, lab.clean)
+    qtbot.mouseClick(lost.cards[0].find_button, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert not lost.isVisible() and window.session.state is State.READY and window.isWindowModified()
+    press(window, "Ctrl+S")
+    settle(qtbot, window)
+    assert read_project(project).request.model == there / lab.badnet.name and not window.isWindowModified()
+
+
+def test_what_changed_is_named_and_can_be_used_as_it_is(
+        window: MainWindow, lab: SmallLab, project: Path, qtbot: QtBot) -> None:
+    shutil.copy(lab.test, lab.clean)
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    lost = window.findChild(LostFiles)
+    (card,) = lost.cards
+    assert card.looked.file.path == lab.clean and "isn't what it was" in " ".join(
+        label.text() for label in card.findChildren(QLabel)).lower()
+    qtbot.mouseClick(card.use_button, Qt.MouseButton.LeftButton)
+    assert not lost.isVisible() and window.session.state is State.READY
+
+
+def test_a_project_that_is_none_leaves_everything_as_it_is(
+        window: MainWindow, lab: SmallLab, tmp_path: Path, qtbot: QtBot) -> None:
+    open_lab_files(window, lab, qtbot)
+    before = chosen(window)
+    (tmp_path / "bad.goodnet").write_text("{}")
+    assert drop(window, [tmp_path / "bad.goodnet"])
+    settle(qtbot, window)
+    assert "bad.goodnet: isn't a GoodNet project" in window.message_bar.text.text()
+    assert chosen(window) == before and window.windowTitle() == "GoodNet"
+
+
+def test_the_cluster_of_this_window_stays_and_none_comes_with_a_project(
+        window: MainWindow, project: Path, qtbot: QtBot) -> None:
+    window.session.set_options(dataclasses.replace(window.session.options, cluster="tcp://mine:8786"))
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    assert window.session.options.cluster == "tcp://mine:8786"
+
+
+# The start page
+
+
+def test_the_start_page_shows_until_something_is_open(window: MainWindow, lab: SmallLab, qtbot: QtBot) -> None:
+    assert window.start.isVisible() and not window.tabs.isVisible()
+    window.desk.choosing.open_as("model", lab.badnet)
+    assert window.tabs.isVisible() and not window.start.isVisible()
+    window.desk.choosing.remove("model", lab.badnet)
+    assert window.start.isVisible()
+    press(window, "Ctrl+1")
+    assert window.curve.isVisible()
+    settle(qtbot, window)
+
+
+def test_recent_projects_show_their_result_and_open(
+        window: MainWindow, lab: SmallLab, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_lab_files(window, lab, qtbot)
+    press_run(qtbot, window)
+    name_as(monkeypatch, tmp_path / "a <b>bold & odd name.goodnet")
+    press(window, "Ctrl+S")
+    settle(qtbot, window)
+    window.close()
+    gone = tmp_path / "gone.goodnet"
+    settings = Settings(tmp_path / "settings.ini")
+    settings.add_project(gone)
+    settings.save()
+    again = MainWindow(Settings(tmp_path / "settings.ini"))
+    qtbot.addWidget(again)
+    again.show()
+    settle(qtbot, again)
+    qtbot.waitUntil(lambda: bool(again.start.recent))
+    (entry,) = again.start.recent
+    result = json.loads((tmp_path / "a <b>bold & odd name.goodnet").read_text())["result"]
+    assert entry.text() == "a <b>bold && odd name"
+    assert result["best"] in entry.description() and "badnet.keras" in entry.description()
+    assert f"{100 * result['clean_accuracy']:.2f}".rstrip("0").rstrip(".") in entry.description()
+    qtbot.mouseClick(entry, Qt.MouseButton.LeftButton)
+    settle(qtbot, again)
+    assert again.session.state is State.READY and not again.isWindowModified()
+    again.close()
+
+
+def test_the_start_page_fits_with_ten_projects_and_a_title_bar(
+        window: MainWindow, project: Path, qtbot: QtBot) -> None:
+    for number in range(12):
+        window.settings.add_project(Path(shutil.copy(project, project.with_name(f"{number}{'n' * 120}.goodnet"))))
+    window.desk.projects.list_recent()
+    settle(qtbot, window)
+    assert len(window.start.recent) == 10
+    smallest = window.minimumSizeHint()
+    assert smallest.width() <= 1024 and smallest.height() <= 700
+    for button in (window.start.sample, window.start.model, window.start.project, window.start.goodnet):
+        assert window.start.rect().contains(button.mapTo(window.start, button.rect().bottomRight()))
