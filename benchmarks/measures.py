@@ -5,6 +5,7 @@ Prints one JSON object; peak memory is the process's own, TensorFlow included.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
@@ -110,12 +111,13 @@ def scaled_channels(data: lab_size.LabSize, channels: str) -> dict[str, Any]:
 
 
 def image_check(data: lab_size.LabSize, _: str) -> dict[str, Any]:
-    """One picture after the first, and a folder of 1,000, reading included."""
+    """One picture after the first, and a folder of 1,000 without a guard and behind one, reading included."""
     from PIL import Image
 
     from engine.data.datasets import open_dataset
     from engine.goodnets.checking import check_pictures, list_pictures
     from engine.goodnets.pair import GoodNet
+    from engine.guards.calibration import calibrate
     from engine.models.networks import open_network
 
     folder = data.validation.with_name("pictures")
@@ -132,10 +134,14 @@ def image_check(data: lab_size.LabSize, _: str) -> dict[str, Any]:
         started = time.perf_counter()
         list(check_pictures(goodnet, [file]))
         single.append(time.perf_counter() - started)
-    list(check_pictures(goodnet, files[:200]))
-    started = time.perf_counter()
-    list(check_pictures(goodnet, files))
-    return {"seconds": time.perf_counter() - started, "single_median": float(np.median(single)),
+    guard = calibrate(b, open_dataset(data.validation, b.input_shape, b.labels), "transplant")
+    seconds = []
+    for checked_by in (goodnet, dataclasses.replace(goodnet, guard=guard)):
+        list(check_pictures(checked_by, files[:200]))
+        started = time.perf_counter()
+        list(check_pictures(checked_by, files))
+        seconds.append(time.perf_counter() - started)
+    return {"seconds": seconds[0], "guarded_seconds": seconds[1], "single_median": float(np.median(single)),
             "single_worst": max(single), "pictures": len(files)}
 
 

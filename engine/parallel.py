@@ -1,4 +1,4 @@
-"""A few chunks at a time on this machine's cores, results in order, memory bounded."""
+"""A few chunks at a time on this machine's cores, results in order, memory bounded; reading one chunk ahead."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from threadpoolctl import threadpool_limits
 
 Result = TypeVar("Result")
+_END: Any = object()
 
 # TensorFlow spreads its own work over all cores; three threads keep them busy while one or two are in Python.
 THREADS = min(3, 1 + (os.cpu_count() or 1))
@@ -34,3 +35,13 @@ def in_parallel(function: Callable[..., Result], arguments: Iterable[tuple[Any, 
         finally:
             for future in running:
                 future.cancel()
+
+
+def read_ahead(chunks: Iterable[Result]) -> Iterator[Result]:
+    """Give chunks in their order while a thread reads the next one. An error comes in place of its chunk."""
+    coming = iter(chunks)
+    with ThreadPoolExecutor(1, "ahead") as pool:
+        following = pool.submit(next, coming, _END)
+        while (chunk := following.result()) is not _END:
+            following = pool.submit(next, coming, _END)
+            yield chunk

@@ -217,7 +217,7 @@ def test_a_saved_pair_opens_and_answers_the_same(
 
 def test_single_pictures_with_another_team_s_pair(lab3: Path) -> None:
     goodnet = open_goodnet([lab3 / "bd_weights.h5", lab3 / "model_B_10.h5"])
-    found = list(check_pictures(goodnet, list_pictures([lab3 / "images"])))
+    found = [v for chunk in check_pictures(goodnet, list_pictures([lab3 / "images"])) for v in chunk]
     assert len(found) == 9
     assert all(v.b_label == 0 for v in found if v.file.endswith((".jpg", ".jpeg")))
     clean = {Path(v.file).name: v.b_label for v in found if v.file.endswith(".png")}

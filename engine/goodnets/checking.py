@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,14 +11,16 @@ from typing import Literal
 import numpy as np
 
 from engine.data.datasets import SCALES
-from engine.errors import DatasetError
+from engine.errors import DatasetError, EngineError
 from engine.files.pictures import Picture, load_picture, pictures_in
 from engine.goodnets.pair import Answers, GoodNet
+from engine.parallel import read_ahead
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 
 Why = Literal["agree", "disagree", "guard"]
 
-CHUNK = 128
+_MOST_IN_CHUNK = 256
+_CHUNK_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,20 +70,47 @@ def list_pictures(paths: Iterable[Path]) -> list[Path]:
 
 
 def check_pictures(
-    goodnet: GoodNet, files: Sequence[Path], *,
+    goodnet: GoodNet, files: Sequence[Path], *, unreadable: Callable[[EngineError], None] | None = None,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
-) -> Iterator[Verdict]:
-    """Check picture files one chunk at a time.
+) -> Iterator[list[Verdict]]:
+    """Check picture files a chunk at a time; the next chunk is read meanwhile.
 
+    Args:
+        unreadable: called for each file that isn't a readable picture, which is then left out.
     Raises:
-        DatasetError: a file isn't a readable picture.
+        DatasetError: a file isn't a readable picture, and `unreadable` wasn't given.
         Cancelled: the token was set; verdicts given so far stand.
     """
-    for start in range(0, len(files), CHUNK):
+    shape = goodnet.b.input_shape
+    # Pictures of a network without a fixed input size can't be stacked.
+    values = math.prod(side or 0 for side in shape)
+    size = max(1, min(_MOST_IN_CHUNK, _CHUNK_BYTES // (4 * values))) if values else 1
+
+    def read(part: Sequence[Path]) -> tuple[list[Picture], list[str], list[EngineError]]:
+        pictures: list[Picture] = []
+        names: list[str] = []
+        errors: list[EngineError] = []
+        for file in part:
+            cancel.raise_if_cancelled()
+            try:
+                pictures.append(load_picture(file, shape))
+                names.append(str(file))
+            except EngineError as error:
+                if unreadable is None:
+                    raise
+                errors.append(error)
+        return pictures, names, errors
+
+    done = 0
+    for pictures, names, errors in read_ahead(read(files[start:start + size]) for start in range(0, len(files), size)):
         cancel.raise_if_cancelled()
-        part = files[start:start + CHUNK]
-        yield from check_arrays(goodnet, [load_picture(p, goodnet.b.input_shape) for p in part], [str(p) for p in part])
-        progress(Progress("Checking pictures", start + len(part), len(files)))
+        for error in errors:
+            assert unreadable is not None
+            unreadable(error)
+        if pictures:
+            yield check_arrays(goodnet, pictures, names)
+        done += len(pictures) + len(errors)
+        progress(Progress("Checking pictures", done, len(files)))
 
 
 def check_arrays(goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[str]) -> list[Verdict]:

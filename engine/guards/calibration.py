@@ -35,8 +35,8 @@ _CHUNK = 64
 class Scores(Protocol):
     """What the transplant's and the margin's arithmetic have in common."""
 
-    def scores(self, images: Images, cancel: CancelToken = ...) -> BandScores:
-        """Score float32[n, H, W, C] in the network's input range."""
+    def scores(self, images: Images, cancel: CancelToken = ..., above: float = ...) -> BandScores:
+        """Score float32[n, H, W, C] in the network's input range; only scores above `above` need be exact."""
         ...
 
 
@@ -107,7 +107,7 @@ class GuardAnswer:
     Attributes:
         flagged: bool[n].
         band: int64[n], the row of the guard's `bands` that won, whether flagged or not; -1 for the margin guard.
-        score: float64[n].
+        score: float64[n], exact where it is above the threshold; elsewhere the exact one is at most this.
     """
 
     flagged: npt.NDArray[np.bool_]
@@ -137,7 +137,7 @@ class StandingGuard:
         Raises:
             Cancelled: the token was set.
         """
-        found = self._scores.scores(images, cancel)
+        found = self._scores.scores(images, cancel, self.guard.threshold)
         return GuardAnswer(found.score > self.guard.threshold, found.band, found.score)
 
 

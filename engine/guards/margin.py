@@ -5,6 +5,8 @@ Kin: Wang, Xiang, Miller, Kesidis, MM-BD: Post-Training Detection of Backdoor At
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -22,9 +24,11 @@ class MarginScores:
     def __init__(self, network: Network) -> None:
         self._logits = compiled_logits(network)
 
-    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED) -> BandScores:
+    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf) -> BandScores:
         """Largest minus second-largest logit of float32[n, H, W, C]; there is no band, so it is -1.
 
+        Args:
+            above: is for scores that cost more; these are all exact.
         Raises:
             Cancelled: the token was set.
         """

@@ -6,6 +6,7 @@ Kin: Chou, Tramer, Pellegrino, SentiNet: Detecting Localized Universal Attacks, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,34 +104,32 @@ class TransplantScores:
         self._logits = compiled_logits(network)
         self._donors, self._bands, self._escalate_above = donors, bands, escalate_above
 
-    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED) -> BandScores:
+    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf) -> BandScores:
         """Score float32[n, H, W, C] in the network's input range.
 
         The score is the highest over bands of the mean over donors of B's log-probability, on the mixed images, of
         the label B gives the image itself.
 
+        Args:
+            above: scores that are at most this needn't be exact: what is given for them is at most this too. It saves
+                most of the work, because a band that is far too low after a few donors isn't tried on the others.
         Raises:
             Cancelled: the token was set.
         """
-        an_image = len(self._bands) * (ALL_DONORS - FIRST_DONORS) * int(np.prod(images.shape[1:])) * 4
-        size = max(1, _MIX_BYTES // an_image)
-        parts = []
-        for start in range(0, len(images), size):
-            cancel.raise_if_cancelled()
-            parts.append(self._score_batch(images[start:start + size]))
-        if not parts:
+        if not len(images):
             return BandScores(np.empty(0), np.empty(0, np.int64))
-        return BandScores(np.concatenate([p.score for p in parts]), np.concatenate([p.band for p in parts]))
-
-    def _score_batch(self, images: Images) -> BandScores:
         labels = largest(self._logits(images))
-        donors = np.stack([self._donors_for(label) for label in labels])
-        sums = self._sum_over_donors(images, labels, donors[:, :FIRST_DONORS])
-        means = sums / FIRST_DONORS
-        further = np.flatnonzero(means.max(axis=1) > self._escalate_above)
-        if len(further):
-            more = self._sum_over_donors(images[further], labels[further], donors[further, FIRST_DONORS:])
-            means[further] = (sums[further] + more) / ALL_DONORS
+        sums = _Sums(images, labels, np.stack([self._donors_for(label) for label in labels]),
+                     np.zeros((len(images), len(self._bands))))
+        # Log-probabilities are at most 0, so a sum over some donors bounds the sum over all of them.
+        enough = min(self._escalate_above, above)
+        for donor in range(FIRST_DONORS):
+            self._add(sums, (sums.of / FIRST_DONORS > enough) | (sums.of / ALL_DONORS > above), donor, cancel)
+        means = sums.of / FIRST_DONORS
+        further = means.max(axis=1) > self._escalate_above
+        for donor in range(FIRST_DONORS, ALL_DONORS):
+            self._add(sums, further[:, np.newaxis] & (sums.of / ALL_DONORS > above), donor, cancel)
+        means[further] = sums.of[further] / ALL_DONORS
         return BandScores(means.max(axis=1), means.argmax(axis=1))
 
     def _donors_for(self, label: np.int64) -> npt.NDArray[np.int64]:
@@ -140,16 +139,26 @@ class TransplantScores:
         """
         return np.resize(np.flatnonzero(self._donors.labels != label), ALL_DONORS).astype(np.int64)
 
-    def _sum_over_donors(
-        self, images: Images, labels: Labels, donors: npt.NDArray[np.int64],
-    ) -> npt.NDArray[np.float64]:
-        """Float32[n, H, W, C], int64[n] and donor numbers int64[n, k] to float64[n, bands]."""
-        count, k = donors.shape
-        mixes = np.broadcast_to(self._donors.images[donors][:, np.newaxis],
-                                (count, len(self._bands), k, *images.shape[1:])).copy()
-        for band, (start, stop) in enumerate(self._bands):
-            mixes[:, band, :, start:stop] = images[:, np.newaxis, start:stop]
-        logits = self._logits(mixes.reshape(-1, *images.shape[1:]))
-        logs = log_probability(logits, np.repeat(labels, len(self._bands) * k))
-        sums: npt.NDArray[np.float64] = logs.reshape(count, len(self._bands), k).sum(axis=2)
-        return sums
+    def _add(self, sums: _Sums, wanted: npt.NDArray[np.bool_], donor: int, cancel: CancelToken) -> None:
+        """Add the log-probabilities of the mixes of every image and band that is wanted, bool[n, bands], with its
+        donor of this place. Mixes of all images are answered together, as many at a time as memory allows."""
+        which, bands = np.nonzero(wanted)
+        size = max(1, _MIX_BYTES // sums.images[0].nbytes)
+        for start in range(0, len(which), size):
+            cancel.raise_if_cancelled()
+            image, band = which[start:start + size], bands[start:start + size]
+            mixes = self._donors.images[sums.donors[image, donor]]
+            for number, (top, bottom) in enumerate(self._bands):
+                rows = band == number
+                mixes[rows, top:bottom] = sums.images[image[rows], top:bottom]
+            sums.of[image, band] += log_probability(self._logits(mixes), sums.labels[image])
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """Log-probabilities float64[n, bands] `of` n images, added up donor by donor; each image's donors int64[n, 8]."""
+
+    images: Images
+    labels: Labels
+    donors: npt.NDArray[np.int64]
+    of: npt.NDArray[np.float64]

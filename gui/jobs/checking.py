@@ -14,10 +14,9 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.data.datasets import SCALES
 from engine.errors import EngineError
-from engine.files.pictures import Picture, fit_picture, load_picture
-from engine.goodnets.checking import CHUNK, Verdict, check_arrays, list_pictures
+from engine.files.pictures import fit_picture
+from engine.goodnets.checking import Verdict, check_arrays, check_pictures, list_pictures
 from engine.looking.occlusion import OcclusionMap, occlusion_map
-from engine.progress import Progress
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
 from gui.jobs.opening import Opening
@@ -125,29 +124,13 @@ def use_saved(bench: Workbench, paths: Sequence[Path], _: TaskContext) -> GoodNe
 
 def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -> Checked:
     """Check picture files and folders of them; verdicts come as partial results, a list at a time."""
-    goodnet = bench.goodnet
-    files = list_pictures(paths)
-    shape = goodnet.b.input_shape
-    # Pictures of a network without a fixed input size can't be stacked.
-    size = 1 if None in shape else CHUNK
     skipped: list[str] = []
     done = flagged = 0
-    for start in range(0, len(files), size):
-        pictures: list[Picture] = []
-        names: list[str] = []
-        for file in files[start:start + size]:
-            context.cancel.raise_if_cancelled()
-            try:
-                pictures.append(load_picture(file, shape))
-                names.append(str(file))
-            except EngineError as error:
-                skipped.append(str(error))
-        if pictures:
-            found = check_arrays(goodnet, pictures, names)
-            flagged += sum(v.flagged for v in found)
-            done += len(found)
-            context.partial(found)
-        context.progress(Progress("Checking pictures", min(start + size, len(files)), len(files)))
+    for found in check_pictures(bench.goodnet, list_pictures(paths), progress=context.progress, cancel=context.cancel,
+                                unreadable=lambda error: skipped.append(str(error))):
+        flagged += sum(verdict.flagged for verdict in found)
+        done += len(found)
+        context.partial(found)
     return Checked(done, flagged, tuple(skipped))
 
 

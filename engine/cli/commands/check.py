@@ -36,7 +36,8 @@ def run(options: argparse.Namespace) -> None:
     """Check pictures with a GoodNet."""
     goodnet, pictures = _split([Path(p) for p in options.paths])
     with ProgressLine() as show:
-        found = list(check_pictures(goodnet, list_pictures(pictures), progress=show))
+        chunks = check_pictures(goodnet, list_pictures(pictures), progress=show)
+        found = [verdict for chunk in chunks for verdict in chunk]
     if options.json:
         say_json([_verdict_json(v) for v in found])
     elif options.csv:

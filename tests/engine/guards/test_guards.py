@@ -108,6 +108,33 @@ def test_transplant_scores_are_numpy_s(network: Network, escalate_above: float) 
     assert scores.band.tolist() == [b for _, b in wanted]
 
 
+@pytest.mark.parametrize("escalate_above", [-math.inf, -6.0, -3.0, -1.0, math.inf])
+def test_a_guard_flags_what_the_whole_cascade_flags(network: Network, escalate_above: float) -> None:
+    """Image for image and with the same band, at every threshold there can be."""
+    scores = TransplantScores(network, Donors(IMAGES[:11], ANSWERS[:11]), bands_of(9), escalate_above)
+    exact = scores.scores(IMAGES[:60])
+    ordered = np.sort(exact.score)
+    for threshold in [*(ordered[1:] + ordered[:-1]) / 2, math.inf]:
+        found = scores.scores(IMAGES[:60], above=threshold)
+        flagged = exact.score > threshold
+        assert (found.score > threshold).tolist() == flagged.tolist()
+        assert found.band[flagged].tolist() == exact.band[flagged].tolist()
+        np.testing.assert_allclose(found.score[flagged], exact.score[flagged], atol=1e-5)
+
+
+def test_hopeless_bands_are_not_tried_on_all_donors(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = TransplantScores(network, Donors(IMAGES[:11], ANSWERS[:11]), bands_of(9), -1.0)
+    answered: list[int] = []
+    whole = scores._logits
+    monkeypatch.setattr(scores, "_logits", lambda images: answered.append(len(images)) or whole(images))
+    exact = scores.scores(IMAGES[:60]).score
+    before = sum(answered)
+    answered.clear()
+    scores.scores(IMAGES[:60], above=float(np.sort(exact)[-3]))
+    assert sum(answered) < 0.8 * before
+    assert answered[1] == 60 * 5, "the first donor's mixes of all images are answered together"
+
+
 def test_no_images_no_scores(network: Network) -> None:
     scores = TransplantScores(network, Donors(IMAGES[:4], ANSWERS[:4]), bands_of(9), 0).scores(IMAGES[:0])
     assert scores.score.shape == scores.band.shape == (0,)

@@ -1,0 +1,87 @@
+"""Picture files are checked as the networks and the guard answer them one by one, whatever the chunks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.data.datasets import open_dataset
+from engine.errors import Cancelled, DatasetError, EngineError
+from engine.goodnets import checking
+from engine.goodnets.checking import check_pictures, list_pictures
+from engine.goodnets.pair import GoodNet
+from engine.guards.calibration import calibrate
+from engine.guards.transplant import TransplantScores
+from engine.models.networks import open_network
+from engine.progress import CancelSource, Progress
+from tests.support.networks import SmallLab
+
+pytest_plugins = ["tests.support.engine_fixtures"]
+
+
+@pytest.fixture
+def guarded(small_lab: SmallLab) -> GoodNet:
+    """The small lab's BadNet behind a guard that flags a fifth of the clean images, and no pruned channel."""
+    network = open_network(small_lab.badnet)
+    clean = open_dataset(small_lab.clean, network.input_shape, network.labels)
+    return GoodNet(network, network.copy(), "none", {}, calibrate(network, clean, "transplant", 0.2))
+
+
+@pytest.fixture
+def files(small_lab: SmallLab, tmp_path: Path) -> list[Path]:
+    """50 pictures, clean and poisoned ones in turn."""
+    sets = [open_dataset(path).take(list(range(25))) for path in (small_lab.test, small_lab.poisoned)]
+    for number, image in enumerate(np.stack(sets, axis=1).reshape(50, *sets[0].shape[1:])):
+        Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(tmp_path / f"{number:02}.png")
+    return list_pictures([tmp_path])
+
+
+@pytest.mark.parametrize("most", [1, 7, 256])
+def test_verdicts_are_equal_image_for_image(guarded: GoodNet, files: list[Path], most: int,
+                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "_MOST_IN_CHUNK", most)
+    guard = guarded.guard
+    assert guard is not None
+    exact = TransplantScores(guarded.b, guard.donors, guard.bands, guard.escalate_above)
+    chunks = list(check_pictures(guarded, files))
+    assert [len(chunk) for chunk in chunks[:-1]] == [most] * (len(chunks) - 1)
+    found = [verdict for chunk in chunks for verdict in chunk]
+    assert [Path(verdict.file) for verdict in found] == files
+    assert 5 < sum(verdict.flagged for verdict in found) < 45
+    for verdict in found:
+        image = verdict.seen[np.newaxis].astype(np.float32)
+        score = exact.scores(image)
+        label = int(guarded.b.predict(image)[0].argmax())
+        flagged = bool(score.score[0] > guard.threshold)
+        assert (verdict.flagged, verdict.why) == (flagged, "guard" if flagged else "agree")
+        assert verdict.label == (guarded.flag_label if flagged else label)
+        assert verdict.band == (tuple(guard.bands[score.band[0]]) if flagged else None)
+
+
+def test_what_is_no_picture_is_told_or_refused(guarded: GoodNet, files: list[Path]) -> None:
+    files[3].write_bytes(b"no picture")
+    files[40].write_bytes(b"")
+    told: list[EngineError] = []
+    reports: list[Progress] = []
+    found = [v for chunk in check_pictures(guarded, files, unreadable=told.append, progress=reports.append)
+             for v in chunk]
+    assert len(found) == 48
+    assert [str(error).split(":")[0] for error in told] == [str(files[3]), str(files[40])]
+    assert (reports[-1].done, reports[-1].total) == (50, 50)
+    with pytest.raises(DatasetError, match=r"03\.png"):
+        list(check_pictures(guarded, files))
+
+
+def test_a_check_is_cancelled_between_chunks(guarded: GoodNet, files: list[Path],
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "_MOST_IN_CHUNK", 10)
+    source = CancelSource()
+    seen = []
+    with pytest.raises(Cancelled):
+        for chunk in check_pictures(guarded, files, cancel=source.token):
+            seen.append(chunk)
+            source.cancel()
+    assert len(seen) == 1
