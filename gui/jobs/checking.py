@@ -13,7 +13,6 @@ from PIL import Image
 from PySide6.QtCore import QObject, Signal
 
 from engine.data.datasets import SCALES
-from engine.errors import EngineError
 from engine.files.pictures import fit_picture
 from engine.goodnets.checking import Verdict, check_arrays, check_pictures, list_pictures
 from engine.looking.occlusion import OcclusionMap, occlusion_map
