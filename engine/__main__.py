@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from engine.cli.parser import parse
-from engine.cli.printing import literal
+from engine.cli.printing import complain
 from engine.errors import Cancelled, EngineError
 
 DONE, AT_FAULT, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -25,10 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parse(arguments)
         options.run(options)
     except EngineError as error:
-        print(f"goodnet: {literal(str(error))}", file=sys.stderr)
+        complain(str(error))
         return AT_FAULT
-    except (Cancelled, KeyboardInterrupt):
-        print("goodnet: cancelled; nothing was written.", file=sys.stderr)
+    except (Cancelled, KeyboardInterrupt) as error:
+        complain(f"cancelled; {error if str(error) else 'nothing was written.'}")
         return INTERRUPTED
     except BrokenPipeError:
         sys.stdout = None  # the reader left; don't complain again at exit

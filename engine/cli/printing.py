@@ -43,6 +43,11 @@ def say(text: str = "", style: str = "") -> None:
     _console().print(Text(literal(text), style), soft_wrap=True)
 
 
+def complain(text: str) -> None:
+    """Print one line on standard error, headed with the program's name."""
+    print(f"goodnet: {literal(text)}", file=sys.stderr)
+
+
 def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> None:
     """Print a table: words fold where the terminal is narrow; in a file or a pipe each row is one line.
 

@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 
 
 class ProgressLine:
-    """A line that is there while the block runs; nothing where standard error isn't a terminal."""
+    """A line that is there while the block runs; nothing where standard error isn't a terminal.
 
-    def __init__(self) -> None:
+    Args:
+        heading: what stands before each stage.
+    """
+
+    def __init__(self, heading: str = "") -> None:
+        self._heading = heading
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._what = ""
@@ -35,7 +40,7 @@ class ProgressLine:
         if self._task is None or progress.what != self._what:
             if self._task is not None:
                 self._bar.remove_task(self._task)
-            self._task = self._bar.add_task(literal(progress.what), total=progress.total)
+            self._task = self._bar.add_task(literal(self._heading + progress.what), total=progress.total)
             self._what = progress.what
         self._bar.update(self._task, completed=progress.done, total=progress.total)
 

@@ -57,9 +57,23 @@ def open_side_by_side(folders: Sequence[Path]) -> SideBySide:
 
 def side_by_side_json(of: SideBySide) -> Json:
     """The comparison as compare.json holds it; rates are fractions, unknown ones null."""
-    return {"runs": [_run_json(folder, run) for folder, run in zip(of.folders, of.runs, strict=True)],
+    return {"runs": [run_summary_json(folder, run) for folder, run in zip(of.folders, of.runs, strict=True)],
             "differences": [{"what": d.what, "values": list(d.values)} for d in of.differences],
             "cautions": list(of.cautions)}
+
+
+def run_summary_json(folder: Path | None, run: PruningRun) -> Json:
+    """A run in short: its model, B alone and its best defence; rates are fractions, unknown ones null."""
+    model, best = run.model, best_of(run)
+    return {
+        "folder": str(folder) if folder else None,
+        "model": {"path": str(model.path), "sha256": model.sha256, "layer": model.layer, "channels": model.channels,
+                  "labels": model.labels, "scale": model.scale},
+        "badnet": badnet_json(run.curve),
+        "best": {"name": best.name, "level": best.level, "sentence": best.sentence,
+                 **rate_json("clean_accuracy", best.clean),
+                 **rate_json("attack_success_rate", best.attack)} if best else None,
+    }
 
 
 def save_side_by_side(of: SideBySide, folder: Path) -> None:
@@ -88,19 +102,6 @@ def write_differences_csv(of: SideBySide, path: Path) -> None:
         writer = csv.writer(stream)
         writer.writerow(["what", *of.names])
         writer.writerows([d.what, *d.texts] for d in of.differences)
-
-
-def _run_json(folder: Path | None, run: PruningRun) -> Json:
-    model, best = run.model, best_of(run)
-    return {
-        "folder": str(folder) if folder else None,
-        "model": {"path": str(model.path), "sha256": model.sha256, "layer": model.layer, "channels": model.channels,
-                  "labels": model.labels, "scale": model.scale},
-        "badnet": badnet_json(run.curve),
-        "best": {"name": best.name, "level": best.level, "sentence": best.sentence,
-                 **rate_json("clean_accuracy", best.clean),
-                 **rate_json("attack_success_rate", best.attack)} if best else None,
-    }
 
 
 def _told_apart(names: Sequence[str]) -> tuple[str, ...]:

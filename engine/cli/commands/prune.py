@@ -22,19 +22,23 @@ from engine.cli.printing import say, say_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.project import add_project, check_project_files
 from engine.cli.result_tables import say_comparison, say_run
+from engine.cli.several import folders_of, prune_each
 from engine.files.saving import check_writable
 from engine.pruning.thresholds import DEFAULT_DROPS
 from engine.records.run_files import run_json, save_run
 from engine.runs.all_defences import compare_defences
-from engine.runs.prune import PruningRequest, run_pruning
+from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.rows import rows_of
 
 SUMMARY = "rank and prune channels, count every step, save GoodNet pairs"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """MODEL --clean VALID, or a project, and what the run may be told"""
+    """MODEL ... --clean VALID, or a project, and what the run may be told"""
     add_model(parser, required=False)
+    parser.add_argument("further", metavar="MODEL", nargs="*",
+                        help="further models to run against the same data, one after the other; each gets a folder of "
+                        "its own inside DIR")
     add_clean(parser, required=False)
     add_project(parser)
     add_measured_on(parser)
@@ -67,19 +71,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the pruning defence, print its table and write its folder."""
+    """Run the pruning defence on each model, print a table and write the folders."""
     check_project_files(options)
-    request = _request(options)
     out = Path(options.out) if options.out else None
-    if out:
-        check_writable(out, request.paths)
-    with ProgressLine() as show:
-        found = run_pruning(request, progress=show)
-        if options.compare:
-            compared = compare_defences(found, allow_missing_labels=options.allow_missing_labels, progress=show)
-            found = dataclasses.replace(found, comparison=compared)
-        if out:
-            save_run(found, out, progress=show)
+    models = list(dict.fromkeys(map(Path, (options.model, *options.further))))
+    folders = folders_of(models, out) if len(models) > 1 else [out]
+    for model, folder in zip(models, folders, strict=True):
+        if folder:
+            check_writable(folder, _request(options, model).paths)
+
+    def prune(model: Path, folder: Path | None, heading: str = "") -> PruningRun:
+        return _prune(_request(options, model), folder, options, heading)
+
+    if len(models) > 1:
+        prune_each(models, folders, prune, options.json)
+        return
+    found = prune(models[0], out)
     if options.json:
         say_json(run_json(found, rows_of(found)))
         return
@@ -92,8 +99,20 @@ def run(options: argparse.Namespace) -> None:
         say(f"Saved in {out}")
 
 
-def _request(options: argparse.Namespace) -> PruningRequest:
+def _prune(request: PruningRequest, out: Path | None, options: argparse.Namespace, heading: str) -> PruningRun:
+    with ProgressLine(heading) as show:
+        found = run_pruning(request, progress=show)
+        if options.compare:
+            compared = compare_defences(found, allow_missing_labels=options.allow_missing_labels, progress=show)
+            found = dataclasses.replace(found, comparison=compared)
+        if out:
+            save_run(found, out, progress=show)
+    return found
+
+
+def _request(options: argparse.Namespace, model: Path) -> PruningRequest:
+    files = dataclasses.replace(input_files(options), model=model)
     return PruningRequest(
-        **vars(input_files(options)), rank_at=options.rank_at, order=Path(options.order) if options.order else None,
+        **vars(files), rank_at=options.rank_at, order=Path(options.order) if options.order else None,
         drops=tuple(dict.fromkeys(options.drop)), drop_mode=options.drop_mode, stop=options.stop,
         cluster=options.cluster, guard=options.guard, false_alarms=options.false_alarms)

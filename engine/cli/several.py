@@ -1,0 +1,98 @@
+"""Several models against the same data, one after the other: each with a run of its own, one table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.assessment import percent
+from engine.cli.printing import complain, rate_text, say, say_json, say_table
+from engine.errors import Cancelled, EngineError
+from engine.records.side_by_side import run_summary_json
+from engine.reports.run_differences import best_of
+from engine.runs.prune import PruningRun
+
+Pruner = Callable[[Path, Path | None, str], PruningRun]
+
+
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """How one of the models fared: its run, or the sentence on why there is none."""
+
+    model: Path
+    folder: Path | None
+    run: PruningRun | None
+    failure: str = ""
+
+
+def folders_of(models: Sequence[Path], out: Path | None) -> list[Path | None]:
+    """A folder for each model inside `out`, named after it; of equal names the later ones get a number."""
+    if out is None:
+        return [None] * len(models)
+    names: list[str] = []
+    for model in models:
+        name, number = model.stem, 1
+        while name in names:
+            number += 1
+            name = f"{model.stem}-{number}"
+        names.append(name)
+    return [out / name for name in names]
+
+
+def prune_each(models: Sequence[Path], folders: Sequence[Path | None], prune: Pruner, as_json: bool) -> None:
+    """Run every model and print the table; one that fails is named and doesn't stop the others.
+
+    Args:
+        prune: makes and saves a model's run; given the model, its folder and what progress is headed with.
+    Raises:
+        EngineError: models failed; the others' runs are printed and saved all the same.
+        Cancelled: by Ctrl-C; what was done by then is printed and stays.
+    """
+    ended: list[Ended] = []
+    try:
+        for number, (model, folder) in enumerate(zip(models, folders, strict=True), start=1):
+            try:
+                found = prune(model, folder, f"{model.name} ({number} of {len(models)}): ")
+                ended.append(Ended(model, folder, found))
+            except EngineError as error:
+                complain(str(error))
+                ended.append(Ended(model, None, None, str(error)))
+    except (KeyboardInterrupt, Cancelled) as error:
+        _say(ended, as_json)
+        done = [e for e in ended if e.run]
+        raise Cancelled(f"{len(done)} of {len(models)} models are done" + (
+            ", and their runs stay where they were saved." if done and folders[0] else ".")) from error
+    _say(ended, as_json)
+    failed = [e.model.name for e in ended if e.run is None]
+    if failed:
+        raise EngineError(f"{', '.join(failed)}: failed, as said above; the other {len(ended) - len(failed)} of "
+                          f"{len(ended)} models are done. Mend or leave out what failed and run again.")
+
+
+def _say(ended: Sequence[Ended], as_json: bool) -> None:
+    if as_json:
+        say_json({"runs": [_ended_json(e) for e in ended]})
+        return
+    say_table(["model", "best defence", "saved in", "B: clean", "B: attack", "best: clean", "best: attack"],
+              [_row(e) for e in ended], left=3)
+    for e in ended:
+        if e.failure:
+            say(f"{e.model.name}: failed. {e.failure}", style="red")
+
+
+def _row(ended: Ended) -> list[str]:
+    if ended.run is None:
+        return [ended.model.name, "failed", *["-"] * 5]
+    curve, best = ended.run.curve, best_of(ended.run)
+    attack = max((p.b_prime_rate(0) for p in curve.poisoned), key=lambda rate: rate.value, default=None)
+    return [ended.model.name, best.name if best else "-", str(ended.folder or "-"),
+            percent(curve.clean.b_prime_rate(0).value), percent(attack.value) if attack else "-",
+            rate_text(best.clean if best else None), rate_text(best.attack if best else None)]
+
+
+def _ended_json(ended: Ended) -> dict[str, Any]:
+    found = run_summary_json(ended.folder, ended.run) if ended.run else \
+        {"folder": None, "model": {"path": str(ended.model)}, "badnet": None, "best": None}
+    return {**found, "failure": ended.failure or None}
