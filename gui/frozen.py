@@ -9,14 +9,19 @@ from pathlib import Path
 
 import platformdirs
 
+from engine.quarantine.client import FLAG
+
 
 def main() -> int:
-    """Run the window, a command or the self-test.
+    """Run the window, a command, the self-test, or what opens strangers' files for one of these.
 
     Returns:
         The exit status.
     """
     first = sys.argv[1] if len(sys.argv) > 1 else ""
+    if first == FLAG:
+        from engine import reader
+        return reader.main()
     if first == "--version" or is_command(first):
         from engine import __main__ as command_line
         return command_line.main()

@@ -48,7 +48,7 @@ def describe_hdf5(path: Path) -> tuple[Any, list[Array]]:
         shape = tuple(data.shape or ())
         _check_numbers(data.dtype, path)
         check_labels(tuple(labels.shape or ()), labels.dtype, shape, path)
-        BlockChecker(labels, f"{path}: '{label_key}'", DatasetError).check(0, max(labels.shape[:1], default=0))
+        BlockChecker(labels, f"{path}: '{label_key}'", DatasetError).check_all()
         return {"data": [data.dtype.str, shape], "block": data.chunks[0] if data.chunks else 1}, \
             [np.asarray(labels[()])]
 

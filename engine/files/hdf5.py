@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import mmap
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import h5py
 
@@ -24,6 +23,7 @@ _MOST_BLOCK_BYTES = 1 << 29
 _MOST_OBJECTS = 100_000
 _MOST_NESTED = 100
 _HEAP = b"GCOL\1\0\0\0"
+_MOST_HEAP_BYTES = 1 << 26
 
 # What h5py raises on damaged files, besides errors of the file system.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError,
@@ -31,10 +31,13 @@ _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeErro
 
 
 @contextmanager
-def open_hdf5(path: Path, name: str, error: type[EngineError], *, attributes: bool = False) -> Iterator[h5py.File]:
+def open_hdf5(
+    source: Path | BinaryIO, name: str, error: type[EngineError], *, attributes: bool = False,
+) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading after checking that it keeps to itself.
 
     Args:
+        source: where it is, or an open file.
         name: what to call it in messages.
         error: the class of what is raised.
         attributes: whether attributes will be read too, not only arrays.
@@ -42,12 +45,16 @@ def open_hdf5(path: Path, name: str, error: type[EngineError], *, attributes: bo
         EngineError: of class `error`: not HDF5, truncated, links out of the file, impossible sizes,
             or whatever h5py meets while the file is in use.
     """
-    check_is_file(path, error, name)
+    if isinstance(source, Path):
+        check_is_file(source, error, name)
     try:
-        with h5py.File(path, "r") as file:
-            with path.open("rb") as stream:
+        with source.open("rb") if isinstance(source, Path) else nullcontext(source) as stream:
+            if attributes:
+                check_heaps(stream, name, error)
+            with h5py.File(source, "r") as file:
+                stream.seek(0)
                 _Checker(file, stream, name, error).check(attributes)
-            yield file
+                yield file
     except _DAMAGE as found:
         raise error(f"{name}: can't be read as HDF5 ({in_short(found)}). {_remedy(found)}") from found
 
@@ -76,7 +83,7 @@ def _cache_for(dataset: h5py.Dataset) -> tuple[int, int, float]:
     return 100 * blocks + 1, min(max(3 * row, _SMALL_BYTES), _MOST_BLOCK_BYTES), 0.75
 
 
-def check_heaps(path: Path, name: str, error: type[EngineError]) -> None:
+def check_heaps(stream: IO[bytes], name: str, error: type[EngineError]) -> None:
     """Refuse a file whose store of words would send the HDF5 library round in a circle for ever.
 
     Each store begins with a signature and holds entries that say how long they are; the library goes from one to the
@@ -86,19 +93,34 @@ def check_heaps(path: Path, name: str, error: type[EngineError]) -> None:
         EngineError: of class `error`: a store is damaged, or the file isn't as HDF5 has been written for 25 years.
     """
     damaged = error(f"{name}: can't be read as HDF5 (its store of words is damaged). Copy it again from its source.")
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if not has_usual_addresses(content[:16]):
-            raise damaged
-        start = content.find(_HEAP)
-        while start >= 0:
-            at, end = start + 16, start + int.from_bytes(content[start + 8:start + 16], "little")
-            while at + 16 <= end:
-                entry, length = struct.unpack_from("<H6xQ", content, at) if at + 16 <= len(content) else (0, 0)
-                step = 16 + (length + 7) // 8 * 8 if entry else length
-                if step < 16 or at + step > end:
-                    raise damaged
-                at += step
-            start = content.find(_HEAP, start + 1)
+    stream.seek(0)
+    if not has_usual_addresses(stream.read(16)):
+        raise damaged
+    for start in _heaps(stream):
+        stream.seek(start)
+        size = int.from_bytes(stream.read(16)[8:], "little")
+        at, content = 0, stream.read(max(0, min(size - 16, _MOST_HEAP_BYTES)))
+        while at + 16 <= size - 16:
+            entry, length = struct.unpack_from("<H6xQ", content, at) if at + 16 <= len(content) else (0, 0)
+            step = 16 + (length + 7) // 8 * 8 if entry else length
+            if step < 16 or at + step > size - 16:
+                raise damaged
+            at += step
+
+
+def _heaps(stream: IO[bytes]) -> Iterator[int]:
+    """Where stores of words begin."""
+    at, content = 0, b""
+    while True:
+        stream.seek(at)
+        content = stream.read(_SMALL_BYTES)
+        found = content.find(_HEAP)
+        while found >= 0:
+            yield at + found
+            found = content.find(_HEAP, found + 1)
+        if len(content) < _SMALL_BYTES:
+            return
+        at += len(content) - len(_HEAP) + 1
 
 
 class _Checker:

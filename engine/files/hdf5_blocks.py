@@ -63,6 +63,10 @@ class BlockChecker:
                     self._measure((row, *rest))
                 self._measured.add(row)
 
+    def check_all(self) -> None:
+        """Measure all blocks, as check does."""
+        self.check(0, self._array.shape[0] if self._array.shape else 0)
+
     def _measure(self, offset: tuple[int, ...]) -> None:
         if not self._array.id.get_chunk_info_by_coord(offset).size:
             return  # never written: it holds the fill value

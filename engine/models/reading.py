@@ -8,37 +8,34 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import h5py
+import numpy as np
 
 from engine.errors import ModelError, in_short
 from engine.files.existing import check_is_file
 from engine.files.fingerprint import sha256_of
-from engine.files.hdf5 import check_heaps, open_hdf5
 from engine.models.config import Config, checked_config
+from engine.models.stored import MOST_CONFIG_BYTES, MOST_PARAMETERS, WEIGHTS
+from engine.quarantine.client import READER, Read
+from engine.quarantine.wire import Array, Spec, bytes_of, spec_of
 
-MOST_PARAMETERS = 2_000_000_000
-_MOST_CONFIG_BYTES = 64 << 20
-_WEIGHTS = "model.weights.h5"
-_ARCHIVE_MEMBERS = {"config.json", "metadata.json", _WEIGHTS}
-# Keras stores weights as they are, and trained weights hardly shrink: what would grow more is made to.
-_MOST_GROWTH = 20
-_SMALL_BYTES = 64 << 20
-_MOST_NAME_BYTES = 1 << 28
-_COPY_BYTES = 1 << 20
-_DEEPID_WEIGHTS = {
-    "conv_1": (4, 4, 3, 20), "conv_2": (3, 3, 20, 40), "conv_3": (3, 3, 40, 60), "conv_4": (2, 2, 60, 80),
-    "fc_1": (1200, 160), "fc_2": (960, 160),
-}
+_MOST_PARTS = 100_000
+_SLICE_BYTES = 1 << 23
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A group or an array in a model file: its name, the array's type and shape, and the notes that Keras reads."""
+
+    name: str
+    spec: Spec | None
+    notes: dict[str, str | list[str]]
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,7 @@ class ModelFile:
     Attributes:
         config: what Keras is to build, checked; None for DeepID weights alone.
         parameters: numbers the file holds as weights.
+        stored: what its weights lie in.
     """
 
     path: Path
@@ -56,6 +54,12 @@ class ModelFile:
     config: Config | None
     parameters: int
     deepid_labels: int | None = None
+    stored: tuple[Stored, ...] = field(default=(), repr=False)
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is a `.keras` file."""
+        return self.format.startswith("Keras archive")
 
 
 def read_model_file(path: Path) -> ModelFile:
@@ -74,180 +78,90 @@ def read_model_file(path: Path) -> ModelFile:
     except OSError as error:
         raise ModelError(f"{path}: can't be read ({error.strerror or error}). Copy it again from its source.") \
             from error
-    if magic.startswith(b"PK"):
-        return _read_archive(path, sha256)
-    if magic == b"\x89HDF\r\n\x1a\n":
-        return _read_h5(path, sha256)
-    raise ModelError(f"{path}: is neither HDF5 nor a Keras archive (it begins with {magic[:4]!r}). "
-                     "Choose a model saved by Keras as .h5 or .keras.")
+    archive = magic.startswith(b"PK")
+    if not archive and magic != b"\x89HDF\r\n\x1a\n":
+        raise ModelError(f"{path}: is neither HDF5 nor a Keras archive (it begins with {magic[:4]!r}). "
+                         "Choose a model saved by Keras as .h5 or .keras.")
+    text, parameters, labels, stored = READER.ask(
+        path, "describe model", {"archive": archive}, _described, most=MOST_CONFIG_BYTES, error=ModelError)
+    if text is None:
+        return ModelFile(path, "DeepID weights (.h5)", sha256, None, parameters, labels, stored)
+    kind = "Keras archive (.keras)" if archive else "whole model (.h5)"
+    return ModelFile(path, kind, sha256, checked_config(_parsed(text, path), path), parameters, None, stored)
 
 
 @contextmanager
 def weights_file(file: ModelFile) -> Iterator[Path]:
-    """The weights of a checked model file, under a name that tells Keras their layout.
+    """The weights of a checked model file in a new file, written here, under a name that tells Keras their layout.
+
+    Keras never opens a stranger's file: what the reader hands over is put into one of this program's own.
 
     Raises:
-        ModelError: the file was changed since it was checked, or there is no room for a copy.
+        ModelError: the file was changed since it was checked, is damaged, or there is no room for a copy.
     """
+    import h5py  # which Keras needs, too; the rest of the program goes without
     try:
         with tempfile.TemporaryDirectory(prefix="goodnet-", ignore_cleanup_errors=True) as folder:
-            if file.format.startswith("Keras archive"):
-                weights = Path(folder) / _WEIGHTS
-                with _open_archive(file.path) as archive:
-                    _extract_weights(archive, weights)
-            elif file.path.name.endswith((".h5", ".hdf5")) and not file.path.name.endswith(".weights.h5"):
-                weights = file.path
-            else:
-                weights = Path(folder) / "model.h5"
-                shutil.copyfile(file.path, weights)
+            weights = Path(folder) / (WEIGHTS if file.is_archive else "model.h5")
+            try:
+                with READER.stream(file.path, "weights", {"archive": file.is_archive}, error=ModelError) as read, \
+                        h5py.File(weights, "w") as target:
+                    for part in file.stored:
+                        _copy(part, read, target)
+            except ModelError:
+                _check_unchanged(file)  # what was replaced looks damaged
+                raise
             yield weights
-        unchanged = sha256_of([file.path]) == file.sha256
+        _check_unchanged(file)
     except OSError as error:
         raise ModelError(f"{file.path}: its weights can't be read ({error.strerror or error}). Check that the file is "
                          "still there and that the disk for temporary files has room.") from error
-    if not unchanged:
+
+
+def _check_unchanged(file: ModelFile) -> None:
+    if sha256_of([file.path]) != file.sha256:
         raise ModelError(f"{file.path}: was changed while it was opened. Open it again.")
 
 
-def _read_h5(path: Path, sha256: str) -> ModelFile:
-    check_heaps(path, str(path), ModelError)
-    with open_hdf5(path, str(path), ModelError, attributes=True) as file:
-        parameters = _count_parameters(file, path)
-        text = _scalar_text(file, "model_config", path)
-        if text is None:
-            if "layer_names" not in file.attrs:
-                keys = ", ".join(sorted(file)[:6]) or "nothing"
-                raise ModelError(f"{path}: holds no model (found: {keys}). Choose a model saved by Keras; "
-                                 "data sets belong in the other fields.")
-            return ModelFile(path, "DeepID weights (.h5)", sha256, None, parameters, _deepid_labels(file, path))
-        if not isinstance(file.get("model_weights"), h5py.Group):
-            raise ModelError(f"{path}: holds a model's configuration without its weights. Save the whole model "
-                             "(model.save) again.")
-    return ModelFile(path, "whole model (.h5)", sha256, checked_config(_parsed(text, path), path), parameters)
+def _copy(part: Stored, read: Read, target: Any) -> None:
+    """Put a group or an array into the new file, a slice at a time."""
+    if part.spec is None:
+        place = target.require_group(part.name) if part.name else target
+    else:
+        (dtype, shape), place = part.spec, target.create_dataset(part.name, part.spec[1], part.spec[0])
+        if not shape:
+            place[()] = read([part.name], part.spec)
+        elif math.prod(shape):
+            rows = max(1, _SLICE_BYTES * shape[0] // bytes_of(part.spec))
+            for start in range(0, shape[0], rows):
+                stop = min(start + rows, shape[0])
+                place[start:stop] = read([part.name, start, stop], (dtype, (stop - start, *shape[1:])))
+    for key, note in part.notes.items():
+        place.attrs[key] = note if isinstance(note, str) else np.array([word.encode() for word in note], "S")
 
 
-def _read_archive(path: Path, sha256: str) -> ModelFile:
-    with tempfile.TemporaryDirectory(prefix="goodnet-", ignore_cleanup_errors=True) as folder:
-        with _open_archive(path) as archive:
-            text = archive.read("config.json")
-            _extract_weights(archive, Path(folder) / _WEIGHTS)
-        weights, name = Path(folder) / _WEIGHTS, f"{path} ({_WEIGHTS})"
-        check_is_file(weights, ModelError, name)
-        check_heaps(weights, name, ModelError)
-        with open_hdf5(weights, name, ModelError, attributes=True) as file:
-            parameters = _count_parameters(file, path)
-    return ModelFile(path, "Keras archive (.keras)", sha256, checked_config(_parsed(text, path), path), parameters)
+def _described(found: Any, arrays: list[Array]) -> tuple[bytes | None, int, int | None, tuple[Stored, ...]]:
+    """The reader's answer on a model, checked; raises what shows that it lies."""
+    parameters, labels, stored = found["parameters"], found["labels"], found["stored"]
+    if type(parameters) is not int or not 0 <= parameters <= MOST_PARAMETERS or len(stored) > _MOST_PARTS \
+            or (labels is None) != (len(arrays) == 1) or (labels is not None and type(labels) is not int):
+        raise ValueError("no model")
+    parts = tuple(Stored(_word(name), None if spec is None else spec_of(spec), {
+        _word(key): _word(note) if isinstance(note, str) else [_word(word) for word in note]
+        for key, note in notes.items()}) for name, spec, notes in stored)
+    if sum(math.prod(part.spec[1]) for part in parts if part.spec) > MOST_PARAMETERS:
+        raise ValueError("too many weights")
+    return arrays[0].tobytes() if arrays else None, parameters, labels, parts
 
 
-@contextmanager
-def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            for member in archive.infolist():
-                _check_member(member, path)
-            missing = _ARCHIVE_MEMBERS - {"metadata.json"} - set(names)
-            if missing:
-                raise ModelError(f"{path}: the archive lacks {' and '.join(sorted(missing))}; "
-                                 "a .keras file saved by Keras 3 has both. Save the model again.")
-            if len(names) != len(set(names)):
-                raise ModelError(f"{path}: the archive holds two members of one name, so it can be read in two ways; "
-                                 "refused. Save the model again.")
-            yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
-            OverflowError, MemoryError, IndexError) as error:
-        raise ModelError(f"{path}: the archive is damaged ({in_short(error)}). "
-                         "Copy it again from its source.") from error
-
-
-def _check_member(member: zipfile.ZipInfo, path: Path) -> None:
-    shown = member.filename[:200]
-    name = PurePosixPath(member.filename.replace("\\", "/"))
-    if name.is_absolute() or ".." in name.parts or ":" in member.filename:
-        raise ModelError(f"{path}: the archive's member '{shown}' points outside it; refused. "
-                         "Don't trust its source with other files either.")
-    if member.filename not in _ARCHIVE_MEMBERS:
-        raise ModelError(f"{path}: the archive holds '{shown}', which isn't part of a plain model; "
-                         "refused. Ask for the model without extra assets.")
-    limit = _MOST_CONFIG_BYTES if member.filename.endswith(".json") else 4 * MOST_PARAMETERS
-    if member.file_size > max(_SMALL_BYTES, _MOST_GROWTH * member.compress_size) or member.file_size > limit:
-        raise ModelError(f"{path}: '{shown}' takes {member.compress_size:,} bytes and would unpack to "
-                         f"{member.file_size:,}; refused. Save the model again.")
-
-
-def _extract_weights(archive: zipfile.ZipFile, target: Path) -> None:
-    with archive.open(_WEIGHTS) as packed, target.open("wb") as stream:
-        shutil.copyfileobj(packed, stream, _COPY_BYTES)
-
-
-def _count_parameters(file: h5py.File, path: Path) -> int:
-    """Numbers in the file, those of an optimizer left out."""
-    total = 0
-    size = path.stat().st_size
-
-    def add(name: str, item: Any) -> None:
-        nonlocal total
-        _check_attributes(item, size, path)
-        if isinstance(item, h5py.Dataset) and not name.startswith("optimizer"):
-            if item.dtype.kind not in "fiubV" or item.dtype.itemsize > 16:
-                raise ModelError(f"{path}: '{name}' holds {item.dtype}, not numbers; refused. Save the model again.")
-            total += int(item.size or 0)
-            grown = int(item.nbytes) > max(_SMALL_BYTES, _MOST_GROWTH * item.id.get_storage_size())
-            if total > MOST_PARAMETERS or grown:
-                raise ModelError(f"{path}: '{name}' declares {int(item.size or 0):,} weights, far more than a file of "
-                                 f"{size:,} bytes holds; refused. Save the model again.")
-
-    add("", file)
-    file.visititems(add)
-    return total
-
-
-def _check_attributes(item: Any, size: int, path: Path) -> None:
-    """Attributes are read whole, by Keras too; nothing but numbers and words can be read safely.
-
-    All entries of a list may point to the same large word, so its size is looked at before.
-    """
-    for key in item.attrs:
-        found = item.attrs.get_id(key)
-        words = h5py.check_string_dtype(found.dtype) is not None
-        listed = key.startswith(("layer_names", "weight_names"))
-        each = size if found.dtype.kind == "O" else found.dtype.itemsize
-        if not (words or found.dtype.kind in "fiub") or math.prod(found.shape) * each > _MOST_NAME_BYTES \
-                or (listed and not (len(found.shape) == 1 and (words or found.shape == (0,)))):
-            raise ModelError(f"{path}: its note '{key[:100]}' isn't one of {'names' if listed else 'words or numbers'} "
-                             f"({found.dtype}, shape {found.shape}); refused. Save the model again.")
-
-
-def _scalar_text(file: h5py.File, key: str, path: Path) -> str | bytes | None:
-    """An attribute that is one piece of text, looked at before it is read."""
-    if key not in file.attrs:
-        return None
-    found = file.attrs.get_id(key)
-    if found.shape != () or h5py.check_string_dtype(found.dtype) is None:
-        raise ModelError(f"{path}: its '{key}' isn't text ({found.dtype}, shape {found.shape}); refused. "
-                         "Save the model again.")
-    text = file.attrs[key]
-    if not isinstance(text, (str, bytes)):
-        raise ModelError(f"{path}: its '{key}' isn't text; refused. Save the model again.")
-    return text
-
-
-def _deepid_labels(file: h5py.File, path: Path) -> int:
-    for layer, expected in _DEEPID_WEIGHTS.items():
-        kernel = file.get(f"{layer}/{layer}/kernel:0")
-        found = getattr(kernel, "shape", None)
-        if found != expected:
-            raise ModelError(
-                f"{path}: holds weights without an architecture, and they aren't DeepID's: '{layer}' was expected "
-                f"with shape {expected}, found {found or 'nothing'}. Save the whole model (model.save) instead.")
-    output: tuple[int, ...] = getattr(file.get("output/output/kernel:0"), "shape", ())
-    if len(output) != 2 or output[0] != 160 or output[1] < 2:
-        raise ModelError(f"{path}: DeepID's 'output' was expected with shape (160, labels), found {output}.")
-    return int(output[1])
+def _word(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no word")
+    return value
 
 
 def _parsed(text: str | bytes, path: Path) -> Any:
-    if len(text) > _MOST_CONFIG_BYTES:
+    if len(text) > MOST_CONFIG_BYTES:
         raise ModelError(f"{path}: its configuration has {len(text):,} bytes; refused. Save the model again.")
     try:
         return json.loads(text)

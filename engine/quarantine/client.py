@@ -37,7 +37,7 @@ from engine.quarantine.wire import (
 
 Checked = TypeVar("Checked")
 Check = Callable[[Any, list[Array]], Checked]
-Read = Callable[[Sequence[int], Spec], Array]
+Read = Callable[[Sequence[Any], Spec], Array]
 
 # The packed program is its own reader when this is its first argument.
 FLAG = "--reader"
@@ -116,7 +116,7 @@ class Quarantine:
         """
         number = next(self._numbers)
 
-        def read(part: Sequence[int], spec: Spec) -> Array:
+        def read(part: Sequence[Any], spec: Spec) -> Array:
             return self.ask(path, action, {**arguments, "part": list(part)}, _only(spec), most=bytes_of(spec),
                             error=error, stream=number)
 

@@ -1,0 +1,260 @@
+"""Keras's model files, parsed. Runs in the reader's process only, see engine.quarantine.
+
+What comes out is the configuration as text and a list of what the weights' file holds: groups and arrays with the notes
+(attributes) that Keras reads, and, on demand, the arrays.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, BinaryIO
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import ModelError, in_short
+from engine.files.hdf5 import open_hdf5
+from engine.files.hdf5_blocks import BlockChecker
+from engine.models.stored import MOST_CONFIG_BYTES, MOST_PARAMETERS, WEIGHTS
+
+Array = npt.NDArray[Any]
+
+_ARCHIVE_MEMBERS = {"config.json", "metadata.json", WEIGHTS}
+# Keras stores weights as they are, and trained weights hardly shrink: what would grow more is made to.
+_MOST_GROWTH = 20
+_SMALL_BYTES = 64 << 20
+_MOST_NAME_BYTES = 1 << 28
+_MOST_LIST_LETTERS = 12 << 20
+_COPY_BYTES = 1 << 20
+_LOCAL_HEADER = "<4s22xHH"
+# Notes by which Keras finds the weights. Long lists are split, with numbers behind the name.
+_LISTS, _WORDS = ("layer_names", "weight_names"), {"keras_version", "backend", "dtype"}
+_DEEPID_WEIGHTS = {
+    "conv_1": (4, 4, 3, 20), "conv_2": (3, 3, 20, 40), "conv_3": (3, 3, 40, 60), "conv_4": (2, 2, 60, 80),
+    "fc_1": (1200, 160), "fc_2": (960, 160),
+}
+
+
+def describe_model(path: Path, archive: bool) -> tuple[Any, list[Array]]:
+    """What a model file holds.
+
+    Args:
+        archive: whether it is a `.keras` archive; else HDF5.
+    Returns:
+        {"parameters": how many numbers are weights, "labels": of DeepID's weights alone, "stored": [[name, type and
+        shape or null for a group, notes], ...]}, and the configuration's text as bytes; none of DeepID's weights.
+    Raises:
+        ModelError: not a model, damaged, or holding anything that a plain model doesn't.
+    """
+    if archive:
+        with _open_archive(path) as opened:
+            text: str | bytes | None = opened.read("config.json")
+            with _weights_in(opened, path) as inside, \
+                    open_hdf5(inside, f"{path} ({WEIGHTS})", ModelError, attributes=True) as file:
+                found = _described(file, path)
+    else:
+        with open_hdf5(path, str(path), ModelError, attributes=True) as file:
+            found = _described(file, path)
+            text = _scalar_text(file, "model_config", path)
+            if text is None:
+                if "layer_names" not in file.attrs:
+                    keys = ", ".join(sorted(file)[:6]) or "nothing"
+                    raise ModelError(f"{path}: holds no model (found: {keys}). Choose a model saved by Keras; "
+                                     "data sets belong in the other fields.")
+                return {**found, "labels": _deepid_labels(file, path)}, []
+            if not isinstance(file.get("model_weights"), h5py.Group):
+                raise ModelError(f"{path}: holds a model's configuration without its weights. Save the whole model "
+                                 "(model.save) again.")
+    content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text or b""
+    if len(content) > MOST_CONFIG_BYTES:
+        raise ModelError(f"{path}: its configuration has {len(content):,} bytes; refused. Save the model again.")
+    return found, [np.frombuffer(content, np.uint8)]
+
+
+def weights(path: Path, archive: bool) -> Generator[Array | None, list[Any], None]:
+    """A stream of the arrays that describe_model lists: is sent [name, start, stop] for rows, [name] for a number.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    with _open_archive(path) if archive else nullcontext() as opened, \
+            _weights_in(opened, path) if opened else nullcontext(path) as source, \
+            open_hdf5(source, str(path), ModelError, attributes=True) as file:
+        rows: Array | None = None
+        while True:
+            name, *span = yield rows
+            stored = file[name]
+            BlockChecker(stored, f"{path}: '{name}'", ModelError).check(*(span or (0, 0)))
+            rows = np.asarray(stored[slice(*span)] if span else stored[()])
+
+
+def _described(file: h5py.File, path: Path) -> dict[str, Any]:
+    """All but what belongs to an optimizer, which isn't needed."""
+    total, stored = 0, []
+    size = path.stat().st_size
+
+    def add(name: str, item: Any) -> None:
+        nonlocal total
+        _check_attributes(item, size, path)
+        if name.startswith("optimizer"):
+            return
+        if isinstance(item, h5py.Dataset):
+            if item.dtype.kind not in "fiubV" or item.dtype.itemsize > 16:
+                raise ModelError(f"{path}: '{name}' holds {item.dtype}, not numbers; refused. Save the model again.")
+            total += int(item.size or 0)
+            grown = int(item.nbytes) > max(_SMALL_BYTES, _MOST_GROWTH * item.id.get_storage_size())
+            if total > MOST_PARAMETERS or grown:
+                raise ModelError(f"{path}: '{name}' declares {int(item.size or 0):,} weights, far more than a file of "
+                                 f"{size:,} bytes holds; refused. Save the model again.")
+            BlockChecker(item, f"{path}: '{name}'", ModelError).check_all()
+        spec = [item.dtype.str, item.shape or ()] if isinstance(item, h5py.Dataset) else None
+        stored.append([name, spec, _notes(item)])
+
+    add("", file)
+    file.visititems(add)
+    if len(json.dumps(stored)) > _MOST_LIST_LETTERS:
+        raise ModelError(f"{path}: holds more names than a network needs; refused. Save the model again.")
+    return {"parameters": total, "labels": None, "stored": stored}
+
+
+def _notes(item: Any) -> dict[str, str | list[str]]:
+    def text(value: Any) -> str:
+        return value.decode() if isinstance(value, bytes) else str(value)
+
+    found: dict[str, str | list[str]] = {}
+    for key in item.attrs:
+        if key.startswith(_LISTS):
+            found[key] = [text(value) for value in item.attrs[key]]
+        elif key in _WORDS:
+            found[key] = text(item.attrs[key])
+    return found
+
+
+def _check_attributes(item: Any, size: int, path: Path) -> None:
+    """Attributes are read whole, by Keras too; nothing but numbers and words can be read safely.
+
+    All entries of a list may point to the same large word, so its size is looked at before.
+    """
+    for key in item.attrs:
+        found = item.attrs.get_id(key)
+        words = h5py.check_string_dtype(found.dtype) is not None
+        listed = key.startswith(("layer_names", "weight_names"))
+        each = size if found.dtype.kind == "O" else found.dtype.itemsize
+        if not (words or found.dtype.kind in "fiub") or math.prod(found.shape) * each > _MOST_NAME_BYTES \
+                or (listed and not (len(found.shape) == 1 and (words or found.shape == (0,)))):
+            raise ModelError(f"{path}: its note '{key[:100]}' isn't one of {'names' if listed else 'words or numbers'} "
+                             f"({found.dtype}, shape {found.shape}); refused. Save the model again.")
+
+
+def _scalar_text(file: h5py.File, key: str, path: Path) -> str | bytes | None:
+    """An attribute that is one piece of text, looked at before it is read."""
+    if key not in file.attrs:
+        return None
+    found = file.attrs.get_id(key)
+    if found.shape != () or h5py.check_string_dtype(found.dtype) is None:
+        raise ModelError(f"{path}: its '{key}' isn't text ({found.dtype}, shape {found.shape}); refused. "
+                         "Save the model again.")
+    text = file.attrs[key]
+    if not isinstance(text, (str, bytes)):
+        raise ModelError(f"{path}: its '{key}' isn't text; refused. Save the model again.")
+    return text
+
+
+def _deepid_labels(file: h5py.File, path: Path) -> int:
+    for layer, expected in _DEEPID_WEIGHTS.items():
+        kernel = file.get(f"{layer}/{layer}/kernel:0")
+        found = getattr(kernel, "shape", None)
+        if found != expected:
+            raise ModelError(
+                f"{path}: holds weights without an architecture, and they aren't DeepID's: '{layer}' was expected "
+                f"with shape {expected}, found {found or 'nothing'}. Save the whole model (model.save) instead.")
+    output: tuple[int, ...] = getattr(file.get("output/output/kernel:0"), "shape", ())
+    if len(output) != 2 or output[0] != 160 or output[1] < 2:
+        raise ModelError(f"{path}: DeepID's 'output' was expected with shape (160, labels), found {output}.")
+    return int(output[1])
+
+
+@contextmanager
+def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            for member in archive.infolist():
+                _check_member(member, path)
+            missing = _ARCHIVE_MEMBERS - {"metadata.json"} - set(names)
+            if missing:
+                raise ModelError(f"{path}: the archive lacks {' and '.join(sorted(missing))}; "
+                                 "a .keras file saved by Keras 3 has both. Save the model again.")
+            if len(names) != len(set(names)):
+                raise ModelError(f"{path}: the archive holds two members of one name, so it can be read in two ways; "
+                                 "refused. Save the model again.")
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+            OverflowError, MemoryError, IndexError) as error:
+        raise ModelError(f"{path}: the archive is damaged ({in_short(error)}). "
+                         "Copy it again from its source.") from error
+
+
+def _check_member(member: zipfile.ZipInfo, path: Path) -> None:
+    shown = member.filename[:200]
+    name = PurePosixPath(member.filename.replace("\\", "/"))
+    if name.is_absolute() or ".." in name.parts or ":" in member.filename:
+        raise ModelError(f"{path}: the archive's member '{shown}' points outside it; refused. "
+                         "Don't trust its source with other files either.")
+    if member.filename not in _ARCHIVE_MEMBERS:
+        raise ModelError(f"{path}: the archive holds '{shown}', which isn't part of a plain model; "
+                         "refused. Ask for the model without extra assets.")
+    limit = MOST_CONFIG_BYTES if member.filename.endswith(".json") else 4 * MOST_PARAMETERS
+    if member.file_size > max(_SMALL_BYTES, _MOST_GROWTH * member.compress_size) or member.file_size > limit:
+        raise ModelError(f"{path}: '{shown}' takes {member.compress_size:,} bytes and would unpack to "
+                         f"{member.file_size:,}; refused. Save the model again.")
+
+
+@contextmanager
+def _weights_in(archive: zipfile.ZipFile, path: Path) -> Iterator[BinaryIO]:
+    """The weights inside an archive, once its checksum was found right: as they lie there, or unpacked in memory."""
+    member = archive.getinfo(WEIGHTS)
+    with archive.open(member) as packed:
+        if member.compress_type != zipfile.ZIP_STORED:
+            yield io.BytesIO(packed.read())
+            return
+        while packed.read(_COPY_BYTES):
+            pass
+    with path.open("rb") as stream:
+        stream.seek(member.header_offset)
+        _, name, extra = struct.unpack(_LOCAL_HEADER, stream.read(struct.calcsize(_LOCAL_HEADER)))
+        start = member.header_offset + struct.calcsize(_LOCAL_HEADER) + name + extra
+        yield io.BufferedReader(_Part(stream, start, member.file_size))
+
+
+class _Part(io.RawIOBase):
+    """A part of a file as a file of its own."""
+
+    def __init__(self, whole: IO[bytes], start: int, size: int) -> None:
+        self._whole, self._start, self._size, self._at = whole, start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def readinto(self, target: Any) -> int:
+        self._whole.seek(self._start + self._at)
+        content = self._whole.read(max(0, min(len(target), self._size - self._at)))
+        target[:len(content)] = content
+        self._at += len(content)
+        return len(content)
