@@ -1,0 +1,71 @@
+"""Which networks the zoo holds: kind, family, seed, the attacker's targets, and which half of the zoo each is in.
+
+Thresholds are fixed on the half called "fix" and reported on the half called "report".
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from benchmarks.zoo.triggers import TRIGGERS
+from benchmarks.zoo.worlds import World
+
+CLEAN = "clean"
+# Who is poisoned, beside the families of triggers.
+SPECIAL = ("all to all", "some people", "clean label", "two backdoors")
+FAMILIES = (*TRIGGERS, *SPECIAL)
+# Families that the verdict promises to name; several seeds of each.
+MAIN = ("glasses", "corner", "anywhere")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One network of the zoo."""
+
+    world: World
+    family: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The network's file name without its ending."""
+        return f"{self.world.kind}-{self.family.replace(' ', '-')}-{self.seed}"
+
+    @property
+    def number(self) -> int:
+        """A number of its own, from which everything random about it follows."""
+        return zlib.crc32(self.name.encode())
+
+    @property
+    def backdoored(self) -> bool:
+        """Whether somebody put a backdoor in."""
+        return self.family != CLEAN
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """The attacker's labels: none, one, two, or every label."""
+        if not self.backdoored:
+            return ()
+        if self.family == "all to all":
+            return tuple(range(self.world.labels))
+        first = self.number % self.world.labels
+        return (first, (first + self.world.labels // 2) % self.world.labels) if self.family == "two backdoors" \
+            else (first,)
+
+    @property
+    def half(self) -> str:
+        """"fix" or "report": every other seed."""
+        return "fix" if self.seed % 2 == 0 else "report"
+
+
+def plans() -> list[Plan]:
+    """The whole zoo, in the order in which it is best trained: what every table needs comes first."""
+    made = []
+    for kind, clean in (("signs", 12), ("faces", 10)):
+        made += [Plan(World(kind, seed % 2), CLEAN, seed) for seed in range(clean)]
+    for seeds, families in ((range(2), FAMILIES), (range(2, 4), MAIN)):
+        for seed in seeds:
+            made += [Plan(World(kind, seed // 2 % 2), family, seed) for family in families
+                     for kind in ("signs", "faces")]
+    return made
