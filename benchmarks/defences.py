@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 
 from engine.assessment import percent
-from engine.data.datasets import SCALES, Dataset, open_dataset
+from engine.data.datasets import Dataset, open_dataset
 from engine.data.subsets import subset
 from engine.defences.comparison import Comparison, Defence, GuardDefence, compare
 from engine.defences.distillation import distil
@@ -29,7 +29,7 @@ from engine.guards.calibration import Guard, calibrate
 from engine.models.networks import Network, open_network
 from engine.pruning.ranking import rank_channels
 from engine.rates import Rate
-from engine.runs.inputs import choose_scale
+from engine.runs.feeding import find_feeding
 
 PEOPLE, ROWS, CALIBRATION_ROWS = 20, 9, 5
 SPLITS = 5
@@ -47,9 +47,9 @@ def main() -> None:
     options = parser.parse_args()
     network = open_network(options.lab3 / "bd_weights.h5")
     clean = open_dataset(options.lab3 / "clean_faces.h5", network.input_shape, network.labels)
-    scale = SCALES[choose_scale(network, clean)]
-    clean = clean.scaled(scale)
-    poisoned = open_dataset(options.lab3 / "poisoned_faces.h5", network.input_shape, network.labels).scaled(scale)
+    feeding = find_feeding(network, clean).best
+    clean = clean.prepared(feeding)
+    poisoned = open_dataset(options.lab3 / "poisoned_faces.h5", network.input_shape, network.labels).prepared(feeding)
 
     print(table(compare_all(network, clean, poisoned, options.seed)))
     print()

@@ -115,6 +115,7 @@ def image_check(data: lab_size.LabSize, _: str) -> dict[str, Any]:
     from PIL import Image
 
     from engine.data.datasets import open_dataset
+    from engine.data.preprocessing import AS_STORED
     from engine.goodnets.checking import check_pictures, list_pictures
     from engine.goodnets.pair import GoodNet
     from engine.guards.calibration import calibrate
@@ -126,7 +127,7 @@ def image_check(data: lab_size.LabSize, _: str) -> dict[str, Any]:
         for i, image in enumerate(open_dataset(data.validation).take(range(1000))):
             Image.fromarray(image.astype(np.uint8)).save(folder / f"{i:04}.png")
     b = open_network(data.model)
-    goodnet = GoodNet(b, b.pruned(b.default_layer(), range(45)), "none", {})
+    goodnet = GoodNet(b, b.pruned(b.default_layer(), range(45)), AS_STORED, {})
     files = list_pictures([folder])
     list(check_pictures(goodnet, files[:1]))
     single = []

@@ -10,11 +10,11 @@ from typing import Literal, TypeVar, get_args
 
 from PySide6.QtCore import QByteArray, QSettings
 
+from engine.data.preprocessing import AUTO, choice
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS
 from engine.guards.guarded_curve import GuardChoice
 from engine.pruning.ranking import RankAt
 from engine.pruning.thresholds import DEFAULT_DROPS, DropMode, Stop
-from engine.runs.inputs import ScaleChoice
 
 ThemeChoice = Literal["system", "light", "dark"]
 Chosen = TypeVar("Chosen")
@@ -33,7 +33,7 @@ class Options:
     """
 
     rank_at: RankAt = "conv"
-    scale: ScaleChoice = "auto"
+    scale: str = AUTO
     drops: tuple[float, ...] = DEFAULT_DROPS
     drop_mode: DropMode = "points"
     stop: Stop = "first-past"
@@ -69,7 +69,7 @@ class Settings:
         """The run's options; the order's file is never remembered, because it belongs to one model."""
         return Options(
             self._one_of("run/rank_at", get_args(RankAt), "conv"),
-            self._one_of("run/scale", get_args(ScaleChoice), "auto"),
+            self._preprocessing(),
             self._drops(),
             self._one_of("run/drop_mode", get_args(DropMode), "points"),
             self._one_of("run/stop", get_args(Stop), "first-past"),
@@ -145,6 +145,12 @@ class Settings:
     def _one_of(self, key: str, allowed: tuple[Chosen, ...], default: Chosen) -> Chosen:
         value = self._store.value(key, default)
         return next((one for one in allowed if one == value), default)
+
+    def _preprocessing(self) -> str:
+        try:
+            return choice(str(self._store.value("run/scale", AUTO)))
+        except ValueError:
+            return AUTO
 
     def _drops(self) -> tuple[float, ...]:
         try:

@@ -21,6 +21,7 @@ from PIL import Image
 
 from engine.__main__ import AT_FAULT, main
 from engine.data.datasets import Dataset, open_dataset
+from engine.data.preprocessing import AS_STORED
 from engine.errors import DatasetError, EngineError, OutputError
 from engine.files import saving
 from engine.files.manifest import record
@@ -76,7 +77,7 @@ def mounted(place: Path, options: str) -> Iterator[Path]:
 def small_pair() -> GoodNet:
     model, layer = build("plain")
     b = Network(model, Path("b.keras"))
-    return GoodNet(b, b.pruned(layer, [1, 2]), "none", {"x": 2})
+    return GoodNet(b, b.pruned(layer, [1, 2]), AS_STORED, {"x": 2})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a small disk")
@@ -278,7 +279,7 @@ def test_names(name: str, small_lab: SmallLab, tmp_path: Path) -> None:
     shutil.copy(small_lab.clean, data)
     network = open_network(model)
     assert len(open_dataset(data, network.input_shape)) == 80
-    pair = GoodNet(network, network.pruned("pruned", [1]), "none", {"x": 2})
+    pair = GoodNet(network, network.pruned("pruned", [1]), AS_STORED, {"x": 2})
     for _ in range(2):
         save_pair(pair, folder / name)
     assert open_goodnet([folder / name]).b_prime.labels == LABELS

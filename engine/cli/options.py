@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from engine.data.preprocessing import AUTO, SYNTAX, choice
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS
 from engine.runs.inputs import InputFiles
 
@@ -32,11 +33,14 @@ def add_measured_on(parser: argparse.ArgumentParser, *, test_required: bool = Fa
                         "Attack success and detection are measured on them")
 
 
-def add_scale(parser: argparse.ArgumentParser) -> None:
-    """The range of values that the network wants."""
-    parser.add_argument("--scale", choices=["auto", "none", "255"], default="auto",
-                        help="what the network is fed with: values as stored (none), divided by 255, or whichever of "
-                        "the two it answers the clean images better with (default: auto)")
+def add_preprocess(parser: argparse.ArgumentParser) -> None:
+    """How stored values become what the network wants."""
+    parser.add_argument("--preprocess", metavar="NAME", type=_preprocess, default=AUTO, dest="scale",
+                        help=f"how stored values are fed to the network: {SYNTAX} (at most 1: of values 0 to 1, as "
+                        "PyTorch writes them; else of values 0 to 255); auto takes whichever it answers the clean "
+                        "images best with (default: %(default)s)")
+    parser.add_argument("--scale", choices=[AUTO, "none", "255"], default=argparse.SUPPRESS,
+                        help="another name for --preprocess with one of these")
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +82,14 @@ def input_files(options: argparse.Namespace) -> InputFiles:
     return InputFiles(
         Path(options.model), Path(options.clean), Path(given["test"]) if given.get("test") else None,
         tuple(map(Path, given.get("poisoned", ()))), given.get("layer"), options.scale)
+
+
+def _preprocess(text: str) -> str:
+    """A preprocessing's name."""
+    try:
+        return choice(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def count(text: str) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from engine import backend
 from engine.assessment import Level, percent
 from engine.cli.printing import rate_text, say, say_table
+from engine.data.preprocessing import preprocessing
 from engine.defences.comparison import Comparison
 from engine.goodnets.evaluation import Evaluation
 from engine.guards.guarded_curve import GuardedCurve, figures_at
@@ -24,7 +25,7 @@ def say_run(run: PruningRun) -> None:
     dead = int((run.ranking.mean_activation == 0).sum())
     say(f"{model.path.name}: {model.labels} labels, {model.channels} channels of {model.layer} pruned in order"
         + (f" ({dead} never active)" if dead else ""))
-    say(f"values {'fed as stored' if model.scale == 'none' else 'divided by 255'}; on {curve.clean.name} "
+    say(f"values {preprocessing(model.scale).words}; on {curve.clean.name} "
         f"({curve.clean.images} images), B alone: clean accuracy {rate_text(curve.clean.b_prime_rate(0))}"
         + "".join(f"; attack success on {p.name} {rate_text(p.b_prime_rate(0))}" for p in curve.poisoned[:1]))
     say()

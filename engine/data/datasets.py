@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.data.preprocessing import AS_STORED, Preprocessing
 from engine.data.readers import FolderReader, Hdf5Reader, NpzReader, Reader, stamp
 from engine.errors import DatasetError, EngineError, UnfitError
 from engine.files.fingerprint import sha256_of
@@ -28,9 +29,6 @@ MOST_VALUES = 1 << 26
 _HIGHEST_LABEL = 10 ** 9
 
 ANY_SHAPE: Shape = (None, None, 3)
-# What images are multiplied by: some networks were trained on values as stored, some on values up to 1. The number is
-# exactly what a Keras Rescaling(1/255) layer multiplies by, so a saved GoodNet sees the same values.
-SCALES = {"none": 1.0, "255": 1 / 255}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +48,7 @@ class Dataset:
         labels: int64[N]; of a poisoned set, the attacker's target.
         image_shape: (H, W, C) as the network takes them.
         stored_shape: the shape of one image in the file.
-        scale: what stored values are multiplied by on reading, 1 or 1/255.
+        preprocessing: what is done with stored values on reading.
     """
 
     path: Path
@@ -59,7 +57,7 @@ class Dataset:
     image_shape: tuple[int, int, int]
     stored_shape: tuple[int, ...]
     dtype: str
-    scale: float
+    preprocessing: Preprocessing
     _reader: Reader = dataclasses.field(repr=False, compare=False)
     _stamp: tuple[int, int] = dataclasses.field(repr=False, compare=False)
 
@@ -71,9 +69,16 @@ class Dataset:
         """The file's name without its ending."""
         return self.path.stem
 
-    def scaled(self, scale: float) -> Dataset:
-        """The same data with another factor on its values."""
-        return dataclasses.replace(self, scale=scale)
+    def prepared(self, wanted: Preprocessing) -> Dataset:
+        """The same data, its stored values prepared in another way.
+
+        Raises:
+            DatasetError: images of so many colours can't be prepared so.
+        """
+        if not wanted.fits(self.image_shape[2]):
+            raise DatasetError(f"{self.path}: its images have {self.image_shape[2]} colour channels, so their values "
+                               f"can't be {wanted.words}. Choose another preprocessing.")
+        return dataclasses.replace(self, preprocessing=wanted)
 
     def chunks(
         self, size: int, indices: Sequence[int] | None = None, span: tuple[int, int] | None = None,
@@ -135,9 +140,7 @@ class Dataset:
             if len(wrong):
                 raise DatasetError(f"{self.path}: image {numbers[wrong[0]]} holds values that aren't numbers (NaN or "
                                    "infinite). Remove it or save the data again.")
-        if self.scale != 1:
-            images *= np.float32(self.scale)
-        return Chunk(start, images, self.labels[list(numbers)])
+        return Chunk(start, self.preprocessing.applied(images), self.labels[list(numbers)])
 
     def _check_unchanged(self) -> None:
         try:
@@ -179,7 +182,7 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
     if labels is not None and numbers.max() >= labels:
         raise DatasetError(f"{path}: holds the label {numbers.max()}, but the network has labels 0 to {labels - 1} "
                            "only. Choose the data set that belongs to the network.")
-    return Dataset(path, reader.format, numbers, image_shape, reader.shape[1:], str(reader.dtype), 1.0, reader,
+    return Dataset(path, reader.format, numbers, image_shape, reader.shape[1:], str(reader.dtype), AS_STORED, reader,
                    opened_at)
 
 

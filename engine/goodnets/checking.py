@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 
-from engine.data.datasets import SCALES
 from engine.errors import DatasetError, EngineError
 from engine.files.pictures import Picture, load_picture, pictures_in
 from engine.goodnets.pair import Answers, GoodNet
@@ -115,7 +114,7 @@ def check_pictures(
 
 def check_arrays(goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[str]) -> list[Verdict]:
     """Check pictures uint8[H, W, C] that are in memory already and have the networks' input size."""
-    images = np.stack(pictures).astype(np.float32) * np.float32(SCALES[goodnet.scale])
+    images = goodnet.preprocessing.applied(np.stack(pictures).astype(np.float32))
     answers = goodnet.answer(images)
     return [
         Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]), _why(answers, i),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.data.preprocessing import Preprocessing
 from engine.errors import ModelError
 from engine.guards.calibration import Guard, GuardAnswer, StandingGuard
 from engine.models.networks import Images, Labels, Network, largest
@@ -45,14 +46,14 @@ class GoodNet:
     """A pair of networks over the same labels.
 
     Attributes:
-        scale: "none" or "255", what the pair's images are divided by before it sees them.
+        preprocessing: what is done with stored values before the pair sees them.
         notes: the pair's goodnet.json, empty for a third party's pair.
         guard: stands before the pair, if there is one.
     """
 
     b: Network
     b_prime: Network
-    scale: str
+    preprocessing: Preprocessing
     notes: dict[str, Any]
     guard: Guard | None = None
 

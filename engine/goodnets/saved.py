@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from engine import backend
-from engine.data.datasets import SCALES
+from engine.data.preprocessing import AS_STORED, SYNTAX, preprocessing
 from engine.errors import EngineError
 from engine.files.saving import recover, whole_folder
 from engine.goodnets.pair import GoodNet
 from engine.guards.guard_files import open_guard, save_guard
 from engine.models.legacy_h5 import save_keras2_h5
 from engine.models.networks import Network, build_model, open_network
+from engine.models.preprocessing_layers import preprocessed, preprocessing_of
 from engine.models.reading import read_model_file
 
 GUARD_FILE = "guard.npz"
@@ -29,12 +30,12 @@ def one_file_model(goodnet: GoodNet) -> Any:
     _, keras = backend.load()
     ops = keras.ops
     image = keras.Input(goodnet.b.input_shape, name="image")
-    scaled = image if goodnet.scale == "none" else keras.layers.Rescaling(SCALES[goodnet.scale])(image)
+    prepared = preprocessed(image, goodnet.preprocessing)
     answers = []
     for name, network in (("b", goodnet.b), ("b_prime", goodnet.b_prime)):
         part = network.copy().model
         part.name = name
-        answer = part(scaled)
+        answer = part(prepared)
         # Networks from old .h5 files answer with a list of one.
         answers.append(ops.argmax(answer[0] if isinstance(answer, list) else answer, axis=-1))
     label = ops.where(ops.equal(*answers), answers[0], goodnet.flag_label)
@@ -59,7 +60,7 @@ def write_pair(goodnet: GoodNet, folder: Path) -> None:
     goodnet.b_prime.copy().model.save(folder / "b_prime.keras")
     one_file_model(goodnet).save(folder / "goodnet.keras")
     save_keras2_h5(goodnet.b_prime, folder / repaired_name(goodnet.notes.get("x")))
-    notes = {"schema": 1, "flag_label": goodnet.flag_label, "scale": goodnet.scale, **goodnet.notes}
+    notes = {"schema": 1, "flag_label": goodnet.flag_label, "scale": goodnet.preprocessing.name, **goodnet.notes}
     (folder / "goodnet.json").write_text(json.dumps(notes, indent=1), encoding="utf-8")
     if goodnet.guard:
         save_guard(goodnet.guard, folder / GUARD_FILE)
@@ -77,7 +78,7 @@ def open_goodnet(paths: Sequence[Path]) -> GoodNet:
         EngineError: the paths aren't a GoodNet, or its networks can't be opened or don't match.
     """
     if len(paths) == 2:
-        return GoodNet(open_network(paths[0]), open_network(paths[1]), "none", {})
+        return GoodNet(open_network(paths[0]), open_network(paths[1]), AS_STORED, {})
     if len(paths) != 1:
         raise EngineError(f"{len(paths)} paths were given; a GoodNet is a folder, one file, or the files of B and B'.")
     path = paths[0]
@@ -95,7 +96,7 @@ def _open_pair(folder: Path) -> GoodNet:
     notes = _notes(folder / "goodnet.json") if (folder / "goodnet.json").is_file() else {}
     guard = open_guard(folder / GUARD_FILE) if (folder / GUARD_FILE).is_file() else None
     b, b_prime = open_network(folder / "b.keras"), open_network(folder / "b_prime.keras")
-    return GoodNet(b, b_prime, notes.get("scale", "none"), notes, guard)
+    return GoodNet(b, b_prime, preprocessing(notes.get("scale", "none")), notes, guard)
 
 
 def _notes(path: Path) -> dict[str, Any]:
@@ -103,9 +104,12 @@ def _notes(path: Path) -> dict[str, Any]:
         notes = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise EngineError(f"{path}: can't be read ({error}). Save the pair again.") from error
-    if not isinstance(notes, dict) or notes.get("scale", "none") not in list(SCALES):
-        raise EngineError(f"{path}: doesn't describe a GoodNet (scale 'none' or '255' expected). Save the pair again.")
-    return notes
+    try:
+        preprocessing(notes.get("scale", "none"))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise EngineError(f"{path}: doesn't describe a GoodNet ('scale' is to be {SYNTAX}). Save the pair again.") \
+            from error
+    return dict(notes)
 
 
 def _open_one_file(path: Path) -> GoodNet:
@@ -114,5 +118,4 @@ def _open_one_file(path: Path) -> GoodNet:
     if None in parts.values():
         raise EngineError(f"{path}: isn't a GoodNet (its two networks 'b' and 'b_prime' weren't found). Choose a "
                           "pair's folder or goodnet.keras, or give the files of B and B' together.")
-    scale = "255" if any(type(layer).__name__ == "Rescaling" for layer in whole.layers) else "none"
-    return GoodNet(Network(parts["b"], path), Network(parts["b_prime"], path), scale, {})
+    return GoodNet(Network(parts["b"], path), Network(parts["b_prime"], path), preprocessing_of(whole.layers), {})

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.datasets import Dataset, open_dataset
+from engine.data.preprocessing import Preprocessing
 from engine.errors import EngineError, ModelError
 from engine.models.networks import MOST_AT_ONCE, Network, compiled, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback
@@ -40,7 +41,7 @@ class _Source:
     """A data set as a worker opens it."""
 
     path: str
-    scale: float
+    preprocessing: Preprocessing
     images: int
 
 
@@ -147,7 +148,7 @@ class Cluster:
 
 
 def _source(dataset: Dataset) -> _Source:
-    return _Source(str(dataset.path.absolute()), dataset.scale, len(dataset))
+    return _Source(str(dataset.path.absolute()), dataset.preprocessing, len(dataset))
 
 
 def _spans(images: int) -> list[tuple[int, int]]:
@@ -165,7 +166,7 @@ def _open_model(path: str, sha256: str, layer: str) -> tuple[Network, StepPredic
 
 @lru_cache(maxsize=8)
 def _open_source(source: _Source, network: Network) -> Dataset:
-    return open_dataset(Path(source.path), network.input_shape, network.labels).scaled(source.scale)
+    return open_dataset(Path(source.path), network.input_shape, network.labels).prepared(source.preprocessing)
 
 
 def _rank_span(

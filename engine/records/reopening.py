@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from engine.data.datasets import SCALES
+from engine.data.preprocessing import preprocessing
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.errors import EngineError, in_short
 from engine.files.saving import recover
@@ -64,7 +64,7 @@ def _run(document: Json, folder: Path) -> PruningRun:
     request = _request(document)
     summary = ModelSummary(
         Path(_text(model["path"])), _text(model["sha256"]), _input_shape(model), _text(model["layer"]), len(order),
-        _count(model["labels"]), _one_of(model["scale"], tuple(SCALES)))
+        _count(model["labels"]), preprocessing(_text(model["scale"])).name)
     means = np.array([math.nan if v is None else _number(v) for v in document["mean_activation"]], np.float64)
     if len(means) != len(order):
         raise ValueError("not one mean activation a channel")

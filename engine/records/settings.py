@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from engine.data.preprocessing import choice
 from engine.guards.guarded_curve import GuardChoice
 from engine.pruning.ranking import RankAt
 from engine.pruning.thresholds import DropMode, Stop
 from engine.records import checked
-from engine.runs.inputs import ScaleChoice
 from engine.runs.prune import PruningRequest
 
 Json = dict[str, Any]
 
-_CHOICES = {"rank_at": RankAt, "drop_mode": DropMode, "stop": Stop, "scale": ScaleChoice, "guard": GuardChoice}
-NAMES = (*_CHOICES, "drops", "false_alarms", "layer")
+_CHOICES = {"rank_at": RankAt, "drop_mode": DropMode, "stop": Stop, "guard": GuardChoice}
+NAMES = (*_CHOICES, "scale", "drops", "false_alarms", "layer")
 _MOST_DROPS = 1000
 
 
@@ -35,6 +35,6 @@ def checked_settings(settings: Json) -> Json:
     false_alarms = checked.number(settings["false_alarms"])
     if not 0 < false_alarms < 1:
         raise ValueError(f"{false_alarms} isn't a rate of false alarms")
-    return {"drops": drops, "false_alarms": false_alarms,
+    return {"scale": choice(checked.text(settings["scale"])), "drops": drops, "false_alarms": false_alarms,
             "layer": None if settings["layer"] is None else checked.text(settings["layer"]),
             **{name: checked.one_of(settings[name], get_args(kind)) for name, kind in _CHOICES.items()}}

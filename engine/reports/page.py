@@ -74,7 +74,7 @@ def command_words(run: PruningRun) -> list[str]:
     words += ["--layer", model.layer]
     words += ["--order", _path(request.order)] if request.order else ["--rank-at", request.rank_at]
     words += ["--drop", *(f"{x:g}" for x in request.drops), "--drop-mode", request.drop_mode, "--stop", request.stop,
-              "--scale", model.scale]
+              "--preprocess", model.scale]
     if request.guard != "none":
         words += ["--guard", request.guard, "--false-alarms", f"{request.false_alarms:g}"]
     if run.comparison:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.assessment import percent
+from engine.data.preprocessing import preprocessing
 from engine.pruning.sweep import SetCounts
 from engine.rates import Rate
 from engine.reports.headline import Headline, headline
@@ -89,7 +90,7 @@ def _everything(runs: Sequence[PruningRun]) -> Iterator[tuple[str, list[_Entry]]
     yield "Poisoned images", each(_images, "poisoned")
     yield "Layer", each(lambda run: _plain(run.model.layer))
     yield "Channels of the layer", each(lambda run: _plain(run.model.channels))
-    yield "Values", each(lambda run: _plain("fed as stored" if run.model.scale == "none" else "divided by 255"))
+    yield "Values", each(lambda run: _plain(preprocessing(run.model.scale).words))
     for name, what in _settings(runs):
         yield what, each(_setting, name)
     yield from _orders(runs)

@@ -16,7 +16,7 @@ from engine.defences.training import missing_labels_warning, repaired_network
 from engine.guards.calibration import Kind, calibrate
 from engine.models.networks import Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
-from engine.runs.inputs import ScaleChoice, open_inputs
+from engine.runs.inputs import open_inputs
 from engine.runs.prune import PruningRun
 from engine.runs.rows import rows_of
 
@@ -39,7 +39,7 @@ def compare_defences(
         EngineError: a file was changed since the run.
         Cancelled: the token was set; nothing is kept.
     """
-    opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=_scale(run)))
+    opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=run.model.scale))
     b, validation = opened.network, opened.sets[0].dataset
     # Asked first, because it refuses and what follows takes long.
     warning = missing_labels_warning(b, validation, allow_missing_labels)
@@ -118,7 +118,3 @@ def _steps(run: PruningRun) -> dict[float, int]:
 
 def _channels(run: PruningRun, step: int) -> list[int]:
     return [int(c) for c in run.ranking.order[:step]]
-
-
-def _scale(run: PruningRun) -> ScaleChoice:
-    return "none" if run.model.scale == "none" else "255"

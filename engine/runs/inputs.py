@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from engine.data.datasets import SCALES, Dataset, open_dataset
+from engine.data.datasets import Dataset, open_dataset
+from engine.data.preprocessing import AUTO, Preprocessing, preprocessing
 from engine.models.networks import Network, open_network
 from engine.pruning.sweep import Role, SweepSet
-
-ScaleChoice = Literal["auto", "none", "255"]
-
-_SCALE_TRIAL_IMAGES = 512
+from engine.runs.feeding import Feeding, find_feeding
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class InputFiles:
 
     Attributes:
         layer: the Conv2D layer to work on; None for the network's default.
-        scale: what images are divided by; "auto" finds out on the validation images.
+        scale: the preprocessing's name, see engine.data.preprocessing; "auto" finds out on the validation images.
     """
 
     model: Path
@@ -31,7 +28,7 @@ class InputFiles:
     test: Path | None = None
     poisoned: tuple[Path, ...] = ()
     layer: str | None = None
-    scale: ScaleChoice = "auto"
+    scale: str = AUTO
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -41,7 +38,7 @@ class InputFiles:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """The network a run worked on."""
+    """The network a run worked on; `scale` is the name of its preprocessing."""
 
     path: Path
     sha256: str
@@ -66,11 +63,16 @@ class DatasetSummary:
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """The inputs of a request, opened and found to fit together."""
+    """The inputs of a request, opened and found to fit together.
+
+    Attributes:
+        feeding: what was tried to find the preprocessing; None where a person chose it.
+    """
 
     network: Network
     layer: str
-    scale: str
+    preprocessing: Preprocessing
+    feeding: Feeding | None
     sets: tuple[SweepSet, ...]
 
     def of(self, role: Role) -> list[Dataset]:
@@ -81,7 +83,7 @@ class Opened:
         """What a record says of the network."""
         network = self.network
         return ModelSummary(network.path, network.sha256, network.input_shape, self.layer,
-                            network.prunable_layers()[self.layer], network.labels, self.scale)
+                            network.prunable_layers()[self.layer], network.labels, self.preprocessing.name)
 
     def dataset_summaries(self) -> tuple[DatasetSummary, ...]:
         """What a record says of each data set."""
@@ -105,25 +107,11 @@ def open_inputs(files: InputFiles) -> Opened:
         return open_dataset(path, network.input_shape, network.labels)
 
     validation = opened(files.validation)
-    scale = choose_scale(network, validation) if files.scale == "auto" else files.scale
+    feeding = find_feeding(network, validation) if files.scale == AUTO else None
+    wanted = feeding.best if feeding else preprocessing(files.scale)
     sets = [SweepSet(validation, "validation")]
     if files.test:
         sets.append(SweepSet(opened(files.test), "test"))
     sets += [SweepSet(opened(path), "poisoned") for path in files.poisoned]
-    scaled = tuple(SweepSet(s.dataset.scaled(SCALES[scale]), s.role) for s in sets)
-    return Opened(network, layer, scale, scaled)
-
-
-def choose_scale(network: Network, clean: Dataset) -> str:
-    """Find out whether a network wants values as stored or divided by 255, by its accuracy on clean images.
-
-    Up to 512 images spread over the set are tried both ways; as stored wins a tie.
-
-    Returns:
-        "none" or "255".
-    """
-    spread = np.unique(np.linspace(0, len(clean) - 1, min(len(clean), _SCALE_TRIAL_IMAGES)).astype(int))
-    images, truth = clean.take(list(spread)), clean.labels[spread]
-    right = {name: int((network.predict_labels(images * np.float32(scale)) == truth).sum())
-             for name, scale in SCALES.items()}
-    return "255" if right["255"] > right["none"] else "none"
+    prepared = tuple(SweepSet(s.dataset.prepared(wanted), s.role) for s in sets)
+    return Opened(network, layer, wanted, feeding, prepared)

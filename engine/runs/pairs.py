@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.data.preprocessing import preprocessing
 from engine.errors import EngineError
 from engine.goodnets.pair import GoodNet
 from engine.models.networks import Network, open_network
@@ -29,11 +30,11 @@ def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = No
         "b": {"name": run.model.path.name, "sha256": run.model.sha256},
     }
     guard = run.guarded.guard if run.guarded else None
-    return GoodNet(b, b.pruned(run.model.layer, channels), run.model.scale, notes, guard)
+    return GoodNet(b, b.pruned(run.model.layer, channels), preprocessing(run.model.scale), notes, guard)
 
 
 def build_guarded_badnet(run: PruningRun, network: Network) -> GoodNet:
     """B behind the run's guard alone, as a pair of B with itself, which always agrees."""
     assert run.guarded is not None
     notes = {"method": "guard", "b": {"name": run.model.path.name, "sha256": run.model.sha256}}
-    return GoodNet(network, network.copy(), run.model.scale, notes, run.guarded.guard)
+    return GoodNet(network, network.copy(), preprocessing(run.model.scale), notes, run.guarded.guard)

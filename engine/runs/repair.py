@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.data.datasets import Dataset
+from engine.data.preprocessing import Preprocessing
 from engine.defences.training import Repair, repaired_network
 from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import GoodNet
@@ -40,7 +41,7 @@ def with_target(poisoned: Dataset) -> PoisonedSet:
 
 
 def as_pair(
-    network: Network, repair: Repair, scale: str, clean: Dataset, test: Dataset | None,
+    network: Network, repair: Repair, preprocessing: Preprocessing, clean: Dataset, test: Dataset | None,
     poisoned: Sequence[PoisonedSet],
     guard: GuardChoice = "none", false_alarms: float = DEFAULT_FALSE_ALARMS, *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
@@ -48,7 +49,7 @@ def as_pair(
     """Put a repair beside B and measure the pair.
 
     Args:
-        network: the B that the repair was made from; scale: "none" or "255", see GoodNet.
+        network: the B that the repair was made from; preprocessing: see GoodNet.
         clean: what a guard is calibrated on; clean accuracy is measured on `test`, or on it where there is none.
         Data sets are in the network's input range.
     Raises:
@@ -57,7 +58,7 @@ def as_pair(
     """
     standing = None if guard == "none" else \
         calibrate(network, clean, guard, false_alarms, progress=progress, cancel=cancel)
-    goodnet = GoodNet(network, repaired_network(network, repair), scale, _notes(repair, network), standing)
+    goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, _notes(repair, network), standing)
     found = [evaluate(goodnet, test or clean, progress=progress, cancel=cancel)]
     found += [evaluate(goodnet, dataset, target, progress=progress, cancel=cancel) for dataset, target in poisoned]
     return RepairedPair(repair, goodnet, tuple(found))

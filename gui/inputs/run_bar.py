@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.data.preprocessing import AUTO, choice
 from engine.progress import Progress
 from gui.session.session import State
 from gui.settings import FEWEST_FALSE_ALARMS, MOST_FALSE_ALARMS, Options
@@ -30,7 +31,10 @@ from gui.widgets.theme import Theme
 
 _RANK_AT = {"conv": "the layer itself", "pool": "the pooling behind it"}
 _GUARD = {"transplant": "transplant guard", "margin": "margin guard", "none": "none"}
-_SCALE = {"auto": "find out", "none": "as stored", "255": "divided by 255"}
+_PREPROCESSING = {AUTO: "find out on the clean images", "none": "as stored", "255": "divided by 255",
+                  "-1..1": "-1 to 1", "imagenet": "ImageNet mean and deviation", "caffe": "blue, green, red minus mean",
+                  "standardised": "each image standardised"}
+_OWN = "own"
 
 
 class RunBar(QFrame):
@@ -127,9 +131,13 @@ class RunBar(QFrame):
     def show_options(self, options: Options) -> None:
         """Render the options."""
         self._options = options
-        for box, value in ((self._rank_at, options.rank_at), (self._scale, options.scale),
-                           (self._guard, options.guard)):
+        for box, value in ((self._rank_at, options.rank_at), (self._guard, options.guard)):
             box.setCurrentIndex(box.findData(value))
+        own = options.scale not in _PREPROCESSING
+        self._preprocessing.setCurrentIndex(self._preprocessing.findData(_OWN if own else options.scale))
+        self._own.setVisible(own)
+        if own:
+            self._own.setText(options.scale)
         with QSignalBlocker(self._false_alarms):
             self._false_alarms.setValue(100 * options.false_alarms)
         self._false_alarms.setEnabled(options.guard != "none")
@@ -153,9 +161,7 @@ class RunBar(QFrame):
         form = QFormLayout(self._form)
         form.setContentsMargins(4, 0, 0, 4)
         self._rank_at = _combo(_RANK_AT, "Where mean activation is measured: channels with the lowest go first")
-        self._scale = _combo(_SCALE, "How stored values are fed to the network; found out on clean images by default")
         self._rank_at.activated.connect(lambda: self._edit(rank_at=self._rank_at.currentData()))
-        self._scale.activated.connect(lambda: self._edit(scale=self._scale.currentData()))
         self._order = QPushButton()
         self._order.setAccessibleName("Pruning order")
         self._order.clicked.connect(self.order_requested)
@@ -169,7 +175,7 @@ class RunBar(QFrame):
         self._add_guard(form)
         form.addRow("Rank &at", self._rank_at)
         form.addRow("Prunin&g order", order)
-        form.addRow("Values", self._scale)
+        self._add_preprocessing(form)
         self._cluster = QLineEdit()
         self._cluster.setPlaceholderText("this machine")
         self._cluster.setToolTip("The address of a Dask scheduler, such as tcp://server:8786, whose workers count. "
@@ -178,6 +184,36 @@ class RunBar(QFrame):
         form.addRow("Count on", self._cluster)
         self._form.hide()
         return self._form
+
+    def _add_preprocessing(self, form: QFormLayout) -> None:
+        self._preprocessing = _combo(
+            {**_PREPROCESSING, _OWN: "own mean and deviation…"},
+            "How stored values are fed to the network. Unless you know it, let it be found out: every way is tried on "
+            "the clean images")
+        self._preprocessing.activated.connect(self._on_preprocessing)
+        self._own = QLineEdit()
+        self._own.setAccessibleName("Own mean and deviation")
+        self._own.setToolTip("One number a colour, or one for all. Numbers that are all at most 1 are meant for values "
+                             "0 to 1, as PyTorch writes them, larger ones for values 0 to 255")
+        self._own.editingFinished.connect(self._on_own)
+        form.addRow("Values", self._preprocessing)
+        form.addRow(self._own)
+
+    def _on_preprocessing(self) -> None:
+        chosen = self._preprocessing.currentData()
+        self._own.setVisible(chosen == _OWN)
+        if chosen == _OWN:
+            self._own.setText("mean=0.5,0.5,0.5 std=0.5,0.5,0.5")
+            self._own.setFocus()
+            self._own.selectAll()
+        self._edit(scale=self._own.text() if chosen == _OWN else chosen)
+
+    def _on_own(self) -> None:
+        try:
+            self._edit(scale=choice(self._own.text()))
+        except ValueError as error:
+            self.status.setText(f"{error}.")
+            self._own.setText(self._options.scale)
 
     def _add_guard(self, form: QFormLayout) -> None:
         self._guard = _combo(_GUARD, "What stands before the networks and flags backdoored images. The transplant "

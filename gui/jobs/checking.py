@@ -12,7 +12,6 @@ import numpy.typing as npt
 from PIL import Image
 from PySide6.QtCore import QObject, Signal
 
-from engine.data.datasets import SCALES
 from engine.files.pictures import fit_picture
 from engine.goodnets.checking import Verdict, check_arrays, check_pictures, list_pictures
 from engine.looking.occlusion import OcclusionMap, occlusion_map
@@ -148,5 +147,5 @@ def check_pixels(
 def find_occlusion(bench: Workbench, verdict: Verdict, context: TaskContext) -> OcclusionMap:
     """Where covering a patch of the picture changes B's answer."""
     goodnet = bench.goodnet
-    image = verdict.seen.astype(np.float32) * np.float32(SCALES[goodnet.scale])
+    image = goodnet.preprocessing.applied(verdict.seen[np.newaxis].astype(np.float32))[0]
     return occlusion_map(goodnet.b, image, progress=context.progress, cancel=context.cancel)

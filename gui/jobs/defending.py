@@ -126,7 +126,7 @@ def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, co
     poisoned = [with_target(dataset) for dataset in opened.of("poisoned")]
     found = distil(opened.network, clean, allow_missing_labels=allow_missing_labels, progress=context.progress,
                    cancel=context.cancel)
-    pair = as_pair(opened.network, found, opened.scale, clean, test, poisoned,
+    pair = as_pair(opened.network, found, opened.preprocessing, clean, test, poisoned,
                    request.guard, request.false_alarms, progress=context.progress, cancel=context.cancel)
     context.cancel.raise_if_cancelled()
     save_repaired(pair, folder)

@@ -10,7 +10,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.data.datasets import SCALES, open_dataset
+from engine.data.datasets import open_dataset
+from engine.data.preprocessing import preprocessing
 from engine.guards.guarded_curve import GuardedCurve
 from engine.looking.activation_maps import ActivationMaps, activation_maps
 from engine.pruning.sweep import PruningCurve
@@ -114,7 +115,7 @@ def find_maps(bench: Workbench, run: PruningRun, channel: int, _: TaskContext) -
 
     def first_image(path: Path) -> Any:
         dataset = open_dataset(path, network.input_shape, network.labels)
-        return dataset.scaled(SCALES[run.model.scale]).take([0])[0]
+        return dataset.prepared(preprocessing(run.model.scale)).take([0])[0]
 
     request = run.request
     poisoned = first_image(request.poisoned[0]) if request.poisoned else None

@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from engine.data.preprocessing import AS_STORED
 from engine.files import saving
 
 _STEPS = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.scandir", "os.chmod", "shutil.rmtree", "ctypes")
@@ -130,7 +131,7 @@ def _save_and_kill(folder: Path, number: int, swap: bool, after: float | None) -
         from tests.support.networks import build
         model, layer = build("plain")
         b = Network(model, Path("b.keras"))
-        goodnet = GoodNet(b, b.pruned(layer, [number % 9]), "none", {"x": 2, "number": number})
+        goodnet = GoodNet(b, b.pruned(layer, [number % 9]), AS_STORED, {"x": 2, "number": number})
         os.write(writing, b"!")
         save_pair(goodnet, folder)
         os._exit(0)

@@ -10,7 +10,7 @@ from engine.cli.options import add_json, add_measured_on
 from engine.cli.printing import say_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations
-from engine.data.datasets import SCALES, Dataset, open_dataset
+from engine.data.datasets import Dataset, open_dataset
 from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _opened(path: str, goodnet: GoodNet) -> Dataset:
-    return open_dataset(Path(path), goodnet.b.input_shape, goodnet.b.labels).scaled(SCALES[goodnet.scale])
+    return open_dataset(Path(path), goodnet.b.input_shape, goodnet.b.labels).prepared(goodnet.preprocessing)
 
 
 def _evaluation_json(guard: Guard | None, test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:

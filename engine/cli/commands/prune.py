@@ -14,7 +14,7 @@ from engine.cli.options import (
     add_measured_on,
     add_missing_labels,
     add_model,
-    add_scale,
+    add_preprocess,
     input_files,
     percent,
 )
@@ -57,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stop", choices=["first-past", "last-within"], default="first-past",
                         help="which step answers X: the first that loses X or more, or the last that stays within X "
                         "(default: %(default)s)")
-    add_scale(parser)
+    add_preprocess(parser)
     add_guard(parser)
     parser.add_argument("--compare", action="store_true",
                         help="also make every other defence and measure all side by side; takes minutes")

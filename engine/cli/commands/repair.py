@@ -13,7 +13,7 @@ from engine.cli.options import (
     add_measured_on,
     add_missing_labels,
     add_model,
-    add_scale,
+    add_preprocess,
     add_seed,
     input_files,
 )
@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="write the pair's folder here; an earlier pair's folder is replaced if nothing in it was "
                         "added or changed")
     add_measured_on(parser)
-    add_scale(parser)
+    add_preprocess(parser)
     parser.add_argument("--method", choices=["distillation", "fine-pruning"], default="distillation",
                         help="how B' is trained: a copy of B taught by B on changed images (distillation), or B "
                         "pruned and trained again (fine-pruning) (default: %(default)s)")
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
     poisoned = [with_target(dataset) for dataset in opened.of("poisoned")]
     with ProgressLine() as show:
         repair = _repair(options, opened, show)
-        pair = as_pair(opened.network, repair, opened.scale, clean, test, poisoned, options.guard,
+        pair = as_pair(opened.network, repair, opened.preprocessing, clean, test, poisoned, options.guard,
                        options.false_alarms, progress=show)
         save_repaired(pair, out)
     if options.json:

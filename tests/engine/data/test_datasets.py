@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from engine.data.datasets import Dataset, open_dataset
+from engine.data.preprocessing import KNOWN
 from engine.data.readers import Hdf5Reader, ReadSlice
 from engine.errors import DatasetError
 from engine.looking.inspection import describe_dataset, open_any_dataset
@@ -95,7 +96,7 @@ def test_grey_images(stored: tuple[int, ...], tmp_path: Path) -> None:
 
 def test_scaling_is_a_factor_on_what_is_read(tmp_path: Path) -> None:
     dataset = open_dataset(LAYOUTS["the lab's"](tmp_path), SHAPE)
-    (chunk,) = dataset.scaled(1 / 255).chunks(COUNT)
+    (chunk,) = dataset.prepared(KNOWN["255"]).chunks(COUNT)
     np.testing.assert_allclose(chunk.images, IMAGES / 255, rtol=1e-6)
     np.testing.assert_array_equal(next(dataset.chunks(COUNT)).images, IMAGES)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from engine.data.datasets import open_dataset
+from engine.data.preprocessing import preprocessing
 from engine.errors import Cancelled, EngineError
 from engine.goodnets.checking import check_arrays
 from engine.goodnets.evaluation import evaluate
@@ -31,7 +32,7 @@ def pair_of(name: str, scale: str = "none") -> tuple[GoodNet, Array, Array]:
     """A pair and the labels that its two networks give IMAGES, by Keras alone."""
     model, layer = build(name)
     network = Network(model, Path("b.keras"))
-    goodnet = GoodNet(network, network.pruned(layer, PRUNED), scale, {"x": 5.0})
+    goodnet = GoodNet(network, network.pruned(layer, PRUNED), preprocessing(scale), {"x": 5.0})
     reference, _ = build(name)
     scaled = IMAGES if scale == "none" else IMAGES * np.float32(1 / 255)
     b = reference.predict(scaled, verbose=0).argmax(axis=1)
@@ -62,7 +63,7 @@ def test_the_one_file_goodnet_takes_the_file_s_own_range(name: str, scale: str, 
     assert answers.shape == (60, LABELS + 1)
     np.testing.assert_array_equal(answers.argmax(axis=1), np.where(b == b_prime, b, LABELS))
     again = open_goodnet([tmp_path / "goodnet.keras"])
-    assert again.scale == scale
+    assert again.preprocessing.name == scale
     verdicts = check_arrays(again, list(IMAGES.astype(np.uint8)), [str(n) for n in range(60)])
     assert [v.label for v in verdicts] == answers.argmax(axis=1).tolist()
 
@@ -95,7 +96,7 @@ def test_a_saved_pair_is_whole_and_opens_again(tmp_path: Path) -> None:
         "b.keras", "b_prime.keras", "goodnet.keras", "goodnet.json", "manifest.json", "repaired_5.h5"}
     assert [p.name for p in tmp_path.iterdir()] == ["pair"]
     again = open_goodnet([tmp_path / "pair"])
-    assert (again.scale, again.notes["x"], again.notes["flag_label"]) == ("255", 5.0, LABELS)
+    assert (again.preprocessing.name, again.notes["x"], again.notes["flag_label"]) == ("255", 5.0, LABELS)
     answers = again.answer(IMAGES * np.float32(1 / 255))
     np.testing.assert_array_equal(answers.labels, np.where(b == b_prime, b, LABELS))
     after = [w for network in (goodnet.b, goodnet.b_prime) for w in network.model.get_weights()]

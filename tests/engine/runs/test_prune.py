@@ -19,7 +19,8 @@ from engine.models import networks
 from engine.progress import CancelSource, CancelToken, Progress
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.records.run_files import save_run
-from engine.runs.inputs import choose_scale, open_inputs
+from engine.runs.feeding import find_feeding
+from engine.runs.inputs import open_inputs
 from engine.runs.pairs import build_goodnet
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.rows import rows_of
@@ -143,8 +144,8 @@ def test_every_layer_by_choice(small_lab: SmallLab) -> None:
 def test_as_stored_wins_a_tie(small_lab: SmallLab) -> None:
     opened = open_inputs(request_of(small_lab))
     pruned = opened.network.pruned(opened.layer, range(9))  # the same answer to everything
-    assert choose_scale(opened.network, opened.sets[0].dataset) == "none"
-    assert choose_scale(pruned, opened.sets[0].dataset) == "none"
+    assert find_feeding(opened.network, opened.sets[0].dataset).best.name == "none"
+    assert find_feeding(pruned, opened.sets[0].dataset).best.name == "none"
 
 
 def test_a_model_changed_since_the_run_gives_no_pair(run: PruningRun, small_lab: SmallLab, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.data.preprocessing import AS_STORED
 from engine.defences.training import Repair
 from engine.errors import DatasetError, OutputError
 from engine.goodnets.saved import open_goodnet
@@ -35,7 +36,7 @@ def by_hand(images: Array, threshold: float) -> Array:
 def test_a_pair_is_measured_saved_and_reopened(tmp_path: Path) -> None:
     clean = dataset_of(tmp_path / "clean.npz", CLEAN, TRUTH)
     poisoned = with_target(dataset_of(tmp_path / "poisoned.npz", POISONED, np.full(70, TARGET)))
-    pair = as_pair(linear_network(*B), REPAIR, "none", clean, None, [poisoned], "margin", 0.3)
+    pair = as_pair(linear_network(*B), REPAIR, AS_STORED, clean, None, [poisoned], "margin", 0.3)
     on_clean, on_poisoned = pair.evaluations
     guard = pair.goodnet.guard
     assert guard is not None
@@ -60,7 +61,7 @@ def test_a_pair_is_measured_saved_and_reopened(tmp_path: Path) -> None:
 def test_measured_on_the_test_set_where_there_is_one(tmp_path: Path) -> None:
     clean = dataset_of(tmp_path / "clean.npz", CLEAN, TRUTH)
     test = dataset_of(tmp_path / "test.npz", CLEAN[:40], TRUTH[:40])
-    found, = as_pair(linear_network(*B), REPAIR, "none", clean, test, []).evaluations
+    found, = as_pair(linear_network(*B), REPAIR, AS_STORED, clean, test, []).evaluations
     assert (found.name, found.images, found.guarded_correct) == (test.name, 40, None)
 
 
@@ -71,5 +72,5 @@ def test_refusals_leave_nothing(tmp_path: Path) -> None:
     clean = dataset_of(tmp_path / "clean.npz", CLEAN, TRUTH)
     (tmp_path / "out").write_text("taken")
     with pytest.raises(OutputError):
-        save_repaired(as_pair(linear_network(*B), REPAIR, "none", clean, None, []), tmp_path / "out")
+        save_repaired(as_pair(linear_network(*B), REPAIR, AS_STORED, clean, None, []), tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clean.npz", "mixed.npz", "out"]

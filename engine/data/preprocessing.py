@@ -1,0 +1,125 @@
+"""How stored values become a network's input: as stored, divided, shifted, in another order of colours.
+
+Named as in the frameworks that networks come from: "-1..1" and "caffe" are what Keras' applications do, "imagenet" is
+what torchvision does, "standardised" is TensorFlow's per_image_standardization but for images of one colour.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Images = npt.NDArray[np.float32]
+
+# Added to an image's variance before the root is taken, as a Keras LayerNormalization does.
+EPSILON = 1e-3
+_IMAGENET_MEAN, _IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
+_OWN = re.compile(r"mean=(\S+) std=(\S+)")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done with stored values, 0 to 255 in most files, before a network sees them.
+
+    Attributes:
+        name: as it is written in files and on the command line.
+        words: as people read it, such as "divided by 255".
+        scale, offset: values are multiplied by the one, then the other is added; one number, or one a colour.
+        bgr: whether the order of colours is turned round first.
+        per_image: whether each image is brought to mean 0 and deviation 1 instead.
+    """
+
+    name: str
+    words: str
+    scale: tuple[float, ...] = (1.0,)
+    offset: tuple[float, ...] = (0.0,)
+    bgr: bool = False
+    per_image: bool = False
+
+    def fits(self, channels: int) -> bool:
+        """Whether it can be done to images of so many colours."""
+        return {len(self.scale), len(self.offset)} <= {1, channels} and (channels == 3 or not self.bgr)
+
+    def applied(self, images: Images) -> Images:
+        """Images float32[n, H, W, C] as the network takes them; may change those given."""
+        if self.per_image:
+            mean = images.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
+            variance = images.var(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
+            return np.asarray((images - mean) / np.sqrt(variance + EPSILON), np.float32)
+        if self.bgr:
+            images = np.ascontiguousarray(images[..., ::-1])
+        if self.scale != (1.0,):
+            images *= np.asarray(self.scale, np.float32)
+        if self.offset != (0.0,):
+            images += np.asarray(self.offset, np.float32)
+        return images
+
+
+AS_STORED = Preprocessing("none", "fed as stored")
+# The number is exactly what a Keras Rescaling(1/255) layer multiplies by, so a saved GoodNet sees the same values.
+KNOWN = {known.name: known for known in (
+    AS_STORED,
+    Preprocessing("255", "divided by 255", (1 / 255,)),
+    Preprocessing("-1..1", "brought to -1 to 1", (1 / 127.5,), (-1.0,)),
+    Preprocessing("imagenet", "divided by 255, minus ImageNet's mean, divided by its deviation",
+                  tuple(1 / (255 * d) for d in _IMAGENET_DEVIATION),
+                  tuple(-m / d for m, d in zip(_IMAGENET_MEAN, _IMAGENET_DEVIATION, strict=True))),
+    Preprocessing("caffe", "in the order blue, green, red, minus ImageNet's mean", (1.0,),
+                  tuple(-m for m in _CAFFE_MEAN_BGR), bgr=True),
+    Preprocessing("standardised", "brought to mean 0 and deviation 1, each image by itself", per_image=True))}
+AUTO = "auto"
+SYNTAX = f"{', '.join(KNOWN)}, or mean=R,G,B std=R,G,B"
+
+
+def preprocessing(name: str) -> Preprocessing:
+    """The preprocessing of a name, or of one's own mean and deviation, "mean=R,G,B std=R,G,B".
+
+    Means and deviations that are all at most 1 are those of values 0 to 1, as PyTorch writes them; larger ones are
+    those of values 0 to 255. One number stands for all colours.
+
+    Raises:
+        ValueError: it is neither, with what was expected.
+    """
+    if name in KNOWN:
+        return KNOWN[name]
+    found = _OWN.fullmatch(" ".join(name.split()))
+    try:
+        if not found:
+            raise ValueError
+        mean, deviation = (tuple(float(part) for part in text.split(",")) for text in found.groups())
+        if not all(map(math.isfinite, mean)) or not all(0 < d < math.inf for d in deviation):
+            raise ValueError
+        if {len(mean), len(deviation)} not in ({1}, {3}, {1, 3}):
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"{name!r} isn't a preprocessing; {SYNTAX} was expected") from None
+    unit = 255 if max(*map(abs, mean), *deviation) <= 1 else 1
+    wide = max(len(mean), len(deviation))
+    mean, deviation = _widened(mean, wide), _widened(deviation, wide)
+    return Preprocessing(" ".join(name.split()), f"minus {_plain(mean)}, divided by {_plain(deviation)}"
+                         + (" (of values 0 to 1)" if unit == 255 else ""),
+                         tuple(1 / (unit * d) for d in deviation),
+                         tuple(-m / d for m, d in zip(mean, deviation, strict=True)))
+
+
+def choice(name: str) -> str:
+    """A name as a person may choose it, "auto" included, in the form in which it is kept.
+
+    Raises:
+        ValueError: it isn't one.
+    """
+    return name if name == AUTO else preprocessing(name).name
+
+
+def _widened(numbers: Sequence[float], wide: int) -> tuple[float, ...]:
+    return tuple(numbers) if len(numbers) == wide else tuple(numbers) * wide
+
+
+def _plain(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{n:g}" for n in numbers)

@@ -1,0 +1,77 @@
+"""Every preprocessing against the formula of the framework it comes from, and in a saved model to the bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine import backend
+from engine.data.preprocessing import KNOWN, choice, preprocessing
+from engine.models.preprocessing_layers import preprocessed, preprocessing_of
+
+IMAGES = np.random.default_rng(3).integers(0, 256, (6, 9, 7, 3)).astype(np.float32)
+OWN = "mean=0.5,0.4,0.3 std=0.2,0.25,0.5"
+NAMES = [*KNOWN, OWN]
+
+
+@pytest.mark.parametrize(("name", "mode"), [("-1..1", "tf"), ("imagenet", "torch"), ("caffe", "caffe")])
+def test_as_keras_applications_do(name: str, mode: str) -> None:
+    _, keras = backend.load()
+    wanted = keras.applications.imagenet_utils.preprocess_input(IMAGES.copy(), mode=mode)
+    np.testing.assert_allclose(preprocessing(name).applied(IMAGES.copy()), wanted, atol=2e-5)
+
+
+def test_each_image_by_itself_as_tensorflow_does() -> None:
+    tf, _ = backend.load()
+    wanted = tf.image.per_image_standardization(IMAGES).numpy()
+    np.testing.assert_allclose(preprocessing("standardised").applied(IMAGES.copy()), wanted, atol=1e-5)
+
+
+def test_own_mean_and_deviation_in_either_unit() -> None:
+    wanted = (IMAGES / 255 - np.array([0.5, 0.4, 0.3])) / np.array([0.2, 0.25, 0.5])
+    np.testing.assert_allclose(preprocessing(OWN).applied(IMAGES.copy()), wanted, atol=1e-5)
+    large = preprocessing("mean=127.5 std=51,63.75,127.5")
+    np.testing.assert_allclose(large.applied(IMAGES.copy()), (IMAGES - 127.5) / [51, 63.75, 127.5], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_saved_model_does_the_same(name: str) -> None:
+    _, keras = backend.load()
+    wanted = preprocessing(name)
+    image = keras.Input((9, 7, 3))
+    model = keras.Model(image, keras.layers.Identity()(preprocessed(image, wanted)))
+    again = keras.models.model_from_json(model.to_json())
+    again.set_weights(model.get_weights())
+    exact = wanted.applied(IMAGES.copy())
+    answers = again.predict(IMAGES, verbose=0)
+    if wanted.per_image:
+        np.testing.assert_allclose(answers, exact, atol=1e-5)
+    else:
+        np.testing.assert_array_equal(answers, exact)
+    found = preprocessing_of(again.layers)
+    np.testing.assert_array_equal(found.applied(IMAGES.copy()), exact)
+    assert found.name == name or name == OWN
+
+
+def test_a_foreign_rescaling_layer_is_understood() -> None:
+    _, keras = backend.load()
+    found = preprocessing_of([keras.layers.Rescaling(1 / 127.5, -1)])
+    assert found.name == "-1..1"
+
+
+@pytest.mark.parametrize("text", ["", "256", "mean=1,2 std=1", "mean=1 std=0", "mean=nan std=1", "mean=1e999 std=1",
+                                  "mean=1,2,3", "mean=a std=b", "mean=1 std=-1", "mean=1,2,3,4 std=1"])
+def test_what_is_none_is_said(text: str) -> None:
+    with pytest.raises(ValueError, match="isn't a preprocessing"):
+        preprocessing(text)
+
+
+def test_names_are_kept_in_one_form() -> None:
+    assert choice("  mean=0.5   std=0.5 ") == "mean=0.5 std=0.5"
+    assert choice("auto") == "auto"
+
+
+def test_colours_decide_what_fits() -> None:
+    fitting = [name for name in NAMES if preprocessing(name).fits(1)]
+    assert fitting == ["none", "255", "-1..1", "standardised"]
+    assert all(preprocessing(name).fits(3) for name in NAMES)

@@ -1,0 +1,99 @@
+"""How a network wants its images is found out: networks that want each known preprocessing are told apart."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.data.datasets import Dataset, open_dataset
+from engine.data.preprocessing import KNOWN, preprocessing
+from engine.goodnets.pair import GoodNet
+from engine.goodnets.saved import open_goodnet, save_pair
+from engine.models.networks import Network, open_network
+from engine.runs.feeding import find_feeding
+from tests.support.linear_networks import SHAPE, SIZE, dataset_of, linear_network
+from tests.support.places import PROJECT
+
+SAMPLE = PROJECT / "data" / "sample"
+OWN = "mean=0.5,0.4,0.3 std=0.2,0.25,0.5"
+
+
+@pytest.fixture(scope="module")
+def clean() -> Dataset:
+    return open_dataset(SAMPLE / "clean_validation.h5", (55, 47, 3), 48)
+
+
+def wanting(name: str) -> Network:
+    """The sample's BadNet, its first convolution changed so that it wants another preprocessing and answers alike."""
+    network = open_network(SAMPLE / "badnet.keras").copy()
+    wanted, layer = preprocessing(name), network.model.get_layer("conv_1")
+    kernel, bias = (weights.astype(np.float64) for weights in layer.get_weights())
+    scale, offset = (np.broadcast_to(np.array(v), 3) for v in (wanted.scale, wanted.offset))
+    if wanted.bgr:
+        kernel = kernel[:, :, ::-1]
+    kernel = kernel / scale[:, np.newaxis]
+    layer.set_weights([kernel, bias - np.einsum("hwio,i->o", kernel, offset)])
+    return network
+
+
+def plain_accuracy(network: Network, clean: Dataset, name: str) -> int:
+    images = preprocessing(name).applied(clean.take(range(len(clean))))
+    return int((network.model.predict(images, verbose=0).argmax(axis=1) == clean.labels).sum())
+
+
+@pytest.mark.parametrize("name", [name for name in KNOWN if name != "standardised"])
+def test_each_is_found(name: str, clean: Dataset) -> None:
+    network = wanting(name)
+    found = find_feeding(network, clean)
+    assert found.best.name == name
+    assert found.images == len(clean)
+    # Larger values only make biases matter less: a network that wants small ones is nearly as right on stored ones.
+    # Then the true labels' likelihood decides, and that it was close is said.
+    assert bool(found.doubt) == (abs(found.right[name] - found.right["none"]) < 5 and name != "none")
+    assert found.right == {known: plain_accuracy(network, clean, known) for known in found.right}
+    assert KNOWN[name].words in found.sentence
+
+
+def test_images_that_tell_nothing_are_said_to(clean: Dataset) -> None:
+    """A network that is right and wrong on as many images either way."""
+    network = wanting("255")
+    few = dataclasses.replace(clean, labels=np.random.default_rng(0).permutation(clean.labels))
+    found = find_feeding(network, few)
+    assert "right on at most" in found.doubt and "belong together" in found.doubt
+
+
+def test_two_ways_that_can_t_be_told_apart(tmp_path: Path) -> None:
+    """White pictures that the network calls 0 as stored and 1 divided by 255; half are labelled so, half so."""
+    kernel = np.zeros((SIZE, 4), np.float32)
+    kernel[0, :2] = 1, -1
+    network = linear_network(kernel, np.zeros(4, np.float32))
+    white = np.full((40, *SHAPE), 255, np.float32)
+    found = find_feeding(network, dataset_of(tmp_path / "white.npz", white, np.arange(40) % 2))
+    assert found.right["none"] == found.right["255"] == 20
+    assert all(words in found.doubt for words in ("hardly tell whether", "fed as stored", "divided by 255"))
+
+
+def test_ways_that_make_no_difference_are_no_doubt(tmp_path: Path) -> None:
+    """The network's answer doesn't depend on the picture at all."""
+    network = linear_network(np.zeros((SIZE, 4), np.float32), np.array([0, 1, 0, 0], np.float32))
+    grey = np.full((40, *SHAPE), 99, np.float32)
+    found = find_feeding(network, dataset_of(tmp_path / "grey.npz", grey, np.ones(40, np.int64)))
+    assert found.best.name == "none" and found.right["none"] == 40 and not found.doubt
+
+
+@pytest.mark.parametrize("name", ["imagenet", "caffe", OWN])
+def test_saved_pairs_take_pictures_as_stored(name: str, clean: Dataset, tmp_path: Path) -> None:
+    keras: Any = __import__("keras")
+    network = wanting(name)
+    pair = GoodNet(network, network.pruned("conv_3", [1, 2, 3, 40]), preprocessing(name), {"x": 2.0})
+    save_pair(pair, tmp_path / "pair")
+    stored = clean.take(range(60))
+    wanted = pair.answer(preprocessing(name).applied(stored.copy())).labels
+    one_file = keras.models.load_model(tmp_path / "pair" / "goodnet.keras")
+    np.testing.assert_array_equal(one_file.predict(stored, verbose=0).argmax(axis=1), wanted)
+    for again in (open_goodnet([tmp_path / "pair"]), open_goodnet([tmp_path / "pair" / "goodnet.keras"])):
+        np.testing.assert_array_equal(again.answer(again.preprocessing.applied(stored.copy())).labels, wanted)
