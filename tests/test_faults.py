@@ -31,8 +31,6 @@ from engine.goodnets.saved import open_goodnet, save_pair
 from engine.models.networks import Network, open_network
 from tests.support.networks import LABELS, Array, SmallLab, build, random_images, save_lab_file
 
-pytest_plugins = ["tests.support.engine_fixtures"]
-
 TESTS = Path(__file__).resolve().parent
 POSIX = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks processes")
 

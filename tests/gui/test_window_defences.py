@@ -21,7 +21,6 @@ from gui.frame import asking
 from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.settings import Options, Settings
-from tests.support.engine_fixtures import small_lab  # noqa: F401
 from tests.support.networks import LABELS, SmallLab
 from tests.support.window_driver import PATIENCE_MS, press_run, settle
 
@@ -36,7 +35,7 @@ def open_small(qtbot: QtBot, window: MainWindow, lab: SmallLab) -> None:
 
 
 @pytest.fixture
-def run_window(qtbot: QtBot, window: MainWindow, small_lab: SmallLab) -> MainWindow:  # noqa: F811
+def run_window(qtbot: QtBot, window: MainWindow, small_lab: SmallLab) -> MainWindow:
     """The window after a run with the window's own options."""
     open_small(qtbot, window, small_lab)
     press_run(qtbot, window)
@@ -44,7 +43,7 @@ def run_window(qtbot: QtBot, window: MainWindow, small_lab: SmallLab) -> MainWin
     return window
 
 
-def test_a_run_is_guarded_and_its_headline_shown(run_window: MainWindow, small_lab: SmallLab) -> None:  # noqa: F811
+def test_a_run_is_guarded_and_its_headline_shown(run_window: MainWindow, small_lab: SmallLab) -> None:
     session, view = run_window.session, run_window.goodnets
     run = session.run
     assert run is not None
@@ -113,7 +112,7 @@ def test_senseless_options_are_read_as_the_default(tmp_path: Path, stored: str) 
 
 @pytest.mark.filterwarnings("ignore")  # of another library's event loop, when nobody answers
 def test_a_run_goes_to_the_cluster_that_a_person_named(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,  # noqa: F811
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
 ) -> None:
     pytest.importorskip("distributed")
     open_small(qtbot, window, small_lab)
@@ -129,7 +128,7 @@ def test_a_run_goes_to_the_cluster_that_a_person_named(
     assert window.session.run is not None
 
 
-def test_without_a_guard_all_is_as_before(window: MainWindow, qtbot: QtBot, small_lab: SmallLab) -> None:  # noqa: F811
+def test_without_a_guard_all_is_as_before(window: MainWindow, qtbot: QtBot, small_lab: SmallLab) -> None:
     window.session.set_options(Options(guard="none"))
     open_small(qtbot, window, small_lab)
     press_run(qtbot, window)
@@ -140,7 +139,7 @@ def test_without_a_guard_all_is_as_before(window: MainWindow, qtbot: QtBot, smal
 
 
 def test_a_scan_needs_no_run_and_is_forgotten_with_its_network(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,  # noqa: F811
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
 ) -> None:
     assert not window.scan.button.isEnabled()
     assert not window.desk.menus.find("Scan for suspects").isEnabled()
@@ -158,7 +157,7 @@ def test_a_scan_needs_no_run_and_is_forgotten_with_its_network(
 
 
 def test_a_cancelled_scan_leaves_the_one_before(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,  # noqa: F811
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
 ) -> None:
     open_small(qtbot, window, small_lab)
     qtbot.mouseClick(window.scan.button, Qt.MouseButton.LeftButton)

@@ -15,7 +15,6 @@ from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.settings import Options, Settings
 from tests.gui.test_window_defences import SmallLab, open_small
-from tests.support.engine_fixtures import small_lab  # noqa: F401
 from tests.support.places import PROJECT
 from tests.support.window_driver import press_run, settle
 
@@ -28,7 +27,7 @@ def earlier(window: MainWindow) -> list[str]:
 
 
 def test_a_finished_run_comes_back_from_the_menu_without_computing(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settle(qtbot, window)
     assert earlier(window) == []
@@ -52,7 +51,7 @@ def test_a_finished_run_comes_back_from_the_menu_without_computing(
 
 
 def test_a_saved_run_s_folder_is_opened_as_what_it_is(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
 ) -> None:
     open_small(qtbot, window, small_lab)
     press_run(qtbot, window)
@@ -70,7 +69,7 @@ def test_a_saved_run_s_folder_is_opened_as_what_it_is(
 
 
 def test_after_a_crash_the_last_run_is_offered(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
 ) -> None:
     open_small(qtbot, window, small_lab)
     press_run(qtbot, window)

@@ -12,7 +12,6 @@ from pytestqt.qtbot import QtBot
 from gui.main_window import MainWindow
 from gui.session.session import State
 from tests.gui.test_window_defences import open_small
-from tests.support.engine_fixtures import small_lab  # noqa: F401
 from tests.support.networks import SmallLab
 from tests.support.window_driver import drop, press_run, settle
 
@@ -34,7 +33,7 @@ def undo(qtbot: QtBot, window: MainWindow) -> None:
 
 
 def test_a_wrong_file_dropped_on_a_card_leaves_the_good_one(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
 ) -> None:
     open_small(qtbot, window, small_lab)
     before = chosen(window)
@@ -72,7 +71,7 @@ def test_a_refused_model_leaves_the_layer_that_was_chosen(
 
 
 def test_every_change_of_input_is_undone(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
 ) -> None:
     open_small(qtbot, window, small_lab)
     order, names = tmp_path / "order.json", tmp_path / "names.txt"
@@ -108,7 +107,7 @@ def test_every_change_of_input_is_undone(
 
 
 def test_the_message_after_a_change_has_a_button_that_undoes_it(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,  # noqa: F811
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
 ) -> None:
     open_small(qtbot, window, small_lab)
     press_run(qtbot, window)
@@ -126,7 +125,7 @@ def test_the_message_after_a_change_has_a_button_that_undoes_it(
 
 
 def test_what_was_still_being_read_is_read_again_after_an_undo(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,  # noqa: F811
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
 ) -> None:
     choosing = window.desk.choosing
     choosing.open_as("validation", small_lab.clean)
@@ -137,7 +136,7 @@ def test_what_was_still_being_read_is_read_again_after_an_undo(
 
 
 def test_a_verdict_on_data_for_another_network_doesn_t_outlive_an_undo(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, lab3: Path,  # noqa: F811
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, lab3: Path,
 ) -> None:
     open_small(qtbot, window, small_lab)
     window.desk.choosing.open_as("model", lab3 / "bd_weights.h5")

@@ -29,9 +29,6 @@ from engine.runs.prune import PruningRequest
 from tests.support.networks import LABELS, TARGET, Array, SmallLab, build, plain_loop, random_images, save_lab_file
 from tests.support.places import PROJECT
 
-pytest_plugins = ["tests.support.engine_fixtures"]
-
-
 
 @pytest.fixture(scope="module")
 def saved(small_lab: SmallLab, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -20,8 +20,6 @@ from engine.__main__ import AT_FAULT, main
 from tests.support.networks import HEIGHT, LABELS, WIDTH, Array, SmallLab, build, random_images
 from tests.support.places import PROJECT
 
-pytest_plugins = ["tests.support.engine_fixtures"]
-
 IMAGES = random_images(6)
 NUMBERS = np.arange(6) % LABELS
 

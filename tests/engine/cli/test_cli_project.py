@@ -15,8 +15,6 @@ from engine.records.project import make_project, save_project
 from engine.runs.prune import PruningRequest
 from tests.support.networks import SmallLab
 
-pytest_plugins = ["tests.support.engine_fixtures"]
-
 
 @pytest.fixture
 def project(small_lab: SmallLab, tmp_path: Path) -> Path:

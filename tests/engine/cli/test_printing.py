@@ -24,7 +24,6 @@ from engine.progress import Progress
 from tests.support.networks import SmallLab
 from tests.support.places import PROJECT
 
-pytest_plugins = ["tests.support.engine_fixtures"]
 WITH_TERMINALS = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 # A name that rich would colour and a terminal would take for a new title.
 TRAP = "[red]a[/red] \x1b]0;title\x07 \u202egnp.h5"

@@ -22,8 +22,6 @@ from engine.models.networks import Network, open_network
 from engine.progress import CancelSource
 from tests.support.networks import LABELS, NETWORKS, Array, SmallLab, build, random_images, save_lab_file, zero_channels
 
-pytest_plugins = ["tests.support.engine_fixtures"]
-
 IMAGES = random_images(60, seed=12)
 PRUNED = [0, 2, 3, 5]
 

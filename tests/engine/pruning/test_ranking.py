@@ -15,8 +15,6 @@ from engine.progress import CancelSource, Progress
 from engine.pruning.ranking import given_order, rank_channels, ranking_from_means
 from tests.support.networks import HEIGHT, WIDTH, Array, SmallLab, build, random_images, save_lab_file
 
-pytest_plugins = ["tests.support.engine_fixtures"]
-
 COUNT = 50
 IMAGES = random_images(COUNT, seed=6)
 

@@ -22,8 +22,6 @@ from engine.runs.rows import rows_of
 from tests.support.networks import SmallLab
 from tests.support.runs import made_up_run
 
-pytest_plugins = ["tests.support.engine_fixtures"]
-
 
 def assert_same_curve(one: PruningCurve, other: PruningCurve) -> None:
     assert one.layer == other.layer and one.order.tolist() == other.order.tolist()

@@ -30,8 +30,6 @@ from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.rows import rows_of
 from tests.support.networks import SmallLab
 
-pytest_plugins = ["tests.support.engine_fixtures"]
-
 TODAY = datetime.date(2026, 1, 31)
 VOID = {"meta", "img", "br", "col"}
 

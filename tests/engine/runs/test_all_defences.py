@@ -13,12 +13,11 @@ from engine.errors import DatasetError
 from engine.progress import Progress
 from engine.runs.all_defences import compare_defences
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
-from tests.support.engine_fixtures import small_lab  # noqa: F401
 from tests.support.networks import SmallLab
 
 
 @pytest.fixture
-def run(small_lab: SmallLab, tmp_path: Path) -> PruningRun:  # noqa: F811
+def run(small_lab: SmallLab, tmp_path: Path) -> PruningRun:
     """A run whose clean validation images lack one label."""
     with h5py.File(small_lab.clean) as whole, h5py.File(tmp_path / "part.h5", "w") as part:
         labels = whole["label"][()].reshape(-1)

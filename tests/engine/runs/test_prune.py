@@ -27,8 +27,6 @@ from engine.runs.rows import rows_of
 from tests.support.networks import NETWORKS, Array, SmallLab, build, plain_loop
 from tests.support.places import PROJECT
 
-pytest_plugins = ["tests.support.engine_fixtures"]
-
 
 def request_of(lab: SmallLab) -> PruningRequest:
     return PruningRequest(lab.badnet, lab.clean, lab.test, (lab.poisoned,), scale="none")

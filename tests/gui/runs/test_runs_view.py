@@ -22,7 +22,6 @@ from gui.runs.view import CHOOSE, EMPTY
 from gui.tables.model import BLOCKS_ROLE
 from gui.widgets.theme import DARK
 from tests.gui.test_window_defences import SmallLab, open_small
-from tests.support.engine_fixtures import small_lab  # noqa: F401
 from tests.support.runs import made_up_run
 from tests.support.window_driver import drop, press_run, settle
 
@@ -173,7 +172,7 @@ def test_a_comparison_is_saved_with_its_report(
 
 
 def test_a_run_that_ends_is_listed_once_and_the_selection_stays(
-    kept: list[Path], window: MainWindow, qtbot: QtBot, small_lab: SmallLab,  # noqa: F811
+    kept: list[Path], window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
 ) -> None:
     compare_both(qtbot, window)
     open_small(qtbot, window, small_lab)
