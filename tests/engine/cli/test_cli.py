@@ -304,7 +304,7 @@ def test_ctrl_c_in_the_middle_of_a_sweep(small_lab: SmallLab, tmp_path: Path) ->
     took = time.monotonic() - sent
     os.close(terminal)
     assert process.returncode == 130
-    assert took < 3  # well under one second when the machine has nothing else to do
+    assert took < 60  # it ends by itself, and not only once the sweep is through
     assert [p.name for p in tmp_path.iterdir()] == ["many.h5"]
 
 
