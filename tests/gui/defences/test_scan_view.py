@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
@@ -12,9 +14,9 @@ from pytestqt.qtbot import QtBot
 from engine.defences.scan import Scan, StampExample, Suspect, in_words
 from engine.defences.stamps import Stamp
 from engine.rates import Rate
-from gui.defences.scan_model import COUNT, LABEL, RANK, ScanModel
+from gui.defences.scan_model import COUNT, LABEL, RANK, Ranked, ScanModel
 from gui.defences.scan_view import ScanView
-from gui.tables.model import BLOCKS_ROLE, Bar, Block
+from gui.tables.model import BLOCKS_ROLE, Bar, Block, Column
 from gui.widgets.theme import DARK, LIGHT
 
 SUSPECTS = (Suspect(7, 1200), Suspect(0, 300), Suspect(12, 5))
@@ -137,3 +139,18 @@ def test_theme_reaches_every_part(view: ScanView) -> None:
     before = view.table.viewport().grab().toImage()
     view.set_theme(DARK)
     assert view.table.viewport().grab().toImage() != before
+
+
+def test_a_thousand_suspects_are_shown_without_looking_at_all_of_them(view: ScanView) -> None:
+    asked: list[Ranked] = []
+
+    def watched(column: Column[Ranked]) -> Column[Ranked]:
+        return dataclasses.replace(column, blocks=lambda suspect: asked.append(suspect) or column.blocks(suspect))
+
+    view.model.columns = tuple(map(watched, view.model.columns))
+    view.show_scan(None)
+    view.show_scan(scan(*(Suspect(label, 3000 - label) for label in range(1283))))
+    view.grab()
+    assert view.model.rowCount() == 1283
+    # A part of the rows is measured, and what is on show is painted.
+    assert 0 < len({suspect.rank for suspect in asked}) < 130 and len(asked) < 1283
