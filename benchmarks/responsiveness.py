@@ -1,8 +1,9 @@
 """`make bench-gui`: does the window stay alive while the engine works, and how soon is it there?
 
-A timer that should fire every 5 ms beats on the GUI thread during a whole run on data of the lab's size, from opening
-the files to the pair that is ready to check pictures. What is late was blocked. Each measurement is a process of its
-own.
+A timer that should fire every 5 ms beats on the GUI thread during a person's whole visit (benchmarks.visit). What is
+late was blocked, by work of the GUI thread itself or by waiting for a core or for Python's lock. The two are told
+apart, because only the first is the same on a machine that has other things to do. Each measurement is a process of
+its own.
 """
 
 from __future__ import annotations
@@ -20,11 +21,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.driving import look, until
+from benchmarks.beats import BEAT_MS
+from benchmarks.visit import heartbeat
 
 PROJECT = Path(__file__).resolve().parent.parent
-BEAT_MS = 5
-LATE_SECONDS = 0.05
 STARTS = 5
 
 Found = dict[str, Any]
@@ -46,81 +46,6 @@ def main() -> int:
         starts = [_in_a_process("start", folder) for _ in range(STARTS + 1)][1:]  # the first one warms the disk
     print("\n".join(_table(beats, [start["seconds"] for start in starts])))
     return 0
-
-
-def heartbeat(folder: Path) -> Found:
-    """Gaps between beats in each phase of a run: {"phases": {name: {...}}, "images": n}."""
-    from PySide6.QtWidgets import QApplication
-
-    from benchmarks import lab_size
-    from gui.main_window import MainWindow
-    from gui.session.session import State
-    from gui.settings import Settings
-
-    data = lab_size.make(folder, PROJECT)
-    _ = QApplication([sys.argv[0]])
-    window = MainWindow(Settings(folder / "settings.ini"))
-    session = window.session
-    beats = Beats(lambda: "loading TensorFlow" if session.state is State.LOADING_ENGINE else phase)
-    window.show()
-    phase = "drawing the window, loading matplotlib"
-    until(lambda: session.idle and window.curve.panel is not None)
-    phase = "nothing to do, for 3 s"
-    look(3)
-    phase = "opening the files"
-    window.desk.choosing.open_as("model", data.model)
-    window.desk.choosing.open_as("validation", data.validation)
-    window.desk.choosing.open_as("poisoned", data.poisoned_validation)
-    until(lambda: session.idle)
-    phase = "the run and all it ends in"
-    window.desk.pruning.start()
-    until(lambda: session.idle and session.run is not None)
-    phase = "each view in turn, and in the other theme"
-    for choice in ("light", "dark"):
-        window.set_theme(choice)
-        look(0.3)
-        for tab in range(window.tabs.count()):
-            window.tabs.setCurrentIndex(tab)
-            look(0.3)
-            until(lambda: session.idle)
-    beats.stop()
-    assert session.run is not None
-    images = sum(d.images for d in session.run.datasets)
-    window.close()
-    return {"phases": beats.phases, "images": images, "run_seconds": session.run.seconds, "load": _load()}
-
-
-class Beats:
-    """A timer on the GUI thread that notes how late it is: in each phase, the longest gap and the late ones."""
-
-    def __init__(self, phase: Callable[[], str]) -> None:
-        from PySide6.QtCore import Qt, QTimer
-
-        self.phases: dict[str, Found] = {}
-        self._phase = phase
-        self._last, self._in = 0.0, ""
-        self._timer = QTimer(interval=BEAT_MS, timerType=Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._beat)
-        self._timer.start()
-
-    def stop(self) -> None:
-        """Beat no more."""
-        self._timer.stop()
-
-    def _beat(self) -> None:
-        now, phase = time.perf_counter(), self._phase()
-        if self._last:
-            # A gap belongs to the phase it began in: the window can't turn to the next while it is blocked.
-            found = self.phases.setdefault(self._in, {"beats": 0, "seconds": 0.0, "longest": 0.0, "late": 0,
-                                                      "late_seconds": 0.0})
-            gap = now - self._last
-            found["beats"] += 1
-            found["seconds"] += gap
-            found["longest"] = max(found["longest"], gap)
-            if gap > LATE_SECONDS:
-                found["late"] += 1
-                found["late_seconds"] += gap
-        self._last, self._in = now, phase
 
 
 def start(folder: Path) -> Found:
@@ -165,17 +90,23 @@ def _in_a_process(measure: str, folder: Path) -> Found:
 def _table(beats: Found, starts: list[float]) -> list[str]:
     lines = [f"A beat every {BEAT_MS} ms on the GUI thread; {beats['images']:,} images in the run, which took "
              f"{beats['run_seconds']:.1f} s; {os.cpu_count()} cores, load {beats['load']}, {platform.system()}, "
-             f"Python {platform.python_version()}, Qt platform {os.environ.get('QT_QPA_PLATFORM', 'default')}.", "",
-             "| phase | seconds | longest gap | gaps above 50 ms | time in them |", "|---|---|---|---|---|"]
+             f"Python {platform.python_version()}, Qt platform {os.environ.get('QT_QPA_PLATFORM', 'default')}.",
+             "Own: what the GUI thread computed itself; in the rest of a gap it waited.", "",
+             "| phase | seconds | longest gap | own in it | most own in any | gaps above 50 ms | time in them |",
+             "|---|---|---|---|---|---|---|"]
     for name, found in beats["phases"].items():
-        lines.append(f"| {name} | {found['seconds']:.1f} | {1000 * found['longest']:.0f} ms | {found['late']} | "
-                     f"{1000 * found['late_seconds']:.0f} ms |")
+        lines.append(f"| {name} | {found['seconds']:.1f} | {_ms(found['longest'])} | {_ms(found['own_in_longest'])} | "
+                     f"{_ms(found['most_own'])} | {found['late']} | {_ms(found['late_seconds'])} |")
+    lines += ["", "Where threads stood 50 ms into the longest gaps (innermost calls of each, the GUI's last):"]
+    for name, found in beats["phases"].items():
+        for gap, own, threads in found["stacks"][:2]:
+            lines += [f"- {name}: {_ms(gap)}, own {_ms(own)}", *(f"    - {thread}" for thread in threads)]
     return [*lines, "", f"From the start of Python to the drawn window: median {statistics.median(starts):.2f} s, "
                         f"slowest {max(starts):.2f} s of {len(starts)} starts."]
 
 
-def _load() -> str:
-    return " ".join(f"{x:.1f}" for x in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown"
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms"
 
 
 if __name__ == "__main__":
