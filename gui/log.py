@@ -13,6 +13,8 @@ from types import TracebackType
 import platformdirs
 from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 
+from engine.files.regular import NotRegular
+
 _MOST_BYTES = 1 << 20
 _LEVELS = {
     QtMsgType.QtDebugMsg: logging.DEBUG, QtMsgType.QtInfoMsg: logging.INFO, QtMsgType.QtWarningMsg: logging.WARNING,
@@ -32,6 +34,8 @@ def start_logging() -> None:
     """
     path = log_path()
     try:
+        if path.exists() and not path.is_file():  # writing to a pipe would wait for whoever reads it
+            raise NotRegular(f"{path} isn't a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         handler: logging.Handler = RotatingFileHandler(path, maxBytes=_MOST_BYTES, backupCount=1, encoding="utf-8",
                                                        delay=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
@@ -11,6 +13,7 @@ from typing import Literal, TypeVar, get_args
 from PySide6.QtCore import QByteArray, QSettings
 
 from engine.data.preprocessing import AUTO, choice
+from engine.files.regular import read_regular
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS
 from engine.guards.guarded_curve import GuardChoice
 from engine.pruning.ranking import RankAt
@@ -22,6 +25,9 @@ Chosen = TypeVar("Chosen")
 MOST_RECENT_FILES = 10
 FEWEST_FALSE_ALARMS, MOST_FALSE_ALARMS = 0.001, 0.5
 FILE_VARIABLE = "GOODNET_SETTINGS"
+_MOST_BYTES = 1 << 20
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,16 +50,20 @@ class Options:
 
 
 class Settings:
-    """What is remembered between two starts. Values that make no sense are read as the default."""
+    """What is remembered between two starts. Values that make no sense are read as the default.
+
+    A file that can't be one of this program's is left alone; then nothing is remembered.
+    """
 
     def __init__(self, file: Path | None = None) -> None:
         """Use a file of its own (or the one named by GOODNET_SETTINGS), else the desktop's place for settings."""
-        chosen = str(file) if file else os.environ.get(FILE_VARIABLE)
+        chosen = file or os.environ.get(FILE_VARIABLE)
         self._own = bool(chosen)
-        if chosen:
-            self._store = QSettings(chosen, QSettings.Format.IniFormat)
-        else:
-            self._store = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "GoodNet", "GoodNet")
+        self._path = Path(chosen) if chosen else usual_file()
+        if _is_usable(self._path):
+            self._store = QSettings(str(self._path), QSettings.Format.IniFormat)
+        else:  # kept in memory only: a name that no file can have, in a format that Qt doesn't write
+            self._store = QSettings(str(self._path / "unusable"), QSettings.Format.InvalidFormat)
 
     @property
     def theme(self) -> ThemeChoice:
@@ -75,7 +85,7 @@ class Settings:
             self._one_of("run/stop", get_args(Stop), "first-past"),
             guard=self._one_of("run/guard", get_args(GuardChoice), "transplant"),
             false_alarms=self._false_alarms(),
-            cluster=str(self._store.value("run/cluster", "")))
+            cluster=self._text("run/cluster"))
 
     @options.setter
     def options(self, options: Options) -> None:
@@ -108,8 +118,8 @@ class Settings:
     @property
     def folder(self) -> Path:
         """Where file dialogs start."""
-        folder = Path(str(self._store.value("files/folder", "")) or Path.home())
-        return folder if folder.is_dir() else Path.home()
+        folder = Path(self._text("files/folder") or Path.home())
+        return folder if os.path.isdir(folder) else Path.home()  # noqa: PTH112, Path's raises for a name too long
 
     @folder.setter
     def folder(self, folder: Path) -> None:
@@ -127,20 +137,24 @@ class Settings:
     @property
     def runs_folder(self) -> Path | None:
         """Where finished runs are kept: beside a settings file of its own, else (None) where the system keeps data."""
-        return Path(self._store.fileName()).parent / "runs" if self._own else None
+        return self._path.absolute().parent / "runs" if self._own else None
 
     def save(self) -> None:
         """Write everything to disk now."""
         self._store.sync()
 
     def _paths(self, key: str) -> list[Path]:
-        stored = self._store.value(key, [])
-        texts = [stored] if isinstance(stored, str) else stored if isinstance(stored, list) else []
-        return [Path(text) for text in texts if text]
+        stored = self._store.value(key)
+        texts = stored if isinstance(stored, list) else [stored]
+        return [Path(text) for text in texts[:MOST_RECENT_FILES] if isinstance(text, str) and text]
 
     def _put_first(self, key: str, path: Path) -> None:
         paths = [path, *(p for p in self._paths(key) if p != path)]
         self._store.setValue(key, [str(p) for p in paths[:MOST_RECENT_FILES]])
+
+    def _text(self, key: str) -> str:
+        value = self._store.value(key)
+        return value if isinstance(value, str) else ""
 
     def _one_of(self, key: str, allowed: tuple[Chosen, ...], default: Chosen) -> Chosen:
         value = self._store.value(key, default)
@@ -165,3 +179,23 @@ class Settings:
         except ValueError:
             return DEFAULT_FALSE_ALARMS
         return rate if MOST_FALSE_ALARMS >= rate >= FEWEST_FALSE_ALARMS else DEFAULT_FALSE_ALARMS
+
+
+def usual_file() -> Path:
+    """The desktop's place for settings, where Qt, too, puts them; asking Qt would open the file."""
+    if sys.platform == "win32":
+        place = os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming"
+    else:
+        place = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(place) / "GoodNet" / "GoodNet.ini"
+
+
+def _is_usable(path: Path) -> bool:
+    """Whether settings may be read from a file: one of a usual size without Qt's serialised objects, or none yet."""
+    try:
+        return b"@Variant" not in read_regular(path, _MOST_BYTES)
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError) as error:
+        log.warning("settings can't be read from %s (%s)", path, error)
+        return False

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from engine.data.preprocessing import AUTO, SYNTAX, choice
-from engine.guards.calibration import DEFAULT_FALSE_ALARMS
+from engine.guards.calibration import DEFAULT_FALSE_ALARMS, LOWEST_FALSE_ALARMS
 from engine.runs.inputs import InputFiles
 
 DATA = "an HDF5 file with data and label, a folder with one sub-folder a label, or an .npz"
@@ -109,8 +109,8 @@ def percent(text: str) -> float:
 
 
 def rate(text: str) -> float:
-    """A rate between 0 and 1, neither of them included."""
+    """A rate between 0 and 1, neither of them included, that some number of images can show."""
     value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text} isn't a rate between 0 and 1")
+    if not LOWEST_FALSE_ALARMS <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text} isn't a rate between {LOWEST_FALSE_ALARMS:g} and 1")
     return value

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.files.fingerprint import sha256_of
-from engine.files.regular import open_regular
+from engine.files.regular import read_regular
 
 MANIFEST = "manifest.json"
 _SCHEMA = 1
@@ -63,8 +63,7 @@ def _is_recorded(path: Path, recorded: dict[str, Any]) -> bool:
 def _recorded(manifest: Path) -> dict[str, Any] | None:
     """What a folder's manifest names; None where there is none or it isn't this program's."""
     try:
-        with open_regular(manifest) as stream:
-            document = json.loads(stream.read(_MOST_BYTES))
+        document = json.loads(read_regular(manifest, _MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     files = document.get("files") if isinstance(document, dict) and document.get("written_by") == "GoodNet" else None

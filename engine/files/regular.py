@@ -31,6 +31,21 @@ def open_regular(path: Path) -> BinaryIO:
         raise
 
 
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """All of a file that may have so many bytes.
+
+    Raises:
+        OSError, ValueError: as open_regular.
+        ValueError: it is larger.
+    """
+    with open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        content = stream.read(most_bytes + 1) if size <= most_bytes else b""
+    if size > most_bytes or len(content) > most_bytes:
+        raise ValueError(f"it has {max(size, len(content)):,} bytes, and at most {most_bytes:,} were expected")
+    return content
+
+
 def _check(found: os.stat_result) -> None:
     for test, word in ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket")):
         if test(found.st_mode):

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from engine import backend
-from engine.data.preprocessing import AS_STORED, SYNTAX, preprocessing
+from engine.data.preprocessing import AS_STORED, preprocessing
 from engine.errors import EngineError
+from engine.files.own import read_own
 from engine.files.saving import recover, whole_folder
 from engine.goodnets.pair import GoodNet
 from engine.guards.guard_files import open_guard, save_guard
@@ -100,16 +101,11 @@ def _open_pair(folder: Path) -> GoodNet:
 
 
 def _notes(path: Path) -> dict[str, Any]:
-    try:
-        notes = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise EngineError(f"{path}: can't be read ({error}). Save the pair again.") from error
-    try:
+    def check(notes: Any) -> dict[str, Any]:
         preprocessing(notes.get("scale", "none"))
-    except (AttributeError, TypeError, ValueError) as error:
-        raise EngineError(f"{path}: doesn't describe a GoodNet ('scale' is to be {SYNTAX}). Save the pair again.") \
-            from error
-    return dict(notes)
+        return dict(notes)
+
+    return read_own(path, check, "doesn't describe a GoodNet", "Save the pair again.")
 
 
 def _open_one_file(path: Path) -> GoodNet:

@@ -5,6 +5,7 @@ A guard is plain values: it is calibrated once on clean data, saved as guard.npz
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -23,6 +24,8 @@ from engine.rates import Rate
 Kind = Literal["transplant", "margin"]
 
 DEFAULT_FALSE_ALARMS = 0.02
+# Less than one false alarm in a million images is nothing that images can show.
+LOWEST_FALSE_ALARMS = 1e-6
 MOST_CALIBRATION_IMAGES = 1000
 MOST_HELD_BACK_IMAGES = 2000
 # Below this many clean images all are needed to calibrate and none is held back.
@@ -203,7 +206,8 @@ def conformal_threshold(scores: npt.NDArray[np.float64], false_alarms: float) ->
 
 def fewest_images(false_alarms: float) -> int:
     """How many calibration images a false-alarm rate needs, so that the threshold is finite."""
-    return next(n for n in range(math.floor(1 / false_alarms) - 1, 10**9) if n > 0 and _rank(n, false_alarms) <= n)
+    first = max(1, math.floor(1 / false_alarms) - 1)
+    return next(n for n in itertools.count(first) if _rank(n, false_alarms) <= n)
 
 
 def _rank(images: int, false_alarms: float) -> int:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from engine.errors import EngineError, in_short
 from engine.files.saving import whole_file
-from engine.guards.calibration import Calibration, Guard
+from engine.guards.calibration import LOWEST_FALSE_ALARMS, Calibration, Guard
 from engine.guards.transplant import Donors
 from engine.quarantine.client import READER
 from engine.rates import Rate
@@ -25,7 +25,9 @@ _ENTRIES = {
     "false_alarms": ("f", 0), "calibration_images": ("iu", 0), "held_back": ("iu", 1), "seed": ("iu", 0),
     "donors": ("uf", 4), "donor_labels": ("iu", 1), "bands": ("iu", 2), "escalate_above": ("f", 0),
 }
-_MOST_BYTES = 1 << 28
+_MOST_BYTES = 1 << 27
+# A guard of this program has 5 bands and up to 16 donors.
+_MOST_BANDS, _MOST_DONORS = 64, 1024
 _SAID, _REMEDY = "isn't a saved guard, or is damaged", "Calibrate the guard again."
 
 
@@ -82,13 +84,17 @@ def _checked(stored: Mapping[str, npt.NDArray[Any]]) -> Guard:
     _require(donors.shape[1:] == shape and len(donors) == len(labels), "its donors don't match its image shape")
     _require(bool(np.isfinite(donors).all()), "its donors hold values that aren't numbers")
     _require(bool((labels >= 0).all() and (labels < int(stored["labels"])).all()), "a donor's label is out of range")
+    _require(len(bands) <= _MOST_BANDS and len(donors) <= _MOST_DONORS,
+             f"it has {len(bands):,} bands and {len(donors):,} donors")
     _require(bands.shape[1:] == (2,) and bool((bands >= 0).all() and (bands[:, 0] < bands[:, 1]).all()
                                               and (bands <= shape[0]).all()), "its bands lie outside the image")
     _require(kind == "margin" or (len(np.unique(labels)) > 1 and len(bands) > 0),
              "it lacks bands or donors of two labels")
     _require(not math.isnan(stored["threshold"]) and not math.isnan(stored["escalate_above"]),
              "its threshold isn't a number")
-    _require(0 < float(stored["false_alarms"]) < 1, "its false-alarm rate isn't between 0 and 1")
+    _require(LOWEST_FALSE_ALARMS <= float(stored["false_alarms"]) < 1,
+             f"its false-alarm rate isn't between {LOWEST_FALSE_ALARMS:g} and 1")
+    _require(int(stored["calibration_images"]) >= 0, "its number of calibration images is below 0")
     held = stored["held_back"]
     _require(held.shape == (2,) and 0 <= held[0] <= held[1], "its held-back counts don't add up")
     return Guard(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from engine.data.datasets import Chunk, Dataset
 from engine.errors import EngineError, LayerNotFound
+from engine.files.own import read_own
 from engine.models import vocabulary
 from engine.models.networks import Call, Images, Network, compiled, in_batches
 from engine.parallel import in_parallel
@@ -123,16 +123,16 @@ def given_order(network: Network, layer: str, path: Path) -> ChannelRanking:
         EngineError: the file holds no order, or one that isn't each channel exactly once.
     """
     channels = network.prunable_layers()[network.call_of(layer).name]
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise EngineError(f"{path}: can't be read as a pruning order ({error}). "
-                          "A JSON list of channel numbers was expected.") from error
-    order = content.get("pruning_order") if isinstance(content, dict) else content
-    if not isinstance(order, list) or any(type(c) is not int for c in order) \
-            or sorted(order) != list(range(channels)):
-        raise EngineError(f"{path}: the pruning order must hold each of {layer}'s channels 0 to {channels - 1} "
-                          "exactly once. Check that it belongs to this layer.")
+
+    def check(content: Any) -> list[int]:
+        order = content.get("pruning_order") if isinstance(content, dict) else content
+        if not isinstance(order, list) or any(type(c) is not int for c in order) \
+                or sorted(order) != list(range(channels)):
+            raise EngineError(f"{path}: the pruning order must hold each of {layer}'s channels 0 to {channels - 1} "
+                              "exactly once. Check that it belongs to this layer.")
+        return order
+
+    order = read_own(path, check, "can't be read as a pruning order", "A JSON list of channel numbers was expected.")
     return ChannelRanking(layer, np.array(order, np.int64), np.full(channels, np.nan), path.name)
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 
 def text(value: Any) -> str:
-    """Text without a zero byte.
+    """Text without a zero byte that can be written; what a file name on Linux may hold can.
 
     Raises:
-        TypeError: it isn't.
+        TypeError, ValueError: it isn't.
     """
     if not isinstance(value, str) or "\0" in value:
         raise TypeError(f"{str(value)[:50]!r} isn't text")
+    value.encode("utf-8", "surrogateescape")
     return value
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 from engine.data.readers import labelled_pictures
 from engine.errors import EngineError, OutputError, in_short
 from engine.files.fingerprint import sha256_of
-from engine.files.regular import open_regular
+from engine.files.regular import read_regular
 from engine.files.saving import whole_file
 from engine.progress import NEVER_CANCELLED, CancelToken
 from engine.records import checked
@@ -208,11 +208,7 @@ def _is_project(path: Path) -> bool:
 
 
 def _parsed(path: Path) -> Any:
-    with open_regular(path) as stream:
-        content = stream.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise ValueError(f"it has more than {_MOST_BYTES:,} bytes, more than a project ever has")
-    return json.loads(content.decode("utf-8"))
+    return json.loads(read_regular(path, _MOST_BYTES))
 
 
 def _document(project: Project, folder: Path) -> Json:

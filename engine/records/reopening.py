@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -12,7 +12,8 @@ import numpy as np
 
 from engine.data.preprocessing import preprocessing
 from engine.defences.comparison import Comparison, ComparisonRow
-from engine.errors import EngineError, in_short
+from engine.errors import EngineError
+from engine.files.own import read_own
 from engine.files.saving import recover
 from engine.goodnets.saved import GUARD_FILE
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS
@@ -30,8 +31,8 @@ from engine.records.settings import checked_settings
 from engine.runs.inputs import DatasetSummary, ModelSummary
 from engine.runs.prune import PruningRequest, PruningRun
 
-_MOST_BYTES = 1 << 28
 _MOST_CHANNELS = 1 << 20
+_MOST_SETS = 256
 
 Json = dict[str, Any]
 
@@ -46,16 +47,10 @@ def reopen_run(folder: Path) -> PruningRun:
     """
     path = folder / "run.json"
     recover(folder)
-    try:
-        if not path.is_file():
-            raise EngineError(f"{folder}: holds no run.json, so it isn't a saved run. Choose a run's folder.")
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError(f"it has {path.stat().st_size:,} bytes")
-        document = json.loads(path.read_text(encoding="utf-8"))
-        return _run(document, folder)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise EngineError(f"{path}: isn't a saved run, or is damaged ({_short(error)}). Run the pruning again.") \
-            from error
+    if not os.path.lexists(path):
+        raise EngineError(f"{folder}: holds no run.json, so it isn't a saved run. Choose a run's folder.")
+    return read_own(path, lambda document: _run(document, folder), "isn't a saved run, or is damaged",
+                    "Run the pruning again.")
 
 
 def _run(document: Json, folder: Path) -> PruningRun:
@@ -71,6 +66,8 @@ def _run(document: Json, folder: Path) -> PruningRun:
     datasets = tuple(
         DatasetSummary(Path(_text(d["path"])), _one_of(d["role"], get_args(Role)), _text(d["name"]),
                        _count(d["images"]), _count(d["labels"]), _text(d["sha256"])) for d in document["datasets"])
+    if len(datasets) > _MOST_SETS or len(document["curve"]["poisoned"]) > _MOST_SETS:
+        raise ValueError("it has more data sets than any run")
     source = request.order.name if request.order else _text(settings["rank_at"])
     return PruningRun(
         request, summary, datasets, ChannelRanking(summary.layer, order, means, source),
@@ -171,7 +168,3 @@ def _channels(order: Any) -> list[int]:
 def _input_shape(model: Json) -> tuple[int | None, int | None, int]:
     height, width, channels = model["input_shape"]
     return (None if height is None else _count(height), None if width is None else _count(width), _count(channels))
-
-
-def _short(error: BaseException) -> str:
-    return f"it lacks '{in_short(error)}'" if isinstance(error, KeyError) else in_short(error)

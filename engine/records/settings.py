@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from engine.data.preprocessing import choice
+from engine.guards.calibration import LOWEST_FALSE_ALARMS
 from engine.guards.guarded_curve import GuardChoice
 from engine.pruning.ranking import RankAt
 from engine.pruning.thresholds import DropMode, Stop
@@ -33,7 +34,7 @@ def checked_settings(settings: Json) -> Json:
     if len(drops) > _MOST_DROPS or not all(0 <= x <= 100 for x in drops):
         raise ValueError("the drops aren't numbers from 0 to 100")
     false_alarms = checked.number(settings["false_alarms"])
-    if not 0 < false_alarms < 1:
+    if not LOWEST_FALSE_ALARMS <= false_alarms < 1:
         raise ValueError(f"{false_alarms} isn't a rate of false alarms")
     return {"scale": choice(checked.text(settings["scale"])), "drops": drops, "false_alarms": false_alarms,
             "layer": None if settings["layer"] is None else checked.text(settings["layer"]),

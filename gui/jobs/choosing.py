@@ -12,7 +12,8 @@ import numpy.typing as npt
 from PySide6.QtCore import QObject, Signal
 
 from engine.data.datasets import Dataset, open_dataset
-from engine.errors import EngineError, ModelError
+from engine.errors import ModelError
+from engine.files.own import read_lines
 from engine.looking.inspection import describe_dataset, open_any_dataset
 from engine.models.architecture import ModelDescription, describe_model
 from engine.models.shapes import Shape
@@ -28,7 +29,6 @@ from gui.session.session import Session
 from gui.session.worker import TaskContext
 
 THUMBNAILS = 8
-_MOST_NAMES_BYTES = 1 << 20
 
 
 class Choosing(QObject):
@@ -247,10 +247,4 @@ def read_names(path: Path, _: TaskContext) -> list[str]:
     Raises:
         EngineError: it isn't such a file.
     """
-    try:
-        if path.stat().st_size > _MOST_NAMES_BYTES:
-            raise EngineError(f"{path}: is too large for a list of names. One name a line was expected.")
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise EngineError(f"{path}: can't be read as a list of names ({error}). "
-                          "Plain text (UTF-8), one name a line, was expected.") from error
+    return read_lines(path, "can't be read as a list of names", "Plain text (UTF-8), one name a line, was expected.")

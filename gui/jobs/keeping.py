@@ -65,11 +65,15 @@ class Keeping(QObject):
 
     def _started(self, kept: tuple[KeptRun, ...]) -> None:
         self.kept_changed.emit(kept)
-        crashed = [lock for lock in map(QLockFile, map(str, self._folder.glob(_LOCKS))) if lock.tryLock(0)]
+        # Qt would wait for a pipe in a lock's place.
+        locks = [QLockFile(str(path)) for path in self._folder.glob(_LOCKS) if path.is_file()]
+        crashed = [lock for lock in locks if lock.tryLock(0)]
         for lock in crashed:
             lock.unlock()
-        self._lock = QLockFile(str(self._folder / f"{os.getpid()}{_LOCKS[1:]}"))
-        self._lock.tryLock(0)
+        own = self._folder / f"{os.getpid()}{_LOCKS[1:]}"
+        if own.is_file() or not own.exists():
+            self._lock = QLockFile(str(own))
+            self._lock.tryLock(0)
         if crashed and kept:
             self._session.message.emit(Message(
                 f"GoodNet didn't end properly last time. The run on {kept[0].model} of {kept[0].kept_at:%H:%M} is "

@@ -221,7 +221,7 @@ def test_a_thousand_damaged_projects_are_read_or_refused(saved: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are of Unix")
 def test_pipes_and_devices_are_not_waited_for(saved: Path, request_: PruningRequest, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.goodnet")
-    with pytest.raises(EngineError, match="device or pipe"):
+    with pytest.raises(EngineError, match="it is a pipe"):
         read_project(tmp_path / "pipe.goodnet")
     with pytest.raises(OutputError):
         save_project(make_project(request_), tmp_path / "pipe.goodnet")
@@ -238,7 +238,7 @@ from engine.records.project import read_project
 seen = []
 sys.addaudithook(lambda event, args: seen.append((event, args)))
 read_project(Path(sys.argv[1]))
-events = seen[:]
+events = [found for found in seen if found[0] != "open" or not isinstance(found[1][0], int)]  # a number is open already
 print(sorted({str(args[0]) for event, args in events if event in ("open", "os.listdir", "os.scandir", "import")}))
 started = ("subprocess", "socket", "os.system", "exec", "compile")
 print(sorted({event for event, _ in events if event.startswith(started)}))

@@ -1,0 +1,63 @@
+"""The program's own small files read back: regular files, of a limited size, each held against what it must hold.
+
+They lie where anybody can change them, and a person may open a stranger's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from engine.errors import EngineError, in_short
+from engine.files.regular import read_regular
+
+T = TypeVar("T")
+
+# A run of a network with thousands of channels and several poisoned sets takes some hundred thousand bytes. What JSON
+# says in a byte may take 30 in memory.
+MOST_JSON_BYTES = 16 << 20
+MOST_TEXT_BYTES = 1 << 20
+
+
+def read_own(path: Path, check: Callable[[Any], T], otherwise: str, remedy: str) -> T:
+    """Read a JSON file of the program's own.
+
+    Args:
+        check: makes of the JSON what it stands for; what it raises says what is wrong.
+        otherwise: what is said of a file that can't be read or doesn't pass, such as "isn't a saved run".
+        remedy: a sentence on what to do then.
+    Raises:
+        EngineError: no such file, not a regular one, too large, not JSON, or not what `check` expects.
+    """
+    try:
+        return check(json.loads(read_regular(path, MOST_JSON_BYTES), parse_constant=_refuse_constant))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
+            MemoryError) as error:
+        raise EngineError(f"{path}: {otherwise} ({_short(error)}). {remedy}") from error
+
+
+def read_lines(path: Path, otherwise: str, remedy: str) -> list[str]:
+    """Read a small text file in UTF-8, line by line, without blanks at their ends.
+
+    Raises:
+        EngineError: as read_own.
+    """
+    try:
+        text = read_regular(path, MOST_TEXT_BYTES).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise EngineError(f"{path}: {otherwise} ({_short(error)}). {remedy}") from error
+    return [line.strip() for line in text.splitlines()]
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"it holds {name}, which isn't a number")
+
+
+def _short(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return f"it lacks '{in_short(error)}'" if isinstance(error, KeyError) else in_short(error)
