@@ -22,8 +22,6 @@ from gui.settings import Settings
 from tests.support.networks import SmallLab
 from tests.support.window_driver import drop, press_run, settle
 
-pytest_plugins = ["tests.support.engine_fixtures"]
-
 
 @pytest.fixture
 def lab(small_lab: SmallLab, tmp_path: Path) -> SmallLab:

@@ -16,8 +16,6 @@ from engine.cli.several import folders_of
 from engine.progress import Progress
 from tests.support.networks import SmallLab
 
-pytest_plugins = ["tests.support.engine_fixtures"]
-
 
 @pytest.fixture
 def models(small_lab: SmallLab, tmp_path: Path) -> list[Path]:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from engine.data.datasets import open_dataset
+from engine.data.preprocessing import AS_STORED
 from engine.errors import Cancelled, DatasetError, EngineError
 from engine.goodnets import checking
 from engine.goodnets.checking import check_pictures, list_pictures
@@ -19,15 +20,13 @@ from engine.models.networks import open_network
 from engine.progress import CancelSource, Progress
 from tests.support.networks import SmallLab
 
-pytest_plugins = ["tests.support.engine_fixtures"]
-
 
 @pytest.fixture
 def guarded(small_lab: SmallLab) -> GoodNet:
     """The small lab's BadNet behind a guard that flags a fifth of the clean images, and no pruned channel."""
     network = open_network(small_lab.badnet)
     clean = open_dataset(small_lab.clean, network.input_shape, network.labels)
-    return GoodNet(network, network.copy(), "none", {}, calibrate(network, clean, "transplant", 0.2))
+    return GoodNet(network, network.copy(), AS_STORED, {}, calibrate(network, clean, "transplant", 0.2))
 
 
 @pytest.fixture
