@@ -17,6 +17,7 @@ from gui.goodnets.wing import goodnets_wing
 from gui.inputs.wing import inputs_wing, run_wing
 from gui.messages import Message, words
 from gui.projects.wing import add_projects, leave_project, start_wing
+from gui.result.wing import result_wing
 from gui.runs.wing import runs_wing
 from gui.session.recognition import local_paths
 from gui.settings import Settings, ThemeChoice
@@ -24,6 +25,7 @@ from gui.widgets import resources, theme
 from gui.widgets.message_bar import MessageBar, StatusBar
 from gui.widgets.turns import in_turns
 from gui.window.general_menus import add_general_menus
+from gui.window.title import keep_title
 
 
 class MainWindow(QMainWindow):
@@ -47,9 +49,11 @@ class MainWindow(QMainWindow):
         self.scan = self._add(scan_wing(desk))
         self.check = self._add(check_wing(desk))
         self.runs = self._add(runs_wing(desk))
+        self.result = self._own(result_wing(desk))
         self.message_bar, self.status = self._own(MessageBar(self.theme)), StatusBar()
         self.start = self._own(start_wing(desk))
         add_projects(desk)
+        keep_title(desk)
         add_general_menus(desk, self.set_theme)
         desk.menus.set_theme(self.theme)
         desk.menus.refresh()
@@ -74,11 +78,11 @@ class MainWindow(QMainWindow):
     def _lay_out(self, pages: QWidget) -> None:
         left, right = QWidget(), QWidget()
         for side, widgets, margins in ((left, (self.inputs, self.run_bar), (0, 0, 0, 0)),
-                                       (right, (pages, self.message_bar), (0, 4, 6, 4))):
+                                       (right, (self.result, pages, self.message_bar), (0, 4, 6, 4))):
             column = QVBoxLayout(side)
             column.setContentsMargins(*margins)
-            column.addWidget(widgets[0], 1)
-            column.addWidget(widgets[1])
+            for widget in widgets:
+                column.addWidget(widget, 1 if widget in (self.inputs, pages) else 0)
         left.setMinimumWidth(300)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.addWidget(left)

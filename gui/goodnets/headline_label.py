@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from engine.assessment import Level
 from gui.widgets.texts import unbroken
 from gui.widgets.theme import Theme
-from gui.widgets.verdict_icon import WORDS, level_colour, paint_level
+from gui.widgets.verdict_icon import LevelIcon
 
 if TYPE_CHECKING:
     from engine.reports.headline import Headline
@@ -56,36 +54,3 @@ class HeadlineLabel(QWidget):
             self._icon.show_level(found.level)
             self.figures.setText(unbroken(found.figures).replace(" → ", "\u00a0→\u00a0"))
             self.sentence.setText(unbroken(found.sentence))
-
-
-class LevelIcon(QWidget):
-    """A verdict's icon."""
-
-    def __init__(self, theme: Theme, side: int = 26) -> None:
-        super().__init__()
-        self._theme, self._side = theme, side
-        self._level: Level = "unknown"
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-
-    def set_theme(self, theme: Theme) -> None:
-        """Take a theme's colours."""
-        self._theme = theme
-        self.update()
-
-    def show_level(self, level: Level) -> None:
-        """Show another level's icon."""
-        self._level = level
-        self.setAccessibleName(WORDS[level])
-        self.setToolTip(WORDS[level])
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        """The icon's size."""
-        return QSize(self._side, self._side)
-
-    def paintEvent(self, _: QPaintEvent) -> None:
-        """Draw the icon."""
-        painter = QPainter(self)
-        paint_level(painter, QRectF(0, 0, self._side, self._side), self._level, level_colour(self._level, self._theme),
-                    QColor(self._theme.surface))
-        painter.end()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from functools import partial
 
 from engine.pruning.thresholds import DropMode, Stop
 from engine.runs.rows import GoodNetRow
-from gui.frame import asking
 from gui.frame.desk import Desk, Wing
+from gui.frame.saves import save_rows
 from gui.goodnets.view import GoodNetsView
-from gui.jobs.saving import folder_name
 
 
 def goodnets_wing(desk: Desk) -> Wing[GoodNetsView]:
@@ -23,11 +22,6 @@ def goodnets_wing(desk: Desk) -> Wing[GoodNetsView]:
     def edit(drops: tuple[float, ...], mode: DropMode, stop: Stop) -> None:
         session.set_options(dataclasses.replace(session.options, drops=drops, drop_mode=mode, stop=stop))
 
-    def save(rows: Sequence[GoodNetRow | None]) -> None:
-        folder = asking.ask_folder(desk.window, "Save GoodNets in", desk.settings.folder) if rows else None
-        if folder and asking.ask_overwrite(desk.window, [folder / folder_name(row) for row in rows]):
-            desk.saving.save_rows(rows, folder)
-
     def use(row: GoodNetRow | None) -> None:
         desk.checking.use_row(row)
         desk.checking.asked_for.emit()
@@ -37,9 +31,9 @@ def goodnets_wing(desk: Desk) -> Wing[GoodNetsView]:
     pruning.headline_changed.connect(view.show_headline)
     view.drops_edited.connect(edit)
     view.row_selected.connect(pruning.step_pointed_at)
-    view.save_requested.connect(save)
+    view.save_requested.connect(partial(save_rows, desk))
     view.use_requested.connect(use)
-    desk.menus.add("save", "Save s&elected GoodNets…", lambda: save(view.selected_rows() or view.all_rows()),
+    desk.menus.add("save", "Save s&elected GoodNets…", lambda: save_rows(desk, view.selected_rows() or view.all_rows()),
                    "Ctrl+Shift+E", enabled=lambda: session.run is not None and not session.state.busy)
     show_options()
     return Wing("GoodNets", view)

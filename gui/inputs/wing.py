@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.records.autosave import KeptRun
 from gui.frame import asking
 from gui.frame.desk import Desk
+from gui.frame.saves import save_run
 from gui.inputs.run_bar import RunBar
 from gui.inputs.view import InputsView
 from gui.session import sample
@@ -76,25 +77,16 @@ def run_wing(desk: Desk) -> RunBar:
         if path:
             desk.choosing.choose_order(path)
 
-    def save() -> None:
-        run = session.run
-        folder = asking.ask_folder(desk.window, "Save the run in a new folder inside", desk.settings.folder) \
-            if run else None
-        if run and folder:
-            target = folder / f"{run.model.path.stem}-goodnets"
-            if asking.ask_overwrite(desk.window, [target]):
-                desk.saving.save_run(target)
-
     session.state_changed.connect(show_state)
     session.inputs_changed.connect(lambda: None if session.state.busy else show_state())
     session.options_changed.connect(show_options)
     session.progressed.connect(bar.show_progress)
     bar.run_requested.connect(pruning.start)
     bar.cancel_requested.connect(session.cancel)
-    bar.save_requested.connect(save)
+    bar.save_requested.connect(partial(save_run, desk))
     bar.options_edited.connect(edit)
     bar.order_requested.connect(pick_order)
-    desk.menus.add("save", "Sa&ve all…", save, "Ctrl+E", "save",
+    desk.menus.add("save", "Sa&ve all…", partial(save_run, desk), "Ctrl+E", "save",
                    lambda: session.run is not None and not session.state.busy)
     desk.menus.add("run", "&Run", pruning.start, "F5", "play",
                    lambda: session.inputs.ready and not session.state.busy)

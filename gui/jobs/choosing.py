@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +19,18 @@ from engine.looking.inspection import describe_dataset, open_any_dataset
 from engine.models.architecture import ModelDescription, describe_model
 from engine.models.shapes import Shape
 from engine.pruning.sweep import SweepSet, empty_counts
+from engine.runs.prune import PruningRun
 from gui.jobs.opening import Opening
 from gui.messages import Message, words
 from gui.session import sample
+from gui.session.belonging import options_of
 from gui.session.chosen import ROLE_NAMES, DatasetLook, Input, Inputs, Role
 from gui.session.history import Step
 from gui.session.queue import Job
 from gui.session.recognition import Found, is_one_file_goodnet, role_for
 from gui.session.session import Session
 from gui.session.worker import TaskContext
+from gui.settings import Options
 
 THUMBNAILS = 8
 
@@ -74,14 +78,22 @@ class Choosing(QObject):
         self.open_all(sample.INPUTS, "Opened the sample")
         self._session.in_background(partial(read_names, sample.NAMES), self._session.name_labels, tell=True)
 
-    def open_all(self, files: Sequence[tuple[Role, Path]], what: str, layer: str | None = None) -> None:
+    def open_all(self, files: Sequence[tuple[Role, Path]], what: str, layer: str | None = None,
+                 options: Options | None = None) -> None:
         """Choose files for their roles, in place of whatever is chosen.
 
         Args:
             what: says so in words.
             layer: the layer to prune; None for the model's default.
+            options: how it is run; None to leave that as it is.
         """
-        self._open(files, Inputs(), what, layer)
+        self._open(files, Inputs(), what, layer, options)
+
+    def open_files_of(self, run: PruningRun) -> None:
+        """Choose what a run was made of, its options included, in place of whatever is chosen."""
+        self.open_all([("model", run.model.path), *((found.role, found.path) for found in run.datasets)],
+                      f"Chose the files of the run on {run.model.path.name}", run.request.layer,
+                      options_of(run, self._session.options.cluster))
 
     def choose_layer(self, name: str) -> None:
         """Choose the layer to prune."""
@@ -119,10 +131,14 @@ class Choosing(QObject):
 
         self._session.in_background(partial(read_names, path), take, tell=True)
 
-    def _open(self, files: Sequence[tuple[Role, Path]], inputs: Inputs, what: str, layer: str | None = None) -> None:
+    def _open(self, files: Sequence[tuple[Role, Path]], inputs: Inputs, what: str, layer: str | None = None,
+              options: Options | None = None) -> None:
+        step = self._step(what, {} if options is None else dataclasses.asdict(self._session.options))
         for role, path in files:
             inputs = inputs.with_input(Input(role, path, layer=layer if role == "model" else None))
-        step = self._change(inputs, what)
+        self._session.set_options(options or self._session.options)
+        self._session.choose(inputs)
+        self._session.did(step)
         for role, path in files:
             self._read(role, path, step if len(files) == 1 else None)
 
@@ -133,14 +149,19 @@ class Choosing(QObject):
         self._session.did(step)
         return step
 
-    def _step(self, what: str) -> Step:
-        """A change that is about to be made; undone, everything is chosen again that is chosen now."""
-        session = self._session
-        return Step(what, partial(self._go_back, session.inputs, session.options.order, session.names))
+    def _step(self, what: str, options: dict[str, Any] | None = None) -> Step:
+        """A change that is about to be made; undone, everything is chosen again that is chosen now.
 
-    def _go_back(self, inputs: Inputs, order: Path | None, names: Sequence[str]) -> None:
+        Args:
+            options: those that change too, as they are now; the order, a file that is chosen, always is among them.
+        """
         session = self._session
-        session.set_options(dataclasses.replace(session.options, order=order))
+        return Step(what, partial(self._go_back, session.inputs, {"order": session.options.order, **(options or {})},
+                                  session.names))
+
+    def _go_back(self, inputs: Inputs, options: dict[str, Any], names: Sequence[str]) -> None:
+        session = self._session
+        session.set_options(dataclasses.replace(session.options, **options))
         session.name_labels(names)
         session.choose(inputs)
         for item in inputs.all:

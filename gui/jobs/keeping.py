@@ -14,7 +14,6 @@ from engine.runs.prune import PruningRun
 from gui.jobs.choosing import Choosing
 from gui.jobs.pruning import Pruning
 from gui.messages import Message
-from gui.session.belonging import options_of
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 
@@ -52,11 +51,8 @@ class Keeping(QObject):
 
     def _reopened(self, run: PruningRun) -> None:
         """Show a run that was saved before, with its files where they still are."""
-        session = self._session
-        self._choosing.open_all([("model", run.model.path), *((found.role, found.path) for found in run.datasets)],
-                                f"Chose the files of the run on {run.model.path.name}", run.request.layer)
-        session.set_options(options_of(run, session.options.cluster))
-        session.finish(run)
+        self._choosing.open_files_of(run)
+        self._session.finish(run)
         self._session.message.emit(
             Message(f"Brought back the run on {run.model.path.name}; nothing was computed again."))
 

@@ -128,11 +128,11 @@ class Projects(QObject):
         unread = {found.file.path for found in looked if found.state == "remote"}
         outside = [str(file.path) for file in project.files if path.parent not in file.path.parents]
         where = f"; {len(outside)} of its files lie outside its folder: {', '.join(outside)}" if outside else ""
+        settings = {name: value for name, value in project.settings.items() if name != "layer"}
         self._choosing.open_all(
             [(file.role, file.path) for file in project.files if file.role != "order" and file.path not in unread],
-            f"Opened the project {path.name}{where}", request.layer)
-        settings = {name: value for name, value in project.settings.items() if name != "layer"}
-        session.set_options(Options(**settings, order=request.order, cluster=session.options.cluster))
+            f"Opened the project {path.name}{where}", request.layer,
+            Options(**settings, order=request.order, cluster=session.options.cluster))
         self._lost = tuple(found for found in looked if found.state != "found")
         self._now_open(path, _Contents(request, project.result))
         if self._lost:

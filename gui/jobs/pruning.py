@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from engine.data.preprocessing import preprocessing
 from engine.guards.guarded_curve import GuardedCurve
 from engine.looking.activation_maps import ActivationMaps, activation_maps
 from engine.pruning.sweep import PruningCurve
-from engine.reports.headline import calibration_text, headline
+from engine.reports.headline import Headline, calibration_text, headline
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.rows import GoodNetRow, badnet_row, goodnet_row
 from gui.jobs.checking import Checking
@@ -24,6 +25,13 @@ from gui.session.queue import Job
 from gui.session.session import Session
 from gui.session.workbench import Workbench
 from gui.session.worker import SECONDS_BETWEEN_REPORTS, TaskContext
+
+
+@dataclass(frozen=True)
+class PairOfRun:
+    """A pair that a run gave; `row` is None for B behind the guard alone."""
+
+    row: GoodNetRow | None
 
 
 class Pruning(QObject):
@@ -42,6 +50,8 @@ class Pruning(QObject):
         super().__init__(session)
         self._session, self._checking = session, checking
         self.rows: list[GoodNetRow] = []
+        self.best_pair: PairOfRun | None = None
+        self.running: PruningRequest | None = None
         session.run_changed.connect(self._show_run)
         session.options_changed.connect(lambda: self._show_run(session.run) if session.run else None)
 
@@ -50,7 +60,8 @@ class Pruning(QObject):
         session = self._session
         if session.inputs.ready and not session.state.busy:
             session.begin()
-            session.submit(partial(prune, session.inputs.request(session.options)), self._take_run,
+            self.running = session.inputs.request(session.options)
+            session.submit(partial(prune, self.running), self._take_run,
                            partial=self._show_partial, failed=self._failed, cancelled=self._cancelled)
             self.started.emit()
 
@@ -65,22 +76,24 @@ class Pruning(QObject):
         self.curve_changed.emit(curve, self._rows_of(curve))
 
     def _take_run(self, run: PruningRun) -> None:
+        self.running = None
         self._session.finish(run)
         self.finished.emit(run)
         best = headline(run, self.rows)
-        row = best.row if best else None
         if best:
             self._session.message.emit(Message(f"{best.figures}."))
-        if row or run.guarded:
-            self._checking.use_row(row)
+        if self.best_pair or run.guarded:
+            self._checking.use_row(self.best_pair.row if self.best_pair else None)
         elif self.rows:
             self._checking.use_row(self.rows[0])
 
     def _failed(self, error: Exception) -> None:
+        self.running = None
         self._session.fail(error)
         self._show_run(self._session.run)
 
     def _cancelled(self) -> None:
+        self.running = None
         self._session.tell_cancelled()
         self._show_run(self._session.run)
 
@@ -92,13 +105,21 @@ class Pruning(QObject):
         self.curve_changed.emit(run.curve if run else None, self.rows)
         self.rows_changed.emit(self.rows, [x for x in self._session.options.drops if x not in reached] if run else [],
                                badnet_row(run) if run else None)
-        self.headline_changed.emit(headline(run, self.rows) if run else None,
-                                   calibration_text(guarded.guard) if guarded else "")
+        best = headline(run, self.rows) if run else None
+        self.best_pair = pair_of(best, guarded) if best else None
+        self.headline_changed.emit(best, calibration_text(guarded.guard) if guarded else "")
 
     def _rows_of(self, curve: PruningCurve, guarded: GuardedCurve | None = None) -> list[GoodNetRow]:
         options = self._session.options
         rows = (goodnet_row(curve, x, options.drop_mode, options.stop, guarded) for x in options.drops)
         return [row for row in rows if row is not None]
+
+
+def pair_of(best: Headline, guarded: GuardedCurve | None) -> PairOfRun | None:
+    """The pair that a headline is about; None where it is about none of the run's."""
+    if best.row is None and not (guarded and best.name == f"B behind the {guarded.guard.kind} guard"):
+        return None
+    return PairOfRun(best.row)
 
 
 # On the worker's thread

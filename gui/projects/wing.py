@@ -1,4 +1,4 @@
-"""The start page and the project in the File menu and the title, connected."""
+"""The start page and the project in the File menu, connected."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from gui.frame import asking
 from gui.frame.desk import Desk
 from gui.projects.lost_files import LostFiles
 from gui.projects.start_page import StartPage
-
-TITLE = "GoodNet"
 
 
 def start_wing(desk: Desk) -> StartPage:
@@ -38,13 +36,9 @@ def start_wing(desk: Desk) -> StartPage:
 
 
 def add_projects(desk: Desk) -> None:
-    """Save, Save as and Open in the File menu; the title; the dialog of files that moved or changed."""
+    """Save, Save as and Open in the File menu; the dialog of files that moved or changed."""
     projects, window = desk.projects, desk.window
     dialogs: list[LostFiles] = []
-
-    def show_title() -> None:
-        window.setWindowTitle(f"{projects.path.stem}[*] – {TITLE}" if projects.path else TITLE)
-        window.setWindowModified(projects.modified)
 
     def find(looked: Looked) -> None:
         kinds = {"model": asking.MODEL_FILES, "order": asking.ORDER_FILES}.get(looked.file.role, asking.DATA_FILES)
@@ -66,9 +60,7 @@ def add_projects(desk: Desk) -> None:
     add("project", "Save projec&t", lambda: save_project(desk), "Ctrl+S", "save", lambda: projects.can_save)
     add("project", "Save project &as…", lambda: save_project_as(desk), "Ctrl+Shift+S",
         enabled=lambda: projects.can_save)
-    projects.changed.connect(show_title)
     projects.lost_found.connect(show_lost)
-    show_title()
 
 
 def open_project(desk: Desk, path: Path | None = None) -> None:

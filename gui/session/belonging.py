@@ -30,6 +30,11 @@ def other_options(run: PruningRun, options: Options) -> bool:
     return any(getattr(run.request, name) != getattr(options, name) for name in _OPTIONS)
 
 
+def is_other(run: PruningRun, inputs: Inputs, options: Options) -> bool:
+    """Whether results are of other files or options than those now chosen."""
+    return bool(other_inputs(run, inputs)) or other_options(run, options)
+
+
 def options_of(run: PruningRun, cluster: str) -> Options:
     """The options that a run was made with."""
     asked = run.request

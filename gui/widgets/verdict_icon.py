@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.assessment import Level
 from gui.widgets.theme import Theme
@@ -65,3 +66,36 @@ def _paint_mark(painter: QPainter, level: Level, colour: QColor, mark: QColor) -
         painter.setFont(font)
         painter.setPen(colour)
         painter.drawText(QRectF(0, 0, 16, 16), Qt.AlignmentFlag.AlignCenter, "?")
+
+
+class LevelIcon(QWidget):
+    """A verdict's icon."""
+
+    def __init__(self, theme: Theme, side: int = 26) -> None:
+        super().__init__()
+        self._theme, self._side = theme, side
+        self._level: Level = "unknown"
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take a theme's colours."""
+        self._theme = theme
+        self.update()
+
+    def show_level(self, level: Level) -> None:
+        """Show another level's icon."""
+        self._level = level
+        self.setAccessibleName(WORDS[level])
+        self.setToolTip(WORDS[level])
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """The icon's size."""
+        return QSize(self._side, self._side)
+
+    def paintEvent(self, _: QPaintEvent) -> None:
+        """Draw the icon."""
+        painter = QPainter(self)
+        paint_level(painter, QRectF(0, 0, self._side, self._side), self._level, level_colour(self._level, self._theme),
+                    QColor(self._theme.surface))
+        painter.end()

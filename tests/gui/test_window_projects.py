@@ -85,7 +85,7 @@ def test_save_and_open_bring_everything_back(
         window: MainWindow, lab: SmallLab, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     press(window, "Ctrl+S")  # nothing is chosen: nothing is asked
     open_lab_files(window, lab, qtbot)
-    assert window.windowTitle() == "GoodNet"
+    assert window.windowTitle() == f"{lab.badnet.name} – GoodNet"
     press_run(qtbot, window)
     options = window.session.options
     name_as(monkeypatch, tmp_path / "mine")
@@ -97,7 +97,7 @@ def test_save_and_open_bring_everything_back(
     assert project.request.guard == options.guard and project.request.drops == options.drops
     best = window.goodnets.headline.figures.text()
     assert project.result and f"{100 * project.result.clean_accuracy:.2f}"[:4] in best.replace("\u00a0", " ")
-    assert window.windowTitle() == "mine[*] – GoodNet" and not window.isWindowModified()
+    assert window.windowTitle() == f"mine[*] – {lab.badnet.name} – GoodNet" and not window.isWindowModified()
 
     other = MainWindow(Settings(tmp_path / "other.ini"))
     qtbot.addWidget(other)
@@ -105,7 +105,7 @@ def test_save_and_open_bring_everything_back(
     settle(qtbot, other)
     assert chosen(other) == chosen(window) and other.session.options == options
     assert other.session.inputs.chosen_layer == "pruned" and other.session.state is State.READY
-    assert other.windowTitle() == "mine[*] – GoodNet" and not other.isWindowModified()
+    assert other.windowTitle() == f"mine[*] – {lab.badnet.name} – GoodNet" and not other.isWindowModified()
     other.close()
 
 
@@ -237,7 +237,7 @@ def test_a_project_that_is_none_leaves_everything_as_it_is(
     assert drop(window, [tmp_path / "bad.goodnet"])
     settle(qtbot, window)
     assert "bad.goodnet: isn't a GoodNet project" in window.message_bar.text.text()
-    assert chosen(window) == before and window.windowTitle() == "GoodNet"
+    assert chosen(window) == before and window.windowTitle() == f"{lab.badnet.name} – GoodNet"
 
 
 def test_the_cluster_of_this_window_stays_and_none_comes_with_a_project(

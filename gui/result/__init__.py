@@ -1,0 +1,1 @@
+"""What the results on show are of, and the best of them, above all tabs."""

@@ -1,0 +1,111 @@
+"""The line above all tabs: which network the results are of, the best of them, and whether that is what is chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout
+
+from gui.widgets.resources import icon
+from gui.widgets.texts import unbroken
+from gui.widgets.theme import Theme
+from gui.widgets.verdict_icon import LevelIcon
+
+if TYPE_CHECKING:
+    from engine.reports.headline import Headline
+
+_ICON = 18
+
+
+class ResultBar(QFrame):
+    """Shows a run's best defence with buttons that use and save it; hidden while there is no run.
+
+    Signals: `use_requested()`, `save_requested()`, `files_requested()` for choosing the run's files again.
+    """
+
+    use_requested = Signal()
+    save_requested = Signal()
+    files_requested = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self._level = LevelIcon(theme, 22)
+        self.answer, self.mark = _wrapping("What the results are of, and the best of them"), _wrapping("Warning")
+        font = self.answer.font()
+        font.setBold(True)
+        self.answer.setFont(font)
+        self._mark_icon = QLabel()
+        self.use = _button("Use in image check", "Check pictures with this GoodNet", self.use_requested)
+        self.save = _button("Save it…", "Save this GoodNet in a folder", self.save_requested)
+        self.files = _button("Choose its files again", "Choose the files and options that these results were made of",
+                             self.files_requested)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 4, 8, 4)
+        column.setSpacing(4)
+        for widgets in ((self._level, self.answer, self.use, self.save), (self._mark_icon, self.mark, self.files)):
+            row = QHBoxLayout()
+            for widget in widgets:
+                row.addWidget(widget, 1 if widget in (self.answer, self.mark) else 0)
+            column.addLayout(row)
+        self.set_theme(theme)
+        self.show_mark("", False)
+        self.hide()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take a theme's colours."""
+        self._level.set_theme(theme)
+        self._mark_icon.setPixmap(icon("error", theme, theme.warning).pixmap(_ICON, _ICON))
+        self.mark.setStyleSheet(f"color: {theme.warning}")
+        self.setStyleSheet(f"ResultBar {{ background: {theme.surface}; border: 1px solid {theme.border}; "
+                           "border-radius: 6px; }")
+
+    def show_result(self, model: str, best: Headline | None, usable: bool) -> None:
+        """Show what came out for a network.
+
+        Args:
+            usable: whether the best is a pair that can be used and saved.
+        """
+        found = best.figures if best else "no GoodNet answers the thresholds"
+        by = f" ({best.name})" if best and usable else ""
+        self.answer.setText(unbroken(f"{model}: {found}{by}."))
+        self.answer.setToolTip(unbroken(best.sentence) if best else "")
+        self._level.setVisible(best is not None)
+        if best:
+            self._level.show_level(best.level)
+        for button in (self.use, self.save):
+            button.setVisible(usable)
+        self.show()
+
+    def show_mark(self, text: str, other: bool) -> None:
+        """Say that the results are of something else than what is chosen; empty for nothing to say.
+
+        Args:
+            other: whether the run's own files and options can be chosen again.
+        """
+        self.mark.setText(unbroken(text))
+        for widget in (self._mark_icon, self.mark):
+            widget.setVisible(bool(text))
+        self.files.setVisible(other)
+
+    def set_busy(self, busy: bool) -> None:
+        """While something runs, nothing new can be asked for."""
+        for button in (self.use, self.save, self.files):
+            button.setEnabled(not busy)
+
+
+def _wrapping(accessible_name: str) -> QLabel:
+    label = QLabel(wordWrap=True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    label.setAccessibleName(accessible_name)
+    return label
+
+
+def _button(text: str, tip: str, clicked: object) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    button.clicked.connect(clicked)
+    return button

@@ -1,0 +1,148 @@
+"""Results say what they are of: which network, and whether that is what is chosen now."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from engine.goodnets.saved import open_goodnet
+from engine.reports.headline import headline
+from gui.frame import asking
+from gui.main_window import MainWindow
+from gui.session.session import State
+from tests.gui.test_window_defences import open_small
+from tests.support.engine_fixtures import small_lab  # noqa: F401
+from tests.support.networks import SmallLab
+from tests.support.window_driver import PATIENCE_MS, press_run, repeated, settle
+
+
+def marked(window: MainWindow) -> str:
+    """What stands beside results that aren't of what is chosen."""
+    bar = window.result
+    assert bar.isVisibleTo(window)
+    assert bar.files.isVisibleTo(window) == bar.mark.isVisibleTo(window)
+    return bar.mark.text() if bar.mark.isVisibleTo(window) else ""
+
+
+@pytest.fixture
+def other(small_lab: SmallLab, tmp_path: Path) -> Path:  # noqa: F811
+    """The same network under another name."""
+    path = tmp_path / "other.keras"
+    path.write_bytes(small_lab.badnet.read_bytes())
+    return path
+
+
+def test_the_title_and_the_line_above_the_tabs_name_the_network(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,  # noqa: F811
+) -> None:
+    assert window.windowTitle() == "GoodNet" and not window.result.isVisibleTo(window)
+    open_small(qtbot, window, small_lab)
+    assert window.windowTitle() == "badnet.keras – GoodNet" and not window.result.isVisibleTo(window)
+    press_run(qtbot, window)
+    best = headline(window.session.run, window.desk.pruning.rows)
+    for tab in range(window.tabs.count()):
+        window.tabs.setCurrentIndex(tab)
+        text = window.result.answer.text().replace("\u00a0", " ")
+        assert text.startswith(f"badnet.keras: {best.figures}") and best.name in text
+    assert marked(window) == "" and window.windowTitle() == "badnet.keras – GoodNet"
+
+
+@pytest.mark.parametrize(("role", "word"), [
+    ("model", "model"), ("validation", "clean validation images"), ("test", "clean test images"),
+    ("poisoned", "poisoned images")])
+def test_results_of_other_files_are_marked_until_their_own_are_chosen_again(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, other: Path, tmp_path: Path,  # noqa: F811
+    role: str, word: str,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    files = {"model": other, "validation": small_lab.test, "test": small_lab.clean,
+             "poisoned": repeated(small_lab.poisoned, 2, tmp_path / "more.h5")}
+    window.desk.choosing.open_as(role, files[role])
+    settle(qtbot, window)
+    assert marked(window).startswith("These results aren't of what is chosen now.")
+    assert f"What is different: {word}." in marked(window)
+    assert window.windowTitle() == "badnet.keras, not what is chosen now – GoodNet"
+    assert window.result.answer.text().startswith("badnet.keras: ")
+    qtbot.mouseClick(window.result.files, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert marked(window) == "" and window.session.state is State.DONE
+    assert window.session.inputs.request(window.session.options) == window.session.run_to_save.request
+    window.session.history.undo()
+    settle(qtbot, window)
+    assert f"What is different: {word}." in marked(window)
+
+
+def test_results_of_other_options_are_marked_and_those_of_other_thresholds_aren_t(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    session = window.session
+    session.set_options(dataclasses.replace(session.options, drops=(5.0,)))
+    assert marked(window) == ""
+    session.set_options(dataclasses.replace(session.options, guard="none"))
+    assert "other run options" in marked(window)
+    press_run(qtbot, window)
+    assert marked(window) == ""
+
+
+def test_what_is_saved_is_what_is_shown_and_the_question_names_it(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, other: Path, tmp_path: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    window.desk.choosing.open_as("model", other)
+    settle(qtbot, window)
+    asked: list[str] = []
+    monkeypatch.setattr(asking, "ask_folder", lambda parent, title, folder: asked.append(title) or tmp_path)
+    qtbot.mouseClick(window.run_bar.save, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    qtbot.mouseClick(window.result.save, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert len(asked) == 2 and all("badnet.keras" in title for title in asked)
+    document = json.loads((tmp_path / "badnet-goodnets" / "run.json").read_text(encoding="utf-8"))
+    assert document["model"]["path"] == str(small_lab.badnet)
+    best = window.desk.pruning.best_pair
+    pair = open_goodnet([tmp_path / (f"goodnet-x{best.row.x:g}" if best.row else "badnet-guarded")])
+    assert pair.notes["channels_pruned"] == (best.row.channels_pruned if best.row else 0)
+
+
+def test_the_best_is_used_with_one_click(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    window.desk.checking.open_goodnet([small_lab.badnet, small_lab.badnet])
+    settle(qtbot, window)
+    with qtbot.waitSignal(window.desk.checking.goodnet_changed, timeout=PATIENCE_MS) as used:
+        qtbot.mouseClick(window.result.use, Qt.MouseButton.LeftButton)
+    assert window.tabs.currentWidget() is window.check
+    best = window.desk.pruning.best_pair
+    assert ("nothing pruned" if best.row is None else f"X = {best.row.x:g}") in used.args[0].name
+
+
+def test_while_another_run_counts_the_line_says_whose_figures_these_are(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, other: Path, tmp_path: Path,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    shown = window.result.answer.text()
+    window.desk.choosing.open_as("model", other)
+    window.desk.choosing.open_as("validation", repeated(small_lab.clean, 400, tmp_path / "many.h5"))
+    settle(qtbot, window)
+    with qtbot.waitSignal(window.session.progressed, timeout=PATIENCE_MS, check_params_cb=lambda p: p.done > 0):
+        qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
+    assert "A run on other.keras is under way" in window.result.mark.text()
+    assert "badnet.keras" in window.result.mark.text() and window.result.answer.text() == shown
+    assert not window.result.save.isEnabled() and not window.run_bar.save.isEnabled()
+    window.session.cancel()
+    settle(qtbot, window)
+    assert "What is different: model, clean validation images." in marked(window)
+    assert window.result.save.isEnabled()
