@@ -25,8 +25,6 @@ from engine.records.reopening import reopen_run
 from tests.support.networks import SmallLab
 from tests.support.runs import made_up_run
 
-pytest_plugins = ["tests.support.engine_fixtures"]
-
 POSIX = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes pipes")
 
 
