@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QLockFile, QObject, Signal
 
+from engine.progress import Progress
 from engine.records.autosave import KeptRun, keep_run, kept_folder, kept_runs
 from engine.records.reopening import reopen_run
 from engine.runs.prune import PruningRun
@@ -42,7 +43,7 @@ class Keeping(QObject):
 
     def reopen(self, folder: Path) -> None:
         """Bring a run back from its folder, without computing anything."""
-        self._session.in_background(partial(_reopen, folder), self._reopened, tell=True)
+        self._session.submit(partial(_reopen, folder), self._reopened, needs_engine=False)
 
     def close(self) -> None:
         """This window ends properly."""
@@ -86,5 +87,6 @@ def _keep(run: PruningRun, folder: Path, _: TaskContext) -> tuple[KeptRun, ...]:
     return kept_runs(folder)
 
 
-def _reopen(folder: Path, _: TaskContext) -> PruningRun:
+def _reopen(folder: Path, context: TaskContext) -> PruningRun:
+    context.progress(Progress("Bringing back the run", 0, 1))
     return reopen_run(folder)

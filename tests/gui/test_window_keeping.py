@@ -40,6 +40,7 @@ def test_a_finished_run_comes_back_from_the_menu_without_computing(
     assert len(earlier(window)) == 2 and window.session.run is not run
     monkeypatch.setattr("gui.jobs.pruning.run_pruning", lambda *_, **__: pytest.fail("computed again"))
     window.desk.menus.find("Earlier runs").menu().actions()[1].trigger()
+    assert window.session.state is State.RUNNING and window.run_bar.cancel.isVisible()  # said at once, not when it ends
     settle(qtbot, window)
     back = window.session.run
     assert back is not None and back is not run and window.session.state is State.DONE
