@@ -51,7 +51,7 @@ def whole_file(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         _tidy(target.parent)
         temporary.touch()
-        with _locked(temporary):
+        with locked(temporary):
             yield temporary
         temporary.replace(target)
     except OSError as error:
@@ -80,7 +80,7 @@ def whole_folder(target: Path, inputs: Iterable[Path] = ()) -> Iterator[Path]:
         _check_replaceable(target, inputs)
         _tidy(target.parent)
         temporary.mkdir()
-        with _locked(temporary):
+        with locked(temporary):
             yield temporary
             manifest.record(temporary)
             _check_replaceable(target, inputs)
@@ -214,7 +214,7 @@ def _remove(folder: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Show other processes that a temporary is in use; the lock ends with this process, however that ends."""
     if fcntl is None:  # Windows doesn't let others remove what is open
         yield
@@ -228,17 +228,14 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _tidy(parent: Path) -> None:
-    """Remove temporaries that a killed program left behind."""
-    for path in parent.glob(f"{_PARTIAL[0]}*{_PARTIAL[1]}"):
-        with suppress(OSError):
-            if _OURS.fullmatch(path.name) and _is_stale(path):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+def is_left_behind(path: Path, process: int | None = None) -> bool:
+    """Whether a temporary is nobody's: not locked, and neither so young nor of a process so alive that it may yet be.
 
-
-def _is_stale(path: Path) -> bool:
+    Raises:
+        OSError: it is gone, or may not be looked at.
+    """
     age = time.time() - path.stat().st_mtime
-    if fcntl is None or age < _YOUNG_SECONDS:  # a young one may be about to be locked
+    if fcntl is None or (age < _YOUNG_SECONDS and not _has_ended(process)):
         return age > _OLD_SECONDS
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -248,6 +245,26 @@ def _is_stale(path: Path) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+def _has_ended(process: int | None) -> bool:
+    if process is None:
+        return False
+    try:
+        os.kill(process, 0)  # asks only
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
+def _tidy(parent: Path) -> None:
+    """Remove temporaries that a killed program left behind."""
+    for path in parent.glob(f"{_PARTIAL[0]}*{_PARTIAL[1]}"):
+        with suppress(OSError):
+            if _OURS.fullmatch(path.name) and is_left_behind(path):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _sibling(target: Path) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import numpy as np
 from engine.errors import ModelError, in_short
 from engine.files.existing import check_is_file
 from engine.files.fingerprint import sha256_of
+from engine.files.scratch import scratch_folder
 from engine.models.config import Config, checked_config
 from engine.models.stored import MOST_CONFIG_BYTES, MOST_PARAMETERS, WEIGHTS
 from engine.quarantine.client import READER, Read
@@ -101,8 +101,8 @@ def weights_file(file: ModelFile) -> Iterator[Path]:
     """
     import h5py  # which Keras needs, too; the rest of the program goes without
     try:
-        with tempfile.TemporaryDirectory(prefix="goodnet-", ignore_cleanup_errors=True) as folder:
-            weights = Path(folder) / (WEIGHTS if file.is_archive else "model.h5")
+        with scratch_folder() as folder:
+            weights = folder / (WEIGHTS if file.is_archive else "model.h5")
             try:
                 with READER.stream(file.path, "weights", {"archive": file.is_archive}, error=ModelError) as read, \
                         h5py.File(weights, "w") as target:
