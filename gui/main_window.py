@@ -12,6 +12,7 @@ from gui.channels.wing import channels_wing
 from gui.check.wing import check_wing
 from gui.curve.wing import curve_wing
 from gui.defences.wing import defences_wing, scan_wing
+from gui.frame import asking
 from gui.frame.desk import Desk, V, View, Wing
 from gui.goodnets.wing import goodnets_wing
 from gui.inputs.wing import inputs_wing, run_wing
@@ -41,6 +42,7 @@ class MainWindow(QMainWindow):
         self.desk = desk = Desk(self, settings, self.theme)
         self.session, self.tabs = desk.session, desk.tabs
         self._themed: list[View] = []
+        self._leaving = False
         self.inputs, self.run_bar = self._own(inputs_wing(desk)), self._own(run_wing(desk))
         self.curve = self._add(curve_wing(desk))
         self.channels = self._add(channels_wing(desk))
@@ -138,7 +140,11 @@ class MainWindow(QMainWindow):
         self.desk.opening.open_paths(local_paths(event.mimeData()))
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Remember the window, then cancel what runs and wait for it; unsaved changes of a project are asked about."""
+        """Remember the window, then wait for the worker's end; work under way and unsaved changes are asked about."""
+        if self.session.state.busy and not self._leaving:
+            asking.ask_leave(self, self._leave)
+            event.ignore()
+            return
         if not leave_project(self.desk, self.close):
             event.ignore()
             return
@@ -149,6 +155,12 @@ class MainWindow(QMainWindow):
         self.session.close()
         self.desk.keeping.close()
         super().closeEvent(event)
+
+    def _leave(self) -> None:
+        """Close although something is still being worked out."""
+        self._leaving = True
+        self.close()
+        self._leaving = False
 
 
 def _application() -> QApplication:

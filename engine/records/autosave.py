@@ -11,12 +11,14 @@ from pathlib import Path
 
 import platformdirs
 
+from engine.assessment import percent
 from engine.errors import EngineError
 from engine.files.saving import remove_own, whole_folder
 from engine.goodnets.saved import GUARD_FILE
 from engine.guards.guard_files import save_guard
 from engine.records.reopening import reopen_run
 from engine.records.run_files import run_json, write_text
+from engine.reports.headline import headline
 from engine.runs.prune import PruningRun
 from engine.runs.rows import rows_of
 
@@ -26,12 +28,20 @@ _NAME = "%Y%m%d-%H%M%S-%f"
 
 @dataclass(frozen=True)
 class KeptRun:
-    """A run that was kept: where, since when (local time), of which model, and in how many images of validation."""
+    """A run that was kept, so that people can tell it from others.
+
+    Attributes:
+        kept_at: local time. images: how many validation images it counted.
+        result: what its best defence does, in words.
+        options: how it was made, in words.
+    """
 
     folder: Path
     kept_at: datetime.datetime
     model: str
     images: int
+    result: str
+    options: str
 
 
 def kept_folder() -> Path:
@@ -68,13 +78,24 @@ def kept_runs(inside: Path | None = None) -> tuple[KeptRun, ...]:
     for folder in _folders(inside or kept_folder())[:MOST_KEPT]:
         with contextlib.suppress(EngineError):
             run = reopen_run(folder)
-            found.append(KeptRun(folder, _kept_at(folder), run.model.path.name, run.curve.validation.images))
+            best = headline(run, rows_of(run))
+            found.append(KeptRun(folder, _kept_at(folder), run.model.path.name, run.curve.validation.images,
+                                 best.figures if best else "No GoodNet answers the thresholds", _options_text(run)))
     return tuple(found)
 
 
 def forget_run(kept: KeptRun) -> None:
     """Remove a run that was kept."""
     remove_own(kept.folder)
+
+
+def _options_text(run: PruningRun) -> str:
+    asked = run.request
+    guard = "no guard" if asked.guard == "none" else \
+        f"{asked.guard} guard at {percent(asked.false_alarms)} false alarms"
+    order = f"in the order of {asked.order.name}" if asked.order else \
+        "ranked at the pooling" if asked.rank_at == "pool" else ""
+    return ", ".join(filter(None, (run.model.layer, order, guard)))
 
 
 def _folders(inside: Path) -> list[Path]:

@@ -175,10 +175,16 @@ class CheckView(QWidget):
 
     def clear(self) -> None:
         """Forget all verdicts."""
+        self.filter.setCurrentIndex(0)
         self.model.clear()
         self.detail.forget_maps()
         self.detail.show_verdict(None)
         self._render()
+
+    def _clear(self) -> None:
+        self.empty.offer("", [])
+        self.clear()
+        self.message.emit("")  # what was said of the pictures that were there
 
     def paste(self) -> None:
         """Check what the clipboard holds: files, or a picture."""
@@ -238,7 +244,7 @@ class CheckView(QWidget):
         tools.names_requested.connect(self.names_requested)
         tools.paste_requested.connect(self.paste)
         tools.save_requested.connect(self._save)
-        tools.clear_requested.connect(self.clear)
+        tools.clear_requested.connect(self._clear)
         tools.filtered.connect(self._filter)
         for source in (tools.pictures_chosen, self.empty.offer_taken):
             source.connect(self.check_requested)

@@ -67,6 +67,19 @@ def ask_overwrite(parent: QWidget, folders: Sequence[Path]) -> bool:
     return answer == QMessageBox.StandardButton.Yes
 
 
+def ask_leave(parent: QWidget, leave: Callable[[], object]) -> QMessageBox:
+    """Ask whether to close in mid-work, without blocking; `leave` is called if that is what a person wants."""
+    box = QMessageBox(QMessageBox.Icon.Warning, "Close GoodNet?",
+                      "GoodNet is still working. If you close it now, what it has worked out so far is lost.",
+                      parent=parent)
+    stop = box.addButton("Stop and close", QMessageBox.ButtonRole.DestructiveRole)
+    box.setDefaultButton(box.addButton("Go on working", QMessageBox.ButtonRole.RejectRole))
+    box.buttonClicked.connect(lambda button: leave() if button is stop else None)
+    box.finished.connect(box.deleteLater)
+    box.open()
+    return box
+
+
 def ask_role(parent: QWidget, path: Path, answer: Callable[[Role], None]) -> QMessageBox:
     """Ask what a data set is for, without blocking; `answer` is called with the role unless it is dismissed."""
     box = QMessageBox(QMessageBox.Icon.Question, "What are these images for?",

@@ -136,7 +136,7 @@ def _add_runs(desk: Desk) -> None:
         kept.setEnabled(bool(runs))
         for number, run in enumerate(runs):
             kept.addAction(
-                _numbered(number, f"{run.kept_at:%Y-%m-%d %H:%M}  {run.model}, {run.images:,} images"),
+                _numbered(number, f"{run.kept_at:%Y-%m-%d %H:%M}  {run.model}: {run.result} ({run.options})"),
                 partial(keeping.reopen, run.folder))
 
     desk.menus.add("open", "Open r&un…", open_run, "Ctrl+R")

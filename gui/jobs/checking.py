@@ -83,7 +83,11 @@ class Checking(QObject):
 
     def _check(self, task: Task) -> None:
         # Without a GoodNet the task says so at once; loading TensorFlow for that would be a waste.
-        self._session.submit(task, self._take_checked, needs_engine=False, partial=self.verdicts_found.emit)
+        self._session.submit(task, self._take_checked, needs_engine=False, partial=self.verdicts_found.emit,
+                             cancelled=self._cancelled)
+
+    def _cancelled(self) -> None:
+        self._session.message.emit(Message("Cancelled; the pictures that were checked before stay in the table."))
 
     def _take_goodnet(self, goodnet: GoodNetInUse) -> None:
         if goodnet.path:

@@ -14,7 +14,7 @@ from engine.records.reopening import reopen_run
 from engine.runs.prune import PruningRun
 from gui.jobs.choosing import Choosing
 from gui.jobs.pruning import Pruning
-from gui.messages import Message
+from gui.messages import Action, Message
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 
@@ -74,7 +74,7 @@ class Keeping(QObject):
         if crashed and kept:
             self._session.message.emit(Message(
                 f"GoodNet didn't end properly last time. The run on {kept[0].model} of {kept[0].kept_at:%H:%M} is "
-                "kept: File, Earlier runs brings it back.", folder=kept[0].folder))
+                "kept.", lasting=True, action=Action("Bring back", partial(self.reopen, kept[0].folder))))
 
 
 def _look(folder: Path, _: TaskContext) -> tuple[KeptRun, ...]:

@@ -52,7 +52,7 @@ class Pruning(QObject):
         self.rows: list[GoodNetRow] = []
         self.best_pair: PairOfRun | None = None
         self.running: PruningRequest | None = None
-        session.run_changed.connect(self._show_run)
+        session.run_changed.connect(self._take_up)
         session.options_changed.connect(lambda: self._show_run(session.run) if session.run else None)
 
     def start(self) -> None:
@@ -77,15 +77,21 @@ class Pruning(QObject):
 
     def _take_run(self, run: PruningRun) -> None:
         self.running = None
-        self._session.finish(run)
         self.finished.emit(run)
+        self._session.finish(run)
         best = headline(run, self.rows)
         if best:
             self._session.message.emit(Message(f"{best.figures}."))
-        if self.best_pair or run.guarded:
-            self._checking.use_row(self.best_pair.row if self.best_pair else None)
-        elif self.rows:
-            self._checking.use_row(self.rows[0])
+
+    def _take_up(self, run: PruningRun) -> None:
+        """Show another run than before, at its best GoodNet, and check pictures with that."""
+        self._show_run(run)
+        first = self.rows[0] if self.rows else None
+        row = self.best_pair.row if self.best_pair else None if run.guarded else first
+        pointed_at = row or first
+        self.step_pointed_at.emit(pointed_at.channels_pruned if pointed_at else 0)
+        if (row or run.guarded) and run.model.path.exists():  # of a run that is brought back, the file may be gone
+            self._checking.use_row(row)
 
     def _failed(self, error: Exception) -> None:
         self.running = None

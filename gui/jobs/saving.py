@@ -38,7 +38,9 @@ class Saving(QObject):
             session.message.emit(Message(f"Saved {names} in {folder}.", folder=folder))
 
         if session.run:
-            session.submit(partial(save_pairs, session.bench, session.run, list(rows), folder), saved)
+            session.submit(partial(save_pairs, session.bench, session.run, list(rows), folder), saved,
+                           cancelled=lambda: session.message.emit(Message(
+                               f"Cancelled; GoodNets that were saved before stay in {folder}.", folder=folder)))
 
     def save_run(self, folder: Path) -> None:
         """Save the run's whole folder: numbers, figures and all pairs."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QImage
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from engine.goodnets.checking import Verdict
@@ -216,13 +216,26 @@ def test_cancel_while_the_engine_loads_is_answered_at_once(
     assert window.session.run is None
 
 
-def test_closing_in_mid_run_cancels_and_waits(window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path) -> None:
+def test_closing_in_mid_run_asks_then_cancels_and_waits(
+    window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
     open_lab(qtbot, window, lab3)
     window.desk.choosing.open_as("validation", repeated(lab3 / "clean_faces.h5", 60, tmp_path / "many.h5"))
     settle(qtbot, window)
     with qtbot.waitSignal(window.session.progressed, timeout=PATIENCE_MS, check_params_cb=lambda p: p.done > 0):
         qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
-    assert window.close()
+    # First a person stays, with the keyboard's Quit; the run goes on.
+    window.desk.menus.find("Quit").trigger()
+    box = window.findChild(QMessageBox)
+    assert window.isVisible() and box.isVisible() and "still working" in box.text()
+    qtbot.mouseClick(box.defaultButton(), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not box.isVisible())
+    assert window.isVisible() and window.session.state is State.RUNNING
+    # Then they leave.
+    window.close()
+    box = next(b for b in window.findChildren(QMessageBox) if b.isVisible())
+    leave = next(b for b in box.buttons() if b.text().replace("&", "") == "Stop and close")
+    qtbot.mouseClick(leave, Qt.MouseButton.LeftButton)
     assert not window.isVisible() and window.session.run is None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
 
 from engine.records.autosave import kept_runs
+from engine.reports.headline import headline
 from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.settings import Options, Settings
@@ -49,6 +53,28 @@ def test_a_finished_run_comes_back_from_the_menu_without_computing(
     assert back.guarded is not None and back.guarded.guard.threshold == run.guarded.guard.threshold
     assert window.session.inputs.model is not None and window.session.inputs.model.path == run.model.path
     assert window.channels.isEnabled() and len(window.desk.pruning.rows) > 0
+
+
+def test_lines_of_earlier_runs_tell_them_apart(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    order = tmp_path / "turned.json"
+    wanted = []
+    for options, words in ((Options(), "transplant guard at 2 % false alarms"), (Options(guard="none"), "no guard"),
+                           (Options(guard="margin", false_alarms=0.05), "margin guard at 5 % false alarms"),
+                           (Options(guard="none", order=order), "in the order of turned.json, no guard")):
+        if window.session.run:
+            order.write_text(json.dumps(window.session.run.ranking.order.tolist()[::-1]), encoding="utf-8")
+        window.session.set_options(options)
+        press_run(qtbot, window)
+        best = headline(window.session.run, window.desk.pruning.rows)
+        wanted.insert(0, (words, best.figures if best else "No GoodNet answers"))
+    lines = earlier(window)
+    assert len(lines) == len(wanted) == len(set(lines))
+    for line, (words, figures) in zip(lines, wanted, strict=True):
+        assert "badnet.keras" in line and words in line and figures in line
+        assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d", line)
 
 
 def test_a_saved_run_s_folder_is_opened_as_what_it_is(
@@ -93,4 +119,8 @@ def test_after_a_crash_the_last_run_is_offered(
     assert "didn't end properly" in second.message_bar.text.text()
     assert not (folder / "other.window").exists()
     assert len(earlier(second)) == 1
+    qtbot.mouseClick(second.message_bar.action, Qt.MouseButton.LeftButton)
+    settle(qtbot, second)
+    assert second.session.run is not None and second.session.run.model.path == small_lab.badnet
+    assert not second.message_bar.isVisible()
     second.close()
