@@ -8,7 +8,7 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 
 from engine.defences.comparison import Comparison
@@ -23,12 +23,16 @@ from gui.widgets.theme import Theme
 
 
 class ComparisonCanvas(FigureCanvas):
-    """The comparison's figure; drawn anew, because its layout depends on its size, whenever it is resized."""
+    """The comparison's figure; made anew, because its layout depends on its size, whenever it is resized.
+
+    It is made in one turn of the event loop and drawn in the next, because both together take too long for one.
+    """
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, "Clean accuracy against attack success of all defences; the table holds the numbers")
         self._comparison: Comparison | None = None
         self._guard = "transplant"
+        self._made: tuple[object, ...] = ()
 
     def show_comparison(self, comparison: Comparison, guard: str) -> None:
         """Show the defences without a guard and behind the given one."""
@@ -36,12 +40,17 @@ class ComparisonCanvas(FigureCanvas):
         self.draw_idle()
 
     def draw(self) -> None:
-        """Draw everything; called by matplotlib when size, colours or content changed."""
+        """Draw everything, or make what is to be drawn; called by matplotlib when something changed."""
+        wanted = (self._comparison, self._guard, self.colours, self.size())
+        if wanted == self._made:
+            super().draw()
+            return
+        self._made = wanted
         self.figure.clear()
         if self._comparison:
             axes = self.figure.add_axes((0.1, 0.1, 0.8, 0.8))
             draw_comparison(axes, self._comparison, self.colours, self._guard)
-        super().draw()
+        QTimer.singleShot(0, self, self.draw_idle)
 
 
 class ComparisonPanel(QWidget):

@@ -79,17 +79,20 @@ class FigureModel(QAbstractTableModel, Generic[Row]):
         super().__init__(parent)
         self.columns = tuple(columns)
         self.rows: tuple[Row, ...] = ()
+        self._cells: dict[tuple[int, int], tuple[Block, ...]] = {}
 
     def show_rows(self, rows: Sequence[Row]) -> None:
         """Take new rows in place of all others."""
         self.beginResetModel()
         self.rows = tuple(rows)
+        self._cells.clear()
         self.endResetModel()
 
     def change_rows(self, rows: Sequence[Row]) -> None:
         """Take new contents of the rows that are there, which stay selected."""
         assert len(rows) == len(self.rows)
         self.rows = tuple(rows)
+        self._cells.clear()
         if self.rows:
             self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.columns) - 1))
 
@@ -105,11 +108,11 @@ class FigureModel(QAbstractTableModel, Generic[Row]):
         """Blocks to draw, their words for people and assistive technology, or the key to sort by."""
         row, column = self.rows[index.row()], self.columns[index.column()]
         if role == BLOCKS_ROLE:
-            return column.blocks(row)
+            return self._blocks(index)
         if role == Qt.ItemDataRole.DisplayRole:
-            return "\n".join(block.figure for block in column.blocks(row))
+            return "\n".join(block.figure for block in self._blocks(index))
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return "; ".join(block.words for block in column.blocks(row))
+            return "; ".join(block.words for block in self._blocks(index))
         if role == Qt.ItemDataRole.ToolTipRole:
             return column.meaning
         if role == Qt.ItemDataRole.TextAlignmentRole:
@@ -117,6 +120,13 @@ class FigureModel(QAbstractTableModel, Generic[Row]):
         if role == SORT_ROLE and column.key:
             return column.key(row)
         return None
+
+    def _blocks(self, index: Index) -> tuple[Block, ...]:
+        """A cell's blocks, made once: a table that is laid out asks for each cell many times."""
+        cell = index.row(), index.column()
+        if cell not in self._cells:
+            self._cells[cell] = self.columns[cell[1]].blocks(self.rows[cell[0]])
+        return self._cells[cell]
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Headings, and what they mean as tooltips."""

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
@@ -246,14 +246,31 @@ def test_the_figure_follows_guard_and_theme(view: DefencesView, qtbot: QtBot) ->
     panel = view.panel
     assert panel is not None
     assert [panel.guard_box.itemText(i) for i in range(panel.guard_box.count())] == ["transplant guard", "margin guard"]
-    pictures = [panel.canvas.grab().toImage()]
+
+    def picture() -> QImage:
+        panel.canvas.draw()  # makes what changed
+        panel.canvas.draw()
+        return panel.canvas.grab().toImage()
+
+    pictures = [picture()]
     panel.guard_box.setCurrentIndex(1)
-    pictures.append(panel.canvas.grab().toImage())
+    pictures.append(picture())
     view.set_theme(DARK)
-    pictures.append(panel.canvas.grab().toImage())
+    pictures.append(picture())
     assert pictures[0] != pictures[1] != pictures[2]
     view.show_comparison(comparison())
     assert panel.guard_box.currentData() == "margin"
+
+
+def test_the_figure_is_made_and_drawn_in_turns_of_their_own(view: DefencesView, qtbot: QtBot) -> None:
+    panel = view.panel
+    assert panel is not None
+    turns: list[str] = []
+    panel.canvas.mpl_connect("draw_event", lambda _: turns.append("drawn"))
+    panel.guard_box.setCurrentIndex(1)
+    panel.canvas.draw()
+    assert panel.canvas.figure.axes and turns == []
+    qtbot.waitUntil(lambda: "drawn" in turns)
 
 
 def test_no_comparison_no_matplotlib() -> None:
