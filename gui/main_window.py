@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QMargins, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QMainWindow, QSplitter, QVBoxLayout, QWidget
 
@@ -27,6 +27,9 @@ from gui.widgets.message_bar import MessageBar, StatusBar
 from gui.widgets.turns import in_turns
 from gui.window.general_menus import add_general_menus
 from gui.window.title import keep_title
+
+# What a desktop's window frame takes at the most: its title bar, and lines at the other sides.
+_FRAME = QMargins(2, 40, 2, 4)
 
 
 class MainWindow(QMainWindow):
@@ -52,7 +55,8 @@ class MainWindow(QMainWindow):
         self.check = self._add(check_wing(desk))
         self.runs = self._add(runs_wing(desk))
         self.result = self._own(result_wing(desk))
-        self.message_bar, self.status = self._own(MessageBar(self.theme)), StatusBar()
+        self.message_bar = self._own(MessageBar(self.theme))
+        self.status = StatusBar(self.message_bar)
         self.start = self._own(start_wing(desk))
         add_projects(desk)
         keep_title(desk)
@@ -80,12 +84,13 @@ class MainWindow(QMainWindow):
     def _lay_out(self, pages: QWidget) -> None:
         left, right = QWidget(), QWidget()
         for side, widgets, margins in ((left, (self.inputs, self.run_bar), (0, 0, 0, 0)),
-                                       (right, (self.result, pages, self.message_bar), (0, 4, 6, 4))):
+                                       (right, (self.result, pages), (0, 4, 6, 4))):
             column = QVBoxLayout(side)
             column.setContentsMargins(*margins)
             for widget in widgets:
                 column.addWidget(widget, 1 if widget in (self.inputs, pages) else 0)
         left.setMinimumWidth(300)
+        self.tabs.setAccessibleName("Views")
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.addWidget(left)
         self.splitter.addWidget(right)
@@ -94,7 +99,7 @@ class MainWindow(QMainWindow):
         self.splitter.setSizes([350, 930])
         self.setCentralWidget(self.splitter)
         self.setStatusBar(self.status)
-        self.resize(1280, 800)
+        self.resize(first_size(self.screen().availableSize()))
         self.restoreGeometry(self.settings.bytes("geometry"))
         self.splitter.restoreState(self.settings.bytes("splitter"))
 
@@ -161,6 +166,11 @@ class MainWindow(QMainWindow):
         self._leaving = True
         self.close()
         self._leaving = False
+
+
+def first_size(screen: QSize) -> QSize:
+    """How large the window is before a person says otherwise: with its frame it fits a screen of 1280 x 800."""
+    return screen.shrunkBy(_FRAME).boundedTo(QSize(1280, 800))
 
 
 def _application() -> QApplication:

@@ -15,6 +15,7 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
 
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.rates import Rate
@@ -200,6 +201,8 @@ class CurveDrawing:
         axes.set_facecolor(palette.ground)
         what = "Channels pruned" if self.shape.by == "channels" else "Fraction of channels pruned"
         axes.set_xlabel(f"{what} from {shortened(self.shape.layer)}", color=palette.text, fontsize=9.5)
+        if self.shape.by == "channels":  # half a channel can't be pruned, however far the view is zoomed in
+            axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
         axes.set_ylabel("Per cent of images", color=palette.text, fontsize=9.5)
         axes.tick_params(colors=palette.muted, labelcolor=palette.text, labelsize=9)
         axes.grid(color=palette.grid, alpha=0.6, linewidth=0.8)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from engine.files.pictures import SUFFIXES
+from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.resources import icon
 from gui.widgets.theme import Theme
 
@@ -32,8 +33,7 @@ class CheckTools(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._buttons: dict[str, QToolButton] = {}
-        self.source = QLabel(wordWrap=True)
-        self.source.setTextFormat(Qt.TextFormat.PlainText)
+        self.source = ElidedLabel(lines=2)
         self.filter = QComboBox()
         self.filter.setToolTip("Show all pictures, or only those that the GoodNet calls backdoored (N)")
         self.filter.setAccessibleName("Which verdicts to show")
@@ -64,9 +64,9 @@ class CheckTools(QWidget):
     def _goodnet_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.addWidget(self.source, 1)
-        row.addWidget(self._button("open", "Open Good&Net…", "Use a GoodNet that was saved before, without running "
+        row.addWidget(self._button("open", "Open &GoodNet…", "Use a GoodNet that was saved before, without running "
                                    "anything", self.open_goodnet_requested.emit))
-        row.addWidget(self._button("tag", "Label na&mes…", "A text file with one name a line: the first is label 0's",
+        row.addWidget(self._button("tag", "La&bel names…", "A text file with one name a line: the first is label 0's",
                                    self.names_requested.emit))
         return row
 
@@ -79,9 +79,9 @@ class CheckTools(QWidget):
                                    self.paste_requested.emit))
         row.addStretch(1)
         row.addWidget(self.filter)
-        row.addWidget(self._button("save", "Sav&e as CSV…", "Save the rows that the table shows",
+        row.addWidget(self._button("save", "Save &as CSV…", "Save the rows that the table shows",
                                    self.save_requested.emit))
-        row.addWidget(self._button("clear", "C&lear", "Empty the table; no file is touched",
+        row.addWidget(self._button("clear", "Clear", "Empty the table; no file is touched",
                                    self.clear_requested.emit))
         return row
 

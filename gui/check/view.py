@@ -132,8 +132,8 @@ class CheckView(QWidget):
         """
         files = [Path(v.file) for v in self.model.verdicts if Path(v.file).is_file()]
         if files:
-            self.offer(f"Check the same {len(files)} pictures &again" if len(files) > 1 else
-                       "Check the same picture &again", files)
+            self.offer(f"Chec&k the same {len(files)} pictures again" if len(files) > 1 else
+                       "Chec&k the same picture again", files)
         self._goodnet, self._labels = name, labels
         self.detail.set_labels(labels)
         self.clear()
@@ -277,8 +277,8 @@ class CheckView(QWidget):
         verdicts = self.model.verdicts
         self._stack.setCurrentIndex(1 if verdicts else 0)
         has_goodnet = self._goodnet is not None
-        self.tools.source.setText(f"Checked by {self._goodnet}; N = {self._labels}" if has_goodnet else
-                                  "No GoodNet yet")
+        self.tools.source.show_text(f"Checked by {self._goodnet}; N = {self._labels}" if has_goodnet else
+                                    "No GoodNet yet")
         self.empty.show_state(has_goodnet=has_goodnet, ready=self._ready)
         self.tools.enable(ready=self._ready, busy=self._busy, verdicts=bool(verdicts))
         flagged = sum(v.flagged for v in verdicts)

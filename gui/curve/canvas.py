@@ -90,13 +90,14 @@ class CurveCanvas(FigureCanvas):
         self._draw_moving()
 
     def zoom(self, factor: float, at: QPointF | None = None) -> None:
-        """Magnify by `factor` around a point of the widget, the cursor's when None."""
+        """Magnify by `factor` around a point of the widget; around the data at the cursor when None."""
         if self._drawing is None:
             return
         x_range, y_range = self._drawing.limits
-        middle = float(self._drawing.shape.steps[self._step]), sum(y_range) / 2
-        x, y = middle if at is None else self._data_at(at)
+        x, y = self._data_at_cursor() if at is None else self._data_at(at)
         whole_x, whole_y = self._drawing.whole
+        if at is None:  # it comes into view where it wasn't
+            x_range, y_range = _reaching(x_range, x, whole_x), _reaching(y_range, y, whole_y)
         self._drawing.axes.set(xlim=_magnified(x_range, factor, x, whole_x),
                                ylim=_magnified(y_range, factor, y, whole_y))
         self.draw_idle()
@@ -273,6 +274,14 @@ class CurveCanvas(FigureCanvas):
             self.figure.draw_artist(artist)
         self.update()
 
+    def _data_at_cursor(self) -> tuple[float, float]:
+        """The cursor's x, and there the height of the line that is nearest to the middle of the view."""
+        assert self._drawing is not None
+        step, (low, high) = min(self._step, self._drawing.shape.channels), self._drawing.limits[1]
+        heights = [y for line in self._drawing.lines if np.isfinite(y := float(line.get_ydata()[step]))]
+        middle = (low + high) / 2
+        return float(self._drawing.shape.steps[step]), min(heights, key=lambda y: abs(y - middle), default=middle)
+
     def _data_at(self, point: QPointF) -> tuple[float, float]:
         assert self._drawing is not None
         x, y = self._drawing.axes.transData.inverted().transform(self.mouseEventCoords(point))
@@ -307,6 +316,13 @@ def _magnified(shown: Range, factor: float, around: float, whole: Range) -> Rang
     width = shown[1] - shown[0]
     wanted = min(max(width / factor, (whole[1] - whole[0]) / _CLOSEST_ZOOM), whole[1] - whole[0])
     return _within(around - (around - shown[0]) * wanted / width, (0, wanted), whole)
+
+
+def _reaching(shown: Range, value: float, whole: Range) -> Range:
+    """What is shown, or as wide a part of `whole` with the value in its middle where that isn't in it."""
+    if shown[0] <= value <= shown[1]:
+        return shown
+    return _within(value - (shown[1] - shown[0]) / 2, shown, whole)
 
 
 def _within(start: float, shown: Range, whole: Range) -> Range:

@@ -55,7 +55,7 @@ class Readout(QWidget):
         self._cards: list[Card] = []
         self._muted = ""
         self._steps = Card(self.step_box)
-        self._steps.caption.setText("Cha&nnels pruned")
+        self._steps.caption.setText("Ch&annels pruned")
         self._steps.caption.setBuddy(self.step_box)
         self._grid = QGridLayout()
         self._grid.setContentsMargins(0, 0, 0, 0)

@@ -47,7 +47,7 @@ class DropsEditor(QWidget):
                               "several GoodNets.")
         self.problem.setWordWrap(True)
         self.problem.hide()
-        caption = QLabel("May &lose")
+        caption = QLabel("Ma&y lose")
         caption.setBuddy(self.field)
         row = QHBoxLayout()
         row.addWidget(caption)

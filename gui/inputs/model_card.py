@@ -43,7 +43,7 @@ class ModelCard(InputCard):
         self._choice = QWidget()
         row = QHBoxLayout(self._choice)
         row.setContentsMargins(0, 0, 0, 0)
-        label = QLabel("&Prune layer")
+        label = QLabel("Prune layer")
         label.setBuddy(self._layer)
         for widget in (label, self._layer, self._toggle):
             row.addWidget(widget)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 
-from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -29,6 +29,7 @@ from gui.widgets import resources
 from gui.widgets.primary_button import PrimaryButton
 from gui.widgets.theme import Theme
 
+_ORDER_WIDTH = 190
 _RANK_AT = {"conv": "the layer itself", "pool": "the pooling behind it"}
 _GUARD = {"transplant": "transplant guard", "margin": "margin guard", "none": "none"}
 _PREPROCESSING = {AUTO: "find out on the clean images", "none": "as stored", "255": "divided by 255",
@@ -142,7 +143,8 @@ class RunBar(QFrame):
             self._false_alarms.setValue(100 * options.false_alarms)
         self._false_alarms.setEnabled(options.guard != "none")
         self._cluster.setText(options.cluster)
-        self._order.setText(options.order.name if options.order else "Ranked on the clean images")
+        name = options.order.name.replace("&", "&&") if options.order else "Ranked on the clean images"
+        self._order.setText(self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, _ORDER_WIDTH))
         self._order.setToolTip(str(options.order) if options.order else "Choose a file to prune in its order instead")
         self._clear_order.setVisible(options.order is not None)
         self._rank_at.setEnabled(options.order is None)
@@ -173,8 +175,8 @@ class RunBar(QFrame):
         order.addWidget(self._order, 1)
         order.addWidget(self._clear_order)
         self._add_guard(form)
-        form.addRow("Rank &at", self._rank_at)
-        form.addRow("Prunin&g order", order)
+        form.addRow("Rank at", self._rank_at)
+        form.addRow("Pruning order", order)
         self._add_preprocessing(form)
         self._cluster = QLineEdit()
         self._cluster.setPlaceholderText("this machine")
@@ -228,8 +230,8 @@ class RunBar(QFrame):
         self._false_alarms.setKeyboardTracking(False)
         self._false_alarms.setToolTip("How many clean images the guard may flag; for fewer it needs more clean images")
         self._false_alarms.valueChanged.connect(lambda value: self._edit(false_alarms=round(value / 100, 6)))
-        form.addRow("G&uard", self._guard)
-        form.addRow("False alar&ms", self._false_alarms)
+        form.addRow("Guard", self._guard)
+        form.addRow("False alarms", self._false_alarms)
 
     def _edit(self, **changes: object) -> None:
         self.options_edited.emit(dataclasses.replace(self._options, **changes))  # type: ignore[arg-type]

@@ -114,7 +114,8 @@ class FigureModel(QAbstractTableModel, Generic[Row]):
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return "; ".join(block.words for block in self._blocks(index))
         if role == Qt.ItemDataRole.ToolTipRole:
-            return column.meaning
+            words = "\n".join(block.figure for block in column.blocks(row))
+            return f"{words}\n\n{column.meaning}" if column.left else column.meaning
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignLeft if column.left else Qt.AlignmentFlag.AlignRight
         if role == SORT_ROLE and column.key:

@@ -1,19 +1,30 @@
-"""A line of text that gives way to narrow windows."""
+"""Text that gives way to narrow windows."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
+from collections.abc import Iterator
+
+from PySide6.QtCore import QRect, QSize, Qt
+from PySide6.QtGui import QAction, QGuiApplication, QPainter, QPaintEvent, QTextLayout, QTextOption
 from PySide6.QtWidgets import QLabel, QSizePolicy
 
 
 class ElidedLabel(QLabel):
-    """One line that ends in an ellipsis where it doesn't fit; the whole text is its tooltip."""
+    """A line or a few that end in an ellipsis where they don't fit; the whole text is the tooltip, and can be copied.
 
-    def __init__(self) -> None:
+    Args:
+        lines: how many there is room for, whether the text needs them or not.
+    """
+
+    def __init__(self, lines: int = 1) -> None:
         super().__init__()
+        self._lines = lines
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setTextFormat(Qt.TextFormat.PlainText)
+        copy = QAction("&Copy", self)
+        copy.triggered.connect(lambda: QGuiApplication.clipboard().setText(self.text()))
+        self.addAction(copy)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
 
     def show_text(self, text: str, tip: str = "") -> None:
         """Show a text; `tip` is the tooltip, the text itself by default."""
@@ -23,12 +34,39 @@ class ElidedLabel(QLabel):
 
     def minimumSizeHint(self) -> QSize:
         """No text is too long."""
-        return QSize(0, super().minimumSizeHint().height())
+        return QSize(0, self._lines * self.fontMetrics().lineSpacing() + 2)
+
+    def sizeHint(self) -> QSize:
+        """As wide as others make it."""
+        return self.minimumSizeHint()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw as much as fits."""
         painter = QPainter(self)
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
         painter.setPen(self.palette().color(self.foregroundRole()))
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter, text)
+        lines, spacing = list(self.shown_lines()), self.fontMetrics().lineSpacing()
+        top = (self.height() - len(lines) * spacing) // 2
+        for number, line in enumerate(lines):
+            painter.drawText(QRect(0, top + number * spacing, self.width(), spacing),
+                             Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine, line)
         painter.end()
+
+    def shown_lines(self) -> Iterator[str]:
+        """The text as it is drawn at the present width."""
+        text = self.text()
+        layout = QTextLayout(text, self.font())
+        option = QTextOption()
+        option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        layout.setTextOption(option)
+        layout.beginLayout()
+        for number in range(self._lines):
+            line = layout.createLine()
+            if not line.isValid():
+                break
+            line.setLineWidth(max(1, self.width()))
+            rest = text[line.textStart():]
+            if number == self._lines - 1 or len(rest) <= line.textLength():
+                yield self.fontMetrics().elidedText(rest, Qt.TextElideMode.ElideRight, self.width())
+                break
+            yield rest[:line.textLength()]
+        layout.endLayout()

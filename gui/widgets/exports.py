@@ -30,7 +30,7 @@ class ExportButton(QPushButton):
 
     def __init__(self, what: str, stem: str, write_figure: Callable[[Path | BytesIO, str], None],
                  write_numbers: Callable[[Path], None]) -> None:
-        super().__init__("&Export")
+        super().__init__("E&xport")
         self._stem, self._write_figure, self._write_numbers = stem, write_figure, write_numbers
         self.setAccessibleName(f"Export {what}")
         self.setToolTip("Copy or save the figure, or save its numbers")

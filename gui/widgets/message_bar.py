@@ -1,4 +1,4 @@
-"""The status bar: the last message, with a button to the folder it is about, and the device."""
+"""The status bar: the last message, with what can be done about it, and the device."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QSize, QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QStatusBar, QToolButton
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStatusBar, QToolButton, QWidget
 
 from gui.messages import Action, Message
 from gui.widgets import resources
@@ -37,21 +37,31 @@ class ActionButton(QPushButton):
 
 
 class StatusBar(QStatusBar):
-    """Short news on one line; the device TensorFlow computes on at the right."""
+    """Short news on one line, or the message bar in its place; the device TensorFlow computes on at the right.
 
-    def __init__(self) -> None:
+    It is always as high as the message bar needs, so that nothing under the pointer moves when a message comes.
+    """
+
+    def __init__(self, bar: MessageBar) -> None:
         super().__init__()
         self.text = ElidedLabel()
         self.action = ActionButton()
         self.device = QLabel("Engine not loaded yet")
         self.device.setToolTip("TensorFlow is loaded when it is needed first; what it computes on is shown here")
-        self.addWidget(self.text, 1)
-        self.addWidget(self.action)
+        news = QWidget()
+        news.setFixedHeight(bar.sizeHint().height())
+        row = QHBoxLayout(news)
+        row.setContentsMargins(6, 0, 0, 0)
+        row.addWidget(self.text, 1)
+        row.addWidget(bar, 1)
+        row.addWidget(self.action)
+        self.addWidget(news, 1)
         self.addPermanentWidget(self.device)
 
     def show_message(self, message: Message) -> None:
         """Show a message, with a button where something can be done about it."""
         self.text.show_text(message.text)
+        self.text.setVisible(bool(message.text))
         self.action.show_action(message.action)
 
     def show_device(self, device: str) -> None:
@@ -60,17 +70,14 @@ class StatusBar(QStatusBar):
 
 
 class MessageBar(QFrame):
-    """A message that deserves more than a line: an error in full, or where something was saved."""
+    """A message that deserves more than a line: an error, or where something was saved."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._message = Message("")
         self.setFrameShape(QFrame.Shape.StyledPanel)
-        self._icon, self.text = QLabel(), QLabel()
-        self.text.setWordWrap(True)
-        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
-        self.text.setTextInteractionFlags(self.text.textInteractionFlags().TextSelectableByMouse)
-        self.open_folder = QPushButton("Open fol&der")
+        self._icon, self.text = QLabel(), ElidedLabel(lines=2)
+        self.open_folder = QPushButton("O&pen folder")
         self.open_folder.clicked.connect(self._open)
         self.action = ActionButton()
         self.dismiss = QToolButton()
@@ -79,6 +86,7 @@ class MessageBar(QFrame):
         self.dismiss.setToolTip("Dismiss the message")
         self.dismiss.clicked.connect(self.hide)
         row = QHBoxLayout(self)
+        row.setContentsMargins(8, 2, 4, 2)
         row.addWidget(self._icon)
         row.addWidget(self.text, 1)
         row.addWidget(self.action)
@@ -100,7 +108,7 @@ class MessageBar(QFrame):
     def show_message(self, message: Message) -> None:
         """Show a message until it is dismissed or another one comes."""
         self._message = message
-        self.text.setText(message.text)
+        self.text.show_text(message.text)
         self.text.setAccessibleName(("Error: " if message.kind == "error" else "") + message.text)
         self.open_folder.setVisible(message.folder is not None)
         self.action.show_action(message.action)

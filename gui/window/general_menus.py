@@ -15,6 +15,7 @@ from gui.frame.desk import Desk
 from gui.settings import ThemeChoice
 from gui.widgets.message_bar import open_in_desktop
 from gui.window import help_pages
+from gui.window.shortcuts import show_shortcuts
 
 _THEMES: dict[ThemeChoice, str] = {"system": "&System theme", "light": "&Light theme", "dark": "&Dark theme"}
 
@@ -39,6 +40,7 @@ def add_general_menus(desk: Desk, set_theme: Callable[[ThemeChoice], None]) -> N
     for name, text, keys, icon in (("guide", "&Guide", "F1", "guide"),
                                    ("pruning", "How &pruning works", "Shift+F1", "help")):
         add("guides", text, partial(_show_page, desk, name), keys, icon)
+    add("guides", "&Keyboard shortcuts", lambda: show_shortcuts(desk.window), "Ctrl+F1")
     add("about", "Open &log", lambda: open_in_desktop(log.log_path()))
     add("about", "&About GoodNet", lambda: help_pages.show_about(desk.window, versions()),
         icon="info").setMenuRole(QAction.MenuRole.AboutRole)

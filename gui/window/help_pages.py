@@ -25,7 +25,7 @@ def show_page(name: str, theme: Theme, parent: QWidget) -> None:
     """
     page = parent.findChild(HelpPage, name) or HelpPage(name, parent)
     page.set_theme(theme)
-    _bring_to_front(page)
+    bring_to_front(page)
 
 
 def show_about(parent: QWidget, versions: Mapping[str, str]) -> None:
@@ -34,7 +34,7 @@ def show_about(parent: QWidget, versions: Mapping[str, str]) -> None:
     Args:
         versions: what to show, in this order, such as {"GoodNet": "0.1.0", "Python": "3.11.7"}.
     """
-    _bring_to_front(parent.findChild(About) or About(versions, parent))
+    bring_to_front(parent.findChild(About) or About(versions, parent))
 
 
 class HelpPage(QDialog):
@@ -134,7 +134,8 @@ class About(QDialog):
         self.setMinimumWidth(460)
 
 
-def _bring_to_front(dialog: QDialog) -> None:
+def bring_to_front(dialog: QDialog) -> None:
+    """Show a window of its own above all others."""
     dialog.show()
     dialog.raise_()
     dialog.activateWindow()

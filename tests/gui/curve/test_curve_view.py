@@ -368,3 +368,44 @@ def test_the_view_loads_no_matplotlib_before_there_is_a_curve() -> None:
     code = "import sys, gui.curve.view; print('matplotlib' in sys.modules, 'tensorflow' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert answer.stdout.split() == ["False", "False"]
+
+
+def ticks(view: CurveView) -> list[float]:
+    """The ticks of the x axis that are in view."""
+    axes = view.panel.canvas._drawing.axes
+    low, high = axes.get_xlim()
+    return [float(tick) for tick in axes.get_xticks() if low <= tick <= high]
+
+
+def test_ticks_are_whole_channels_however_near(view: CurveView) -> None:
+    view.set_step(3)
+    for _ in range(12):
+        assert all(tick == int(tick) for tick in ticks(view)), ticks(view)
+        assert ticks(view)
+        view.panel.canvas.zoom_in()
+    view.panel.by_box.setCurrentIndex(1)
+    assert any(tick != int(tick) for tick in ticks(view))
+
+
+def test_zooming_in_stays_on_the_data(view: CurveView) -> None:
+    """The buttons and keys zoom to where lines are, not to the middle of an empty space."""
+    canvas = view.panel.canvas
+    for step in (0, 2, CHANNELS):
+        canvas.reset_view()
+        view.set_step(step)
+        for _ in range(10):
+            canvas.zoom_in()
+            (left, right), (bottom, top) = canvas.limits
+            assert left <= step <= right
+            heights = [float(line.get_ydata()[step]) for line in canvas._drawing.lines]
+            assert any(bottom <= height <= top for height in heights)
+
+
+def test_zooming_brings_the_cursor_back_into_view(view: CurveView) -> None:
+    canvas = view.panel.canvas
+    view.set_step(0)
+    for _ in range(8):
+        canvas.zoom_in()
+    view.set_step(CHANNELS)
+    canvas.zoom_in()
+    assert canvas.limits[0][0] <= CHANNELS <= canvas.limits[0][1]

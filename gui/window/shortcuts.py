@@ -1,0 +1,59 @@
+"""The list of all keys, made from the menus as they are."""
+
+from __future__ import annotations
+
+from html import escape
+
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QMainWindow, QMenu, QTextBrowser, QVBoxLayout
+
+from gui.window.help_pages import bring_to_front
+
+# Keys that belong to a view and stand in no menu.
+_IN_VIEWS = {
+    "In the curve": (("Move the cursor by a step", "Left, Right"), ("Move it by five steps", "Page Up, Page Down"),
+                     ("Move it to the first or last step", "Home, End"), ("Zoom in, zoom out", "+, −"),
+                     ("Show the whole curve", "0")),
+    "In tables": (("Go to another row", "Up, Down"), ("Select several GoodNets", "Ctrl or Shift with Up, Down")),
+}
+
+
+class ShortcutList(QDialog):
+    """A window of its own that leaves the main window usable."""
+
+    def __init__(self, parent: QMainWindow) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Keyboard shortcuts")
+        self.browser = QTextBrowser()
+        self.browser.setAccessibleName("Keyboard shortcuts")
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.browser)
+        layout.addWidget(buttons)
+        self.resize(460, 620)
+
+    def show_keys(self, menus: list[QMenu]) -> None:
+        """List what these menus hold now, and the keys of the views."""
+        parts = [_table(_plain(menu.title()), [
+            (_plain(action.text()), action.shortcut().toString(QKeySequence.SequenceFormat.NativeText))
+            for action in menu.actions() if not action.shortcut().isEmpty()]) for menu in menus]
+        parts += [_table(where, list(keys)) for where, keys in _IN_VIEWS.items()]
+        self.browser.setHtml("".join(parts))
+
+
+def show_shortcuts(window: QMainWindow) -> None:
+    """Open the list, or bring the open one to the front."""
+    shown = window.findChild(ShortcutList) or ShortcutList(window)
+    shown.show_keys(window.menuBar().findChildren(QMenu))
+    bring_to_front(shown)
+
+
+def _plain(text: str) -> str:
+    """A menu's text as a person reads it."""
+    return text.replace("&&", "\0").replace("&", "").replace("\0", "&").rstrip("…")
+
+
+def _table(title: str, keys: list[tuple[str, str]]) -> str:
+    rows = "".join(f"<tr><td width='240'>{escape(what)}</td><td>{escape(key)}</td></tr>" for what, key in keys)
+    return f"<h3>{escape(title)}</h3><table cellpadding='2'>{rows}</table>" if rows else ""

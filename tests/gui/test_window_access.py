@@ -1,0 +1,127 @@
+"""Everything can be reached and told apart without a mouse and without seeing it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible
+from PySide6.QtWidgets import QAbstractButton, QLabel, QMenu, QTabBar, QWidget
+from pytestqt.qtbot import QtBot
+
+from gui.main_window import MainWindow
+from gui.messages import Message
+from gui.window.shortcuts import ShortcutList
+from tests.support.comparisons import comparison
+from tests.support.curves import curve, rows
+
+TABS = range(7)
+
+
+@pytest.fixture
+def filled(window: MainWindow, tmp_path: Path) -> MainWindow:
+    """The window with something in every view, the options open and a message that has buttons."""
+    window.curve.show_curve(curve(), rows(curve(), 2, 10))
+    window.goodnets.show_rows(rows(curve(), 2, 10), [99.0])
+    window.defences.show_comparison(comparison())
+    window.check.show_goodnet("a pair", 10)
+    window.check.offer("Chec&k the same picture again", [tmp_path])
+    window.check.show_samples(16)
+    window.run_bar._toggle.setChecked(True)
+    window.show_message(Message("Saved.", folder=tmp_path))
+    return window
+
+
+def letter_of(text: str) -> str:
+    """The letter that works with Alt; empty for none."""
+    found = re.search("&(.)", text.replace("&&", ""))
+    return found[1].lower() if found else ""
+
+
+def visible(window: MainWindow) -> Iterator[QWidget]:
+    return (widget for widget in window.findChildren(QWidget) if widget.isVisible())
+
+
+def alt_texts(window: MainWindow) -> Iterator[str]:
+    """All texts on screen whose underlined letter works with Alt."""
+    yield from (action.text() for action in window.menuBar().actions())
+    for widget in visible(window):
+        if isinstance(widget, QAbstractButton) or (isinstance(widget, QLabel) and widget.buddy()):
+            yield widget.text()
+        elif isinstance(widget, QTabBar):
+            yield from (widget.tabText(i) for i in range(widget.count()))
+
+
+def page(window: MainWindow, tab: int) -> None:
+    assert window.tabs.count() == len(TABS), "a view that isn't looked at"
+    window.desk.pages.setCurrentWidget(window.tabs)
+    window.tabs.setCurrentIndex(tab)
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_alt_and_a_letter_mean_one_thing(filled: MainWindow, tab: int) -> None:
+    page(filled, tab)
+    found = [(letter, text) for text in alt_texts(filled) if (letter := letter_of(text))]
+    many = {letter for letter, count in Counter(letter for letter, _ in found).items() if count > 1}
+    assert [text for letter, text in found if letter in many] == []
+    assert len(found) > 8
+
+
+def test_alt_and_a_letter_mean_one_thing_at_the_start(window: MainWindow) -> None:
+    letters = Counter(letter for text in alt_texts(window) if (letter := letter_of(text)))
+    assert [letter for letter, count in letters.items() if count > 1] == []
+
+
+def test_letters_in_menus_mean_one_thing(filled: MainWindow) -> None:
+    menus = filled.menuBar().findChildren(QMenu)
+    assert len(menus) > 5
+    for menu in menus:
+        letters = Counter(letter for action in menu.actions() if (letter := letter_of(action.text())))
+        assert [letter for letter, count in letters.items() if count > 1] == [], menu.title()
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_no_underline_is_seen_as_a_character(filled: MainWindow, tab: int) -> None:
+    page(filled, tab)
+    labels = [widget for widget in visible(filled) if isinstance(widget, QLabel) and not widget.buddy()]
+    assert [label.text() for label in labels if letter_of(label.text())] == []
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_every_stop_of_the_tab_key_has_a_name(filled: MainWindow, tab: int) -> None:
+    page(filled, tab)
+    stops = [widget for widget in visible(filled) if widget.isEnabled() and widget.focusProxy() is None
+             and widget.focusPolicy() & Qt.FocusPolicy.TabFocus]
+    assert len(stops) > 10
+    nameless = [widget for widget in stops if not name_of(widget).strip()]
+    assert [(type(widget).__name__, widget.toolTip()) for widget in nameless] == []
+    assert [name for widget in stops if "&" in (name := name_of(widget))] == []
+
+
+def name_of(widget: QWidget) -> str:
+    """What a screen reader says."""
+    found = QAccessible.queryAccessibleInterface(widget)
+    assert found is not None
+    return found.text(QAccessible.Text.Name)
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support raise", extend=True)
+def test_the_list_of_shortcuts_holds_every_one(window: MainWindow, qtbot: QtBot) -> None:
+    window.desk.menus.find("Keyboard shortcuts").trigger()
+    shown = window.findChild(ShortcutList)
+    assert shown is not None and shown.isVisible()
+    text = shown.browser.toPlainText()
+    shortcuts = [action for menu in window.menuBar().findChildren(QMenu) for action in menu.actions()
+                 if not action.shortcut().isEmpty()]
+    assert len(shortcuts) > 20
+    for action in shortcuts:
+        assert action.text().replace("&", "").rstrip("…") in text
+        assert action.shortcut().toString() in text
+    for key in ("Page Up", "Home"):
+        assert key in text, "keys of the curve"
+    window.desk.menus.find("Keyboard shortcuts").trigger()
+    assert len(window.findChildren(ShortcutList)) == 1

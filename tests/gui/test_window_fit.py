@@ -1,0 +1,109 @@
+"""The window fits small screens and long names, and nothing moves under the pointer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QPushButton
+from pytestqt.qtbot import QtBot
+
+from engine.defences.scan import Scan, Suspect
+from gui.defences.scan_model import LABEL
+from gui.main_window import MainWindow, first_size
+from gui.messages import Message
+from gui.widgets.elided_label import ElidedLabel
+from tests.support.comparisons import comparison
+from tests.support.curves import curve, rows
+from tests.support.window_driver import settle
+
+# A title bar of a large theme, and what it leaves of the smallest screen that is supported.
+TITLE_BAR = 38
+SCREEN = QSize(1280, 800)
+
+
+def test_the_first_start_fits_a_small_screen_with_its_title_bar() -> None:
+    found = first_size(SCREEN)
+    assert found.width() <= 1280 and found.height() + TITLE_BAR <= 800
+    assert found.width() > 1200 and found.height() > 720
+    assert first_size(QSize(3840, 2160)) == QSize(1280, 800)
+
+
+@pytest.mark.parametrize("tab", range(7))
+def test_every_view_fits_with_the_options_open(window: MainWindow, tab: int, tmp_path: Path) -> None:
+    window.curve.show_curve(curve(), rows(curve(), 2, 10))
+    window.goodnets.show_rows(rows(curve(), 2, 10), [99.0])
+    window.defences.show_comparison(comparison())
+    window.run_bar._toggle.setChecked(True)
+    window.show_message(Message("Saved. " * 50, folder=tmp_path))
+    window.desk.pages.setCurrentWidget(window.tabs)
+    window.tabs.setCurrentIndex(tab)
+    least = window.minimumSizeHint()
+    room = first_size(SCREEN)
+    assert least.width() <= room.width() and least.height() <= room.height()
+
+
+@pytest.mark.parametrize("message", [
+    Message("It was saved."), Message("That didn't work. " * 30, "error"), Message("Saved.", folder=Path()),
+])
+def test_a_message_pushes_nothing(window: MainWindow, message: Message) -> None:
+    window.desk.pages.setCurrentWidget(window.tabs)
+    window.goodnets.show_rows(rows(curve(), 2, 10), [])
+    window.tabs.setCurrentWidget(window.goodnets)
+    window.grab()
+
+    def places() -> dict[QPushButton, object]:
+        return {button: button.mapTo(window, button.rect().topLeft()) for button in window.findChildren(QPushButton)
+                if button.isVisible() and not window.status.isAncestorOf(button)}
+
+    before = places()
+    assert window.goodnets.save_all_button in before
+    window.show_message(message)
+    window.grab()
+    assert places() == before
+    window.message_bar.hide()
+    window.grab()
+    assert places() == before
+
+
+def test_a_long_message_ends_in_an_ellipsis_and_is_whole_in_the_tooltip(window: MainWindow) -> None:
+    text = "A file can't be used, and this is a long story about why. " * 20
+    window.show_message(Message(text, "error"))
+    label = window.message_bar.text
+    window.grab()
+    shown = list(label.shown_lines())
+    assert len(shown) == 2 and shown[1].endswith("…") and text.startswith(shown[0])
+    assert label.toolTip() == label.text() == text
+    label.show_text("Short.")
+    assert list(label.shown_lines()) == ["Short."]
+    label.actions()[0].trigger()
+    assert QGuiApplication.clipboard().text() == "Short."
+
+
+def test_long_names_end_in_an_ellipsis(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    window.desk.pages.setCurrentWidget(window.tabs)
+    before = window.minimumSizeHint().width()
+    long = "a_name_without_an_end_" * 9
+    path = tmp_path / f"{long}.h5"
+    path.write_bytes(b"no data")
+    window.desk.choosing.open_as("validation", path)
+    settle(qtbot, window)
+    file = window.inputs.validation._file
+    assert next(file.shown_lines()).endswith("…")
+    assert str(path) in file.toolTip()
+    window.scan.show_scan(Scan(100, 50, (Suspect(0, 30), Suspect(1, 20)), (), "Two suspects."))
+    window.scan.show_names([long * 4, "short"])
+    window.tabs.setCurrentWidget(window.scan)
+    window.check.show_goodnet(long, 10)
+    window.run_bar.show_options(window.session.options.__class__(order=tmp_path / f"{long}.json"))
+    window.run_bar._toggle.setChecked(True)
+    window.grab()
+    assert window.minimumSizeHint().width() <= before + 20
+    assert window.scan.table.columnWidth(LABEL) < 500
+    assert long * 4 in window.scan.model.index(0, LABEL).data(3)  # Qt.ItemDataRole.ToolTipRole
+    for label in (window.check.tools.source, window.run_bar._order):
+        text = "".join(label.shown_lines()) if isinstance(label, ElidedLabel) else label.text()
+        assert "…" in text
+        assert long in label.toolTip()
