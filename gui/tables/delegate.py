@@ -20,6 +20,8 @@ _PAD = 4
 _ICON, _DOT, _AFTER_SIGN = 16, 9, 6
 _BETWEEN_BLOCKS = 6
 _BAR = 5
+# Characters of a name that are shown; of a longer one the whole is in the tooltip.
+_WIDEST = 48
 
 
 class FigureDelegate(QStyledItemDelegate):
@@ -118,7 +120,7 @@ def _size(blocks: tuple[Block, ...], font_name: str, width: int | None) -> QSize
         return QSize(width, above + line.height() + 2 + text.height() + 2 * _PAD)
     wide = max(max(_sign_room(block) + line.horizontalAdvance(block.figure), small.horizontalAdvance(block.detail))
                for block in blocks)
-    return QSize(wide + 2 * _PAD + 2, above + _two_lines(font) + 2 * _PAD)
+    return QSize(min(wide, _WIDEST * line.averageCharWidth()) + 2 * _PAD + 2, above + _two_lines(font) + 2 * _PAD)
 
 
 def _sign_room(block: Block) -> int:

@@ -12,8 +12,6 @@ from gui.widgets.theme import Theme
 # From which a column's width is found: a scan of a network of a thousand labels has as many rows, and measuring all of
 # them keeps the window from anything else for a tenth of a second. Figures below are hardly wider.
 _MEASURED_ROWS = 60
-# Characters of a name that are shown; of a longer one the whole is in the tooltip.
-_WIDEST = 48
 
 
 class Table(QTableView):
@@ -56,7 +54,6 @@ class FigureTable(Table):
         self._wide, self._wraps = wide, wraps
         self._delegate = FigureDelegate(self, theme, wide if wraps else None)
         self.setItemDelegate(self._delegate)
-        self.horizontalHeader().setMaximumSectionSize(_WIDEST * self.fontMetrics().averageCharWidth())
         rows, columns = self.verticalHeader(), self.horizontalHeader()
         rows.setDefaultSectionSize(self.fontMetrics().height() + BAR_ROOM)
         columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)

@@ -18,13 +18,15 @@ from gui.messages import Message
 from gui.window.shortcuts import ShortcutList
 from tests.support.comparisons import comparison
 from tests.support.curves import curve, rows
+from tests.support.window_driver import settle
 
 TABS = range(7)
 
 
 @pytest.fixture
-def filled(window: MainWindow, tmp_path: Path) -> MainWindow:
+def filled(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> MainWindow:
     """The window with something in every view, the options open and a message that has buttons."""
+    settle(qtbot, window)  # what draws curves is imported on another thread
     window.curve.show_curve(curve(), rows(curve(), 2, 10))
     window.goodnets.show_rows(rows(curve(), 2, 10), [99.0])
     window.defences.show_comparison(comparison())

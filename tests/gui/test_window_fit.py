@@ -32,7 +32,10 @@ def test_the_first_start_fits_a_small_screen_with_its_title_bar() -> None:
 
 
 @pytest.mark.parametrize("tab", range(7))
-def test_every_view_fits_with_the_options_open(window: MainWindow, tab: int, tmp_path: Path) -> None:
+def test_every_view_fits_with_the_options_open(
+    window: MainWindow, qtbot: QtBot, tab: int, tmp_path: Path,
+) -> None:
+    settle(qtbot, window)
     window.curve.show_curve(curve(), rows(curve(), 2, 10))
     window.goodnets.show_rows(rows(curve(), 2, 10), [99.0])
     window.defences.show_comparison(comparison())
