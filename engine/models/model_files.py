@@ -24,7 +24,7 @@ import numpy.typing as npt
 from engine.errors import ModelError, in_short
 from engine.files.hdf5 import open_hdf5
 from engine.files.hdf5_blocks import BlockChecker
-from engine.models.stored import MOST_CONFIG_BYTES, MOST_PARAMETERS, WEIGHTS
+from engine.models.reading import MOST_CONFIG_BYTES, MOST_PARAMETERS, WEIGHTS
 
 Array = npt.NDArray[Any]
 

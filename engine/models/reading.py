@@ -21,10 +21,13 @@ from engine.files.existing import check_is_file
 from engine.files.fingerprint import sha256_of
 from engine.files.scratch import scratch_folder
 from engine.models.config import Config, checked_config
-from engine.models.stored import MOST_CONFIG_BYTES, MOST_PARAMETERS, WEIGHTS
 from engine.quarantine.client import READER, Read
 from engine.quarantine.wire import Array, Spec, bytes_of, spec_of
 
+MOST_PARAMETERS = 2_000_000_000
+MOST_CONFIG_BYTES = 64 << 20
+# What Keras calls the weights in an archive.
+WEIGHTS = "model.weights.h5"
 _MOST_PARTS = 100_000
 _SLICE_BYTES = 1 << 23
 

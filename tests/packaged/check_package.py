@@ -95,6 +95,15 @@ def test_the_command_line_says_what_is_wrong(packed: Packed) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_it_opens_strangers_files_in_a_process_of_their_own(packed: Packed) -> None:
+    crashing = PROJECT.parent / "shared" / "hostile" / "cyc_group.h5"
+    if not crashing.is_file():
+        pytest.skip("the collection of hostile files isn't at ../shared/hostile")
+    done = packed.run("inspect", str(crashing))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"goodnet: {crashing}: crashed what reads it"), done.stderr
+
+
 def test_the_window_is_drawn(packed: Packed, display: str, own_environment: dict[str, str]) -> None:
     picture = DIST / "window.png"
     seconds = []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import json
+import os
 import struct
+import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -16,13 +19,35 @@ import pytest
 from engine.data.datasets import open_dataset
 from engine.errors import DatasetError
 from engine.looking.inspection import describe_dataset, open_any_dataset
-from engine.quarantine.client import READER
-from tests.support.networks import random_images, save_lab_file
+from tests.support.networks import SmallLab, random_images, save_lab_file
 from tests.support.places import PROJECT
 
+POSIX = pytest.mark.skipif(not hasattr(os, "fork"), reason="asks for the time of other processes")
 HOSTILE = PROJECT.parent / "shared" / "hostile"
 IMAGES, NUMBERS = random_images(20).astype(np.uint8), np.arange(20) % 7
 
+LOOK = """
+import json, resource, sys
+from functools import partial
+from pathlib import Path
+from engine.errors import EngineError
+from engine.quarantine.client import READER
+from gui.jobs.choosing import look_at_dataset, look_at_model
+from gui.session.recognition import look_at
+path, good = map(Path, sys.argv[1:])
+said = [str(look_at(path).error)]
+for look in (partial(look_at_dataset, "validation", path, None, None), partial(look_at_model, path)):
+    try:
+        look(None)
+        said.append("opened")
+    except EngineError as error:
+        said.append(str(error))
+after, reader = look_at(good).kind, READER.process_id
+left = int(Path(f"/proc/{reader}/statm").read_text().split()[0]) * resource.getpagesize()
+READER.close()
+most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+print(json.dumps({"said": said, "after": after, "left": left, "most": most * 1024}))
+"""
 def hostile(name: str) -> Path:
     """A file found by hand; skips where the collection is absent."""
     if not (HOSTILE / name).is_file():
@@ -30,20 +55,41 @@ def hostile(name: str) -> Path:
     return HOSTILE / name
 
 
-DATA = ["short_small.h5", "short_in.h5", "cyc_group.h5", "cyc_chunk.h5", "cyc_heap.h5", "deflate2.h5", "bz2.h5"]
+FILES = ["short_small.h5", "short_in.h5", "cyc_group.h5", "cyc_chunk.h5", "cyc_heap.h5", "deflate2.h5", "bz2.h5",
+         "short_weights.h5"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="asks for another process's memory")
-@pytest.mark.parametrize("name", DATA)
-def test_data_that_harms_the_hdf5_library_is_a_sentence(name: str, tmp_path: Path) -> None:
-    import resource
+@pytest.mark.skipif(sys.platform != "linux", reason="measures the memory of processes as Linux does")
+@pytest.mark.parametrize("name", FILES)
+def test_the_window_says_a_sentence_and_goes_on(name: str, tmp_path: Path) -> None:
     path, good = hostile(name), save_lab_file(tmp_path / "good.h5", IMAGES, NUMBERS)
-    said = refused(path)
-    assert said.startswith(f"{path}: ") and said.endswith(".") and "\n" not in said
-    assert len(open_dataset(good)) == 20
-    assert READER.process_id
-    pages = int(Path(f"/proc/{READER.process_id}/statm").read_text().split()[0])
-    assert pages * resource.getpagesize() < 1 << 30, "the next file would lack the memory that this one has left behind"
+    done = subprocess.run([sys.executable, "-c", LOOK, path, good], cwd=PROJECT, capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    for sentence in found["said"]:
+        assert sentence.startswith(f"{path}: ") and sentence.endswith(".") and "\n" not in sentence
+    assert found["after"] == "data" and found["most"] < 2 << 30
+    assert found["left"] < 1 << 30, "the next file would lack the memory that this one has left behind"
+
+
+@POSIX
+@pytest.mark.parametrize("name", FILES)
+def test_so_does_the_command_line(name: str, small_lab: SmallLab) -> None:
+    import resource
+    path = hostile(name)
+    pruning = {"short_weights.h5": ["prune", path, "--clean", small_lab.clean],
+               "cyc_chunk.h5": ["prune", small_lab.badnet, "--clean", path]}
+    for arguments in filter(None, (["inspect", path], pruning.get(name))):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([sys.executable, "-m", "engine", *arguments], cwd=PROJECT, capture_output=True,
+                              text=True, check=False)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        said = done.stderr.splitlines()[-1]
+        assert done.returncode == 1, done.stderr
+        assert said.startswith(f"goodnet: {path}: ") and "Traceback" not in done.stderr
+        # Ten for the reader, and what Python and TensorFlow take to start.
+        assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 10 + 15
 
 
 def with_block(path: Path, content: bytes, **how: Any) -> Path:

@@ -336,6 +336,19 @@ def test_the_program_itself_never_loads_what_parses(data: Path, tmp_path: Path) 
     assert done.stdout == "[]\n", done.stderr
 
 
+def test_the_packed_program_is_its_own_reader(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert client.own_command()[0] == sys.executable
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    (program, flag) = client.own_command()
+    quarantine = Quarantine([program, "-m", "gui.frozen", flag])
+    labels = quarantine.ask(data, "describe hdf5", {}, lambda _, arrays: arrays[0], most=10_000, error=DatasetError)
+    assert labels.tolist() == NUMBERS.tolist()
+    if sys.platform == "linux":
+        mapped = Path(f"/proc/{quarantine.process_id}/maps").read_bytes()
+        assert b"h5py" in mapped and b"PySide6" not in mapped and b"tensorflow" not in mapped
+    quarantine.close()
+
+
 def test_relative_names_begin_where_the_program_is(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
