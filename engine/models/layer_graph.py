@@ -62,6 +62,14 @@ def check_weights(nodes: Sequence[Node], stored: int, path: Path) -> None:
             "Save the model again.")
 
 
+@dataclass(frozen=True)
+class _Call:
+    """What feeds one use of a layer, and what an operation is called with besides."""
+
+    sources: list[Source]
+    literals: list[Any]
+
+
 class _Graph:
     """Nodes under construction."""
 
@@ -94,9 +102,11 @@ class _Graph:
         while waiting:
             left = sum(len(calls) for _, calls in waiting)
             for layer, calls in waiting:
-                while calls and all(_is_there(uses, source) for source in calls[0]):
-                    parents = [_picked(uses, source) for source in calls.pop(0)]
-                    self._use(uses.setdefault(_name(layer), []), layer, self._add(layer, parents, outer, prefix))
+                while calls and all(_is_there(uses, source) for source in calls[0].sources):
+                    call = calls.pop(0)
+                    parents = [_picked(uses, source) for source in call.sources]
+                    node = self._add(layer, parents, outer, prefix, call.literals)
+                    self._use(uses.setdefault(_name(layer), []), layer, node)
             waiting = [(layer, calls) for layer, calls in waiting if calls]
             if waiting and left == sum(len(calls) for _, calls in waiting):
                 self._refuse(prefix + _name(waiting[0][0]), "is fed by a layer that isn't there, or by itself")
@@ -111,7 +121,8 @@ class _Graph:
                 self._refuse(_name(layer), "is used for pictures of several sizes")
         found.append(node)
 
-    def _add(self, layer: Config, parents: list[int], outer: int | None, prefix: str) -> int:
+    def _add(self, layer: Config, parents: list[int], outer: int | None, prefix: str,
+             literals: Sequence[Any] = ()) -> int:
         """Append one use of a layer; the index of its output."""
         kind, config, name = layer["class_name"], layer["config"], prefix + _name(layer)
         if kind == "InputLayer":
@@ -125,7 +136,7 @@ class _Graph:
         if kind in vocabulary.CONTAINERS:
             return self.add_model(layer, parents[0] if parents else None, f"{name}/")
         if str(layer.get("module")).startswith("keras.src.ops."):
-            kind = f"keras.ops.{kind}"
+            kind, config = f"keras.ops.{kind}", {**config, "literals": list(literals)}
         inputs = [self._nodes[parent].shape for parent in parents]
         node = Node(name, kind, config, parents, output_shape(kind, config, inputs))
         try:
@@ -154,9 +165,15 @@ def _name(layer: Config) -> str:
     return str(layer.get("name") or layer["config"].get("name") or layer["class_name"])
 
 
-def _calls(layer: Config) -> list[list[Source]]:
-    """For each use of a layer, what feeds it; an input layer is used once and fed by nothing."""
-    return [_sources(call) for call in layer.get("inbound_nodes") or []] or [[]]
+def _calls(layer: Config) -> list[_Call]:
+    """All uses of a layer; an input layer is used once and fed by nothing."""
+    return [_Call(_sources(call), _literals(call)) for call in layer.get("inbound_nodes") or []] or [_Call([], [])]
+
+
+def _literals(call: Any) -> list[Any]:
+    """What an operation is called with behind its first tensor, where those are numbers."""
+    args = call.get("args") if isinstance(call, dict) else None
+    return [value for value in args[1:] if not isinstance(value, dict)] if isinstance(args, list) else []
 
 
 def _sources(node: Any) -> list[Source]:

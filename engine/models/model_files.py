@@ -67,6 +67,10 @@ def describe_model(path: Path, archive: bool) -> tuple[Any, list[Array]]:
             text = _scalar_text(file, "model_config", path)
             if text is None:
                 if "layer_names" not in file.attrs:
+                    if {"layers", "vars"} <= set(file) or path.name.endswith(".weights.h5"):
+                        raise ModelError(f"{path}: holds a network's weights without the network. Build it where its "
+                                         f"program is and save it whole: model.load_weights('{path.name}'); "
+                                         "model.save('model.keras').")
                     keys = ", ".join(sorted(file)[:6]) or "nothing"
                     raise ModelError(f"{path}: holds no model (found: {keys}). Choose a model saved by Keras; "
                                      "data sets belong in the other fields.")

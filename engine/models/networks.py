@@ -191,7 +191,7 @@ class Network:
 
 
 def open_network(path: Path) -> Network:
-    """Open a model file: whole-model `.h5` of Keras 2 or 3, `.keras`, or DeepID weights in `.h5`.
+    """Open a model file: whole-model `.h5` of Keras 2 or 3, `.keras`, `.onnx`, or DeepID weights in `.h5`.
 
     Raises:
         ModelError: the file isn't a model, isn't safe, or isn't an image classifier.
@@ -211,8 +211,12 @@ def build_model(file: ModelFile) -> Any:
     tensorflow, keras = backend.load()
     try:
         model = _build(file, keras)
-        with weights_file(file) as weights:
-            model.load_weights(str(weights))
+        if file.weights is None:
+            with weights_file(file) as weights:
+                model.load_weights(str(weights))
+        else:
+            for name, arrays in file.weights.items():
+                model.get_layer(name).set_weights(arrays)
     except ModelError:
         raise
     except (*_KERAS_ERRORS, tensorflow.errors.OpError) as error:

@@ -21,6 +21,8 @@ from engine.files.existing import check_is_file
 from engine.files.fingerprint import sha256_of
 from engine.files.scratch import scratch_folder
 from engine.models.config import Config, checked_config
+from engine.models.from_onnx.graph import read_graph
+from engine.models.from_onnx.translation import translate
 from engine.quarantine.client import READER, Read
 from engine.quarantine.wire import Array, Spec, bytes_of, spec_of
 
@@ -30,6 +32,9 @@ MOST_CONFIG_BYTES = 64 << 20
 WEIGHTS = "model.weights.h5"
 _MOST_PARTS = 100_000
 _SLICE_BYTES = 1 << 23
+# How the weights in files of PyTorch's are read in Python, without running what else they bring.
+_PYTORCH = {**dict.fromkeys((".pt", ".pth", ".ckpt"), "torch.load('{0}', weights_only=True)"),
+            ".safetensors": "safetensors.torch.load_file('{0}')"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class ModelFile:
         config: what Keras is to build, checked; None for DeepID weights alone.
         parameters: numbers the file holds as weights.
         stored: what its weights lie in.
+        weights: of a network that wasn't Keras's, each layer's by its name, in place of `stored`.
     """
 
     path: Path
@@ -58,6 +64,7 @@ class ModelFile:
     parameters: int
     deepid_labels: int | None = None
     stored: tuple[Stored, ...] = field(default=(), repr=False)
+    weights: dict[str, list[Array]] | None = field(default=None, repr=False)
 
     @property
     def is_archive(self) -> bool:
@@ -69,11 +76,14 @@ def read_model_file(path: Path) -> ModelFile:
     """Read and check a model's configuration without building or running anything of it.
 
     Args:
-        path: a whole-model `.h5`, a `.keras` archive, or DeepID weights in `.h5`.
+        path: a whole-model `.h5`, a `.keras` archive, DeepID weights in `.h5`, or an `.onnx`.
     Raises:
         ModelError: not a model, damaged, or holding anything that isn't on the list of known layers.
     """
+    _refuse_foreign(path)
     check_is_file(path, ModelError)
+    if path.suffix.lower() == ".onnx":
+        return _read_onnx(path)
     try:
         sha256 = sha256_of([path])
         with path.open("rb") as stream:
@@ -84,13 +94,42 @@ def read_model_file(path: Path) -> ModelFile:
     archive = magic.startswith(b"PK")
     if not archive and magic != b"\x89HDF\r\n\x1a\n":
         raise ModelError(f"{path}: is neither HDF5 nor a Keras archive (it begins with {magic[:4]!r}). "
-                         "Choose a model saved by Keras as .h5 or .keras.")
+                         "Choose a model saved by Keras as .h5 or .keras, or exported as .onnx.")
     text, parameters, labels, stored = READER.ask(
         path, "describe model", {"archive": archive}, _described, most=MOST_CONFIG_BYTES, error=ModelError)
     if text is None:
         return ModelFile(path, "DeepID weights (.h5)", sha256, None, parameters, labels, stored)
     kind = "Keras archive (.keras)" if archive else "whole model (.h5)"
     return ModelFile(path, kind, sha256, checked_config(_parsed(text, path), path), parameters, None, stored)
+
+
+def _read_onnx(path: Path) -> ModelFile:
+    graph = read_graph(path, MOST_PARAMETERS)
+    config, weights = translate(graph, path)
+    parameters = sum(array.size for arrays in weights.values() for array in arrays)
+    return ModelFile(path, "ONNX (.onnx)", graph.sha256, checked_config(config, path), parameters, weights=weights)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Say what makes a file that can be opened of one that can't, where the kind is known.
+
+    Raises:
+        ModelError: it is of such a kind.
+    """
+    name, kind = path.name, path.suffix.lower()
+    if kind in _PYTORCH and path.is_file():
+        read = _PYTORCH[kind].format(name)
+        raise ModelError(
+            f"{path}: is a PyTorch file, which has no network in it that could be opened without running its program. "
+            "Make an .onnx of it where that program is, in three lines of Python: "
+            f"model = YourNetwork(); model.load_state_dict({read}); "
+            f"torch.onnx.export(model.eval(), (torch.zeros(1, 3, 224, 224),), '{path.stem}.onnx'), "
+            "with your picture's size for 224.")
+    if (path / "saved_model.pb").is_file():
+        raise ModelError(
+            f"{path}: is a SavedModel folder, which holds a program of TensorFlow's and not a network's layers. Save "
+            f"the model as one file where it was made: keras.models.load_model('{name}').save('{name}.h5') with the "
+            "Keras 2 that wrote it, or model.save('model.keras') with Keras 3.")
 
 
 @contextmanager

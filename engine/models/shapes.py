@@ -180,6 +180,24 @@ def _expand(config: Config, inputs: Sequence[Shape]) -> Shape:
     return (*inputs[0][:at], 1, *inputs[0][at:])
 
 
+def _padded(config: Config, inputs: Sequence[Shape]) -> Shape:
+    """Every axis grown, the batch's by nothing."""
+    batch, *sides = (_pair(side) for side in config["pad_width"])
+    if batch != (0, 0) or min(min(side) for side in sides) < 0:
+        raise ValueError("pad_width")
+    return tuple(None if n is None else n + sum(by) for n, by in zip(inputs[0], sides, strict=True))
+
+
+def _taken(config: Config, inputs: Sequence[Shape]) -> Shape:
+    """Some entries along an axis, or a single one, which leaves the axis out."""
+    at, (wanted,) = _axis(config["axis"], len(inputs[0])), config["literals"]
+    kept = (len(wanted),) if isinstance(wanted, list) else ()
+    numbers, side = wanted if kept else [wanted], inputs[0][at]
+    if any(type(n) is not int or not 0 <= n < (side or 0) for n in numbers):
+        raise ValueError("indices")
+    return (*inputs[0][:at], *kept, *inputs[0][at + 1:])
+
+
 def _axis(axis: Any, rank: int) -> int:
     """An axis as Keras counts them, with the batch's before the image's, as an index into an image's shape."""
     at = int(axis) - 1 if int(axis) >= 0 else int(axis) + rank
@@ -201,7 +219,7 @@ _SAME = vocabulary.CHANNELWISE - {
     "ZeroPadding2D", "Cropping2D", "UpSampling2D", "Flatten"} - vocabulary.POOLING | {
     "PReLU", "Softmax", "LayerNormalization", "GroupNormalization", "UnitNormalization", "Normalization",
     "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness",
-    "keras.ops.Relu", "keras.ops.Softmax", "keras.ops.Clip", "keras.ops.Cast",
+    *(f"keras.ops.{name}" for name in ("Relu", "Softmax", "Clip", "Cast", "Sqrt", "Erf", "Gelu")),
 }
 
 _RULES: dict[str, Callable[[Config, Sequence[Shape]], Shape]] = {
@@ -219,6 +237,7 @@ _RULES: dict[str, Callable[[Config, Sequence[Shape]], Shape]] = {
     "keras.ops.Concatenate": _concatenate, "keras.ops.Reshape": _reshape_operation,
     "keras.ops.Mean": _reduced, "keras.ops.Max": _reduced, "keras.ops.Argmax": _reduced,
     "keras.ops.Squeeze": _squeeze, "keras.ops.ExpandDims": _expand,
+    "keras.ops.Pad": _padded, "keras.ops.Take": _taken,
     "keras.ops.OneHot": lambda config, inputs: (*inputs[0], int(config["num_classes"])),
 }
 

@@ -29,9 +29,9 @@ LAYERS = CONTAINERS | CHANNELWISE | MERGING | frozenset({
 OPERATIONS = {
     **dict.fromkeys((
         "Argmax", "Equal", "Where", "Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Concatenate", "Mean",
-        "Max", "Clip", "Reshape", "Squeeze", "ExpandDims"), "keras.src.ops.numpy"),
-    **dict.fromkeys(("OneHot", "Relu", "Softmax"), "keras.src.ops.nn"),
-    "Cast": "keras.src.ops.core",
+        "Max", "Clip", "Reshape", "Squeeze", "ExpandDims", "Take", "Pad", "Sqrt"), "keras.src.ops.numpy"),
+    **dict.fromkeys(("OneHot", "Relu", "Softmax", "Gelu"), "keras.src.ops.nn"),
+    "Cast": "keras.src.ops.core", "Erf": "keras.src.ops.math",
 }
 
 ELEMENTWISE_ACTIVATIONS = frozenset({

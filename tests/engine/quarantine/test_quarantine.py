@@ -321,17 +321,21 @@ import sys
 from pathlib import Path
 from engine.data.datasets import open_dataset
 from engine.files.pictures import load_picture
-data, picture = map(Path, sys.argv[1:])
+from engine.models.architecture import describe_model
+data, picture, model = map(Path, sys.argv[1:])
+describe_model(model)
 sum(len(chunk.labels) for chunk in open_dataset(data).chunks(64))
 load_picture(picture, (5, 5, 3))
-print(sorted({"engine.files.decoding", "engine.data.array_files", "engine.files.hdf5_blocks"} & set(sys.modules)))
+print(sorted({"engine.files.decoding", "engine.data.array_files", "engine.files.hdf5_blocks",
+              "engine.models.from_onnx.parsing", "onnx"} & set(sys.modules)))
 """
 
 
 def test_the_program_itself_never_loads_what_parses(data: Path, tmp_path: Path) -> None:
     from PIL import Image
     Image.new("RGB", (9, 9)).save(tmp_path / "p.png")
-    done = subprocess.run([sys.executable, "-c", IN_NOTHING_BUT_THE_READER, data, tmp_path / "p.png"], cwd=PROJECT,
+    done = subprocess.run([sys.executable, "-c", IN_NOTHING_BUT_THE_READER, data, tmp_path / "p.png",
+                           PROJECT / "tests" / "data" / "onnx" / "resnet-dynamo.onnx"], cwd=PROJECT,
                           capture_output=True, text=True, check=False)
     assert done.stdout == "[]\n", done.stderr
 
