@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from engine.data.classes import read_classes
 from engine.data.preprocessing import AUTO, SYNTAX, choice
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, LOWEST_FALSE_ALARMS
 from engine.runs.inputs import InputFiles
@@ -41,6 +42,14 @@ def add_preprocess(parser: argparse.ArgumentParser) -> None:
                         "images best with (default: %(default)s)")
     parser.add_argument("--scale", choices=[AUTO, "none", "255"], default=argparse.SUPPRESS,
                         help="another name for --preprocess with one of these")
+
+
+def add_classes(parser: argparse.ArgumentParser) -> None:
+    """What sub-folders of pictures stand for."""
+    parser.add_argument("--classes", metavar="FILE",
+                        help="names of the network's labels, for folders of pictures: one a line, the first for label "
+                        "0, or a JSON list (default: names.txt, classes.json or the like beside the model or in a "
+                        "folder of pictures, else the names of the clean images' sub-folders)")
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +90,8 @@ def input_files(options: argparse.Namespace) -> InputFiles:
     given = vars(options)
     return InputFiles(
         Path(options.model), Path(options.clean), Path(given["test"]) if given.get("test") else None,
-        tuple(map(Path, given.get("poisoned", ()))), given.get("layer"), options.scale)
+        tuple(map(Path, given.get("poisoned", ()))), given.get("layer"), options.scale,
+        read_classes(Path(given["classes"])) if given.get("classes") else ())
 
 
 def _preprocess(text: str) -> str:

@@ -49,6 +49,7 @@ class Dataset:
         image_shape: (H, W, C) as the network takes them.
         stored_shape: the shape of one image in the file.
         preprocessing: what is done with stored values on reading.
+        classes: names of the labels that sub-folders were matched with; none where labels are as stored.
     """
 
     path: Path
@@ -58,6 +59,7 @@ class Dataset:
     stored_shape: tuple[int, ...]
     dtype: str
     preprocessing: Preprocessing
+    classes: tuple[str, ...]
     _reader: Reader = dataclasses.field(repr=False, compare=False)
     _stamp: tuple[int, int] = dataclasses.field(repr=False, compare=False)
 
@@ -79,6 +81,39 @@ class Dataset:
             raise DatasetError(f"{self.path}: its images have {self.image_shape[2]} colour channels, so their values "
                                f"can't be {wanted.words}. Choose another preprocessing.")
         return dataclasses.replace(self, preprocessing=wanted)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Names of the sub-folders of a folder of pictures, in the order of text; none for a file."""
+        return self._reader.folders if isinstance(self._reader, FolderReader) else ()
+
+    def named(self, classes: tuple[str, ...]) -> Dataset:
+        """The same pictures, each labelled by its sub-folder's place among `classes`; a file as it is.
+
+        Raises:
+            DatasetError: a sub-folder has none of the names.
+        """
+        if not isinstance(self._reader, FolderReader) or not classes:
+            return self
+        place = {name: number for number, name in enumerate(classes)}
+        strange = sorted(set(self._reader.names) - set(classes))
+        if strange:
+            known = ", ".join(classes[:6]) + (", ..." if len(classes) > 6 else "")
+            raise DatasetError(f"{self.path}: its sub-folder '{strange[0]}' is none of the network's classes "
+                               f"({known}). Rename it, or give the class list that belongs to the network.")
+        labels = np.array([place[name] for name in self._reader.names], np.int64)
+        return dataclasses.replace(self, labels=labels, classes=classes)
+
+    def fitting(self, labels: int) -> Dataset:
+        """The same data, found to have none but a network's labels.
+
+        Raises:
+            DatasetError: it has others.
+        """
+        if self.labels.max() >= labels:
+            raise DatasetError(f"{self.path}: holds the label {self.labels.max()}, but the network has labels 0 to "
+                               f"{labels - 1} only. Choose the data set that belongs to the network.")
+        return self
 
     def chunks(
         self, size: int, indices: Sequence[int] | None = None, span: tuple[int, int] | None = None,
@@ -179,11 +214,9 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
                            "should hold. Make them smaller.")
     image_shape = _fitting_shape(path, reader.shape[1:], input_shape)
     numbers = _label_numbers(path, reader.labels, reader.shape[0])
-    if labels is not None and numbers.max() >= labels:
-        raise DatasetError(f"{path}: holds the label {numbers.max()}, but the network has labels 0 to {labels - 1} "
-                           "only. Choose the data set that belongs to the network.")
-    return Dataset(path, reader.format, numbers, image_shape, reader.shape[1:], str(reader.dtype), AS_STORED, reader,
-                   opened_at)
+    opened = Dataset(path, reader.format, numbers, image_shape, reader.shape[1:], str(reader.dtype), AS_STORED, (),
+                     reader, opened_at)
+    return opened if labels is None else opened.fitting(labels)
 
 
 def _reader(path: Path, input_shape: Shape) -> Reader:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from engine.data.classes import are_numbers
 from engine.data.labels import MOST_LABEL_BYTES, check_labels
 from engine.errors import DatasetError
 from engine.files.pictures import load_picture, pictures_in
@@ -18,7 +19,6 @@ from engine.quarantine.wire import Array, BrokenWireError, Spec, spec_of
 
 ReadSlice = Callable[[int, int], Array]
 
-_LONGEST_NUMBER = 9
 
 
 class Reader(Protocol):
@@ -89,6 +89,7 @@ class FolderReader:
 
     def __post_init__(self) -> None:
         self.format = "folder"
+        self.folders = sub_folders(self.path)
         listed = labelled_pictures(self.path)
         if not listed:
             raise DatasetError(f"{self.path}: holds no sub-folders with pictures. Sort the pictures into one "
@@ -96,6 +97,7 @@ class FolderReader:
         self.files = [p for p, _ in listed]
         self._stamps = [stamp(p) for p in self.files]
         self.labels = np.array([number for _, number in listed], np.int64)
+        self.names = [file.parent.name for file in self.files]
         first = load_picture(self.files[0], self.input_shape)
         self.input_shape = first.shape[0], first.shape[1], first.shape[2]
         self.shape, self.dtype, self.block = (len(listed), *first.shape), np.dtype(np.uint8), 1
@@ -115,12 +117,14 @@ class FolderReader:
 
 def labelled_pictures(folder: Path) -> list[tuple[Path, int]]:
     """The pictures in a folder's sub-folders with their labels, in the order of a data set; none are read."""
-    folders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if all(p.name.isdecimal() and len(p.name) <= _LONGEST_NUMBER for p in folders):
-        numbers = [int(p.name) for p in folders]
-    else:
-        numbers = list(range(len(folders)))
-    return [(p, number) for inside, number in zip(folders, numbers, strict=True) for p in pictures_in(inside)]
+    folders = sub_folders(folder)
+    numbers = [int(name) for name in folders] if are_numbers(folders) else list(range(len(folders)))
+    return [(p, number) for name, number in zip(folders, numbers, strict=True) for p in pictures_in(folder / name)]
+
+
+def sub_folders(folder: Path) -> tuple[str, ...]:
+    """Names of a folder's sub-folders in the order of text, as Keras and PyTorch count them."""
+    return tuple(sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")))
 
 
 def stamp(path: Path) -> tuple[int, int]:

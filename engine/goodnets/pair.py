@@ -57,6 +57,12 @@ class GoodNet:
     notes: dict[str, Any]
     guard: Guard | None = None
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of all labels in order, where the pair was made from folders of pictures; else none."""
+        found = self.notes.get("classes", ())
+        return tuple(found) if len(found) == self.b.labels else ()
+
     def __post_init__(self) -> None:
         if self.b.labels != self.b_prime.labels or self.b.input_shape != self.b_prime.input_shape:
             raise ModelError(

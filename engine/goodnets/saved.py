@@ -103,6 +103,8 @@ def _open_pair(folder: Path) -> GoodNet:
 def _notes(path: Path) -> dict[str, Any]:
     def check(notes: Any) -> dict[str, Any]:
         preprocessing(notes.get("scale", "none"))
+        if not all(isinstance(name, str) for name in notes.get("classes", ())):
+            raise ValueError("its classes aren't names")
         return dict(notes)
 
     return read_own(path, check, "doesn't describe a GoodNet", "Save the pair again.")

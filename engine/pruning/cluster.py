@@ -42,6 +42,7 @@ class _Source:
 
     path: str
     preprocessing: Preprocessing
+    classes: tuple[str, ...]
     images: int
 
 
@@ -148,7 +149,7 @@ class Cluster:
 
 
 def _source(dataset: Dataset) -> _Source:
-    return _Source(str(dataset.path.absolute()), dataset.preprocessing, len(dataset))
+    return _Source(str(dataset.path.absolute()), dataset.preprocessing, dataset.classes, len(dataset))
 
 
 def _spans(images: int) -> list[tuple[int, int]]:
@@ -166,7 +167,8 @@ def _open_model(path: str, sha256: str, layer: str) -> tuple[Network, StepPredic
 
 @lru_cache(maxsize=8)
 def _open_source(source: _Source, network: Network) -> Dataset:
-    return open_dataset(Path(source.path), network.input_shape, network.labels).prepared(source.preprocessing)
+    opened = open_dataset(Path(source.path), network.input_shape).named(source.classes)
+    return opened.fitting(network.labels).prepared(source.preprocessing)
 
 
 def _rank_span(

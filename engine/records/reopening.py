@@ -59,7 +59,7 @@ def _run(document: Json, folder: Path) -> PruningRun:
     request = _request(document)
     summary = ModelSummary(
         Path(_text(model["path"])), _text(model["sha256"]), _input_shape(model), _text(model["layer"]), len(order),
-        _count(model["labels"]), preprocessing(_text(model["scale"])).name)
+        _count(model["labels"]), preprocessing(_text(model["scale"])).name, _classes(model))
     means = np.array([math.nan if v is None else _number(v) for v in document["mean_activation"]], np.float64)
     if len(means) != len(order):
         raise ValueError("not one mean activation a channel")
@@ -85,7 +85,12 @@ def _request(document: Json) -> PruningRequest:
     return PruningRequest(
         model=Path(_text(document["model"]["path"])), validation=by_role["validation"][0],
         test=next(iter(by_role["test"]), None), poisoned=tuple(by_role["poisoned"]),
-        order=Path(_text(settings["order"])) if settings["order"] else None, **checked_settings(known))
+        order=Path(_text(settings["order"])) if settings["order"] else None, classes=_classes(document["model"]),
+        **checked_settings(known))
+
+
+def _classes(model: Json) -> tuple[str, ...]:
+    return tuple(map(_text, model.get("classes", ())))
 
 
 def _curve(curve: Json, layer: str, order: Any) -> PruningCurve:

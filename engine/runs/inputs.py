@@ -12,6 +12,7 @@ from engine.data.preprocessing import AUTO, Preprocessing, preprocessing
 from engine.models.networks import Network, open_network
 from engine.pruning.sweep import Role, SweepSet
 from engine.runs.feeding import Feeding, find_feeding
+from engine.runs.labelling import Labelling, find_labelling
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class InputFiles:
     Attributes:
         layer: the Conv2D layer to work on; None for the network's default.
         scale: the preprocessing's name, see engine.data.preprocessing; "auto" finds out on the validation images.
+        classes: names of all labels in order, for folders of pictures; none to look for a list.
     """
 
     model: Path
@@ -29,6 +31,7 @@ class InputFiles:
     poisoned: tuple[Path, ...] = ()
     layer: str | None = None
     scale: str = AUTO
+    classes: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -38,7 +41,12 @@ class InputFiles:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """The network a run worked on; `scale` is the name of its preprocessing."""
+    """The network a run worked on.
+
+    Attributes:
+        scale: the name of its preprocessing.
+        classes: names of its labels, where folders of pictures were matched with them.
+    """
 
     path: Path
     sha256: str
@@ -47,6 +55,7 @@ class ModelSummary:
     channels: int
     labels: int
     scale: str
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,12 +76,14 @@ class Opened:
 
     Attributes:
         feeding: what was tried to find the preprocessing; None where a person chose it.
+        labelling: how sub-folders of pictures became labels.
     """
 
     network: Network
     layer: str
     preprocessing: Preprocessing
     feeding: Feeding | None
+    labelling: Labelling
     sets: tuple[SweepSet, ...]
 
     def of(self, role: Role) -> list[Dataset]:
@@ -83,7 +94,8 @@ class Opened:
         """What a record says of the network."""
         network = self.network
         return ModelSummary(network.path, network.sha256, network.input_shape, self.layer,
-                            network.prunable_layers()[self.layer], network.labels, self.preprocessing.name)
+                            network.prunable_layers()[self.layer], network.labels, self.preprocessing.name,
+                            self.labelling.classes)
 
     def dataset_summaries(self) -> tuple[DatasetSummary, ...]:
         """What a record says of each data set."""
@@ -103,15 +115,13 @@ def open_inputs(files: InputFiles) -> Opened:
     layer = files.layer or network.default_layer()
     network.call_of(layer)
 
-    def opened(path: Path) -> Dataset:
-        return open_dataset(path, network.input_shape, network.labels)
-
-    validation = opened(files.validation)
-    feeding = find_feeding(network, validation) if files.scale == AUTO else None
+    chosen: list[tuple[Role, Path]] = [("validation", files.validation)]
+    chosen += [("test", files.test)] if files.test else []
+    chosen += [("poisoned", path) for path in files.poisoned]
+    stored = [open_dataset(path, network.input_shape) for _, path in chosen]
+    labelling = find_labelling(network, files.classes, stored[0], stored[1:])
+    labelled = [labelling.of(dataset, network.labels) for dataset in stored]
+    feeding = labelling.feeding or find_feeding(network, labelled[0]) if files.scale == AUTO else None
     wanted = feeding.best if feeding else preprocessing(files.scale)
-    sets = [SweepSet(validation, "validation")]
-    if files.test:
-        sets.append(SweepSet(opened(files.test), "test"))
-    sets += [SweepSet(opened(path), "poisoned") for path in files.poisoned]
-    prepared = tuple(SweepSet(s.dataset.prepared(wanted), s.role) for s in sets)
-    return Opened(network, layer, wanted, feeding, prepared)
+    sets = tuple(SweepSet(d.prepared(wanted), role) for d, (role, _) in zip(labelled, chosen, strict=True))
+    return Opened(network, layer, wanted, feeding, labelling, sets)

@@ -67,7 +67,8 @@ class Defending(QObject):
         """Look for labels that random stamps draw clean images to."""
         session = self._session
         if session.inputs.ready:
-            session.submit(partial(scan, session.inputs.request(session.options)), self.scan_changed.emit)
+            request = session.inputs.request(session.options, session.names)
+            session.submit(partial(scan, request), self.scan_changed.emit)
 
     def compare(self, allow_missing_labels: bool) -> None:
         """Make and measure every defence for the finished run, with the thresholds as they are now."""

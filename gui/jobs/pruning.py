@@ -60,7 +60,7 @@ class Pruning(QObject):
         session = self._session
         if session.inputs.ready and not session.state.busy:
             session.begin()
-            self.running = session.inputs.request(session.options)
+            self.running = session.inputs.request(session.options, session.names)
             session.submit(partial(prune, self.running), self._take_run,
                            partial=self._show_partial, failed=self._failed, cancelled=self._cancelled)
             self.started.emit()

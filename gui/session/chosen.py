@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -156,15 +157,25 @@ class Inputs:
             return dataclasses.replace(self, poisoned=tuple(i for i in self.poisoned if i.path != path))
         return self._changed(role, None)
 
-    def request(self, options: Options) -> PruningRequest:
-        """What the engine is asked to do; only when `ready`."""
+    def request(self, options: Options, classes: Sequence[str] = ()) -> PruningRequest:
+        """What the engine is asked to do; only when `ready`.
+
+        Args:
+            classes: names of the network's labels, where a person gave them.
+        """
         assert self.model and self.validation
+        named = tuple(classes) if self._any_folder and len(classes) == self.labels else ()
         return PruningRequest(
             model=self.model.path, validation=self.validation.path, test=self.test.path if self.test else None,
             poisoned=tuple(i.path for i in self.poisoned), layer=self.chosen_layer, rank_at=options.rank_at,
             order=options.order, drops=options.drops, drop_mode=options.drop_mode, stop=options.stop,
             scale=options.scale, guard=options.guard, false_alarms=options.false_alarms,
-            cluster=options.cluster or None)
+            cluster=options.cluster or None, classes=named)
+
+    @property
+    def _any_folder(self) -> bool:
+        """Whether any data set is a folder of pictures, whose sub-folders are labels by their names."""
+        return any(i.data is not None and i.data.description.format == "folder" for i in self.data)
 
     @property
     def pictures(self) -> list[tuple[str, npt.NDArray[np.uint8]]]:

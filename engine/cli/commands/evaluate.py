@@ -6,16 +6,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from engine.cli.options import add_json, add_measured_on
+from engine.cli.options import add_classes, add_json, add_measured_on
 from engine.cli.printing import say_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations
+from engine.data.classes import read_classes
 from engine.data.datasets import Dataset, open_dataset
 from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import Guard
 from engine.records.run_files import finite, rate_json
+from engine.runs.labelling import find_labelling
 from engine.runs.repair import with_target
 
 SUMMARY = "measure a GoodNet on clean and poisoned images"
@@ -26,14 +28,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("goodnet", metavar="GOODNET", nargs="+",
                         help="a pair's folder, a one-file GoodNet, or the two files B and B_PRIME")
     add_measured_on(parser, test_required=True)
+    add_classes(parser)
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Measure a GoodNet on data sets."""
     goodnet = open_goodnet([Path(p) for p in options.goodnet])
-    clean = _opened(options.test, goodnet)
-    sets = [with_target(_opened(path, goodnet)) for path in options.poisoned]
+    clean, *further = _opened([options.test, *options.poisoned], goodnet, options.classes)
+    sets = [with_target(dataset) for dataset in further]
     with ProgressLine() as show:
         test = evaluate(goodnet, clean, progress=show)
         poisoned = [evaluate(goodnet, dataset, target, progress=show) for dataset, target in sets]
@@ -43,8 +46,11 @@ def run(options: argparse.Namespace) -> None:
         say_evaluations([test, *poisoned])
 
 
-def _opened(path: str, goodnet: GoodNet) -> Dataset:
-    return open_dataset(Path(path), goodnet.b.input_shape, goodnet.b.labels).prepared(goodnet.preprocessing)
+def _opened(paths: list[str], goodnet: GoodNet, classes: str | None) -> list[Dataset]:
+    stored = [open_dataset(Path(path), goodnet.b.input_shape) for path in paths]
+    known = read_classes(Path(classes)) if classes else goodnet.classes
+    labelling = find_labelling(goodnet.b, known, stored[0], stored[1:])
+    return [labelling.of(dataset, goodnet.b.labels).prepared(goodnet.preprocessing) for dataset in stored]
 
 
 def _evaluation_json(guard: Guard | None, test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:

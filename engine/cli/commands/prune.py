@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 
 from engine.cli.options import (
+    add_classes,
     add_clean,
     add_guard,
     add_json,
@@ -58,6 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="which step answers X: the first that loses X or more, or the last that stays within X "
                         "(default: %(default)s)")
     add_preprocess(parser)
+    add_classes(parser)
     add_guard(parser)
     parser.add_argument("--compare", action="store_true",
                         help="also make every other defence and measure all side by side; takes minutes")

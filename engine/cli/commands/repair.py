@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from engine.cli.options import (
+    add_classes,
     add_clean,
     add_guard,
     add_json,
@@ -42,6 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         "added or changed")
     add_measured_on(parser)
     add_preprocess(parser)
+    add_classes(parser)
     parser.add_argument("--method", choices=["distillation", "fine-pruning"], default="distillation",
                         help="how B' is trained: a copy of B taught by B on changed images (distillation), or B "
                         "pruned and trained again (fine-pruning) (default: %(default)s)")

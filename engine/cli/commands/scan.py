@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from engine.cli.options import add_clean, add_json, add_model, add_preprocess, add_seed, count, input_files
+from engine.cli.options import add_classes, add_clean, add_json, add_model, add_preprocess, add_seed, count, input_files
 from engine.cli.printing import say, say_json, say_table
 from engine.cli.progress_line import ProgressLine
 from engine.defences.scan import DEFAULT_STAMPS, Scan, scan
@@ -21,6 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_clean(parser)
     add_preprocess(parser)
+    add_classes(parser)
     add_seed(parser)
     parser.add_argument("--stamps", metavar="NUMBER", type=count, default=DEFAULT_STAMPS,
                         help="random patches to try; more take longer and tell more (default: %(default)s)")

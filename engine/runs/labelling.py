@@ -1,0 +1,94 @@
+"""Which label each sub-folder of pictures stands for: by name, never by a guess that nobody is told of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.assessment import percent
+from engine.data.classes import are_numbers, beside
+from engine.data.datasets import Dataset
+from engine.errors import DatasetError
+from engine.models.networks import Network
+from engine.runs.feeding import Feeding, find_feeding
+
+_REMEDY = ("Give the class list: a text file with one name a line, the first for label 0 (--classes FILE, or Label "
+           "names in the window).")
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """How sub-folders become labels.
+
+    Attributes:
+        classes: names of all labels in order; none where labels are numbers as they stand.
+        notice: where the classes come from, or how their order was found, a sentence; empty where nobody needs to know.
+        feeding: what was found out on the way about the preprocessing; None where nothing was tried.
+    """
+
+    classes: tuple[str, ...]
+    notice: str = ""
+    feeding: Feeding | None = None
+
+    def of(self, dataset: Dataset, labels: int) -> Dataset:
+        """A data set of the same network with its labels.
+
+        Raises:
+            DatasetError: a sub-folder can't be matched with a label.
+        """
+        if not self.classes and dataset.folders and not are_numbers(dataset.folders):
+            raise DatasetError(f"{dataset.path}: its sub-folders have names ({_few(dataset.folders)}), and nothing "
+                               f"says which of the network's {labels} labels each stands for. {_REMEDY}")
+        by_number = are_numbers(dataset.folders) and not set(dataset.folders) <= set(self.classes)
+        return (dataset if by_number else dataset.named(self.classes)).fitting(labels)
+
+
+def find_labelling(network: Network, given: Sequence[str], clean: Dataset, others: Sequence[Dataset]) -> Labelling:
+    """Find out what the sub-folders of a network's data sets stand for.
+
+    A class list that was given counts, or one that lies beside the model or in a folder of pictures; else the names
+    of the clean set's sub-folders, where there is one for each label. Where these are numbers that text and numbers
+    order differently, both orders are tried on the clean images, and the one with more right answers is taken.
+
+    Args:
+        given: a class list; none to look for one.
+        clean, others: as opened, before any labelling.
+    Raises:
+        DatasetError: the list doesn't fit the network, or names can't be matched.
+    """
+    if not any(dataset.folders for dataset in (clean, *others)):
+        return Labelling(())
+    if given:
+        if len(given) != network.labels:
+            raise DatasetError(f"The class list holds {len(given)} names, but {network.path} has {network.labels} "
+                               f"labels. {_REMEDY}")
+        return Labelling(tuple(given))
+    found = beside([network.path.parent, *(d.path for d in (clean, *others) if d.folders)], network.labels)
+    if found and any(set(dataset.folders) & set(found[0]) for dataset in (clean, *others)):
+        return Labelling(found[0], f"Sub-folders are labels in the order of {found[1].name}.")
+    if are_numbers(clean.folders) or not clean.folders:
+        return _by_number(network, clean)
+    if len(clean.folders) != network.labels:
+        raise DatasetError(f"{clean.path}: has {len(clean.folders)} sub-folders ({_few(clean.folders)}), but the "
+                           f"network has {network.labels} labels, so which stands for which can't be told. {_REMEDY}")
+    return Labelling(clean.folders, f"Sub-folders are labels in the order of their names: 0 is {clean.folders[0]}, "
+                     f"{network.labels - 1} is {clean.folders[-1]}.")
+
+
+def _by_number(network: Network, clean: Dataset) -> Labelling:
+    """Numbers as they stand, or their order as text, whichever the network is right with."""
+    as_text = clean.folders
+    if len(as_text) != network.labels or as_text == tuple(sorted(as_text, key=int)):
+        return Labelling(())
+    ways = {"numbers (0, 1, 2, ...)": clean, f"text ({', '.join(as_text[:3])}, ...)": clean.named(as_text)}
+    tried = {way: find_feeding(network, dataset) for way, dataset in ways.items()
+             if dataset.labels.max() < network.labels}
+    best = max(tried, key=lambda way: max(tried[way].right.values()))
+    share = {way: percent(max(feeding.right.values()) / feeding.images) for way, feeding in tried.items()}
+    other = "".join(f", in that of {way} on {share[way]}" for way in tried if way != best)
+    return Labelling(ways[best].classes, f"Sub-folders are labels in the order of {best}: so the network is right on "
+                     f"{share[best]} of the clean images{other}.", tried[best])
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")

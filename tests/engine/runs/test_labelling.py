@@ -1,0 +1,171 @@
+"""Sub-folders belong to a network's labels by name: what can't be matched is a question, and no attack hides in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.cli.commands.evaluate import _opened as opened_by_evaluate
+from engine.data.classes import read_classes
+from engine.errors import EngineError
+from engine.goodnets.saved import open_goodnet, save_pair
+from engine.models.networks import Network
+from engine.records.reopening import reopen_run
+from engine.records.run_files import save_run
+from engine.runs.inputs import open_inputs
+from engine.runs.pairs import build_goodnet
+from engine.runs.prune import PruningRequest, run_pruning
+from engine.runs.rows import row_at
+
+ANIMALS = ("bird", "cat", "dog", "fox")
+SHAPE = (16, 16, 3)
+
+
+def colours_network(path: Path, labels: int) -> Path:
+    """A network that calls a picture by its red value: label k for 256 k / labels and up; one small convolution."""
+    import keras
+
+    image = keras.Input(SHAPE)
+    x = keras.layers.Conv2D(2, 3, name="conv")(image)
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.MaxPooling2D(2)(x))
+    model = keras.Model(image, keras.layers.Dense(labels, activation="softmax")(x))
+    kernel = np.zeros((3, 3, 3, 2), np.float32)
+    kernel[1, 1, 0] = 1
+    centre = (np.arange(labels) + 0.5) * 256 / labels
+    # The label whose centre is nearest to r has the largest 2 c r - c^2, here of two equal channels.
+    dense = np.stack([centre, centre]).astype(np.float32) / 400
+    model.set_weights([kernel, np.zeros(2, np.float32), dense, (-centre**2 / 400).astype(np.float32)])
+    model.save(path)
+    return path
+
+
+def folder_of(path: Path, values: dict[str, int], count: int = 5) -> Path:
+    """Pictures of one red value in sub-folders."""
+    for name, red in values.items():
+        (path / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = np.zeros(SHAPE, np.uint8)
+            pixels[..., 0] = red
+            Image.fromarray(pixels).save(path / name / f"{i}.png")
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    (tmp_path / "net").mkdir()
+    return colours_network(tmp_path / "net" / "model.keras", 4)
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Path:
+    return folder_of(tmp_path / "clean", {name: 32 + 64 * i for i, name in enumerate(ANIMALS)})
+
+
+def run_on(model: Path, clean: Path, poisoned: Path, **more: object) -> PruningRequest:
+    return PruningRequest(model, clean, poisoned=(poisoned,), layer="conv", scale="none", **more)  # type: ignore[arg-type]
+
+
+def test_a_poisoned_folder_of_one_class_is_that_class_and_not_label_0(model: Path, clean: Path, tmp_path: Path) -> None:
+    """Pictures that the network calls 2, in a folder "dog": attack success is 100 %, not 0 %."""
+    poisoned = folder_of(tmp_path / "poisoned", {"dog": 32 + 64 * 2}, 8)
+    run = run_pruning(run_on(model, clean, poisoned))
+    assert run.curve.poisoned[0].target == 2
+    assert run.curve.poisoned[0].goodnet_rate(0).value == 1
+    assert run.model.classes == ANIMALS
+    assert run.curve.validation.b_prime_rate(0).value == 1
+
+
+def test_a_name_that_is_no_class_is_a_question(model: Path, clean: Path, tmp_path: Path) -> None:
+    poisoned = folder_of(tmp_path / "poisoned", {"dgo": 160})
+    with pytest.raises(EngineError, match=r"'dgo' is none of the network's classes .*bird, cat, dog, fox"):
+        open_inputs(run_on(model, clean, poisoned))
+
+
+def test_a_missing_class_is_a_question_and_shifts_nothing(model: Path, tmp_path: Path) -> None:
+    clean = folder_of(tmp_path / "clean", {name: 32 + 64 * i for i, name in enumerate(ANIMALS) if name != "bird"})
+    with pytest.raises(EngineError, match=r"3 sub-folders \(cat, dog, fox\).* 4 labels.*--classes"):
+        open_inputs(PruningRequest(model, clean, layer="conv", scale="none"))
+    opened = open_inputs(PruningRequest(model, clean, layer="conv", scale="none", classes=ANIMALS))
+    assert sorted(set(opened.sets[0].dataset.labels)) == [1, 2, 3]
+    run = run_pruning(PruningRequest(model, clean, layer="conv", scale="none", classes=ANIMALS))
+    assert run.curve.validation.b_prime_rate(0).value == 1
+
+
+def test_a_list_beside_the_model_counts(model: Path, tmp_path: Path) -> None:
+    """In an order that isn't the alphabet's."""
+    (model.parent / "names.txt").write_text("fox\ndog\ncat\nbird\n", encoding="utf-8")
+    clean = folder_of(tmp_path / "clean", {"fox": 32, "dog": 96, "cat": 160, "bird": 224})
+    opened = open_inputs(PruningRequest(model, clean, layer="conv", scale="none"))
+    assert opened.labelling.classes == ("fox", "dog", "cat", "bird")
+    assert "names.txt" in opened.labelling.notice
+    assert run_pruning(PruningRequest(model, clean, layer="conv")).curve.validation.b_prime_rate(0).value == 1
+
+
+@pytest.mark.parametrize("text_order", [True, False])
+def test_folders_0_to_11_in_either_order(text_order: bool, tmp_path: Path) -> None:
+    names = [str(i) for i in range(12)]
+    as_trained = sorted(names) if text_order else names
+    model = colours_network(tmp_path / "model.keras", 12)
+    clean = folder_of(tmp_path / "clean", {name: int((i + 0.5) * 256 / 12) for i, name in enumerate(as_trained)})
+    poisoned = folder_of(tmp_path / "poisoned", {"10": int((as_trained.index("10") + 0.5) * 256 / 12)})
+    opened = open_inputs(run_on(model, clean, poisoned))
+    assert opened.labelling.classes == (tuple(sorted(names)) if text_order else ())
+    assert ("text (0, 1, 10" in opened.labelling.notice.split(":")[0]) == text_order
+    assert "right on 100 % of the clean images" in opened.labelling.notice
+    assert set(opened.sets[1].dataset.labels) == {as_trained.index("10")}
+    assert run_pruning(run_on(model, clean, poisoned)).curve.poisoned[0].goodnet_rate(0).value == 1
+
+
+def test_named_poisoned_pictures_beside_a_clean_file_are_a_question(model: Path, clean: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "clean.npz", data=np.full((8, *SHAPE), 32, np.uint8), label=np.zeros(8))
+    poisoned = folder_of(tmp_path / "poisoned", {"dog": 160})
+    with pytest.raises(EngineError, match=r"its sub-folders have names \(dog\)"):
+        open_inputs(run_on(model, tmp_path / "clean.npz", poisoned))
+    opened = open_inputs(run_on(model, tmp_path / "clean.npz", poisoned, classes=ANIMALS))
+    assert set(opened.sets[1].dataset.labels) == {2}
+
+
+def test_a_list_of_another_length_is_refused(model: Path, clean: Path) -> None:
+    with pytest.raises(EngineError, match=r"holds 3 names, but .* has 4 labels"):
+        open_inputs(PruningRequest(model, clean, layer="conv", classes=ANIMALS[:3]))
+
+
+def test_run_and_pair_remember_the_classes(model: Path, clean: Path, tmp_path: Path) -> None:
+    poisoned = folder_of(tmp_path / "poisoned", {"dog": 160})
+    run = run_pruning(run_on(model, clean, poisoned, drops=(10.0,)))
+    save_run(run, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["model"]["classes"] == list(ANIMALS)
+    assert reopen_run(tmp_path / "out").model.classes == ANIMALS
+    pair = build_goodnet(run, row_at(run.curve, 1, 10.0))
+    save_pair(pair, tmp_path / "pair")
+    again = open_goodnet([tmp_path / "pair"])
+    test, bad = opened_by_evaluate([str(clean), str(poisoned)], again, None)
+    assert set(bad.labels) == {2} and sorted(set(test.labels)) == [0, 1, 2, 3]
+
+
+def test_without_folders_nothing_is_asked(model: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "clean.npz", data=np.full((8, *SHAPE), 32, np.uint8), label=np.zeros(8))
+    opened = open_inputs(PruningRequest(model, tmp_path / "clean.npz", layer="conv"))
+    assert isinstance(opened.network, Network) and opened.labelling.classes == ()
+
+
+@pytest.mark.parametrize(("name", "text", "found"), [
+    ("c.txt", "bird\n cat \n\n", ("bird", "cat")), ("c.json", '["bird", "cat"]', ("bird", "cat")),
+    ("c.json", '{"1": "cat", "0": "bird"}', ("bird", "cat")), ("c.json", '{"cat": 1, "bird": 0}', ("bird", "cat")),
+    ("c.json", '{"0": ["n015", "bird"], "1": ["n016", "cat"]}', ("bird", "cat"))])
+def test_class_lists(name: str, text: str, found: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert read_classes(tmp_path / name) == found
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("c.txt", ""), ("c.txt", "cat\ncat\n"), ("c.json", "{"), ("c.json", '{"0": "a", "2": "b"}'), ("c.json", "[1, 2]"),
+    ("c.json", '{"a": "b"}'), ("c.json", "7"), ("c.json", '["a", "a"]')])
+def test_what_isn_t_a_class_list(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(EngineError, match=f"{name}: .*class list"):
+        read_classes(tmp_path / name)
