@@ -17,6 +17,7 @@ from gui.jobs.opening import Opening
 from gui.jobs.projects import Projects
 from gui.jobs.pruning import Pruning
 from gui.jobs.saving import Saving
+from gui.jobs.several import Several
 from gui.messages import Message
 from gui.session.session import Session
 from gui.settings import Settings
@@ -55,6 +56,7 @@ class Desk:
         self.defending = Defending(self.session)
         self.keeping = Keeping(self.session, self.choosing, self.pruning, settings.runs_folder)
         self.comparing = Comparing(self.session, self.opening, self.keeping)
+        self.several = Several(self.session, self.keeping, self.comparing)
         self.projects = Projects(self.session, self.opening, self.choosing, self.pruning, settings)
         self.menus = Menus(window.menuBar())
         self.tabs = QTabWidget()

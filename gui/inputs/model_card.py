@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
@@ -11,6 +13,7 @@ from engine.models.architecture import LayerDescription, ModelDescription
 from engine.models.shapes import Shape
 from gui.inputs.card import InputCard
 from gui.session.chosen import Input
+from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.theme import Theme
 
 
@@ -47,14 +50,20 @@ class ModelCard(InputCard):
         label.setBuddy(self._layer)
         for widget in (label, self._layer, self._toggle):
             row.addWidget(widget)
+        self._further = ElidedLabel()
+        self._further.hide()
+        self.body.addWidget(self._further)
         self.body.addWidget(self._choice)
         self.body.addWidget(self._table)
         self._choice.hide()
         self._table.hide()
 
-    def show_model(self, item: Input | None, layer: str | None) -> None:
-        """Render the model and the chosen layer."""
+    def show_model(self, item: Input | None, layer: str | None, further: Sequence[Path] = ()) -> None:
+        """Render the model and the chosen layer, and the models that are run after it."""
         before = self.shown
+        self._further.setVisible(bool(further))
+        names = ", ".join(path.name for path in further)
+        self._further.show_text(f"Then {len(further)} more: {names}", f"Run after it, against the same data: {names}")
         self.show_input(item)
         model = item.model if item else None
         self._choice.setVisible(model is not None)

@@ -119,6 +119,10 @@ class RunBar(QFrame):
             State.FAILED: f"The run failed: {failure}",
         }[state])
 
+    def show_models(self, count: int) -> None:
+        """Say on the button how many models it runs."""
+        self.run.setText("Ru&n" if count < 2 else f"Ru&n {count} models")
+
     def show_progress(self, report: Progress) -> None:
         """Show what is being done, how far it is and how long it will still take."""
         now = time.monotonic()

@@ -64,7 +64,7 @@ class InputsView(QWidget):
 
     def show_inputs(self, inputs: Inputs) -> None:
         """Render all inputs; a card is left alone while nothing about it changed."""
-        self.model.show_model(inputs.model, inputs.chosen_layer)
+        self.model.show_model(inputs.model, inputs.chosen_layer, inputs.further)
         for card, item in ((self.validation, inputs.validation), (self.test, inputs.test)):
             if card.shown is not item or item is None:
                 card.show_input(item)

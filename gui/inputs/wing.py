@@ -77,18 +77,22 @@ def run_wing(desk: Desk) -> RunBar:
         if path:
             desk.choosing.choose_order(path)
 
+    def run() -> None:
+        (desk.several if session.inputs.further else pruning).start()
+
     session.state_changed.connect(show_state)
     session.inputs_changed.connect(lambda: None if session.state.busy else show_state())
+    session.inputs_changed.connect(lambda inputs: bar.show_models(1 + len(inputs.further)))
     session.options_changed.connect(show_options)
     session.progressed.connect(bar.show_progress)
-    bar.run_requested.connect(pruning.start)
+    bar.run_requested.connect(run)
     bar.cancel_requested.connect(session.cancel)
     bar.save_requested.connect(partial(save_run, desk))
     bar.options_edited.connect(edit)
     bar.order_requested.connect(pick_order)
     desk.menus.add("save", "Sa&ve all…", partial(save_run, desk), "Ctrl+E", "save",
                    lambda: session.run is not None and not session.state.busy)
-    desk.menus.add("run", "&Run", pruning.start, "F5", "play",
+    desk.menus.add("run", "&Run", run, "F5", "play",
                    lambda: session.inputs.ready and not session.state.busy)
     desk.menus.add("run", "&Cancel", session.cancel, "Esc", "stop", lambda: session.state.busy)
     show_options()

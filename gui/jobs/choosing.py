@@ -63,8 +63,13 @@ class Choosing(QObject):
         self._read(role, path, step)
 
     def remove(self, role: Role, path: Path) -> None:
-        """Take a file out of its role."""
-        self._change(self._session.inputs.without(role, path), f"Removed {ROLE_NAMES[role].lower()}: {path.name}")
+        """Take a file out of its role; of several models, the next one takes the place."""
+        inputs, what = self._session.inputs, f"Removed {ROLE_NAMES[role].lower()}: {path.name}"
+        if role == "model" and inputs.further:
+            following, *further = inputs.further
+            self._open([("model", following)], inputs.without(role, path), what, further=further)
+            return
+        self._change(inputs.without(role, path), what)
         if role == "model":
             self._read_data_again()
 
@@ -105,7 +110,10 @@ class Choosing(QObject):
     def _take_files(self, found: Sequence[Found]) -> None:
         taken = [i.role for i in self._session.inputs.all]
         files: list[tuple[Role, Path]] = []
+        further = [item.path for item in found if item.kind == "model"][1:]
         for item in found:
+            if item.path in further:
+                continue
             role: Role | None = "model" if item.kind == "model" else role_for(item, taken)
             if role:
                 taken.append(role)
@@ -113,8 +121,8 @@ class Choosing(QObject):
             else:
                 self.role_needed.emit(item.path)
         if files:
-            names = ", ".join(path.name for _, path in files)
-            self._open(files, self._session.inputs, f"Opened {names}")
+            names = ", ".join(path.name for path in (*(path for _, path in files), *further))
+            self._open(files, self._session.inputs, f"Opened {names}", further=further)
 
     def choose_order(self, path: Path | None) -> None:
         """Prune in a file's order; None ranks instead."""
@@ -132,10 +140,12 @@ class Choosing(QObject):
         self._session.in_background(partial(read_names, path), take, tell=True)
 
     def _open(self, files: Sequence[tuple[Role, Path]], inputs: Inputs, what: str, layer: str | None = None,
-              options: Options | None = None) -> None:
+              options: Options | None = None, further: Sequence[Path] = ()) -> None:
         step = self._step(what, {} if options is None else dataclasses.asdict(self._session.options))
         for role, path in files:
             inputs = inputs.with_input(Input(role, path, layer=layer if role == "model" else None))
+        if further:
+            inputs = dataclasses.replace(inputs, further=tuple(further))
         self._session.set_options(options or self._session.options)
         self._session.choose(inputs)
         self._session.did(step)

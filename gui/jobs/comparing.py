@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,8 @@ from gui.session.recognition import Found
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 
+Identity = tuple[str, float]
+
 
 @dataclass(frozen=True, eq=False)
 class ListedRun:
@@ -42,17 +45,28 @@ class ListedRun:
     folder: Path | None
     best: Headline | None
 
+    @property
+    def key(self) -> Identity:
+        """By which it is known again, wherever it was read from."""
+        return identity(self.run)
+
+
+def identity(run: PruningRun) -> Identity:
+    """The same for a run and for what was read back of it."""
+    return run.model.sha256, round(run.seconds, 3)
+
 
 class Comparing(QObject):
     """Lists runs and sets those that a person chose beside each other."""
 
     runs_changed = Signal(object)  # tuple[ListedRun, ...]
     compared = Signal(object)  # SideBySide, or None where fewer than two are chosen
-    asked_for = Signal(object)  # set of folders whose runs a person wants to see side by side
+    asked_for = Signal(object)  # set of Identity of the runs that a person wants to see side by side
 
     def __init__(self, session: Session, opening: Opening, keeping: Keeping) -> None:
         super().__init__(session)
         self._session, self._keeping = session, keeping
+        self._fresh: tuple[ListedRun, ...] = ()
         self._opened: tuple[ListedRun, ...] = ()
         self._kept: tuple[ListedRun, ...] = ()
         self._found: SideBySide | None = None
@@ -63,6 +77,12 @@ class Comparing(QObject):
     def open_folders(self, folders: Sequence[Path]) -> None:
         """List saved runs, and compare them where there are several."""
         self._session.in_background(partial(read_folders, list(folders)), self._take_opened, tell=True)
+
+    def take(self, run: PruningRun) -> None:
+        """List a run that ended just now without being shown; it stays listed though it may no longer be kept."""
+        now = datetime.datetime.now()
+        self._fresh = (_listed(run, None, f"{now:%H:%M:%S}", f"{now:%Y-%m-%d %H:%M}"), *self._fresh)
+        self._tell()
 
     def compare(self, chosen: Sequence[ListedRun]) -> None:
         """Set runs beside each other; two are needed."""
@@ -86,7 +106,7 @@ class Comparing(QObject):
         new = {listed.folder for listed in opened}
         self._opened = (*opened, *(listed for listed in self._opened if listed.folder not in new))
         self._tell()
-        self.asked_for.emit(new)
+        self.asked_for.emit({listed.key for listed in opened})
 
     def _read_kept(self, kept: Sequence[KeptRun]) -> None:
         self._session.add(Job(partial(read_kept, kept, self._kept), self._take_kept, key="list runs"))
@@ -96,10 +116,12 @@ class Comparing(QObject):
         self._tell()
 
     def _tell(self) -> None:
-        listed, run = (*self._opened, *self._kept), self._session.run
-        if run and _identity(run) not in {_identity(other.run) for other in listed}:
-            listed = (_listed(run, None, "on show"), *listed)
-        self.runs_changed.emit(listed)
+        """List every run once; of one that is kept and in memory, what is kept."""
+        run, known = self._session.run, {listed.key for listed in (*self._opened, *self._kept)}
+        fresh = [listed for listed in self._fresh if listed.key not in known]
+        if run and identity(run) not in known | {listed.key for listed in fresh}:
+            fresh.insert(0, _listed(run, None, "on show"))
+        self.runs_changed.emit((*fresh, *self._opened, *self._kept))
 
     def _saved(self, folder: Path) -> None:
         self._session.message.emit(Message(f"Saved the comparison in {folder}.", folder=folder))
@@ -111,11 +133,6 @@ def _listed(run: PruningRun, folder: Path | None, where: str, when: str = "") ->
     drops = ", ".join(f"{x:g}" for x in request.drops)
     note = " · ".join([*([when] if when else []), guard, f"X = {drops}"])
     return ListedRun(f"{run.model.path.name}, {where}", note, run, folder, best_of(run))
-
-
-def _identity(run: PruningRun) -> tuple[str, float]:
-    """The same for a run and for what was read back of it."""
-    return run.model.sha256, round(run.seconds, 3)
 
 
 # On the worker's thread

@@ -35,7 +35,7 @@ class Keeping(QObject):
         super().__init__(session)
         self._session, self._choosing, self._folder = session, choosing, folder or kept_folder()
         self._lock: QLockFile | None = None
-        pruning.finished.connect(self._keep)
+        pruning.finished.connect(self.keep)
 
     def start(self) -> None:
         """List the runs that are kept, and offer the newest where a window didn't end properly."""
@@ -44,6 +44,10 @@ class Keeping(QObject):
     def reopen(self, folder: Path) -> None:
         """Bring a run back from its folder, without computing anything."""
         self._session.submit(partial(_reopen, folder), self._reopened, needs_engine=False)
+
+    def keep(self, run: PruningRun) -> None:
+        """Keep a finished run."""
+        self._session.in_background(partial(_keep, run, self._folder), self.kept_changed.emit, tell=True)
 
     def close(self) -> None:
         """This window ends properly."""
@@ -56,9 +60,6 @@ class Keeping(QObject):
         self._session.finish(run)
         self._session.message.emit(
             Message(f"Brought back the run on {run.model.path.name}; nothing was computed again."))
-
-    def _keep(self, run: PruningRun) -> None:
-        self._session.in_background(partial(_keep, run, self._folder), self.kept_changed.emit, tell=True)
 
     def _started(self, kept: tuple[KeptRun, ...]) -> None:
         self.kept_changed.emit(kept)

@@ -20,7 +20,7 @@ def _attack(listed: ListedRun) -> Rate | None:
 
 def _best(listed: ListedRun) -> tuple[Block, ...]:
     best = listed.best
-    return (Block(best.name, best.sentence.partition(": ")[2], best.level) if best else Block("–"),)
+    return (Block(best.name, best.sentence.removeprefix(f"{best.name}: "), best.level) if best else Block("–"),)
 
 
 COLUMNS: tuple[Column[ListedRun], ...] = (

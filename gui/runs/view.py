@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from gui.jobs.comparing import ListedRun
+from gui.jobs.comparing import Identity, ListedRun
 from gui.runs.model import BEST, runs_model
 from gui.tables.view import FigureTable
 from gui.widgets import resources
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
     from engine.records.side_by_side import SideBySide
     from gui.runs.panel import SideBySidePanel
 
-EMPTY = "There is no finished run yet. Each run is listed here when it ends; runs that were saved can be added."
+EMPTY = ("There is no finished run yet. Each run is listed here when it ends; runs that were saved can be added. "
+         "Models that are dropped on the window together are run one after the other.")
 CHOOSE = ("Select two runs or more, with Ctrl or Shift held, to see their curves over each other and what differs "
           "between them. Nothing is computed again.")
 _TABLE_WIDTH = 260
@@ -51,6 +51,10 @@ class RunsView(QWidget):
         self.back.setToolTip("Show the selected run in all tabs again, without computing anything")
         self.add.clicked.connect(self.add_requested)
         self.back.clicked.connect(lambda: self.back_requested.emit(self.selected()[0].folder))
+        self.failures = QLabel()
+        self.failures.setTextFormat(Qt.TextFormat.PlainText)
+        self.failures.setWordWrap(True)
+        self.failures.setAccessibleName("Models that failed")
         self.hint = QLabel(EMPTY)
         self.hint.setWordWrap(True)
         self.hint.setMargin(16)
@@ -59,29 +63,36 @@ class RunsView(QWidget):
         self.stack.addWidget(self.hint)
         self._lay_out()
         self.set_theme(theme)
+        self.show_failures(())
         self.show_runs(())
 
     def set_theme(self, theme: Theme) -> None:
         """Take a theme's colours."""
         self._theme = theme
         self.table.set_theme(theme)
+        self.failures.setStyleSheet(f"color: {theme.danger}")
         self.add.setIcon(resources.icon("add", theme))
         if self.panel:
             self.panel.set_theme(theme)
 
     def show_runs(self, runs: Sequence[ListedRun]) -> None:
         """List runs; those that were selected and are still there stay so."""
-        before = {listed.folder for listed in self.selected()}
+        before = {listed.key for listed in self.selected()}
         self.model.show_rows(runs)
         self.table.setVisible(bool(runs))
         self.select(before)
         self._choose()
 
-    def select(self, folders: Collection[Path | None]) -> None:
-        """Select the runs of these folders in place of all others."""
+    def show_failures(self, failures: Sequence[str]) -> None:
+        """Name the models of the last row of models that have no run, and why."""
+        self.failures.setText("\n".join(failures))
+        self.failures.setVisible(bool(failures))
+
+    def select(self, keys: Collection[Identity]) -> None:
+        """Select these runs in place of all others."""
         selection, last = QItemSelection(), self.model.columnCount() - 1
         for number, listed in enumerate(self.model.rows):
-            if listed.folder in folders:
+            if listed.key in keys:
                 selection.select(self.model.index(number, 0), self.model.index(number, last))
         self.table.selectionModel().select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
 
@@ -122,6 +133,7 @@ class RunsView(QWidget):
         column = QVBoxLayout(top)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(bar)
+        column.addWidget(self.failures)
         column.addWidget(self.table, 1)
         splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.setChildrenCollapsible(False)

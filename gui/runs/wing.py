@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 from gui.frame import asking
 from gui.frame.desk import Desk, Wing
+from gui.jobs.comparing import Identity
 from gui.runs.view import RunsView
 
 
@@ -24,8 +24,8 @@ def runs_wing(desk: Desk) -> Wing[RunsView]:
         if folder and asking.ask_overwrite(desk.window, [folder / "comparison"]):
             comparing.save(folder / "comparison")
 
-    def show(folders: Collection[Path | None]) -> None:
-        view.select(folders)
+    def show(keys: Collection[Identity]) -> None:
+        view.select(keys)
         desk.bring_up(view)
 
     view.chosen.connect(comparing.compare)
@@ -36,4 +36,6 @@ def runs_wing(desk: Desk) -> Wing[RunsView]:
     comparing.runs_changed.connect(view.show_runs)
     comparing.compared.connect(view.show_comparison)
     comparing.asked_for.connect(show)
+    desk.several.started.connect(lambda: desk.bring_up(view))
+    desk.several.failures_changed.connect(view.show_failures)
     return Wing("Runs", view)

@@ -74,12 +74,17 @@ class Input:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that is chosen. Never changed in place."""
+    """All that is chosen. Never changed in place.
+
+    Attributes:
+        further: models that are run after the chosen one against the same data; they are read when it is their turn.
+    """
 
     model: Input | None = None
     validation: Input | None = None
     test: Input | None = None
     poisoned: tuple[Input, ...] = ()
+    further: tuple[Path, ...] = ()
 
     @property
     def data(self) -> tuple[Input, ...]:
@@ -127,7 +132,12 @@ class Inputs:
         return "" if self.ready else "Choose a model and clean validation images to run."
 
     def with_input(self, new: Input) -> Inputs:
-        """With a file in its role: in place of the one there; a poisoned set is replaced or added by its path."""
+        """With a file in its role: in place of the one there; a poisoned set is replaced or added by its path.
+
+        No models wait behind another model.
+        """
+        if new.role == "model":
+            self = dataclasses.replace(self, further=())
         old: Input | None = self.at("poisoned", new.path) if new.role == "poisoned" else getattr(self, new.role)
         if old is None:
             return self._changed(new.role, (*self.poisoned, new) if new.role == "poisoned" else new)
@@ -155,7 +165,7 @@ class Inputs:
             return self
         if role == "poisoned":
             return dataclasses.replace(self, poisoned=tuple(i for i in self.poisoned if i.path != path))
-        return self._changed(role, None)
+        return dataclasses.replace(self._changed(role, None), further=() if role == "model" else self.further)
 
     def request(self, options: Options, classes: Sequence[str] = ()) -> PruningRequest:
         """What the engine is asked to do; only when `ready`.
