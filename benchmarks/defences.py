@@ -78,7 +78,7 @@ def compare_all(network: Network, clean: Dataset, poisoned: Dataset, seed: int) 
         Defence("repaired, without B", repaired_network(network, repair), repair_seconds, paired=False),
     ]
     guards = [_timed_guard(network, known, "transplant", seed), _timed_guard(network, known, "margin", seed)]
-    return compare(network, defences, guards, test, subset(poisoned, rest), test.labels)
+    return compare(network, defences, guards, test, [subset(poisoned, rest)], [test.labels])
 
 
 def splits_text(network: Network, clean: Dataset, poisoned: Dataset, seed: int) -> str:
@@ -92,13 +92,13 @@ def splits_text(network: Network, clean: Dataset, poisoned: Dataset, seed: int) 
         test = np.flatnonzero(np.isin(row_of, rows[CALIBRATION_ROWS:]))
         guards = [_timed_guard(network, subset(clean, known.tolist()), "transplant", seed)]
         plain, guarded = compare(network, [Defence("B", None, 0)], guards, subset(clean, test.tolist()),
-                                 subset(poisoned, test.tolist())).rows
-        assert guarded.attack_success is not None
-        losses.append(100 * (plain.clean_accuracy.value - guarded.clean_accuracy.value))
-        attacks.append(100 * guarded.attack_success.value)
+                                 [subset(poisoned, test.tolist())]).rows
+        assert guarded.attack is not None
+        losses.append(100 * (plain.clean.value - guarded.clean.value))
+        attacks.append(100 * guarded.attack.value)
         lines.append(f"  rows {sorted(rows[:CALIBRATION_ROWS].tolist())} calibrate: clean accuracy "
-                     f"{percent(plain.clean_accuracy.value)} -> {percent(guarded.clean_accuracy.value)}, "
-                     f"attack success {percent(guarded.attack_success.value)}")
+                     f"{percent(plain.clean.value)} -> {percent(guarded.clean.value)}, "
+                     f"attack success {percent(guarded.attack.value)}")
     lines.append(f"  mean loss of clean accuracy {np.mean(losses):.2f} points, mean attack success "
                  f"{np.mean(attacks):.2f} %")
     return "\n".join(lines)
@@ -119,7 +119,7 @@ def table(comparison: Comparison) -> str:
     lines = [f"{'defence':<21}{'guard':<11}{'clean accuracy':>20}{'attack success':>20}{'robust accuracy':>20}"
              f"{'false alarms':>20}{'detection':>20}{'seconds':>9}"]
     for row in comparison.rows:
-        rates = (row.clean_accuracy, row.attack_success, row.robust_accuracy, row.false_alarms, row.detection)
+        rates = (row.clean, row.attack, row.robust, row.false_alarms, row.detection)
         lines.append(f"{row.defence:<21}{row.guard:<11}" + "".join(f"{_rate(r):>20}" for r in rates)
                      + f"{row.seconds:>9.1f}")
     return "\n".join(lines)

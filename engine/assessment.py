@@ -1,13 +1,19 @@
-"""What a GoodNet's figures mean, in plain words."""
+"""What a defence's figures mean, in plain words. The worst of all poisoned sets decides."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from engine.rates import Rate
 
-Level = Literal["repaired", "costly", "weakened", "failed", "unknown"]
+Level = Literal["repaired", "protected", "costly", "weakened", "failed", "unknown"]
+
+# Lowest first: a network that was changed for the better and one that a guard stands before are worth the same.
+RANK: dict[Level, int] = {"repaired": 0, "protected": 0, "costly": 1, "weakened": 2, "unknown": 3, "failed": 4}
+LEVEL_WORDS: dict[Level, str] = {"repaired": "Repaired", "protected": "Protected", "costly": "Too costly",
+                                 "weakened": "Weakened", "failed": "Not stopped", "unknown": "No verdict"}
 
 # An attack that works on at most this share of images, and a loss of clean accuracy up to this many
 # percentage points, are called a repair. Both are a matter of judgement, so they are said in the words.
@@ -16,39 +22,119 @@ BEARABLE_LOSS_POINTS = 5.0
 
 
 @dataclass(frozen=True)
+class Attack:
+    """What one poisoned set says of a defence.
+
+    Attributes:
+        name: the set's; target: the label the attacker wants.
+        before: how often B alone answers the target; success: how often it is answered with the defence.
+        detection: the share labelled N.
+        reconstructed: the trigger was computed from the network, not given by anybody who has seen it.
+        robust: the share answered with the images' own labels, where those are known and were counted.
+    """
+
+    name: str
+    target: int
+    before: Rate
+    success: Rate
+    detection: Rate
+    reconstructed: bool = False
+    robust: Rate | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What a defence costs and what it stops.
+
+    Attributes:
+        clean: its clean accuracy; clean_before: that of B alone on the same images; false_alarms: labelled N of them.
+        attacks: what each poisoned set says, in the order given.
+    """
+
+    clean: Rate
+    clean_before: Rate
+    false_alarms: Rate
+    attacks: tuple[Attack, ...]
+
+    @property
+    def worst(self) -> Attack | None:
+        """The set on which the attack works most, the first of equals; None without a poisoned set."""
+        return max(self.attacks, key=lambda attack: attack.success.value, default=None)
+
+    @property
+    def attack(self) -> Rate | None:
+        """The worst set's attack success rate."""
+        return self.worst.success if self.worst else None
+
+    @property
+    def detection(self) -> Rate | None:
+        """The worst set's detection rate."""
+        return self.worst.detection if self.worst else None
+
+
+@dataclass(frozen=True)
 class Assessment:
-    """A level for icons and filters, and one sentence for people."""
+    """A level for icons and filters, one sentence for people, and of that sentence what was counted."""
 
     level: Level
     sentence: str
+    facts: str
 
 
-def assess(name: str, clean: Rate, clean_before: Rate, attack: Rate | None) -> Assessment:
-    """Judge a GoodNet by what it costs and what it stops.
+def assess(
+    name: str, figures: Figures, *, changed: bool = True, guarded: bool = False, plausible: bool = True,
+) -> Assessment:
+    """Judge a defence by what it costs and what it stops.
 
     Args:
         name: how the sentence begins, such as "At X = 10".
-        clean: its clean accuracy; clean_before: that of B alone on the same images.
-        attack: its attack success rate on the first poisoned set, None when there is no such set.
+        changed: anything but B answers; guarded: a guard stands before it, so what succeeds is protected, not repaired.
+        plausible: False where the input is such that success would be no comfort.
     """
-    loss = 100 * (clean_before.value - clean.value)
-    kept = f"clean accuracy is {percent(clean.value)} (B alone: {percent(clean_before.value)})"
+    loss = 100 * (figures.clean_before.value - figures.clean.value)
+    kept = f"clean accuracy is {percent(figures.clean.value)} (B alone: {percent(figures.clean_before.value)})"
+    attack = figures.worst
     if attack is None:
-        return Assessment("unknown", f"{name} {kept}; without poisoned images nobody can say whether the "
-                                     "backdoor is gone.")
-    if attack.value > HARMLESS_ATTACK:
-        works = f"{name} the attack still works on {percent(attack.value)} of poisoned images"
-        if attack.value > 0.5:
-            return Assessment("failed", f"{works}: this GoodNet does not repair the model.")
-        return Assessment("weakened", f"{works} and {kept}: weakened, not repaired.")
-    gone = f"{name} the attack works on {percent(attack.value)} of poisoned images"
+        return _assessed("unknown", f"{name} {kept}", "; without poisoned images nobody can say whether the backdoor "
+                                                      "is gone")
+    where = "poisoned images" if len(figures.attacks) == 1 else f"the images of {attack.name}, the worst set"
+    still = "still " if attack.success.value > HARMLESS_ATTACK else ""
+    works = f"the attack {still}works on {percent(attack.success.value)} of {where}"
+    if not shows_attack(figures.attacks):
+        return _assessed("unknown", f"{name} {works} and {kept}", "; B alone answers the target as seldom, so these "
+                                                                  "images don't show a backdoor")
+    if attack.success.value > HARMLESS_ATTACK:
+        if attack.success.value > 0.5:
+            return _assessed("failed", f"{name} {works}", ": this GoodNet does not repair the model" if changed else
+                             ": nothing stops it")
+        return _assessed("weakened", f"{name} {works} and {kept}", ": weakened, not stopped")
+    if not plausible:
+        return _assessed("unknown", f"{name} {works} and {kept}", ", but the input is implausible (see the warning), "
+                                                                  "so this is no comfort")
     if loss > BEARABLE_LOSS_POINTS:
-        return Assessment("costly", f"{gone}, but {kept}: the repair costs more than it is worth.")
-    bound = percent(attack.interval[1])
-    return Assessment("repaired", f"{gone} and {kept}: repaired, as far as these {attack.total} images tell "
-                                  f"(up to {bound} at 95 % confidence).")
+        return _assessed("costly", f"{name} {works}, but {kept}", ": that costs more than it is worth")
+    level: Level = "protected" if guarded else "repaired"
+    return _assessed(level, f"{name} {works} and {kept}", f": {level}, {as_far_as(figures.attacks)}")
+
+
+def shows_attack(attacks: Sequence[Attack]) -> bool:
+    """Whether B alone falls for any of the sets; if not, there is nothing that a defence could stop."""
+    return any(attack.before.value > HARMLESS_ATTACK for attack in attacks)
+
+
+def as_far_as(attacks: Sequence[Attack]) -> str:
+    """How much a success rests on: the images that show an attack, and how high the true rate may be on them."""
+    shown = [attack for attack in attacks if shows_attack([attack])]
+    images, sets = sum(attack.success.total for attack in shown), len(shown)
+    bound = max(attack.success.interval[1] for attack in shown)
+    within = f" in {sets} sets" if sets > 1 else ""
+    return f"as far as these {images:,} images{within} tell (up to {percent(bound)} at 95 % confidence)"
 
 
 def percent(fraction: float) -> str:
     """A fraction as per cent for people, two decimals at most."""
     return f"{100 * fraction:.2f}".rstrip("0").rstrip(".") + " %"
+
+
+def _assessed(level: Level, facts: str, judgement: str) -> Assessment:
+    return Assessment(level, f"{facts}{judgement}.", f"{facts}.")

@@ -5,39 +5,47 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine import backend
-from engine.assessment import Level, percent
-from engine.cli.printing import rate_text, say, say_table
+from engine.assessment import Figures, Level, percent
+from engine.cli.printing import literal, rate_text, say, say_table
 from engine.data.preprocessing import preprocessing
 from engine.defences.comparison import Comparison
 from engine.goodnets.evaluation import Evaluation
-from engine.guards.guarded_curve import GuardedCurve, figures_at
+from engine.guards.guarded_curve import GuardedCurve
+from engine.pruning.thresholds import rule_text
 from engine.rates import Rate
+from engine.reports.headline import Headline, headline, measured_text
 from engine.runs.prune import PruningRun
-from engine.runs.rows import GoodNetRow, rows_of
+from engine.runs.rows import GoodNetRow, price_text, rows_of
 
-_STYLES: dict[Level, str] = {"repaired": "green", "costly": "yellow", "weakened": "yellow", "failed": "red"}
-_FIGURES = ("clean accuracy", "attack success", "false alarms", "detection")
+_STYLES: dict[Level, str] = {"repaired": "green", "protected": "green", "costly": "yellow", "weakened": "yellow",
+                             "failed": "red"}
 
 
 def say_run(run: PruningRun) -> None:
-    """A finished run."""
+    """A finished run: first what is doubtful about its input, then what to take home, then all figures."""
     model, curve, rows = run.model, run.curve, rows_of(run)
+    best = headline(run, rows)
+    if best:
+        _say_headline(best)
     dead = int((run.ranking.mean_activation == 0).sum())
     say(f"{model.path.name}: {model.labels} labels, {model.channels} channels of {model.layer} pruned in order"
         + (f" ({dead} never active)" if dead else ""))
     say(f"values {preprocessing(model.scale).words}; on {curve.clean.name} "
         f"({curve.clean.images} images), B alone: clean accuracy {rate_text(curve.clean.b_prime_rate(0))}"
-        + "".join(f"; attack success on {p.name} {rate_text(p.b_prime_rate(0))}" for p in curve.poisoned[:1]))
+        + "".join(f"; attack success on {p.name} {rate_text(p.b_prime_rate(0))}" for p in curve.poisoned))
+    say(rule_text(run.request.drop_mode, run.request.stop))
     say()
-    say_table(["X", "pruned", "drop, points", *_FIGURES],
-              [[f"{row.x:g}", str(row.channels_pruned), f"{row.drop_points:.2f}",
-                *_figures(row.clean, row.attack, row.false_alarms, row.detection)] for row in rows], left=0)
+    names, unit = [p.name for p in curve.poisoned], "points" if run.request.drop_mode == "points" else "per cent"
+    say_table(["GoodNet", "pruned", f"lost, {unit}", *_headings(names)],
+              [[f"X = {row.x:g}", str(row.channels_pruned), f"{row.lost:.2f}", *_figures(row)] for row in rows])
     if run.guarded:
         say()
         _say_guarded(run.guarded, rows)
     say()
     for row in rows:
         say(row.assessment.sentence, _STYLES.get(row.assessment.level, ""))
+    if price_text(rows):
+        say(price_text(rows))
     for x in run.request.drops:
         if x not in {row.x for row in rows}:
             say(f"X = {x:g} is never reached: no pruning step loses that much accuracy.")
@@ -46,33 +54,43 @@ def say_run(run: PruningRun) -> None:
 
 def say_comparison(comparison: Comparison) -> None:
     """All defences side by side."""
-    say_table(["defence", "guard", "clean accuracy", "attack success", "robust", "seconds"],
-              [[row.defence, row.guard, rate_text(row.clean_accuracy), rate_text(row.attack_success),
-                _percent(row.robust_accuracy), f"{row.seconds:.1f}"] for row in comparison.rows], left=2)
+    names = [attack.name for attack in comparison.rows[0].attacks] if comparison.rows else []
+    say_table(["defence", "guard", "clean accuracy", *_of_each("attack success", names), "robust", "seconds"],
+              [[row.defence, row.guard, rate_text(row.clean), *_attacks(row),
+                _percent(row.robust), f"{row.seconds:.1f}"] for row in comparison.rows], left=2)
+    if comparison.warning:
+        say(f"Warning: {comparison.warning}", "yellow")
 
 
 def say_evaluations(found: Sequence[Evaluation]) -> None:
     """What a GoodNet is worth on each set, and behind its guard."""
-    say_table(["set", "images", *_FIGURES], [row for e in found for row in _evaluation_rows(e)])
+    say_table(["set", "images", *_headings([])], [row for e in found for row in _evaluation_rows(e)])
+
+
+def _say_headline(best: Headline) -> None:
+    for warning in best.warnings:
+        say(f"Warning: {warning}", "yellow")
+    say(f"{best.figures.replace('→', '->')}.", f"bold {_STYLES.get(best.level, '')}".strip())
+    say(best.sentence.replace("→", "->"))  # not every terminal has arrows
+    say(best.recommendation)
+    say()
 
 
 def _say_guarded(curve: GuardedCurve, rows: Sequence[GoodNetRow]) -> None:
-    calibration = curve.guard.calibration
+    calibration, names = curve.guard.calibration, [p.name for p in curve.poisoned]
     say(f"behind the {curve.guard.kind} guard ({calibration.images} calibration images, "
         f"{percent(calibration.false_alarms)} false alarms asked for)")
-    steps = [("B", 0), *((f"{row.x:g}", row.channels_pruned) for row in rows)]
-    found = [(name, step, figures_at(curve, step)) for name, step in steps]
-    say_table(["X", "pruned", *_FIGURES],
-              [[name, str(step), *_figures(f.clean, f.attack, f.false_alarms, f.detection)]
-               for name, step, f in found], left=0)
-    if curve.guard.note:
-        say(curve.guard.note)
+    steps = [("B", 0), *((f"X = {row.x:g}", row.channels_pruned) for row in rows)]
+    say_table(["behind the guard", "pruned", *_headings(names)],
+              [[name, str(step), *_figures(curve.figures_at(step))] for name, step in steps])
+    for note in filter(None, (curve.guard.note, measured_text(curve))):
+        say(note)
 
 
 def _evaluation_rows(e: Evaluation) -> list[list[str]]:
     def row(name: str, correct: Rate, flagged: Rate) -> list[str]:
-        figures = _figures(correct, None, flagged, None) if e.target is None else _figures(None, correct, None, flagged)
-        return [name, str(e.images), *figures]
+        rates = (correct, None, flagged, None) if e.target is None else (None, correct, None, flagged)
+        return [name, str(e.images), *map(rate_text, rates[:2]), *map(_percent, rates[2:])]
 
     name = e.name if e.target is None else f"{e.name} (target {e.target})"
     rows = [row(name, e.correct, e.flagged)]
@@ -81,8 +99,22 @@ def _evaluation_rows(e: Evaluation) -> list[list[str]]:
     return rows
 
 
-def _figures(clean: Rate | None, attack: Rate | None, alarms: Rate | None, detection: Rate | None) -> list[str]:
-    return [rate_text(clean), rate_text(attack), _percent(alarms), _percent(detection)]
+def _headings(names: Sequence[str]) -> list[str]:
+    return ["clean accuracy", *_of_each("attack success", names), "false alarms", *_of_each("detection", names)]
+
+
+def _of_each(heading: str, names: Sequence[str]) -> list[str]:
+    """A column for each poisoned set, or one where there is none or only one."""
+    return [f"{heading}, {literal(name)}" for name in names] if len(names) > 1 else [heading]
+
+
+def _figures(figures: Figures) -> list[str]:
+    return [rate_text(figures.clean), *_attacks(figures), _percent(figures.false_alarms),
+            *([_percent(attack.detection) for attack in figures.attacks] or ["-"])]
+
+
+def _attacks(figures: Figures) -> list[str]:
+    return [rate_text(attack.success) for attack in figures.attacks] or ["-"]
 
 
 def _percent(rate: Rate | None) -> str:

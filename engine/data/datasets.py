@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from engine.files.fingerprint import sha256_of
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 Shape = tuple[int | None, int | None, int]
+# Is told the numbers of images and the images float32[n, H, W, C], as stored, as they are read.
+Watch = Callable[[Sequence[int], Images], None]
 
 # Images read and computed together: enough for full speed, little enough for any memory.
 CHUNK = 128
@@ -62,6 +64,7 @@ class Dataset:
     classes: tuple[str, ...]
     _reader: Reader = dataclasses.field(repr=False, compare=False)
     _stamp: tuple[int, int] = dataclasses.field(repr=False, compare=False)
+    _watch: Watch | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -114,6 +117,10 @@ class Dataset:
             raise DatasetError(f"{self.path}: holds the label {self.labels.max()}, but the network has labels 0 to "
                                f"{labels - 1} only. Choose the data set that belongs to the network.")
         return self
+
+    def watched(self, by: Watch) -> Dataset:
+        """The same data, which tells `by` of all images that are read of it, on whatever thread reads them."""
+        return dataclasses.replace(self, _watch=by)
 
     def chunks(
         self, size: int, indices: Sequence[int] | None = None, span: tuple[int, int] | None = None,
@@ -175,6 +182,8 @@ class Dataset:
             if len(wrong):
                 raise DatasetError(f"{self.path}: image {numbers[wrong[0]]} holds values that aren't numbers (NaN or "
                                    "infinite). Remove it or save the data again.")
+        if self._watch:
+            self._watch(numbers, images)
         return Chunk(start, self.preprocessing.applied(images), self.labels[list(numbers)])
 
     def _check_unchanged(self) -> None:

@@ -44,4 +44,4 @@ def subset(dataset: Dataset, indices: Sequence[int]) -> Dataset:
     """
     rising = tuple(sorted({int(i) for i in indices}))
     return dataclasses.replace(dataset, labels=dataset.labels[list(rising)],
-                               _reader=SubsetReader(dataset._reader, rising))
+                               _reader=SubsetReader(dataset._reader, rising), _watch=None)

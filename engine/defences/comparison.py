@@ -8,14 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from engine.assessment import Attack, Figures
 from engine.data.datasets import Dataset
 from engine.errors import DatasetError
 from engine.guards.calibration import Guard
 from engine.models.networks import Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
-from engine.pruning.sweep import SweepSet, empty_counts
+from engine.pruning.sweep import only_target
 from engine.rates import Rate
 
+# What B is called among the defences, where nothing but a guard is beside it.
+BADNET = "B"
 _CHUNK = 64
 
 
@@ -44,27 +47,34 @@ class GuardDefence:
     seconds: float
 
 
-@dataclass(frozen=True)
-class ComparisonRow:
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRow(Figures):
     """One defence, plain or behind a guard.
 
     Attributes:
         defence: its name; guard: "none", "transplant" or "margin".
-        clean_accuracy: clean images answered with their label.
-        attack_success: poisoned images answered with the attacker's target; None without a poisoned set.
-        robust_accuracy: poisoned images answered with their true label; None where true labels aren't known.
-        false_alarms, detection: clean and poisoned images labelled N.
         seconds: what defence and guard together took to make.
     """
 
     defence: str
     guard: str
-    clean_accuracy: Rate
-    attack_success: Rate | None
-    robust_accuracy: Rate | None
-    false_alarms: Rate
-    detection: Rate | None
     seconds: float
+
+    @property
+    def name(self) -> str:
+        """Defence and guard in words."""
+        return self.defence if self.guard == "none" else f"{self.defence} behind the {self.guard} guard"
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything but B answers."""
+        return self.defence != BADNET
+
+    @property
+    def robust(self) -> Rate | None:
+        """The lowest share of a poisoned set answered with the images' own labels; None where none is known."""
+        known = [attack.robust for attack in self.attacks if attack.robust]
+        return min(known, key=lambda rate: rate.value, default=None)
 
 
 @dataclass(frozen=True)
@@ -72,26 +82,30 @@ class Comparison:
     """Rows in the order of the defences, each plain first.
 
     Attributes:
-        target: the attacker's label; None without a poisoned set.
         warning: what a person must know before trusting the trained defences; empty when all is well.
     """
 
     rows: tuple[ComparisonRow, ...]
-    target: int | None
     warning: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class _Answers:
-    """Of n images: the label each defence gives, N where its networks disagree, and what each guard flags."""
+    """Of n images: B's labels, those each defence gives, N where its networks disagree, and what each guard flags."""
 
+    b: Labels
     defences: list[Labels]
     guards: list[npt.NDArray[np.bool_]]
+
+    def final(self, defence: int, guard: int, flag_label: int) -> Labels:
+        """Labels int64[n] of a defence; `guard` 0 is none, 1 the first."""
+        labels = self.defences[defence]
+        return np.where(self.guards[guard - 1], flag_label, labels) if guard else labels
 
 
 def compare(
     b: Network, defences: Sequence[Defence], guards: Sequence[GuardDefence], test: Dataset,
-    poisoned: Dataset | None = None, true_labels: Labels | None = None, *,
+    poisoned: Sequence[Dataset] = (), true_labels: Sequence[Labels | None] = (), *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Comparison:
     """Measure every defence plain and behind every guard.
@@ -99,32 +113,44 @@ def compare(
     Every image is answered once by each network and guard, whatever the number of rows.
 
     Args:
-        test: clean images; poisoned: images whose labels are the attacker's target. Both in B's input range.
-        true_labels: int64[n] of the poisoned images, where they are known.
+        test: clean images; poisoned: sets whose labels are the attacker's target. All in B's input range.
+        true_labels: int64[n] of each poisoned set's images, None where they aren't known; empty where none are.
     Raises:
-        DatasetError: the poisoned set has several targets, or not one true label an image.
+        DatasetError: a poisoned set has several targets, or not one true label an image.
         Cancelled: the token was set; nothing is kept.
     """
-    target = empty_counts(SweepSet(poisoned, "poisoned"), 0).target if poisoned else None
-    if poisoned and true_labels is not None and len(true_labels) != len(poisoned):
-        raise DatasetError(f"{poisoned.path}: holds {len(poisoned)} images, but {len(true_labels)} true labels were "
-                           "given; one an image was expected.")
-    total = len(test) + (len(poisoned) if poisoned else 0)
-    on_test = _answers(b, defences, guards, test, Progress("Comparing defences", 0, total), progress, cancel)
-    on_poisoned = _answers(b, defences, guards, poisoned, Progress("Comparing defences", len(test), total), progress,
-                           cancel) if poisoned else None
+    known = list(true_labels) or [None] * len(poisoned)
+    targets = [_target(dataset, truth) for dataset, truth in zip(poisoned, known, strict=True)]
+    total, begun, found = len(test) + sum(map(len, poisoned)), 0, []
+    for dataset in (test, *poisoned):
+        at = Progress("Comparing defences", begun, total)
+        found.append(_answers(b, defences, guards, dataset, at, progress, cancel))
+        begun += len(dataset)
+    on_test, on_poisoned = found[0], found[1:]
+
+    def attack(which: int, d: int, g: int) -> Attack:
+        labels, target, truth = on_poisoned[which].final(d, g, b.labels), targets[which], known[which]
+        return Attack(poisoned[which].name, target, _share(on_poisoned[which].b == target), _share(labels == target),
+                      _share(labels == b.labels), robust=None if truth is None else _share(labels == truth))
+
     rows = []
     for d, defence in enumerate(defences):
         for g, standing in enumerate((None, *guards)):
-            clean = _final(on_test, d, g, b.labels)
-            stopped = _final(on_poisoned, d, g, b.labels) if on_poisoned else None
+            clean = on_test.final(d, g, b.labels)
             rows.append(ComparisonRow(
-                defence.name, standing.guard.kind if standing else "none", _share(clean == test.labels),
-                _share(stopped == target) if stopped is not None else None,
-                _share(stopped == true_labels) if stopped is not None and true_labels is not None else None,
-                _share(clean == b.labels), _share(stopped == b.labels) if stopped is not None else None,
-                defence.seconds + (standing.seconds if standing else 0)))
-    return Comparison(tuple(rows), target)
+                defence=defence.name, guard=standing.guard.kind if standing else "none",
+                clean=_share(clean == test.labels), clean_before=_share(on_test.b == test.labels),
+                false_alarms=_share(clean == b.labels),
+                attacks=tuple(attack(which, d, g) for which in range(len(poisoned))),
+                seconds=defence.seconds + (standing.seconds if standing else 0)))
+    return Comparison(tuple(rows))
+
+
+def _target(poisoned: Dataset, true_labels: Labels | None) -> int:
+    if true_labels is not None and len(true_labels) != len(poisoned):
+        raise DatasetError(f"{poisoned.path}: holds {len(poisoned)} images, but {len(true_labels)} true labels were "
+                           "given; one an image was expected.")
+    return only_target(poisoned)
 
 
 def _answers(
@@ -132,24 +158,21 @@ def _answers(
     progress: ProgressCallback, cancel: CancelToken,
 ) -> _Answers:
     standing = [g.guard.on(b) for g in guards]
+    own_labels: list[Labels] = []
     labels: list[list[Labels]] = [[] for _ in defences]
     flags: list[list[npt.NDArray[np.bool_]]] = [[] for _ in guards]
     for chunk in dataset.chunks(_CHUNK):
         cancel.raise_if_cancelled()
         own = b.predict_labels(chunk.images)
+        own_labels.append(own)
         for into, defence in zip(labels, defences, strict=True):
             other = defence.b_prime.predict_labels(chunk.images) if defence.b_prime else own
             into.append(np.where(own == other, own, b.labels) if defence.paired else other)
         for flagged, guard in zip(flags, standing, strict=True):
             flagged.append(guard.answer(chunk.images, cancel).flagged)
         progress(Progress(begun.what, begun.done + chunk.start + len(chunk.labels), begun.total))
-    return _Answers([np.concatenate(part) for part in labels], [np.concatenate(part) for part in flags])
-
-
-def _final(answers: _Answers, defence: int, guard: int, flag_label: int) -> Labels:
-    """Labels int64[n] of a defence; `guard` 0 is none, 1 the first."""
-    labels = answers.defences[defence]
-    return np.where(answers.guards[guard - 1], flag_label, labels) if guard else labels
+    return _Answers(np.concatenate(own_labels), [np.concatenate(part) for part in labels],
+                    [np.concatenate(part) for part in flags])
 
 
 def _share(holds: npt.NDArray[np.bool_]) -> Rate:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from engine.data.datasets import Dataset
 from engine.errors import DatasetError, ModelError
 from engine.guards.margin import MarginScores
-from engine.guards.transplant import BandScores, Donors, TransplantScores, bands_of, choose_donors
+from engine.guards.transplant import DONOR_POOL, BandScores, Donors, TransplantScores, bands_of, choose_donors
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.rates import Rate
@@ -28,8 +28,8 @@ DEFAULT_FALSE_ALARMS = 0.02
 LOWEST_FALSE_ALARMS = 1e-6
 MOST_CALIBRATION_IMAGES = 1000
 MOST_HELD_BACK_IMAGES = 2000
-# Below this many clean images all are needed to calibrate and none is held back.
-FEWEST_TO_HOLD_BACK = 200
+# A quarter of fewer clean images is too few to measure anything on, so all calibrate and none is held back.
+FEWEST_TO_HOLD_BACK = 160
 ESCALATED_SHARE = 0.25
 
 _CHUNK = 64
@@ -90,8 +90,8 @@ class Guard:
             return (f"This guard flags nothing: {self.calibration.images} calibration images are too few for a "
                     f"false-alarm rate of {100 * wanted:g} %; at least {fewest_images(wanted)} are needed.")
         if not self.calibration.held_back.total:
-            return ("No clean images were held back to measure the realised false-alarm rate; it needs at least "
-                    f"{FEWEST_TO_HOLD_BACK} clean images.")
+            return ("No clean images were held back to measure what the guard really flags: that takes at least "
+                    f"{FEWEST_TO_HOLD_BACK} of them, and three quarters enough for the threshold.")
         return ""
 
     def on(self, network: Network) -> StandingGuard:
@@ -150,10 +150,10 @@ def calibrate(
 ) -> Guard:
     """Calibrate a guard on clean data to a false-alarm rate.
 
-    The images are shuffled by the seed. Of 200 or more, three quarters but at most 1,000 calibrate and up to 2,000 of
-    the rest measure the realised false-alarm rate; of fewer, all calibrate. The transplant guard takes its donors
-    (up to 16, at most a fifth) out of the calibrating part; they set no threshold, because to the guard they aren't
-    new images as those it will be asked about.
+    The images are shuffled by the seed. Of 160 or more, three quarters but at most 1,000 calibrate and up to 2,000 of
+    the rest measure the realised false-alarm rate; of fewer, or where three quarters are too few for the rate asked
+    for, all calibrate. The transplant guard takes its donors (up to 16, at most a fifth) out of the calibrating part;
+    they set no threshold, because to the guard they aren't new images as those it will be asked about.
 
     Args:
         network: B.
@@ -168,7 +168,7 @@ def calibrate(
         raise ValueError(f"a false-alarm rate lies between 0 and 1, not at {false_alarms}")
     if not len(clean):
         raise DatasetError(f"{clean.path}: holds no images; a guard is calibrated on clean images.")
-    calibrating, held_back = _split(len(clean), seed)
+    calibrating, held_back = _split(len(clean), seed, false_alarms)
     donors, bands = Donors(np.empty((0, *clean.image_shape), np.float32), np.empty(0, np.int64)), _NO_BANDS
     if kind == "transplant":
         donors, taken = choose_donors(network, clean, calibrating)
@@ -215,10 +215,22 @@ def _rank(images: int, false_alarms: float) -> int:
     return math.ceil(round((images + 1) * (1 - false_alarms), 9))
 
 
-def _split(images: int, seed: int) -> tuple[Labels, Labels]:
+def held_back_of(calibration: Calibration, images: int) -> Labels:
+    """Numbers int64[n], rising, of the images of a calibrated-on set that took no part, by the same shuffle.
+
+    Args:
+        images: how many the set has.
+    """
+    return np.sort(_split(images, calibration.seed, calibration.false_alarms)[1])
+
+
+def _split(images: int, seed: int, false_alarms: float) -> tuple[Labels, Labels]:
     """Numbers of the calibrating and of the held-back images, int64 each, in the seed's order."""
     order = np.random.default_rng(seed).permutation(images).astype(np.int64)
-    count = images if images < FEWEST_TO_HOLD_BACK else min(MOST_CALIBRATION_IMAGES, images * 3 // 4)
+    count = min(MOST_CALIBRATION_IMAGES, images * 3 // 4)
+    enough = count - DONOR_POOL >= fewest_images(false_alarms)
+    if images < FEWEST_TO_HOLD_BACK or not enough:
+        count = images
     return order[:count], order[count:count + MOST_HELD_BACK_IMAGES]
 
 

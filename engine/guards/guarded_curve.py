@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.assessment import Figures
 from engine.data.datasets import Dataset
-from engine.guards.calibration import Guard, StandingGuard
+from engine.data.subsets import subset
+from engine.guards.calibration import Guard, StandingGuard, held_back_of
 from engine.models.networks import Network
 from engine.progress import CancelToken, Progress, ProgressCallback
 from engine.pruning.steps import StepPredictor
@@ -18,6 +21,7 @@ from engine.pruning.sweep import SetCounts, SweepSet, count_chunk, empty_counts
 from engine.rates import Rate
 
 GuardChoice = Literal["none", "transplant", "margin"]
+MeasuredOn = Literal["test images", "images held back", "calibration images"]
 
 # The transplant guard costs milliseconds an image; so many, spread over a set, give a rate to about 1 in 100.
 MOST_IMAGES = 2000
@@ -28,61 +32,73 @@ class GuardedCurve:
     """A calibrated guard and the counts of all steps behind it; step 0 is B behind the guard alone.
 
     Attributes:
-        clean: on the set clean accuracy is reported on; poisoned: on the first poisoned set, if there is one.
-            Both on up to 2,000 images spread over their set. Flagged images count as labelled N.
+        clean: on test images or, where there are none, on validation images that the guard's threshold wasn't set on,
+            as far as any were held back; poisoned: on every poisoned set, in order. All on up to 2,000 images spread
+            over their set. Flagged images count as labelled N.
+        before: what B alone does with the same images: its clean accuracy, then its attack success a set.
     """
 
     guard: Guard
     clean: SetCounts
-    poisoned: SetCounts | None
+    poisoned: tuple[SetCounts, ...]
+    before: tuple[Rate, ...]
+
+    @property
+    def measured_on(self) -> MeasuredOn:
+        """Where clean figures are from; "calibration images" set the threshold, so they flatter it."""
+        if self.clean.role == "test":
+            return "test images"
+        held_back = self.guard.calibration.held_back.total
+        return "images held back" if held_back and held_back == self.clean.images else "calibration images"
+
+    def figures_at(self, step: int) -> Figures:
+        """The figures of the pair whose B' has lost `step` channels, behind the guard; 0 for B alone."""
+        clean_before, *attacks_before = self.before
+        attacks = (p.attack_at(step, before) for p, before in zip(self.poisoned, attacks_before, strict=True))
+        return Figures(clean=self.clean.goodnet_rate(step), clean_before=clean_before,
+                       false_alarms=self.clean.flagged_rate(step), attacks=tuple(attacks))
 
 
-@dataclass(frozen=True)
-class GuardedFigures:
-    """One step behind a guard; rates as those of a GoodNet without one."""
+def measured_on(guard: Guard, clean: SweepSet) -> SweepSet:
+    """The part of a clean set that is fair to measure a guard on.
 
-    guard: str
-    threshold: float
-    clean: Rate
-    attack: Rate | None
-    false_alarms: Rate
-    detection: Rate | None
-
-
-def figures_at(curve: GuardedCurve, step: int) -> GuardedFigures:
-    """The guarded figures of the pair whose B' has lost `step` channels; 0 for B alone."""
-    poisoned = curve.poisoned
-    return GuardedFigures(
-        curve.guard.kind, curve.guard.threshold, curve.clean.goodnet_rate(step),
-        poisoned.goodnet_rate(step) if poisoned else None, curve.clean.flagged_rate(step),
-        poisoned.flagged_rate(step) if poisoned else None)
+    Args:
+        clean: a test set, which is fair as a whole, or the validation set that the guard was calibrated on.
+    """
+    if clean.role != "validation" or not guard.calibration.held_back.total:
+        return clean
+    held_back = held_back_of(guard.calibration, len(clean.dataset))
+    return dataclasses.replace(clean, dataset=subset(clean.dataset, held_back.tolist()))
 
 
 def guarded_curve(
     network: Network, guard: Guard, predictor: StepPredictor, order: npt.NDArray[np.int64],
-    clean: SweepSet, poisoned: SweepSet | None, *, progress: ProgressCallback, cancel: CancelToken,
+    clean: SweepSet, poisoned: Sequence[SweepSet] = (), *, progress: ProgressCallback, cancel: CancelToken,
 ) -> GuardedCurve:
     """Count every step of the order behind a guard.
 
     Args:
-        clean: the set clean accuracy is reported on, in the network's input range; poisoned: likewise.
+        clean: what clean accuracy is measured on, see measured_on; poisoned: any number. In the network's input range.
     Raises:
         Cancelled: the token was set; nothing is kept.
     """
-    sets = [clean, *([poisoned] if poisoned else [])]
+    sets = [clean, *poisoned]
     chosen = [_spread(s.dataset) for s in sets]
     standing, done, total = guard.on(network), 0, sum(map(len, chosen))
-    counts = []
+    counts, before = [], []
     for which, indices in zip(sets, chosen, strict=True):
         count = dataclasses.replace(empty_counts(which, len(order)), total=len(indices))
+        right = 0
         for chunk in which.dataset.chunks(predictor.batch, indices):
             cancel.raise_if_cancelled()
             labels = predictor.labels(predictor.features(chunk.images), order, cancel)
+            right += int((labels[0] == chunk.labels).sum())
             count = count.plus(_behind(standing, count, labels, chunk.images, chunk.labels, cancel))
             done += len(chunk.labels)
             progress(Progress("Counting behind the guard", done, total))
         counts.append(count)
-    return GuardedCurve(guard, counts[0], counts[1] if poisoned else None)
+        before.append(Rate(right, len(indices)))
+    return GuardedCurve(guard, counts[0], tuple(counts[1:]), tuple(before))
 
 
 def _behind(standing: StandingGuard, of: SetCounts, labels: npt.NDArray[np.int64], images: npt.NDArray[np.float32],

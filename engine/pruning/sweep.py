@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from engine.assessment import Attack, Figures
 from engine.data.datasets import Dataset
 from engine.errors import DatasetError
 from engine.models.networks import Images, Labels
@@ -39,6 +40,7 @@ class SetCounts:
         correct: int64[C + 1], B' answers the label.
         agreeing: int64[C + 1], B and B' agree; the rest is labelled N.
         goodnet_correct: int64[C + 1], they agree on the label.
+        reconstructed: of a poisoned set, whether its trigger was computed from the network.
     """
 
     name: str
@@ -49,6 +51,7 @@ class SetCounts:
     correct: Counts
     agreeing: Counts
     goodnet_correct: Counts
+    reconstructed: bool = False
 
     def plus(self, part: SetCounts) -> SetCounts:
         """These counts and those of another chunk of the same set."""
@@ -68,6 +71,16 @@ class SetCounts:
         """The share labelled N: false alarms on clean images, detection on poisoned ones."""
         return Rate(self.images - int(self.agreeing[step]), self.images)
 
+    def attack_at(self, step: int, before: Rate | None = None) -> Attack:
+        """What a poisoned set says of the GoodNet.
+
+        Args:
+            before: B's own rate, where these counts don't hold it because a guard stands before B too.
+        """
+        assert self.target is not None
+        return Attack(self.name, self.target, before or self.b_prime_rate(0), self.goodnet_rate(step),
+                      self.flagged_rate(step), self.reconstructed)
+
 
 @dataclass(frozen=True, eq=False)
 class PruningCurve:
@@ -86,9 +99,20 @@ class PruningCurve:
         return (self.validation, *((self.test,) if self.test else ()), *self.poisoned)
 
     @property
+    def complete(self) -> bool:
+        """Whether every image is counted, by an order that stays."""
+        return not self.provisional and all(counts.images == counts.total for counts in self.sets)
+
+    @property
     def clean(self) -> SetCounts:
         """The set clean accuracy is reported on: test when given, else validation."""
         return self.test or self.validation
+
+    def figures_at(self, step: int) -> Figures:
+        """What the GoodNet whose B' has lost `step` channels costs and stops; 0 for B alone."""
+        return Figures(
+            clean=self.clean.goodnet_rate(step), clean_before=self.clean.b_prime_rate(0),
+            false_alarms=self.clean.flagged_rate(step), attacks=tuple(p.attack_at(step) for p in self.poisoned))
 
 
 @dataclass(frozen=True)
@@ -161,15 +185,22 @@ def empty_counts(which: SweepSet, channels: int) -> SetCounts:
     Raises:
         DatasetError: a poisoned set whose labels differ, so it isn't clear which label the attacker wants.
     """
-    target = None
-    if which.role == "poisoned":
-        targets = np.unique(which.dataset.labels)
-        if len(targets) != 1:
-            raise DatasetError(f"{which.dataset.path}: holds {len(targets)} different labels; all labels of a poisoned "
-                               "set must be the attacker's target. Is it a clean data set?")
-        target = int(targets[0])
+    target = only_target(which.dataset) if which.role == "poisoned" else None
     zeros = np.zeros(channels + 1, np.int64)
     return SetCounts(which.dataset.name, which.role, 0, len(which.dataset), target, zeros, zeros, zeros)
+
+
+def only_target(poisoned: Dataset) -> int:
+    """The attacker's target: the label that all images of a poisoned set bear.
+
+    Raises:
+        DatasetError: its labels differ, so it isn't clear which label the attacker wants.
+    """
+    targets = np.unique(poisoned.labels)
+    if len(targets) != 1:
+        raise DatasetError(f"{poisoned.path}: holds {len(targets)} different labels; all labels of a poisoned set must "
+                           "be the attacker's target. Is it a clean data set?")
+    return int(targets[0])
 
 
 def count_chunk(of: SetCounts, labels: Labels, truth: Labels) -> SetCounts:

@@ -44,6 +44,16 @@ def choose_step(curve: PruningCurve, x: float, mode: DropMode = "points", stop: 
     return next((step - 1 for step in steps if drops[step] > wanted), len(drops) - 1)
 
 
+def rule_text(mode: DropMode, stop: Stop) -> str:
+    """Which step answers a threshold, and what the other rule would do, in one sentence for people."""
+    unit = "percentage points" if mode == "points" else "per cent of B's accuracy"
+    if stop == "first-past":
+        return (f"X is answered by the first step that loses X {unit} or more, as the lab did, which may be far more "
+                "than X; the other rule, the last step within X, stays below.")
+    return (f"X is answered by the last step that stays within a loss of X {unit}; the other rule, the lab's, takes "
+            "the first step past X.")
+
+
 def _drop(validation: SetCounts, step: int, mode: DropMode) -> Fraction:
     before, now = int(validation.correct[0]), int(validation.correct[step])
     whole = validation.images if mode == "points" else before

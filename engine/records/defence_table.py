@@ -6,10 +6,13 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.assessment import Attack
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.rates import Rate
 
-_RATES = ("clean_accuracy", "attack_success", "robust_accuracy", "false_alarms", "detection")
+# Columns and what they are called in ComparisonRow; of several poisoned sets the one on which the attack works most.
+_RATES = {"clean_accuracy": "clean", "attack_success": "attack", "robust_accuracy": "robust",
+          "false_alarms": "false_alarms", "detection": "detection"}
 
 
 def write_comparison_csv(comparison: Comparison, path: Path) -> None:
@@ -17,12 +20,19 @@ def write_comparison_csv(comparison: Comparison, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["defence", "guard", *(f"{name}{end}" for name in _RATES for end in ("", "_low", "_high")),
-                         "seconds"])
+                         "seconds", *(f"attack_success_{place}" for place, _ in enumerate(_several(comparison), 1))])
         for row in comparison.rows:
-            writer.writerow([row.defence, row.guard, *_rates(row), round(row.seconds, 3)])
+            each = [attack.success.value for attack in row.attacks] if _several(comparison) else []
+            writer.writerow([row.defence, row.guard, *_rates(row), round(row.seconds, 3), *each])
+
+
+def _several(comparison: Comparison) -> tuple[Attack, ...]:
+    """The poisoned sets where there are several, which then have a column each."""
+    attacks = comparison.rows[0].attacks if comparison.rows else ()
+    return attacks if len(attacks) > 1 else ()
 
 
 def _rates(row: ComparisonRow) -> Iterator[float | str]:
-    for name in _RATES:
-        rate: Rate | None = getattr(row, name)
+    for attribute in _RATES.values():
+        rate: Rate | None = getattr(row, attribute)
         yield from (rate.value, *rate.interval) if rate else ("", "", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from engine.assessment import Attack
 from engine.data.preprocessing import preprocessing
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.errors import EngineError
@@ -29,6 +31,7 @@ from engine.records.checked import text as _text
 from engine.records.run_files import GUARDED_BADNET
 from engine.records.settings import checked_settings
 from engine.runs.inputs import DatasetSummary, ModelSummary
+from engine.runs.plausibility import Doubt, doubts_of
 from engine.runs.prune import PruningRequest, PruningRun
 
 _MOST_CHANNELS = 1 << 20
@@ -69,10 +72,12 @@ def _run(document: Json, folder: Path) -> PruningRun:
     if len(datasets) > _MOST_SETS or len(document["curve"]["poisoned"]) > _MOST_SETS:
         raise ValueError("it has more data sets than any run")
     source = request.order.name if request.order else _text(settings["rank_at"])
+    curve = _curve(document["curve"], summary.layer, order)
+    guarded = _guarded(document.get("guard"), folder, curve)
     return PruningRun(
-        request, summary, datasets, ChannelRanking(summary.layer, order, means, source),
-        _curve(document["curve"], summary.layer, order), _guarded(document.get("guard"), folder, len(order)),
-        _text(document["device"]), _number(document["seconds"]), _comparison(document))
+        request, summary, datasets, ChannelRanking(summary.layer, order, means, source), curve, guarded,
+        _text(document["device"]), _number(document["seconds"]), _comparison(document),
+        _doubts(document, curve, guarded, summary.labels))
 
 
 def _request(document: Json) -> PruningRequest:
@@ -106,7 +111,9 @@ def _clean(part: Json, role: Role, channels: int) -> SetCounts:
 
 
 def _poisoned(part: Json, channels: int) -> SetCounts:
-    return _counts(part, "poisoned", _count(part["target"]), ("b_prime_asr", "detection_rate", "goodnet_asr"), channels)
+    counts = _counts(part, "poisoned", _count(part["target"]), ("b_prime_asr", "detection_rate", "goodnet_asr"),
+                     channels)
+    return dataclasses.replace(counts, reconstructed=bool(part.get("reconstructed", False)))
 
 
 def _counts(part: Json, role: Role, target: int | None, keys: Sequence[str], channels: int) -> SetCounts:
@@ -123,37 +130,69 @@ def _steps(rates: Any, images: int, channels: int) -> Any:
     return np.array(found, np.int64)
 
 
-def _guarded(part: Json | None, folder: Path, channels: int) -> GuardedCurve | None:
+def _guarded(part: Json | None, folder: Path, curve: PruningCurve) -> GuardedCurve | None:
     """The guard's file lies beside run.json in a run that was kept, in a folder of its own in one that was saved."""
     if not part or "curve" not in part:
         return None
-    here = folder / GUARD_FILE
+    here, channels = folder / GUARD_FILE, len(curve.order)
     guard = open_guard(here if here.is_file() else folder / GUARDED_BADNET / GUARD_FILE)
-    curve = part["curve"]
-    poisoned = _poisoned(curve["poisoned"], channels) if curve["poisoned"] else None
-    role = _one_of(curve["role"], get_args(Role))
-    return GuardedCurve(guard, _clean(curve["clean"], role, channels), poisoned)
+    counted = part["curve"]
+    clean = _clean(counted["clean"], _one_of(counted["role"], get_args(Role)), channels)
+    # Runs of the first versions hold the first poisoned set alone, and B's rates on whole sets.
+    sets = counted.get("poisoned_sets", [counted["poisoned"]] if counted["poisoned"] else [])
+    poisoned = tuple(_poisoned(one, channels) for one in sets)
+    if "before" in counted:
+        before = [_rate(value, of.images) for value, of in zip(counted["before"], (clean, *poisoned), strict=True)]
+    else:
+        before = [of.b_prime_rate(0) for of in (curve.clean, *curve.poisoned[:len(poisoned)])]
+    return GuardedCurve(guard, clean, poisoned, tuple(before))
+
+
+def _doubts(document: Json, curve: PruningCurve, guarded: GuardedCurve | None, labels: int) -> tuple[Doubt, ...]:
+    """What was written; of a run of the first versions what its counts tell."""
+    if "warnings" in document:
+        stopping = [_text(sentence) for sentence in document.get("implausible_input", [])]
+        return tuple(Doubt(_text(sentence), sentence in stopping) for sentence in document["warnings"])
+    found = doubts_of(curve, labels)
+    if guarded and len(guarded.poisoned) < len(curve.poisoned):
+        found = (Doubt("An earlier version made this run and counted only the first poisoned set behind the guard. "
+                       "Run it again to know what the guard does with all of them.", True), *found)
+    return found
 
 
 def _comparison(document: Json) -> Comparison | None:
     rows = document.get("comparison")
     if not rows or any("images" not in row for row in rows):
         return None
-    target = document.get("comparison_target")
-
-    def one(row: Json) -> ComparisonRow:
-        clean, poisoned = _count(row["images"]), row["poisoned_images"]
-
-        def rate(key: str) -> Rate | None:
-            return None if row[key] is None else _rate(row[key], _count(poisoned))
-
-        return ComparisonRow(
-            _text(row["defence"]), _text(row["guard"]), _rate(row["clean_accuracy"], clean),
-            rate("attack_success_rate"), rate("robust_accuracy"), _rate(row["false_alarm_rate"], clean),
-            rate("detection_rate"), _number(row["seconds"]))
-
-    return Comparison(tuple(one(row) for row in rows), None if target is None else _count(target),
+    return Comparison(tuple(_compared(row, rows[0], document) for row in rows),
                       _text(document.get("comparison_warning") or ""))
+
+
+def _compared(row: Json, alone: Json, document: Json) -> ComparisonRow:
+    """One defence; `alone` is B's own row, from which runs of the first versions tell what B does."""
+    images, clean = _count(row["images"]), "clean_accuracy"
+    attacks = [_attack(one) for one in row["poisoned"]] if "poisoned" in row else _only_attack(row, alone, document)
+    return ComparisonRow(
+        defence=_text(row["defence"]), guard=_text(row["guard"]), clean=_rate(row[clean], images),
+        clean_before=_rate(row.get("badnet_clean_accuracy", alone[clean]), images),
+        false_alarms=_rate(row["false_alarm_rate"], images), attacks=tuple(attacks), seconds=_number(row["seconds"]))
+
+
+def _attack(one: Json) -> Attack:
+    images = _count(one["images"])
+    robust = one.get("robust_accuracy")
+    return Attack(
+        _text(one["name"]), _count(one["target"]), _rate(one["badnet_attack_success_rate"], images),
+        _rate(one["attack_success_rate"], images), _rate(one["detection_rate"], images), bool(one["reconstructed"]),
+        None if robust is None else _rate(robust, images))
+
+
+def _only_attack(row: Json, alone: Json, document: Json) -> list[Attack]:
+    if row["attack_success_rate"] is None:
+        return []
+    first = document["curve"]["poisoned"][0]
+    return [_attack({**row, "name": first["name"], "target": first["target"], "images": row["poisoned_images"],
+                     "badnet_attack_success_rate": alone["attack_success_rate"], "reconstructed": False})]
 
 
 def _rate(value: Any, images: int) -> Rate:

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.defences.comparison import Comparison
+from engine.assessment import Attack, Figures
+from engine.defences.comparison import Comparison, ComparisonRow
 from engine.files.saving import whole_folder
 from engine.goodnets.saved import write_pair
-from engine.guards.guarded_curve import GuardedCurve, GuardedFigures, figures_at
+from engine.guards.guarded_curve import GuardedCurve
 from engine.models.networks import open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.sweep import PruningCurve, SetCounts
@@ -88,30 +89,35 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
         "versions": {"python": platform.python_version(), "platform": platform.platform(),
                      **{name: version(name) for name in ("keras", "numpy", "h5py")},
                      "tensorflow": _tensorflow_version()},
+        "warnings": [doubt.sentence for doubt in run.doubts],
+        "implausible_input": [doubt.sentence for doubt in run.doubts if doubt.implausible],
         "device": run.device,
         "seconds": round(run.seconds, 3),
         "pruning_order": run.ranking.order.tolist(),
         "mean_activation": [finite(v) for v in run.ranking.mean_activation],
         "curve": curve_json(run.curve),
         "badnet": badnet_json(run.curve),
-        "goodnets": [goodnet_json(row) for row in rows],
+        "goodnets": [goodnet_json(row, run.guarded) for row in rows],
         "not_reached": [x for x in request.drops if x not in {row.x for row in rows}],
-        "badnet_guarded": guarded_json(figures_at(run.guarded, 0)) if run.guarded else None,
+        "badnet_guarded": guarded_json(run.guarded, 0) if run.guarded else None,
         "guard": guard_json(run.guarded) if run.guarded else None,
         "comparison": comparison_json(run.comparison) if run.comparison else None,
-        "comparison_target": run.comparison.target if run.comparison else None,
+        "comparison_target": next((attack.target for row in run.comparison.rows for attack in row.attacks), None)
+        if run.comparison else None,
         "comparison_warning": run.comparison.warning if run.comparison else None,
     }
 
 
 def comparison_json(comparison: Comparison) -> list[Json]:
     """All defences side by side, a row each, plain and behind guards."""
-    return [{"defence": row.defence, "guard": row.guard, **rate_json("clean_accuracy", row.clean_accuracy),
-             **rate_json("attack_success_rate", row.attack_success),
-             **rate_json("robust_accuracy", row.robust_accuracy), **rate_json("false_alarm_rate", row.false_alarms),
-             **rate_json("detection_rate", row.detection), "seconds": round(row.seconds, 3),
-             "images": row.clean_accuracy.total, "poisoned_images": row.attack_success.total if row.attack_success
-             else None} for row in comparison.rows]
+    def one(row: ComparisonRow) -> Json:
+        first = row.attacks[0] if row.attacks else None
+        return {"defence": row.defence, "guard": row.guard, **figures_json(row),
+                **rate_json("robust_accuracy", first.robust if first else None),
+                **rate_json("badnet_clean_accuracy", row.clean_before), "seconds": round(row.seconds, 3),
+                "images": row.clean.total, "poisoned_images": first.success.total if first else None}
+
+    return [one(row) for row in comparison.rows]
 
 
 def curve_json(curve: PruningCurve) -> Json:
@@ -136,43 +142,61 @@ def poisoned_json(counts: SetCounts) -> Json:
     return {"name": counts.name, "images": counts.images, "target": counts.target,
             "b_prime_asr": [counts.b_prime_rate(k).value for k in steps],
             "goodnet_asr": [counts.goodnet_rate(k).value for k in steps],
-            "detection_rate": [counts.flagged_rate(k).value for k in steps]}
+            "detection_rate": [counts.flagged_rate(k).value for k in steps], "reconstructed": counts.reconstructed}
 
 
 def badnet_json(curve: PruningCurve) -> Json:
     """B alone, on the sets that the GoodNets' figures are from."""
     return {**rate_json("clean_accuracy", curve.clean.b_prime_rate(0)),
-            **rate_json("attack_success_rate", curve.poisoned[0].b_prime_rate(0) if curve.poisoned else None)}
+            **rate_json("attack_success_rate", curve.poisoned[0].b_prime_rate(0) if curve.poisoned else None),
+            "poisoned": [attack_json(counts.attack_at(0)) for counts in curve.poisoned]}
 
 
-def goodnet_json(row: GoodNetRow) -> Json:
+def goodnet_json(row: GoodNetRow, guarded: GuardedCurve | None = None) -> Json:
     """One threshold's figures."""
     return {
         "x": row.x, "channels_pruned": row.channels_pruned, "drop_points": row.drop_points,
         "drop_relative_percent": row.drop_relative_percent,
-        **rate_json("clean_accuracy", row.clean), **rate_json("attack_success_rate", row.attack),
-        **rate_json("false_alarm_rate", row.false_alarms), **rate_json("detection_rate", row.detection),
-        "level": row.assessment.level, "assessment": row.assessment.sentence, "path": pair_name(row.x),
-        "guarded": guarded_json(row.guarded) if row.guarded else None,
+        **figures_json(row), "level": row.assessment.level, "assessment": row.assessment.sentence,
+        "path": pair_name(row.x),
+        "guarded": guarded_json(guarded, row.channels_pruned) if guarded else None,
     }
 
 
-def guarded_json(figures: GuardedFigures) -> Json:
+def guarded_json(curve: GuardedCurve, step: int) -> Json:
     """Figures behind a guard; the threshold is null where too few images were there to set one."""
-    return {"guard": figures.guard, "threshold": finite(figures.threshold),
-            **rate_json("clean_accuracy", figures.clean), **rate_json("attack_success_rate", figures.attack),
-            **rate_json("false_alarm_rate", figures.false_alarms), **rate_json("detection_rate", figures.detection)}
+    return {"guard": curve.guard.kind, "threshold": finite(curve.guard.threshold),
+            **figures_json(curve.figures_at(step))}
+
+
+def figures_json(figures: Figures) -> Json:
+    """What a defence costs and stops: attack and detection of the first poisoned set, then of all in order."""
+    first = figures.attacks[0] if figures.attacks else None
+    return {**rate_json("clean_accuracy", figures.clean),
+            **rate_json("attack_success_rate", first.success if first else None),
+            **rate_json("false_alarm_rate", figures.false_alarms),
+            **rate_json("detection_rate", first.detection if first else None),
+            "poisoned": [attack_json(attack) for attack in figures.attacks]}
+
+
+def attack_json(attack: Attack) -> Json:
+    """What one poisoned set says of a defence."""
+    return {"name": attack.name, "target": attack.target, "images": attack.success.total,
+            **rate_json("attack_success_rate", attack.success), **rate_json("detection_rate", attack.detection),
+            **rate_json("badnet_attack_success_rate", attack.before), "reconstructed": attack.reconstructed,
+            **(rate_json("robust_accuracy", attack.robust) if attack.robust else {})}
 
 
 def guard_json(curve: GuardedCurve) -> Json:
     """How a run's guard was calibrated and on how many images it was measured."""
-    calibration = curve.guard.calibration
+    calibration, sets = curve.guard.calibration, [poisoned_json(counts) for counts in curve.poisoned]
     return {"kind": curve.guard.kind, "false_alarms_asked": calibration.false_alarms,
             "calibration_images": calibration.images, "seed": calibration.seed, "note": curve.guard.note,
             **rate_json("held_back_false_alarm_rate", calibration.held_back),
-            "clean_images": curve.clean.images, "poisoned_images": curve.poisoned.images if curve.poisoned else None,
-            "curve": {"role": curve.clean.role, "clean": clean_json(curve.clean),
-                      "poisoned": poisoned_json(curve.poisoned) if curve.poisoned else None},
+            "measured_on": curve.measured_on, "clean_images": curve.clean.images,
+            "poisoned_images": sets[0]["images"] if sets else None,
+            "curve": {"role": curve.clean.role, "clean": clean_json(curve.clean), "poisoned": sets[0] if sets else None,
+                      "poisoned_sets": sets, "before": [rate.value for rate in curve.before]},
             "path": GUARDED_BADNET}
 
 

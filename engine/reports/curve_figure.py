@@ -105,7 +105,7 @@ class CurveDrawing:
                                       transform=self.axes.transAxes, clip_on=False, animated=animated)
         self._mark_steps: list[tuple[int, str, str]] = []
         self._mark_labels: list[Text] = []
-        self._legend = self.axes.legend(loc="lower left", fontsize=8.5, labelcolor=palette.text, framealpha=0.8,
+        self._legend = self.axes.legend(loc="center left", fontsize=8.5, labelcolor=palette.text, framealpha=0.8,
                                         facecolor=palette.ground, edgecolor="none", handlelength=2.6)
         self._legend.set_animated(animated)
         for text in (*self._legend.get_texts(), self.axes.xaxis.label):

@@ -66,7 +66,7 @@ def draw_comparison(
     """
     axes.figure.set_facecolor(palette.ground)
     axes.set_facecolor(palette.ground)
-    drawn = [row for row in comparison.rows if row.attack_success and row.guard in ("none", guard)]
+    drawn = [row for row in comparison.rows if row.attack and row.guard in ("none", guard)]
     if not drawn:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "Without poisoned images there is no attack success to draw.", ha="center", va="center",
@@ -103,8 +103,8 @@ def save_comparison_figure(
 
 
 def _place(row: ComparisonRow) -> tuple[float, float]:
-    assert row.attack_success
-    return 100 * row.attack_success.value, 100 * row.clean_accuracy.value
+    assert row.attack
+    return 100 * row.attack.value, 100 * row.clean.value
 
 
 def _colour(guard: str, palette: Palette) -> str:
@@ -114,7 +114,7 @@ def _colour(guard: str, palette: Palette) -> str:
 def _frame(axes: Axes, rows: Sequence[ComparisonRow], palette: Palette) -> None:
     axes.set_xlabel("Attack success, per cent", color=palette.text, fontsize=9.5)
     axes.set_ylabel("Clean accuracy, per cent", color=palette.text, fontsize=9.5)
-    lowest = min(100 * row.clean_accuracy.value for row in rows)
+    lowest = min(100 * row.clean.value for row in rows)
     bottom = max(-4.0, 10 * math.floor((lowest - 4) / 10))
     axes.set(xlim=_X_LIMITS, ylim=(bottom, _TOP), xticks=range(0, 101, 20))
     axes.set_yticks([tick for tick in range(0, 101, 10) if tick >= bottom])
@@ -133,7 +133,7 @@ def _legend(axes: Axes, names: Sequence[str], rows: Sequence[ComparisonRow], pal
                       label="without a guard" if guard == "none" else f"behind the {guard} guard",
                       color=_colour(guard, palette), markeredgecolor=palette.ground) for guard in guards]
     handles += [Line2D([], [], linestyle="none", label=f"{number}  {name}") for number, name in enumerate(names, 1)]
-    clean, attack = rows[0].clean_accuracy, rows[0].attack_success
+    clean, attack = rows[0].clean, rows[0].attack
     legend = axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=_FONT_POINTS,
                          labelcolor=palette.text, frameon=False, handlelength=1.0, borderpad=0.0, borderaxespad=0.2,
                          title=f"{clean.total:,} clean images,\n{attack.total if attack else 0:,} poisoned images",
@@ -150,7 +150,7 @@ def _legend(axes: Axes, names: Sequence[str], rows: Sequence[ComparisonRow], pal
 
 def _good_corner(axes: Axes, rows: Iterable[ComparisonRow], palette: Palette) -> None:
     """Where engine.assessment calls a defence a repair: the attack harmless, the loss against B bearable."""
-    before = next(100 * row.clean_accuracy.value for row in rows if row.guard == "none")
+    before = next(100 * row.clean.value for row in rows if row.guard == "none")
     left, floor = axes.get_xlim()[0], before - BEARABLE_LOSS_POINTS
     axes.add_patch(Rectangle((left, floor), 100 * HARMLESS_ATTACK - left, _TOP - floor, color=palette.clean,
                              alpha=0.14, linewidth=0, zorder=0))

@@ -1,24 +1,41 @@
-"""What a person takes home from a run: which defence is best, and what it does to the attack and to clean accuracy."""
+"""What a person takes home from a run: which defence is best, what it does, and what to do.
+
+The window, the report and the command line all show this headline, and the guide lists its recommendations.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from engine.assessment import HARMLESS_ATTACK, Assessment, Level, percent
+from engine.assessment import RANK, Attack, Figures, Level, as_far_as, assess, percent, shows_attack
+from engine.defences.comparison import BADNET
 from engine.guards.calibration import Guard
+from engine.guards.guarded_curve import GuardedCurve
 from engine.rates import Rate
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow, badnet_row
 
-BEST_FIRST: tuple[Level, ...] = ("repaired", "costly", "weakened", "unknown", "failed")
+_ANEW = "a network trained anew on data that you trust is better"
+RECOMMENDATIONS: dict[Level, str] = {
+    "repaired": "Don't deploy B itself. What took its place here can be used where the few per cent that may be left "
+                f"of the attack are bearable; {_ANEW}.",
+    "protected": "Don't deploy it without the guard. Behind the guard it can be used where the few per cent that may "
+                 f"be left of the attack are bearable; {_ANEW}.",
+    "costly": f"Don't deploy it: the attack can be stopped, but at the price of too much clean accuracy; {_ANEW}.",
+    "weakened": f"Don't deploy it: the attack is weakened, not stopped; {_ANEW}.",
+    "failed": f"Don't deploy it: nothing tried here stops the attack; {_ANEW}.",
+    "unknown": "Don't take this for a clean bill: these images don't measure what a defence does to an attack.",
+}
+IMPLAUSIBLE = "Mend what the warning names and run again: while the input is implausible, no success is one."
 
 _MEANINGS: dict[Level, str] = {
-    "repaired": "repaired, as far as these images tell",
+    "repaired": "repaired",
+    "protected": "protected",
     "costly": "the attack is stopped, but at more accuracy than it is worth",
     "weakened": "the attack is weakened, not stopped",
-    "failed": "the best there is here, and it does not repair the model",
+    "failed": "the best there is here, and it does not stop the attack",
     "unknown": "without poisoned images nobody can say whether the backdoor is gone",
 }
 
@@ -28,12 +45,14 @@ class Headline:
     """The best of a run's defences.
 
     Attributes:
-        row: the GoodNet; None for B behind the guard alone, or where nothing is best.
+        row: the GoodNet; None for B behind the guard alone, for what was only compared, or where nothing is best.
         level: of its assessment, for an icon.
         figures: such as "Attack success 100 % → 0 %, clean accuracy 95 % → 95 %".
         sentence: what does that and what it means.
-        name: what does it, such as "B behind the margin guard"; "B" where there is nothing to stop.
-        clean, attack: its clean accuracy and attack success, the latter None without poisoned images.
+        name: what does it, such as "B behind the margin guard"; "B" where there is nothing to stop or no verdict.
+        clean, attack: its clean accuracy and attack success on the worst set, None without poisoned images.
+        recommendation: what to do.
+        warnings: what is doubtful about the input, to be shown first.
     """
 
     row: GoodNetRow | None
@@ -43,49 +62,57 @@ class Headline:
     name: str
     clean: Rate
     attack: Rate | None
+    recommendation: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A row's figures, plain or behind the guard; `row` is None for B behind the guard alone."""
+    """A defence's figures; `row` is the GoodNet's, None for B behind the guard alone and for what was only compared."""
 
     row: GoodNetRow | None
     name: str
-    clean: Rate
-    attack: Rate | None
-    assessment: Assessment
+    figures: Figures
+    level: Level
 
 
 def headline(run: PruningRun, rows: Iterable[GoodNetRow]) -> Headline | None:
-    """The best of B behind the guard and of all rows, plain and guarded; None when there is nothing to choose from.
+    """The best of B behind the guard, all rows, plain and guarded, and what the run was compared with.
 
     The best has the best assessment; of equals, the least sum of attack success and loss of clean accuracy; of equals,
-    the one that comes first, where B behind the guard comes before all GoodNets.
+    the one that comes first, where B behind the guard comes before all GoodNets. The worst poisoned set counts.
 
     Args:
-        rows: a run's GoodNets, as engine.runs.rows.goodnet_row makes them.
+        rows: a run's GoodNets, as engine.runs.rows makes them.
+    Returns:
+        None when there is nothing to choose from and nothing to warn of.
     """
-    candidates = list(_candidates(run, rows))
-    if not candidates:
-        return None
-    poisoned = run.curve.poisoned[0] if run.curve.poisoned else None
-    clean_before, attack_before = run.curve.clean.b_prime_rate(0), poisoned.b_prime_rate(0) if poisoned else None
-    best = min(candidates, key=_harm)
-    if attack_before and attack_before.value <= HARMLESS_ATTACK:
-        return Headline(None, "unknown", "These poisoned images don't show a backdoor in this network",
-                        f"B itself answers the target label on {percent(attack_before.value)} of them, so there is "
-                        "nothing here that a defence could stop.", "B", clean_before, attack_before)
-    figures = f"lean accuracy {percent(clean_before.value)} → {percent(best.clean.value)}"
-    if best.attack and attack_before:
-        figures = f"Attack success {percent(attack_before.value)} → {percent(best.attack.value)}, c{figures}"
-    else:
-        figures = f"C{figures}"
-    return Headline(best.row, best.assessment.level, figures, f"{best.name}: {_meaning(best)}.", best.name,
-                    best.clean, best.attack)
+    best = min(_candidates(run, rows), key=_harm, default=None)
+    alone, warnings = run.curve.figures_at(0), tuple(doubt.sentence for doubt in run.doubts)
+
+    def no_verdict(figures: str, sentence: str, recommendation: str) -> Headline:
+        return Headline(None, "unknown", figures, sentence, BADNET, alone.clean, alone.attack, recommendation, warnings)
+
+    if not run.plausible:
+        return no_verdict("The input is implausible, so there is no verdict",
+                          "What was counted stands below, but no figure of it is a comfort.", IMPLAUSIBLE)
+    if alone.attack and not shows_attack(alone.attacks):
+        return no_verdict("These poisoned images don't show a backdoor in this network",
+                          f"B itself answers the target label on {percent(alone.attack.value)} of them, so there is "
+                          "nothing here that a defence could stop.", RECOMMENDATIONS["unknown"])
+    if best:
+        return Headline(best.row, best.level, _figures(best.figures), _sentence(best, run.guarded), best.name,
+                        best.figures.clean, best.figures.attack, RECOMMENDATIONS[best.level], warnings)
+    return no_verdict("There is no GoodNet to judge", "No pruning step loses as much as was asked for.",
+                      RECOMMENDATIONS["unknown"]) if warnings else None
 
 
-def calibration_text(guard: Guard) -> str:
-    """How a guard came to its threshold and what it really flags, in words."""
+def calibration_text(curve: GuardedCurve) -> str:
+    """How a guard came to its threshold, what it really flags, and on what it was measured, in words."""
+    return " ".join(filter(None, (_threshold_text(curve.guard), measured_text(curve))))
+
+
+def _threshold_text(guard: Guard) -> str:
     facts = guard.calibration
     name = f"{guard.kind.capitalize()} guard"
     if math.isinf(guard.threshold):
@@ -99,28 +126,62 @@ def calibration_text(guard: Guard) -> str:
             f"({percent(low)} to {percent(high)} at 95 % confidence).")
 
 
-def _candidates(run: PruningRun, rows: Iterable[GoodNetRow]) -> Iterable[_Candidate]:
+def measured_text(curve: GuardedCurve) -> str:
+    """Which clean images the figures behind a guard rest on, where that isn't a test set."""
+    images = f"{curve.clean.images:,} validation images"
+    if curve.measured_on == "images held back":
+        return f"Clean figures behind the guard are from {images} that were held back when it was set."
+    if curve.measured_on == "calibration images":
+        return f"Clean figures behind the guard are from {images} most of which set its threshold, which flatters it."
+    return ""
+
+
+def _candidates(run: PruningRun, rows: Iterable[GoodNetRow]) -> Iterator[_Candidate]:
     guard = f"behind the {run.guarded.guard.kind} guard" if run.guarded else ""
     badnet = badnet_row(run)
-    for row in [*([badnet] if badnet else []), *rows]:
-        name = "B" if row is badnet else f"The GoodNet at X = {row.x:g}"
-        if row is not badnet:
-            yield _Candidate(row, name, row.clean, row.attack, row.assessment)
+    if badnet and badnet.guarded and badnet.guarded_assessment:
+        yield _Candidate(None, f"B {guard}", badnet.guarded, badnet.guarded_assessment.level)
+    for row in rows:
+        name = f"The GoodNet at X = {row.x:g}"
+        yield _Candidate(row, name, row, row.assessment.level)
         if row.guarded and row.guarded_assessment:
-            yield _Candidate(None if row is badnet else row, f"{name} {guard}", row.guarded.clean, row.guarded.attack,
-                             row.guarded_assessment)
+            yield _Candidate(row, f"{name} {guard}", row.guarded, row.guarded_assessment.level)
+    for compared in run.comparison.rows[1:] if run.comparison else ():
+        judged = assess(compared.name, compared, changed=compared.changed, guarded=compared.guard != "none",
+                        plausible=run.plausible)
+        yield _Candidate(None, f"In the comparison, {compared.name}", compared, judged.level)
 
 
 def _harm(candidate: _Candidate) -> tuple[int, float]:
     """What is left of the attack and what is missing of clean accuracy, within the assessment's level."""
-    attack = candidate.attack.value if candidate.attack else 0.0
+    attack = candidate.figures.attack.value if candidate.figures.attack else 0.0
     # Sums of the same two rates must compare as equal.
-    return BEST_FIRST.index(candidate.assessment.level), round(attack - candidate.clean.value, 9)
+    return RANK[candidate.level], round(attack - candidate.figures.clean.value, 9)
 
 
-def _meaning(best: _Candidate) -> str:
-    meaning = _MEANINGS[best.assessment.level]
-    if best.attack is None or best.assessment.level not in ("repaired", "costly"):
-        return meaning
-    return (f"{meaning} ({best.attack.total:,} poisoned ones: the true rate is up to "
-            f"{percent(best.attack.interval[1])} at 95 % confidence)")
+def _figures(of: Figures) -> str:
+    clean = f"lean accuracy {_change(of.clean_before.value, of.clean.value)}"
+    if of.worst is None:
+        return f"C{clean}"
+    where = f" on {of.worst.name}" if len(of.attacks) > 1 else ""
+    return f"Attack success{where} {_change(of.worst.before.value, of.worst.success.value)}, c{clean}"
+
+
+def _sentence(best: _Candidate, guarded: GuardedCurve | None) -> str:
+    attacks = best.figures.attacks
+    parts = [f"{best.name}: {_MEANINGS[best.level]}"]
+    if attacks and best.level in ("repaired", "protected", "costly"):
+        parts[0] += f", {as_far_as(attacks)}"
+    if len(attacks) > 1:
+        parts.append("Attack success on each set: " + ", ".join(map(_told, attacks)))
+    if guarded and "guard" in best.name and measured_text(guarded):
+        parts.append(measured_text(guarded).rstrip("."))
+    return ". ".join(parts) + "."
+
+
+def _told(attack: Attack) -> str:
+    return f"{attack.name} (target {attack.target}) {_change(attack.before.value, attack.success.value)}"
+
+
+def _change(before: float, after: float) -> str:
+    return f"{percent(before)} → {percent(after)}"

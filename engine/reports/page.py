@@ -22,18 +22,19 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from engine import places
+from engine.assessment import LEVEL_WORDS
+from engine.pruning.thresholds import rule_text
 from engine.reports.advice import advise
 from engine.reports.contact_sheet import contact_strips
 from engine.reports.curve_figure import PRINT, printed_figure
 from engine.reports.defence_figure import printed_comparison
+from engine.reports.headline import measured_text
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
 
 Json = dict[str, Any]
 
-LEVEL_WORDS = {"repaired": "Repaired", "costly": "Too costly", "weakened": "Weakened", "failed": "Not repaired",
-               "unknown": "Unknown"}
-LEVEL_MARKS = {"repaired": "✓", "costly": "!", "weakened": "◐", "failed": "✕", "unknown": "?"}
+LEVEL_MARKS = {"repaired": "✓", "protected": "✓", "costly": "!", "weakened": "◐", "failed": "✕", "unknown": "?"}
 _RANKING_ROWS = 20
 
 
@@ -49,7 +50,9 @@ def report_html(run: PruningRun, rows: Sequence[GoodNetRow], document: Json, wri
         run=document, advice=advise(run, rows), strips=contact_strips(run), ranking=_ranking(document),
         figure=inline_svg(printed_figure(run.curve, rows)),
         compared=inline_svg(printed_comparison(run.comparison)) if run.comparison else None, command=command_words(run),
-        written=written, words=LEVEL_WORDS, marks=LEVEL_MARKS)
+        worst_of=_worst_of, names=[f"X = {row.x:g}" for row in rows], written=written,
+        words=LEVEL_WORDS, marks=LEVEL_MARKS, rule=rule_text(run.request.drop_mode, run.request.stop),
+        measured=measured_text(run.guarded) if run.guarded else "")
 
 
 def environment() -> jinja2.Environment:
@@ -131,6 +134,11 @@ def interval_of(interval: Sequence[float] | None) -> str:
 def unbroken(text: str) -> str:
     """A sentence in which no line ends between a number and its per cent sign."""
     return text.replace(" %", "\u00a0%")
+
+
+def _worst_of(figures: Json) -> Json:
+    """The figures of the poisoned set on which the attack works most; without a set those that say so."""
+    return max(figures["poisoned"], key=lambda attack: float(attack["attack_success_rate"]), default=figures)
 
 
 def _ranking(document: Json) -> list[list[Json]]:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine import backend
+from engine.data.fingerprints import Fingerprints
 from engine.defences.comparison import Comparison
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
-from engine.guards.guarded_curve import GuardChoice, GuardedCurve, guarded_curve
+from engine.guards.guarded_curve import GuardChoice, GuardedCurve, guarded_curve, measured_on
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.cluster import Cluster
 from engine.pruning.incremental import predictor_for
 from engine.pruning.ranking import ChannelRanking, RankAt, given_order, rank_channels
 from engine.pruning.steps import KeptFeatures
-from engine.pruning.sweep import PruningCurve, preview_curve, sweep
+from engine.pruning.sweep import PruningCurve, SweepSet, preview_curve, sweep
 from engine.pruning.thresholds import DEFAULT_DROPS, DropMode, Stop
+from engine.runs.causes import explained
 from engine.runs.inputs import DatasetSummary, InputFiles, ModelSummary, Opened, open_inputs
+from engine.runs.plausibility import Doubt, SetSeen, doubts_of, hardly_better_than_chance
 
 Partial = Callable[[PruningCurve], None]
 
@@ -44,7 +48,11 @@ class PruningRequest(InputFiles):
 
 @dataclass(frozen=True, eq=False)
 class PruningRun:
-    """A finished run: plain values and arrays only."""
+    """A finished run: plain values and arrays only.
+
+    Attributes:
+        doubts: what is doubtful about its input, what stops verdicts first.
+    """
 
     request: PruningRequest
     model: ModelSummary
@@ -55,6 +63,12 @@ class PruningRun:
     device: str
     seconds: float
     comparison: Comparison | None = None
+    doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def plausible(self) -> bool:
+        """Whether the input is such that a success is one."""
+        return not any(doubt.implausible for doubt in self.doubts)
 
 
 def run_pruning(
@@ -72,14 +86,21 @@ def run_pruning(
     started = time.monotonic()
     progress(Progress("Opening files", 0, 1))
     opened = open_inputs(request)
+    prints = [Fingerprints(s.dataset) for s in opened.sets]
     cancel.raise_if_cancelled()
     if request.cluster:
         ranking, curve = _count_on_cluster(request, opened, partial, progress, cancel)
     else:
-        ranking, curve = _count_here(request, opened, partial, progress, cancel)
-    guarded = _guard(request, opened, ranking, progress, cancel) if request.guard != "none" else None
+        read = tuple(SweepSet(p.dataset, s.role) for p, s in zip(prints, opened.sets, strict=True))
+        ranking, curve = _count_here(request, dataclasses.replace(opened, sets=read), partial, progress, cancel)
+    seen = [SetSeen(s.dataset.name, s.role, s.dataset.labels, p.complete())
+            for s, p in zip(opened.sets, prints, strict=True)]
+    doubts = explained(doubts_of(curve, opened.network.labels, seen), opened, cancel)
+    # A guard learns what is normal from images that B answers; of nonsense it learns nonsense, or nothing.
+    guarded = None if request.guard == "none" or hardly_better_than_chance(curve.validation, opened.network.labels) \
+        else _guard(request, opened, ranking, progress, cancel)
     return PruningRun(request, opened.model_summary(), opened.dataset_summaries(), ranking, curve, guarded,
-                      backend.device(), time.monotonic() - started)
+                      backend.device(), time.monotonic() - started, doubts=doubts)
 
 
 def _count_here(
@@ -119,7 +140,7 @@ def _guard(
     assert request.guard != "none"
     guard = calibrate(opened.network, opened.sets[0].dataset, request.guard, request.false_alarms,
                       progress=progress, cancel=cancel)
-    by_role = {s.role: s for s in reversed(opened.sets)}
-    clean = by_role.get("test", opened.sets[0])
-    return guarded_curve(opened.network, guard, predictor_for(opened.network, opened.layer), ranking.order, clean,
-                         by_role.get("poisoned"), progress=progress, cancel=cancel)
+    clean = next((s for s in opened.sets if s.role == "test"), opened.sets[0])
+    poisoned = [s for s in opened.sets if s.role == "poisoned"]
+    return guarded_curve(opened.network, guard, predictor_for(opened.network, opened.layer), ranking.order,
+                         measured_on(guard, clean), poisoned, progress=progress, cancel=cancel)

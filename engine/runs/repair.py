@@ -15,7 +15,7 @@ from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
 from engine.guards.guarded_curve import GuardChoice
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
-from engine.pruning.sweep import SweepSet, empty_counts
+from engine.pruning.sweep import only_target
 
 PoisonedSet = tuple[Dataset, int]
 
@@ -35,9 +35,7 @@ def with_target(poisoned: Dataset) -> PoisonedSet:
     Raises:
         DatasetError: it has several targets.
     """
-    target = empty_counts(SweepSet(poisoned, "poisoned"), 0).target
-    assert target is not None
-    return poisoned, target
+    return poisoned, only_target(poisoned)
 
 
 def as_pair(

@@ -45,6 +45,7 @@ class CurvePanel(QWidget):
         self.export.message.connect(self.message)
         self._curve: PruningCurve | None = None
         self._rows: Sequence[GoodNetRow] = ()
+        self._plausible = True
         self.step = 0
         self.readout.set_theme(theme)
         self._layout = QVBoxLayout(self)
@@ -66,10 +67,14 @@ class CurvePanel(QWidget):
         self.resize(size)
         self._layout.activate()
 
-    def show_curve(self, curve: PruningCurve, rows: Sequence[GoodNetRow]) -> None:
-        """Show counts and thresholds; the cursor stays, or starts at the first threshold."""
+    def show_curve(self, curve: PruningCurve, rows: Sequence[GoodNetRow], plausible: bool = True) -> None:
+        """Show counts and thresholds; the cursor stays, or starts at the first threshold.
+
+        Args:
+            plausible: False where the input is such that no success is one.
+        """
         other = self._curve is None or len(self._curve.order) != len(curve.order)
-        self._curve, self._rows = curve, rows
+        self._curve, self._rows, self._plausible = curve, rows, plausible
         self._refresh()
         if other:
             self.set_step(rows[0].channels_pruned if rows else 0)
@@ -94,7 +99,7 @@ class CurvePanel(QWidget):
     def _read_out(self) -> None:
         assert self._curve is not None
         step = min(self.step, len(self._curve.order))
-        self.readout.show_step(self._curve, step, self.which_box.currentData())
+        self.readout.show_step(self._curve, step, self.which_box.currentData(), self._plausible)
         self.canvas.setAccessibleDescription(self.readout.sentence.text())
 
     def _write_figure(self, target: Path | BytesIO, kind: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QRect, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
-from engine.assessment import assess
+from engine.assessment import Attack, Figures, assess
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.pruning.thresholds import drop_percent
 from engine.rates import Rate
@@ -19,7 +19,9 @@ from gui.widgets.theme import Theme
 
 _COLUMNS = 6
 
-_LONGEST = assess("With 100 channels pruned", Rate(9_900, 11_547), Rate(10_000, 11_547), Rate(100, 11_547)).sentence
+_LONGEST = assess("With 100 channels pruned", Figures(
+    clean=Rate(9_900, 11_547), clean_before=Rate(10_000, 11_547), false_alarms=Rate(0, 11_547),
+    attacks=(Attack("poisoned", 0, Rate(11_547, 11_547), Rate(100, 11_547), Rate(0, 11_547)),))).sentence
 
 TOOLTIPS = {
     "Drop": "How many percentage points of clean accuracy the pruned network has lost on the validation images.",
@@ -50,6 +52,7 @@ class Readout(QWidget):
         self.sentence, self.counted = _Sentence(), QLabel()
         for label in (self.sentence, self.counted):
             label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.sentence.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._cards: list[Card] = []
@@ -75,8 +78,11 @@ class Readout(QWidget):
         for card in (self._steps, *self._cards):
             card.mute(self._muted)
 
-    def show_step(self, curve: PruningCurve, step: int, which: Which) -> None:
-        """Show the figures of a step, of B' or of the GoodNet; false alarms and detection are the pair's."""
+    def show_step(self, curve: PruningCurve, step: int, which: Which, plausible: bool = True) -> None:
+        """Show the figures of a step, of B' or of the GoodNet; false alarms and detection are the pair's.
+
+        Nothing is judged before all is counted; and where the input isn't plausible, no success is one.
+        """
         self.step_box.blockSignals(True)
         self.step_box.setRange(0, len(curve.order))
         self.step_box.setSuffix(f" of {len(curve.order)}")
@@ -88,9 +94,8 @@ class Readout(QWidget):
         for card, figure in zip(self._cards, figures, strict=True):
             card.show_figure(figure)
         name = f"With {step} channel{'' if step == 1 else 's'} pruned"
-        attack = curve.poisoned[0].goodnet_rate(step) if curve.poisoned else None
-        clean = curve.clean.goodnet_rate(step)
-        self.sentence.setText(unbroken(assess(name, clean, curve.clean.b_prime_rate(0), attack).sentence))
+        judged = assess(name, curve.figures_at(step), changed=step > 0, plausible=plausible)
+        self.sentence.setText(unbroken(judged.sentence if curve.complete else judged.facts))
         self.counted.setText(counted_text(curve))
 
     def _lay_out(self, cards: int) -> None:

@@ -77,13 +77,17 @@ class CurveView(QWidget):
         """Say what to do next: choose files, or run, or wait."""
         self.empty.setText(SOON if running else READY if ready else EMPTY)
 
-    def show_curve(self, curve: PruningCurve | None, rows: Sequence[GoodNetRow]) -> None:
-        """Show the curve so far and the thresholds on it; None shows what to do to get one."""
+    def show_curve(self, curve: PruningCurve | None, rows: Sequence[GoodNetRow], plausible: bool = True) -> None:
+        """Show the curve so far and the thresholds on it; None shows what to do to get one.
+
+        Args:
+            plausible: False where the input is such that no success is one.
+        """
         self._has_curve = curve is not None
         if curve is None:
             self._stack.setCurrentWidget(self.empty)
             return
-        self.prepare().show_curve(curve, rows)
+        self.prepare().show_curve(curve, rows, plausible)
         if self._stack.currentWidget() is self.empty:
             in_turns(self, self._reveal)
 

@@ -19,12 +19,12 @@ COLUMNS: tuple[Column[ComparisonRow], ...] = (
            "flags images as backdoored.",
            lambda row: (Block(row.defence, "no guard" if row.guard == "none" else f"{row.guard} guard"),), left=True),
     rate_column("Clean\naccuracy", "The share of clean images that are labelled right.",
-                 lambda row: [row.clean_accuracy]),
+                 lambda row: [row.clean]),
     rate_column("Attack\nsuccess", "Attack success rate: the share of poisoned images that get the label the attacker "
-                 "wants.", lambda row: [row.attack_success]),
+                 "wants.", lambda row: [row.attack]),
     rate_column("Robust\naccuracy", "The share of poisoned images that get their true label in spite of the trigger. "
                  "Known only where the poisoned images are the clean ones wearing it.",
-                 lambda row: [row.robust_accuracy]),
+                 lambda row: [row.robust]),
     rate_column("False\nalarms", "The share of clean images wrongly labelled N, backdoored.",
                  lambda row: [row.false_alarms]),
     rate_column("Detection", "The share of poisoned images labelled N, backdoored.", lambda row: [row.detection]),

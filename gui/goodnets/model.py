@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt
 
+from engine.assessment import LEVEL_WORDS, shows_attack
 from engine.rates import Rate
 from gui.tables.model import Block, Column, FigureModel, Index, rate_column
-from gui.widgets.verdict_icon import WORDS
+from gui.widgets.texts import as_tip, rate_text
 
 if TYPE_CHECKING:
-    from engine.assessment import Level
-    from engine.guards.guarded_curve import GuardedFigures
+    from engine.assessment import Figures, Level
     from engine.runs.rows import GoodNetRow
+
+_LONGEST_NAME = 14
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,35 @@ class Pair:
         return None if self.alone else self.row
 
 
-def _rate_column(
-    heading: str, meaning: str, rate: Callable[[GoodNetRow | GuardedFigures], Rate | None],
-) -> Column[Pair]:
-    return rate_column(heading, meaning, lambda pair: [
-        rate(some) for some in ((pair.row, pair.row.guarded) if pair.row.guarded else (pair.row,))])
+def _of_both(pair: Pair) -> tuple[Figures, ...]:
+    return (pair.row, pair.row.guarded) if pair.row.guarded else (pair.row,)
 
 
-def _drop(pair: Pair) -> tuple[Block, ...]:
+def _rate_column(heading: str, meaning: str, rate: Callable[[Figures], Rate | None]) -> Column[Pair]:
+    return rate_column(heading, meaning, lambda pair: [rate(figures) for figures in _of_both(pair)])
+
+
+def _set_column(number: int, name: str) -> Column[Pair]:
+    """Attack success, and below it detection, on one of several poisoned sets."""
+    def blocks(pair: Pair) -> tuple[Block, ...]:
+        attacks = (figures.attacks[number] for figures in _of_both(pair))
+        return tuple(Block(rate_text(attack.success), f"N: {rate_text(attack.detection)}") for attack in attacks)
+
+    short = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME - 1]}…"
+    return Column(f"Attack:\n{short}", f"Attack success rate on the poisoned set {name}. Below it: the share of these "
+                  "images labelled N, backdoored. The set on which the attack works most decides the verdict.", blocks)
+
+
+def _name(pair: Pair) -> tuple[Block, ...]:
+    return (Block("B" if pair.alone else f"X = {pair.row.x:g}"),)
+
+
+def _loss(pair: Pair) -> tuple[Block, ...]:
+    """What was lost, in the unit in which it was asked for."""
+    row = pair.row
     if pair.alone:
         return (Block("–"),)
-    return (Block(f"{pair.row.drop_points:.2f} pts", f"{pair.row.drop_relative_percent:.1f} %"),)
+    return (Block(f"{row.lost:.2f} {'pts' if row.mode == 'points' else '%'}", f"{row.x:g} asked"),)
 
 
 def _guard(pair: Pair) -> tuple[Block, ...]:
@@ -56,26 +76,27 @@ def _verdicts(pair: Pair) -> tuple[Block, ...]:
     """The verdict in full; of two, both in short, because the figures stand beside them and rows would get too high."""
     plain, guarded = pair.row.assessment, pair.row.guarded_assessment
     if guarded is None or pair.row.guarded is None:
-        return (Block(WORDS[plain.level], plain.sentence, plain.level),)
+        return (Block(LEVEL_WORDS[plain.level], plain.sentence, plain.level),)
     short = _in_short(guarded.level, pair.row.guarded)
-    return Block(WORDS[plain.level], level=plain.level), Block(WORDS[guarded.level], short, guarded.level)
+    return Block(LEVEL_WORDS[plain.level], level=plain.level), Block(LEVEL_WORDS[guarded.level], short, guarded.level)
 
 
-def _in_short(level: Level, guarded: GuardedFigures) -> str:
-    if level == "repaired" and guarded.attack:
-        return f"as far as {guarded.attack.total:,} images tell"
+def _in_short(level: Level, guarded: Figures) -> str:
+    if level in ("repaired", "protected"):
+        images = sum(attack.success.total for attack in guarded.attacks if shows_attack([attack]))
+        return f"as far as {images:,} images tell"
     return {"costly": "more accuracy lost than it is worth", "weakened": "the attack still works at times",
-            "failed": "the attack still works", "unknown": "no poisoned images"}.get(level, "")
+            "failed": "the attack still works",
+            "unknown": "see above" if guarded.attacks else "no poisoned images"}.get(level, "")
 
 
 COLUMNS: tuple[Column[Pair], ...] = (
-    Column("X", "The threshold: how much clean accuracy on validation images the pruning was allowed to cost. "
-           "B: the network itself, nothing pruned.",
-           lambda pair: (Block("B" if pair.alone else f"{pair.row.x:g}"),)),
+    Column("Pair", "X: B and the copy that answers the threshold X, how much clean accuracy on validation images the "
+           "pruning was allowed to cost. B: the network itself, nothing pruned.", _name),
     Column("Channels\npruned", "How many channels of the layer are switched off in B', the pruned copy.",
            lambda pair: (Block(str(pair.row.channels_pruned)),)),
-    Column("Drop\n(relative)", "What the pruned copy really lost on validation images, in percentage points. "
-           "Below it: as a share of B's accuracy.", _drop),
+    Column("Lost\n(asked)", "What the pruned copy really lost on validation images. Below it: what was asked for. The "
+           "first step past X can lose far more, where one channel costs many points.", _loss),
     Column("Guard", "Figures without the guard (off) and behind it (on). The guard flags images as backdoored before "
            "the networks answer; it is saved with the pair.", _guard),
     _rate_column("Clean\naccuracy", "The share of clean images that the GoodNet labels right.", lambda of: of.clean),
@@ -87,31 +108,55 @@ COLUMNS: tuple[Column[Pair], ...] = (
                  lambda of: of.detection),
     Column("Verdict", "What the figures mean for someone who wants to use this GoodNet.", _verdicts, left=True),
 )
-GUARD = next(i for i, column in enumerate(COLUMNS) if column.heading == "Guard")
-VERDICT = len(COLUMNS) - 1
+LOSS, GUARD, ATTACK, DETECTION, VERDICT = 2, 3, 5, 7, 8
 
 
 class GoodNetsModel(FigureModel[Pair]):
-    """Rows of Pair."""
+    """Rows of Pair; behind COLUMNS stands one for each poisoned set, where there are several."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(COLUMNS, parent)
+        self._sets: tuple[str, ...] = ()
+
+    @property
+    def several(self) -> bool:
+        """Whether there are columns of single poisoned sets."""
+        return len(self.columns) > len(COLUMNS)
 
     def show_pairs(self, pairs: Sequence[Pair]) -> None:
         """Take new pairs; thresholds that stay keep their selection."""
-        if [(pair.alone, pair.row.x) for pair in pairs] == [(pair.alone, pair.row.x) for pair in self.rows]:
+        sets = tuple(attack.name for attack in pairs[0].row.attacks) if pairs else ()
+        same = sets == self._sets and [(p.alone, p.row.x) for p in pairs] == [(p.alone, p.row.x) for p in self.rows]
+        if same:
             self.change_rows(pairs)
-        else:
-            self.show_rows(pairs)
+            return
+        self._sets = sets
+        columns = (*COLUMNS, *(_set_column(i, name) for i, name in enumerate(sets) if len(sets) > 1))
+        self.beginResetModel()
+        self.columns, self.rows = columns, tuple(pairs)
+        self.endResetModel()
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """As every table's, but the verdict is said in full, and which figures are the guard's."""
-        spoken, verdict = role == Qt.ItemDataRole.AccessibleTextRole, index.column() == VERDICT
-        if verdict and (spoken or role == Qt.ItemDataRole.ToolTipRole):
-            return _sentences(self.rows[index.row()])
+        pair, column = self.rows[index.row()], index.column()
+        spoken, tip = role == Qt.ItemDataRole.AccessibleTextRole, role == Qt.ItemDataRole.ToolTipRole
+        if column == VERDICT and (spoken or tip):
+            return as_tip(_sentences(pair)) if tip else _sentences(pair)
+        if column == LOSS and tip and not pair.alone:
+            return _both_losses(pair.row)
         if spoken:
-            return _spoken(COLUMNS[index.column()].blocks(self.rows[index.row()]))
-        return super().data(index, role)
+            return _spoken(self.columns[column].blocks(pair))
+        found = super().data(index, role)
+        return as_tip(found) if tip else found
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """As every table's; a set's name may look like markup."""
+        found = super().headerData(section, orientation, role)
+        return as_tip(found) if role == Qt.ItemDataRole.ToolTipRole and found else found
+
+
+def _both_losses(row: GoodNetRow) -> str:
+    return f"Lost {row.drop_points:.2f} percentage points, which is {row.drop_relative_percent:.1f} % of B's accuracy."
 
 
 def _spoken(blocks: tuple[Block, ...]) -> str:
@@ -122,4 +167,4 @@ def _spoken(blocks: tuple[Block, ...]) -> str:
 
 def _sentences(pair: Pair) -> str:
     found = filter(None, (pair.row.assessment, pair.row.guarded_assessment))
-    return "\n\n".join(f"{WORDS[one.level]}. {one.sentence}" for one in found)
+    return "\n\n".join(f"{LEVEL_WORDS[one.level]}. {one.sentence}" for one in found)

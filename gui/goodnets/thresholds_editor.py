@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
+from engine.pruning.thresholds import DropMode, Stop, rule_text
+from gui.widgets.texts import unbroken
 from gui.widgets.theme import Theme
 
 MOST_DROPS = 12
@@ -29,7 +31,7 @@ class DropsEditor(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._last: tuple[tuple[float, ...], str, str] = ((), "points", "first-past")
-        self.field, self.problem = QLineEdit(), QLabel()
+        self.field, self.problem, self.rule = QLineEdit(), QLabel(), QLabel()
         self.mode_box, self.stop_box = QComboBox(), QComboBox()
         for box, items, name, tip in (
             (self.mode_box, _MODES, "How a drop is measured",
@@ -45,7 +47,8 @@ class DropsEditor(QWidget):
         self.field.setAccessibleName("Thresholds X")
         self.field.setToolTip("How much clean accuracy may be lost. Several numbers, such as 2, 4, 10, 30, make "
                               "several GoodNets.")
-        self.problem.setWordWrap(True)
+        for label in (self.problem, self.rule):
+            label.setWordWrap(True)
         self.problem.hide()
         caption = QLabel("Ma&y lose")
         caption.setBuddy(self.field)
@@ -58,6 +61,7 @@ class DropsEditor(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row)
+        layout.addWidget(self.rule)
         layout.addWidget(self.problem)
         self.set_theme(theme)
         self.field.editingFinished.connect(self._check)
@@ -68,10 +72,12 @@ class DropsEditor(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Take a theme's colours."""
         self.problem.setStyleSheet(f"color: {theme.danger}")
+        self.rule.setStyleSheet(f"color: {theme.muted}")
 
-    def show_drops(self, drops: Sequence[float], mode: str, stop: str) -> None:
+    def show_drops(self, drops: Sequence[float], mode: DropMode, stop: Stop) -> None:
         """Show thresholds without reporting an edit."""
         self._last = tuple(drops), mode, stop
+        self.rule.setText(unbroken(rule_text(mode, stop)))
         self.problem.hide()
         self.field.setText(", ".join(f"{x:g}" for x in drops))
         for box, value in ((self.mode_box, mode), (self.stop_box, stop)):
@@ -89,6 +95,7 @@ class DropsEditor(QWidget):
         now = drops, self.mode_box.currentData(), self.stop_box.currentData()
         if now != self._last:
             self._last = now
+            self.rule.setText(unbroken(rule_text(*now[1:])))
             self.edited.emit(*now)
 
 

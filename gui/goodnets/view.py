@@ -15,8 +15,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.pruning.thresholds import DropMode, Stop
+from engine.runs.rows import GoodNetRow, price_text
 from gui.goodnets.headline_label import HeadlineLabel
-from gui.goodnets.model import GUARD, VERDICT, GoodNetsModel, Pair
+from gui.goodnets.model import ATTACK, DETECTION, GUARD, VERDICT, GoodNetsModel, Pair
 from gui.goodnets.thresholds_editor import DropsEditor
 from gui.tables.view import FigureTable
 from gui.widgets.texts import unbroken
@@ -24,11 +26,10 @@ from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
     from engine.reports.headline import Headline
-    from engine.runs.rows import GoodNetRow
 
 EMPTY = ("There are no GoodNets yet.\n\nA GoodNet is the network and its pruned copy as a pair: it answers only where "
          "both agree. Run the pruning, and a GoodNet appears here for each threshold.")
-_VERDICT_WIDTH = 125
+_VERDICT_WIDTH = 104
 
 
 class GoodNetsView(QWidget):
@@ -50,7 +51,7 @@ class GoodNetsView(QWidget):
         super().__init__()
         self.editor, self.model, self.headline = DropsEditor(theme), GoodNetsModel(self), HeadlineLabel(theme)
         self.table = FigureTable("GoodNets", self.model, theme, VERDICT, several=True, wraps=_VERDICT_WIDTH)
-        self.empty, self.note, self.guard_note = QLabel(EMPTY), QLabel(), QLabel()
+        self.empty, self.note, self.guard_note, self.price_note = QLabel(EMPTY), QLabel(), QLabel(), QLabel()
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setMargin(24)
         self.stack = QStackedWidget()
@@ -70,11 +71,11 @@ class GoodNetsView(QWidget):
         layout.addWidget(self.headline)
         layout.addWidget(self.editor)
         layout.addWidget(self.stack, stretch=1)
-        for label in (self.guard_note, self.note):
+        for label in (self.guard_note, self.price_note, self.note):
             layout.addWidget(label)
             label.hide()
         layout.addLayout(buttons)
-        for label in (self.empty, self.note, self.guard_note):
+        for label in (self.empty, self.note, self.guard_note, self.price_note):
             label.setWordWrap(True)
         self.editor.edited.connect(self.drops_edited)
         self.table.selectionModel().selectionChanged.connect(self._selection_changed)
@@ -91,22 +92,28 @@ class GoodNetsView(QWidget):
         """Show the GoodNets there are, and say which thresholds no pruning step reaches.
 
         Args:
-            badnet: B without a guard and behind it, as engine.reports.headline.badnet_row makes it; it comes first.
+            badnet: B without a guard and behind it, as engine.runs.rows.badnet_row makes it; it comes first.
         """
         pairs = [*([Pair(badnet, alone=True)] if badnet else []), *map(Pair, rows)]
-        self.table.setColumnHidden(GUARD, badnet is None)
         self.model.show_pairs(pairs)
+        self.table.setColumnHidden(GUARD, badnet is None)
+        # Each of several sets has a column of its own in place of these two, all before the verdict.
+        for column in (ATTACK, DETECTION):
+            self.table.setColumnHidden(column, self.model.several)
+        header = self.table.horizontalHeader()
+        header.moveSection(header.visualIndex(VERDICT), header.count() - 1)
         self.stack.setCurrentWidget(self.table if pairs else self.empty)
         self.empty.setText(EMPTY if not missed else "No GoodNet answers these thresholds. Try smaller ones.")
         names = ", ".join(f"{x:g}" for x in missed)
         self._show_note(self.note, f"No pruning step loses that much accuracy: X = {names}." if missed else "")
+        self._show_note(self.price_note, price_text(rows))
 
     def show_headline(self, found: Headline | None, calibration: str = "") -> None:
         """Say what the best of all rows does, and how the guard came to its threshold."""
         self.headline.show_headline(found)
         self._show_note(self.guard_note, unbroken(calibration))
 
-    def show_drops(self, drops: Sequence[float], mode: str, stop: str) -> None:
+    def show_drops(self, drops: Sequence[float], mode: DropMode, stop: Stop) -> None:
         """Show thresholds, mode and stop rule without reporting an edit."""
         self.editor.show_drops(drops, mode, stop)
 

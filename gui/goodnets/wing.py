@@ -29,6 +29,7 @@ def goodnets_wing(desk: Desk) -> Wing[GoodNetsView]:
     session.options_changed.connect(show_options)
     pruning.rows_changed.connect(view.show_rows)
     pruning.headline_changed.connect(view.show_headline)
+    desk.defending.comparison_changed.connect(lambda _: pruning.show_headline())
     view.drops_edited.connect(edit)
     view.row_selected.connect(pruning.step_pointed_at)
     view.save_requested.connect(partial(save_rows, desk))

@@ -18,7 +18,7 @@ from engine.files.own import read_lines
 from engine.looking.inspection import describe_dataset, open_any_dataset
 from engine.models.architecture import ModelDescription, describe_model
 from engine.models.shapes import Shape
-from engine.pruning.sweep import SweepSet, empty_counts
+from engine.pruning.sweep import only_target
 from engine.runs.prune import PruningRun
 from gui.jobs.opening import Opening
 from gui.messages import Message, words
@@ -254,7 +254,7 @@ def look_at_dataset(role: Role, path: Path, shape: Shape | None, labels: int | N
     else:
         dataset = open_any_dataset(path)
     if role == "poisoned":
-        empty_counts(SweepSet(dataset, "poisoned"), 0)
+        only_target(dataset)
     description = describe_dataset(dataset)
     return DatasetLook(description, thumbnails(dataset, description.value_range))
 

@@ -18,7 +18,7 @@ from engine.looking.activation_maps import ActivationMaps, activation_maps
 from engine.pruning.sweep import PruningCurve
 from engine.reports.headline import Headline, calibration_text, headline
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
-from engine.runs.rows import GoodNetRow, badnet_row, goodnet_row
+from engine.runs.rows import GoodNetRow, badnet_row, goodnet_row, rows_of
 from gui.jobs.checking import Checking
 from gui.messages import Message
 from gui.session.queue import Job
@@ -39,7 +39,8 @@ class Pruning(QObject):
 
     started = Signal()
     finished = Signal(object)  # PruningRun, computed just now
-    curve_changed = Signal(object, object)  # PruningCurve or None, list[GoodNetRow]; live during a run
+    # PruningCurve or None, list[GoodNetRow], whether the input is plausible; live during a run, when nobody knows yet
+    curve_changed = Signal(object, object, bool)
     # list[GoodNetRow], list[float] of thresholds the curve doesn't reach, GoodNetRow of B behind the guard or None
     rows_changed = Signal(object, object, object)
     headline_changed = Signal(object, str)  # Headline or None, how the guard was calibrated
@@ -73,7 +74,9 @@ class Pruning(QObject):
                             needs_engine=True, key="maps", failed=session.tell))
 
     def _show_partial(self, curve: PruningCurve) -> None:
-        self.curve_changed.emit(curve, self._rows_of(curve))
+        options = self._session.options
+        rows = (goodnet_row(curve, x, options.drop_mode, options.stop) for x in options.drops)
+        self.curve_changed.emit(curve, [row for row in rows if row], True)
 
     def _take_run(self, run: PruningRun) -> None:
         self.running = None
@@ -105,20 +108,20 @@ class Pruning(QObject):
 
     def _show_run(self, run: PruningRun | None) -> None:
         """Show the last finished run, with the thresholds as they are now."""
-        guarded = run.guarded if run else None
-        self.rows = self._rows_of(run.curve, guarded) if run else []
+        now = self._session.run_to_save
+        self.rows = rows_of(now) if now else []
         reached = {row.x for row in self.rows}
-        self.curve_changed.emit(run.curve if run else None, self.rows)
+        self.curve_changed.emit(run.curve if run else None, self.rows, run is None or run.plausible)
         self.rows_changed.emit(self.rows, [x for x in self._session.options.drops if x not in reached] if run else [],
                                badnet_row(run) if run else None)
-        best = headline(run, self.rows) if run else None
-        self.best_pair = pair_of(best, guarded) if best else None
-        self.headline_changed.emit(best, calibration_text(guarded.guard) if guarded else "")
+        self.show_headline()
 
-    def _rows_of(self, curve: PruningCurve, guarded: GuardedCurve | None = None) -> list[GoodNetRow]:
-        options = self._session.options
-        rows = (goodnet_row(curve, x, options.drop_mode, options.stop, guarded) for x in options.drops)
-        return [row for row in rows if row is not None]
+    def show_headline(self) -> None:
+        """Say anew what is best, as when more defences were compared."""
+        run = self._session.run
+        best, guarded = (headline(run, self.rows), run.guarded) if run else (None, None)
+        self.best_pair = pair_of(best, guarded) if best else None
+        self.headline_changed.emit(best, calibration_text(guarded) if guarded else "")
 
 
 def pair_of(best: Headline, guarded: GuardedCurve | None) -> PairOfRun | None:

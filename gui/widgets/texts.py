@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from html import escape
+
+from PySide6.QtGui import Qt
 
 from engine.rates import Rate
 
@@ -24,6 +27,11 @@ def interval_text(rate: Rate | None) -> str:
 def label_text(label: int, names: Sequence[str]) -> str:
     """A label with its name, where there is one: "17 Mina"."""
     return f"{label} {names[label]}" if label < len(names) else str(label)
+
+
+def as_tip(text: str) -> str:
+    """A tooltip that shows its text as it is, even where a file's name in it looks like markup."""
+    return escape(text, quote=False).replace("\n", "<br>") if Qt.mightBeRichText(text) else text
 
 
 def unbroken(text: str) -> str:

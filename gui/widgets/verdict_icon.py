@@ -6,24 +6,21 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from engine.assessment import Level
+from engine.assessment import LEVEL_WORDS, Level
 from gui.widgets.theme import Theme
-
-WORDS: dict[Level, str] = {"repaired": "Repaired", "costly": "Too costly", "weakened": "Weakened",
-                           "failed": "Not repaired", "unknown": "Unknown"}
 
 
 def level_colour(level: Level, theme: Theme) -> QColor:
     """The colour of a level's icon and word."""
-    return QColor({"repaired": theme.good, "costly": theme.warning, "weakened": theme.warning,
+    return QColor({"repaired": theme.good, "protected": theme.good, "costly": theme.warning, "weakened": theme.warning,
                    "failed": theme.danger, "unknown": theme.muted}[level])
 
 
 def paint_level(painter: QPainter, box: QRectF, level: Level, colour: QColor, mark: QColor) -> None:
     """Paint a level's icon into a square.
 
-    A disc with a tick: repaired. A triangle with "!": too costly. A half-filled disc: weakened.
-    A square with a cross: not repaired. An empty disc with "?": unknown.
+    A disc with a tick: repaired. A shield with a tick: protected. A triangle with "!": too costly. A half-filled disc:
+    weakened. A square with a cross: not stopped. An empty disc with "?": no verdict.
 
     Args:
         colour: of the shape; mark: of the sign upon it.
@@ -33,8 +30,11 @@ def paint_level(painter: QPainter, box: QRectF, level: Level, colour: QColor, ma
     painter.translate(box.topLeft())
     painter.scale(box.width() / 16, box.height() / 16)
     painter.setPen(QPen(colour, 1.5))
-    painter.setBrush(colour if level in ("repaired", "costly", "failed") else Qt.BrushStyle.NoBrush)
-    if level == "costly":
+    painter.setBrush(colour if level in ("repaired", "protected", "costly", "failed") else Qt.BrushStyle.NoBrush)
+    if level == "protected":
+        painter.drawPolygon(QPolygonF([QPointF(8, 1), QPointF(14.5, 3), QPointF(13.5, 10), QPointF(8, 15),
+                                       QPointF(2.5, 10), QPointF(1.5, 3)]))
+    elif level == "costly":
         painter.drawPolygon(QPolygonF([QPointF(8, 1.5), QPointF(15, 14.5), QPointF(1, 14.5)]))
     elif level == "failed":
         painter.drawRoundedRect(QRectF(1.5, 1.5, 13, 13), 2, 2)
@@ -47,7 +47,7 @@ def paint_level(painter: QPainter, box: QRectF, level: Level, colour: QColor, ma
 def _paint_mark(painter: QPainter, level: Level, colour: QColor, mark: QColor) -> None:
     pen = QPen(mark, 2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
     painter.setPen(pen)
-    if level == "repaired":
+    if level in ("repaired", "protected"):
         painter.drawPolyline([QPointF(4.8, 8.4), QPointF(7.1, 10.8), QPointF(11.4, 5.4)])
     elif level == "costly":
         painter.drawLine(QPointF(8, 6), QPointF(8, 9.6))
@@ -85,8 +85,8 @@ class LevelIcon(QWidget):
     def show_level(self, level: Level) -> None:
         """Show another level's icon."""
         self._level = level
-        self.setAccessibleName(WORDS[level])
-        self.setToolTip(WORDS[level])
+        self.setAccessibleName(LEVEL_WORDS[level])
+        self.setToolTip(LEVEL_WORDS[level])
         self.update()
 
     def sizeHint(self) -> QSize:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.assessment import assess, percent
+from engine.assessment import Attack, Figures, assess, percent
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.pruning.thresholds import choose_step, drop_percent
 from engine.rates import Rate
@@ -107,13 +107,15 @@ def test_a_gain_is_a_negative_drop() -> None:
 @pytest.mark.parametrize(("clean", "attack", "level", "words"), [
     (Rate(940, 1000), Rate(770, 1000), "failed",
      "At X = 10 the attack still works on 77 % of poisoned images: this GoodNet does not repair the model."),
-    (Rate(940, 1000), Rate(300, 1000), "weakened", "weakened, not repaired"),
+    (Rate(940, 1000), Rate(300, 1000), "weakened", "weakened, not stopped"),
     (Rate(500, 1000), Rate(10, 1000), "costly", "costs more than it is worth"),
-    (Rate(940, 1000), Rate(10, 1000), "repaired", "repaired, as far as these 1000 images tell"),
+    (Rate(940, 1000), Rate(10, 1000), "repaired", "repaired, as far as these 1,000 images tell"),
     (Rate(940, 1000), None, "unknown", "without poisoned images nobody can say"),
 ])
 def test_sentences(clean: Rate, attack: Rate | None, level: str, words: str) -> None:
-    found = assess("At X = 10", clean, Rate(960, 1000), attack)
+    attacks = () if attack is None else (Attack("set", 0, Rate(1000, 1000), attack, Rate(0, 1000)),)
+    found = assess("At X = 10", Figures(clean=clean, clean_before=Rate(960, 1000), false_alarms=Rate(0, 1000),
+                                        attacks=attacks))
     assert found.level == level
     assert words in found.sentence
     assert found.sentence.startswith("At X = 10 ") and found.sentence.endswith(".")

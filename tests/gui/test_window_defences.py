@@ -12,7 +12,6 @@ from pytestqt.qtbot import QtBot
 from engine.defences.scan import scan
 from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import calibrate
-from engine.guards.guarded_curve import figures_at
 from engine.rates import Rate
 from engine.reports.headline import calibration_text
 from engine.runs.inputs import open_inputs
@@ -53,7 +52,7 @@ def test_a_run_is_guarded_and_its_headline_shown(run_window: MainWindow, small_l
     assert (run.guarded.guard.kind, run.guarded.guard.threshold) == ("transplant", alone.threshold)
     # B behind the guard, counted once more image by image.
     for dataset, found in zip((inputs.sets[1].dataset, inputs.sets[2].dataset),
-                              (run.guarded.clean, run.guarded.poisoned), strict=True):
+                              (run.guarded.clean, *run.guarded.poisoned), strict=True):
         images = dataset.take(list(range(len(dataset))))
         right = inputs.network.predict_labels(images) == dataset.labels
         assert found is not None
@@ -61,9 +60,9 @@ def test_a_run_is_guarded_and_its_headline_shown(run_window: MainWindow, small_l
             int((right & ~alone.on(inputs.network).answer(images).flagged).sum()), len(images))
     assert view.model.rows[0].row == badnet_row(run)
     assert [pair.row.guarded for pair in view.model.rows[1:]] == [
-        figures_at(run.guarded, row.channels_pruned) for row in run_window.desk.pruning.rows]
+        run.guarded.figures_at(row.channels_pruned) for row in run_window.desk.pruning.rows]
     assert view.headline.isVisibleTo(view)
-    assert view.guard_note.text().replace("\u00a0", " ") == calibration_text(alone)
+    assert view.guard_note.text().replace("\u00a0", " ") == calibration_text(run.guarded)
 
 
 def test_b_behind_the_guard_is_saved_and_checks_pictures(
@@ -186,10 +185,10 @@ def test_a_comparison_is_shown_kept_and_saved(
     assert panel is not None
     assert panel.model.rows == run.comparison.rows
     plain = {row.defence: row for row in run.comparison.rows if row.guard == "none"}
-    assert plain["B"].clean_accuracy == run.curve.clean.b_prime_rate(0)
+    assert plain["B"].clean == run.curve.clean.b_prime_rate(0)
     for row in run_window.desk.pruning.rows:
         if row.channels_pruned:
-            assert plain[f"pruned, X = {row.x:g}"].clean_accuracy == row.clean
+            assert plain[f"pruned, X = {row.x:g}"].clean == row.clean
     monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path)
     qtbot.mouseClick(run_window.run_bar.save, Qt.MouseButton.LeftButton)
     settle(qtbot, run_window)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 
+from engine.assessment import Attack
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.guards.calibration import Calibration, Guard
 from engine.guards.guarded_curve import GuardChoice, GuardedCurve
@@ -14,7 +16,15 @@ from engine.pruning.sweep import PruningCurve
 from engine.rates import Rate
 from engine.runs.inputs import ModelSummary
 from engine.runs.prune import PruningRequest, PruningRun
-from tests.support.curves import ATTACK_AGREEING, ATTACK_B_PRIME, CLEAN_AGREEING, CLEAN_GOODNET, counts, curve
+from tests.support.curves import (
+    ATTACK_AGREEING,
+    ATTACK_B_PRIME,
+    CLEAN_AGREEING,
+    CLEAN_GOODNET,
+    NAMES,
+    counts,
+    curve,
+)
 
 # Behind the guard, 4 of 200 clean images fewer are right and agreed on; of 50 poisoned ones at most 1 passes.
 GUARDED_CLEAN = tuple(max(0, n - 4) for n in CLEAN_GOODNET)
@@ -34,7 +44,8 @@ def guarded(passing: int = PASSING, sets: int = 1) -> GuardedCurve:
     attack = [min(n, passing) for n in ATTACK_B_PRIME]
     poisoned = counts("sunglasses", "poisoned", 50, attack, [min(n, passing) for n in ATTACK_AGREEING], attack)
     return GuardedCurve(guard(), counts("clean", "validation", 200, GUARDED_CLEAN, GUARDED_AGREEING, GUARDED_CLEAN),
-                        poisoned if sets else None)
+                        tuple(dataclasses.replace(poisoned, name=name) for name in NAMES[:sets]),
+                        (Rate(190, 200), *[Rate(50, 50)] * sets))
 
 
 def run_of(of: PruningCurve | None = None, behind: GuardedCurve | None = None) -> PruningRun:
@@ -49,11 +60,11 @@ def run_of(of: PruningCurve | None = None, behind: GuardedCurve | None = None) -
 def row(defence: str, guard: str, clean: int, attack: int | None, robust: int | None = None,
         seconds: float = 0.0) -> ComparisonRow:
     """A row of 80 clean and 80 poisoned images; None for what isn't known."""
-    def rate(count: int | None) -> Rate | None:
-        return None if count is None else Rate(count, 80)
-
-    return ComparisonRow(defence, guard, Rate(clean, 80), rate(attack), rate(robust), Rate(80 - clean, 80),
-                         rate(None if attack is None else 80 - attack), seconds)
+    known = None if robust is None else Rate(robust, 80)
+    attacks = () if attack is None else (
+        Attack("sunglasses", 0, Rate(80, 80), Rate(attack, 80), Rate(80 - attack, 80), robust=known),)
+    return ComparisonRow(defence=defence, guard=guard, clean=Rate(clean, 80), clean_before=Rate(76, 80),
+                         false_alarms=Rate(80 - clean, 80), attacks=attacks, seconds=seconds)
 
 
 def comparison(warning: str = "") -> Comparison:
@@ -63,4 +74,4 @@ def comparison(warning: str = "") -> Comparison:
             row("pruned, X = 30", "margin", 30, 4),
             row("repaired", "none", 73, 10, 60, 29), row("repaired", "transplant", 72, 0, 40, 30),
             row("repaired", "margin", 72, 8, 41, 29.5))
-    return Comparison(rows, 0, warning)
+    return Comparison(rows, warning)

@@ -10,6 +10,7 @@ from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.runs.rows import GoodNetRow, goodnet_row
 
 CHANNELS = 8
+NAMES = ("sunglasses", "a_rather_long_name_of_a_poisoned_data_set", "moustache")
 # Of 200 clean and 50 poisoned images, after 0 to 8 channels are pruned.
 CLEAN_B_PRIME = (190, 190, 186, 182, 176, 150, 100, 40, 2)
 CLEAN_GOODNET = (190, 189, 185, 180, 174, 148, 99, 39, 1)
@@ -32,9 +33,8 @@ def poisoned(name: str = "sunglasses") -> SetCounts:
 def curve(*, sets: int = 1, provisional: bool = False, total: int | None = None) -> PruningCurve:
     """The curve, with as many poisoned sets as asked for."""
     clean = counts("clean", "validation", 200, CLEAN_B_PRIME, CLEAN_AGREEING, CLEAN_GOODNET, total=total)
-    names = ["sunglasses", "a_rather_long_name_of_a_poisoned_data_set", "moustache"]
     order = np.array([3, 1, 4, 0, 5, 2, 6, 7], np.int64)
-    return PruningCurve("conv_3", order, clean, None, tuple(poisoned(n) for n in names[:sets]), provisional)
+    return PruningCurve("conv_3", order, clean, None, tuple(poisoned(n) for n in NAMES[:sets]), provisional)
 
 
 def rows(of: PruningCurve, *drops: float) -> list[GoodNetRow]:

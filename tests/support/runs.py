@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.assessment import Attack
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.guards.calibration import Calibration, Guard
 from engine.guards.guarded_curve import GuardedCurve
@@ -14,6 +15,7 @@ from engine.pruning.ranking import ChannelRanking
 from engine.pruning.sweep import PruningCurve, Role, SetCounts
 from engine.rates import Rate
 from engine.runs.inputs import DatasetSummary, ModelSummary
+from engine.runs.plausibility import Doubt
 from engine.runs.prune import PruningRequest, PruningRun
 from tests.support.networks import random_images
 
@@ -33,8 +35,12 @@ def made_up_run(channels: int = 60, images: int = 12_830, seed: int = 0) -> Prun
     curve = PruningCurve("conv_3", dice.permutation(channels), clean, test, poisoned)
     guard = Guard("transplant", 0.125, 7, (12, 10, 3), Calibration(0.02, 60, Rate(1, 60), 0),
                   Donors(random_images(4), np.arange(4)), np.array([[0, 4], [4, 8]]), 0.9)
-    rows = tuple(ComparisonRow(name, kind, Rate(9 * n, 77), Rate(n, 55), Rate(40, 55) if n else None, Rate(2, 77),
-                               Rate(50, 55), 1.5) for n, (name, kind) in enumerate([("B", "none"), ("B'", "margin")]))
+    rows = tuple(ComparisonRow(
+        defence=name, guard=kind, clean=Rate(9 * n, 77), clean_before=Rate(0, 77), false_alarms=Rate(2, 77),
+        seconds=1.5, attacks=(
+            Attack("sun ☀", 0, Rate(0, 55), Rate(n, 55), Rate(50, 55), robust=Rate(40, 55) if n else None),
+            Attack("eyes", 0, Rate(7, 44), Rate(n, 44), Rate(40, 44), reconstructed=True)),
+    ) for n, (name, kind) in enumerate([("B", "none"), ("B'", "margin")]))
     request = PruningRequest(Path("/a b/bd.h5"), Path("/ü/valid.h5"), Path("/ü/test.h5"),
                              (Path("sun.h5"), Path("eyes.h5")), drops=(2.0, 4.5, 30.0, 99.0), guard="transplant")
     sets = [("validation", clean), ("test", test), *(("poisoned", p) for p in poisoned)]
@@ -44,5 +50,7 @@ def made_up_run(channels: int = 60, images: int = 12_830, seed: int = 0) -> Prun
     return PruningRun(
         request, ModelSummary(request.model, "ab" * 32, (55, None, 3), "conv_3", channels, 1283, "255"), summaries,
         ChannelRanking("conv_3", curve.order, dice.normal(0, 1, channels), "conv"), curve,
-        GuardedCurve(guard, counts("test", "test", 2000), counts("sun ☀", "poisoned", 2000)), "CPU", 12.5,
-        Comparison(rows, 0, "Be careful."))
+        GuardedCurve(guard, counts("test", "test", 2000), (counts("sun ☀", "poisoned", 2000),
+                                                           counts("eyes", "poisoned", 333)),
+                     (Rate(1900, 2000), Rate(1999, 2000), Rate(300, 333))), "CPU", 12.5,
+        Comparison(rows, "Be careful."), (Doubt("Labels are shifted.", True), Doubt("Few labels.", False)))

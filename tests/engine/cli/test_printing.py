@@ -132,7 +132,7 @@ def test_a_pipe_gets_whole_plain_lines(
     assert "\x1b" not in said and model.name in said
     for row in json.loads((out / "run.json").read_text(encoding="utf-8"))["goodnets"]:
         low, high = row["clean_accuracy_interval"]
-        expected = (rf"\s*{row['x']:g}\s+{row['channels_pruned']}\s+{row['drop_points']:.2f}\s+"
+        expected = (rf"X = {row['x']:g}\s+{row['channels_pruned']}\s+{row['drop_points']:.2f}\s+"
                     rf"{100 * row['clean_accuracy']:.2f} % \[{100 * low:.1f}-{100 * high:.1f}\]\s+"
                     rf"{100 * row['attack_success_rate']:.2f} % .*")
         assert any(re.fullmatch(expected, line) for line in said.splitlines()), expected

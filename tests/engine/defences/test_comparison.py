@@ -48,40 +48,41 @@ def test_rows_are_counts_by_hand(networks: tuple[Network, Network], sets: tuple[
     b, other = networks
     guard = calibrate(b, sets[0], "margin", 0.3)
     found = compare(b, [Defence("B alone", None, 1), Defence("pair", other, 20), Defence("other", other, 20, False)],
-                    [GuardDefence(guard, 300)], *sets, TRUE_LABELS)
+                    [GuardDefence(guard, 300)], sets[0], [sets[1]], [TRUE_LABELS])
     assert [(r.defence, r.guard, r.seconds) for r in found.rows] == [
         ("B alone", "none", 1), ("B alone", "margin", 301), ("pair", "none", 20), ("pair", "margin", 320),
         ("other", "none", 20), ("other", "margin", 320)]
-    assert found.target == TARGET
+    assert [(a.name, a.target, a.before) for a in found.rows[0].attacks] == [
+        ("poisoned", TARGET, Rate(int((numpy_logits(POISONED, *B).argmax(axis=1) == TARGET).sum()), 70))]
     for row in found.rows[2:]:
         threshold = guard.threshold if row.guard == "margin" else np.inf
         clean, poisoned = (by_hand(images, row.defence == "pair", threshold) for images in (CLEAN, POISONED))
-        assert row.clean_accuracy == Rate(int((clean == LABELS_OF_CLEAN).sum()), 150)
+        assert row.clean == Rate(int((clean == LABELS_OF_CLEAN).sum()), 150)
         assert row.false_alarms == Rate(int((clean == N).sum()), 150)
-        assert row.attack_success == Rate(int((poisoned == TARGET).sum()), 70)
-        assert row.robust_accuracy == Rate(int((poisoned == TRUE_LABELS).sum()), 70)
+        assert row.attack == Rate(int((poisoned == TARGET).sum()), 70)
+        assert row.robust == Rate(int((poisoned == TRUE_LABELS).sum()), 70)
         assert row.detection == Rate(int((poisoned == N).sum()), 70)
     alone = found.rows[0]
-    assert alone.clean_accuracy == Rate(int((numpy_logits(CLEAN, *B).argmax(axis=1) == LABELS_OF_CLEAN).sum()), 150)
+    assert alone.clean == Rate(int((numpy_logits(CLEAN, *B).argmax(axis=1) == LABELS_OF_CLEAN).sum()), 150)
     assert alone.false_alarms == Rate(0, 150)
 
 
 def test_what_is_not_known_stays_open(networks: tuple[Network, Network], sets: tuple[Dataset, Dataset]) -> None:
     b, other = networks
-    row, = compare(b, [Defence("pair", other, 0)], [], *sets).rows
-    assert row.robust_accuracy is None
-    assert row.attack_success is not None
+    row, = compare(b, [Defence("pair", other, 0)], [], sets[0], [sets[1]]).rows
+    assert row.robust is None
+    assert row.attack is not None
     found = compare(b, [Defence("pair", other, 0)], [], sets[0])
-    assert found.target is None
-    assert (found.rows[0].attack_success, found.rows[0].detection) == (None, None)
+    assert found.rows[0].attacks == ()
+    assert (found.rows[0].attack, found.rows[0].detection) == (None, None)
 
 
 def test_refusals_progress_and_cancel(networks: tuple[Network, Network], sets: tuple[Dataset, Dataset]) -> None:
     b, other = networks
     with pytest.raises(DatasetError, match="70 images, but 69 true labels"):
-        compare(b, [Defence("pair", other, 0)], [], *sets, TRUE_LABELS[1:])
+        compare(b, [Defence("pair", other, 0)], [], sets[0], [sets[1]], [TRUE_LABELS[1:]])
     reports: list[Progress] = []
-    compare(b, [Defence("pair", other, 0)], [], *sets, progress=reports.append)
+    compare(b, [Defence("pair", other, 0)], [], sets[0], [sets[1]], progress=reports.append)
     assert [(r.done, r.total) for r in reports] == [(64, 220), (128, 220), (150, 220), (214, 220), (220, 220)]
     source = CancelSource()
 
@@ -90,4 +91,4 @@ def test_refusals_progress_and_cancel(networks: tuple[Network, Network], sets: t
         source.cancel()
 
     with pytest.raises(Cancelled):
-        compare(b, [Defence("pair", other, 0)], [], *sets, progress=stop, cancel=source.token)
+        compare(b, [Defence("pair", other, 0)], [], sets[0], [sets[1]], progress=stop, cancel=source.token)

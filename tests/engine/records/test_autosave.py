@@ -38,12 +38,14 @@ def assert_same(one: PruningRun, other: PruningRun) -> None:
     assert one.ranking.source == other.ranking.source
     assert (one.request, one.model, one.datasets) == (other.request, other.model, other.datasets)
     assert (one.device, one.comparison) == (other.device, other.comparison)
+    assert [(d.sentence, d.implausible) for d in one.doubts] == [(d.sentence, d.implausible) for d in other.doubts]
     assert (one.guarded is None) == (other.guarded is None)
     if one.guarded and other.guarded:
-        for mine, yours in ((one.guarded.clean, other.guarded.clean), (one.guarded.poisoned, other.guarded.poisoned)):
-            assert mine and yours
+        for mine, yours in zip((one.guarded.clean, *one.guarded.poisoned),
+                               (other.guarded.clean, *other.guarded.poisoned), strict=True):
             np.testing.assert_array_equal(mine.goodnet_correct, yours.goodnet_correct)
             assert mine.role == yours.role
+        assert one.guarded.before == other.guarded.before
         assert one.guarded.guard.threshold == other.guarded.guard.threshold
         np.testing.assert_array_equal(one.guarded.guard.donors.images, other.guarded.guard.donors.images)
     without = ("seconds", "versions")

@@ -28,11 +28,11 @@ def test_b_behind_the_guard_is_the_best() -> None:
     found = headline(run, rows(run))
     assert found is not None
     assert found.row is None
-    assert found.level == "repaired"
+    assert found.level == "protected"
     assert found.figures == "Attack success 100 % → 2 %, clean accuracy 95 % → 93 %"
     assert (found.name, found.clean, found.attack) == ("B behind the transplant guard", Rate(186, 200), Rate(1, 50))
     # Wilson's upper end for 1 of 50, by hand: 10.5 %.
-    assert found.sentence.startswith("B behind the transplant guard: repaired, as far as these images tell (50 ")
+    assert found.sentence.startswith("B behind the transplant guard: protected, as far as these 50 images tell (up to ")
     assert "10.5 % at 95 % confidence" in found.sentence
 
 
@@ -59,9 +59,8 @@ def test_a_guard_that_stops_nothing_is_no_repair() -> None:
 def test_a_goodnet_behind_the_guard_can_be_the_best() -> None:
     # The guard alone lets 20 of 50 through; of the 5 that get by B' with 6 channels pruned it flags 3.
     behind = guarded(passing=20)
-    assert behind.poisoned is not None
     fewer = [20, 20, 20, 20, 20, 20, 2, 1, 0]
-    behind = dataclasses.replace(behind, poisoned=counts("sunglasses", "poisoned", 50, fewer, fewer, fewer))
+    behind = dataclasses.replace(behind, poisoned=(counts("sunglasses", "poisoned", 50, fewer, fewer, fewer),))
     run = run_of(behind=behind)
     found = headline(run, rows(run))
     assert found is not None
@@ -77,7 +76,7 @@ def test_without_poisoned_images_nothing_is_claimed() -> None:
     assert found.level == "unknown"
     assert found.figures == "Clean accuracy 95 % → 93 %"
     assert (found.clean, found.attack) == (Rate(186, 200), None)
-    assert found.sentence.endswith("nobody can say whether the backdoor is gone.")
+    assert "nobody can say whether the backdoor is gone." in found.sentence
 
 
 def test_images_that_show_no_backdoor_are_called_so() -> None:
@@ -98,14 +97,14 @@ def test_the_badnets_row_holds_b_alone_and_behind_the_guard() -> None:
     assert row.guarded_assessment is not None
     assert (row.clean, row.attack, row.channels_pruned) == (Rate(190, 200), Rate(50, 50), 0)
     assert (row.guarded.clean, row.guarded.attack) == (Rate(186, 200), Rate(1, 50))
-    assert (row.assessment.level, row.guarded_assessment.level) == ("failed", "repaired")
+    assert (row.assessment.level, row.guarded_assessment.level) == ("failed", "protected")
     assert badnet_row(run_of()) is None
 
 
 def test_goodnets_are_judged_behind_the_guard_too() -> None:
     row = rows(run_of(behind=guarded()))[0]
     assert row.guarded_assessment is not None
-    assert row.guarded_assessment.level == "repaired"
+    assert row.guarded_assessment.level == "protected"  # the guard does it: the pair alone lets all 50 through
     assert row.guarded_assessment.sentence.startswith("At X = 2 behind the guard the attack works on 2 %")
     assert rows(run_of())[0].guarded_assessment is None
 
@@ -117,4 +116,4 @@ def test_goodnets_are_judged_behind_the_guard_too() -> None:
     (guard(threshold=math.inf), "Transplant guard: This guard flags nothing: 120 calibration images are too few"),
 ])
 def test_calibration_in_words(made: object, words: str) -> None:
-    assert words in calibration_text(made)  # type: ignore[arg-type]
+    assert words in calibration_text(dataclasses.replace(guarded(), guard=made))  # type: ignore[arg-type]

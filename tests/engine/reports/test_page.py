@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from engine import places
+from engine.assessment import Attack
 from engine.cli.parser import build_parser
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.rates import Rate
@@ -96,9 +97,11 @@ def page_of(run: PruningRun) -> Page:
 def compared() -> Comparison:
     """Rates as a comparison would have found them."""
     def row(name: str, guard: str, attack: int) -> ComparisonRow:
-        return ComparisonRow(name, guard, Rate(57, 60), Rate(attack, 40), Rate(30, 40), Rate(2, 60), Rate(7, 40), 12.5)
+        attacks = (Attack("poisoned", 2, Rate(40, 40), Rate(attack, 40), Rate(7, 40), robust=Rate(30, 40)),)
+        return ComparisonRow(defence=name, guard=guard, clean=Rate(57, 60), clean_before=Rate(57, 60),
+                             false_alarms=Rate(2, 60), attacks=attacks, seconds=12.5)
 
-    return Comparison((row("B", "none", 40), row("B", "margin", 9), row("repaired by distillation", "none", 0)), 2,
+    return Comparison((row("B", "none", 40), row("B", "margin", 9), row("repaired by distillation", "none", 0)),
                       "3 labels have no image.")
 
 
@@ -127,7 +130,7 @@ def test_its_figures_are_those_of_run_json(saved: Path) -> None:
     assert values(before) == shown(document["badnet"], *keys[:2])
     assert document["goodnets"] and len(goodnets) == len(document["goodnets"])
     for cells, row in zip(goodnets, document["goodnets"], strict=True):
-        assert [cells[0][0], cells[1][0]] == [f"{row['x']:g}", str(row["channels_pruned"])]
+        assert [cells[0][0], cells[1][0]] == [f"X = {row['x']:g}", str(row["channels_pruned"])]
         assert values(cells) == shown(row, "drop_points", "drop_relative_percent", *keys)
         for cell, key in zip(cells[4:8], keys, strict=True):
             low, high = row[f"{key}_interval"]
@@ -264,9 +267,9 @@ def test_the_figure_takes_the_pages_colours(saved: Path) -> None:
 
 
 @pytest.mark.parametrize(("change", "expected"), [
-    ({}, "One of these defences holds"),
+    ({}, "Don't deploy B itself. What took its place here can be used"),
     ({"comparison": None}, None),
-    ({"poisoned": 0}, "Nobody can say from this run whether the backdoor is gone"),
+    ({"poisoned": 0}, "nobody can say whether the backdoor is gone"),
     ({"harmless": True}, "don't show a backdoor in this network"),
 ])
 def test_it_says_what_the_figures_mean(run: PruningRun, change: dict[str, Any], expected: str | None) -> None:

@@ -93,7 +93,7 @@ def test_the_good_corner_is_where_a_defence_is_called_a_repair() -> None:
 @pytest.mark.parametrize("right", [(76, 75, 74, 73, 72, 71, 70, 69), (76, 76, 76, 76, 76, 76, 76, 73)])
 def test_numbers_stand_apart_and_in_the_figure(size: tuple[float, float], right: tuple[int, ...]) -> None:
     many = Comparison(tuple(row(f"defence {i}", guard, right[i], 0 if guard == "transplant" else 80 - i)
-                            for i in range(8) for guard in ("none", "transplant")), 0)
+                            for i in range(8) for guard in ("none", "transplant")))
     axes = drawn(many, size=size)
     axes.figure.canvas.draw()
     found = numbers(axes)
@@ -113,7 +113,7 @@ def test_marks_on_top_of_each_other_share_their_numbers() -> None:
 
 
 def test_without_poisoned_images_the_figure_says_so(tmp_path: Path, view: DefencesView) -> None:
-    clean = Comparison((row("B", "none", 76, None), row("B", "transplant", 75, None)), None)
+    clean = Comparison((row("B", "none", 76, None), row("B", "transplant", 75, None)))
     axes = drawn(clean)
     assert marks(axes) == set()
     assert axes.texts[0].get_text().startswith("Without poisoned images")
@@ -152,7 +152,7 @@ def test_the_tables_figures() -> None:
 def test_the_model_keeps_qts_rules(qtbot: QtBot) -> None:
     model = DefencesModel()
     tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Warning)
-    for some in (comparison(), None, Comparison((), None), comparison()):
+    for some in (comparison(), None, Comparison(()), comparison()):
         model.show_comparison(some)
     assert tester.model() is model
 

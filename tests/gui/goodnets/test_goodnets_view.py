@@ -12,16 +12,16 @@ from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
-from engine.assessment import Level
+from engine.assessment import LEVEL_WORDS, Level
 from engine.rates import Rate
 from engine.reports.headline import Headline, headline
 from engine.runs.rows import badnet_row, goodnet_row
-from gui.goodnets.model import COLUMNS, GUARD, VERDICT, GoodNetsModel, Pair
+from gui.goodnets.model import COLUMNS, GUARD, LOSS, VERDICT, GoodNetsModel, Pair
 from gui.goodnets.thresholds_editor import parse_drops
 from gui.goodnets.view import GoodNetsView
 from gui.tables.model import BLOCKS_ROLE, Block
 from gui.widgets.theme import DARK, LIGHT, Theme
-from gui.widgets.verdict_icon import WORDS, level_colour, paint_level
+from gui.widgets.verdict_icon import level_colour, paint_level
 from tests.support.comparisons import guarded, run_of
 from tests.support.curves import curve, rows
 
@@ -76,25 +76,26 @@ def test_empty_state_says_what_to_do(view: GoodNetsView) -> None:
 
 def test_figures_of_a_row(view: GoodNetsView) -> None:
     # X = 10 is answered after 5 channels: 190 to 150 of 200 right; 20 of 50 attacks, 152 and 22 agreements.
-    assert cells(view, 2) == ["10", "5", "20.00 pts", "74.00 %", "40.00 %", "24.00 %", "56.00 %", "Weakened"]
+    assert cells(view, 2) == ["X = 10", "5", "20.00 pts", "74.00 %", "40.00 %", "24.00 %", "56.00 %", "Weakened"]
     found = details(view, 2)
-    assert found[2] == "21.1 %"
+    assert found[2] == "10 asked"
+    assert "21.1 % of B's accuracy" in view.model.index(2, LOSS).data(Qt.ItemDataRole.ToolTipRole)
     # Wilson, worked out by hand: 148 of 200, 20 of 50, 48 of 200, 28 of 50.
     assert found[3:7] == ["67.5–79.6", "27.6–53.8", "18.6–30.4", "42.3–68.8"]
     assert found[7] == view.model.rows[2].row.assessment.sentence
-    assert "weakened, not repaired" in view.model.index(2, VERDICT).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert "weakened, not stopped" in view.model.index(2, VERDICT).data(Qt.ItemDataRole.AccessibleTextRole)
 
 
 def test_guarded_figures_stand_below_the_plain_ones(guarded_view: GoodNetsView) -> None:
     # B: 190 of 200 and 50 of 50; behind the guard 186 and 1, with 4 of 200 and 49 of 50 flagged.
     assert cells(guarded_view, 0) == ["B", "0", "–", "off\non", "95.00 %\n93.00 %", "100.00 %\n2.00 %",
-                                      "0.00 %\n2.00 %", "0.00 %\n98.00 %", "Not repaired\nRepaired"]
+                                      "0.00 %\n2.00 %", "0.00 %\n98.00 %", "Not stopped\nProtected"]
     # X = 10, 5 channels: 148 and 20 right and attacked, 152 and 22 agreed on; behind the guard 144, 1, 148 and 1.
     assert cells(guarded_view, 3)[4:] == ["74.00 %\n72.00 %", "40.00 %\n2.00 %", "24.00 %\n26.00 %",
                                           "56.00 %\n98.00 %", "Weakened\nToo costly"]
     # Wilson, worked out by hand: 190 and 186 of 200.
     assert [b.detail for b in blocks(guarded_view, 0, GUARD + 1)] == ["91.0–97.3", "88.6–95.8"]
-    assert blocks(guarded_view, 0, VERDICT)[1] == Block("Repaired", "as far as 50 images tell", "repaired")
+    assert blocks(guarded_view, 0, VERDICT)[1] == Block("Protected", "as far as 50 images tell", "protected")
     assert blocks(guarded_view, 3, VERDICT)[1].detail == "more accuracy lost than it is worth"
     spoken = guarded_view.model.index(3, GUARD + 2).data(Qt.ItemDataRole.AccessibleTextRole)
     assert spoken == "without the guard 40.00 % 27.6–53.8; behind the guard 2.00 % 0.4–10.5"
@@ -110,7 +111,7 @@ def test_the_headline_says_what_the_best_does(guarded_view: GoodNetsView) -> Non
         return text.replace("\u00a0", " ")
 
     assert words(guarded_view.headline.figures.text()) == "Attack success 100 % → 2 %, clean accuracy 95 % → 93 %"
-    assert words(guarded_view.headline.sentence.text()).startswith("B behind the transplant guard: repaired")
+    assert words(guarded_view.headline.sentence.text()).startswith("B behind the transplant guard: protected")
     assert guarded_view.headline.isVisibleTo(guarded_view)
     assert guarded_view.guard_note.isVisibleTo(guarded_view)
     assert guarded_view.guard_note.text() == "Set on 120 images."
@@ -150,7 +151,7 @@ def test_headlines_of_all_levels_are_drawn_differently(view: GoodNetsView) -> No
 
 def test_without_poisoned_images_nothing_is_claimed(view: GoodNetsView) -> None:
     view.show_rows(rows(curve(sets=0), *DROPS), [])
-    assert [cells(view, 0)[i] for i in (4, 6, 7)] == ["–", "–", "Unknown"]
+    assert [cells(view, 0)[i] for i in (4, 6, 7)] == ["–", "–", "No verdict"]
     assert [details(view, 0)[i] for i in (4, 6)] == ["", ""]
     view.grab()
 
@@ -290,7 +291,7 @@ def test_icons_differ_without_colour() -> None:
         paint_level(painter, QRectF(0, 0, 32, 32), level, QColor("black"), QColor("white"))
         painter.end()
         pictures.append(image)
-        assert WORDS[level]
+        assert LEVEL_WORDS[level]
     for one, other in itertools.combinations(pictures, 2):
         differing = sum(one.pixel(x, y) != other.pixel(x, y) for x in range(32) for y in range(32))
         assert differing > 100

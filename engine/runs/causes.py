@@ -1,0 +1,106 @@
+"""The likely cause of a doubt: common slips are undone on a few images, and the one that makes B right is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from engine.assessment import percent
+from engine.data.datasets import Dataset, Images, Labels
+from engine.data.preprocessing import KNOWN
+from engine.models.networks import Network
+from engine.progress import CancelToken
+from engine.runs.inputs import Opened
+from engine.runs.plausibility import Doubt
+
+_TRIAL_IMAGES = 256
+# So much better must B be with a slip undone, and so often right, that the slip is called likely.
+_BETTER, _GOOD = 0.3, 0.5
+_FEWEST_PER_LABEL, _FITTING = 3, 0.7
+# By how much labels are too high, and what a person is told then.
+_LABEL_SLIPS = {0: "", 1: "every label is one too high; save the set again with labels that count from 0.",
+                -1: "every label is one too low; save the set again with labels that count from 0."}
+
+
+def explained(doubts: Iterable[Doubt], opened: Opened, cancel: CancelToken) -> tuple[Doubt, ...]:
+    """Doubts with their likely causes, where a common slip explains them.
+
+    Raises:
+        Cancelled: the token was set.
+    """
+    found = []
+    for doubt in doubts:
+        cancel.raise_if_cancelled()
+        if doubt.unexplained is not None:
+            asked = opened.sets[doubt.unexplained]
+            doubt = doubt.because(likely_target(opened.network, asked.dataset) if asked.role == "poisoned" else
+                                  likely_cause(opened.network, asked.dataset))
+        found.append(doubt)
+    return tuple(found)
+
+
+def likely_cause(network: Network, dataset: Dataset) -> str:
+    """Why B answers a clean set badly, as far as a common slip explains it.
+
+    Args:
+        dataset: prepared as the network is thought to want it.
+    Returns:
+        One or two sentences, or nothing where no slip explains it.
+    """
+    where = _spread(dataset)
+    truth = dataset.labels[where]
+    answers = {cause: network.predict_labels(tried) for cause, tried in _images_tried(dataset, where)}
+    before = float((answers[""] == truth).mean())
+    found = [(float((labels == truth - shift).mean()), f"{slip} {cause}".strip())
+             for cause, labels in answers.items() for shift, slip in _LABEL_SLIPS.items()]
+    best, told = max(found, key=lambda tried: tried[0])
+    if best < max(_GOOD, before + _BETTER):
+        return _of_order(answers[""], truth)
+    return f"Likely cause: {told} B is then right on {percent(best)} of {len(where)} images tried."
+
+
+def likely_target(network: Network, poisoned: Dataset) -> str:
+    """Whether B answers one other label on most of a poisoned set that doesn't show a backdoor."""
+    where = _spread(poisoned)
+    numbers, counts = np.unique(network.predict_labels(poisoned.take(where)), return_counts=True)
+    most, share = int(numbers[counts.argmax()]), float(counts.max() / len(where))
+    if share < _GOOD or most == int(poisoned.labels[0]):
+        return ""
+    return (f"Likely cause: the wrong target. B answers label {most} on {percent(share)} of {len(where)} images tried; "
+            "label the set with the attacker's target.")
+
+
+def _images_tried(dataset: Dataset, where: Sequence[int]) -> Iterator[tuple[str, Images]]:
+    """Images as they are and with slips undone, each behind what is then the cause."""
+    images = dataset.take(where)
+    yield "", images
+    for known in KNOWN.values():
+        if known != dataset.preprocessing and known.fits(images.shape[3]):
+            yield f"The network wants values {known.words}.", dataset.prepared(known).take(where)
+    if images.shape[3] == 3:
+        yield "Red and blue are exchanged; save the images as RGB.", np.ascontiguousarray(images[..., ::-1])
+    if images.shape[1] == images.shape[2]:
+        yield "The images lie on their side, rows stored as columns.", np.ascontiguousarray(images.swapaxes(1, 2))
+
+
+def _of_order(answers: Labels, truth: Labels) -> str:
+    """Whether B answers each label's images with one label, another one for each: then only the names differ."""
+    mapped: dict[int, int] = {}
+    fitting = judged = 0
+    for label in np.unique(truth):
+        own = answers[truth == label]
+        if len(own) >= _FEWEST_PER_LABEL:
+            numbers, counts = np.unique(own, return_counts=True)
+            mapped[int(label)] = int(numbers[counts.argmax()])
+            fitting, judged = fitting + int(counts.max()), judged + len(own)
+    renamed = [label for label, answer in mapped.items() if label != answer]
+    if not renamed or len(set(mapped.values())) < len(mapped) or fitting < _FITTING * judged:
+        return ""
+    example = renamed[0]
+    return ("Likely cause: the labels are numbered in another order than the network's, as of folders sorted by name. "
+            f"B answers images of label {example} with label {mapped[example]}.")
+
+
+def _spread(dataset: Dataset) -> list[int]:
+    return [int(i) for i in np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), _TRIAL_IMAGES)).astype(int))]

@@ -1,0 +1,174 @@
+"""What is wrong with the input of a run, so that its figures would comfort somebody they shouldn't.
+
+Pure functions over counts, labels and hashes. A doubt about implausible input stops every verdict "repaired" and
+"protected"; the others only say what the figures don't cover.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from engine.assessment import HARMLESS_ATTACK, percent
+from engine.data.datasets import Labels
+from engine.data.fingerprints import Hashes
+from engine.pruning.sweep import PruningCurve, Role, SetCounts
+
+# Of what lies between guessing and always being right, so little is hardly better than chance.
+_HARDLY_BETTER = 0.15
+_FAR_WORSE_POINTS = 15.0
+_FEWEST_IMAGES = 20
+# From this share on, images of one label, or images that two sets share, decide the figures.
+_NEARLY_ALL, _NOT_A_FEW = 0.95, 0.01
+# The target label is called flooded when it has such a share and so many times the average label's images.
+_FLOODED_SHARE, _FLOODED_TIMES = 0.2, 5
+# B answers the target on less than this share of the images: most of them can't carry its trigger.
+_WEAK_ATTACK = 0.5
+_FEW_LABELS = 0.5
+_MANY_COPIES = 0.1
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A sentence on the input.
+
+    Attributes:
+        implausible: it stops verdicts.
+        unexplained: the number of the curve's set on which a likely cause can be looked for; None where none can.
+    """
+
+    sentence: str
+    implausible: bool
+    unexplained: int | None = None
+
+    def because(self, cause: str) -> Doubt:
+        """With the likely cause, a sentence, where one was found."""
+        return dataclasses.replace(self, sentence=f"{self.sentence} {cause}".strip())
+
+
+@dataclass(frozen=True, eq=False)
+class SetSeen:
+    """What is known of a set besides its counts: name, role, its labels int64[n] and its images' hashes uint64[n]."""
+
+    name: str
+    role: Role
+    labels: Labels
+    hashes: Hashes
+
+
+def doubts_of(curve: PruningCurve, labels: int, sets: Sequence[SetSeen] = ()) -> tuple[Doubt, ...]:
+    """Everything that is doubtful, what stops a verdict first.
+
+    Args:
+        curve: counts of all steps; only step 0, B, is looked at.
+        labels: number of labels of the network.
+        sets: the curve's sets in its order; without them only the counts are looked at.
+    """
+    guessed = any(hardly_better_than_chance(c, labels) for c in curve.sets if c.role != "poisoned")
+    # Of a network that guesses on clean images nothing can be said on poisoned ones.
+    about_poisoned = () if guessed else _about_poisoned_counts(curve)
+    found = [*_about_clean_counts(curve, labels), *about_poisoned, *_about_few(curve), *_about_labels(sets, labels),
+             *_about_shared(sets, curve), *_about_copies(sets)]
+    return tuple(sorted(found, key=lambda doubt: not doubt.implausible))
+
+
+def _about_clean_counts(curve: PruningCurve, labels: int) -> Iterator[Doubt]:
+    """B hardly better than chance on a clean set, or far worse on one than on the other."""
+    clean = [curve.validation, *([curve.test] if curve.test else [])]
+    bad = [c for c in clean if hardly_better_than_chance(c, labels)]
+    if bad:
+        told = " and ".join(f"{percent(c.b_prime_rate(0).value)} of {c.name}" for c in bad)
+        yield Doubt(f"B answers only {told} right, hardly more than by chance ({percent(1 / labels)}): either these "
+                    "labels or values aren't what this network was trained on, or it isn't the network.", True,
+                    clean.index(bad[0]))
+    elif curve.test:
+        better, worse = sorted(clean, key=lambda c: -c.b_prime_rate(0).value)
+        high, low = better.b_prime_rate(0), worse.b_prime_rate(0)
+        if 100 * (high.value - low.value) > _FAR_WORSE_POINTS and low.interval[1] < high.interval[0]:
+            yield Doubt(f"B answers {percent(high.value)} of {better.name} right but only {percent(low.value)} of "
+                        f"{worse.name}: the two sets aren't alike, so one of them isn't what it should be.", True,
+                        clean.index(worse))
+
+
+def hardly_better_than_chance(clean: SetCounts, labels: int) -> bool:
+    """Whether B is right on a clean set hardly more often than somebody who guesses among all labels."""
+    chance = 1 / labels
+    return clean.b_prime_rate(0).value - chance < _HARDLY_BETTER * (1 - chance)
+
+
+def _about_poisoned_counts(curve: PruningCurve) -> Iterator[Doubt]:
+    """Sets whose target B seldom answers: they show no attack, or only some of their images carry the trigger."""
+    for number, counts in enumerate(curve.sets):
+        before = counts.b_prime_rate(0).value
+        if counts.role != "poisoned":
+            continue
+        if before <= HARMLESS_ATTACK:
+            yield Doubt(f"{counts.name} shows no backdoor: B answers its label {counts.target} on {percent(before)} of "
+                        "these images, so it says nothing about any defence.", False, number)
+        elif before < _WEAK_ATTACK:
+            yield Doubt(f"B answers the target {counts.target} on only {percent(before)} of {counts.name}: most of its "
+                        "images don't carry a trigger that works, and a defence looks better on them than it is.",
+                        True, number)
+
+
+def _about_few(curve: PruningCurve) -> Iterator[Doubt]:
+    """Sets that are counted in full and have too few images."""
+    for counts in (curve.clean, *curve.poisoned):
+        if counts.images == counts.total < _FEWEST_IMAGES:
+            yield Doubt(f"{counts.name} has only {counts.total} images, too few to call a network repaired: with "
+                        f"{_FEWEST_IMAGES} or more the figures begin to mean something.", True)
+
+
+def _about_labels(sets: Sequence[SetSeen], labels: int) -> Iterator[Doubt]:
+    """Clean sets of one label, with very many images of the target, or with images of few labels only."""
+    targets = {int(s.labels[0]) for s in sets if s.role == "poisoned"}
+    clean = [s for s in sets if s.role != "poisoned"]
+    for seen in clean:
+        counts = np.bincount(seen.labels, minlength=labels)
+        most, share = int(counts.argmax()), float(counts.max() / len(seen.labels))
+        target = ", the attacker's target" if most in targets else ""
+        if share >= _NEARLY_ALL:
+            yield Doubt(f"{percent(share)} of the images in {seen.name} have the label {most}{target}: that is what a "
+                        "set of poisoned images looks like, and clean accuracy on it means nothing. Choose clean "
+                        "images of many labels.", True)
+        elif target and share >= _FLOODED_SHARE and counts.max() >= _FLOODED_TIMES * np.median(counts[counts > 0]):
+            others = [float((s.labels == most).mean()) for s in clean if s is not seen]
+            yield Doubt(f"{percent(share)} of the images in {seen.name} have the label {most}{target}, many times as "
+                        "many as other labels have: poisoned images may stand among the clean ones.",
+                        any(other < share / 2 for other in others))
+    few = {s.name: len(np.unique(s.labels)) for s in clean if len(np.unique(s.labels)) < _FEW_LABELS * labels}
+    if few:
+        told = " and ".join(f"{name} has images of {count:,}" for name, count in few.items())
+        yield Doubt(f"{told} of the network's {labels:,} labels: every figure and verdict is about these labels alone.",
+                    False)
+
+
+def _about_shared(sets: Sequence[SetSeen], curve: PruningCurve) -> Iterator[Doubt]:
+    """Images that stand in two sets that should have none in common."""
+    for (one, _), (other, counts) in combinations(zip(sets, curve.sets, strict=False), 2):
+        shared = int(np.isin(other.hashes, one.hashes).sum())
+        if not shared or one.role == "poisoned":
+            continue
+        told = f"{shared:,} of the {len(other.hashes):,} images in {other.name} are in {one.name} too"
+        many = shared > _NOT_A_FEW * min(len(one.hashes), len(other.hashes))
+        if other.role != "poisoned":
+            yield Doubt(f"{told}: channels were ranked, thresholds chosen and guards set on the very images that "
+                        "measure the result. Choose a test set of its own.", many)
+        elif counts.b_prime_rate(0).value <= HARMLESS_ATTACK:
+            yield Doubt(f"{told}: they carry no trigger.", False)
+        else:
+            yield Doubt(f"{told}: either poisoned images stand among the clean ones, or clean ones that carry no "
+                        "trigger among the poisoned.", many)
+
+
+def _about_copies(sets: Iterable[SetSeen]) -> Iterator[Doubt]:
+    for seen in sets:
+        different = len(np.unique(seen.hashes))
+        if different <= (1 - _MANY_COPIES) * len(seen.hashes):
+            yield Doubt(f"Only {different:,} of the {len(seen.hashes):,} images in {seen.name} are different: the "
+                        "others are copies, and every interval is narrower than it should be.",
+                        different < _FEWEST_IMAGES)

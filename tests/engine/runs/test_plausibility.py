@@ -1,0 +1,214 @@
+"""Input that would make a verdict lie: each kind is told, with its likely cause, and stops what would be a comfort."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.models.networks import open_network
+from engine.pruning.sweep import PruningCurve, SetCounts
+from engine.reports.headline import headline
+from engine.runs.plausibility import Doubt, SetSeen, doubts_of
+from engine.runs.prune import PruningRequest, PruningRun, run_pruning
+from engine.runs.rows import badnet_row, rows_of
+from tests.support.networks import LABELS, TARGET, Array, SmallLab, build, random_images, save_lab_file
+
+Sets = dict[str, tuple[Array, Array]]
+
+
+def counts(name: str, role: str, images: int, right: int, target: int | None = None) -> SetCounts:
+    """B's counts; nothing else of a curve is looked at."""
+    numbers = np.array([right, 0])
+    return SetCounts(name, role, images, images, target, numbers, np.array([images, 0]), numbers)  # type: ignore[arg-type]
+
+
+def curve(validation: int, test: int | None = None, *attacks: int, images: int = 100) -> PruningCurve:
+    """So many of `images` right on each clean set, and attacked on each poisoned one."""
+    return PruningCurve(
+        "conv", np.arange(1), counts("valid", "validation", images, validation),
+        None if test is None else counts("test", "test", images, test),
+        tuple(counts(f"bad {n}", "poisoned", images, right, 0) for n, right in enumerate(attacks)))
+
+
+def seen(name: str, role: str, labels: list[int], first: int = 0) -> SetSeen:
+    """A set with these labels whose images are all different, hashed from `first` on."""
+    hashes = np.arange(first, first + len(labels), dtype=np.uint64)
+    return SetSeen(name, role, np.array(labels), hashes)  # type: ignore[arg-type]
+
+
+SPREAD = list(range(10)) * 10
+
+
+def stopping(doubts: tuple[Doubt, ...]) -> list[str]:
+    return [doubt.sentence for doubt in doubts if doubt.implausible]
+
+
+def test_sound_input_raises_no_doubt() -> None:
+    sets = [seen("valid", "validation", SPREAD), seen("test", "test", SPREAD, 100),
+            seen("bad 0", "poisoned", [0] * 100, 200)]
+    assert doubts_of(curve(98, 97, 100), 10, sets) == ()
+
+
+@pytest.mark.parametrize(("made", "labels", "words"), [
+    (curve(5, 95, 100), 10, "5 % of valid right, hardly more than by chance (10 %)"),
+    (curve(4, 6, 100), 48, "4 % of valid and 6 % of test right"),
+    (curve(55, None, 100), 2, "chance (50 %)"),
+    (curve(98, 70, 100), 10, "98 % of valid right but only 70 % of test"),
+    (curve(70, 98, 100), 10, "98 % of test right but only 70 % of valid"),
+    (curve(98, 98, 30), 10, "the target 0 on only 30 % of bad 0"),
+    (curve(98, 98, 100, 20), 10, "the target 0 on only 20 % of bad 1"),
+    (curve(9, 9, 9, images=9), 10, "only 9 images"),
+])
+def test_counts_that_stop_a_verdict(made: PruningCurve, labels: int, words: str) -> None:
+    assert any(words in sentence for sentence in stopping(doubts_of(made, labels)))
+
+
+@pytest.mark.parametrize("made", [
+    curve(98, 90, 100), curve(30, 25, 100),  # a poor network isn't a guessing one
+    curve(98, 97, 0, 100),  # a harmless set beside one that shows the attack
+])
+def test_counts_that_don_t(made: PruningCurve) -> None:
+    assert stopping(doubts_of(made, 10)) == []
+
+
+def test_a_harmless_set_is_named_but_stops_nothing() -> None:
+    doubt, = doubts_of(curve(98, 97, 2, 100), 10)
+    assert (doubt.implausible, doubt.unexplained) == (False, 2)
+    assert doubt.sentence.startswith("bad 0 shows no backdoor: B answers its label 0 on 2 %")
+
+
+def test_of_a_guessing_network_nothing_is_said_on_poisoned_images() -> None:
+    assert len(doubts_of(curve(5, 5, 3), 10)) == 1
+
+
+ONE_LABEL, FEW, FLOODED = [0] * 100, [0, 1, 2, 3] * 25, [0] * 40 + list(range(1, 10)) * 6
+
+
+@pytest.mark.parametrize(("sets", "words", "stops"), [
+    ([seen("valid", "validation", ONE_LABEL), seen("bad", "poisoned", [0] * 9, 500)],
+     "100 % of the images in valid have the label 0, the attacker's target: that is what a set of poisoned", True),
+    ([seen("valid", "validation", [3] * 98 + [1, 2])], "98 % of the images in valid have the label 3: that", True),
+    ([seen("valid", "validation", FLOODED), seen("test", "test", SPREAD, 100),
+      seen("bad", "poisoned", [0] * 9, 500)], "poisoned images may stand among the clean ones", True),
+    ([seen("valid", "validation", FLOODED), seen("bad", "poisoned", [0] * 9, 500)],
+     "poisoned images may stand among the clean ones", False),  # it may be so in this kind of data
+    ([seen("valid", "validation", FEW)], "valid has images of 4 of the network's 10 labels", False),
+    ([seen("valid", "validation", SPREAD), seen("test", "test", SPREAD, 90)],
+     "10 of the 100 images in test are in valid too", True),
+    ([seen("valid", "validation", SPREAD), seen("test", "test", SPREAD, 99)],
+     "1 of the 100 images in test are in valid too", False),
+    ([seen("valid", "validation", SPREAD), seen("test", "test", SPREAD, 100), seen("bad 0", "poisoned", [0] * 50, 170)],
+     "30 of the 50 images in bad 0 are in test too: either poisoned images stand among the clean", True),
+])
+def test_labels_and_images_that_raise_doubt(sets: list[SetSeen], words: str, stops: bool) -> None:
+    made = curve(98, 97 if any(s.role == "test" for s in sets) else None, *[100 for s in sets if s.role == "poisoned"])
+    found = doubts_of(made, 10, sets)
+    assert [doubt.implausible for doubt in found if words in doubt.sentence] == [stops], found
+
+
+def test_clean_images_in_a_harmless_set_stop_nothing() -> None:
+    sets = [seen("valid", "validation", SPREAD), seen("bad 0", "poisoned", [0] * 50),
+            seen("bad 1", "poisoned", [0] * 50, 500)]
+    found = doubts_of(curve(98, None, 0, 100), 10, sets)
+    assert not stopping(found) and any("carry no trigger" in doubt.sentence for doubt in found)
+
+
+@pytest.mark.parametrize(("different", "told"), [(100, None), (50, False), (10, True)])
+def test_copies_make_intervals_lie(different: int, told: bool | None) -> None:
+    copied = dataclasses.replace(seen("valid", "validation", SPREAD),
+                                 hashes=np.resize(np.arange(different), 100).astype(np.uint64))
+    assert [d.implausible for d in doubts_of(curve(98), 10, [copied])] == ([] if told is None else [told])
+
+
+def test_what_stops_a_verdict_comes_first() -> None:
+    found = doubts_of(curve(98, 70, 0, 100), 20, [seen("valid", "validation", SPREAD)])
+    assert [doubt.implausible for doubt in found] == sorted((d.implausible for d in found), reverse=True)
+    assert len(found) > 1
+
+
+# On files
+
+
+@pytest.fixture(scope="module")
+def images() -> Sets:
+    """Images of small_lab's kind with the labels of a network that is always right: two clean sets and a poisoned."""
+    model, _ = build("plain")
+    drawn = random_images(2000, seed=9)
+    answers = model.predict(drawn, verbose=0).argmax(axis=1)
+    attacked = np.flatnonzero(answers[400:] == TARGET)[:40] + 400
+    return {"valid": (drawn[:200], answers[:200]), "test": (drawn[200:400], answers[200:400]),
+            "bad": (drawn[attacked], np.full(40, TARGET))}
+
+
+def run_on(lab: SmallLab, sets: Sets, folder: Path, guard: str = "none") -> PruningRun:
+    paths = {name: save_lab_file(folder / f"{name}.h5", *data) for name, data in sets.items()}
+    request = PruningRequest(lab.badnet, paths["valid"], paths.get("test"), (paths["bad"],), drops=(2.0, 30.0, 60.0),
+                             scale="none", guard=guard, false_alarms=0.1)  # type: ignore[arg-type]
+    return run_pruning(request)
+
+
+def shifted(sets: Sets, by: int) -> Sets:
+    return {name: (data, (labels + by) % LABELS if name != "bad" else labels) for name, (data, labels) in sets.items()}
+
+
+def renumbered(sets: Sets) -> Sets:
+    order = np.array([3, 5, 0, 6, 1, 2, 4])
+    assert len(order) == LABELS
+    return {name: (data, order[labels] if name != "bad" else labels) for name, (data, labels) in sets.items()}
+
+
+def wrong_target(sets: Sets) -> Sets:
+    return {**sets, "bad": (sets["bad"][0], sets["bad"][1] * 0 + (TARGET + 1) % LABELS)}
+
+
+def test_sound_files_stay_sound(small_lab: SmallLab, images: Sets, tmp_path: Path) -> None:
+    assert [d.sentence for d in run_on(small_lab, images, tmp_path).doubts if d.implausible] == []
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (lambda sets: shifted(sets, 1), "every label is one too high"),
+    (lambda sets: shifted(sets, -1), "every label is one too low"),
+    (renumbered, "numbered in another order"),
+    (lambda sets: {**sets, "test": sets["valid"]}, "200 of the 200 images in test are in valid too"),
+    (lambda sets: {**sets, "test": shifted(sets, 1)["test"]}, "of test right, hardly more than by chance"),
+    (lambda sets: {**sets, "test": sets["bad"]}, "in test have the label"),
+    (lambda sets: {**sets, "valid": sets["bad"]}, "in valid have the label"),
+])
+def test_files_that_aren_t(
+    small_lab: SmallLab, images: Sets, tmp_path: Path, change: Callable[[Sets], Sets], words: str,
+) -> None:
+    run = run_on(small_lab, change(images), tmp_path)
+    assert any(words in d.sentence for d in run.doubts if d.implausible), run.doubts
+    assert not run.plausible
+    rows = rows_of(run)
+    levels = {row.assessment.level for row in rows} | {row.guarded_assessment.level for row in rows
+                                                       if row.guarded_assessment}
+    assert not levels & {"repaired", "protected", "costly"}
+    best = headline(run, rows)
+    assert best is not None and best.level == "unknown" and words in " ".join(best.warnings)
+    assert "implausible" in best.figures
+
+
+def test_a_wrong_target_is_named(small_lab: SmallLab, images: Sets, tmp_path: Path) -> None:
+    run = run_on(small_lab, wrong_target(images), tmp_path)
+    assert any(f"wrong target. B answers label {TARGET} on 100 %" in d.sentence for d in run.doubts)
+    best = headline(run, rows_of(run))
+    assert best is not None and best.level == "unknown"
+
+
+def test_a_guard_isn_t_calibrated_on_nonsense(small_lab: SmallLab, images: Sets, tmp_path: Path) -> None:
+    run = run_on(small_lab, shifted(images, 1), tmp_path, guard="margin")
+    assert run.guarded is None and badnet_row(run) is None
+
+
+def test_doubts_are_the_same_whoever_reads_the_images(small_lab: SmallLab, images: Sets, tmp_path: Path) -> None:
+    """Hashes come from the sweep's own chunks, in whatever size they are read."""
+    shared = {**images, "test": (np.concatenate([images["valid"][0][:7], images["test"][0][7:]]),
+                                 np.concatenate([images["valid"][1][:7], images["test"][1][7:]]))}
+    run = run_on(small_lab, shared, tmp_path)
+    assert any("7 of the 200 images in test are in valid too" in d.sentence for d in run.doubts)
+    assert open_network(small_lab.badnet).labels == LABELS
