@@ -131,10 +131,8 @@ class GoodNetsModel(FigureModel[Pair]):
             self.change_rows(pairs)
             return
         self._sets = sets
-        columns = (*COLUMNS, *(_set_column(i, name) for i, name in enumerate(sets) if len(sets) > 1))
-        self.beginResetModel()
-        self.columns, self.rows = columns, tuple(pairs)
-        self.endResetModel()
+        each = [_set_column(number, name) for number, name in enumerate(sets)] if len(sets) > 1 else []
+        self.show_rows(pairs, (*COLUMNS, *each))
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """As every table's, but the verdict is said in full, and which figures are the guard's."""

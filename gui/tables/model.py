@@ -81,10 +81,11 @@ class FigureModel(QAbstractTableModel, Generic[Row]):
         self.rows: tuple[Row, ...] = ()
         self._cells: dict[tuple[int, int], tuple[Block, ...]] = {}
 
-    def show_rows(self, rows: Sequence[Row]) -> None:
-        """Take new rows in place of all others."""
+    def show_rows(self, rows: Sequence[Row], columns: Sequence[Column[Row]] | None = None) -> None:
+        """Take new rows in place of all others, and new columns, where these depend on the rows."""
         self.beginResetModel()
         self.rows = tuple(rows)
+        self.columns = self.columns if columns is None else tuple(columns)
         self._cells.clear()
         self.endResetModel()
 
