@@ -8,6 +8,7 @@ regularizers, constraints) is looked at and left out, so nothing of it is ever b
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +22,8 @@ _MOST_ITEMS = 100_000
 _LARGEST_NUMBER = 1 << 31
 _LONGEST_WORD = 1000
 _LONGEST_NAME = 400
+# What TensorFlow computes under; Keras refuses the "/" that it would allow.
+_NAME = re.compile(r"[A-Za-z0-9_.\\>-]+")
 
 _ACTIVATION_KEYS = frozenset({"activation", "recurrent_activation", "activation_fn", "function"})
 # Settings that would add weights or change the arithmetic behind the layer's back.
@@ -67,8 +70,10 @@ class _Checker:
         names = [layer["name"] for layer in layers if "name" in layer]
         if len(names) != len(set(names)):
             self._refuse(where, "holds two layers of one name")
-        inside: Config = {"name": self._name(config.get("name") or where, where),
-                          "layers": _with_input(layers) if sequential else layers}
+        name = config.get("name") or where
+        # Nothing depends on the whole model's own name.
+        name = self._name(name, where) if depth or _is_name(name) else "model"
+        inside: Config = {"name": name, "layers": _with_input(layers) if sequential else layers}
         if not sequential:
             for key in _GRAPH_KEYS[1:]:
                 if not isinstance(config.get(key), (list, dict)):
@@ -122,6 +127,7 @@ class _Checker:
         """A layer's settings; those of Keras 2 in Keras 3's words."""
         settings: Config = {}
         for key, value in config.items():
+            self._plain(key, where)
             if key in _REFUSED_KEYS:
                 if value is not None:
                     self._refuse(where, f"uses '{key}'")
@@ -135,6 +141,8 @@ class _Checker:
                 settings[key] = None
             elif key in _ACTIVATION_KEYS:
                 settings[key] = self._activation(value, where)
+            elif key == "name" and value is not None:
+                settings[key] = self._name(value, where)
             elif key == "dtype":
                 settings[key] = self._dtype(kind, value, where)
             else:
@@ -188,13 +196,19 @@ class _Checker:
             self._refuse(where, "has settings without end")
         if value is None or isinstance(value, bool):
             return value
-        if isinstance(value, (int, float)):
-            if not math.isfinite(value) or (abs(value) > _LARGEST_NUMBER and isinstance(value, int)):
-                self._refuse(where, f"has the absurd number {str(value)[:30]}")
+        if isinstance(value, int):
+            if abs(value) > _LARGEST_NUMBER:
+                self._refuse(where, f"has an absurd number of {value.bit_length()} bits")
+            return value
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                self._refuse(where, f"has the absurd number {value}")
             return value
         if isinstance(value, str):
             if len(value) > _LONGEST_WORD:
                 self._refuse(where, f"has a word of {len(value):,} letters")
+            if not _is_text(value):
+                self._refuse(where, f"has the word {value[:60]!r}, which isn't text")
             return value
         if isinstance(value, list):
             return [self._plain(item, where, depth + 1) for item in value]
@@ -208,16 +222,30 @@ class _Checker:
         if kind is not None:
             raise ModelError(f"{self._path}: '{where}' holds a '{str(kind)[:100]}' where a plain setting was expected; "
                              "refused, because it may carry program code from outside.")
-        return {str(key): self._plain(item, where, depth + 1) for key, item in value.items()}
+        return {self._plain(key, where): self._plain(item, where, depth + 1) for key, item in value.items()}
 
     def _name(self, name: Any, where: str) -> str:
-        if not isinstance(name, str) or len(name) > _LONGEST_NAME:
-            self._refuse(where, f"holds the name {str(name)[:60]!r}, which isn't one")
-        return name
+        if not _is_name(name):
+            self._refuse(where, f"holds the name {str(name)[:60]!r}, under which TensorFlow can't compute (letters, "
+                                "digits and _ . - were expected)")
+        return str(name)
 
     def _refuse(self, where: str, what: str) -> NoReturn:
         raise ModelError(f"{self._path}: '{where[:200]}' {what}; refused. Save the model again with Keras, or ask for "
                          "a plain copy of it.")
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
+
+
+def _is_text(word: str) -> bool:
+    """Whether a word can be written: JSON may hold halves of characters."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_keras_own(module: Any) -> bool:

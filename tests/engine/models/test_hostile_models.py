@@ -88,6 +88,46 @@ def test_what_would_exhaust_memory_is_refused(name: str, tmp_path: Path) -> None
     assert time.process_time() - started < 10
 
 
+NAMES = ["conv 3", "conv\u200b3", "conv\ud8003", "<img src='/dev/zero'>", "conv\n3", "conv\x1b[31m", "\u202econv",
+         "a/b", "../../x", "conv\0", "=1+1", "\ufeffconv", "", " "]
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_a_layer_whose_name_nothing_can_be_computed_under_is_refused(name: str, nested: bool, tmp_path: Path) -> None:
+    def spoil(config: Config) -> None:
+        found = layer(config, "Functional" if nested else "Dense")
+        found["name"] = found["config"]["name"] = name
+
+    said = refused(spoilt_archive(tmp_path / "m.keras", spoil))
+    assert ("under which TensorFlow can't compute" in said or not name) and said.isprintable()
+
+
+def test_the_whole_models_name_is_nobodys_matter(tmp_path: Path) -> None:
+    def spoil(config: Config) -> None:
+        config["config"]["name"] = "my <b>model</b>\u200b"
+
+    network = open_network(spoilt_archive(tmp_path / "m.keras", spoil))
+    assert network.model.name == "model" and network.predict(random_images(2)).shape == (2, 7)
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize("value", [10**400, -(10**400), 2.0**1023 * 2, -(2**31) - 1, "\ud800"], ids=ascii)
+def test_values_beyond_all_bounds_are_refused(value: object, tmp_path: Path) -> None:
+    for key in ("units", "name", "something", "activation", "dtype"):
+        def spoil(config: Config, key: str = key) -> None:
+            layer(config, "Dense")["config"][key] = value
+
+        refused(spoilt_archive(tmp_path / "m.keras", spoil))
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize("setting", [{"\ud800": 1}, {"something": {"\ud800": 1}}], ids=ascii)
+def test_a_setting_whose_name_isnt_text_is_refused(setting: dict[str, object], tmp_path: Path) -> None:
+    refused(spoilt_archive(tmp_path / "m.keras", lambda config: layer(config, "Dense")["config"].update(setting)))
+
+
 def test_what_only_training_needs_is_never_built(tmp_path: Path) -> None:
     def spoil(config: Config) -> None:
         config["compile_config"] = {"optimizer": FOREIGN, "loss": CODE}
