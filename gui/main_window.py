@@ -12,7 +12,6 @@ from gui.channels.wing import channels_wing
 from gui.check.wing import check_wing
 from gui.curve.wing import curve_wing
 from gui.defences.wing import defences_wing, scan_wing
-from gui.frame import asking
 from gui.frame.desk import Desk, V, View, Wing
 from gui.goodnets.wing import goodnets_wing
 from gui.inputs.wing import inputs_wing, run_wing
@@ -22,7 +21,7 @@ from gui.result.wing import result_wing
 from gui.runs.wing import runs_wing
 from gui.session.recognition import local_paths
 from gui.settings import Settings, ThemeChoice
-from gui.widgets import resources, theme
+from gui.widgets import asking, resources, theme
 from gui.widgets.message_bar import MessageBar, StatusBar
 from gui.widgets.turns import in_turns
 from gui.window.general_menus import add_general_menus
@@ -67,6 +66,7 @@ class MainWindow(QMainWindow):
         desk.session.engine_loaded.connect(self.status.show_device)
         desk.pruning.started.connect(self.message_bar.hide)
         self._lay_out(desk.pages)
+        asking.remember_folder(self, settings.folder)
         # Once the window is drawn, so that it is drawn sooner.
         QTimer.singleShot(0, desk.keeping, desk.keeping.start)
         QTimer.singleShot(0, desk.projects, desk.projects.list_recent)
@@ -142,7 +142,9 @@ class MainWindow(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped, as what it turns out to be."""
         event.acceptProposedAction()
-        self.desk.opening.open_paths(local_paths(event.mimeData()))
+        paths = local_paths(event.mimeData())
+        asking.remember_folder(self, paths[0].parent)
+        self.desk.opening.open_paths(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remember the window, then wait for the worker's end; work under way and unsaved changes are asked about."""
@@ -155,6 +157,7 @@ class MainWindow(QMainWindow):
             return
         self.settings.set_bytes("geometry", self.saveGeometry())
         self.settings.set_bytes("splitter", self.splitter.saveState())
+        self.settings.folder = asking.last_folder(self)
         self.settings.save()
         self.hide()
         self.session.close()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
-from engine.files.pictures import SUFFIXES
+from gui.widgets.asking import PICTURE_FILES, ask_files, ask_folder
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.resources import icon
 from gui.widgets.theme import Theme
@@ -96,12 +95,11 @@ class CheckTools(QWidget):
         return button
 
     def _choose_pictures(self) -> None:
-        pattern = " ".join(f"*{suffix}" for suffix in sorted(SUFFIXES))
-        files, _ = QFileDialog.getOpenFileNames(self, "Pictures to check", "", f"Pictures ({pattern});;All files (*)")
+        files = ask_files(self, "Pictures to check", PICTURE_FILES)
         if files:
-            self.pictures_chosen.emit([Path(f) for f in files])
+            self.pictures_chosen.emit(files)
 
     def _choose_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Folder of pictures to check")
+        folder = ask_folder(self, "Folder of pictures to check")
         if folder:
-            self.pictures_chosen.emit([Path(folder)])
+            self.pictures_chosen.emit([folder])

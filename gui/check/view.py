@@ -18,7 +18,6 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QFileDialog,
     QFrame,
     QHeaderView,
     QLabel,
@@ -29,9 +28,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.errors import OutputError
 from engine.files.pictures import SUFFIXES
-from engine.files.saving import whole_file
 from engine.goodnets.checking import Verdict
 from engine.looking.occlusion import OcclusionMap
 from gui.check.detail import VerdictDetail
@@ -48,6 +45,8 @@ from gui.check.model import (
     write_csv,
 )
 from gui.check.tools import CheckTools
+from gui.widgets.asking import ask_new_file
+from gui.widgets.exports import NUMBERS, export
 from gui.widgets.theme import Theme
 
 # From this width on, in logical pixels, the detail panel stands beside the table, not below it.
@@ -302,16 +301,13 @@ class CheckView(QWidget):
             self._select(selected)
 
     def _save(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save verdicts", "verdicts.csv", "CSV (*.csv)")
-        if not name:
-            return
-        try:
-            with whole_file(Path(name)) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-                write_csv(stream, self.model.shown, self._names)
-        except OutputError as error:
-            self.message.emit(str(error))
-        else:
-            self.message.emit(f"Saved {len(self.model.shown)} verdicts in {name}")
+        path = ask_new_file(self, "Save verdicts", "verdicts.csv", NUMBERS)
+        if path:
+            self.message.emit(export(path, self._write))
+
+    def _write(self, path: Path) -> None:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            write_csv(stream, self.model.shown, self._names)
 
 
 def _pictures_of(mime: QMimeData) -> list[Path]:

@@ -7,10 +7,10 @@ import numpy.typing as npt
 from PySide6.QtGui import QImage
 
 from gui.check.view import CheckView
-from gui.frame import asking
 from gui.frame.desk import Desk, Wing
 from gui.jobs.checking import GoodNetInUse
 from gui.session.chosen import Inputs
+from gui.widgets import asking
 
 
 def check_wing(desk: Desk) -> Wing[CheckView]:
@@ -24,7 +24,7 @@ def check_wing(desk: Desk) -> Wing[CheckView]:
         view.show_samples(len(inputs.pictures))
 
     def open_names() -> None:
-        path = asking.ask_file(desk.window, "Choose a list of label names", desk.settings.folder, asking.NAME_FILES)
+        path = asking.ask_file(desk.window, "Choose a list of label names", asking.NAME_FILES)
         if path:
             desk.choosing.open_names(path)
 
@@ -55,7 +55,7 @@ def as_pixels(image: QImage) -> npt.NDArray[np.uint8]:
 
 def _add_menu(desk: Desk, view: CheckView) -> None:
     def open_pictures() -> None:
-        paths = asking.ask_files(desk.window, "Choose pictures to check", desk.settings.folder, asking.PICTURE_FILES)
+        paths = asking.ask_files(desk.window, "Choose pictures to check", asking.PICTURE_FILES)
         if paths:
             desk.bring_up(view)
             desk.checking.check(paths)
@@ -72,12 +72,11 @@ def _add_menu(desk: Desk, view: CheckView) -> None:
 
 
 def _open_goodnet(desk: Desk, *, folder: bool) -> None:
-    start = desk.settings.folder
     if folder:
-        chosen = asking.ask_folder(desk.window, "Open a saved GoodNet's folder", start)
+        chosen = asking.ask_folder(desk.window, "Open a saved GoodNet's folder")
         paths = [chosen] if chosen else []
     else:
-        paths = asking.ask_files(desk.window, "Open a GoodNet: one file, or B and its pruned copy", start,
+        paths = asking.ask_files(desk.window, "Open a GoodNet: one file, or B and its pruned copy",
                                  asking.MODEL_FILES)
     if paths:
         desk.checking.open_goodnet(paths)

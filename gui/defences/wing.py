@@ -6,9 +6,9 @@ from PySide6.QtWidgets import QPushButton, QWidget
 
 from gui.defences.scan_view import ScanView
 from gui.defences.view import DefencesView
-from gui.frame import asking
 from gui.frame.desk import Desk, Wing
 from gui.session.chosen import Inputs
+from gui.widgets import asking
 
 
 def defences_wing(desk: Desk) -> Wing[DefencesView]:
@@ -23,11 +23,11 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
         view.show_missing_labels(inputs.missing_labels, inputs.labels or 0)
 
     def repair(allow_missing_labels: bool) -> None:
-        folder = asking.ask_folder(desk.window, "Save the repaired pair in a new folder inside", desk.settings.folder)
-        if session.run and folder:
-            target = folder / f"{session.run.model.path.stem}-repaired"
-            if asking.ask_overwrite(desk.window, [target]):
-                desk.defending.repair(allow_missing_labels, target)
+        run = session.run
+        folder = asking.ask_new_folder(desk.window, f"Save {run.model.path.name}, repaired, in a new folder",
+                                       f"{run.model.path.stem}-repaired") if run else None
+        if folder:
+            desk.defending.repair(allow_missing_labels, folder)
 
     def possible() -> bool:
         return session.run is not None and not session.state.busy

@@ -5,29 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.runs.rows import GoodNetRow
-from gui.frame import asking
 from gui.frame.desk import Desk
 from gui.jobs.saving import folder_name
+from gui.widgets import asking
 
 
 def save_rows(desk: Desk, rows: Sequence[GoodNetRow | None]) -> None:
-    """Save the pairs of rows, each in a folder of its own inside one that a person names."""
+    """Save the pairs of rows: one in a folder that a person names, several in a folder each inside one they choose."""
     run = desk.session.run
     if run is None or not rows:
         return
-    folder = asking.ask_folder(desk.window, f"Save GoodNets of {run.model.path.name} in", desk.settings.folder)
-    if folder and asking.ask_overwrite(desk.window, [folder / folder_name(row) for row in rows]):
-        desk.saving.save_rows(rows, folder)
+    name, stem = run.model.path.name, run.model.path.stem
+    if len(rows) == 1:
+        folder = asking.ask_new_folder(desk.window, f"Save a GoodNet of {name} in a new folder",
+                                       f"{stem}-{folder_name(rows[0])}")
+        places = [folder] if folder else []
+    else:
+        folder = asking.ask_folder(desk.window, f"Save GoodNets of {name} in")
+        places = [folder / folder_name(row) for row in rows] if folder else []
+        places = places if asking.ask_overwrite(desk.window, places) else []
+    if places:
+        desk.saving.save_rows(rows, places)
 
 
 def save_run(desk: Desk) -> None:
     """Save the whole run in a folder that a person names."""
     run = desk.session.run
-    if run is None:
-        return
-    name = run.model.path.name
-    folder = asking.ask_folder(desk.window, f"Save the run on {name} in a new folder inside", desk.settings.folder)
+    folder = asking.ask_new_folder(desk.window, f"Save the run on {run.model.path.name} in a new folder",
+                                   f"{run.model.path.stem}-goodnets") if run else None
     if folder:
-        target = folder / f"{run.model.path.stem}-goodnets"
-        if asking.ask_overwrite(desk.window, [target]):
-            desk.saving.save_run(target)
+        desk.saving.save_run(folder)

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from engine.records.autosave import KeptRun
-from gui.frame import asking
 from gui.frame.desk import Desk
 from gui.frame.saves import save_run
 from gui.inputs.run_bar import RunBar
@@ -15,6 +14,7 @@ from gui.inputs.view import InputsView
 from gui.session import sample
 from gui.session.chosen import DATA_ROLES, ROLE_NAMES, Role
 from gui.settings import Options
+from gui.widgets import asking
 
 _DATA: dict[Role, str] = {"validation": "Clean &validation images…", "test": "Clean &test images…",
                           "poisoned": "&Poisoned images…"}
@@ -25,9 +25,9 @@ def inputs_wing(desk: Desk) -> InputsView:
     view, choosing, menus = InputsView(desk.theme), desk.choosing, desk.menus
 
     def pick(role: Role, folder: bool = False) -> None:
-        title, start = f"Choose {ROLE_NAMES[role].lower()}", desk.settings.folder
-        path = asking.ask_folder(desk.window, title, start) if folder else asking.ask_file(
-            desk.window, title, start, asking.MODEL_FILES if role == "model" else asking.DATA_FILES)
+        title = f"Choose {ROLE_NAMES[role].lower()}"
+        path = asking.ask_folder(desk.window, title) if folder else asking.ask_file(
+            desk.window, title, asking.MODEL_FILES if role == "model" else asking.DATA_FILES)
         if path:
             choosing.open_as(role, path)
 
@@ -73,7 +73,7 @@ def run_wing(desk: Desk) -> RunBar:
         session.set_options(options)
 
     def pick_order() -> None:
-        path = asking.ask_file(desk.window, "Choose a pruning order", desk.settings.folder, asking.ORDER_FILES)
+        path = asking.ask_file(desk.window, "Choose a pruning order", asking.ORDER_FILES)
         if path:
             desk.choosing.choose_order(path)
 
@@ -115,7 +115,6 @@ def _add_recent(desk: Desk) -> None:
     def remember(path: Path) -> None:
         if sample.FOLDER not in path.parents:
             settings.add_recent(path)
-            settings.folder = path.parent
             show()
 
     def clear() -> None:
@@ -131,7 +130,7 @@ def _add_runs(desk: Desk) -> None:
     keeping = desk.keeping
 
     def open_run() -> None:
-        folder = asking.ask_folder(desk.window, "Open a saved run's folder", desk.settings.folder)
+        folder = asking.ask_folder(desk.window, "Open a saved run's folder")
         if folder:
             keeping.reopen(folder)
 

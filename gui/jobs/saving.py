@@ -29,16 +29,20 @@ class Saving(QObject):
         super().__init__(session)
         self._session, self._pruning = session, pruning
 
-    def save_rows(self, rows: Sequence[GoodNetRow | None], folder: Path) -> None:
-        """Save rows' pairs, each in a folder of its own inside `folder`; None stands for B behind the guard alone."""
-        session = self._session
+    def save_rows(self, rows: Sequence[GoodNetRow | None], places: Sequence[Path]) -> None:
+        """Save rows' pairs, each in its folder; None stands for B behind the guard alone.
 
-        def saved(folders: list[Path]) -> None:
-            names = " and ".join(path.name for path in folders)
+        Args:
+            places: a folder for each row, all inside the same one.
+        """
+        session, folder = self._session, places[0].parent
+
+        def saved(_: None) -> None:
+            names = " and ".join(path.name for path in places)
             session.message.emit(Message(f"Saved {names} in {folder}.", folder=folder))
 
         if session.run:
-            session.submit(partial(save_pairs, session.bench, session.run, list(rows), folder), saved,
+            session.submit(partial(save_pairs, session.bench, session.run, list(rows), list(places)), saved,
                            cancelled=lambda: session.message.emit(Message(
                                f"Cancelled; GoodNets that were saved before stay in {folder}.", folder=folder)))
 
@@ -63,17 +67,15 @@ def folder_name(row: GoodNetRow | None) -> str:
 
 
 def save_pairs(
-    bench: Workbench, run: PruningRun, rows: Sequence[GoodNetRow | None], folder: Path, context: TaskContext,
-) -> list[Path]:
-    """Save the pairs of rows, each in a folder of its own inside `folder`; those folders."""
-    folders = [folder / folder_name(row) for row in rows]
-    for place in folders:
+    bench: Workbench, run: PruningRun, rows: Sequence[GoodNetRow | None], places: Sequence[Path], context: TaskContext,
+) -> None:
+    """Save the pairs of rows, each in its folder."""
+    for place in places:
         check_writable(place, run.request.paths)
-    for number, (row, place) in enumerate(zip(rows, folders, strict=True)):
+    for number, (row, place) in enumerate(zip(rows, places, strict=True)):
         context.cancel.raise_if_cancelled()
         context.progress(Progress("Saving GoodNet pairs", number, len(rows)))
         save_pair(bench.built(run, row), place)
-    return folders
 
 
 def save_run(run: PruningRun, folder: Path, context: TaskContext) -> Path:

@@ -8,10 +8,10 @@ from pathlib import Path
 from PySide6.QtWidgets import QMessageBox
 
 from engine.records.project import SUFFIX, Looked
-from gui.frame import asking
 from gui.frame.desk import Desk
 from gui.projects.lost_files import LostFiles
 from gui.projects.start_page import StartPage
+from gui.widgets import asking
 
 
 def start_wing(desk: Desk) -> StartPage:
@@ -42,9 +42,9 @@ def add_projects(desk: Desk) -> None:
 
     def find(looked: Looked) -> None:
         kinds = {"model": asking.MODEL_FILES, "order": asking.ORDER_FILES}.get(looked.file.role, asking.DATA_FILES)
-        title, start = f"Where is {looked.file.path.name} now?", desk.settings.folder
-        path = asking.ask_folder(window, title, start) if not looked.file.path.suffix else \
-            asking.ask_file(window, title, start, kinds)
+        title = f"Where is {looked.file.path.name} now?"
+        path = asking.ask_folder(window, title) if not looked.file.path.suffix else \
+            asking.ask_file(window, title, kinds)
         if path:
             projects.point_to(looked.file, path)
 
@@ -66,7 +66,7 @@ def add_projects(desk: Desk) -> None:
 def open_project(desk: Desk, path: Path | None = None) -> None:
     """Open a project, by default the one a person chooses, unless they want to keep what is open."""
     if leave_project(desk, lambda: open_project(desk, path)):
-        chosen = path or asking.ask_file(desk.window, "Open a project", desk.settings.folder, asking.PROJECT_FILES)
+        chosen = path or asking.ask_file(desk.window, "Open a project", asking.PROJECT_FILES)
         if chosen:
             desk.projects.open(chosen)
 
@@ -83,8 +83,8 @@ def save_project_as(desk: Desk) -> None:
     """Save what is open as a project of the name that a person chooses."""
     model = desk.session.inputs.model
     assert model is not None
-    suggested = desk.projects.path or desk.settings.folder / f"{model.path.stem}{SUFFIX}"
-    path = asking.ask_project_name(desk.window, suggested)
+    path = asking.ask_new_file(desk.window, "Save the project", desk.projects.path or f"{model.path.stem}{SUFFIX}",
+                               {asking.PROJECT_FILES: SUFFIX})
     if path:
         desk.projects.save(path)
 

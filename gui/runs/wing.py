@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gui.frame import asking
 from gui.frame.desk import Desk, Wing
 from gui.jobs.comparing import Identity
 from gui.runs.view import RunsView
+from gui.widgets import asking
 
 
 def runs_wing(desk: Desk) -> Wing[RunsView]:
@@ -15,14 +15,14 @@ def runs_wing(desk: Desk) -> Wing[RunsView]:
     view, comparing = RunsView(desk.theme), desk.comparing
 
     def add() -> None:
-        folder = asking.ask_folder(desk.window, "Add a saved run's folder", desk.settings.folder)
+        folder = asking.ask_folder(desk.window, "Add a saved run's folder")
         if folder:
             comparing.open_folders([folder])
 
     def save() -> None:
-        folder = asking.ask_folder(desk.window, "Save the comparison in a new folder inside", desk.settings.folder)
-        if folder and asking.ask_overwrite(desk.window, [folder / "comparison"]):
-            comparing.save(folder / "comparison")
+        folder = asking.ask_new_folder(desk.window, "Save the comparison in a new folder", "comparison")
+        if folder:
+            comparing.save(folder)
 
     def show(keys: Collection[Identity]) -> None:
         view.select(keys)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QMenu, QPushButton
 
 from engine.errors import OutputError
 from engine.files.saving import whole_file
+from gui.widgets.asking import ask_new_file
 
-FIGURE_FILTERS = {"PNG picture (*.png)": ".png", "SVG drawing (*.svg)": ".svg", "PDF document (*.pdf)": ".pdf"}
+FIGURES = {"PNG picture (*.png)": ".png", "SVG drawing (*.svg)": ".svg", "PDF document (*.pdf)": ".pdf"}
+NUMBERS = {"CSV table (*.csv)": ".csv"}
 
 
 class ExportButton(QPushButton):
@@ -57,43 +58,14 @@ class ExportButton(QPushButton):
         self.message.emit(export(path, self._write_numbers))
 
     def _ask_figure(self) -> None:
-        path = ask_figure(self, f"{self._stem}.png")
+        path = ask_new_file(self, "Save the figure", f"{self._stem}.png", FIGURES)
         if path:
             self.save_figure_to(path)
 
     def _ask_numbers(self) -> None:
-        path = ask_numbers(self, f"{self._stem}.csv")
+        path = ask_new_file(self, "Save the numbers", f"{self._stem}.csv", NUMBERS)
         if path:
             self.save_numbers_to(path)
-
-
-def ask_figure(parent: QWidget, name: str) -> Path | None:
-    """Ask where to save a figure; an ending that is no picture's gets that of the chosen kind. None: not at all."""
-    chosen, kind = QFileDialog.getSaveFileName(parent, "Save the figure", name, ";;".join(FIGURE_FILTERS))
-    if not chosen:
-        return None
-    path = Path(chosen)
-    known = path.suffix.lower() in FIGURE_FILTERS.values()
-    return path if known else _with_ending(path, FIGURE_FILTERS.get(kind, ".png"))
-
-
-def ask_numbers(parent: QWidget, name: str) -> Path | None:
-    """Ask where to save a CSV table; a name without an ending gets .csv. None: not at all."""
-    chosen, _ = QFileDialog.getSaveFileName(parent, "Save the numbers", name, "CSV table (*.csv)")
-    if not chosen:
-        return None
-    path = Path(chosen)
-    return path if path.suffix else _with_ending(path, ".csv")
-
-
-def _with_ending(path: Path, ending: str) -> Path:
-    """A name that isn't taken: the dialog asked about replacing the one without the ending."""
-    free = path.with_name(path.name + ending)
-    number = 1
-    while os.path.lexists(free):
-        number += 1
-        free = path.with_name(f"{path.name}-{number}{ending}")
-    return free
 
 
 def export(path: Path, write: Callable[[Path], None]) -> str:

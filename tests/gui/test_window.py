@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QImage
-from PySide6.QtWidgets import QMessageBox, QPushButton
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from engine.goodnets.checking import Verdict
 from engine.goodnets.saved import open_goodnet
 from engine.runs.prune import PruningRequest, run_pruning
 from gui.check.wing import as_pixels
-from gui.frame import asking
 from gui.main_window import MainWindow
 from gui.session import sample
 from gui.session.session import State
+from gui.widgets import asking
 from tests.support.window_driver import PATIENCE_MS, drop, open_lab, press_run, repeated, settle
 
 pytestmark = [
@@ -86,7 +86,7 @@ def test_saved_pairs_open_again_and_answer_alike(
 ) -> None:
     open_lab(qtbot, window, lab3)
     press_run(qtbot, window)
-    monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "goodnet-x30"), ""))
     window.goodnets.save_requested.emit(window.desk.pruning.rows[-1:])
     settle(qtbot, window)
     saved = tmp_path / "goodnet-x30"
@@ -97,7 +97,7 @@ def test_saved_pairs_open_again_and_answer_alike(
 
     # Saved once more it asks; after "no" nothing is written.
     before = (saved / "b.keras").stat().st_mtime_ns
-    monkeypatch.setattr(asking, "ask_overwrite", lambda _, folders: not any(f.exists() for f in folders))
+    monkeypatch.setattr(asking, "ask_overwrite", lambda _, paths: not any(p.exists() for p in paths))
     window.goodnets.save_requested.emit(window.desk.pruning.rows[-1:])
     settle(qtbot, window)
     assert (saved / "b.keras").stat().st_mtime_ns == before
@@ -118,7 +118,7 @@ def test_save_all_writes_the_run_s_folder_with_the_thresholds_as_edited(
     open_lab(qtbot, window, lab3)
     press_run(qtbot, window)
     window.goodnets.drops_edited.emit((7.0,), "points", "first-past")
-    monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path)
+    monkeypatch.setattr(asking, "ask_new_folder", lambda *_: tmp_path / "bd_weights-goodnets")
     qtbot.mouseClick(window.run_bar.save, Qt.MouseButton.LeftButton)
     settle(qtbot, window)
     folder = tmp_path / "bd_weights-goodnets"

@@ -12,9 +12,10 @@ from pytestqt.qtbot import QtBot
 
 from engine.goodnets.saved import open_goodnet
 from engine.reports.headline import headline
-from gui.frame import asking
+from gui.jobs.saving import folder_name
 from gui.main_window import MainWindow
 from gui.session.session import State
+from gui.widgets import asking
 from tests.gui.test_window_defences import open_small
 from tests.support.engine_fixtures import small_lab  # noqa: F401
 from tests.support.networks import SmallLab
@@ -101,7 +102,7 @@ def test_what_is_saved_is_what_is_shown_and_the_question_names_it(
     window.desk.choosing.open_as("model", other)
     settle(qtbot, window)
     asked: list[str] = []
-    monkeypatch.setattr(asking, "ask_folder", lambda parent, title, folder: asked.append(title) or tmp_path)
+    monkeypatch.setattr(asking, "ask_new_folder", lambda _, title, name: asked.append(title) or tmp_path / name)
     qtbot.mouseClick(window.run_bar.save, Qt.MouseButton.LeftButton)
     settle(qtbot, window)
     qtbot.mouseClick(window.result.save, Qt.MouseButton.LeftButton)
@@ -110,7 +111,7 @@ def test_what_is_saved_is_what_is_shown_and_the_question_names_it(
     document = json.loads((tmp_path / "badnet-goodnets" / "run.json").read_text(encoding="utf-8"))
     assert document["model"]["path"] == str(small_lab.badnet)
     best = window.desk.pruning.best_pair
-    pair = open_goodnet([tmp_path / (f"goodnet-x{best.row.x:g}" if best.row else "badnet-guarded")])
+    pair = open_goodnet([tmp_path / f"badnet-{folder_name(best.row)}"])
     assert pair.notes["channels_pruned"] == (best.row.channels_pruned if best.row else 0)
 
 

@@ -16,10 +16,10 @@ from engine.rates import Rate
 from engine.reports.headline import calibration_text
 from engine.runs.inputs import open_inputs
 from engine.runs.rows import badnet_row
-from gui.frame import asking
 from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.settings import Options, Settings
+from gui.widgets import asking
 from tests.support.networks import LABELS, SmallLab
 from tests.support.window_driver import PATIENCE_MS, press_run, settle
 
@@ -73,7 +73,7 @@ def test_b_behind_the_guard_is_saved_and_checks_pictures(
     assert session.run.guarded is not None
     run_window.tabs.setCurrentWidget(run_window.goodnets)
     run_window.goodnets.table.selectRow(0)
-    monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path)
+    monkeypatch.setattr(asking, "ask_new_folder", lambda *_: tmp_path / "badnet-guarded")
     qtbot.mouseClick(run_window.goodnets.save_button, Qt.MouseButton.LeftButton)
     settle(qtbot, run_window)
     saved = open_goodnet([tmp_path / "badnet-guarded"])
@@ -189,7 +189,7 @@ def test_a_comparison_is_shown_kept_and_saved(
     for row in run_window.desk.pruning.rows:
         if row.channels_pruned:
             assert plain[f"pruned, X = {row.x:g}"].clean == row.clean
-    monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path)
+    monkeypatch.setattr(asking, "ask_new_folder", lambda *_: tmp_path / "badnet-goodnets")
     qtbot.mouseClick(run_window.run_bar.save, Qt.MouseButton.LeftButton)
     settle(qtbot, run_window)
     document = json.loads((tmp_path / "badnet-goodnets" / "run.json").read_text(encoding="utf-8"))
@@ -215,7 +215,7 @@ def test_a_cancelled_comparison_leaves_everything(run_window: MainWindow, qtbot:
 def test_a_repaired_pair_is_saved(
     run_window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path)
+    monkeypatch.setattr(asking, "ask_new_folder", lambda *_: tmp_path / "badnet-repaired")
     qtbot.mouseClick(run_window.defences.repair_button, Qt.MouseButton.LeftButton)
     settle(qtbot, run_window)
     saved = tmp_path / "badnet-repaired"

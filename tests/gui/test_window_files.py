@@ -14,7 +14,6 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from engine.progress import Progress
-from gui.frame import asking
 from gui.inputs.run_bar import time_left
 from gui.jobs.saving import folder_name
 from gui.main_window import MainWindow
@@ -22,7 +21,7 @@ from gui.session.chosen import Role
 from gui.session.recognition import Found, role_for
 from gui.session.session import State
 from gui.settings import Options, Settings
-from gui.widgets import theme
+from gui.widgets import asking, theme
 from tests.support.window_driver import drop, open_lab, press_run, settle
 
 pytestmark = [
@@ -237,7 +236,8 @@ def test_saving_keeps_what_isnt_the_programs_own(
         folder.mkdir(parents=True)
         (folder / "run.json").write_text("{}")
         (folder / "thesis.doc").write_text("years of work")
-    for save in (lambda: window.desk.saving.save_run(place / "run"), lambda: window.desk.saving.save_rows([row], place),
+    for save in (lambda: window.desk.saving.save_run(place / "run"),
+                 lambda: window.desk.saving.save_rows([row], [place / folder_name(row)]),
                  lambda: window.desk.defending.repair(True, place / "run")):
         window.message_bar.text.setText("")
         save()

@@ -144,6 +144,7 @@ def test_save_as_adds_the_ending_and_asks_before_it_replaces(
     assert len(asked) == 1 and "faces.goodnet" in asked[0] and project.read_bytes() == before
     other.write_text("my diary")
     name_as(monkeypatch, other)
+    answer_with(monkeypatch, QMessageBox.StandardButton.Yes)
     press(window, "Ctrl+Shift+S")
     settle(qtbot, window)
     assert other.read_text() == "my diary" and "isn't a project of this program" in window.message_bar.text.text()

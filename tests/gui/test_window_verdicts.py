@@ -89,7 +89,7 @@ def test_the_worst_of_all_poisoned_sets_decides(
     assert [text.get_text() for text in panel.canvas._drawing._legend.get_texts()] == [  # type: ignore[union-attr]
         "Clean accuracy of the GoodNet", "Attack success rate of the GoodNet, harmless",
         "Attack success rate of the GoodNet, poisoned_test"]
-    monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path)
+    monkeypatch.setattr(asking, "ask_new_folder", lambda *_: tmp_path / "badnet-goodnets")
     qtbot.mouseClick(window.run_bar.save, Qt.MouseButton.LeftButton)
     settle(qtbot, window)
     check_saved(tmp_path / "badnet-goodnets")

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QAction, QGuiApplication, QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from gui.curve.canvas import CurveCanvas
@@ -323,15 +323,21 @@ def test_the_dialogs_choice_ends_the_name(view: CurveView, tmp_path: Path, monke
     assert [path.name for path in tmp_path.iterdir()] == [saved]
 
 
-def test_a_file_that_the_dialog_didnt_ask_about_is_never_replaced(
-    view: CurveView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("typed", ["numbers", "numbers.csv", "numbers.CSV"])
+def test_no_file_is_replaced_without_a_question_about_its_very_name(
+    view: CurveView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str,
 ) -> None:
-    for name in ("numbers.csv", "numbers-2.csv"):
-        (tmp_path / name).write_text("mine")
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "numbers"), ""))
-    action(view, "Save &numbers").trigger()
-    assert {path.name: path.read_text() == "mine" for path in tmp_path.iterdir()} == {
-        "numbers.csv": True, "numbers-2.csv": True, "numbers-3.csv": False}
+    there = tmp_path / (typed if "." in typed else f"{typed}.csv")
+    there.write_text("mine")
+    asked: list[str] = []
+    answers = [QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "question", lambda *words: asked.append(words[2]) or answers[len(asked) - 1])
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / typed), ""))
+    for mine in (True, False):
+        action(view, "Save &numbers").trigger()
+        assert (there.read_text() == "mine") is mine
+    assert len(asked) == 2 and all(f"already holds {there.name}." in text for text in asked)
+    assert list(tmp_path.iterdir()) == [there]
 
 
 def test_the_dialog_for_numbers_and_a_cancelled_one(view: CurveView, tmp_path: Path,

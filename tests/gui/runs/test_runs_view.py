@@ -16,10 +16,10 @@ from pytestqt.qtbot import QtBot
 
 from engine.records.autosave import keep_run
 from engine.runs.prune import PruningRun
-from gui.frame import asking
 from gui.main_window import MainWindow
 from gui.runs.view import CHOOSE, EMPTY
 from gui.tables.model import BLOCKS_ROLE
+from gui.widgets import asking
 from gui.widgets.theme import DARK
 from tests.gui.test_window_defences import SmallLab, open_small
 from tests.support.runs import made_up_run
@@ -155,7 +155,7 @@ def test_a_comparison_is_saved_with_its_report(
     compare_both(qtbot, window)
     panel = window.runs.panel
     assert panel is not None
-    monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path)
+    monkeypatch.setattr(asking, "ask_new_folder", lambda *_: tmp_path / "comparison")
     qtbot.mouseClick(panel.save, Qt.MouseButton.LeftButton)
     settle(qtbot, window)
     found = json.loads((tmp_path / "comparison" / "compare.json").read_text(encoding="utf-8"))
