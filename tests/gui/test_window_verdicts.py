@@ -15,9 +15,9 @@ from pytestqt.qtbot import QtBot
 from engine.assessment import LEVEL_WORDS
 from engine.pruning.thresholds import rule_text
 from engine.reports.headline import IMPLAUSIBLE, RECOMMENDATIONS
-from gui.frame import asking
 from gui.main_window import MainWindow
 from gui.settings import Options
+from gui.widgets import asking
 from tests.support.places import PROJECT
 from tests.support.window_driver import press_run, settle
 
