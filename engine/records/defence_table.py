@@ -1,13 +1,14 @@
-"""All defences as a CSV table."""
+"""What defences and the scan found, as CSV tables."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.assessment import Attack
 from engine.defences.comparison import Comparison, ComparisonRow
+from engine.defences.scan import Scan
 from engine.rates import Rate
 
 # Columns and what they are called in ComparisonRow; of several poisoned sets the one on which the attack works most.
@@ -30,6 +31,16 @@ def _several(comparison: Comparison) -> tuple[Attack, ...]:
     """The poisoned sets where there are several, which then have a column each."""
     attacks = comparison.rows[0].attacks if comparison.rows else ()
     return attacks if len(attacks) > 1 else ()
+
+
+def write_scan_csv(found: Scan, names: Sequence[str], path: Path) -> None:
+    """A row for each suspect, most suspect first; `names` of labels, empty where there are none."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["rank", "label", "name", "count"])
+        for rank, suspect in enumerate(found.suspects, start=1):
+            name = names[suspect.label] if suspect.label < len(names) else ""
+            writer.writerow([rank, suspect.label, name, suspect.count])
 
 
 def _rates(row: ComparisonRow) -> Iterator[float | str]:

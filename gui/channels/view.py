@@ -18,6 +18,7 @@ from gui.channels.map_pictures import HeatScale, PictureBox, heat_of
 from gui.channels.model import MEAN, RANK, RankingModel
 from gui.tables.model import SORT_ROLE
 from gui.tables.view import FigureTable
+from gui.widgets.texts import waiting
 from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ class ChannelsView(QWidget):
         self.model.show_ranking(ranking)
         self.maps.show_maps(None)
         self._stack.setCurrentWidget(self.empty if ranking is None else self._content)
+
+    def set_busy(self, busy: bool) -> None:
+        """While something runs, nobody is told to run something."""
+        self.empty.setText(waiting(EMPTY, "The ranking of a run appears here.") if busy else EMPTY)
 
     def show_maps(self, maps: ActivationMaps | None) -> None:
         """Show a channel's activation maps; None shows that one can be selected."""

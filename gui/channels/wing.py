@@ -15,6 +15,7 @@ def channels_wing(desk: Desk) -> Wing[ChannelsView]:
         view.show_ranking(run.ranking)
 
     desk.session.run_changed.connect(show_run)
+    desk.session.state_changed.connect(lambda state: view.set_busy(state.busy))
     desk.pruning.maps_found.connect(view.show_maps)
     view.channel_selected.connect(desk.pruning.find_maps)
     return Wing("Channels", view)

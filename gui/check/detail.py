@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -18,9 +19,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.files.pictures import Picture
 from engine.goodnets.checking import Verdict
 from engine.looking.occlusion import OcclusionMap
+from gui.check.closer import Closer
 from gui.check.model import confidence_text, verdict_text
+from gui.widgets.exports import Exports, write_png
 from gui.widgets.picture_view import PictureView
 from gui.widgets.resources import icon
 from gui.widgets.texts import label_text
@@ -30,9 +34,14 @@ _ICON_SIDE = 28
 
 
 class VerdictDetail(QWidget):
-    """The panel beside the table. Its picture stands above the words, or beside them where the panel is low."""
+    """The panel beside the table. Its picture stands above the words, or beside them where the panel is low.
+
+    Signals: `occlusion_requested(Verdict)`, `original_requested(Verdict)`, `message(str)` for the status line.
+    """
 
     occlusion_requested = Signal(object)
+    original_requested = Signal(object)
+    message = Signal(str)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -58,6 +67,12 @@ class VerdictDetail(QWidget):
         self._look.setToolTip("Occlusion map: covers one place of the picture after the other and shows in red where "
                               "that weakens B's answer most. A trigger lights up as one place that decides alone.")
         self._look.clicked.connect(self._on_look)
+        self.closer: Closer | None = None
+        self.look_closer = QPushButton("Look closer…")
+        self.look_closer.setToolTip("The picture large, beside the original that it was made from")
+        self.look_closer.clicked.connect(self._on_closer)
+        self.export = Exports("the picture", "picture", theme, self._write_picture, drawn=False)
+        self.export.message.connect(self.message)
         self._layout = self._build()
         self.set_theme(theme)
         self.show_verdict(None)
@@ -72,6 +87,9 @@ class VerdictDetail(QWidget):
         self._theme = theme
         self.picture.set_theme(theme)
         self._look.setIcon(icon("look", theme))
+        self.export.set_theme(theme)
+        if self.closer:
+            self.closer.set_theme(theme)
         self._render()
 
     def set_names(self, names: Sequence[str]) -> None:
@@ -120,6 +138,11 @@ class VerdictDetail(QWidget):
         words.addLayout(head)
         words.addWidget(self.words)
         words.addWidget(self._look, 0, Qt.AlignmentFlag.AlignLeft)
+        more = QHBoxLayout()
+        more.addWidget(self.look_closer)
+        more.addWidget(self.export)
+        more.addStretch(1)
+        words.addLayout(more)
         words.addWidget(self.caption)
         words.addWidget(self._file)
         words.addStretch(1)
@@ -150,10 +173,29 @@ class VerdictDetail(QWidget):
             self._looking = not self._looking
             self._render()
 
+    def show_original(self, verdict: Verdict, picture: Picture) -> None:
+        """Show the original of a picture that is looked at closer."""
+        if self.closer:
+            self.closer.show_original(verdict, picture)
+
+    def _on_closer(self) -> None:
+        if self._verdict is not None:
+            self.closer = self.closer or Closer(self._theme, self.window())
+            self.closer.show_verdict(self._verdict)
+            self.closer.show()
+            self.original_requested.emit(self._verdict)
+
+    def _write_picture(self, target: Path | BytesIO, _: str) -> None:
+        image = self.picture.rendered()
+        assert image is not None
+        write_png(image, target)
+
     def _render(self) -> None:
         verdict = self._verdict
         self.picture.show_picture(None if verdict is None else verdict.seen, _band_mark(verdict))
-        self._look.setVisible(verdict is not None)
+        for widget in (self._look, self.look_closer, self.export):
+            widget.setVisible(verdict is not None)
+        self.export.stem = Path(verdict.file).stem if verdict else "picture"
         found = self._maps.get(verdict) if verdict is not None else None
         self._look.setEnabled(found is not None or not self._busy)
         shown = found if self._looking else None

@@ -9,12 +9,15 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from gui.widgets.resources import icon
+from gui.widgets.texts import waiting
 from gui.widgets.theme import Theme
 
 NO_GOODNET = ("To check pictures you need a GoodNet: run the pruning and press “Use in image check” in the GoodNets "
               "tab, or open one that was saved before.")
 NO_PICTURES = ("Drop pictures or folders here, paste them, or choose them with the buttons above.\nAny size and "
                "format: they are cropped and resized for the network.")
+
+NO_VERDICTS = "There are no verdicts yet."
 
 
 class EmptyPage(QWidget):
@@ -60,9 +63,11 @@ class EmptyPage(QWidget):
         self._sample_count = count
         self.samples.setText(f"Check {count} of the open i&mages")
 
-    def show_state(self, *, has_goodnet: bool, ready: bool) -> None:
-        """Say what to do next; `ready` is whether pictures can be checked now."""
-        self._text.setText(NO_PICTURES if has_goodnet else NO_GOODNET)
+    def show_state(self, *, has_goodnet: bool, busy: bool) -> None:
+        """Say what to do next, or to wait."""
+        ready = has_goodnet and not busy
+        self._text.setText(waiting(NO_VERDICTS, "Verdicts appear here one after the other.") if busy else
+                           NO_PICTURES if has_goodnet else NO_GOODNET)
         self._offer.setVisible(bool(self._offered) and has_goodnet)
         self.samples.setVisible(self._sample_count > 0 and has_goodnet)
         for button in (self._offer, self.samples):

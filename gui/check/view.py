@@ -68,6 +68,7 @@ class CheckView(QWidget):
         open_goodnet_requested: a person wants to choose a saved GoodNet.
         names_requested: a person wants to choose a file of label names.
         occlusion_requested: Verdict, where does B look?
+        original_requested: Verdict, what did the picture look like before it was fitted?
         message: str, for the status line.
     """
 
@@ -77,6 +78,7 @@ class CheckView(QWidget):
     open_goodnet_requested = Signal()
     names_requested = Signal()
     occlusion_requested = Signal(object)
+    original_requested = Signal(object)
     message = Signal(str)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
@@ -90,6 +92,8 @@ class CheckView(QWidget):
         self.detail = VerdictDetail(theme)
         self.detail.set_wide(True)
         self.detail.occlusion_requested.connect(self.occlusion_requested)
+        self.detail.original_requested.connect(self.original_requested)
+        self.detail.message.connect(self.message)
         self.tools, self.empty = CheckTools(), EmptyPage()
         self.filter = self.tools.filter
         self._summary = QLabel()
@@ -278,7 +282,7 @@ class CheckView(QWidget):
         has_goodnet = self._goodnet is not None
         self.tools.source.show_text(f"Checked by {self._goodnet}; N = {self._labels}" if has_goodnet else
                                     "No GoodNet yet")
-        self.empty.show_state(has_goodnet=has_goodnet, ready=self._ready)
+        self.empty.show_state(has_goodnet=has_goodnet, busy=self._busy)
         self.tools.enable(ready=self._ready, busy=self._busy, verdicts=bool(verdicts))
         flagged = sum(v.flagged for v in verdicts)
         self._summary.setText(f"{flagged} of {len(verdicts)} flagged as backdoored" if verdicts else "")

@@ -15,7 +15,7 @@ from engine.reports.curve_figure import printed_figure, save_drawing
 from engine.runs.rows import GoodNetRow
 from gui.curve.canvas import CurveCanvas
 from gui.curve.readout import Readout
-from gui.widgets.exports import ExportButton
+from gui.widgets.exports import Exports
 from gui.widgets.theme import Theme
 
 _CURVE_HELP = ("Drag the line, or use the arrow keys, to read the figures at another step. Zoom with the wheel, "
@@ -41,7 +41,7 @@ class CurvePanel(QWidget):
                                  "B': the pruned copy alone.")
         self.by_box = _choice("Measured by", {"Channels pruned": "channels", "Fraction pruned": "fraction"},
                               "Count the channels that are pruned, or say which part of all channels that is.")
-        self.export = ExportButton("the curve", "curve", self._write_figure, self._write_numbers)
+        self.export = Exports("the curve", "curve", theme, self._write_figure, self._write_numbers)
         self.export.message.connect(self.message)
         self._curve: PruningCurve | None = None
         self._rows: Sequence[GoodNetRow] = ()
@@ -60,6 +60,7 @@ class CurvePanel(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Take a theme's colours."""
         self.canvas.set_theme(theme)
+        self.export.set_theme(theme)
         self.readout.set_theme(theme)
 
     def settle(self, size: QSize) -> None:

@@ -17,7 +17,7 @@ from engine.reports.curve_figure import save_drawing
 from engine.reports.defence_figure import draw_comparison, printed_comparison
 from gui.defences.model import DEFENCE, DefencesModel
 from gui.tables.view import FigureTable
-from gui.widgets.exports import ExportButton
+from gui.widgets.exports import Exports
 from gui.widgets.figure_canvas import FigureCanvas
 from gui.widgets.theme import Theme
 
@@ -64,7 +64,7 @@ class ComparisonPanel(QWidget):
         self._comparison: Comparison | None = None
         self.canvas, self.model = ComparisonCanvas(theme), DefencesModel(self)
         self.table = FigureTable("Defences", self.model, theme, DEFENCE, tall=True)
-        self.export = ExportButton("the comparison", "defences", self._write_figure, self._write_numbers)
+        self.export = Exports("the comparison", "defences", theme, self._write_figure, self._write_numbers)
         self.export.message.connect(self.message)
         self.guard_box = QComboBox()
         self.guard_box.setAccessibleName("Guard in the figure")
@@ -84,6 +84,7 @@ class ComparisonPanel(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Take a theme's colours."""
         self.canvas.set_theme(theme)
+        self.export.set_theme(theme)
         self.table.set_theme(theme)
 
     def show_comparison(self, comparison: Comparison) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -18,11 +20,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.records.defence_table import write_scan_csv
 from gui.defences.scan_model import COUNT, ScanModel
+from gui.defences.stamps_picture import stamp_text, stamps_picture
 from gui.tables.view import FigureTable
+from gui.widgets.exports import Exports, write_png
 from gui.widgets.picture_view import thumbnail
 from gui.widgets.primary_button import PrimaryButton
-from gui.widgets.texts import label_text, unbroken
+from gui.widgets.texts import label_text, unbroken, waiting
 from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
@@ -33,6 +38,7 @@ EXPLANATION = ("Towards which label does this network let itself be pushed? The 
 EMPTY = ("Nothing has been scanned yet.\n\nChoose a model and clean validation images, then press Scan. The labels "
          "that most images change to appear here, with the stamps that work best.\n\nThey are suspects, not verdicts: "
          "some label always comes first, in a network without a backdoor too.")
+SCANNING = "The scan goes on. The labels that most images change to appear here when it is done."
 _PICTURE_HEIGHT = 116
 
 
@@ -40,18 +46,21 @@ class ScanView(QWidget):
     """A table of suspects beside the stamps that work best on the first.
 
     Signals:
-        scan_requested(): the person wants a scan of the open network.
+        scan_requested(): the person wants a scan of the open network. message(str): for the status line.
     """
 
     scan_requested = Signal()
+    message = Signal(str)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._scan: Scan | None = None
         self._names: Sequence[str] = ()
-        self._busy, self._ready = False, False
+        self._busy, self._ready, self._asked = False, False, False
         self.button = PrimaryButton("Scan for suspec&ts", "look", theme)
-        self.button.clicked.connect(self.scan_requested)
+        self.button.clicked.connect(self._ask)
+        self.export = Exports("the scan", "scan", theme, self._write_stamps, self._write_numbers, drawn=False)
+        self.export.message.connect(self.message)
         self.explanation, self.sentence, self.empty = QLabel(EXPLANATION), QLabel(), QLabel(EMPTY)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setMargin(24)
@@ -80,6 +89,7 @@ class ScanView(QWidget):
         """Take a theme's colours."""
         self.table.set_theme(theme)
         self.button.set_theme(theme)
+        self.export.set_theme(theme)
 
     def show_scan(self, found: Scan | None) -> None:
         """Show what a scan found; None shows what to do to get one."""
@@ -90,8 +100,7 @@ class ScanView(QWidget):
         self.stamps.clear()
         for example in found.examples if found else ():
             drawn = example.drawn
-            item = QListWidgetItem(QIcon(thumbnail(example.picture, _PICTURE_HEIGHT)),
-                                   unbroken(f"{drawn.count} of {drawn.total}\n{100 * drawn.value:.0f} %"))
+            item = QListWidgetItem(QIcon(thumbnail(example.picture, _PICTURE_HEIGHT)), stamp_text(example))
             item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
             item.setToolTip(f"Put on {drawn.total} other images, this stamp changes {drawn.count} of them to the "
                             "label")
@@ -111,8 +120,21 @@ class ScanView(QWidget):
 
     def set_busy(self, busy: bool) -> None:
         """While something runs, nothing new can be asked for."""
-        self._busy = busy
+        self._busy, self._asked = busy, self._asked and busy
+        self.empty.setText(SCANNING if self._asked else waiting(EMPTY, "Then press Scan.") if busy else EMPTY)
         self._enable()
+
+    def _ask(self) -> None:
+        self._asked = True
+        self.scan_requested.emit()
+
+    def _write_stamps(self, target: Path | BytesIO, _: str) -> None:
+        assert self._scan is not None
+        write_png(stamps_picture(self._scan.examples), target)
+
+    def _write_numbers(self, path: Path) -> None:
+        assert self._scan is not None
+        write_scan_csv(self._scan, self._names, path)
 
     def _enable(self) -> None:
         self.button.setEnabled(self._ready and not self._busy)
@@ -139,6 +161,7 @@ class ScanView(QWidget):
         column.setContentsMargins(0, 8, 0, 0)
         column.addWidget(self.sentence)
         column.addLayout(row, 1)
+        column.addWidget(self.export, 0, Qt.AlignmentFlag.AlignRight)
         return page
 
 

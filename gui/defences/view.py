@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, Signal, SignalInstance
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.widgets.primary_button import PrimaryButton
-from gui.widgets.texts import unbroken
+from gui.widgets.texts import unbroken, waiting
 from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ EMPTY = ("Nothing has been compared yet.\n\nRun the pruning, then press Compare.
          "validation images, and measures all of them on the same images. It trains two networks, which takes minutes; "
          "Cancel stops it.\n\nRepair trains one copy that has learnt to ignore patches and saves it with B as a "
          "GoodNet, without comparing anything.")
+COMPARING = "The comparison goes on; it takes minutes. The defences appear here side by side when it is done."
+REPAIRING = "The repair goes on. Where the repaired pair is saved is told when it is done."
 ALLOWED = "Networks that are trained will forget labels that have no clean validation image."
 
 
@@ -41,7 +43,7 @@ class DefencesView(QWidget):
         super().__init__()
         self._theme = theme
         self._ready, self._busy = False, False
-        self._missing = self._of_result = ""
+        self._missing = self._of_result = self._asked = ""
         self.panel: ComparisonPanel | None = None
         self.compare_button = PrimaryButton("Co&mpare all defences (minutes)", "table", theme)
         self.repair_button = QPushButton("Repa&ir…")
@@ -65,8 +67,8 @@ class DefencesView(QWidget):
         layout.addLayout(row)
         layout.addWidget(self.warning)
         layout.addWidget(self.stack, 1)
-        self.compare_button.clicked.connect(lambda: self.compare_requested.emit(self.allow_box.isChecked()))
-        self.repair_button.clicked.connect(lambda: self.repair_requested.emit(self.allow_box.isChecked()))
+        self.compare_button.clicked.connect(lambda: self._ask(COMPARING, self.compare_requested))
+        self.repair_button.clicked.connect(lambda: self._ask(REPAIRING, self.repair_requested))
         self.allow_box.toggled.connect(self._warn)
         self.set_theme(theme)
         self._enable()
@@ -107,8 +109,13 @@ class DefencesView(QWidget):
 
     def set_busy(self, busy: bool) -> None:
         """While something runs, nothing new can be asked for."""
-        self._busy = busy
+        self._busy, self._asked = busy, self._asked if busy else ""
+        self.empty.setText(self._asked or (waiting(EMPTY, "Then press Compare.") if busy else EMPTY))
         self._enable()
+
+    def _ask(self, going_on: str, wish: SignalInstance) -> None:
+        self._asked = going_on
+        wish.emit(self.allow_box.isChecked())
 
     def _prepared(self) -> ComparisonPanel:
         if self.panel is None:

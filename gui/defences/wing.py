@@ -58,6 +58,7 @@ def scan_wing(desk: Desk) -> Wing[ScanView]:
     desk.session.names_changed.connect(view.show_names)
     desk.defending.scan_changed.connect(view.show_scan)
     view.scan_requested.connect(desk.defending.scan)
+    view.message.connect(desk.say)
     desk.menus.add("scan", "&Scan for suspects", lambda: _press(desk, view, view.button), "F6", "look",
                    lambda: session.inputs.ready and not session.state.busy)
     show_state()

@@ -21,7 +21,7 @@ from gui.goodnets.headline_label import HeadlineLabel
 from gui.goodnets.model import ATTACK, DETECTION, GUARD, VERDICT, GoodNetsModel, Pair
 from gui.goodnets.thresholds_editor import DropsEditor
 from gui.tables.view import FigureTable
-from gui.widgets.texts import unbroken
+from gui.widgets.texts import unbroken, waiting
 from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class GoodNetsView(QWidget):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
+        self._missed = self._busy = False
         self.editor, self.model, self.headline = DropsEditor(theme), GoodNetsModel(self), HeadlineLabel(theme)
         self.table = FigureTable("GoodNets", self.model, theme, VERDICT, several=True, wraps=_VERDICT_WIDTH)
         self.empty, self.note, self.guard_note, self.price_note = QLabel(EMPTY), QLabel(), QLabel(), QLabel()
@@ -103,10 +104,16 @@ class GoodNetsView(QWidget):
         header = self.table.horizontalHeader()
         header.moveSection(header.visualIndex(VERDICT), header.count() - 1)
         self.stack.setCurrentWidget(self.table if pairs else self.empty)
-        self.empty.setText(EMPTY if not missed else "No GoodNet answers these thresholds. Try smaller ones.")
+        self._missed = bool(missed)
+        self._say_empty()
         names = ", ".join(f"{x:g}" for x in missed)
         self._show_note(self.note, f"No pruning step loses that much accuracy: X = {names}." if missed else "")
         self._show_note(self.price_note, price_text(rows))
+
+    def set_busy(self, busy: bool) -> None:
+        """While something runs, nobody is told to run something."""
+        self._busy = busy
+        self._say_empty()
 
     def show_headline(self, found: Headline | None, calibration: str = "") -> None:
         """Say what the best of all rows does, and how the guard came to its threshold."""
@@ -125,6 +132,10 @@ class GoodNetsView(QWidget):
     def all_rows(self) -> list[GoodNetRow | None]:
         """Every row as selected_rows gives it."""
         return [pair.goodnet for pair in self.model.rows]
+
+    def _say_empty(self) -> None:
+        self.empty.setText("No GoodNet answers these thresholds. Try smaller ones." if self._missed else
+                           waiting(EMPTY, "The GoodNets of a run appear here.") if self._busy else EMPTY)
 
     def _enable(self) -> None:
         selected = len(self.selected_rows())

@@ -27,6 +27,7 @@ def goodnets_wing(desk: Desk) -> Wing[GoodNetsView]:
         desk.checking.asked_for.emit()
 
     session.options_changed.connect(show_options)
+    session.state_changed.connect(lambda state: view.set_busy(state.busy))
     pruning.rows_changed.connect(view.show_rows)
     pruning.headline_changed.connect(view.show_headline)
     desk.defending.comparison_changed.connect(lambda _: pruning.show_headline())

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 from PySide6.QtCore import QObject, Signal
 
-from engine.files.pictures import fit_picture
+from engine.files.pictures import Picture, fit_picture, load_picture
 from engine.goodnets.checking import Verdict, check_arrays, check_pictures, list_pictures
 from engine.looking.occlusion import OcclusionMap, occlusion_map
 from engine.runs.prune import PruningRun
@@ -23,6 +23,8 @@ from gui.session.queue import Job
 from gui.session.session import Session
 from gui.session.workbench import Workbench
 from gui.session.worker import Task, TaskContext
+
+_MOST_SIDE = 2048
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,12 @@ class Checking(QObject):
     goodnet_changed = Signal(object)  # GoodNetInUse
     verdicts_found = Signal(object)  # list[Verdict], to append
     occlusion_found = Signal(object, object)  # Verdict, OcclusionMap
+    original_found = Signal(object, object)  # Verdict, uint8[h, w, C] before it was fitted to the network
 
     def __init__(self, session: Session, opening: Opening) -> None:
         super().__init__(session)
         self._session = session
+        self._pasted: dict[str, Picture] = {}
         opening.takes("goodnet", lambda found: self.open_goodnet([found[-1].path]))
         opening.takes("pictures", lambda found: self.check([item.path for item in found]))
 
@@ -75,6 +79,21 @@ class Checking(QObject):
     def check_pixels(self, pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]]) -> None:
         """Check pictures from memory, a name and uint8[h, w, 3 or 1] each."""
         self._check(partial(check_pixels, self._session.bench, pictures))
+
+    def check_pasted(self, pixels: Picture) -> None:
+        """Check a picture uint8[h, w, 3 or 1] from the clipboard; each has a number, so that they can be told apart."""
+        name = f"pasted picture {len(self._pasted) + 1}"
+        self._pasted[name] = pixels
+        self.check_pixels([(name, pixels)])
+
+    def find_original(self, verdict: Verdict) -> None:
+        """Find what a picture looked like before it was fitted to the network; an image of a data set fits as it is."""
+        path = Path(verdict.file)
+        if path.is_file():
+            self._session.in_background(
+                partial(read_original, path), lambda picture: self.original_found.emit(verdict, picture), tell=True)
+        else:
+            self.original_found.emit(verdict, self._pasted.get(verdict.file, verdict.seen))
 
     def find_occlusion(self, verdict: Verdict) -> None:
         """Find where covering a picture changes B's answer."""
@@ -146,6 +165,17 @@ def check_pixels(
     found = check_arrays(goodnet, fitted, [name for name, _ in pictures])
     context.partial(found)
     return Checked(len(found), sum(verdict.flagged for verdict in found), ())
+
+
+def read_original(path: Path, _: TaskContext) -> Picture:
+    """A picture as it is in its file, made smaller where no screen could show it.
+
+    Raises:
+        DatasetError: it isn't a readable picture any more.
+    """
+    picture = Image.fromarray(load_picture(path, (None, None, 3)))
+    picture.thumbnail((_MOST_SIDE, _MOST_SIDE))
+    return np.asarray(picture, np.uint8)
 
 
 def find_occlusion(bench: Workbench, verdict: Verdict, context: TaskContext) -> OcclusionMap:

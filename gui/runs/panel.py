@@ -16,7 +16,7 @@ from engine.reports.curve_figure import save_drawing
 from engine.reports.runs_figure import draw_runs, printed_runs
 from gui.runs.model import differences_model
 from gui.tables.view import FigureTable
-from gui.widgets.exports import ExportButton
+from gui.widgets.exports import Exports
 from gui.widgets.figure_canvas import FigureCanvas
 from gui.widgets.theme import Theme
 
@@ -61,7 +61,7 @@ class SideBySidePanel(QWidget):
         for label in (self.cautions, self.same):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
-        self.export = ExportButton("the comparison of runs", "runs", self._write_figure, self._write_numbers)
+        self.export = Exports("the comparison of runs", "runs", theme, self._write_figure, self._write_numbers)
         self.export.message.connect(self.message)
         self.save = QPushButton("Save comparison…")
         self.save.setToolTip("Save everything in a folder: figure, differences and a report to hand on")
@@ -84,6 +84,7 @@ class SideBySidePanel(QWidget):
         """Take a theme's colours."""
         self._theme = theme
         self.canvas.set_theme(theme)
+        self.export.set_theme(theme)
         self.cautions.setStyleSheet(f"color: {theme.warning}")
         if self.table:
             self.table.set_theme(theme)

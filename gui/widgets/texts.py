@@ -34,6 +34,16 @@ def as_tip(text: str) -> str:
     return escape(text, quote=False).replace("\n", "<br>") if Qt.mightBeRichText(text) else text
 
 
+def waiting(empty: str, then: str) -> str:
+    """What an empty view says while something runs, in place of what to press.
+
+    Args:
+        empty: what it says else, whose first paragraph tells that there is nothing; then: what comes afterwards.
+    """
+    nothing, _, _ = empty.partition("\n")
+    return f"{nothing}\n\nWait for what is running; how far it is stands at the lower left. {then}"
+
+
 def unbroken(text: str) -> str:
     """A sentence in which no line ends between a number and its per cent sign."""
     return text.replace(" %", "\u00a0%")

@@ -211,7 +211,7 @@ def test_saving_figure_and_numbers(view: DefencesView, qtbot: QtBot, tmp_path: P
     answers = iter([(str(tmp_path / "all"), "PDF document (*.pdf)"), (str(tmp_path / "all"), ""), ("", "")])
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: next(answers))
     assert view.panel is not None
-    actions = {action.text(): action for action in view.panel.export.menu().actions()}
+    actions = {action.text(): action for action in view.panel.export.button.menu().actions()}
     for text, name in (("Save &figure (PNG, SVG, PDF)…", "all.pdf"), ("Save &numbers (CSV)…", "all.csv")):
         with qtbot.waitSignal(view.message) as said:
             actions[text].trigger()

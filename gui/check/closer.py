@@ -1,0 +1,64 @@
+"""A picture large, beside its original."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QVBoxLayout, QWidget
+
+from engine.files.pictures import Picture
+from engine.goodnets.checking import Verdict
+from gui.widgets.elided_label import ElidedLabel
+from gui.widgets.picture_view import PictureView
+from gui.widgets.theme import Theme
+
+
+class Closer(QDialog):
+    """What the network sees of a picture and the picture as it is in its file, each to be zoomed. It stays open and
+    shows another picture when that is looked at."""
+
+    def __init__(self, theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.verdict: Verdict | None = None
+        self.seen, self.original = PictureView(theme), PictureView(theme)
+        self.captions = ElidedLabel(), ElidedLabel()
+        grid = QGridLayout()
+        for column, (caption, picture) in enumerate(zip(self.captions, (self.seen, self.original), strict=True)):
+            grid.addWidget(caption, 0, column)
+            grid.addWidget(picture, 1, column)
+            grid.setColumnStretch(column, 1)
+        grid.setRowStretch(1, 1)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addLayout(grid, 1)
+        layout.addWidget(buttons)
+        self.resize(880, 560)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take a theme's colours."""
+        for picture in (self.seen, self.original):
+            picture.set_theme(theme)
+
+    def show_verdict(self, verdict: Verdict) -> None:
+        """Show a picture; its original comes later."""
+        self.verdict = verdict
+        name = Path(verdict.file).name
+        self.setWindowTitle(name)
+        self.seen.setAccessibleName(f"What the network sees of {name}")
+        self.original.setAccessibleName(f"{name} as it is")
+        self.seen.show_picture(verdict.seen)
+        self.original.show_picture(None)
+        self.captions[0].show_text(f"What the network sees: {_size(verdict.seen)}")
+        self.captions[1].show_text("The original: being read…")
+
+    def show_original(self, verdict: Verdict, picture: Picture) -> None:
+        """Show the original of the picture on show."""
+        if verdict is self.verdict:
+            self.original.show_picture(picture)
+            self.captions[1].show_text(f"The original: {_size(picture)}")
+
+
+def _size(picture: Picture) -> str:
+    height, width, _ = picture.shape
+    return f"{width} × {height} pixels"

@@ -1,0 +1,155 @@
+"""A checked picture is looked at closely, beside its original, and taken along; pasted ones can be told apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QGuiApplication, QImage, QWheelEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from engine.goodnets.checking import Verdict
+from engine.looking.occlusion import OcclusionMap
+from gui.check.closer import Closer
+from gui.main_window import MainWindow
+from gui.widgets.picture_view import PictureView
+from gui.widgets.theme import LIGHT
+from tests.support.networks import SmallLab
+from tests.support.window_driver import press_run, settle
+
+
+def verdict(file: str, side: int = 8, value: int = 90) -> Verdict:
+    return Verdict(file, np.full((side, side, 3), value, np.uint8), 3, False, "agree", 3, 0.9, 3, 0.8)
+
+
+@pytest.fixture
+def picture(qtbot: QtBot) -> PictureView:
+    """A picture of 4 x 4 pixels, each of another colour, in a square of 200."""
+    made = PictureView(LIGHT)
+    qtbot.addWidget(made)
+    made.resize(200, 200)
+    made.show_picture(np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5)
+    made.show()
+    return made
+
+
+def wheel(widget: PictureView, at: QPointF, turns: int) -> None:
+    QApplication.sendEvent(widget, QWheelEvent(
+        at, widget.mapToGlobal(at), QPoint(), QPoint(0, 120 * turns), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False))
+
+
+def test_the_wheel_zooms_around_the_pointer(picture: PictureView) -> None:
+    at = QPointF(150, 50)
+    before = picture.grab().toImage().pixelColor(150, 50)
+    whole = picture.place()
+    wheel(picture, at, 4)
+    place = picture.place()
+    assert place.width() == pytest.approx(200 * 1.25 ** 4)
+    assert ((at - place.topLeft()) / place.width()).x() == pytest.approx(0.75)
+    assert ((at - place.topLeft()) / place.width()).y() == pytest.approx(0.25)
+    assert picture.grab().toImage().pixelColor(150, 50) == before
+    wheel(picture, at, -9)
+    assert picture.place() == whole
+
+
+def test_keys_dragging_and_a_double_click(picture: PictureView, qtbot: QtBot) -> None:
+    whole = picture.place()
+    for _ in range(3):
+        qtbot.keyClick(picture, Qt.Key.Key_Plus)
+    zoomed = picture.place()
+    assert zoomed.width() > 1.9 * whole.width()
+    qtbot.mousePress(picture, Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
+    qtbot.mouseMove(picture, QPoint(130, 90))
+    assert picture.place().topLeft() - zoomed.topLeft() == QPointF(30, -10)
+    qtbot.mouseMove(picture, QPoint(2000, 2000))
+    assert picture.place().topLeft() == QPointF(0, 0), "a zoomed picture leaves no place empty"
+    qtbot.mouseRelease(picture, Qt.MouseButton.LeftButton)
+    qtbot.keyClick(picture, Qt.Key.Key_Minus)
+    assert picture.place().width() < zoomed.width()
+    qtbot.mouseDClick(picture, Qt.MouseButton.LeftButton)
+    assert picture.place() == whole
+    picture.zoom_by(4)
+    picture.show_picture(np.zeros((4, 4, 3), np.uint8))
+    assert picture.place() == whole, "another picture is shown whole"
+
+
+@pytest.fixture
+def checking(window: MainWindow, qtbot: QtBot, small_lab: SmallLab) -> MainWindow:
+    """The window with a GoodNet that checks pictures."""
+    choosing = window.desk.choosing
+    choosing.open_all([("model", small_lab.badnet), ("validation", small_lab.clean), ("poisoned", small_lab.poisoned)],
+                      "The lab.")
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    window.desk.checking.use_row(window.desk.pruning.rows[0])
+    settle(qtbot, window)
+    return window
+
+
+def test_pasted_pictures_are_told_apart_and_have_originals(checking: MainWindow, qtbot: QtBot) -> None:
+    originals = []
+    for colour in ("red", "blue"):
+        image = QImage(30, 20, QImage.Format.Format_RGB32)
+        image.fill(colour)
+        originals.append(image)
+        QGuiApplication.clipboard().setImage(image)
+        checking.desk.menus.find("Check pasted picture").trigger()
+        settle(qtbot, checking)
+    view = checking.check
+    assert [v.file for v in view.model.verdicts] == ["pasted picture 1", "pasted picture 2"]
+    view.table.selectRow(0)
+    qtbot.mouseClick(view.detail.look_closer, Qt.MouseButton.LeftButton)
+    closer = checking.findChild(Closer)
+    assert closer is not None and closer.isVisible() and closer.windowTitle() == "pasted picture 1"
+    assert closer.captions[1].text() == "The original: 30 × 20 pixels"
+    shown = closer.original.rendered()
+    assert shown is not None and shown.pixelColor(5, 5).name() == "#ff0000"
+
+
+def test_the_original_of_a_file_is_read_again(checking: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    path = tmp_path / "wide.png"
+    Image.new("RGB", (90, 40), (0, 200, 0)).save(path)
+    checking.desk.checking.check([path])
+    settle(qtbot, checking)
+    view = checking.check
+    qtbot.mouseClick(view.detail.look_closer, Qt.MouseButton.LeftButton)
+    settle(qtbot, checking)
+    closer = checking.findChild(Closer)
+    assert closer is not None and closer.captions[1].text() == "The original: 90 × 40 pixels"
+    seen = view.model.verdicts[0].seen
+    assert closer.captions[0].text() == f"What the network sees: {seen.shape[1]} × {seen.shape[0]} pixels"
+    path.unlink()
+    path.write_bytes(b"no picture any more")
+    qtbot.mouseClick(view.detail.look_closer, Qt.MouseButton.LeftButton)
+    settle(qtbot, checking)
+    assert "wide.png" in checking.message_bar.text.text()
+
+
+def test_a_picture_is_taken_along_with_its_occlusion_map(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    view = window.check
+    one = verdict("face.png")
+    view.show_goodnet("a pair", 10)
+    view.show_verdicts([one])
+    exports = view.detail.export
+    assert exports.isVisibleTo(view)
+    exports.save_figure_to(tmp_path / "plain.png")
+    places = np.arange(4)
+    view.show_occlusion(one, OcclusionMap(3, "output value", 5.0, np.eye(4, dtype=np.float32), np.full((4, 4), 3),
+                                          places * 2, places * 2, 2, 2, (8, 8)))
+    exports.save_figure_to(tmp_path / "heated.png")
+    found = []
+    for name in ("plain", "heated"):
+        with Image.open(tmp_path / f"{name}.png") as saved:
+            found.append(np.asarray(saved.convert("RGB")))
+    plain, heated = found
+    assert plain.shape == heated.shape and min(plain.shape[:2]) >= 440
+    assert (plain == 90).all()
+    assert (heated != plain).any()
+    assert exports.stem == "face"
+    exports.copy()
+    assert QGuiApplication.clipboard().image().size() == exports.image().size()
