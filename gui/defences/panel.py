@@ -8,7 +8,7 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 
 from engine.defences.comparison import Comparison
@@ -18,39 +18,19 @@ from engine.reports.defence_figure import draw_comparison, printed_comparison
 from gui.defences.model import DEFENCE, DefencesModel
 from gui.tables.view import FigureTable
 from gui.widgets.exports import Exports
-from gui.widgets.figure_canvas import FigureCanvas
+from gui.widgets.figure_canvas import RemadeCanvas
 from gui.widgets.theme import Theme
 
 
-class ComparisonCanvas(FigureCanvas):
-    """The comparison's figure; made anew, because its layout depends on its size, whenever it is resized.
-
-    It is made in one turn of the event loop and drawn in the next, because both together take too long for one.
-    """
+class ComparisonCanvas(RemadeCanvas):
+    """The comparison's figure: the defences without a guard and behind one of the guards."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, "Clean accuracy against attack success of all defences; the table holds the numbers")
-        self._comparison: Comparison | None = None
-        self._guard = "transplant"
-        self._made: tuple[object, ...] = ()
 
-    def show_comparison(self, comparison: Comparison, guard: str) -> None:
-        """Show the defences without a guard and behind the given one."""
-        self._comparison, self._guard = comparison, guard
-        self.draw_idle()
-
-    def draw(self) -> None:
-        """Draw everything, or make what is to be drawn; called by matplotlib when something changed."""
-        wanted = (self._comparison, self._guard, self.colours, self.size())
-        if wanted == self._made:
-            super().draw()
-            return
-        self._made = wanted
-        self.figure.clear()
-        if self._comparison:
-            axes = self.figure.add_axes((0.1, 0.1, 0.8, 0.8))
-            draw_comparison(axes, self._comparison, self.colours, self._guard)
-        QTimer.singleShot(0, self, self.draw_idle)
+    def make(self, content: tuple[Comparison, str]) -> None:
+        """Draw them."""
+        draw_comparison(self.figure.add_axes((0.1, 0.1, 0.8, 0.8)), content[0], self.colours, content[1])
 
 
 class ComparisonPanel(QWidget):
@@ -100,7 +80,7 @@ class ComparisonPanel(QWidget):
 
     def _draw(self) -> None:
         if self._comparison:
-            self.canvas.show_comparison(self._comparison, self.guard_box.currentData() or "none")
+            self.canvas.show_content((self._comparison, self.guard_box.currentData() or "none"))
 
     def _write_figure(self, target: Path | BytesIO, kind: str) -> None:
         assert self._comparison

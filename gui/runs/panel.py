@@ -17,30 +17,21 @@ from engine.reports.runs_figure import draw_runs, printed_runs
 from gui.runs.model import differences_model
 from gui.tables.view import FigureTable
 from gui.widgets.exports import Exports
-from gui.widgets.figure_canvas import FigureCanvas
+from gui.widgets.figure_canvas import RemadeCanvas
 from gui.widgets.theme import Theme
 
 _WHAT_WIDTH = 220
 
 
-class RunsCanvas(FigureCanvas):
-    """The runs' curves; drawn anew, because their layout depends on the figure's size, whenever it is resized."""
+class RunsCanvas(RemadeCanvas):
+    """The runs' curves over each other."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, "Clean accuracy and attack success of the chosen runs; the table holds the differences")
-        self._found: SideBySide | None = None
 
-    def show_runs(self, found: SideBySide) -> None:
-        """Draw these runs."""
-        self._found = found
-        self.draw_idle()
-
-    def draw(self) -> None:
-        """Draw everything; called by matplotlib when size, colours or content changed."""
-        self.figure.clear()
-        if self._found:
-            draw_runs(self.figure, self._found.names, self._found.runs, self.colours)
-        super().draw()
+    def make(self, content: SideBySide) -> None:
+        """Draw them."""
+        draw_runs(self.figure, content.names, content.runs, self.colours)
 
 
 class SideBySidePanel(QWidget):
@@ -92,7 +83,7 @@ class SideBySidePanel(QWidget):
     def show_runs(self, found: SideBySide) -> None:
         """Show a comparison; its table has a column a run, so it is made anew."""
         self._found = found
-        self.canvas.show_runs(found)
+        self.canvas.show_content(found)
         self.cautions.setText("\n".join(found.cautions))
         self.same.setVisible(not found.differences)
         table = FigureTable("What differs", differences_model(found), self._theme, 0, wraps=_WHAT_WIDTH)

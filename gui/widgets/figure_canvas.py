@@ -5,9 +5,11 @@ Importing this module loads matplotlib.
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QSize, QTimer
 
 from engine.reports.curve_figure import Palette
 from gui.widgets.theme import Theme
@@ -26,6 +28,39 @@ class FigureCanvas(FigureCanvasQTAgg):
         """Take a theme's colours."""
         self.colours = palette_of(theme)
         self.draw_idle()
+
+
+class RemadeCanvas(FigureCanvas):
+    """A figure that is made anew when its content, its size or its colours change, because its layout depends on them.
+
+    It is made in one turn of the event loop and drawn in the next, because both together take too long for one.
+    """
+
+    def __init__(self, theme: Theme, name: str) -> None:
+        super().__init__(theme, name)
+        self._content: object = None
+        self._made: tuple[object, ...] = ()
+
+    def show_content(self, content: object) -> None:
+        """Show something else; None shows an empty figure."""
+        self._content = content
+        self.draw_idle()
+
+    def make(self, content: Any) -> None:
+        """Draw the content into the empty figure."""
+        raise NotImplementedError
+
+    def draw(self) -> None:
+        """Draw everything, or make what is to be drawn; called by matplotlib when something changed."""
+        wanted = (self._content, self.colours, self.size())
+        if wanted == self._made:
+            super().draw()
+            return
+        self._made = wanted
+        self.figure.clear()
+        if self._content is not None:
+            self.make(self._content)
+        QTimer.singleShot(0, self, self.draw_idle)
 
 
 def palette_of(theme: Theme) -> Palette:
