@@ -90,6 +90,12 @@ class Opened:
         """The data sets of a role, in the order given."""
         return [s.dataset for s in self.sets if s.role == role]
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was decided in a person's place while opening and what may be wrong about it, a sentence each."""
+        tried = self.labelling.notice if self.labelling.feeding else ""
+        return tuple(filter(None, (tried, self.feeding.doubt if self.feeding else "")))
+
     def model_summary(self) -> ModelSummary:
         """What a record says of the network."""
         network = self.network

@@ -19,7 +19,7 @@ from engine.records.run_files import save_run
 from engine.runs.inputs import open_inputs
 from engine.runs.pairs import build_goodnet
 from engine.runs.prune import PruningRequest, run_pruning
-from engine.runs.rows import row_at
+from engine.runs.rows import rows_of
 
 ANIMALS = ("bird", "cat", "dog", "fox")
 SHAPE = (16, 16, 3)
@@ -117,7 +117,9 @@ def test_folders_0_to_11_in_either_order(text_order: bool, tmp_path: Path) -> No
     assert ("text (0, 1, 10" in opened.labelling.notice.split(":")[0]) == text_order
     assert "right on 100 % of the clean images" in opened.labelling.notice
     assert set(opened.sets[1].dataset.labels) == {as_trained.index("10")}
-    assert run_pruning(run_on(model, clean, poisoned)).curve.poisoned[0].goodnet_rate(0).value == 1
+    run = run_pruning(run_on(model, clean, poisoned))
+    assert run.curve.poisoned[0].goodnet_rate(0).value == 1
+    assert opened.labelling.notice in [doubt.sentence for doubt in run.doubts]
 
 
 def test_named_poisoned_pictures_beside_a_clean_file_are_a_question(model: Path, clean: Path, tmp_path: Path) -> None:
@@ -140,7 +142,7 @@ def test_run_and_pair_remember_the_classes(model: Path, clean: Path, tmp_path: P
     save_run(run, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "run.json").read_text())["model"]["classes"] == list(ANIMALS)
     assert reopen_run(tmp_path / "out").model.classes == ANIMALS
-    pair = build_goodnet(run, row_at(run.curve, 1, 10.0))
+    pair = build_goodnet(run, rows_of(run)[0])
     save_pair(pair, tmp_path / "pair")
     again = open_goodnet([tmp_path / "pair"])
     test, bad = opened_by_evaluate([str(clean), str(poisoned)], again, None)
