@@ -98,11 +98,14 @@ def _empty_and_running(take: Photographer) -> None:
     many = Path("clean_validation.h5")
     repeat(dict(sample.INPUTS)["validation"], many, VALIDATION_IMAGES, seed=0)
     window.desk.choosing.open_as("validation", many)
-    until(lambda: session.idle)
-    take.view("ready", window.curve)
+    until(lambda: session.inputs.ready)
     window.desk.pruning.start()
     until(lambda: session.state is State.LOADING_ENGINE)
     take.view("loading", window.curve)
+    session.cancel()
+    until(lambda: session.idle)
+    take.view("ready", window.curve)
+    window.desk.pruning.start()
     images: list[int] = []
     window.desk.pruning.curve_changed.connect(lambda curve, _: images.append(
         0 if curve is None or curve.provisional else curve.validation.images))

@@ -19,7 +19,6 @@ from engine.data.datasets import open_dataset
 from engine.places import program_folder
 from gui.check.model import B_CONFIDENCE, PICTURE, VERDICT
 from gui.main_window import MainWindow
-from gui.session.session import State
 from gui.settings import Settings
 
 PICTURES = 3000
@@ -64,7 +63,7 @@ class Visit:
         self.beats.stop()
 
     def _phase(self) -> str:
-        return "loading TensorFlow" if self._session.state is State.LOADING_ENGINE else self._now
+        return "loading TensorFlow" if self._session.loading_engine else self._now
 
     def _settle(self) -> None:
         until(lambda: self._session.idle and self._window.curve.panel is not None)

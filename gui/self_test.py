@@ -58,6 +58,7 @@ class SelfTest:
         self._window: MainWindow | None = None
         self._engine_seconds = 0.0
         self._verdicts: list[Verdict] = []
+        self._device: list[str] = []
 
     def run(self) -> None:
         """Do every step, print the line, end the program with status 0."""
@@ -96,6 +97,7 @@ class SelfTest:
     def _draw(self) -> None:
         self._window = MainWindow(Settings(self._folder / "settings.ini"))
         self._window.session.message.connect(self._note)
+        self._window.session.engine_loaded.connect(self._device.append)
         self._window.desk.checking.verdicts_found.connect(self._verdicts.extend)
         self._window.show()
         self._until(lambda: self.window.windowHandle().isExposed(), "the window isn't on screen")
@@ -105,17 +107,15 @@ class SelfTest:
     def _open_sample(self) -> None:
         session = self.window.session
         self.window.desk.choosing.open_sample()
-        self._until(lambda: session.idle, "the sample isn't read")
+        self._until(lambda: not any(item.reading for item in session.inputs.all), "the sample isn't read")
         expect(session.inputs.ready, "the sample can't be run")
         expect(not any(item.error for item in session.inputs.all), "a file of the sample is refused")
 
     def _load_engine(self) -> None:
         started = time.monotonic()
-        loaded: list[str] = []
-        self.window.session.engine_loaded.connect(loaded.append)
-        self.window.desk.pruning.start()
-        self._until(lambda: bool(loaded), "the engine doesn't load")
+        self._until(lambda: bool(self._device), "the engine doesn't load")
         self._engine_seconds = time.monotonic() - started
+        self.window.desk.pruning.start()
 
     def _cancel(self) -> None:
         session = self.window.session

@@ -67,6 +67,7 @@ class JobQueue(QObject):
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
         self._engine: Job | None = None
+        self._engine_wanted = False
         self._closed = False
         self.cancelling = False
         worker = self._worker
@@ -89,8 +90,8 @@ class JobQueue(QObject):
 
     @property
     def loading_engine(self) -> bool:
-        """Whether a person waits for TensorFlow to load."""
-        return self.busy and self._running is not None and self._running is self._engine
+        """Whether TensorFlow is being loaded."""
+        return self._running is not None and self._running is self._engine
 
     def add(self, job: Job) -> None:
         """Queue a job; after `close` nothing is taken any more."""
@@ -98,12 +99,15 @@ class JobQueue(QObject):
             return
         if job.key:
             self._waiting = deque(other for other in self._waiting if other.key != job.key)
-        if job.needs_engine and self._engine is None:
-            self._engine = Job(load_engine, self.engine_loaded.emit)
-            self._waiting.append(self._engine)
+        if job.needs_engine:
+            self._add_engine()
         self._waiting.append(job)
         self._start_next()
         self.changed.emit()
+
+    def want_engine(self) -> None:
+        """Load TensorFlow, quietly, once the jobs that are added now are done: it will be needed."""
+        self._engine_wanted = True
 
     def cancel(self) -> None:
         """Stop what a person waits for; jobs that run quietly go on."""
@@ -125,6 +129,11 @@ class JobQueue(QObject):
 
     def _all(self) -> list[Job]:
         return [*([self._running] if self._running else []), *self._waiting]
+
+    def _add_engine(self) -> None:
+        if self._engine is None:
+            self._engine = Job(load_engine, self.engine_loaded.emit)
+            self._waiting.append(self._engine)
 
     def _start_next(self) -> None:
         if self._running is None and self._waiting:
@@ -159,5 +168,7 @@ class JobQueue(QObject):
     @Slot()
     def _on_finished(self) -> None:
         self._running, self.cancelling = None, False
+        if self._engine_wanted and not self._waiting and not self._closed:
+            self._add_engine()
         self._start_next()
         self.changed.emit()

@@ -95,6 +95,11 @@ class Session(QObject):
         """Whether no task runs or waits."""
         return self._jobs.idle
 
+    @property
+    def loading_engine(self) -> bool:
+        """Whether TensorFlow is being loaded, be it that a person waits for it or not."""
+        return self._jobs.loading_engine
+
     def cancel(self) -> None:
         """Stop what a person waits for."""
         self._jobs.cancel()
@@ -108,6 +113,8 @@ class Session(QObject):
     def choose(self, inputs: Inputs) -> None:
         """Take what a person chose, in place of what was chosen before."""
         self._failed = False
+        if inputs.all:
+            self._jobs.want_engine()
         self.learn(inputs)
 
     def learn(self, inputs: Inputs) -> None:
@@ -180,7 +187,7 @@ class Session(QObject):
     def _state_now(self) -> State:
         if self._jobs.cancelling:
             return State.CANCELLING
-        if self._jobs.loading_engine:
+        if self._jobs.busy and self._jobs.loading_engine:
             return State.LOADING_ENGINE
         if self._jobs.busy:
             return State.RUNNING

@@ -47,7 +47,7 @@ class StatusBar(QStatusBar):
         self.text = ElidedLabel()
         self.action = ActionButton()
         self.device = QLabel("Engine not loaded yet")
-        self.device.setToolTip("TensorFlow is loaded when it is needed first; what it computes on is shown here")
+        self.device.setToolTip("TensorFlow is loaded as soon as a file is chosen; what it computes on is shown here")
         news = QWidget()
         news.setFixedHeight(bar.sizeHint().height())
         row = QHBoxLayout(news)

@@ -197,6 +197,29 @@ def test_cancel_in_mid_run_leaves_the_last_good_state(
     assert window.session.state is State.READY and window.run_bar.run.isEnabled()
 
 
+def test_tensorflow_loads_as_soon_as_a_file_is_chosen_but_after_what_is_chosen_is_read(
+    window: MainWindow, qtbot: QtBot, lab3: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from engine import backend
+    usable: list[list[bool]] = []
+    real = backend.device
+    monkeypatch.setattr(backend, "device",
+                        lambda: usable.append([i.usable for i in window.session.inputs.all]) or real())
+    settle(qtbot, window)
+    window.desk.choosing.open_names(sample.NAMES)  # names alone need no engine
+    settle(qtbot, window)
+    assert usable == [] and window.status.device.text() == "Engine not loaded yet"
+    window.desk.choosing.open_all([("model", lab3 / "bd_weights.h5"), ("validation", lab3 / "clean_faces.h5"),
+                                   ("poisoned", lab3 / "poisoned_faces.h5")], "Lab")
+    assert window.session.state is State.EMPTY and not window.run_bar.cancel.isVisible(), "nobody waits for it"
+    settle(qtbot, window)
+    assert usable == [[True, True, True]] and window.status.device.text().startswith("Engine: ")
+    states: list[State] = []
+    window.session.state_changed.connect(states.append)
+    press_run(qtbot, window)
+    assert State.LOADING_ENGINE not in states and window.session.state is State.DONE
+
+
 def test_cancel_while_the_engine_loads_is_answered_at_once(
     window: MainWindow, qtbot: QtBot, lab3: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -206,7 +229,10 @@ def test_cancel_while_the_engine_loads_is_answered_at_once(
     loaded = threading.Event()
     real = backend.device
     monkeypatch.setattr(backend, "device", lambda: loaded.wait(60) and real())
-    open_lab(qtbot, window, lab3)
+    window.desk.choosing.open_all([("model", lab3 / "bd_weights.h5"), ("validation", lab3 / "clean_faces.h5")], "Lab")
+    # It loads quietly as soon as the files are read, before anything is run.
+    qtbot.waitUntil(lambda: window.session.inputs.ready and window.session.loading_engine, timeout=PATIENCE_MS)
+    assert window.session.state is State.READY
     window.desk.pruning.start()
     assert window.session.state is State.LOADING_ENGINE
     window.session.cancel()
