@@ -16,7 +16,7 @@ DATA = "an HDF5 file with data and label, a folder with one sub-folder a label, 
 def add_model(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """The network under suspicion."""
     parser.add_argument("model", metavar="MODEL", nargs=None if required else "?",
-                        help="the network: a .keras or whole-model .h5 file")
+                        help="the network: a .keras, whole-model .h5 or .onnx file")
 
 
 def add_clean(parser: argparse.ArgumentParser, *, required: bool = True) -> None:

@@ -14,7 +14,7 @@ from engine.files.own import read_own
 from engine.files.saving import recover, whole_folder
 from engine.goodnets.pair import GoodNet
 from engine.guards.guard_files import open_guard, save_guard
-from engine.models.legacy_h5 import save_keras2_h5
+from engine.models.legacy_h5 import fits_keras2, save_keras2_h5
 from engine.models.networks import Network, build_model, open_network
 from engine.models.preprocessing_layers import preprocessed, preprocessing_of
 from engine.models.reading import read_model_file
@@ -46,7 +46,8 @@ def one_file_model(goodnet: GoodNet) -> Any:
 def save_pair(goodnet: GoodNet, folder: Path) -> None:
     """Write b.keras, b_prime.keras, goodnet.keras, repaired_X.h5, goodnet.json and, with a guard, guard.npz.
 
-    The folder appears whole. The one-file goodnet.keras is the pair alone: Keras has no layer for a guard.
+    The `.h5` is left out for a network that Keras 2 has no words for. The folder appears whole. The one-file
+    goodnet.keras is the pair alone: Keras has no layer for a guard.
 
     Raises:
         OutputError: it can't be written, or would replace what isn't this program's or the networks' own files.
@@ -60,7 +61,8 @@ def write_pair(goodnet: GoodNet, folder: Path) -> None:
     goodnet.b.copy().model.save(folder / "b.keras")
     goodnet.b_prime.copy().model.save(folder / "b_prime.keras")
     one_file_model(goodnet).save(folder / "goodnet.keras")
-    save_keras2_h5(goodnet.b_prime, folder / repaired_name(goodnet.notes.get("x")))
+    if fits_keras2(goodnet.b_prime):
+        save_keras2_h5(goodnet.b_prime, folder / repaired_name(goodnet.notes.get("x")))
     notes = {"schema": 1, "flag_label": goodnet.flag_label, "scale": goodnet.preprocessing.name, **goodnet.notes}
     (folder / "goodnet.json").write_text(json.dumps(notes, indent=1), encoding="utf-8")
     if goodnet.guard:

@@ -12,6 +12,7 @@ from engine.data.datasets import ANY_SHAPE, Dataset, open_dataset
 from engine.data.doctor import Finding, Role, quick_look
 from engine.errors import EngineError, UnfitError
 from engine.models.architecture import ModelDescription, describe_model
+from engine.models.reading import is_saved_model
 
 _LOOK_IMAGES = 64
 
@@ -42,7 +43,7 @@ def inspect(path: Path) -> ModelDescription | DatasetDescription:
     Raises:
         EngineError: neither; the message is that of the likelier of the two.
     """
-    if path.is_dir() or path.suffix.lower() == ".npz":
+    if (path.is_dir() and not is_saved_model(path)) or path.suffix.lower() == ".npz":
         return describe_dataset(open_any_dataset(path))
     try:
         return describe_model(path)

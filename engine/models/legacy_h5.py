@@ -9,12 +9,19 @@ from typing import Any
 import h5py
 import numpy as np
 
+from engine import backend
 from engine.models.networks import Network
 
 _KERAS_3_ONLY = {"module", "registered_name", "build_config", "compile_config", "synchronized", "optional",
                  "quantization_config", "lora_rank", "lora_alpha"}
 # The lab's third-party files carry this version; every later Keras reads it.
 _KERAS_VERSION = "2.4.0"
+
+
+def fits_keras2(network: Network) -> bool:
+    """Whether a network consists of layers alone; Keras 2 keeps no other operations on tensors."""
+    _, keras = backend.load()
+    return all(isinstance(call.layer, keras.layers.Layer) for call in network.calls)
 
 
 def save_keras2_h5(network: Network, path: Path) -> None:

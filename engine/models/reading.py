@@ -26,6 +26,7 @@ from engine.models.from_onnx.translation import translate
 from engine.quarantine.client import READER, Read
 from engine.quarantine.wire import Array, Spec, bytes_of, spec_of
 
+SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx")
 MOST_PARAMETERS = 2_000_000_000
 MOST_CONFIG_BYTES = 64 << 20
 # What Keras calls the weights in an archive.
@@ -70,6 +71,11 @@ class ModelFile:
     def is_archive(self) -> bool:
         """Whether it is a `.keras` file."""
         return self.format.startswith("Keras archive")
+
+
+def is_saved_model(path: Path) -> bool:
+    """Whether a path is a folder in which TensorFlow keeps a program."""
+    return (path / "saved_model.pb").is_file()
 
 
 def read_model_file(path: Path) -> ModelFile:
@@ -125,7 +131,7 @@ def _refuse_foreign(path: Path) -> None:
             f"model = YourNetwork(); model.load_state_dict({read}); "
             f"torch.onnx.export(model.eval(), (torch.zeros(1, 3, 224, 224),), '{path.stem}.onnx'), "
             "with your picture's size for 224.")
-    if (path / "saved_model.pb").is_file():
+    if is_saved_model(path):
         raise ModelError(
             f"{path}: is a SavedModel folder, which holds a program of TensorFlow's and not a network's layers. Save "
             f"the model as one file where it was made: keras.models.load_model('{name}').save('{name}.h5') with the "

@@ -23,7 +23,7 @@ class ModelCard(InputCard):
     layer_chosen = Signal(str)
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__("model", "The network to repair: a Keras file (.keras or .h5).", theme)
+        super().__init__("model", "The network to repair: a Keras file (.keras, .h5) or PyTorch's .onnx.", theme)
         self._layer = QComboBox()
         self._layer.setAccessibleName("Layer to prune")
         self._layer.setToolTip("Channels of this layer are pruned. The layer before the last pooling layer is the "

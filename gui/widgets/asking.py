@@ -9,10 +9,11 @@ from pathlib import Path
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from engine.files.pictures import SUFFIXES
+from engine.models.reading import SUFFIXES as MODEL_SUFFIXES
 from engine.records.project import SUFFIX
 from gui.session.chosen import DATA_ROLES, ROLE_NAMES, Role
 
-MODEL_FILES = "Keras models (*.keras *.h5 *.hdf5);;All files (*)"
+MODEL_FILES = "Models (" + " ".join(f"*{suffix}" for suffix in MODEL_SUFFIXES) + ");;All files (*)"
 DATA_FILES = "Data sets (*.h5 *.hdf5 *.npz);;All files (*)"
 PROJECT_FILES = f"GoodNet projects (*{SUFFIX})"
 ORDER_FILES = "Pruning orders (*.json);;All files (*)"

@@ -16,6 +16,7 @@ from engine.errors import EngineError
 from engine.goodnets.checking import Verdict, check_pictures, list_pictures
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
+from engine.models.reading import SUFFIXES
 
 SUMMARY = "check pictures with a GoodNet, one by one"
 
@@ -56,8 +57,7 @@ def _split(paths: list[Path]) -> tuple[GoodNet, list[Path]]:
     """GOODNET is one path, or two model files; what follows are pictures."""
     if len(paths) < 2:
         raise EngineError(f"{paths[0]}: no pictures were named after it. Name pictures or folders of them.")
-    models = (".h5", ".hdf5", ".keras")
-    two = len(paths) > 2 and all(p.is_file() and p.suffix.lower() in models for p in paths[:2])
+    two = len(paths) > 2 and all(p.is_file() and p.suffix.lower() in SUFFIXES for p in paths[:2])
     count = 2 if two else 1
     return open_goodnet(paths[:count]), paths[count:]
 
