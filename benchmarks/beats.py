@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import faulthandler
-import re
-import tempfile
+import sys
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
 
 BEAT_MS = 5
 LATE_SECONDS = 0.05
-# Outer frames say nothing: they are those of the event loops.
-_FRAME = re.compile(r'^  File "(?:.*/)?([^"/]+/[^"/]+)", line (\d+) in (.+)$')
+KEPT_GAPS = 3
+_LOOK_SECONDS = 0.02
+_FRAMES = 3
 
 Found = dict[str, Any]
 
@@ -22,16 +24,22 @@ Found = dict[str, Any]
 class Beats:
     """A timer that should fire every 5 ms and notes how late it is, for each phase that `phase` names.
 
-    A gap's `own` time is what the GUI thread itself computed in it; in the rest it waited, for a core or for Python's
-    lock. Who had the lock is told by where all threads stand 50 ms into a gap, which C code writes down that needs no
-    lock itself.
+    A gap's `own` time is what the GUI thread itself computed in it, `core` what it waited for a core because other
+    programs had them. In the rest it waited for Python's lock, or had nothing to do: `lock` is what the engine's thread
+    computed in that time, the longest that one of its calls can have held the lock. Where the lock's holder has no core
+    either, a wait is longer and says nothing of the program. Both are known on Linux only. Who had the lock is told by
+    where all threads stand when another one, that looks every 20 ms, gets it: whoever held it has just let it go.
     """
 
     def __init__(self, phase: Callable[[], str]) -> None:
         self.phases: dict[str, Found] = {}
         self._phase = phase
-        self._last, self._own, self._in = 0.0, 0.0, ""
-        self._stacks = tempfile.TemporaryFile("w+")  # noqa: SIM115  as long as this lives
+        self._last, self._in = 0.0, ""
+        self._before = (0.0, 0.0, 0.0)
+        self._engine: Path | None = None
+        self._seen: list[str] = []
+        self._stopped = threading.Event()
+        threading.Thread(target=self._look, daemon=True).start()
         self._timer = QTimer(interval=BEAT_MS, timerType=Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._beat)
         self._timer.start()
@@ -39,43 +47,63 @@ class Beats:
     def stop(self) -> None:
         """Beat no more."""
         self._timer.stop()
-        faulthandler.cancel_dump_traceback_later()
-        self._stacks.close()
+        self._stopped.set()
 
     def _beat(self) -> None:
-        now, own = time.perf_counter(), time.thread_time()
+        now = time.perf_counter()
         if self._last:
+            own, core, engine = (after - before for after, before in zip(self._clocks(), self._before, strict=True))
             # A gap belongs to the phase it began in: the window can't turn to the next while it is blocked.
-            self._note(self.phases.setdefault(self._in, _nothing()), now - self._last, own - self._own)
-        faulthandler.dump_traceback_later(LATE_SECONDS, file=self._stacks)
-        self._in = self._phase()
-        self._last, self._own = time.perf_counter(), time.thread_time()
+            self._note(self.phases.setdefault(self._in, _nothing()), now - self._last, own, core, engine)
+        self._in, self._seen = self._phase(), []
+        self._last, self._before = time.perf_counter(), self._clocks()
 
-    def _note(self, found: Found, gap: float, own: float) -> None:
-        found["beats"] += 1
+    def _note(self, found: Found, gap: float, own: float, core: float, engine: float) -> None:
         found["seconds"] += gap
         found["most_own"] = max(found["most_own"], own)
-        if gap > found["longest"]:
-            found["longest"], found["own_in_longest"] = gap, own
         if gap > LATE_SECONDS:
             found["late"] += 1
             found["late_seconds"] += gap
-            self._stacks.seek(0)
-            found["stacks"].append((gap, own, _innermost(self._stacks.read())))
-            found["stacks"] = sorted(found["stacks"], reverse=True)[:5]
-            self._stacks.seek(0)
-            self._stacks.truncate()
+            lock = min(engine, max(0.0, gap - own - core))
+            found["gaps"].append({"gap": gap, "own": own, "core": core, "lock": lock, "threads": self._seen})
+            found["gaps"] = sorted(found["gaps"], key=lambda of: of["own"] + of["lock"], reverse=True)[:KEPT_GAPS]
+
+    def _look(self) -> None:
+        """On a thread of its own: where all threads stand in a gap, the GUI's last."""
+        mine, gui = threading.get_ident(), threading.main_thread().ident
+        while not self._stopped.wait(_LOOK_SECONDS):
+            if time.perf_counter() - self._last > LATE_SECONDS and not self._seen:
+                stacks = sorted(sys._current_frames().items(), key=lambda of: of[0] == gui)
+                self._seen = [_innermost(frame) for thread, frame in stacks if thread != mine]
+
+    def _clocks(self) -> tuple[float, float, float]:
+        """Seconds: what this thread computed, what it waited for a core, what the engine's thread computed."""
+        if self._engine is None:
+            tasks = Path("/proc/self/task").glob("*")
+            self._engine = next((task for task in tasks if _text(task / "comm") == "engine"), None)
+        core = _text(Path("/proc/thread-self/schedstat"))
+        engine = _text(self._engine / "schedstat") if self._engine else ""
+        return (time.thread_time(), int(core.split()[1]) / 1e9 if core else 0.0,
+                int(engine.split()[0]) / 1e9 if engine else 0.0)
 
 
 def _nothing() -> Found:
-    return {"beats": 0, "seconds": 0.0, "longest": 0.0, "own_in_longest": 0.0, "most_own": 0.0, "late": 0,
-            "late_seconds": 0.0, "stacks": []}
+    return {"seconds": 0.0, "most_own": 0.0, "late": 0, "late_seconds": 0.0, "gaps": []}
 
 
-def _innermost(dump: str) -> list[str]:
-    """Of each thread the innermost three frames, the GUI thread's last, as "folder/file.py:line function"."""
-    threads = []
-    for part in dump.split("Thread 0x")[1:]:
-        frames = [match for match in map(_FRAME.match, part.splitlines()) if match]
-        threads.append(" < ".join(f"{m[1]}:{m[2]} {m[3]}" for m in frames[:3]))
-    return threads
+def _text(path: Path) -> str:
+    """What the system says there; empty where it says nothing."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _innermost(frame: FrameType | None) -> str:
+    """A thread's innermost calls, as "folder/file.py:line function"."""
+    calls = []
+    while frame is not None and len(calls) < _FRAMES:
+        code = frame.f_code
+        calls.append(f"{'/'.join(Path(code.co_filename).parts[-2:])}:{frame.f_lineno} {code.co_name}")
+        frame = frame.f_back
+    return " < ".join(calls)

@@ -91,16 +91,20 @@ def _table(beats: Found, starts: list[float]) -> list[str]:
     lines = [f"A beat every {BEAT_MS} ms on the GUI thread; {beats['images']:,} images in the run, which took "
              f"{beats['run_seconds']:.1f} s; {os.cpu_count()} cores, load {beats['load']}, {platform.system()}, "
              f"Python {platform.python_version()}, Qt platform {os.environ.get('QT_QPA_PLATFORM', 'default')}.",
-             "Own: what the GUI thread computed itself; in the rest of a gap it waited.", "",
-             "| phase | seconds | longest gap | own in it | most own in any | gaps above 50 ms | time in them |",
-             "|---|---|---|---|---|---|---|"]
+             "Own: what the GUI thread computed; core: what it waited for one; lock: what the engine's thread computed "
+             "while the GUI thread waited for Python's lock. The gap is the one with most of own and lock.", "",
+             "| phase | seconds | most own in any gap | gap | own | core | lock | gaps above 50 ms | time in them |",
+             "|---|---|---|---|---|---|---|---|---|"]
     for name, found in beats["phases"].items():
-        lines.append(f"| {name} | {found['seconds']:.1f} | {_ms(found['longest'])} | {_ms(found['own_in_longest'])} | "
-                     f"{_ms(found['most_own'])} | {found['late']} | {_ms(found['late_seconds'])} |")
-    lines += ["", "Where threads stood 50 ms into the longest gaps (innermost calls of each, the GUI's last):"]
+        gap = found["gaps"][0] if found["gaps"] else None
+        of_gap = [_ms(gap[key]) for key in ("gap", "own", "core", "lock")] if gap else ["-"] * 4
+        lines.append(f"| {name} | {found['seconds']:.1f} | {_ms(found['most_own'])} | {' | '.join(of_gap)} | "
+                     f"{found['late']} | {_ms(found['late_seconds'])} |")
+    lines += ["", "Where threads stood in these gaps (innermost calls, the GUI thread last):"]
     for name, found in beats["phases"].items():
-        for gap, own, threads in found["stacks"][:2]:
-            lines += [f"- {name}: {_ms(gap)}, own {_ms(own)}", *(f"    - {thread}" for thread in threads)]
+        for gap in found["gaps"]:
+            lines += [f"- {name}: {_ms(gap['gap'])}, own {_ms(gap['own'])}, core {_ms(gap['core'])}, lock "
+                      f"{_ms(gap['lock'])}", *(f"    - {thread}" for thread in gap["threads"])]
     return [*lines, "", f"From the start of Python to the drawn window: median {statistics.median(starts):.2f} s, "
                         f"slowest {max(starts):.2f} s of {len(starts)} starts."]
 

@@ -57,6 +57,7 @@ class Projects(QObject):
 
     changed = Signal()  # which project is open, or whether it has changes that aren't saved
     lost_found = Signal(object)  # tuple[Looked, ...]: files of the project that moved or changed and aren't dealt with
+    named = Signal(object)  # Path of a project that was dropped or named with other files
     recent_changed = Signal(object)  # tuple[RecentProject, ...], newest first
 
     def __init__(self, session: Session, opening: Opening, choosing: Choosing, pruning: Pruning,
@@ -66,7 +67,7 @@ class Projects(QObject):
         self.path: Path | None = None
         self._saved: _Contents | None = None
         self._lost: tuple[Looked, ...] = ()
-        opening.takes("project", lambda found: self.open(found[-1].path))
+        opening.takes("project", lambda found: self.named.emit(found[-1].path))
         for signal in (session.inputs_changed, session.options_changed, pruning.headline_changed):
             signal.connect(self.changed)
 

@@ -61,6 +61,7 @@ def add_projects(desk: Desk) -> None:
     add("project", "Save project &as…", lambda: save_project_as(desk), "Ctrl+Shift+S",
         enabled=lambda: projects.can_save)
     projects.lost_found.connect(show_lost)
+    projects.named.connect(lambda path: open_project(desk, path))
 
 
 def open_project(desk: Desk, path: Path | None = None) -> None:

@@ -175,10 +175,11 @@ def test_opening_another_project_asks_for_changes(
     settle(qtbot, window)
     window.session.set_options(Settings().options)
     point_at(monkeypatch, other)
-    answer_with(monkeypatch, QMessageBox.StandardButton.Cancel)
+    asked = answer_with(monkeypatch, QMessageBox.StandardButton.Cancel)
     press(window, "Ctrl+Shift+P")
+    assert drop(window, [other])
     settle(qtbot, window)
-    assert window.windowTitle().startswith("faces")
+    assert window.windowTitle().startswith("faces") and len(asked) == 2
     answer_with(monkeypatch, QMessageBox.StandardButton.Save)
     press(window, "Ctrl+Shift+P")
     settle(qtbot, window)
