@@ -33,6 +33,7 @@ class Verdict:
         why: B and B' "agree", "disagree", or the "guard" flagged it.
         b_confidence, b_prime_confidence: the network's largest output, a probability where it ends in softmax.
         band: the rows [start, stop) of `seen` that made the transplant guard flag it; None when it didn't.
+        b_alone: B' is B itself, so "agree" is no reason: all there is to say is that the guard didn't flag it.
     """
 
     file: str
@@ -45,6 +46,7 @@ class Verdict:
     b_prime_label: int
     b_prime_confidence: float
     band: tuple[int, int] | None = None
+    b_alone: bool = False
 
 
 def list_pictures(paths: Iterable[Path]) -> list[Path]:
@@ -119,7 +121,8 @@ def check_arrays(goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[
     return [
         Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]), _why(answers, i),
                 int(answers.b_labels[i]), float(answers.b_confidence[i]),
-                int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]), _band(goodnet, answers, i))
+                int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]), _band(goodnet, answers, i),
+                goodnet.b_alone)
         for i, (name, seen) in enumerate(zip(names, pictures, strict=True))
     ]
 

@@ -63,6 +63,12 @@ class GoodNet:
         found = self.notes.get("classes", ())
         return tuple(found) if len(found) == self.b.labels else ()
 
+    @property
+    def b_alone(self) -> bool:
+        """Whether nothing was pruned: B' is B itself, so that they agree says nothing."""
+        method = self.notes.get("method")
+        return method == "guard" or (method is None and self.notes.get("pruned_channels") == [])
+
     def __post_init__(self) -> None:
         if self.b.labels != self.b_prime.labels or self.b.input_shape != self.b_prime.input_shape:
             raise ModelError(

@@ -46,12 +46,12 @@ def choose_step(curve: PruningCurve, x: float, mode: DropMode = "points", stop: 
 
 def rule_text(mode: DropMode, stop: Stop) -> str:
     """Which step answers a threshold, and what the other rule would do, in one sentence for people."""
-    unit = "percentage points" if mode == "points" else "per cent of B's accuracy"
+    unit = "points" if mode == "points" else "per cent of B's accuracy"
     if stop == "first-past":
-        return (f"X is answered by the first step that loses X {unit} or more, as the lab did, which may be far more "
-                "than X; the other rule, the last step within X, stays below.")
-    return (f"X is answered by the last step that stays within a loss of X {unit}; the other rule, the lab's, takes "
-            "the first step past X.")
+        return (f"The rule: the first step past X {unit}, as the lab did; it can lose far more than X. The other rule "
+                "stays within X.")
+    return (f"The rule: the last step that stays within X {unit}. The other rule, the lab's, takes the first step past "
+            "X.")
 
 
 def _drop(validation: SetCounts, step: int, mode: DropMode) -> Fraction:

@@ -222,9 +222,14 @@ class VerdictDetail(QWidget):
 
     def _explained(self, verdict: Verdict) -> str:
         answers = (f"B says {label_text(verdict.b_label, self._names)} "
-                   f"({confidence_text(verdict.b_confidence)} sure)\n"
-                   f"B' says {label_text(verdict.b_prime_label, self._names)} "
-                   f"({confidence_text(verdict.b_prime_confidence)} sure)\n\n")
+                   f"({confidence_text(verdict.b_confidence)} sure)\n")
+        if not verdict.b_alone:
+            answers += (f"B' says {label_text(verdict.b_prime_label, self._names)} "
+                        f"({confidence_text(verdict.b_prime_confidence)} sure)\n")
+        answers += "\n"
+        if verdict.why == "agree" and verdict.b_alone:
+            return answers + ("Nothing is pruned here, so B answers alone, and the guard let the picture pass. A "
+                              "trigger that the guard doesn't notice passes in the same way.")
         if verdict.why == "agree":
             return answers + ("Both agree, so the GoodNet gives their label. A trigger that still works on B' "
                               "would make them agree too.")

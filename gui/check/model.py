@@ -24,7 +24,7 @@ HEADERS = ("Picture", "Verdict", "Why", "B", "B sure", "B'", "B' sure")
 TOOLTIPS = (
     "The picture as the network sees it, cropped and resized, and its file",
     "The GoodNet's answer: a label, or “backdoored (N)” when the picture is flagged",
-    "Why: B and B' agree, B and B' disagree, or a guard flagged the picture",
+    "Why: B and B' agree, B and B' disagree, a guard flagged the picture, or, where nothing was pruned, it passed",
     "The label that B, the network as it came, gives",
     "How sure B is: its largest output",
     "The label that B', the pruned copy of B, gives",
@@ -49,6 +49,11 @@ def confidence_text(confidence: float) -> str:
 def verdict_text(verdict: Verdict, names: Sequence[str]) -> str:
     """The GoodNet's answer in words: "backdoored (N)", or the label with its name."""
     return "backdoored (N)" if verdict.flagged else label_text(verdict.label, names)
+
+
+def why_text(verdict: Verdict) -> str:
+    """Why it is the answer; B agrees with itself at all times, so there only the guard has a say."""
+    return "passed" if verdict.b_alone and verdict.why == "agree" else verdict.why
 
 
 def write_csv(stream: TextIO, verdicts: Iterable[Verdict], names: Sequence[str]) -> None:
@@ -179,7 +184,7 @@ class VerdictModel(QAbstractTableModel):
         if column == VERDICT:
             return verdict_text(verdict, self._names)
         if column == WHY:
-            return verdict.why
+            return why_text(verdict)
         if column in (B_LABEL, B_PRIME_LABEL):
             return label_text(verdict.b_label if column == B_LABEL else verdict.b_prime_label, self._names)
         return confidence_text(verdict.b_confidence if column == B_CONFIDENCE else verdict.b_prime_confidence)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
-from gui.tables.model import Block, Column, FigureModel, rate_column
+from gui.tables.model import Block, Column, FigureModel, rate_column, set_columns
 
 if TYPE_CHECKING:
     from engine.defences.comparison import Comparison, ComparisonRow
@@ -21,7 +21,7 @@ COLUMNS: tuple[Column[ComparisonRow], ...] = (
     rate_column("Clean\naccuracy", "The share of clean images that are labelled right.",
                  lambda row: [row.clean]),
     rate_column("Attack\nsuccess", "Attack success rate: the share of poisoned images that get the label the attacker "
-                 "wants.", lambda row: [row.attack]),
+                 "wants; of several sets that on which the attack works most.", lambda row: [row.attack]),
     rate_column("Robust\naccuracy", "The share of poisoned images that get their true label in spite of the trigger. "
                  "Known only where the poisoned images are the clean ones wearing it.",
                  lambda row: [row.robust]),
@@ -41,4 +41,6 @@ class DefencesModel(FigureModel["ComparisonRow"]):
 
     def show_comparison(self, comparison: Comparison | None) -> None:
         """Take a comparison's rows; None for none."""
-        self.show_rows(comparison.rows if comparison else ())
+        rows = comparison.rows if comparison else ()
+        sets = [attack.name for attack in rows[0].attacks] if rows else []
+        self.show_rows(rows, (*COLUMNS, *set_columns(sets, lambda row: [row])))

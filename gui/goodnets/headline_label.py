@@ -1,4 +1,4 @@
-"""What a person takes home: what is doubtful, then in large print the figures, what they mean, and what to do."""
+"""What a person takes home, with an icon: in large print the figures, below what they mean and what to do."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ class HeadlineLabel(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._icon = LevelIcon(theme)
-        self.warnings, self.figures, self.sentence, self.recommendation = QLabel(), QLabel(), QLabel(), QLabel()
-        self.warnings.setAccessibleName("Warning")
+        self.figures, self.sentence, self.recommendation = QLabel(), QLabel(), QLabel()
         font = self.figures.font()
         font.setPointSizeF(_ENLARGED * font.pointSizeF())
         font.setBold(True)
         self.figures.setFont(font)
-        parts = (self.warnings, self.figures, self.sentence, self.recommendation)
+        parts = (self.figures, self.sentence, self.recommendation)
         for label in parts:
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
@@ -43,13 +42,11 @@ class HeadlineLabel(QWidget):
         row.setSpacing(10)
         row.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(words, 1)
-        self.set_theme(theme)
         self.hide()
 
     def set_theme(self, theme: Theme) -> None:
         """Take a theme's colours."""
         self._icon.set_theme(theme)
-        self.warnings.setStyleSheet(f"color: {theme.warning}; font-weight: bold")
 
     def show_headline(self, found: Headline | None) -> None:
         """Show a headline, or hide."""
@@ -60,5 +57,3 @@ class HeadlineLabel(QWidget):
             self.sentence.setText(unbroken(found.sentence))
             self.recommendation.setText(unbroken(found.recommendation))
             self.recommendation.setVisible(bool(found.recommendation))
-            self.warnings.setText("\n".join(f"Warning: {unbroken(sentence)}" for sentence in found.warnings))
-            self.warnings.setVisible(bool(found.warnings))

@@ -10,14 +10,13 @@ from PySide6.QtCore import QObject, Qt
 
 from engine.assessment import LEVEL_WORDS, shows_attack
 from engine.rates import Rate
-from gui.tables.model import Block, Column, FigureModel, Index, rate_column
-from gui.widgets.texts import as_tip, rate_text
+from gui.tables.model import Block, Column, FigureModel, Index, rate_column, set_columns
+from gui.widgets.texts import as_tip
 
 if TYPE_CHECKING:
     from engine.assessment import Figures, Level
     from engine.runs.rows import GoodNetRow
 
-_LONGEST_NAME = 14
 
 
 @dataclass(frozen=True)
@@ -43,17 +42,6 @@ def _of_both(pair: Pair) -> tuple[Figures, ...]:
 
 def _rate_column(heading: str, meaning: str, rate: Callable[[Figures], Rate | None]) -> Column[Pair]:
     return rate_column(heading, meaning, lambda pair: [rate(figures) for figures in _of_both(pair)])
-
-
-def _set_column(number: int, name: str) -> Column[Pair]:
-    """Attack success, and below it detection, on one of several poisoned sets."""
-    def blocks(pair: Pair) -> tuple[Block, ...]:
-        attacks = (figures.attacks[number] for figures in _of_both(pair))
-        return tuple(Block(rate_text(attack.success), f"N: {rate_text(attack.detection)}") for attack in attacks)
-
-    short = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME - 1]}…"
-    return Column(f"Attack:\n{short}", f"Attack success rate on the poisoned set {name}. Below it: the share of these "
-                  "images labelled N, backdoored. The set on which the attack works most decides the verdict.", blocks)
 
 
 def _name(pair: Pair) -> tuple[Block, ...]:
@@ -131,8 +119,7 @@ class GoodNetsModel(FigureModel[Pair]):
             self.change_rows(pairs)
             return
         self._sets = sets
-        each = [_set_column(number, name) for number, name in enumerate(sets)] if len(sets) > 1 else []
-        self.show_rows(pairs, (*COLUMNS, *each))
+        self.show_rows(pairs, (*COLUMNS, *set_columns(sets, _of_both)))
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """As every table's, but the verdict is said in full, and which figures are the guard's."""
@@ -144,13 +131,7 @@ class GoodNetsModel(FigureModel[Pair]):
             return _both_losses(pair.row)
         if spoken:
             return _spoken(self.columns[column].blocks(pair))
-        found = super().data(index, role)
-        return as_tip(found) if tip else found
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """As every table's; a set's name may look like markup."""
-        found = super().headerData(section, orientation, role)
-        return as_tip(found) if role == Qt.ItemDataRole.ToolTipRole and found else found
+        return super().data(index, role)
 
 
 def _both_losses(row: GoodNetRow) -> str:

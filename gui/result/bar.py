@@ -1,4 +1,4 @@
-"""The line above all tabs: which network the results are of, the best of them, and whether that is what is chosen."""
+"""The line above all tabs: what is doubtful, whose results these are, the best of them, and if they are current."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout
 
 from gui.widgets.resources import icon
-from gui.widgets.texts import unbroken
+from gui.widgets.texts import as_tip, unbroken
 from gui.widgets.theme import Theme
 from gui.widgets.verdict_icon import LevelIcon
 
@@ -32,10 +32,12 @@ class ResultBar(QFrame):
         super().__init__()
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self._level = LevelIcon(theme, 22)
-        self.answer, self.mark = _wrapping("What the results are of, and the best of them"), _wrapping("Warning")
+        self.warnings, self.mark = _wrapping("What is doubtful about the input"), _wrapping("Warning")
+        self.answer = _wrapping("What the results are of, and the best of them")
         font = self.answer.font()
         font.setBold(True)
-        self.answer.setFont(font)
+        for label in (self.warnings, self.answer):
+            label.setFont(font)
         self._mark_icon = QLabel()
         self.use = _button("Use in image check", "Check pictures with this GoodNet", self.use_requested)
         self.save = _button("Save it…", "Save this GoodNet in a folder", self.save_requested)
@@ -44,6 +46,7 @@ class ResultBar(QFrame):
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 4)
         column.setSpacing(4)
+        column.addWidget(self.warnings)
         for widgets in ((self._level, self.answer, self.use, self.save), (self._mark_icon, self.mark, self.files)):
             row = QHBoxLayout()
             for widget in widgets:
@@ -57,7 +60,8 @@ class ResultBar(QFrame):
         """Take a theme's colours."""
         self._level.set_theme(theme)
         self._mark_icon.setPixmap(icon("error", theme, theme.warning).pixmap(_ICON, _ICON))
-        self.mark.setStyleSheet(f"color: {theme.warning}")
+        for label in (self.warnings, self.mark):
+            label.setStyleSheet(f"color: {theme.warning}")
         self.setStyleSheet(f"ResultBar {{ background: {theme.surface}; border: 1px solid {theme.border}; "
                            "border-radius: 6px; }")
 
@@ -70,7 +74,10 @@ class ResultBar(QFrame):
         found = best.figures if best else "no GoodNet answers the thresholds"
         by = f" ({best.name})" if best and usable else ""
         self.answer.setText(unbroken(f"{model}: {found}{by}."))
-        self.answer.setToolTip(unbroken(best.sentence) if best else "")
+        self.answer.setToolTip(as_tip(unbroken(f"{best.sentence}\n\n{best.recommendation}")) if best else "")
+        warnings = best.warnings if best else ()
+        self.warnings.setText("\n".join(f"Warning: {unbroken(sentence)}" for sentence in warnings))
+        self.warnings.setVisible(bool(warnings))
         self._level.setVisible(best is not None)
         if best:
             self._level.show_level(best.level)

@@ -8,15 +8,16 @@ from typing import Any, Generic, Literal, TypeVar
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
-from engine.assessment import Level
+from engine.assessment import Figures, Level
 from engine.rates import Rate
-from gui.widgets.texts import interval_text, rate_text
+from gui.widgets.texts import as_tip, interval_text, rate_text
 
 Index = QModelIndex | QPersistentModelIndex
 Row = TypeVar("Row")
 
 BLOCKS_ROLE = Qt.ItemDataRole.UserRole
 SORT_ROLE = Qt.ItemDataRole.UserRole + 1
+_LONGEST_NAME = 14
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,25 @@ def rate_column(heading: str, meaning: str, rates: Callable[[Row], Sequence[Rate
                   lambda row: tuple(Block(rate_text(rate), interval_text(rate)) for rate in rates(row)))
 
 
+def set_columns(names: Sequence[str], figures: Callable[[Row], Sequence[Figures]]) -> list[Column[Row]]:
+    """A column for each of several poisoned sets: attack success, below it detection. None for a single set.
+
+    Args:
+        names: the sets', in the order of Figures.attacks; figures: those of a row, one below another.
+    """
+    return [_set_column(number, name, figures) for number, name in enumerate(names)] if len(names) > 1 else []
+
+
+def _set_column(number: int, name: str, figures: Callable[[Row], Sequence[Figures]]) -> Column[Row]:
+    def blocks(row: Row) -> tuple[Block, ...]:
+        attacks = (one.attacks[number] for one in figures(row))
+        return tuple(Block(rate_text(attack.success), f"N: {rate_text(attack.detection)}") for attack in attacks)
+
+    short = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME - 1]}…"
+    return Column(f"Attack:\n{short}", f"Attack success rate on the poisoned set {name}. Below it: the share of these "
+                  "images labelled N, backdoored. The set on which the attack works most decides.", blocks)
+
+
 class FigureModel(QAbstractTableModel, Generic[Row]):
     """BLOCKS_ROLE gives what FigureDelegate draws, SORT_ROLE what rows are sorted by."""
 
@@ -116,7 +136,7 @@ class FigureModel(QAbstractTableModel, Generic[Row]):
             return "; ".join(block.words for block in self._blocks(index))
         if role == Qt.ItemDataRole.ToolTipRole:
             words = "\n".join(block.figure for block in column.blocks(row))
-            return f"{words}\n\n{column.meaning}" if column.left else column.meaning
+            return as_tip(f"{words}\n\n{column.meaning}" if column.left else column.meaning)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignLeft if column.left else Qt.AlignmentFlag.AlignRight
         if role == SORT_ROLE and column.key:
@@ -135,5 +155,5 @@ class FigureModel(QAbstractTableModel, Generic[Row]):
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return self.columns[section].heading
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.ToolTipRole:
-            return self.columns[section].meaning
+            return as_tip(self.columns[section].meaning)
         return None

@@ -80,8 +80,9 @@ def test_the_worst_of_all_poisoned_sets_decides(
     assert words(headline.figures.text()).startswith("Attack success on poisoned_test 99.74 % → ")
     assert "harmless (target 0) 0 % → 0 %, poisoned_test (target 0) 99.74 % → " in words(headline.sentence.text())
     assert words(headline.recommendation.text()) == RECOMMENDATIONS["protected"]
-    assert "harmless shows no backdoor" in headline.warnings.text()
-    assert headline.warnings.isVisibleTo(window.goodnets) and headline.warnings.y() < headline.figures.y()
+    bar = window.result
+    assert "harmless shows no backdoor" in bar.warnings.text()
+    assert bar.warnings.isVisibleTo(window) and bar.warnings.y() < bar.answer.y()
     panel = window.curve.panel
     assert panel is not None
     panel.set_step(0)
@@ -118,7 +119,8 @@ def test_labels_shifted_by_one_stop_every_verdict(window: MainWindow, qtbot: QtB
     test = changed("clean_test.h5", tmp_path / "test.h5", shift)
     open_all(qtbot, window, validation, test, SAMPLE / "poisoned_test.h5", guard="transplant")
     headline = window.goodnets.headline
-    assert "every label is one too high" in headline.warnings.text()
+    assert "every label is one too high" in window.result.warnings.text()
+    assert window.result.warnings.isVisibleTo(window)
     assert headline.figures.text() == "The input is implausible, so there is no verdict"
     assert words(headline.recommendation.text()) == IMPLAUSIBLE
     assert not any(word in row["Verdict"] for row in table(window) for word in GOOD_WORDS)
@@ -133,7 +135,7 @@ def test_the_test_set_must_be_another_one(window: MainWindow, qtbot: QtBot) -> N
     validation = SAMPLE / "clean_validation.h5"
     open_all(qtbot, window, validation, validation, SAMPLE / "poisoned_test.h5", guard="transplant")
     assert "384 of the 384 images in clean_validation are in clean_validation too" \
-        in words(window.goodnets.headline.warnings.text())
+        in words(window.result.warnings.text())
     assert not any(word in row["Verdict"] for row in table(window) for word in GOOD_WORDS)
 
 

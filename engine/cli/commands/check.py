@@ -48,8 +48,8 @@ def run(options: argparse.Namespace) -> None:
     else:
         say_table(["picture", "answer", "B says", "B' says"],
                   [[str(v.file), f"backdoored (label {v.label})" if v.flagged else f"label {v.label}",
-                    f"{v.b_label} ({percent(v.b_confidence)})", f"{v.b_prime_label} ({percent(v.b_prime_confidence)})"]
-                   for v in found], left=4)
+                    f"{v.b_label} ({percent(v.b_confidence)})", "is B itself" if v.b_alone else
+                    f"{v.b_prime_label} ({percent(v.b_prime_confidence)})"] for v in found], left=4)
         say(f"{sum(v.flagged for v in found)} of {len(found)} flagged as backdoored")
 
 

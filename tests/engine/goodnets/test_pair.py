@@ -128,3 +128,15 @@ def test_notes_that_describe_nothing(notes: str, small_lab: SmallLab, tmp_path: 
 def test_a_goodnet_is_one_or_two_paths(paths: list[Any]) -> None:
     with pytest.raises(EngineError, match=f"{len(paths)} paths"):
         open_goodnet(paths)
+
+
+@pytest.mark.parametrize(("notes", "alone"), [
+    ({"method": "guard"}, True), ({"x": 0.0, "pruned_channels": []}, True), ({"x": 2.0, "pruned_channels": [3]}, False),
+    ({"method": "distillation", "pruned_channels": []}, False), ({}, False),
+])
+def test_b_beside_itself_is_told(small_lab: SmallLab, notes: dict[str, object], alone: bool) -> None:
+    b = open_network(small_lab.badnet)
+    pair = GoodNet(b, b.copy(), preprocessing("none"), notes)
+    assert pair.b_alone is alone
+    found = check_arrays(pair, [np.zeros(b.input_shape, np.uint8)], ["black"])  # type: ignore[arg-type]
+    assert [verdict.b_alone for verdict in found] == [alone]

@@ -253,6 +253,19 @@ def test_detail_says_both_answers_and_why(view: CheckView) -> None:
     assert "further ahead of the next label" in words(2)
 
 
+def test_b_alone_is_no_pair_that_agrees(view: CheckView) -> None:
+    """Where nothing was pruned B' is B, so that both agree is no reason for anything."""
+    alone = dataclasses.replace(verdict("h.png", 2, 2), b_alone=True)
+    flagged = dataclasses.replace(verdict("j.png", 2, 2, "guard"), b_alone=True)
+    view.show_verdicts([alone, verdict("i.png", 2, 2), flagged])
+    assert texts(view, WHY) == ["passed", "agree", "guard"]
+    view.table.selectRow(0)
+    words = view.detail.words.text()
+    assert "agree" not in words and "B' says" not in words and "the guard let the picture pass" in words
+    view.table.selectRow(1)
+    assert "Both agree" in view.detail.words.text()
+
+
 def test_the_guards_band_is_drawn_and_named(view: CheckView) -> None:
     flagged = dataclasses.replace(verdict("g.png", 1, 1, "guard"), band=(10, 28))
     view.show_names(NAMES)

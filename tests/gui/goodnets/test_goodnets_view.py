@@ -16,14 +16,14 @@ from engine.assessment import LEVEL_WORDS, Level
 from engine.rates import Rate
 from engine.reports.headline import Headline, headline
 from engine.runs.rows import badnet_row, goodnet_row
-from gui.goodnets.model import COLUMNS, GUARD, LOSS, VERDICT, GoodNetsModel, Pair
+from gui.goodnets.model import ATTACK, COLUMNS, DETECTION, GUARD, LOSS, VERDICT, GoodNetsModel, Pair
 from gui.goodnets.thresholds_editor import parse_drops
 from gui.goodnets.view import GoodNetsView
 from gui.tables.model import BLOCKS_ROLE, Block
 from gui.widgets.theme import DARK, LIGHT, Theme
 from gui.widgets.verdict_icon import level_colour, paint_level
 from tests.support.comparisons import guarded, run_of
-from tests.support.curves import curve, rows
+from tests.support.curves import counts, curve, rows
 
 DROPS = (2.0, 4.0, 10.0, 30.0)
 
@@ -104,6 +104,25 @@ def test_guarded_figures_stand_below_the_plain_ones(guarded_view: GoodNetsView) 
     assert row.guarded_assessment is not None
     assert row.assessment.sentence in tip
     assert row.guarded_assessment.sentence in tip
+
+
+def test_each_of_several_sets_has_a_column_and_the_verdict_stays_last(view: GoodNetsView) -> None:
+    """The second of three sets is one that nothing stops: 45 of 50 attacks succeed at every step, 3 are labelled N."""
+    plain = curve(sets=3)
+    stubborn = counts("a <b>bold</b> name that is long", "poisoned", 50, [45] * 9, [47] * 9, [45] * 9)
+    plain = dataclasses.replace(plain, poisoned=(plain.poisoned[0], stubborn, plain.poisoned[2]))
+    view.show_rows(rows(plain, *DROPS), [])
+    table, model = view.table, view.model
+    headings = [model.headerData(c, Qt.Orientation.Horizontal) for c in range(model.columnCount())]
+    assert headings[-3:] == ["Attack:\nsunglasses", "Attack:\na <b>bold</b>…", "Attack:\nmoustache"]
+    assert table.isColumnHidden(ATTACK) and table.isColumnHidden(DETECTION)
+    assert table.horizontalHeader().visualIndex(VERDICT) == model.columnCount() - 1
+    tip = model.headerData(len(COLUMNS) + 1, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole)
+    assert "a &lt;b&gt;bold&lt;/b&gt; name that is long" in tip
+    assert [blocks(view, row, len(COLUMNS) + 1) for row in range(4)] == [(Block("90.00 %", "N: 6.00 %"),)] * 4
+    assert [model.rows[row].row.assessment.level for row in range(4)] == ["failed"] * 4
+    view.show_rows(rows(curve(), *DROPS), [])
+    assert not table.isColumnHidden(ATTACK) and model.columnCount() == len(COLUMNS)
 
 
 def test_the_headline_says_what_the_best_does(guarded_view: GoodNetsView) -> None:
