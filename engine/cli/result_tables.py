@@ -14,9 +14,11 @@ from engine.guards.guarded_curve import GuardedCurve
 from engine.pruning.thresholds import rule_text
 from engine.rates import Rate
 from engine.reports.headline import Headline, headline, measured_text
+from engine.reports.run_differences import best_of, worst_attack
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow, price_text, rows_of
 
+SUMMARY_HEADINGS = ("best defence", "B: clean", "B: attack", "best: clean", "best: attack")
 _STYLES: dict[Level, str] = {"repaired": "green", "protected": "green", "costly": "yellow", "weakened": "yellow",
                              "failed": "red"}
 
@@ -50,6 +52,13 @@ def say_run(run: PruningRun) -> None:
         if x not in {row.x for row in rows}:
             say(f"X = {x:g} is never reached: no pruning step loses that much accuracy.")
     say(f"{run.seconds:.1f} s on {run.device} with TensorFlow {backend.load()[0].__version__}")
+
+
+def summary_cells(run: PruningRun) -> list[str]:
+    """A run in one row of a table, see SUMMARY_HEADINGS; attack success is the highest over its poisoned sets."""
+    best, clean = best_of(run), run.curve.clean.b_prime_rate(0)
+    return [best.name if best else "-", percent(clean.value), _percent(worst_attack(run.curve.poisoned, 0)),
+            rate_text(best.clean if best else None), rate_text(best.attack if best else None)]
 
 
 def say_comparison(comparison: Comparison) -> None:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.assessment import percent
-from engine.cli.printing import complain, rate_text, say, say_json, say_table
+from engine.cli.printing import complain, say, say_json, say_table
+from engine.cli.result_tables import SUMMARY_HEADINGS, summary_cells
 from engine.errors import Cancelled, EngineError
 from engine.records.side_by_side import run_summary_json
-from engine.reports.run_differences import best_of
 from engine.runs.prune import PruningRun
 
 Pruner = Callable[[Path, Path | None, str], PruningRun]
@@ -75,21 +74,15 @@ def _say(ended: Sequence[Ended], as_json: bool) -> None:
     if as_json:
         say_json({"runs": [_ended_json(e) for e in ended]})
         return
-    say_table(["model", "best defence", "saved in", "B: clean", "B: attack", "best: clean", "best: attack"],
-              [_row(e) for e in ended], left=3)
+    say_table(["model", *SUMMARY_HEADINGS, "saved in"], [_row(e) for e in ended], left=2)
     for e in ended:
         if e.failure:
             say(f"{e.model.name}: failed. {e.failure}", style="red")
 
 
 def _row(ended: Ended) -> list[str]:
-    if ended.run is None:
-        return [ended.model.name, "failed", *["-"] * 5]
-    curve, best = ended.run.curve, best_of(ended.run)
-    attack = max((p.b_prime_rate(0) for p in curve.poisoned), key=lambda rate: rate.value, default=None)
-    return [ended.model.name, best.name if best else "-", str(ended.folder or "-"),
-            percent(curve.clean.b_prime_rate(0).value), percent(attack.value) if attack else "-",
-            rate_text(best.clean if best else None), rate_text(best.attack if best else None)]
+    figures = summary_cells(ended.run) if ended.run else ["failed", *["-"] * (len(SUMMARY_HEADINGS) - 1)]
+    return [ended.model.name, *figures, str(ended.folder or "-")]
 
 
 def _ended_json(ended: Ended) -> dict[str, Any]:

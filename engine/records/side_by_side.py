@@ -42,8 +42,10 @@ def side_by_side(runs: Sequence[tuple[str, Path | None, PruningRun]]) -> SideByS
     """
     if len(runs) < 2:
         raise EngineError("Two runs or more are needed for a comparison. Choose another one.")
-    names, folders, found = zip(*runs, strict=True)
-    return SideBySide(_told_apart(names), folders, found, differences(found), cautions(found))
+    given, folders, found = zip(*runs, strict=True)
+    names = _told_apart(given)
+    doubts = tuple(f"{name}: {doubt.sentence}" for name, run in zip(names, found, strict=True) for doubt in run.doubts)
+    return SideBySide(names, folders, found, differences(found), (*doubts, *cautions(found)))
 
 
 def open_side_by_side(folders: Sequence[Path]) -> SideBySide:

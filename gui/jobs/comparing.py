@@ -81,7 +81,7 @@ class Comparing(QObject):
     def take(self, run: PruningRun) -> None:
         """List a run that ended just now without being shown; it stays listed though it may no longer be kept."""
         now = datetime.datetime.now()
-        self._fresh = (_listed(run, None, f"{now:%H:%M:%S}", f"{now:%Y-%m-%d %H:%M}"), *self._fresh)
+        self._fresh = (_listed(run, None, f"{now:%H:%M:%S}", f"{now:%Y-%m-%d}"), *self._fresh)
         self._tell()
 
     def compare(self, chosen: Sequence[ListedRun]) -> None:
@@ -158,7 +158,7 @@ def read_kept(kept: Sequence[KeptRun], known: Sequence[ListedRun], _: TaskContex
         listed = before.get(item.folder)
         try:
             found.append(listed or _listed(reopen_run(item.folder), item.folder, f"{item.kept_at:%H:%M:%S}",
-                                           f"{item.kept_at:%Y-%m-%d %H:%M}"))
+                                           f"{item.kept_at:%Y-%m-%d}"))
         except EngineError:
             continue
     return tuple(found)

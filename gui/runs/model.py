@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.rates import Rate
 from engine.records.side_by_side import SideBySide
-from engine.reports.run_differences import Difference
+from engine.reports.run_differences import Difference, worst_attack
 from gui.jobs.comparing import ListedRun
 from gui.tables.model import Block, Column, FigureModel, rate_column
 
 BEST = 3
-
-
-def _attack(listed: ListedRun) -> Rate | None:
-    rates = [counts.b_prime_rate(0) for counts in listed.run.curve.poisoned]
-    return max(rates, key=lambda rate: rate.value, default=None)
 
 
 def _best(listed: ListedRun) -> tuple[Block, ...]:
@@ -29,7 +23,8 @@ COLUMNS: tuple[Column[ListedRun], ...] = (
     rate_column("B: clean\naccuracy", "The share of clean images that the network itself labels right.",
                 lambda listed: [listed.run.curve.clean.b_prime_rate(0)]),
     rate_column("B: attack\nsuccess", "The share of poisoned images that the network itself gives the label the "
-                "attacker wants; of several sets, the highest.", lambda listed: [_attack(listed)]),
+                "attacker wants; of several sets, the highest.",
+                lambda listed: [worst_attack(listed.run.curve.poisoned, 0)]),
     Column("Best defence", "The best of the run's defences on the images it was measured with, and what that means.",
            _best, left=True),
     rate_column("Clean\naccuracy", "The share of clean images that the best defence labels right.",

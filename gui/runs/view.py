@@ -140,6 +140,6 @@ class RunsView(QWidget):
         splitter.addWidget(top)
         splitter.addWidget(self.stack)
         splitter.setStretchFactor(1, 1)
-        splitter.setSizes([170, 530])
+        splitter.setSizes([190, 510])
         layout = QVBoxLayout(self)
         layout.addWidget(splitter)

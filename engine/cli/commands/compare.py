@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from engine.assessment import percent
 from engine.cli.options import add_json
 from engine.cli.printing import say, say_json, say_table
+from engine.cli.result_tables import SUMMARY_HEADINGS, summary_cells
 from engine.files.saving import check_writable
 from engine.records.side_by_side import SideBySide, open_side_by_side, save_side_by_side, side_by_side_json
 
@@ -44,11 +43,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _say(found: SideBySide) -> None:
-    document = side_by_side_json(found)
-    say_table(["run", "model", "best defence", "B: clean", "B: attack", "best: clean", "best: attack"],
-              [[name, Path(run["model"]["path"]).name, run["best"]["name"] if run["best"] else "-",
-                *_percents(run["badnet"]), *_percents(run["best"] or {})]
-               for name, run in zip(found.names, document["runs"], strict=True)], left=3)
+    rows = zip(found.names, found.runs, strict=True)
+    say_table(["run", "model", *SUMMARY_HEADINGS],
+              [[name, run.model.path.name, *summary_cells(run)] for name, run in rows], left=3)
     say()
     if found.differences:
         say_table(["what differs", *found.names], [[d.what, *d.texts] for d in found.differences],
@@ -58,8 +55,3 @@ def _say(found: SideBySide) -> None:
     for sentence in found.cautions:
         say()
         say(sentence, style="yellow")
-
-
-def _percents(figures: dict[str, Any]) -> list[str]:
-    rates = (figures.get(key) for key in ("clean_accuracy", "attack_success_rate"))
-    return ["-" if rate is None else percent(rate) for rate in rates]

@@ -18,6 +18,7 @@ from engine.__main__ import AT_FAULT, DONE, main
 from engine.records.autosave import keep_run
 from engine.records.side_by_side import side_by_side
 from engine.reports.runs_figure import printed_runs
+from engine.runs.plausibility import Doubt
 from engine.runs.prune import PruningRun
 from tests.support.places import PROJECT
 from tests.support.runs import made_up_run
@@ -27,7 +28,7 @@ def a_run(seed: int = 0, **changes: Any) -> PruningRun:
     """A made-up run whose sets differ from each other, as files do."""
     run = made_up_run(seed=seed)
     sets = tuple(dataclasses.replace(d, sha256=f"{number:064}") for number, d in enumerate(run.datasets))
-    return dataclasses.replace(run, datasets=sets, **changes)
+    return dataclasses.replace(run, **{"datasets": sets, "doubts": (), "comparison": None, **changes})
 
 
 @pytest.fixture
@@ -71,7 +72,8 @@ def test_runs_and_differences_are_those_of_run_json(
         assert run["badnet"]["clean_accuracy"] == written["badnet"]["clean_accuracy"]
         assert run["model"]["sha256"] == written["model"]["sha256"]
         guarded = [written["badnet_guarded"], *(row["guarded"] for row in written["goodnets"])]
-        measured = [(row["clean_accuracy"], row["attack_success_rate"]) for row in [*written["goodnets"], *guarded]]
+        measured = [(row["clean_accuracy"], max(part["attack_success_rate"] for part in row["poisoned"]))
+                    for row in [*written["goodnets"], *guarded]]
         assert (run["best"]["clean_accuracy"], run["best"]["attack_success_rate"]) in measured
     differ = values(found)
     # Made of the same files with the same options, so only what was counted differs.
@@ -114,6 +116,24 @@ def test_files_and_options_that_differ_are_named() -> None:
     assert "Poisoned images" not in differ and "Clean validation images" not in differ
     (caution,) = found.cautions
     assert caution.startswith("Clean accuracy was measured on different images")
+
+
+def test_what_is_doubtful_about_a_run_s_input_is_said_with_its_name() -> None:
+    doubted = dataclasses.replace(a_run(), doubts=(Doubt("Its labels are shifted.", True),))
+    found = side_by_side([("one", None, a_run()), ("two", None, doubted)])
+    assert found.cautions == ("two: Its labels are shifted.",)
+
+
+def test_the_worst_poisoned_set_stands_in_the_table(
+    kept: Callable[[PruningRun], Path], capsys: pytest.CaptureFixture[str],
+) -> None:
+    folders = [kept(a_run(seed)) for seed in (1, 2)]
+    assert main(["compare", *map(str, folders)]) == DONE
+    lines = capsys.readouterr().out.splitlines()
+    for folder in folders:
+        worst = max(part["b_prime_asr"][0] for part in document(folder)["curve"]["poisoned"])
+        (row,) = (line for line in lines if line.startswith(folder.name))
+        assert f" {100 * worst:.2f}".rstrip("0").rstrip(".") + " % " in row
 
 
 def test_the_same_images_under_another_name_are_no_difference() -> None:
