@@ -123,17 +123,28 @@ def given_order(network: Network, layer: str, path: Path) -> ChannelRanking:
         EngineError: the file holds no order, or one that isn't each channel exactly once.
     """
     channels = network.prunable_layers()[network.call_of(layer).name]
+    order = read_order(path, layer, channels)
+    return ChannelRanking(layer, np.array(order, np.int64), np.full(channels, np.nan), path.name)
 
+
+def read_order(path: Path, layer: str = "the layer", channels: int | None = None) -> list[int]:
+    """Read a pruning order from a file, as `given_order` takes it.
+
+    Args:
+        channels: how many the layer has; None to take the order for one of any size.
+    Raises:
+        EngineError: the file holds no order, or one that isn't each channel exactly once.
+    """
     def check(content: Any) -> list[int]:
         order = content.get("pruning_order") if isinstance(content, dict) else content
-        if not isinstance(order, list) or any(type(c) is not int for c in order) \
-                or sorted(order) != list(range(channels)):
-            raise EngineError(f"{path}: the pruning order must hold each of {layer}'s channels 0 to {channels - 1} "
-                              "exactly once. Check that it belongs to this layer.")
+        if not isinstance(order, list) or any(type(c) is not int for c in order) or not order \
+                or sorted(order) != list(range(channels or len(order))):
+            last = f" 0 to {channels - 1}" if channels else ""
+            raise EngineError(f"{path}: the pruning order must hold each of {layer}'s channels{last} exactly once. "
+                              "Check that it belongs to this layer.")
         return order
 
-    order = read_own(path, check, "can't be read as a pruning order", "A JSON list of channel numbers was expected.")
-    return ChannelRanking(layer, np.array(order, np.int64), np.full(channels, np.nan), path.name)
+    return read_own(path, check, "can't be read as a pruning order", "A JSON list of channel numbers was expected.")
 
 
 def pooling_behind(network: Network, call: Call) -> Call:

@@ -18,6 +18,7 @@ from engine.files.own import read_lines
 from engine.looking.inspection import describe_dataset, open_any_dataset
 from engine.models.architecture import ModelDescription, describe_model
 from engine.models.shapes import Shape
+from engine.pruning.ranking import read_order
 from engine.pruning.sweep import only_target
 from engine.runs.prune import PruningRun
 from gui.jobs.opening import Opening
@@ -125,10 +126,18 @@ class Choosing(QObject):
             self._open(files, self._session.inputs, f"Opened {names}", further=further)
 
     def choose_order(self, path: Path | None) -> None:
-        """Prune in a file's order; None ranks instead."""
-        step = self._step(f"Pruning order: {path.name if path else 'ranked on the clean images'}")
-        self._session.set_options(dataclasses.replace(self._session.options, order=path))
-        self._session.did(step)
+        """Prune in a file's order, if it fits the layer; None ranks instead."""
+        def take(_: object) -> None:
+            step = self._step(f"Pruning order: {path.name if path else 'ranked on the clean images'}")
+            self._session.set_options(dataclasses.replace(self._session.options, order=path))
+            self._session.did(step)
+
+        inputs = self._session.inputs
+        if path is None:
+            take(None)
+        else:
+            look = partial(look_at_order, path, inputs.chosen_layer or "the layer", inputs.chosen_channels)
+            self._session.in_background(look, take, tell=True)
 
     def open_names(self, path: Path) -> None:
         """Read label names."""
@@ -239,6 +248,15 @@ def look_at_model(path: Path, _: TaskContext) -> ModelDescription:
     if found.default_layer is None:
         raise ModelError(f"{path}: has no Conv2D layer that can be pruned; the pruning defence needs one.")
     return found
+
+
+def look_at_order(path: Path, layer: str, channels: int | None, _: TaskContext) -> list[int]:
+    """Read a pruning order.
+
+    Raises:
+        EngineError: it isn't one, or not of a layer with so many channels, where the number is known.
+    """
+    return read_order(path, layer, channels)
 
 
 def look_at_dataset(role: Role, path: Path, shape: Shape | None, labels: int | None, _: TaskContext) -> DatasetLook:

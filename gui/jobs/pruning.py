@@ -51,6 +51,7 @@ class Pruning(QObject):
         super().__init__(session)
         self._session, self._checking = session, checking
         self.rows: list[GoodNetRow] = []
+        self.best: Headline | None = None
         self.best_pair: PairOfRun | None = None
         self.running: PruningRequest | None = None
         session.run_changed.connect(self._take_up)
@@ -82,9 +83,8 @@ class Pruning(QObject):
         self.running = None
         self.finished.emit(run)
         self._session.finish(run)
-        best = headline(run, self.rows)
-        if best:
-            self._session.message.emit(Message(f"{best.figures}."))
+        if self.best:
+            self._session.message.emit(Message(f"{self.best.figures}."))
 
     def _take_up(self, run: PruningRun) -> None:
         """Show another run than before, at its best GoodNet, and check pictures with that."""
@@ -119,9 +119,10 @@ class Pruning(QObject):
     def show_headline(self) -> None:
         """Say anew what is best, as when more defences were compared."""
         run = self._session.run
-        best, guarded = (headline(run, self.rows), run.guarded) if run else (None, None)
-        self.best_pair = pair_of(best, guarded) if best else None
-        self.headline_changed.emit(best, calibration_text(guarded) if guarded else "")
+        guarded = run.guarded if run else None
+        self.best = headline(run, self.rows) if run else None
+        self.best_pair = pair_of(self.best, guarded) if self.best else None
+        self.headline_changed.emit(self.best, calibration_text(guarded) if guarded else "")
 
 
 def pair_of(best: Headline, guarded: GuardedCurve | None) -> PairOfRun | None:

@@ -72,7 +72,7 @@ class ResultBar(QFrame):
             usable: whether the best is a pair that can be used and saved.
         """
         found = best.figures if best else "no GoodNet answers the thresholds"
-        by = f" ({best.name})" if best and usable else ""
+        by = f" ({best.name.replace('The ', 'the ')})" if best and usable else ""
         self.answer.setText(unbroken(f"{model}: {found}{by}."))
         self.answer.setToolTip(as_tip(unbroken(f"{best.sentence}\n\n{best.recommendation}")) if best else "")
         warnings = best.warnings if best else ()

@@ -114,6 +114,12 @@ class Inputs:
         return self.model.layer or self.model.model.default_layer
 
     @property
+    def chosen_channels(self) -> int | None:
+        """How many channels that layer has, where a model is known."""
+        layers = self.model.model.layers if self.model and self.model.model else ()
+        return next((layer.channels for layer in layers if layer.name == self.chosen_layer), None)
+
+    @property
     def ready(self) -> bool:
         """Whether a run can start: model and validation are there and nothing chosen is bad or still being read."""
         return self.model is not None and self.validation is not None and all(i.usable for i in self.all)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import h5py
 import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
@@ -18,7 +19,7 @@ from gui.session.session import State
 from gui.widgets import asking
 from tests.gui.test_window_defences import open_small
 from tests.support.engine_fixtures import small_lab  # noqa: F401
-from tests.support.networks import SmallLab
+from tests.support.networks import LABELS, SmallLab
 from tests.support.window_driver import PATIENCE_MS, press_run, repeated, settle
 
 
@@ -49,7 +50,7 @@ def test_the_title_and_the_line_above_the_tabs_name_the_network(
     for tab in range(window.tabs.count()):
         window.tabs.setCurrentIndex(tab)
         text = window.result.answer.text().replace("\u00a0", " ")
-        assert text.startswith(f"badnet.keras: {best.figures}") and best.name in text
+        assert text.startswith(f"badnet.keras: {best.figures}") and best.name.removeprefix("The ") in text
     assert marked(window) == "" and window.windowTitle() == "badnet.keras – GoodNet"
 
 
@@ -127,6 +128,23 @@ def test_the_best_is_used_with_one_click(
     assert window.tabs.currentWidget() is window.check
     best = window.desk.pruning.best_pair
     assert ("nothing pruned" if best.row is None else f"X = {best.row.x:g}") in used.args[0].name
+
+
+def test_where_there_is_no_verdict_the_line_says_why_on_every_tab(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    shifted = tmp_path / "shifted.h5"
+    with h5py.File(small_lab.clean) as before, h5py.File(shifted, "w") as after:
+        after["data"], after["label"] = before["data"][()], (before["label"][()] + 1) % LABELS
+    open_small(qtbot, window, small_lab)
+    window.desk.choosing.open_as("validation", shifted)
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    best = window.desk.pruning.best
+    assert best.warnings and best.figures in window.result.answer.text().replace("\u00a0", " ")
+    assert window.result.mark.isVisibleTo(window) and not window.result.files.isVisibleTo(window)
+    assert window.result.mark.text().replace("\u00a0", " ") == " ".join(best.warnings)
+    assert not window.result.use.isVisibleTo(window) and not window.result.save.isVisibleTo(window)
 
 
 def test_while_another_run_counts_the_line_says_whose_figures_these_are(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,9 @@ def test_every_change_of_input_is_undone(
 ) -> None:
     open_small(qtbot, window, small_lab)
     order, names = tmp_path / "order.json", tmp_path / "names.txt"
-    order.write_text("[0, 1, 2]", encoding="utf-8")
+    channels = window.session.inputs.chosen_channels
+    assert channels == 9
+    order.write_text(json.dumps(list(range(channels))), encoding="utf-8")
     names.write_text("cat\ndog\n", encoding="utf-8")
     others = [tmp_path / "other.keras", tmp_path / "other.h5"]
     for other, original in zip(others, (small_lab.badnet, small_lab.poisoned), strict=True):
@@ -104,6 +107,22 @@ def test_every_change_of_input_is_undone(
         assert state() == before
         assert all(item.usable for item in session.inputs.all)
     assert session.state is State.READY
+
+
+@pytest.mark.parametrize("content", ["[0, 1, 2]", "{}", "[0, 0]", "not json", '{"pruning_order": [1, 2, 3]}'])
+def test_an_order_that_doesn_t_fit_leaves_the_one_in_use(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, content: str,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(json.dumps(list(range(window.session.inputs.chosen_channels))), encoding="utf-8")
+    bad.write_text(content, encoding="utf-8")
+    for path in (good, bad):
+        assert drop(window, [path])
+        settle(qtbot, window)
+    assert window.session.options.order == good
+    assert window.message_bar.isVisible() and "bad.json" in window.message_bar.text.toolTip() \
+        + window.message_bar.text.text()
 
 
 def test_the_message_after_a_change_has_a_button_that_undoes_it(
