@@ -27,6 +27,8 @@ from engine.files.hdf5_blocks import BlockChecker
 Array = npt.NDArray[Any]
 Rows = Generator[Array | None, list[int], None]
 
+# An entry of a ZIP archive's list of members takes 46 bytes and its name.
+_MOST_MEMBERS, _MOST_LIST_BYTES = 4096, 1 << 20
 # Names under which images and their labels are looked for, the lab's own first.
 KEY_PAIRS = (("data", "label"), ("images", "labels"), ("x", "y"), ("x_test", "y_test"))
 
@@ -148,12 +150,30 @@ def _check_numbers(dtype: np.dtype[Any], path: Path) -> None:
         raise DatasetError(f"{path}: its images are stored as {dtype}; numbers were expected.")
 
 
+def check_members(path: Path) -> None:
+    """Refuse a ZIP archive with an absurd list of members, of each of which Python's reader would make an object.
+
+    Raises:
+        zipfile.BadZipFile: it has too many members, too long a list of them, or no list.
+        OSError: it can't be read.
+    """
+    with path.open("rb") as stream:
+        # Python's own look at the end, so that what is checked is what is then read.
+        end = zipfile._EndRecData(stream)  # type: ignore[attr-defined]
+    if end is None:
+        raise zipfile.BadZipFile("it has no list of members at its end")
+    members, list_bytes = int(end[zipfile._ECD_ENTRIES_TOTAL]), int(end[zipfile._ECD_SIZE])  # type: ignore[attr-defined]
+    if members > _MOST_MEMBERS or list_bytes > _MOST_LIST_BYTES:
+        raise zipfile.BadZipFile(f"it lists {members:,} members in {list_bytes:,} bytes")
+
+
 @contextmanager
 def _archive(
     path: Path, said: str = "the NumPy archive is damaged", remedy: str = "Save it again with numpy.savez.",
 ) -> Iterator[zipfile.ZipFile]:
     check_is_file(path, DatasetError)
     try:
+        check_members(path)
         with zipfile.ZipFile(path) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, tokenize.TokenError, EOFError, OSError, ValueError, RuntimeError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 import zlib
@@ -17,6 +18,21 @@ from engine.files.pictures import MOST_PIXELS, Picture, fit_picture
 
 # Formats whose reading starts another program or that aren't pictures of pixels.
 _REFUSED_FORMATS = {"EPS", "WMF", "FPX", "MIC", "PDF", "MPEG", "HDF5", "GRIB", "BUFR"}
+# Pillow looks at headers piece by piece; GIF, which comes in the smallest, takes two reads for 256 bytes.
+_MOST_READS, _BYTES_A_READ = 20_000, 64
+
+
+class _Impatient(io.BufferedReader):
+    """A file that ends in an error when it is read in ever so many little pieces, as headers made to be endless are."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Some bytes."""
+        self.reads += 1
+        if self.reads > _MOST_READS + self.tell() // _BYTES_A_READ:
+            raise ValueError(f"its header has no end within {self.tell():,} bytes")
+        return super().read(size)
 
 
 @cache
@@ -36,7 +52,7 @@ def decode_picture(path: Path, shape: tuple[int | None, int | None, int]) -> tup
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a readable picture with odd metadata is a picture
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_formats()) as opened:
+            with _Impatient(io.FileIO(path)) as stream, Image.open(stream, formats=_formats()) as opened:
                 if opened.width * opened.height > MOST_PIXELS:
                     raise Image.DecompressionBombError(f"{opened.width:,} x {opened.height:,}")
                 return None, [fit_picture(opened, shape)]

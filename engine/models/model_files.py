@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from engine.data.array_files import check_members
 from engine.errors import ModelError, in_short
 from engine.files.hdf5 import open_hdf5
 from engine.files.hdf5_blocks import BlockChecker
@@ -190,6 +191,7 @@ def _deepid_labels(file: h5py.File, path: Path) -> int:
 @contextmanager
 def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
+        check_members(path)
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             for member in archive.infolist():
