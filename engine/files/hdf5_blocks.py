@@ -11,7 +11,7 @@ import itertools
 import math
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import h5py
@@ -21,18 +21,15 @@ from engine.errors import EngineError
 # Numbers of filters, as the HDF Group has registered them. Those from the first on are plugins.
 _FIRST_PLUGIN = 256
 _SHUFFLE, _FLETCHER32, _CHECKSUM_BYTES = 2, 3, 4
-_UNPACKERS: dict[int, Callable[[], Any]] = {1: zlib.decompressobj, 307: bz2.BZ2Decompressor}
-# Blosc, LZ4 and Bitshuffle begin with the unpacked size, and keep to it.
-_HEADERS = {32001: ("<I", 4), 32004: (">Q", 0)}
-# Of what is compressed more than once, the smaller form may be a little larger than the block itself.
-_GROWTH, _SLACK_BYTES = 2, 1 << 16
+_BITSHUFFLE_COMPRESSES = 4
+_ZSTD_SINGLE_SEGMENT = 0x20
 
 
 class BlockChecker:
     """Measures each block of an array once.
 
-    Other compressions than gzip, bzip2, Blosc and LZ4 can't be measured without unpacking them in C; what they do wrong
-    they do to the reader.
+    Other compressions than those of _SIZES can't be measured without unpacking them in C; what they do wrong they do to
+    the reader.
 
     Args:
         where: what to call the array in messages.
@@ -42,11 +39,15 @@ class BlockChecker:
     def __init__(self, array: h5py.Dataset, where: str, error: type[EngineError]) -> None:
         self._array, self._where, self._error = array, where, error
         plist = array.id.get_create_plist()
-        self._filters = [int(plist.get_filter(i)[0]) for i in range(plist.get_nfilters())] if array.chunks else []
+        self._filters = [plist.get_filter(i) for i in range(plist.get_nfilters())] if array.chunks else []
         self._size = math.prod(array.chunks or ()) * array.dtype.itemsize
         self._measured: set[int] = set()
-        if any(code >= _FIRST_PLUGIN and not h5py.h5z.filter_avail(code) for code in self._filters):
+        if any(code >= _FIRST_PLUGIN and not h5py.h5z.filter_avail(code) for code, *_ in self._filters):
             import hdf5plugin  # noqa: F401  registers the compressions that published data sets use
+
+    def check_all(self) -> None:
+        """Measure all blocks, as check does."""
+        self.check(0, self._array.shape[0] if self._array.shape else 0)
 
     def check(self, start: int, stop: int) -> None:
         """Measure the blocks that hold entries start to stop - 1 of the first axis.
@@ -63,38 +64,76 @@ class BlockChecker:
                     self._measure((row, *rest))
                 self._measured.add(row)
 
-    def check_all(self) -> None:
-        """Measure all blocks, as check does."""
-        self.check(0, self._array.shape[0] if self._array.shape else 0)
-
     def _measure(self, offset: tuple[int, ...]) -> None:
         if not self._array.id.get_chunk_info_by_coord(offset).size:
             return  # never written: it holds the fill value
         skipped, content = self._array.id.read_direct_chunk(offset)
-        used = [code for number, code in enumerate(self._filters) if not skipped >> number & 1]
-        size = len(content)
-        while used:
-            code = used.pop()
-            if code in _UNPACKERS:
-                most = self._size if not used else _GROWTH * self._size + _SLACK_BYTES
-                try:
-                    content = _UNPACKERS[code]().decompress(content, most + 1)
-                except (zlib.error, OSError) as found:
-                    raise self._damaged(f"can't be unpacked ({found})") from found
-                size = len(content)
-                if size > most:
-                    raise self._damaged(f"unpacks to more than {most:,} bytes")
-            elif code == _FLETCHER32:
-                content = content[:-_CHECKSUM_BYTES]
-                size = len(content)
-            elif code in _HEADERS:
-                layout, at = _HEADERS[code]
-                size, used = struct.unpack_from(layout, content.ljust(at + 8), at)[0], []
-            elif code != _SHUFFLE:
-                return
-        if size != self._size:
-            raise self._damaged(f"unpacks to {size:,} bytes instead of {self._size:,}")
+        used = [found for number, found in enumerate(self._filters) if not skipped >> number & 1]
+        packers = [number for number, found in enumerate(used) if found[0] not in (_SHUFFLE, _FLETCHER32)]
+        if len(packers) > 1:
+            raise self._damaged("is compressed more than once")
+        at = packers[0] if packers else len(used)
+        before, behind = (sum(found[0] == _FLETCHER32 for found in part) for part in (used[:at], used[at + 1:]))
+        content = content[:max(0, len(content) - _CHECKSUM_BYTES * behind)]
+        expected = self._size + _CHECKSUM_BYTES * before
+        try:
+            size = self._unpacked_size(used[at], content, expected) if packers else len(content)
+        except (zlib.error, OSError, IndexError, struct.error) as found:
+            raise self._damaged(f"can't be unpacked ({found})") from found
+        if size is not None and size != expected:
+            raise self._damaged(f"unpacks to {'more than ' * (size < 0)}{abs(size):,} bytes instead of {expected:,}")
+
+    @staticmethod
+    def _unpacked_size(packer: Sequence[Any], content: bytes, most: int) -> int | None:
+        """How many bytes a block holds, negative if there are more than these; None where nobody can say."""
+        code, _, options, _ = packer
+        if code in _UNPACKERS:
+            size = len(_UNPACKERS[code]().decompress(content, most + 1))
+            return size if size <= most else -most
+        return _SIZES[code](content, options) if code in _SIZES else None
 
     def _damaged(self, found: str) -> EngineError:
         return self._error(f"{self._where} holds a block that {found}; the file is damaged or made to do harm. "
                            "Copy it again from its source, or don't use it.")
+
+
+def _number(layout: str, at: int) -> Callable[[bytes, Sequence[int]], int]:
+    """For what says its unpacked size at a certain place and keeps to it."""
+    return lambda content, _: int(struct.unpack_from(layout, content, at)[0])
+
+
+def _lzf_size(content: bytes, _: Sequence[int]) -> int:
+    """Source: LibLZF's format: runs of up to 32 bytes as they are, and repetitions of up to 264."""
+    at = size = 0
+    while at < len(content):
+        head = content[at]
+        if head < 32:
+            at += head + 2
+            size += head + 1
+        elif head < 224:
+            at += 2
+            size += (head >> 5) + 2
+        else:
+            size += content[at + 1] + 9
+            at += 3
+    return size
+
+
+def _bitshuffle_size(content: bytes, options: Sequence[int]) -> int:
+    compresses = len(options) > _BITSHUFFLE_COMPRESSES and options[_BITSHUFFLE_COMPRESSES]
+    return int(struct.unpack_from(">Q", content)[0]) if compresses else len(content)
+
+
+def _zstd_size(content: bytes, _: Sequence[int]) -> int | None:
+    """Source: RFC 8878, section 3.1.1.1: the frame's header."""
+    flags = content[4]
+    at = 5 + (0 if flags & _ZSTD_SINGLE_SEGMENT else 1) + (0, 1, 2, 4)[flags & 3]
+    layout = ("<B" if flags & _ZSTD_SINGLE_SEGMENT else "", "<H", "<I", "<Q")[flags >> 6]
+    size = struct.unpack_from(layout, content, at)
+    return int(size[0]) + (256 if layout == "<H" else 0) if size else None
+
+
+_UNPACKERS: dict[int, Callable[[], Any]] = {1: zlib.decompressobj, 307: bz2.BZ2Decompressor}
+_SIZES: dict[int, Callable[[bytes, Sequence[int]], int | None]] = {
+    32000: _lzf_size, 32001: _number("<I", 4), 32004: _number(">Q", 0), 32008: _bitshuffle_size, 32015: _zstd_size,
+}

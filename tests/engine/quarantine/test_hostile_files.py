@@ -148,17 +148,54 @@ def test_a_block_that_unpacks_to_another_size_is_seen(length: int, tmp_path: Pat
     for how, pack in (({"compression": "gzip"}, zlib.compress), (dict(hdf5plugin.BZip2()), bz2.compress)):
         path = with_block(tmp_path / "d.h5", pack(bytes(length)), **how)
         said = refused(path)
-        assert said.startswith(f"{path}: 'data' holds a block that unpacks to ") and said.endswith(".")
+        found = f"more than {IMAGES.nbytes:,}" if length > IMAGES.nbytes else f"{length:,}"
+        assert said.startswith(f"{path}: 'data' holds a block that unpacks to {found} bytes instead of 7,200")
 
 
-@pytest.mark.parametrize("name", ["LZ4", "Blosc"])
-def test_a_block_that_says_another_size_is_seen(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "layout", "at"), [("LZ4", ">Q", 0), ("Blosc", "<I", 4), ("Bitshuffle", ">Q", 0)])
+def test_a_block_that_says_another_size_is_seen(name: str, layout: str, at: int, tmp_path: Path) -> None:
     path, content = packed(tmp_path / "d.h5", **filters()[name])
     for size in (0, 1, 7199, 7201, 1 << 31):
         changed = bytearray(content)
-        struct.pack_into(*((">Q", changed, 0) if name == "LZ4" else ("<I", changed, 4)), size)
+        struct.pack_into(layout, changed, at, size)
         with_block(path, bytes(changed), **filters()[name])
         assert f"unpacks to {size:,} bytes instead of 7,200" in refused(path)
+
+
+@pytest.mark.parametrize("name", ["Zstd", "LZF"])
+def test_a_block_of_another_array_is_seen(name: str, tmp_path: Path) -> None:
+    """Zstd writes its size in one, two or four bytes."""
+    for images in (IMAGES[:, :1, :1, :1], IMAGES[:, :5], IMAGES[:19], np.zeros((400, 12, 10, 3), np.uint8)):
+        with h5py.File(tmp_path / "other.h5", "w") as file:
+            data = file.create_dataset("data", data=images, chunks=images.shape, **filters()[name])
+            skipped, content = data.id.read_direct_chunk((0, 0, 0, 0))
+        path = with_block(tmp_path / "d.h5", content if not skipped else b"\x01ab", **filters()[name])
+        size = images.nbytes if not skipped else 2
+        assert f"unpacks to {size:,} bytes instead of 7,200" in refused(path)
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 3, 1), (5, 12, 10, 3), (400, 12, 10, 3), (40, 60, 50, 3)])
+@pytest.mark.parametrize("name", ["Zstd", "LZF"])
+def test_blocks_of_any_size_and_content_open(name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    for images in (np.zeros(shape, np.uint8), (np.indices(shape).sum(axis=0) // 3 % 7).astype(np.uint8)):
+        with h5py.File(tmp_path / "d.h5", "w") as file:
+            file.create_dataset("data", data=images, chunks=images.shape, **filters()[name])
+            file["label"] = np.arange(shape[0])
+        (chunk,) = open_any_dataset(tmp_path / "d.h5").chunks(shape[0])
+        np.testing.assert_array_equal(chunk.images, images)
+
+
+def test_what_is_compressed_twice_is_refused(tmp_path: Path) -> None:
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk(IMAGES.shape)
+    for level in (6, 9):
+        plist.set_deflate(level)
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        space = h5py.h5s.create_simple(IMAGES.shape)
+        h5py.h5d.create(file.id, b"data", h5py.h5t.NATIVE_UINT8, space, plist)
+        file["data"][...] = IMAGES
+        file["label"] = NUMBERS
+    assert "'data' holds a block that is compressed more than once" in refused(tmp_path / "d.h5")
 
 
 def test_labels_are_measured_too(tmp_path: Path) -> None:
