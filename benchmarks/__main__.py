@@ -113,10 +113,22 @@ def _speed(folder: Path, plain_steps: str) -> list[str]:
         ("  behind the transplant guard", f"{check['guarded_seconds']:.2f} s",
          f"{check['pictures'] / check['guarded_seconds']:.0f} pictures a second", None),
         ("`python -m engine inspect` on the model", f"{inspect:.2f} s", "without TensorFlow", None),
+        *_reader_rows(folder),
         ("Python and TensorFlow alone", "", "", fast["loaded_mb"]),
     ]
     return _table(("what", "time", "ratio", "peak memory, MB"),
                   [(a, b, c, f"{d:.0f}" if d else "") for a, b, c, d in rows])
+
+
+def _reader_rows(folder: Path) -> list[tuple[str, str, str, float | None]]:
+    found = measure("quarantine", folder)
+    return [
+        ("first look at a data set, which starts the reader's process", f"{found['first_look']:.2f} s", "", None),
+        ("  a further one", f"{1000 * found['look']:.1f} ms",
+         f"{1000 * found['look_here']:.1f} ms by the same parser without that process", None),
+        ("the test set read through the reader's process", f"{found['seconds']:.2f} s",
+         f"{found['seconds_here']:.2f} s without it; its own memory:", found["reader_mb"]),
+    ]
 
 
 def _inspect(folder: Path) -> float:

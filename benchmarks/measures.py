@@ -1,6 +1,6 @@
 """What is measured, each in a process of its own: `python -m benchmarks.measures NAME FOLDER [ARGUMENT]`.
 
-Prints one JSON object; peak memory is the process's own, TensorFlow included.
+Prints one JSON object; peak memory is the process's own, TensorFlow included, and its reader's, which opens files.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import numpy as np
 
 from benchmarks import lab_size
 from engine import backend
+from engine.quarantine.client import READER
 from engine.runs.prune import PruningRequest, run_pruning
 
 PROJECT = Path(__file__).resolve().parent.parent
+_READ_TOGETHER = 256
 Measure = Callable[[lab_size.LabSize, str], dict[str, Any]]
 
 
@@ -31,6 +33,15 @@ def peak_megabytes() -> float:
         return float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def reader_megabytes() -> float:
+    """The same of the process that opens strangers' files; nan where the system doesn't say, 0 while there is none."""
+    status = Path(f"/proc/{READER.process_id}/status")
+    if READER.process_id is None or not status.exists():
+        return 0.0 if READER.process_id is None else float("nan")
+    peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(peak.split()[1]) * 1024 / 1e6
 
 
 def plain_loop(data: lab_size.LabSize, steps: str) -> dict[str, Any]:
@@ -146,9 +157,45 @@ def image_check(data: lab_size.LabSize, _: str) -> dict[str, Any]:
             "single_worst": max(single), "pictures": len(files)}
 
 
+def quarantine(data: lab_size.LabSize, _: str) -> dict[str, Any]:
+    """A set looked at and read through the reader's process, and by the same parsers in this process."""
+    from engine.data import array_files
+    from engine.data.readers import Hdf5Reader
+
+    def here() -> None:
+        found, _ = array_files.describe_hdf5(data.test)
+        rows = array_files.hdf5_rows(data.test)
+        next(rows)
+        _read(lambda start, stop: rows.send([start, stop]), found["data"][1][0])
+
+    def through() -> None:
+        reader = Hdf5Reader(data.test)
+        with reader.open() as read:
+            _read(read, reader.shape[0])
+
+    looks = [_seconds(lambda: Hdf5Reader(data.test)) for _ in range(20)]
+    looks_here = [_seconds(lambda: array_files.describe_hdf5(data.test)) for _ in range(20)]
+    reads = [(_seconds(through), _seconds(here)) for _ in range(5)]
+    return {"first_look": looks[0], "look": float(np.median(looks[1:])), "look_here": float(np.median(looks_here[1:])),
+            "seconds": min(seconds for seconds, _ in reads), "seconds_here": min(seconds for _, seconds in reads),
+            "reader_mb": reader_megabytes()}
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _read(read: Callable[[int, int], object], images: int) -> None:
+    for start in range(0, images, _READ_TOGETHER):
+        read(start, min(start + _READ_TOGETHER, images))
+
+
 MEASURES: dict[str, Measure] = {
     function.__name__: function for function in (
-        plain_loop, validation_curve, four_sets, ten_times, scaled_images, scaled_channels, image_check)}
+        plain_loop, validation_curve, four_sets, ten_times, scaled_images, scaled_channels, image_check,
+        quarantine)}
 
 
 def _run(request: PruningRequest, watched: bool = True) -> dict[str, Any]:
@@ -174,7 +221,7 @@ def main() -> None:
     backend.load()
     loaded = peak_megabytes()
     found = MEASURES[name](data, argument)
-    print(json.dumps({**found, "peak_mb": peak_megabytes(), "loaded_mb": loaded}))
+    print(json.dumps({**found, "peak_mb": peak_megabytes() + reader_megabytes(), "loaded_mb": loaded}))
 
 
 if __name__ == "__main__":

@@ -20,17 +20,23 @@ from engine.data import array_files
 from engine.errors import EngineError
 from engine.files import decoding
 from engine.models import model_files
-from engine.models.from_onnx import parsing
 from engine.quarantine import limits
 from engine.quarantine.wire import CLOSE, Array, BrokenWireError, attached, pieces, receive, send, spec_json
 
 Answer = tuple[Any, list[Array]]
 Stream = Generator[Array | None, list[int], None]
 
+
+def parse_onnx(path: Path) -> Answer:
+    """As from_onnx.parsing.parse_onnx, loaded when it is needed: it takes ten megabytes that few files need."""
+    from engine.models.from_onnx import parsing
+    return parsing.parse_onnx(path)
+
+
 LOOKS: dict[str, Callable[..., Answer]] = {
     "describe hdf5": array_files.describe_hdf5, "describe npz": array_files.describe_npz,
     "members of npz": array_files.npz_members, "describe model": model_files.describe_model,
-    "onnx graph": parsing.parse_onnx, "picture": decoding.decode_picture,
+    "onnx graph": parse_onnx, "picture": decoding.decode_picture,
 }
 STREAMS: dict[str, Callable[..., Stream]] = {
     "rows of hdf5": array_files.hdf5_rows, "rows of npz": array_files.npz_rows, "weights": model_files.weights,

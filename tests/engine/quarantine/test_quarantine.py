@@ -132,6 +132,18 @@ def test_a_silent_reader_is_ended(behave: str, fakes: Any) -> None:
     assert quarantine.process_id is None
 
 
+@POSIX
+@pytest.mark.parametrize("behave", ["os._exit(3)", "os.kill(os.getpid(), 11)", "send(1, {})", "time.sleep(600)"])
+def test_nothing_is_left_of_an_ended_reader(behave: str, fakes: Any) -> None:
+    """Not even its number, as of a process that nobody has waited for."""
+    quarantine = fakes(behave, silence=0.5)
+    with pytest.raises(DatasetError, match=r"^stranger\.h5: "):
+        ask(quarantine)
+    assert quarantine._reader
+    with pytest.raises(ChildProcessError):
+        os.waitpid(quarantine._reader.process.pid, os.WNOHANG)
+
+
 def test_a_reader_that_ends_is_a_sentence_and_the_next_one_answers(fakes: Any, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     quarantine = fakes(f"os.path.exists({str(mark)!r}) or os._exit(open({str(mark)!r}, 'w').close() or 3); "
