@@ -55,7 +55,7 @@ class Desk:
         self.saving = Saving(self.session, self.pruning)
         self.defending = Defending(self.session)
         self.keeping = Keeping(self.session, self.choosing, self.pruning, settings.runs_folder)
-        self.comparing = Comparing(self.session, self.opening, self.keeping)
+        self.comparing = Comparing(self.session, self.opening, self.defending, self.keeping)
         self.several = Several(self.session, self.keeping, self.comparing)
         self.projects = Projects(self.session, self.opening, self.choosing, self.pruning, settings)
         self.menus = Menus(window.menuBar())

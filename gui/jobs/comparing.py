@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from engine.records.side_by_side import SideBySide, save_side_by_side, side_by_s
 from engine.reports.headline import Headline
 from engine.reports.run_differences import best_of
 from engine.runs.prune import PruningRun
+from gui.jobs.defending import Defending
 from gui.jobs.keeping import Keeping
 from gui.jobs.opening import Opening
 from gui.messages import Message
@@ -63,7 +65,7 @@ class Comparing(QObject):
     compared = Signal(object)  # SideBySide, or None where fewer than two are chosen
     asked_for = Signal(object)  # set of Identity of the runs that a person wants to see side by side
 
-    def __init__(self, session: Session, opening: Opening, keeping: Keeping) -> None:
+    def __init__(self, session: Session, opening: Opening, defending: Defending, keeping: Keeping) -> None:
         super().__init__(session)
         self._session, self._keeping = session, keeping
         self._fresh: tuple[ListedRun, ...] = ()
@@ -72,7 +74,7 @@ class Comparing(QObject):
         self._found: SideBySide | None = None
         opening.takes("run", self._take)
         keeping.kept_changed.connect(self._read_kept)
-        session.run_changed.connect(self._tell)
+        defending.comparison_changed.connect(self._tell)  # which another run changes, too
 
     def open_folders(self, folders: Sequence[Path]) -> None:
         """List saved runs, and compare them where there are several."""
@@ -116,12 +118,16 @@ class Comparing(QObject):
         self._tell()
 
     def _tell(self) -> None:
-        """List every run once; of one that is kept and in memory, what is kept."""
-        run, known = self._session.run, {listed.key for listed in (*self._opened, *self._kept)}
-        fresh = [listed for listed in self._fresh if listed.key not in known]
-        if run and identity(run) not in known | {listed.key for listed in fresh}:
-            fresh.insert(0, _listed(run, None, "on show"))
-        self.runs_changed.emit((*fresh, *self._opened, *self._kept))
+        """List every run once: of one that is in memory and on disk, what is on disk."""
+        listed = {entry.key: entry for entry in reversed((*self._opened, *self._kept))}
+        entries = [entry for entry in self._fresh if entry.key not in listed] + list(reversed(listed.values()))
+        run = self._session.run
+        if run and identity(run) not in {entry.key for entry in entries}:
+            entries.insert(0, _listed(run, None, "on show"))
+        elif run and run.comparison:  # it was made after the run was kept
+            entries = [dataclasses.replace(entry, run=run, best=best_of(run)) if entry.key == identity(run) else entry
+                       for entry in entries]
+        self.runs_changed.emit(tuple(entries))
 
     def _saved(self, folder: Path) -> None:
         self._session.message.emit(Message(f"Saved the comparison in {folder}.", folder=folder))

@@ -14,6 +14,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
+from engine.rates import Rate
 from engine.records.autosave import keep_run
 from engine.runs.prune import PruningRun
 from gui.main_window import MainWindow
@@ -22,13 +23,14 @@ from gui.tables.model import BLOCKS_ROLE
 from gui.widgets import asking
 from gui.widgets.theme import DARK
 from tests.gui.test_window_defences import SmallLab, open_small
+from tests.support.comparisons import comparison
 from tests.support.runs import made_up_run
 from tests.support.window_driver import drop, press_run, settle
 
 
 def a_run(seed: int) -> PruningRun:
     """A made-up run that takes as long as no other."""
-    return dataclasses.replace(made_up_run(seed=seed), seconds=10.0 + seed)
+    return dataclasses.replace(made_up_run(seed=seed), seconds=10.0 + seed, doubts=(), comparison=None)
 
 
 @pytest.fixture
@@ -181,3 +183,21 @@ def test_a_run_that_ends_is_listed_once_and_the_selection_stays(
     assert [entry.run.model.path.name for entry in listed] == [small_lab.badnet.name, "bd.h5", "bd.h5"]
     assert listed[0].folder is not None
     assert [entry.folder for entry in window.runs.selected()] == kept
+
+
+def test_a_comparison_of_all_defences_counts_for_the_run_it_was_made_of(
+    kept: list[Path], window: MainWindow, qtbot: QtBot,
+) -> None:
+    settle(qtbot, window)
+    window.desk.keeping.reopen(kept[0])
+    settle(qtbot, window)
+    session = window.session
+    assert session.run is not None
+    before = window.runs.model.rows[0].best
+    session.run = dataclasses.replace(session.run, comparison=comparison())
+    window.desk.defending.comparison_changed.emit(session.run.comparison)
+    listed, other = window.runs.model.rows
+    assert (listed.folder, other.folder) == (kept[0], kept[1])
+    # Of 80 poisoned images none gets by the network that was repaired, behind the transplant guard or B behind it.
+    assert before is not None and before.attack is not None and before.attack.count > 0
+    assert listed.best is not None and listed.best.attack == Rate(0, 80)
