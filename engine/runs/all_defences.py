@@ -18,11 +18,10 @@ from engine.models.networks import Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.inputs import open_inputs
 from engine.runs.prune import PruningRun
+from engine.runs.repair import FLATTERED
 from engine.runs.rows import rows_of
 
 _LOOK_IMAGES = 16
-_FLATTERED = ("No test set was given: clean accuracy and false alarms are measured on the images that the defences "
-              "were made from, which flatters them.")
 
 
 def compare_defences(
@@ -51,7 +50,7 @@ def compare_defences(
     clean = test or validation
     truth = [true_labels(dataset, clean) for dataset in poisoned]
     found = compare(b, makers.defences(), guards, clean, poisoned, truth, progress=progress, cancel=cancel)
-    return dataclasses.replace(found, warning=" ".join(filter(None, (warning, "" if test else _FLATTERED))))
+    return dataclasses.replace(found, warning=" ".join(filter(None, (warning, "" if test else FLATTERED))))
 
 
 @dataclass(frozen=True, eq=False)

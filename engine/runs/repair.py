@@ -19,14 +19,22 @@ from engine.pruning.sweep import only_target
 
 PoisonedSet = tuple[Dataset, int]
 
+FLATTERED = ("No test set was given: clean accuracy and false alarms are measured on the images that the defence was "
+             "made from, which flatters it.")
+
 
 @dataclass(frozen=True, eq=False)
 class RepairedPair:
-    """B beside a trained B', and what the pair is worth: on a clean set first, then on each poisoned one."""
+    """B beside a trained B', and what the pair is worth: on a clean set first, then on each poisoned one.
+
+    Attributes:
+        warning: what a person must know before trusting that; empty when all is well.
+    """
 
     repair: Repair
     goodnet: GoodNet
     evaluations: tuple[Evaluation, ...]
+    warning: str
 
 
 def with_target(poisoned: Dataset) -> PoisonedSet:
@@ -59,7 +67,8 @@ def as_pair(
     goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, _notes(repair, network), standing)
     found = [evaluate(goodnet, test or clean, progress=progress, cancel=cancel)]
     found += [evaluate(goodnet, dataset, target, progress=progress, cancel=cancel) for dataset, target in poisoned]
-    return RepairedPair(repair, goodnet, tuple(found))
+    warning = " ".join(filter(None, (repair.warning, "" if test else FLATTERED)))
+    return RepairedPair(repair, goodnet, tuple(found), warning)
 
 
 def _notes(repair: Repair, network: Network) -> dict[str, Any]:

@@ -131,4 +131,4 @@ def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, co
                    request.guard, request.false_alarms, progress=context.progress, cancel=context.cancel)
     context.cancel.raise_if_cancelled()
     save_repaired(pair, folder)
-    return Repaired(folder, pair.evaluations, found.warning)
+    return Repaired(folder, pair.evaluations, pair.warning)

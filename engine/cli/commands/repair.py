@@ -75,8 +75,8 @@ def run(options: argparse.Namespace) -> None:
     say(f"{repair.method}: {repair.steps} steps, the state after step {repair.kept_step} kept; on the images held "
         f"aside B {rate_text(repair.before)}, B' {rate_text(repair.after)}")
     say_evaluations(pair.evaluations)
-    if repair.warning:
-        say(f"Warning: {repair.warning}", style="yellow")
+    if pair.warning:
+        say(f"Warning: {pair.warning}", style="yellow")
     say()
     say(f"Saved in {out}")
 

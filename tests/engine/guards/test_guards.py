@@ -13,7 +13,7 @@ import pytest
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.subsets import subset
 from engine.errors import Cancelled, DatasetError, EngineError, ModelError
-from engine.guards.calibration import Guard, calibrate, conformal_threshold, fewest_images
+from engine.guards.calibration import Guard, calibrate, conformal_threshold, fewest_images, held_back_of
 from engine.guards.guard_files import open_guard, save_guard
 from engine.guards.transplant import Donors, TransplantScores, bands_of, choose_donors
 from engine.models.logits import compiled_logits, log_probability
@@ -352,3 +352,19 @@ def test_lab3_behind_the_transplant_guard(lab3: Path, known: range | None) -> No
     answer = guard.answer(poisoned.take(test))
     assert (~answer.flagged).mean() <= 0.02
     assert (answer.band == 2).mean() > 0.9  # the sunglasses sit in rows 19 to 37
+
+
+@pytest.mark.parametrize(("images", "rate", "held_back"), [
+    (159, 0.1, 0), (160, 0.1, 40), (180, 0.02, 45), (250, 0.005, 0),  # three quarters of 250 are too few for 0.5 %
+])
+def test_a_quarter_is_held_back_where_the_rest_suffices(
+    network: Network, tmp_path: Path, images: int, rate: float, held_back: int,
+) -> None:
+    data = dataset_of(tmp_path / "clean.npz", IMAGES[:images], ANSWERS[:images])
+    guard = calibrate(network, data, "margin", rate)
+    left = held_back_of(guard.calibration, images)
+    assert (guard.calibration.images, guard.calibration.held_back.total) == (images - held_back, held_back)
+    assert len(left) == held_back and np.array_equal(left, np.unique(left))
+    flagged = guard.on(network).answer(data.take(left.tolist())).flagged
+    assert guard.calibration.held_back == Rate(int(flagged.sum()), held_back)
+    assert math.isfinite(guard.threshold)

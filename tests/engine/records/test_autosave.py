@@ -139,3 +139,35 @@ def test_a_damaged_run_is_refused(change: object, words: str, tmp_path: Path) ->
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"holds no run\.json"):
         reopen_run(tmp_path)
+
+
+def test_a_run_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """It lacks what was added since: figures of all sets, B's own on the guard's images, and what is doubtful."""
+    run = dataclasses.replace(made_up_run(), doubts=())
+    folder = keep_run(run, tmp_path)
+    document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    for key in ("warnings", "implausible_input"):
+        del document[key]
+    for row in (document["badnet"], document["badnet_guarded"], *document["goodnets"], *document["comparison"],
+                *(row["guarded"] for row in document["goodnets"])):
+        del row["poisoned"]
+    for row in document["comparison"]:
+        del row["badnet_clean_accuracy"]
+    guarded = document["guard"]["curve"]
+    del guarded["poisoned_sets"], guarded["before"], document["guard"]["measured_on"]
+    for counts in (*document["curve"]["poisoned"], guarded["poisoned"]):
+        del counts["reconstructed"]
+    (folder / "run.json").write_text(json.dumps(document), encoding="utf-8")
+    found = reopen_run(folder)
+    assert_same_curve(found.curve, run.curve)
+    assert found.guarded is not None and run.guarded is not None and run.comparison is not None
+    # Behind the guard only the first set was counted; so nobody knows what it does with the other, and that is said.
+    assert [counts.name for counts in found.guarded.poisoned] == ["sun \u2600"]
+    assert any("earlier version" in doubt.sentence for doubt in found.doubts) and not found.plausible
+    assert found.guarded.before == (run.curve.clean.b_prime_rate(0), run.curve.poisoned[0].b_prime_rate(0))
+    assert found.comparison is not None
+    for now, then in zip(found.comparison.rows, run.comparison.rows, strict=True):
+        assert (now.clean, now.false_alarms, now.seconds) == (then.clean, then.false_alarms, then.seconds)
+        assert (now.attacks[0].success, now.attacks[0].robust) == (then.attacks[0].success, then.attacks[0].robust)
+    alone = dataclasses.replace(run, curve=dataclasses.replace(run.curve, poisoned=run.curve.poisoned[:1]))
+    assert rows_of(dataclasses.replace(found, curve=alone.curve, doubts=()))

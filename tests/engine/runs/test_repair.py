@@ -14,7 +14,7 @@ from engine.errors import DatasetError, OutputError
 from engine.goodnets.saved import open_goodnet
 from engine.rates import Rate
 from engine.records.repaired_pair import save_repaired
-from engine.runs.repair import as_pair, with_target
+from engine.runs.repair import FLATTERED, as_pair, with_target
 from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
 from tests.support.networks import random_images
 
@@ -49,7 +49,7 @@ def test_a_pair_is_measured_saved_and_reopened(tmp_path: Path) -> None:
     save_repaired(pair, tmp_path / "out")
     assert on_clean.guarded_correct is not None
     document = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
-    assert document["warning"] == "labels are missing"
+    assert document["warning"] == f"labels are missing {FLATTERED}"
     assert document["test"]["guarded_accuracy"] == on_clean.guarded_correct.value
     assert document["poisoned"][0]["goodnet_asr"] == on_poisoned.correct.value
     again = open_goodnet([tmp_path / "out"])

@@ -16,6 +16,8 @@ from PySide6.QtGui import QColor, QGuiApplication, QIcon, QTextDocument
 from PySide6.QtWidgets import QApplication, QDialog, QMainWindow, QPushButton
 from pytestqt.qtbot import QtBot
 
+from engine.assessment import BEARABLE_LOSS_POINTS, HARMLESS_ATTACK, LEVEL_WORDS
+from engine.reports.headline import IMPLAUSIBLE, RECOMMENDATIONS
 from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.rows import goodnet_row
 from gui.widgets import resources
@@ -202,6 +204,17 @@ def test_the_published_figures_are_the_published_ones(lab3: Path) -> None:
     assert shown[3:] == expected  # after the axis' own
     assert [float(height) / 140 * 100 for _, height in bars] == pytest.approx(expected, abs=0.1)
     assert {float(top) + float(height) for top, height in bars} == {190.0}
+
+
+def test_the_guide_recommends_what_the_program_does() -> None:
+    """Verdicts, when they are given, and what to do, word for word; the sample's is checked in test_window_verdicts."""
+    text = " ".join(html_of("guide").split())
+    for level, recommendation in RECOMMENDATIONS.items():
+        assert f"<b>{LEVEL_WORDS[level]}</b>" in text and recommendation in text, level
+    assert f"<b>For the sample the answer is:</b> {RECOMMENDATIONS['protected']}" in text
+    assert f"at most {100 * HARMLESS_ATTACK:g} % of the poisoned images" in text
+    assert f"at a loss of at most {BEARABLE_LOSS_POINTS:g} points" in text
+    assert IMPLAUSIBLE in text
 
 
 def test_the_guide_says_of_the_sample_what_a_run_measures() -> None:
