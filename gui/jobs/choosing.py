@@ -151,6 +151,7 @@ class Choosing(QObject):
     def _open(self, files: Sequence[tuple[Role, Path]], inputs: Inputs, what: str, layer: str | None = None,
               options: Options | None = None, further: Sequence[Path] = ()) -> None:
         step = self._step(what, {} if options is None else dataclasses.asdict(self._session.options))
+        waiting = self._session.inputs.further
         for role, path in files:
             inputs = inputs.with_input(Input(role, path, layer=layer if role == "model" else None))
         if further:
@@ -159,7 +160,7 @@ class Choosing(QObject):
         self._session.choose(inputs)
         self._session.did(step)
         for role, path in files:
-            self._read(role, path, step if len(files) == 1 else None)
+            self._read(role, path, step if len(files) == 1 else None, waiting)
 
     def _change(self, inputs: Inputs, what: str) -> Step:
         """Take what a person chose, in a way that can be undone."""
@@ -187,18 +188,19 @@ class Choosing(QObject):
             if item.reading:
                 self._read(item.role, item.path)
 
-    def _read(self, role: Role, path: Path, step: Step | None = None) -> None:
+    def _read(self, role: Role, path: Path, step: Step | None = None, waiting: tuple[Path, ...] = ()) -> None:
         """Read a chosen file, as the network that is open now needs it.
 
         Args:
             step: the change by which it was chosen; it is forgotten if it comes to nothing.
+            waiting: the models behind the one before this one; if this one can't be used, they wait there again.
         """
         session = self._session
         item = session.inputs.at(role, path)
         assert item is not None
 
         def known(found: Input) -> None:
-            if not any(i is item for i in session.inputs.all):
+            if not session.inputs.has(item):
                 return  # taken out again, or another one chosen in its place
             session.learn(session.inputs.with_instead(item, found))
             if found.usable and found.path == path:
@@ -218,8 +220,12 @@ class Choosing(QObject):
                 return
             if step:
                 session.history.drop(step)
+            if not session.inputs.has(item):
+                return
             session.message.emit(Message(
                 f"{path.name} can't be used as {ROLE_NAMES[role].lower()}; {item.before.path.name} stays in use."))
+            if role == "model":
+                session.learn(dataclasses.replace(session.inputs, further=waiting))
             known(dataclasses.replace(item.before, refused=failed))
 
         look = partial(look_at_model, path) if role == "model" else \

@@ -155,11 +155,15 @@ class Inputs:
 
     def with_instead(self, old: Input, new: Input) -> Inputs:
         """With one input instead of another one of its role; unchanged where that isn't there any more."""
-        if not any(i is old for i in self.all):
+        if not self.has(old):
             return self
         if old.role == "poisoned":
             return dataclasses.replace(self, poisoned=tuple(new if i is old else i for i in self.poisoned))
         return self._changed(old.role, new)
+
+    def has(self, item: Input) -> bool:
+        """Whether this very input is among those chosen, not one that took its place."""
+        return any(i is item for i in self.all)
 
     def at(self, role: Role, path: Path) -> Input | None:
         """The input that is this file in this role."""

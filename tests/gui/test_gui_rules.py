@@ -49,3 +49,9 @@ def test_the_command_line_is_understood_without_a_window() -> None:
                           env={**os.environ, "QT_QPA_PLATFORM": "offscreen"}, check=False)
     assert done.returncode == 0
     assert "--sample" in done.stdout and "FILE" in done.stdout
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.name)
+def test_file_dialogs_are_asked_for_in_one_place(path: Path) -> None:
+    if path.name != "asking.py":
+        assert "QFileDialog" not in names_in(path)

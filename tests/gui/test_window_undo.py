@@ -109,6 +109,25 @@ def test_every_change_of_input_is_undone(
     assert session.state is State.READY
 
 
+def test_a_refused_model_leaves_those_that_wait_behind_the_one_in_use(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    models = [tmp_path / f"{n}.keras" for n in range(3)]
+    for model in models:
+        model.write_bytes(small_lab.badnet.read_bytes())
+    assert drop(window, models)
+    settle(qtbot, window)
+    before = window.session.inputs
+    assert before.further == tuple(models[1:])
+    bad = tmp_path / "bad.keras"
+    bad.write_text("no model", encoding="utf-8")
+    assert drop(window.inputs.model, [bad])
+    settle(qtbot, window)
+    assert window.session.inputs.model.path == models[0] and window.session.inputs.further == before.further
+    undo(qtbot, window)
+    assert chosen(window) == [] and window.session.inputs.further == ()
+
+
 @pytest.mark.parametrize("content", ["[0, 1, 2]", "{}", "[0, 0]", "not json", '{"pruning_order": [1, 2, 3]}'])
 def test_an_order_that_doesn_t_fit_leaves_the_one_in_use(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, content: str,
