@@ -45,7 +45,7 @@ class CurvePanel(QWidget):
         self.export.message.connect(self.message)
         self._curve: PruningCurve | None = None
         self._rows: Sequence[GoodNetRow] = ()
-        self._plausible = True
+        self._plausible: bool | None = True
         self.step = 0
         self.readout.set_theme(theme)
         self._layout = QVBoxLayout(self)
@@ -68,11 +68,11 @@ class CurvePanel(QWidget):
         self.resize(size)
         self._layout.activate()
 
-    def show_curve(self, curve: PruningCurve, rows: Sequence[GoodNetRow], plausible: bool = True) -> None:
+    def show_curve(self, curve: PruningCurve, rows: Sequence[GoodNetRow], plausible: bool | None = True) -> None:
         """Show counts and thresholds; the cursor stays, or starts at the first threshold.
 
         Args:
-            plausible: False where the input is such that no success is one.
+            plausible: False where the input is such that no success is one, None where that isn't known yet.
         """
         other = self._curve is None or len(self._curve.order) != len(curve.order)
         self._curve, self._rows, self._plausible = curve, rows, plausible

@@ -78,10 +78,10 @@ class Readout(QWidget):
         for card in (self._steps, *self._cards):
             card.mute(self._muted)
 
-    def show_step(self, curve: PruningCurve, step: int, which: Which, plausible: bool = True) -> None:
+    def show_step(self, curve: PruningCurve, step: int, which: Which, plausible: bool | None = True) -> None:
         """Show the figures of a step, of B' or of the GoodNet; false alarms and detection are the pair's.
 
-        Nothing is judged before all is counted; and where the input isn't plausible, no success is one.
+        Nothing is judged before all is counted and known to be plausible; where it isn't, no success is one.
         """
         self.step_box.blockSignals(True)
         self.step_box.setRange(0, len(curve.order))
@@ -94,8 +94,9 @@ class Readout(QWidget):
         for card, figure in zip(self._cards, figures, strict=True):
             card.show_figure(figure)
         name = f"With {step} channel{'' if step == 1 else 's'} pruned"
-        judged = assess(name, curve.figures_at(step), changed=step > 0, plausible=plausible)
-        self.sentence.setText(unbroken(judged.sentence if curve.complete else judged.facts))
+        judged = assess(name, curve.figures_at(step), changed=step > 0, plausible=plausible is True)
+        known = curve.complete and plausible is not None
+        self.sentence.setText(unbroken(judged.sentence if known else judged.facts))
         self.counted.setText(counted_text(curve))
 
     def _lay_out(self, cards: int) -> None:

@@ -77,11 +77,11 @@ class CurveView(QWidget):
         """Say what to do next: choose files, or run, or wait."""
         self.empty.setText(SOON if running else READY if ready else EMPTY)
 
-    def show_curve(self, curve: PruningCurve | None, rows: Sequence[GoodNetRow], plausible: bool = True) -> None:
+    def show_curve(self, curve: PruningCurve | None, rows: Sequence[GoodNetRow], plausible: bool | None = True) -> None:
         """Show the curve so far and the thresholds on it; None shows what to do to get one.
 
         Args:
-            plausible: False where the input is such that no success is one.
+            plausible: False where the input is such that no success is one, None where that isn't known yet.
         """
         self._has_curve = curve is not None
         if curve is None:

@@ -39,8 +39,8 @@ class Pruning(QObject):
 
     started = Signal()
     finished = Signal(object)  # PruningRun, computed just now
-    # PruningCurve or None, list[GoodNetRow], whether the input is plausible; live during a run, when nobody knows yet
-    curve_changed = Signal(object, object, bool)
+    # PruningCurve or None, list[GoodNetRow], whether the input is plausible; live during a run, then None: nobody knows
+    curve_changed = Signal(object, object, object)
     # list[GoodNetRow], list[float] of thresholds the curve doesn't reach, GoodNetRow of B behind the guard or None
     rows_changed = Signal(object, object, object)
     headline_changed = Signal(object, str)  # Headline or None, how the guard was calibrated
@@ -77,7 +77,7 @@ class Pruning(QObject):
     def _show_partial(self, curve: PruningCurve) -> None:
         options = self._session.options
         rows = (goodnet_row(curve, x, options.drop_mode, options.stop) for x in options.drops)
-        self.curve_changed.emit(curve, [row for row in rows if row], True)
+        self.curve_changed.emit(curve, [row for row in rows if row], None)
 
     def _take_run(self, run: PruningRun) -> None:
         self.running = None

@@ -1,0 +1,82 @@
+"""The command line says first what is doubtful, counts every poisoned set, and recommends what the report does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from engine.__main__ import main
+from engine.reports.headline import IMPLAUSIBLE
+from tests.support.networks import LABELS, TARGET, SmallLab, save_lab_file
+
+
+@pytest.fixture
+def harmless(small_lab: SmallLab, tmp_path: Path) -> Path:
+    """Clean test images that the network answers with other labels, labelled with the target."""
+    with h5py.File(small_lab.test) as file:
+        images, labels = file["data"][()].transpose(0, 2, 3, 1), file["label"][()]
+    others = images[(labels != TARGET) & (np.arange(len(labels)) % 10 != 0)]
+    return save_lab_file(tmp_path / "harmless.h5", others, np.full(len(others), TARGET))
+
+
+def said_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(words) == 0
+    return capsys.readouterr().out
+
+
+def test_every_poisoned_set_is_printed_and_saved(
+    small_lab: SmallLab, harmless: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    command = ["prune", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+               "--poisoned", str(harmless), str(small_lab.poisoned), "--guard", "margin", "--false-alarms", "0.1",
+               "--out", str(out)]
+    said = said_of(command, capsys)
+    assert said.startswith("Warning: harmless shows no backdoor")
+    assert "attack success, harmless" in said and "attack success, poisoned" in said
+    document = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    curve = document["curve"]["poisoned"]
+    for row in document["goodnets"]:
+        step = row["channels_pruned"]
+        assert [p["attack_success_rate"] for p in row["poisoned"]] == [c["goodnet_asr"][step] for c in curve]
+        assert [p["detection_rate"] for p in row["poisoned"]] == [c["detection_rate"][step] for c in curve]
+        assert row["level"] == level_by_hand(row, document["badnet"]["clean_accuracy"])
+    guarded = document["badnet_guarded"]
+    assert [p["name"] for p in guarded["poisoned"]] == ["harmless", "poisoned"]
+    evaluated = json.loads(said_of(["evaluate", str(out / "badnet-guarded"), "--test", str(small_lab.test),
+                                    "--poisoned", str(harmless), str(small_lab.poisoned), "--json"], capsys))
+    for saved, again in zip(guarded["poisoned"], evaluated["guarded"]["poisoned"], strict=True):
+        keys = ("name", "target", "attack_success_rate", "detection_rate", "reconstructed")
+        assert [saved[key] for key in keys] == [again[key] for key in keys]
+
+
+def level_by_hand(row: dict[str, Any], before: float) -> str:
+    """The worst set decides: 5 % is harmless, and 5 points of clean accuracy are bearable."""
+    worst = max(poisoned["attack_success_rate"] for poisoned in row["poisoned"])
+    if worst > 0.05:
+        return "failed" if worst > 0.5 else "weakened"
+    return "costly" if before - row["clean_accuracy"] > 0.05 else "repaired"
+
+
+def test_implausible_input_is_said_before_anything_else(
+    small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    with h5py.File(small_lab.clean) as file:
+        images, labels = file["data"][()].transpose(0, 2, 3, 1), file["label"][()]
+    shifted = save_lab_file(tmp_path / "shifted.h5", images, (labels + 1) % LABELS)
+    out = tmp_path / "out"
+    said = said_of(["prune", str(small_lab.badnet), "--clean", str(shifted), "--poisoned", str(small_lab.poisoned),
+                    "--scale", "none", "--out", str(out)], capsys)
+    first = said.splitlines()[0]
+    assert first.startswith("Warning: B answers only ") and "every label is one too high" in first
+    assert IMPLAUSIBLE in said and said.index(IMPLAUSIBLE) < said.index("X = ")
+    document = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    assert document["warnings"][0] == document["implausible_input"][0] == first.removeprefix("Warning: ")
+    assert not {row["level"] for row in document["goodnets"]} & {"repaired", "protected", "costly"}
+    report = " ".join((out / "report.html").read_text(encoding="utf-8").split())
+    assert report.index("every label is one too high") < report.index("Mend what the warning names")
