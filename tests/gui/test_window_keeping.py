@@ -77,6 +77,19 @@ def test_lines_of_earlier_runs_tell_them_apart(
         assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d", line)
 
 
+def test_a_run_comes_back_with_the_layer_it_pruned(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    default = window.session.inputs.chosen_layer
+    window.desk.choosing.choose_layer("conv_1")
+    press_run(qtbot, window)
+    window.desk.choosing.choose_layer(str(default))
+    window.desk.menus.find("Earlier runs").menu().actions()[0].trigger()
+    settle(qtbot, window)
+    assert default != "conv_1" and window.session.inputs.chosen_layer == "conv_1"
+
+
 def test_a_saved_run_s_folder_is_opened_as_what_it_is(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
 ) -> None:
