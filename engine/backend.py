@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 from engine import memory
@@ -36,6 +39,7 @@ def load() -> tuple[ModuleType, ModuleType]:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         with nullcontext() if is_loaded() else _quiet_stderr():
+            _map_libraries()
             import keras
             import tensorflow
 
@@ -54,6 +58,23 @@ def _check_memory() -> None:
         if free is not None and free < needed:
             raise EngineError(f"TensorFlow needs {needed >> 20:,} MB of memory to start; {max(0, free) >> 20:,} MB are "
                               "free. Close other programs, or allow this one more.")
+
+
+def _map_libraries() -> None:
+    """Have the system load TensorFlow's libraries, 800 MB, before Python does.
+
+    Python keeps its lock while it imports a module of C, and a window would stand still for a third of a second. The
+    same call made as one of a C function leaves the lock to others. Where it fails, importing says why.
+    """
+    package = None if is_loaded() or sys.platform != "linux" else find_spec("tensorflow")
+    if package is None or package.origin is None:
+        return
+    system = ctypes.CDLL(None)
+    system.dlopen.argtypes, system.dlopen.restype = [ctypes.c_char_p, ctypes.c_int], ctypes.c_void_p
+    for name in ("libtensorflow_framework.so.2", "libtensorflow_cc.so.2"):
+        library = Path(package.origin).with_name(name)
+        if library.is_file():
+            system.dlopen(os.fsencode(library), os.RTLD_NOW)
 
 
 @contextmanager

@@ -20,12 +20,19 @@ def nothing(*_: object) -> None:
 
 
 def load_engine(_: TaskContext) -> str:
-    """Load TensorFlow; the device it computes on."""
-    device = backend.device()
-    # Its modules stay until the end. Were they looked through at each full collection of garbage, the window would
-    # stand still for a fifth of a second each time.
-    gc.collect()
-    gc.freeze()
+    """Load TensorFlow; the device it computes on.
+
+    Garbage isn't collected meanwhile: looking through all that an import makes would stop the window several times, for
+    up to a sixth of a second. Nor are its modules, which stay until the end, looked through at collections afterwards.
+    """
+    if backend.is_loaded():
+        return backend.device()
+    gc.disable()
+    try:
+        device = backend.device()
+        gc.freeze()
+    finally:
+        gc.enable()
     return device
 
 

@@ -1,0 +1,31 @@
+"""TensorFlow is loaded without keeping Python from everybody else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.places import PROJECT
+
+MAPPED = """
+import sys
+from pathlib import Path
+from engine import backend
+backend._map_libraries()
+print("tensorflow" in sys.modules, "libtensorflow_cc" in Path("/proc/self/maps").read_text())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux shows what is mapped")
+def test_the_libraries_are_there_before_python_imports_them() -> None:
+    done = subprocess.run([sys.executable, "-c", MAPPED], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_loading_is_quiet() -> None:
+    done = subprocess.run([sys.executable, "-c", "from engine import backend; print(backend.device()[:3])"],
+                          cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() in ("CPU", "GPU") and done.stderr == ""
