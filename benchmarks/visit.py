@@ -83,6 +83,7 @@ class Visit:
         self._window.tabs.setCurrentWidget(self._window.scan)
         self._window.scan.button.click()
         self._settle()
+        assert self._window.scan.model.rows
 
     def _check(self) -> None:
         self._window.tabs.setCurrentWidget(self._window.check)
@@ -110,20 +111,26 @@ class Visit:
     def _repair(self) -> None:
         self._small()
         self._window.tabs.setCurrentWidget(self._window.defences)
-        self._window.desk.defending.repair(False, Path(tempfile.mkdtemp(dir=self._pictures.parent)) / "repaired")
+        folder = Path(tempfile.mkdtemp(dir=self._pictures.parent)) / "repaired"
+        self._window.desk.defending.repair(False, folder)
         self._settle()
+        assert folder.is_dir()
 
     def _compare(self) -> None:
         self._window.defences.compare_button.click()
         self._settle()
+        assert self._window.defences.panel is not None
+        look(1)
 
     def _reopen(self) -> None:
         kept: list[Any] = []
         self._window.desk.keeping.kept_changed.connect(kept.append)
         self._window.desk.keeping.start()
         until(lambda: bool(kept))
+        before = self._session.run
         self._window.desk.keeping.reopen(kept[-1][-1].folder)
         self._settle()
+        assert self._session.run is not before
         look(1)
 
     def _small(self) -> None:
