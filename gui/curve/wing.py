@@ -23,6 +23,7 @@ def curve_wing(desk: Desk) -> Wing[CurveView]:
     pruning.started.connect(lambda: desk.bring_up(view))
     pruning.curve_changed.connect(view.show_curve)
     pruning.step_pointed_at.connect(view.set_step)
+    view.step_changed.connect(pruning.read_at)
     view.message.connect(desk.say)
     show_state()
     # Once the window is drawn, so that it is drawn sooner.

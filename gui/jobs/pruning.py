@@ -54,6 +54,7 @@ class Pruning(QObject):
         self.best: Headline | None = None
         self.best_pair: PairOfRun | None = None
         self.running: PruningRequest | None = None
+        self.step = self._step_before = 0
         session.run_changed.connect(self._take_up)
         session.options_changed.connect(lambda: self._show_run(session.run) if session.run else None)
 
@@ -62,6 +63,7 @@ class Pruning(QObject):
         session = self._session
         if session.inputs.ready and not session.state.busy:
             session.begin()
+            self._step_before = self.step
             self.running = session.inputs.request(session.options, session.names)
             session.submit(partial(prune, self.running), self._take_run,
                            partial=self._show_partial, failed=self._failed, cancelled=self._cancelled)
@@ -96,15 +98,23 @@ class Pruning(QObject):
         if (row or run.guarded) and run.model.path.exists():  # of a run that is brought back, the file may be gone
             self._checking.use_row(row)
 
+    def read_at(self, step: int) -> None:
+        """A person reads the curve at another step."""
+        self.step = step
+
     def _failed(self, error: Exception) -> None:
-        self.running = None
         self._session.fail(error)
-        self._show_run(self._session.run)
+        self._come_back()
 
     def _cancelled(self) -> None:
-        self.running = None
         self._session.tell_cancelled()
+        self._come_back()
+
+    def _come_back(self) -> None:
+        """Show the run before again, where a person read it."""
+        self.running = None
         self._show_run(self._session.run)
+        self.step_pointed_at.emit(self._step_before)
 
     def _show_run(self, run: PruningRun | None) -> None:
         """Show the last finished run, with the thresholds as they are now."""

@@ -15,7 +15,7 @@ from gui.settings import Options
 from tests.gui.test_window_defences import open_small
 from tests.support.engine_fixtures import small_lab  # noqa: F401
 from tests.support.networks import SmallLab, random_images
-from tests.support.window_driver import PATIENCE_MS, press_run, settle
+from tests.support.window_driver import PATIENCE_MS, press_run, repeated, settle
 
 
 def button(window: MainWindow, text: str) -> QAbstractButton:
@@ -128,6 +128,25 @@ def test_the_cursor_of_another_run_is_that_run_s(
     window.curve.set_step(chosen + 1)
     window.goodnets.drops_edited.emit((50.0,), "points", "first-past")
     assert window.curve.step == chosen + 1
+
+
+def test_cancel_brings_the_cursor_back_to_where_a_person_read_the_run_before(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, lab3: Path, tmp_path: Path,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    window.curve.set_step(3)
+    run = window.session.run
+    window.desk.choosing.open_all([("model", lab3 / "bd_weights.h5"), (
+        "validation", repeated(lab3 / "clean_faces.h5", 60, tmp_path / "many.h5"))], "Opened the lab")
+    settle(qtbot, window)
+    # The curve of 60 channels stands in the place of that of 9, with a cursor of its own.
+    with qtbot.waitSignal(window.desk.pruning.curve_changed, timeout=PATIENCE_MS):
+        qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
+    assert window.curve.step != 3
+    qtbot.mouseClick(window.run_bar.cancel, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert window.session.run is run and window.curve.step == 3
 
 
 def test_a_run_whose_model_is_gone_is_brought_back_without_an_error(
