@@ -126,6 +126,12 @@ class Quarantine:
             self._given_up.append(number)
             self._close_given_up()
 
+    def interrupt(self) -> None:
+        """End a reader that is busy, for somebody who won't wait; its thread gets the error. Any thread may."""
+        reader = self._reader
+        if reader and self._lock.locked():
+            reader.process.kill()
+
     def close(self) -> None:
         """End the reader; the next question starts one."""
         with self._lock:

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from engine.errors import Cancelled, EngineError
 from engine.progress import CancelSource, CancelToken, Progress
+from engine.quarantine.client import READER
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class Worker(QObject):
     def cancel(self) -> None:
         """Ask the running task to stop; sets the token directly, because a queued slot would wait behind it."""
         self._source.cancel()
+        READER.interrupt()  # a file that keeps it busy could hold a task up for ten seconds
 
     def close(self) -> None:
         """Cancel and wait for the thread to end."""
@@ -113,8 +115,11 @@ class Worker(QObject):
         except Cancelled:
             self.cancelled.emit()
         except Exception as error:  # the one broad except: whatever a task meets ends as words in the window
-            log.error("task failed: %s", error, exc_info=None if isinstance(error, EngineError) else error)
-            self.failed.emit(error)
+            if token.is_cancelled and isinstance(error, EngineError):  # a reader that was interrupted, for instance
+                self.cancelled.emit()
+            else:
+                log.error("task failed: %s", error, exc_info=None if isinstance(error, EngineError) else error)
+                self.failed.emit(error)
         else:
             self.succeeded.emit(result)
         self.finished.emit()
