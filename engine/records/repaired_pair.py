@@ -36,5 +36,5 @@ def repaired_json(pair: RepairedPair) -> dict[str, Any]:
                    if e.guarded_correct else {})}
 
     clean, *poisoned = pair.evaluations
-    return {"method": pair.repair.method, "warning": pair.warning, "test": one(clean),
+    return {"method": pair.method, "warning": pair.warning, "test": one(clean),
             "poisoned": [one(e) for e in poisoned]}

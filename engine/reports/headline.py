@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from engine.assessment import RANK, Attack, Figures, Level, as_far_as, assess, percent, shows_attack
-from engine.defences.comparison import BADNET
+from engine.defences.comparison import BADNET, UNPAIRED, ComparisonRow
 from engine.guards.calibration import Guard
 from engine.guards.guarded_curve import GuardedCurve
 from engine.rates import Rate
@@ -107,6 +107,36 @@ def headline(run: PruningRun, rows: Iterable[GoodNetRow]) -> Headline | None:
                       RECOMMENDATIONS["unknown"]) if warnings else None
 
 
+@dataclass(frozen=True)
+class Recommendation:
+    """The best row of a comparison.
+
+    Attributes:
+        figures: as Headline's; sentence: what to do, the same for the same level everywhere.
+    """
+
+    row: ComparisonRow
+    level: Level
+    figures: str
+    sentence: str
+
+
+def recommendation(run: PruningRun) -> Recommendation | None:
+    """What to keep of a run's comparison, chosen as the headline is; a copy that answers without B is no pair to keep.
+
+    Returns:
+        None where there is no comparison, or no attack that it could have stopped, or the input is implausible.
+    """
+    shown = run.curve.figures_at(0)
+    if not run.comparison or not run.plausible or not shown.attack or not shows_attack(shown.attacks):
+        return None
+    found = [(candidate, row) for candidate, row in _compared(run) if row.defence != UNPAIRED]
+    if not found:
+        return None
+    best, row = min(found, key=lambda pair: _harm(pair[0]))
+    return Recommendation(row, best.level, _figures(best.figures), RECOMMENDATIONS[best.level])
+
+
 def calibration_text(curve: GuardedCurve) -> str:
     """How a guard came to its threshold, what it really flags, and on what it was measured, in words."""
     return " ".join(filter(None, (_threshold_text(curve.guard), measured_text(curve))))
@@ -146,10 +176,14 @@ def _candidates(run: PruningRun, rows: Iterable[GoodNetRow]) -> Iterator[_Candid
         yield _Candidate(row, name, row, row.assessment.level)
         if row.guarded and row.guarded_assessment:
             yield _Candidate(row, f"{name} {guard}", row.guarded, row.guarded_assessment.level)
-    for compared in run.comparison.rows[1:] if run.comparison else ():
-        judged = assess(compared.name, compared, changed=compared.changed, guarded=compared.guard != "none",
-                        plausible=run.plausible)
-        yield _Candidate(None, f"In the comparison, {compared.name}", compared, judged.level)
+    yield from (candidate for candidate, _ in _compared(run))
+
+
+def _compared(run: PruningRun) -> Iterator[tuple[_Candidate, ComparisonRow]]:
+    """The rows of a run's comparison but the first, which is B without a defence."""
+    for row in run.comparison.rows[1:] if run.comparison else ():
+        judged = assess(row.name, row, changed=row.changed, guarded=row.guard != "none", plausible=run.plausible)
+        yield _Candidate(None, f"In the comparison, {row.name}", row, judged.level), row
 
 
 def _harm(candidate: _Candidate) -> tuple[int, float]:

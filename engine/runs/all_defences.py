@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.data.datasets import Dataset
-from engine.defences.comparison import BADNET, Comparison, Defence, GuardDefence, compare
+from engine.defences.comparison import BADNET, UNPAIRED, Comparison, Defence, GuardDefence, compare
 from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
-from engine.defences.training import missing_labels_warning, repaired_network
+from engine.defences.training import Repair, missing_labels_warning, repaired_network
 from engine.guards.calibration import Kind, calibrate
 from engine.models.networks import Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.inputs import open_inputs
+from engine.runs.kept import Made
 from engine.runs.prune import PruningRun
 from engine.runs.repair import FLATTERED
 from engine.runs.rows import rows_of
@@ -25,7 +26,7 @@ _LOOK_IMAGES = 16
 
 
 def compare_defences(
-    run: PruningRun, *, allow_missing_labels: bool = False,
+    run: PruningRun, *, allow_missing_labels: bool = False, made: Made | None = None,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Comparison:
     """Make and measure B, the run's pruned GoodNets, fine-pruning and repair by distillation, plain and guarded.
@@ -35,6 +36,7 @@ def compare_defences(
 
     Args:
         allow_missing_labels: train although labels of the network have no validation image.
+        made: is filled with what is made, for who wants to keep a defence.
     Raises:
         DatasetError: labels are missing and that wasn't allowed.
         EngineError: a file was changed since the run.
@@ -45,7 +47,7 @@ def compare_defences(
     # Asked first, because it refuses and what follows takes long.
     warning = missing_labels_warning(b, validation, allow_missing_labels)
     test, poisoned = next(iter(opened.of("test")), None), opened.of("poisoned")
-    makers = _Makers(run, b, validation, allow_missing_labels, progress, cancel)
+    makers = _Makers(run, b, validation, allow_missing_labels, made or Made(), progress, cancel)
     guards = [makers.guard("transplant"), makers.guard("margin")]
     clean = test or validation
     truth = [true_labels(dataset, clean) for dataset in poisoned]
@@ -61,6 +63,7 @@ class _Makers:
     b: Network
     validation: Dataset
     allow_missing_labels: bool
+    made: Made
     progress: ProgressCallback
     cancel: CancelToken
 
@@ -72,30 +75,36 @@ class _Makers:
             made.append(self._fine_pruned(last))
         repaired = self._distilled()
         # Without B it can give backdoored inputs their true label, but nothing flags the others.
-        alone = dataclasses.replace(repaired, name="repaired B' alone", paired=False)
+        alone = dataclasses.replace(repaired, name=UNPAIRED, paired=False)
         return [*made, repaired, alone]
 
     def guard(self, kind: Kind) -> GuardDefence:
         started = time.monotonic()
         guard = calibrate(self.b, self.validation, kind, self.run.request.false_alarms,
                           progress=self.progress, cancel=self.cancel)
+        self.made.guards[kind] = guard
         return GuardDefence(guard, time.monotonic() - started)
 
     def _pruned(self, x: float, step: int) -> Defence:
-        b_prime = self.b.pruned(self.run.model.layer, _channels(self.run, step))
-        return Defence(f"pruned, X = {x:g}", b_prime, self.run.seconds)
+        name, channels = f"pruned, X = {x:g}", _channels(self.run, step)
+        self.made.pruned[name] = tuple(channels)
+        return Defence(name, self.b.pruned(self.run.model.layer, channels), self.run.seconds)
 
     def _fine_pruned(self, step: int) -> Defence:
         started = time.monotonic()
         repair = fine_prune(self.b, self.validation, self.run.model.layer, _channels(self.run, step),
                             allow_missing_labels=self.allow_missing_labels, progress=self.progress, cancel=self.cancel)
-        return Defence(f"fine-pruned, {step} channels", repaired_network(self.b, repair), time.monotonic() - started)
+        return self._trained(f"fine-pruned, {step} channels", repair, started)
 
     def _distilled(self) -> Defence:
         started = time.monotonic()
         repair = distil(self.b, self.validation, allow_missing_labels=self.allow_missing_labels,
                         progress=self.progress, cancel=self.cancel)
-        return Defence("repaired by distillation", repaired_network(self.b, repair), time.monotonic() - started)
+        return self._trained("repaired by distillation", repair, started)
+
+    def _trained(self, name: str, repair: Repair, started: float) -> Defence:
+        self.made.repairs[name] = repair
+        return Defence(name, repaired_network(self.b, repair), time.monotonic() - started)
 
 
 def true_labels(poisoned: Dataset, clean: Dataset) -> Labels | None:

@@ -25,13 +25,14 @@ FLATTERED = ("No test set was given: clean accuracy and false alarms are measure
 
 @dataclass(frozen=True, eq=False)
 class RepairedPair:
-    """B beside a trained B', and what the pair is worth: on a clean set first, then on each poisoned one.
+    """B beside a copy, and what the pair is worth: on a clean set first, then on each poisoned one.
 
     Attributes:
+        method: how the copy was made.
         warning: what a person must know before trusting that; empty when all is well.
     """
 
-    repair: Repair
+    method: str
     goodnet: GoodNet
     evaluations: tuple[Evaluation, ...]
     warning: str
@@ -64,14 +65,28 @@ def as_pair(
     """
     standing = None if guard == "none" else \
         calibrate(network, clean, guard, false_alarms, progress=progress, cancel=cancel)
-    goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, _notes(repair, network), standing)
+    goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes_of(repair, network), standing)
+    return measured(repair.method, repair.warning, goodnet, clean, test, poisoned, progress, cancel)
+
+
+def measured(
+    method: str, warning: str, goodnet: GoodNet, clean: Dataset, test: Dataset | None, poisoned: Sequence[PoisonedSet],
+    progress: ProgressCallback, cancel: CancelToken,
+) -> RepairedPair:
+    """A pair with what it is worth; arguments as as_pair's.
+
+    Args:
+        warning: of how the copy was made.
+    Raises:
+        Cancelled: the token was set.
+    """
     found = [evaluate(goodnet, test or clean, progress=progress, cancel=cancel)]
     found += [evaluate(goodnet, dataset, target, progress=progress, cancel=cancel) for dataset, target in poisoned]
-    warning = " ".join(filter(None, (repair.warning, "" if test else FLATTERED)))
-    return RepairedPair(repair, goodnet, tuple(found), warning)
+    return RepairedPair(method, goodnet, tuple(found), " ".join(filter(None, (warning, "" if test else FLATTERED))))
 
 
-def _notes(repair: Repair, network: Network) -> dict[str, Any]:
+def notes_of(repair: Repair, network: Network) -> dict[str, Any]:
+    """What goodnet.json says of a repair of a network."""
     return {"method": repair.method, "seed": repair.seed, "steps": repair.steps, "kept_step": repair.kept_step,
             "warning": repair.warning, "layer": repair.layer, "pruned_channels": list(repair.pruned),
             "b": {"name": network.path.name, "sha256": network.sha256}}

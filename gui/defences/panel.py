@@ -5,20 +5,24 @@ Importing this module loads matplotlib; gui.defences.view does so only when ther
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 
-from engine.defences.comparison import Comparison
+from engine.defences.comparison import Comparison, ComparisonRow
 from engine.records.defence_table import write_comparison_csv
 from engine.reports.curve_figure import save_drawing
 from engine.reports.defence_figure import draw_comparison, printed_comparison
+from engine.reports.headline import Recommendation
 from gui.defences.model import DEFENCE, DefencesModel
 from gui.tables.view import FigureTable
 from gui.widgets.exports import Exports
 from gui.widgets.figure_canvas import RemadeCanvas
+from gui.widgets.primary_button import PrimaryButton
+from gui.widgets.texts import unbroken
 from gui.widgets.theme import Theme
 
 
@@ -33,15 +37,34 @@ class ComparisonCanvas(RemadeCanvas):
         draw_comparison(self.figure.add_axes((0.1, 0.1, 0.8, 0.8)), content[0], self.colours, content[1])
 
 
-class ComparisonPanel(QWidget):
-    """Shows a comparison; see DefencesView, which makes it when there is one. Signal: `message(str)` for the status
-    line."""
+def best_text(best: Recommendation | None) -> str:
+    """What is best and what to do, in words."""
+    if best is None:
+        return "Nothing can be recommended: these images don't show what a defence does to an attack."
+    return unbroken(f"Best of these: {best.row.name}. {best.figures}. {best.sentence}")
 
+
+class ComparisonPanel(QWidget):
+    """Shows a comparison; see DefencesView, which makes it when there is one.
+
+    Signals: `keep_requested(ComparisonRow)`; `message(str)` for the status line.
+    """
+
+    keep_requested = Signal(object)
     message = Signal(str)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._comparison: Comparison | None = None
+        self._keepable: Callable[[ComparisonRow], bool] | None = None
+        self._busy = False
+        self.best = QLabel()
+        self.best.setTextFormat(Qt.TextFormat.PlainText)
+        self.best.setWordWrap(True)
+        self.best.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.best.setAccessibleName("The best of the comparison")
+        self.keep = PrimaryButton("Keep this &defence…", "save", theme)
+        self.keep.clicked.connect(lambda: self.keep_requested.emit(self._selected()))
         self.canvas, self.model = ComparisonCanvas(theme), DefencesModel(self)
         self.table = FigureTable("Defences", self.model, theme, DEFENCE, tall=True)
         self.export = Exports("the comparison", "defences", theme, self._write_figure, self._write_numbers)
@@ -54,10 +77,16 @@ class ComparisonPanel(QWidget):
         self.splitter.setChildrenCollapsible(False)
         self.splitter.addWidget(self.canvas)
         self.splitter.addWidget(self.table)
-        self.splitter.setSizes([320, 180])
+        self.splitter.setSizes([180, 290])
         self.splitter.setStretchFactor(0, 1)
+        self.splitter.setStretchFactor(1, 1)
+        self.table.selectionModel().currentRowChanged.connect(self._enable)
+        head = QHBoxLayout()
+        head.addWidget(self.best, 1)
+        head.addWidget(self.keep, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(head)
         layout.addWidget(self.splitter, 1)
         layout.addLayout(self._bar())
 
@@ -65,18 +94,46 @@ class ComparisonPanel(QWidget):
         """Take a theme's colours."""
         self.canvas.set_theme(theme)
         self.export.set_theme(theme)
+        self.keep.set_theme(theme)
         self.table.set_theme(theme)
 
-    def show_comparison(self, comparison: Comparison) -> None:
-        """Show a comparison; the figure's guard stays where it is there too."""
-        self._comparison = comparison
+    def show_comparison(self, comparison: Comparison, best: Recommendation | None = None,
+                        keepable: Callable[[ComparisonRow], bool] | None = None) -> None:
+        """Show a comparison, its best row selected; the figure's guard stays where it is there too.
+
+        Args:
+            best, keepable: as DefencesView's.
+        """
+        self._comparison, self._keepable = comparison, keepable
         self.model.show_comparison(comparison)
+        self.best.setText(best_text(best))
+        if best:
+            self.table.selectRow(comparison.rows.index(best.row))
         before = self.guard_box.currentData()
         self.guard_box.clear()
         for guard in dict.fromkeys(row.guard for row in comparison.rows if row.guard != "none"):
             self.guard_box.addItem(f"{guard} guard", guard)
         self.guard_box.setCurrentIndex(max(0, self.guard_box.findData(before)))
         self._draw()
+        self._enable()
+
+    def set_busy(self, busy: bool) -> None:
+        """While something runs, nothing can be kept."""
+        self._busy = busy
+        self._enable()
+
+    def _selected(self) -> ComparisonRow | None:
+        current = self.table.currentIndex()
+        return self.model.rows[current.row()] if current.isValid() else None
+
+    def _enable(self) -> None:
+        row = self._selected()
+        possible = row is not None and self._keepable is not None and self._keepable(row)
+        self.keep.setEnabled(possible and not self._busy)
+        self.keep.setToolTip(
+            f"Save {row.name} as it was made and measured here; nothing is trained again" if row and possible else
+            "What this comparison made isn't there any more: compare again to keep a defence" if not self._keepable else
+            "Only a pair of B and a copy, or B behind a guard, can be kept" if row else "Select a defence in the table")
 
     def _draw(self) -> None:
         if self._comparison:

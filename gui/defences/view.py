@@ -13,7 +13,10 @@ from gui.widgets.texts import unbroken, waiting
 from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
-    from engine.defences.comparison import Comparison
+    from collections.abc import Callable
+
+    from engine.defences.comparison import Comparison, ComparisonRow
+    from engine.reports.headline import Recommendation
     from gui.defences.panel import ComparisonPanel
 
 EMPTY = ("Nothing has been compared yet.\n\nRun the pruning, then press Compare. It makes every defence there is, the "
@@ -32,11 +35,13 @@ class DefencesView(QWidget):
     Signals:
         compare_requested(bool): whether to train although labels lack images.
         repair_requested(bool): likewise.
+        keep_requested(ComparisonRow): save this defence as it was made and measured.
         message(str): a sentence for the status line.
     """
 
     compare_requested = Signal(bool)
     repair_requested = Signal(bool)
+    keep_requested = Signal(object)
     message = Signal(str)
 
     def __init__(self, theme: Theme) -> None:
@@ -85,14 +90,20 @@ class DefencesView(QWidget):
         if self.panel:
             self.panel.set_theme(theme)
 
-    def show_comparison(self, comparison: Comparison | None) -> None:
-        """Show a comparison with its warning, if it has one; None shows what to do to get one."""
+    def show_comparison(self, comparison: Comparison | None, best: Recommendation | None = None,
+                        keepable: Callable[[ComparisonRow], bool] | None = None) -> None:
+        """Show a comparison with its warning, if it has one; None shows what to do to get one.
+
+        Args:
+            best: its best row, None where nothing can be recommended.
+            keepable: which rows can be saved; None where what it made is gone.
+        """
         self._of_result = comparison.warning if comparison else ""
         if comparison is None:
             self.stack.setCurrentWidget(self.empty)
         else:
             panel = self._prepared()
-            panel.show_comparison(comparison)
+            panel.show_comparison(comparison, best, keepable)
             self.stack.setCurrentWidget(panel)
         self._warn()
 
@@ -122,10 +133,13 @@ class DefencesView(QWidget):
             from gui.defences.panel import ComparisonPanel
             self.panel = ComparisonPanel(self._theme)
             self.panel.message.connect(self.message)
+            self.panel.keep_requested.connect(self.keep_requested)
             self.stack.addWidget(self.panel)
         return self.panel
 
     def _enable(self) -> None:
+        if self.panel:
+            self.panel.set_busy(self._busy)
         for button, tip in ((self.compare_button, "Make and measure all defences; Cancel stops it"),
                             (self.repair_button, "Train a repaired copy and save it with B as a GoodNet; Cancel stops "
                                                  "it")):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QPushButton, QWidget
 
+from engine.defences.comparison import Comparison, ComparisonRow
+from engine.reports.headline import recommendation
 from gui.defences.scan_view import ScanView
 from gui.defences.view import DefencesView
 from gui.frame.desk import Desk, Wing
@@ -29,12 +31,25 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
         if folder:
             desk.defending.repair(allow_missing_labels, folder)
 
+    def show_comparison(comparison: Comparison | None) -> None:
+        made = desk.defending.made
+        view.show_comparison(comparison, recommendation(session.run) if session.run else None,
+                             made.can_build if made else None)
+
+    def keep(row: ComparisonRow) -> None:
+        run = session.run
+        folder = asking.ask_new_folder(desk.window, f"Keep {row.name} in a new folder",
+                                       f"{run.model.path.stem}-kept") if run else None
+        if folder:
+            desk.defending.keep(row, folder)
+
     def possible() -> bool:
         return session.run is not None and not session.state.busy
 
     session.state_changed.connect(show_state)
     session.inputs_changed.connect(show_inputs)
-    desk.defending.comparison_changed.connect(view.show_comparison)
+    desk.defending.comparison_changed.connect(show_comparison)
+    view.keep_requested.connect(keep)
     view.compare_requested.connect(desk.defending.compare)
     view.repair_requested.connect(repair)
     view.message.connect(desk.say)

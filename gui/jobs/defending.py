@@ -10,7 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from engine.assessment import percent
-from engine.defences.comparison import Comparison
+from engine.defences.comparison import Comparison, ComparisonRow
 from engine.defences.distillation import distil
 from engine.defences.scan import Scan
 from engine.defences.scan import scan as scan_network
@@ -20,6 +20,7 @@ from engine.progress import Progress
 from engine.records.repaired_pair import save_repaired
 from engine.runs.all_defences import compare_defences
 from engine.runs.inputs import open_inputs
+from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun
 from engine.runs.repair import as_pair, with_target
 from gui.messages import Message
@@ -30,8 +31,9 @@ from gui.session.worker import TaskContext
 
 @dataclass(frozen=True)
 class Repaired:
-    """A repaired pair that was saved: what it is worth, and its warning."""
+    """A pair that was saved: what it is, what it is worth, and its warning."""
 
+    what: str
     folder: Path
     evaluations: tuple[Evaluation, ...]
     warning: str
@@ -44,7 +46,7 @@ class Repaired:
         found += [f"attack success {percent((e.guarded_correct or e.correct).value)} on {e.name}" for e in poisoned]
         guarded = " behind its guard" if clean.guarded_correct else ""
         warning = f" Warning: {self.warning}" if self.warning else ""
-        return f"Saved the repaired pair in {self.folder}: {', '.join(found)}{guarded}.{warning}"
+        return f"Saved {self.what} in {self.folder}: {', '.join(found)}{guarded}.{warning}"
 
 
 class Defending(QObject):
@@ -60,6 +62,7 @@ class Defending(QObject):
         super().__init__(session)
         self._session = session
         self._scanned: tuple[Path | None, ...] = ()
+        self.made: Made | None = None  # by the comparison on show, if it was made in this window
         session.inputs_changed.connect(self._forget_scan)
         session.run_changed.connect(self._show_comparison)
 
@@ -74,10 +77,11 @@ class Defending(QObject):
         """Make and measure every defence for the finished run, with the thresholds as they are now."""
         session, run = self._session, self._session.run_to_save
 
-        def compared(found: Comparison) -> None:
+        def compared(found: tuple[Comparison, Made]) -> None:
+            comparison, self.made = found
             if session.run:
-                session.run = dataclasses.replace(session.run, comparison=found)
-            self.comparison_changed.emit(found)
+                session.run = dataclasses.replace(session.run, comparison=comparison)
+            self.comparison_changed.emit(comparison)
 
         if run:
             session.submit(partial(compare, run, allow_missing_labels), compared)
@@ -92,6 +96,16 @@ class Defending(QObject):
         if session.run:
             session.submit(partial(repair, session.run.request, allow_missing_labels, folder), saved)
 
+    def keep(self, row: ComparisonRow, folder: Path) -> None:
+        """Save a defence that the comparison on show made, as it was measured."""
+        session = self._session
+
+        def saved(kept: Repaired) -> None:
+            session.message.emit(Message(kept.sentence, folder=kept.folder))
+
+        if session.run and self.made and self.made.can_build(row):
+            session.submit(partial(keep, session.run, self.made, row, folder), saved)
+
     def _forget_scan(self, inputs: Inputs) -> None:
         now = tuple(item.path if item else None for item in (inputs.model, inputs.validation))
         if now != self._scanned:
@@ -99,6 +113,7 @@ class Defending(QObject):
             self.scan_changed.emit(None)
 
     def _show_comparison(self, run: PruningRun) -> None:
+        self.made = None
         self.comparison_changed.emit(run.comparison)
 
 
@@ -112,10 +127,12 @@ def scan(request: PruningRequest, context: TaskContext) -> Scan:
     return scan_network(opened.network, opened.sets[0].dataset, progress=context.progress, cancel=context.cancel)
 
 
-def compare(run: PruningRun, allow_missing_labels: bool, context: TaskContext) -> Comparison:
+def compare(run: PruningRun, allow_missing_labels: bool, context: TaskContext) -> tuple[Comparison, Made]:
     """Make and measure every defence."""
-    return compare_defences(run, allow_missing_labels=allow_missing_labels, progress=context.progress,
-                            cancel=context.cancel)
+    made = Made()
+    found = compare_defences(run, allow_missing_labels=allow_missing_labels, made=made, progress=context.progress,
+                             cancel=context.cancel)
+    return found, made
 
 
 def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, context: TaskContext) -> Repaired:
@@ -131,4 +148,14 @@ def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, co
                    request.guard, request.false_alarms, progress=context.progress, cancel=context.cancel)
     context.cancel.raise_if_cancelled()
     save_repaired(pair, folder)
-    return Repaired(folder, pair.evaluations, pair.warning)
+    return Repaired("the repaired pair", folder, pair.evaluations, pair.warning)
+
+
+def keep(run: PruningRun, made: Made, row: ComparisonRow, folder: Path, context: TaskContext) -> Repaired:
+    """Save a defence that a comparison made."""
+    check_writable(folder, run.request.paths)
+    context.progress(Progress("Opening files", 0, 1))
+    pair = kept_pair(run, made, row, progress=context.progress, cancel=context.cancel)
+    context.cancel.raise_if_cancelled()
+    save_repaired(pair, folder)
+    return Repaired(row.name, folder, pair.evaluations, pair.warning)

@@ -13,13 +13,14 @@ from engine.defences.scan import scan
 from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import calibrate
 from engine.rates import Rate
-from engine.reports.headline import calibration_text
+from engine.reports.headline import calibration_text, recommendation
 from engine.runs.inputs import open_inputs
 from engine.runs.rows import badnet_row
 from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.settings import Options, Settings
 from gui.widgets import asking
+from tests.support.comparisons import comparison
 from tests.support.networks import LABELS, SmallLab
 from tests.support.window_driver import PATIENCE_MS, press_run, settle
 
@@ -196,6 +197,72 @@ def test_a_comparison_is_shown_kept_and_saved(
     assert len(document["comparison"]) == len(run.comparison.rows)
     press_run(qtbot, run_window)
     assert run_window.defences.stack.currentWidget() is run_window.defences.empty
+
+
+def test_a_comparison_ends_with_what_is_best_and_keeps_it(
+    run_window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    view = run_window.defences
+    qtbot.mouseClick(view.compare_button, Qt.MouseButton.LeftButton)
+    settle(qtbot, run_window)
+    run, panel = run_window.session.run, view.panel
+    assert run is not None and run.comparison is not None and panel is not None
+    best = recommendation(run)
+    assert best is not None
+    assert panel.best.text().replace("\u00a0", " ").startswith(f"Best of these: {best.row.name}. Attack success")
+    assert panel.best.text().endswith(best.sentence.replace(" %", "\u00a0%"))
+    assert panel.table.currentIndex().row() == run.comparison.rows.index(best.row)
+    monkeypatch.setattr("gui.jobs.defending.distil", None)  # nothing is trained again
+    monkeypatch.setattr("engine.runs.all_defences.distil", None)
+    row = next(i for i, row in enumerate(run.comparison.rows)
+               if (row.defence, row.guard) == ("repaired by distillation", "margin"))
+    panel.table.selectRow(row)
+    asked: list[str] = []
+    monkeypatch.setattr(asking, "ask_new_folder", lambda _, *words: asked.extend(words) or tmp_path / "kept")
+    qtbot.mouseClick(panel.keep, Qt.MouseButton.LeftButton)
+    settle(qtbot, run_window)
+    assert "repaired by distillation behind the margin guard" in asked[0]
+    measured = json.loads((tmp_path / "kept" / "evaluation.json").read_text(encoding="utf-8"))
+    assert measured["test"]["guarded_accuracy"] == run.comparison.rows[row].clean.value
+    kept = open_goodnet([tmp_path / "kept"])
+    assert kept.guard is not None and kept.guard.kind == "margin"
+    assert str(tmp_path / "kept") in run_window.message_bar.text.text()
+    panel.table.selectRow(0)
+    assert not panel.keep.isEnabled(), "B without a guard is no defence"
+
+
+def test_of_a_run_that_was_brought_back_nothing_can_be_kept(window: MainWindow, qtbot: QtBot) -> None:
+    settle(qtbot, window)
+    view = window.defences
+    view.show_comparison(comparison())
+    assert view.panel is not None
+    view.panel.table.selectRow(1)
+    assert not view.panel.keep.isEnabled()
+    assert "compare again" in view.panel.keep.toolTip()
+    view.show_comparison(comparison(), keepable=lambda row: row.guard != "none")
+    view.panel.table.selectRow(1)
+    assert view.panel.keep.isEnabled()
+    view.set_busy(True)
+    assert not view.panel.keep.isEnabled()
+
+
+def test_the_table_can_be_read_in_a_small_window(window: MainWindow, qtbot: QtBot) -> None:
+    """At 1280 x 760, the options open: no column is cut, and six defences are seen without scrolling."""
+    settle(qtbot, window)
+    window.desk.pages.setCurrentWidget(window.tabs)
+    window.tabs.setCurrentWidget(window.defences)
+    window.defences.show_comparison(comparison())
+    window.run_bar._toggle.setChecked(True)
+    window.resize(1280, 756)
+    window.grab()
+    panel = window.defences.panel
+    assert panel is not None
+    table = panel.table
+    assert table.horizontalScrollBar().maximum() == 0
+    seen = [row for row in range(len(panel.model.rows))
+            if table.viewport().rect().contains(table.visualRect(panel.model.index(row, 0)))]
+    assert len(seen) >= 6
+    assert panel.canvas.height() >= 160
 
 
 def test_a_cancelled_comparison_leaves_everything(run_window: MainWindow, qtbot: QtBot) -> None:

@@ -1,4 +1,4 @@
-"""A comparison of a whole run where labels have no validation image."""
+"""A comparison of a whole run: what is refused, and that any of its defences can be kept as it was measured."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 
 from engine.errors import DatasetError
+from engine.goodnets.evaluation import Evaluation
+from engine.goodnets.saved import open_goodnet
 from engine.progress import Progress
+from engine.rates import Rate
+from engine.records.repaired_pair import save_repaired
 from engine.runs.all_defences import compare_defences
+from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from tests.support.networks import SmallLab
 
@@ -38,3 +43,36 @@ def test_the_warning_stays_on_the_comparison(run: PruningRun) -> None:
     found = compare_defences(run, allow_missing_labels=True)
     assert "have no image in part.h5; expect the trained network to have forgotten" in found.warning
     assert [row.defence for row in found.rows[::3]] == ["B", "repaired by distillation", "repaired B' alone"]
+
+
+def test_every_pair_of_a_comparison_can_be_kept_as_it_was_measured(
+    small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = run_pruning(PruningRequest(small_lab.badnet, small_lab.clean, small_lab.test, (small_lab.poisoned,)))
+    made = Made()
+    found = compare_defences(run, allow_missing_labels=True, made=made)
+    monkeypatch.setattr("engine.runs.all_defences.distil", None)
+    monkeypatch.setattr("engine.runs.all_defences.fine_prune", None)
+    monkeypatch.setattr("engine.runs.repair.calibrate", None)
+    kept = [row for row in found.rows if made.can_build(row)]
+    # All but B without anything and the copy that answers without B.
+    assert {row.name for row in found.rows} - {row.name for row in kept} == {
+        "B", "repaired B' alone", "repaired B' alone behind the transplant guard",
+        "repaired B' alone behind the margin guard"}
+    for row in (*kept[:2], *kept[-6:]):
+        pair = kept_pair(run, made, row)
+        clean, poisoned = pair.evaluations
+        assert figures(clean) == (row.clean, row.false_alarms), row.name
+        assert figures(poisoned) == (row.attacks[0].success, row.attacks[0].detection), row.name
+    save_repaired(pair, tmp_path / "kept")
+    again = open_goodnet([tmp_path / "kept"])
+    assert again.guard is not None and again.guard.threshold == made.guards[row.guard].threshold
+    for saved, trained in zip(again.b_prime.model.get_weights(), made.repairs[row.defence].weights, strict=True):
+        np.testing.assert_array_equal(saved, trained)
+
+
+def figures(found: Evaluation) -> tuple[Rate, Rate]:
+    """Right or on target, and labelled N, behind the guard where there is one."""
+    if found.guarded_correct and found.guarded_flagged:
+        return found.guarded_correct, found.guarded_flagged
+    return found.correct, found.flagged
