@@ -1,4 +1,4 @@
-"""Whether there is a file at all, asked before anything is done with it."""
+"""What is at a path: whether there is a file at all, and what kind its first bytes are of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 from engine.errors import EngineError, in_short
+
+_BEGINNINGS = (
+    (b"\xff\xd8\xff", "a JPEG picture"), (b"\x89PNG", "a PNG picture"), (b"GIF8", "a GIF picture"),
+    (b"BM", "a BMP picture"), (b"II*\0", "a TIFF picture"), (b"MM\0*", "a TIFF picture"), (b"RIFF", "a WebP picture"),
+    (b"%PDF", "a PDF document"), (b"PK", "a zip archive"), (b"\x1f\x8b", "a gzip archive"),
+    (b"\x93NUMPY", "a NumPy array"), (b"\x89HDF", "an HDF5 file"),
+)
 
 
 def check_is_file(path: Path, error: type[EngineError], name: str | None = None) -> None:
@@ -26,3 +33,17 @@ def check_is_file(path: Path, error: type[EngineError], name: str | None = None)
             raise error(f"{name}: is empty (0 bytes). Copy it again from its source.")
     except (OSError, ValueError) as found:  # a name too long for the file system, or with a null character
         raise error(f"{name}: can't be read ({in_short(found)}). Check the name.") from found
+
+
+def kind_of(beginning: bytes) -> str:
+    """Such as "a JPEG picture".
+
+    Args:
+        beginning: the file's first bytes, eight are enough.
+    """
+    for magic, kind in _BEGINNINGS:
+        if beginning.startswith(magic):
+            return kind
+    if not beginning:
+        return "empty"
+    return "text" if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in beginning) else "a file of another kind"

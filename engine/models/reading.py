@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import ModelError, in_short
-from engine.files.existing import check_is_file
+from engine.files.existing import check_is_file, kind_of
 from engine.files.fingerprint import sha256_of
 from engine.files.scratch import scratch_folder
 from engine.models.config import Config, checked_config
@@ -99,7 +99,7 @@ def read_model_file(path: Path) -> ModelFile:
             from error
     archive = magic.startswith(b"PK")
     if not archive and magic != b"\x89HDF\r\n\x1a\n":
-        raise ModelError(f"{path}: is neither HDF5 nor a Keras archive (it begins with {magic[:4]!r}). "
+        raise ModelError(f"{path}: is neither HDF5 nor a Keras archive, it is {kind_of(magic)}. "
                          "Choose a model saved by Keras as .h5 or .keras, or exported as .onnx.")
     text, parameters, labels, stored = READER.ask(
         path, "describe model", {"archive": archive}, _described, most=MOST_CONFIG_BYTES, error=ModelError)

@@ -30,6 +30,7 @@ _COLUMN = 26.0  # points; numbers of marks nearer than that sidewards must not o
 # Room left of 0 per cent for numbers beside marks, and above 100 for the corner's name.
 _X_LIMITS, _TOP = (-15.0, 104.0), 108.0
 _RIGHT_EDGE = 85.0
+_ONE_LINE = 440.0  # points of the axes' width in which the good corner is explained on one line
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _colour(guard: str, palette: Palette) -> str:
 
 def _frame(axes: Axes, rows: Sequence[ComparisonRow], palette: Palette) -> None:
     axes.set_xlabel("Attack success, per cent", color=palette.text, fontsize=9.5)
-    axes.set_ylabel("Clean accuracy, per cent", color=palette.text, fontsize=9.5)
+    axes.set_ylabel("Clean accuracy, %", color=palette.text, fontsize=9.5)
     lowest = min(100 * row.clean.value for row in rows)
     bottom = max(-4.0, 10 * math.floor((lowest - 4) / 10))
     axes.set(xlim=_X_LIMITS, ylim=(bottom, _TOP), xticks=range(0, 101, 20))
@@ -154,7 +155,10 @@ def _good_corner(axes: Axes, rows: Iterable[ComparisonRow], palette: Palette) ->
     left, floor = axes.get_xlim()[0], before - BEARABLE_LOSS_POINTS
     axes.add_patch(Rectangle((left, floor), 100 * HARMLESS_ATTACK - left, _TOP - floor, color=palette.clean,
                              alpha=0.14, linewidth=0, zorder=0))
-    axes.annotate(f"the good corner: attack at most {100 * HARMLESS_ATTACK:g} %,\nclean accuracy within "
+    # On one line where there is room, because a low figure has marks where the second line would be.
+    box = axes.get_window_extent()
+    between = " " if box.width * 72 / axes.figure.dpi > _ONE_LINE else "\n"
+    axes.annotate(f"the good corner: attack at most {100 * HARMLESS_ATTACK:g} %,{between}clean accuracy within "
                   f"{BEARABLE_LOSS_POINTS:g} points of B's", (100 * HARMLESS_ATTACK, _TOP), xytext=(5, 0),
                   textcoords="offset points", va="top", fontsize=_FONT_POINTS, color=palette.text)
 

@@ -77,7 +77,7 @@ class ComparisonPanel(QWidget):
         self.splitter.setChildrenCollapsible(False)
         self.splitter.addWidget(self.canvas)
         self.splitter.addWidget(self.table)
-        self.splitter.setSizes([180, 290])
+        self.splitter.setSizes([210, 262])
         self.splitter.setStretchFactor(0, 1)
         self.splitter.setStretchFactor(1, 1)
         self.table.selectionModel().currentRowChanged.connect(self._enable)
