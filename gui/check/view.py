@@ -16,17 +16,7 @@ from PySide6.QtGui import (
     QKeySequence,
     QResizeEvent,
 )
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QFrame,
-    QHeaderView,
-    QLabel,
-    QSplitter,
-    QStackedWidget,
-    QTableView,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QFrame, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from engine.files.pictures import SUFFIXES
 from engine.goodnets.checking import Verdict
@@ -45,6 +35,7 @@ from gui.check.model import (
     write_csv,
 )
 from gui.check.tools import CheckTools
+from gui.tables.view import Table
 from gui.widgets.asking import ask_new_file
 from gui.widgets.exports import NUMBERS, export
 from gui.widgets.theme import Theme
@@ -253,23 +244,12 @@ class CheckView(QWidget):
             source.connect(self.check_requested)
         self.empty.samples_requested.connect(self.samples_requested)
 
-    def _make_table(self) -> QTableView:
-        table = QTableView()
-        table.setAccessibleName("Verdicts")
-        table.setModel(self.model)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    def _make_table(self) -> Table:
+        table = Table("Verdicts", self.model, PICTURE)
         table.setIconSize(QSize(20, 20))
-        table.setShowGrid(False)
-        table.setAlternatingRowColors(True)
-        table.setTabKeyNavigation(False)
-        table.setWordWrap(False)
-        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         header = table.horizontalHeader()
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        header.setSectionResizeMode(PICTURE, QHeaderView.ResizeMode.Stretch)
         for column, text in _WIDEST.items():
             header.resizeSection(column, table.fontMetrics().horizontalAdvance(text))
         table.setSortingEnabled(True)

@@ -321,3 +321,11 @@ def test_theme_reaches_every_part(view: GoodNetsView) -> None:
     view.set_theme(DARK)
     assert view.table.viewport().grab().toImage() != before
     assert DARK.danger in view.editor.problem.styleSheet()
+
+
+@pytest.mark.parametrize("width", [900, 1500])
+def test_the_verdict_takes_all_the_width_that_is_left(view: GoodNetsView, width: int) -> None:
+    view.resize(width, 560)
+    view.grab()
+    columns = sum(view.table.columnWidth(column) for column in shown(view))
+    assert columns == view.table.viewport().width()
