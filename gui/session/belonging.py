@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from engine.runs.prune import PruningRun
+from engine.runs.prune import PruningRequest, PruningRun
 from gui.session.chosen import ROLE_NAMES, Inputs
 from gui.settings import Options
-
-_OPTIONS = ("rank_at", "scale", "order", "guard", "false_alarms")
 
 
 def other_inputs(run: PruningRun, inputs: Inputs) -> tuple[str, ...]:
@@ -27,7 +25,7 @@ def other_inputs(run: PruningRun, inputs: Inputs) -> tuple[str, ...]:
 
 def other_options(run: PruningRun, options: Options) -> bool:
     """Whether a run was made with other options than those set now. Thresholds don't count: they apply at once."""
-    return any(getattr(run.request, name) != getattr(options, name) for name in _OPTIONS)
+    return _what_counts(run.request) != _what_counts(options)
 
 
 def is_other(run: PruningRun, inputs: Inputs, options: Options) -> bool:
@@ -40,3 +38,9 @@ def options_of(run: PruningRun, cluster: str) -> Options:
     asked = run.request
     return Options(asked.rank_at, asked.scale, asked.drops, asked.drop_mode, asked.stop, asked.order, asked.guard,
                    asked.false_alarms, cluster)
+
+
+def _what_counts(options: PruningRequest | Options) -> tuple[object, ...]:
+    """What of the options changes a run's figures: no ranking beside a given order, no false alarms without a guard."""
+    guard = options.guard, options.guard != "none" and options.false_alarms
+    return options.scale, options.order or options.rank_at, guard

@@ -92,6 +92,8 @@ def test_results_of_other_options_are_marked_and_those_of_other_thresholds_aren_
     assert "other run options" in marked(window)
     press_run(qtbot, window)
     assert marked(window) == ""
+    session.set_options(dataclasses.replace(session.options, false_alarms=0.1))
+    assert marked(window) == "", "without a guard there is nothing that the rate is of"
 
 
 def test_what_is_saved_is_what_is_shown_and_the_question_names_it(
