@@ -97,7 +97,7 @@ def assess(
     if attack is None:
         return _assessed("unknown", f"{name} {kept}", "; without poisoned images nobody can say whether the backdoor "
                                                       "is gone")
-    where = "poisoned images" if len(figures.attacks) == 1 else f"the images of {attack.name}, the worst set"
+    where = "poisoned images" if len(figures.attacks) == 1 else f"the images of {attack.name} (the worst set)"
     still = "still " if attack.success.value > HARMLESS_ATTACK else ""
     works = f"the attack {still}works on {percent(attack.success.value)} of {where}"
     if not shows_attack(figures.attacks):

@@ -31,6 +31,7 @@ NAMES: dict[Which, str] = {"goodnet": "the GoodNet", "b_prime": "B'"}
 SIZE_INCHES = (8.0, 4.8)
 _LINE_STYLES = ("--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _LONGEST_NAME = 28
+_IN_LEGENDS_WAY = 30.0  # per cent
 # Margins in inches keep text in place at every window size: left, bottom, right, top.
 _MARGINS = (0.62, 0.52, 0.18, 0.36)
 
@@ -105,7 +106,7 @@ class CurveDrawing:
                                       transform=self.axes.transAxes, clip_on=False, animated=animated)
         self._mark_steps: list[tuple[int, str, str]] = []
         self._mark_labels: list[Text] = []
-        self._legend = self.axes.legend(loc="center left", fontsize=8.5, labelcolor=palette.text, framealpha=0.8,
+        self._legend = self.axes.legend(loc="lower left", fontsize=8.5, labelcolor=palette.text, framealpha=0.8,
                                         facecolor=palette.ground, edgecolor="none", handlelength=2.6)
         self._legend.set_animated(animated)
         for text in (*self._legend.get_texts(), self.axes.xaxis.label):
@@ -135,10 +136,14 @@ class CurveDrawing:
     def show(self, curve: PruningCurve, rows: Iterable[GoodNetRow]) -> None:
         """Show counts of the drawing's shape, and the thresholds' steps."""
         sets = (curve.clean, *curve.poisoned)
+        lowest = 100.0
         for band, line, counts in zip(self.bands, self.lines, sets, strict=True):
             values, low, high = rates_of(counts, self.shape.which)
             line.set_ydata(values)
             band.set_data(self._steps, low, high)
+            lowest = min(lowest, *values[:len(values) // 2 + 1])
+        # Curves begin high and end low, so the corner below their beginning is free, unless one is low from the start.
+        self._legend.set_loc("center left" if lowest < _IN_LEGENDS_WAY else "lower left")
         self._mark_steps = threshold_marks(rows)
 
     def lay_out(self) -> None:

@@ -19,6 +19,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
+from engine.reports.curve_figure import printed_figure
 from gui.curve.canvas import CurveCanvas
 from gui.curve.view import CurveView
 from gui.widgets.theme import DARK, LIGHT
@@ -29,6 +30,7 @@ from tests.support.curves import (
     CLEAN_AGREEING,
     CLEAN_B_PRIME,
     CLEAN_GOODNET,
+    counts,
     curve,
     rows,
 )
@@ -415,3 +417,17 @@ def test_zooming_brings_the_cursor_back_into_view(view: CurveView) -> None:
     view.set_step(CHANNELS)
     canvas.zoom_in()
     assert canvas.limits[0][0] <= CHANNELS <= canvas.limits[0][1]
+
+
+def test_the_legend_makes_way_for_a_curve_that_is_low_from_the_start() -> None:
+    """A harmless set's curve runs where the legend of others stands."""
+    high = printed_figure(curve(), []).axes[0].get_legend()
+    none = counts("harmless", "poisoned", 50, [0] * 9, [50] * 9, [0] * 9)
+    both = dataclasses.replace(curve(), poisoned=(none, *curve().poisoned))
+    figure = printed_figure(both, [])
+    figure.canvas.draw()
+    legend, axes = figure.axes[0].get_legend(), figure.axes[0]
+    assert high is not None and legend is not None
+    at_zero = axes.transData.transform((0.0, 0.0))[1]
+    assert legend.get_window_extent().y0 > at_zero + 5
+    assert len(legend.get_texts()) == 3
