@@ -196,6 +196,7 @@ def _remedy(found: BaseException) -> str:
     text = str(found)
     if "truncated" in text or "eof" in text:
         return "The file is cut off: copy it again from its source."
-    if "filter" in text or "plugin" in text:  # it looks for the filter's plugin and doesn't find its folder
+    # It looks for the filter's plugin and doesn't find its folder, which the environment may name.
+    if "filter" in text or "plugin" in text or "open directory" in text:
         return "Its data is compressed with a filter that isn't installed; save it again with gzip."
     return "A file in HDF5 format was expected; copy it again or choose another one."
