@@ -77,7 +77,7 @@ def add_missing_labels(parser: argparse.ArgumentParser, when: str = "") -> None:
 def add_layer(parser: argparse.ArgumentParser, when: str = "") -> None:
     """The layer to prune."""
     parser.add_argument("--layer", metavar="NAME", help=f"{when}the Conv2D layer whose channels are pruned; inspect "
-                        "lists them (default: the one before the last pooling layer)")
+                        "lists them (default: the last one that everything passes through)")
 
 
 def add_json(parser: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup) -> None:

@@ -12,9 +12,9 @@ from engine.data.preprocessing import AS_STORED, preprocessing
 from engine.errors import EngineError
 from engine.files.own import read_own
 from engine.files.saving import recover, whole_folder
+from engine.goodnets.legacy_h5 import fits_keras2, save_keras2_h5
 from engine.goodnets.pair import GoodNet
 from engine.guards.guard_files import open_guard, save_guard
-from engine.models.legacy_h5 import fits_keras2, save_keras2_h5
 from engine.models.networks import Network, build_model, open_network
 from engine.models.preprocessing_layers import preprocessed, preprocessing_of
 from engine.models.reading import read_model_file

@@ -84,7 +84,8 @@ def description_json(found: ModelDescription | DatasetDescription) -> dict[str, 
     if isinstance(found, ModelDescription):
         return {"kind": "model", "path": str(found.path), "format": found.format, "sha256": found.sha256,
                 "parameters": found.parameters, "input_shape": list(found.input_shape or ()), "labels": found.labels,
-                "default_layer": found.default_layer, "findings": [],
+                "default_layer": found.default_layer,
+                "findings": [{"level": "note", "sentence": found.default_note}] if found.default_note else [],
                 "layers": [{"name": layer.name, "kind": layer.kind, "shape": list(layer.shape or ()),
                             "channels": layer.channels} for layer in found.layers]}
     return {"kind": "dataset", "path": str(found.path), "format": found.format, "images": found.images,

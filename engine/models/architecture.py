@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.models import vocabulary
 from engine.models.config import Config
 from engine.models.deepid import INPUT_SHAPE
+from engine.models.default_layer import default_layer
 from engine.models.layer_graph import Node, check_weights, nodes_of
 from engine.models.reading import ModelFile, read_model_file
 from engine.models.shapes import Shape, output_shape
@@ -27,7 +27,8 @@ class LayerDescription:
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What can be said of a model file without running it."""
+    """What can be said of a model file without running it; `default_note` says where the default layer isn't the last
+    map's, and why."""
 
     path: Path
     format: str
@@ -37,6 +38,7 @@ class ModelDescription:
     labels: int | None
     layers: tuple[LayerDescription, ...]
     default_layer: str | None
+    default_note: str = ""
 
 
 def describe_model(path: Path) -> ModelDescription:
@@ -52,9 +54,10 @@ def describe_model(path: Path) -> ModelDescription:
         LayerDescription(n.name, n.kind.removeprefix("keras.ops."), n.shape,
                          _channels(n) if uses[n.name] == 1 else None) for n in nodes)
     final = nodes[-1].shape if nodes else None
+    default = default_layer(nodes, [layer.name for layer in layers if layer.channels])
     return ModelDescription(
         path, file.format, file.sha256, file.parameters, nodes[0].shape if nodes else None,
-        final[0] if final and len(final) == 1 else None, layers, _default_layer(nodes, layers))
+        final[0] if final and len(final) == 1 else None, layers, default.name, default.note)
 
 
 def checked_nodes(file: ModelFile) -> list[Node]:
@@ -76,21 +79,6 @@ def _channels(node: Node) -> int | None:
     activation = node.config.get("activation") or "linear"
     elementwise = isinstance(activation, str) and activation in vocabulary.ELEMENTWISE_ACTIVATIONS
     return int(node.config["filters"]) if elementwise else None
-
-
-def _default_layer(nodes: Sequence[Node], layers: Sequence[LayerDescription]) -> str | None:
-    prunable = [i for i, layer in enumerate(layers) if layer.channels]
-    pools = [i for i, node in enumerate(nodes) if node.kind in vocabulary.POOLING]
-    if pools:
-        above: set[int] = set()
-        waiting = list(nodes[pools[-1]].parents)
-        while waiting:
-            index = waiting.pop()
-            if index not in above:
-                above.add(index)
-                waiting += nodes[index].parents
-        prunable = [i for i in prunable if i in above] or prunable
-    return layers[prunable[-1]].name if prunable else None
 
 
 def _deepid_nodes(file: ModelFile) -> list[Node]:

@@ -20,6 +20,8 @@ from engine.errors import EngineError, LayerNotFound, ModelError
 from engine.models import vocabulary
 from engine.models.architecture import checked_nodes
 from engine.models.deepid import build_deepid
+from engine.models.default_layer import default_layer
+from engine.models.layer_graph import Node
 from engine.models.reading import ModelFile, read_model_file, weights_file
 
 Images = npt.NDArray[np.float32]
@@ -102,21 +104,28 @@ class Network:
         }
 
     def default_layer(self) -> str:
-        """The Conv2D that feeds the last pooling layer, or the last Conv2D where nothing is pooled.
+        """The layer pruned where nobody chooses one, see `default_layer.default_layer`.
 
         Raises:
             LayerNotFound: the network has no prunable Conv2D at all.
         """
-        prunable = self.prunable_layers()
-        if not prunable:
+        name = default_layer(self._nodes(), list(self.prunable_layers())).name
+        if name is None:
             raise LayerNotFound(f"{self.path}: has no Conv2D layer that can be pruned; the pruning defence needs one.")
-        pools = [call for call in self.calls if type(call.layer).__name__ in vocabulary.POOLING]
-        if pools:
-            above = _upstream(self.calls, pools[-1])
-            feeding = [name for name in prunable if name in above]
-            if feeding:
-                return feeding[-1]
-        return list(prunable)[-1]
+        return name
+
+    def _nodes(self) -> list[Node]:
+        """The network's calls as `layer_graph` has them, up to the one that answers."""
+        places = {id(self._input): 0}
+        nodes = [Node("", "InputLayer", {}, [], tuple(self.input_shape))]
+        for call in self.calls:
+            layer = call.layer
+            kind = type(layer).__name__
+            operation = "" if hasattr(layer, "weights") else "keras.ops."
+            places[id(call.output)] = len(nodes)
+            nodes.append(Node(call.name, operation + kind, {"filters": getattr(layer, "filters", None)},
+                              [places[id(tensor)] for tensor in call.inputs], tuple(call.output.shape[1:])))
+        return nodes[:places[id(self._output)] + 1]
 
     def call_of(self, layer: str) -> Call:
         """The use of a prunable layer.
@@ -335,14 +344,3 @@ def _flatten(model: Any) -> tuple[tuple[Call, ...], Any, Any]:
     image = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
     output = opened(model, image, "")
     return tuple(calls), image, output
-
-
-def _upstream(calls: Sequence[Call], start: Call) -> set[str]:
-    """Names of all calls that `start` depends on."""
-    wanted = {id(tensor) for tensor in start.inputs}
-    names = set()
-    for call in reversed(calls):
-        if id(call.output) in wanted:
-            names.add(call.name)
-            wanted.update(id(tensor) for tensor in call.inputs)
-    return names

@@ -26,8 +26,6 @@ class ModelCard(InputCard):
         super().__init__("model", "The network to repair: a Keras file (.keras, .h5) or PyTorch's .onnx.", theme)
         self._layer = QComboBox()
         self._layer.setAccessibleName("Layer to prune")
-        self._layer.setToolTip("Channels of this layer are pruned. The layer before the last pooling layer is the "
-                               "usual choice: that is where a backdoor's channels are told apart best.")
         self._layer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._layer.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self._layer.setMinimumContentsLength(8)
@@ -85,6 +83,8 @@ class ModelCard(InputCard):
 
     def _fill(self, model: ModelDescription) -> None:
         self._layer.clear()
+        self._layer.setToolTip("Channels of this layer are pruned. The usual choice is the last one that everything "
+                               f"passes through on its way to the labels. {model.default_note}".rstrip())
         for layer in model.layers:
             if layer.channels:
                 self._layer.addItem(f"{layer.name} ({layer.channels} channels)", layer.name)

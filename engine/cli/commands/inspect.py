@@ -38,6 +38,9 @@ def _say_model(found: ModelDescription) -> None:
     say_table(["layer", "kind", "output", ""],
               [[layer.name, layer.kind, _size(layer.shape) or "?",
                 "pruned by default" if layer.name == found.default_layer else ""] for layer in found.layers], left=4)
+    if found.default_note:
+        say()
+        say(f"note: {found.default_note}")
 
 
 def _say_dataset(found: DatasetDescription) -> None:

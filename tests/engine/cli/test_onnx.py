@@ -56,7 +56,9 @@ def test_inspect_says_what_it_is_and_which_layers_it_has(capsys: pytest.CaptureF
     assert (found["kind"], found["format"], found["labels"], found["input_shape"]) == (
         "model", "ONNX (.onnx)", 7, [32, 32, 3])
     layers = {layer["name"]: layer["channels"] for layer in found["layers"]}
-    assert layers["3.body.2.0"] == 12 and found["default_layer"] in layers
+    assert layers["3.body.2.0"] == 12 and found["default_layer"] == "3.body.2.0" and found["findings"] == []
+    assert main(["inspect", str(FOLDER / "densenet-dynamo.onnx")]) == 0
+    assert "note: The last map is joined at 'cat_3' from several branches" in capsys.readouterr().out
 
 
 def test_a_file_that_can_t_be_opened_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

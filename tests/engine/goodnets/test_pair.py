@@ -15,9 +15,9 @@ from engine.data.preprocessing import preprocessing
 from engine.errors import Cancelled, EngineError
 from engine.goodnets.checking import check_arrays
 from engine.goodnets.evaluation import evaluate
+from engine.goodnets.legacy_h5 import save_keras2_h5
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import one_file_model, open_goodnet, save_pair
-from engine.models.legacy_h5 import save_keras2_h5
 from engine.models.networks import Network, open_network
 from engine.progress import CancelSource
 from tests.support.networks import LABELS, NETWORKS, Array, SmallLab, build, random_images, save_lab_file, zero_channels
