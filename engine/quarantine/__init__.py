@@ -24,6 +24,11 @@ one go; each request names all that is needed to open it anew, so a stream outli
 Arrays go through a piece of memory that both sides share, 4 MB at a time, and are copied out of it before anybody looks
 at them: the reader can't change them afterwards, nor cut the memory off under this process, which reads it like a file.
 
+**Why not a parser in Python alone.** pyfive 1.3 reads the lab's files as fast as the HDF5 library and meets circles and
+short blocks with exceptions. It unpacks what is compressed twice without end, and knows neither the newest layout nor
+bzip2, LZ4, Zstd, Bitshuffle and Blosc2: it would stand beside the library, not in its place, and pictures, archives and
+ONNX need the process all the same.
+
 **What it doesn't do.** A reader that a file has taken over may lie about the values in files read after it, within
 their declared shapes; and it can read what this user can read.
 """

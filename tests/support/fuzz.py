@@ -284,7 +284,7 @@ FORMATS: dict[str, Format] = {
 
 
 def fuzz(name: str, count: int, seed: int, keep: Path) -> Counter[str]:
-    """Try damaged files of one format; counts of "refused", "opened" and of each kind of failure.
+    """Try damaged files of one format; counts of "refused", "ended its reader", "opened" and of each kind of failure.
 
     Args:
         keep: where files that made a reader fail are put.
@@ -355,7 +355,8 @@ def _outcome(name: str, path: Path, number: int) -> str:
     except EngineError as error:
         sentence = str(error)
         sound = sentence.endswith((".", "?")) and "\n" not in sentence and len(sentence) < 2000
-        return "refused" if sound else f"FAILED (no sentence): {sentence!r}"
+        ended = any(words in sentence for words in (": crashed what reads it", ": gave nothing for", "processor time"))
+        return "ended its reader" if sound and ended else "refused" if sound else f"FAILED (no sentence): {sentence!r}"
     except BaseException as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         return f"FAILED ({type(error).__name__} in {Path(place.filename).name}:{place.lineno}): {str(error)!r}"
