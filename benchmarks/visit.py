@@ -78,6 +78,7 @@ class Visit:
     def _run(self) -> None:
         self._window.run_bar.run.click()
         self._settle()
+        assert self._session.run is not None
 
     def _scan(self) -> None:
         self._window.tabs.setCurrentWidget(self._window.scan)

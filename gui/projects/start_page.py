@@ -36,7 +36,7 @@ class StartPage(QWidget):
         self.sample = _entry("Open the &sample", "A small network with a backdoor, and images to try everything on.")
         self.model = _entry("Open a model",
                             "A Keras or ONNX file. Then clean images, and poisoned ones if you have any.")
-        self.project = _entry("Open a project", "A .goodnet file: models, images and options as you saved them.")
+        self.project = _entry("Open a project", "A .goodnet file: model, images and options as you saved them.")
         self.goodnet = _entry("Check pictures", "Open a GoodNet that is saved already, and show it pictures.")
         self._icons = {self.sample: "sample", self.model: "model", self.project: "open", self.goodnet: "check"}
         self.recent: list[QCommandLinkButton] = []
