@@ -201,14 +201,14 @@ class _Reader:
     """A running reader and this side's ends of what leads to it."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        self.area = Area()
         try:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
-                cwd=program_folder(), pass_fds=self.area.handles, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0))
+            self.area = Area()
+            try:
+                self.process = _started(command, self.area)
+            except OSError:
+                self.area.close()
+                raise
         except OSError as error:
-            self.area.close()
             raise EngineError(f"The part of the program that opens files can't be started ({error.strerror or error}). "
                               "Close other programs and try again.") from error
         assert self.process.stdin and self.process.stdout
@@ -262,6 +262,13 @@ class _Reader:
             pipe.close()
         self.area.close()
         self.process.returncode = 0
+
+
+def _started(command: Sequence[str], area: Area) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
+        cwd=program_folder(), pass_fds=area.handles, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0))
 
 
 def own_command() -> list[str]:

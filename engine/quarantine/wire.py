@@ -14,6 +14,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -190,10 +191,11 @@ def _wait(pipe: int, until: float) -> None:
     if sys.platform == "win32":
         import _winapi
         import msvcrt
-        while not _winapi.PeekNamedPipe(msvcrt.get_osfhandle(pipe), 0)[0]:
-            if time.monotonic() > until:
-                raise SilentWireError("it says nothing")
-            time.sleep(_LOOK_SECONDS)
+        with suppress(OSError):  # closed: reading says so
+            while not _winapi.PeekNamedPipe(msvcrt.get_osfhandle(pipe), 0)[0]:
+                if time.monotonic() > until:
+                    raise SilentWireError("it says nothing")
+                time.sleep(_LOOK_SECONDS)
         return
     poll = select.poll()
     poll.register(pipe, select.POLLIN)

@@ -145,6 +145,15 @@ def test_nothing_is_left_of_an_ended_reader(behave: str, fakes: Any) -> None:
 
 
 @POSIX
+def test_a_reader_that_computes_for_too_long_is_ended_by_the_system(fakes: Any) -> None:
+    """With a second instead of ten."""
+    behave = "limits.SECONDS = 1; limits.grant_time()\n    while True: pass"
+    quarantine = fakes(behave, "from engine.quarantine import limits")
+    with pytest.raises(DatasetError, match=r"^stranger\.h5: takes more than 10 seconds of processor time to"):
+        ask(quarantine)
+
+
+@POSIX
 def test_who_will_not_wait_interrupts_a_busy_reader_and_no_other(fakes: Any, tmp_path: Path) -> None:
     asked = tmp_path / "asked"
     os.mkfifo(asked)
