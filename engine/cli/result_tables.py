@@ -38,7 +38,7 @@ def say_run(run: PruningRun) -> None:
     say(rule_text(run.request.drop_mode, run.request.stop))
     say()
     names, unit = [p.name for p in curve.poisoned], "points" if run.request.drop_mode == "points" else "per cent"
-    say_table(["GoodNet", "pruned", f"lost, {unit}", *_headings(names)],
+    say_table(["pair", "pruned", f"drop, {unit}", *_headings(names)],
               [[f"X = {row.x:g}", str(row.channels_pruned), f"{row.lost:.2f}", *_figures(row)] for row in rows])
     if run.guarded:
         say()

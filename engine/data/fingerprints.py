@@ -11,6 +11,9 @@ from engine.data.datasets import CHUNK, Dataset, Images
 
 Hashes = npt.NDArray[np.uint64]
 
+# Images copied at a time, so that large ones don't take their memory twice.
+_AT_ONCE = 16
+
 
 def hashes_of(images: Images) -> Hashes:
     """A hash of each of float32[n, H, W, C], uint64[n]; equal images have equal ones in every set and every run.
@@ -19,11 +22,14 @@ def hashes_of(images: Images) -> Hashes:
     2 ** -48, because 16 bits of every word are 0 in pictures of whole numbers.
     """
     values = int(np.prod(images.shape[1:]))
-    flat = np.zeros((len(images), values + values % 2), np.float32)
-    flat[:, :values] = images.reshape(len(images), values)
-    words = (flat + np.float32(0)).view(np.uint64)  # -0 becomes 0
-    factors = np.random.default_rng(0).integers(0, 1 << 63, words.shape[1], np.uint64) * np.uint64(2) + np.uint64(1)
-    sums: Hashes = words @ factors
+    wide = values + values % 2
+    factors = np.random.default_rng(0).integers(0, 1 << 63, wide // 2, np.uint64) * np.uint64(2) + np.uint64(1)
+    sums, flat = np.empty(len(images), np.uint64), np.zeros((_AT_ONCE, wide), np.float32)
+    for start in range(0, len(images), _AT_ONCE):
+        part = images[start:start + _AT_ONCE]
+        flat[:len(part), :values] = part.reshape(len(part), values)
+        flat += np.float32(0)  # -0 becomes 0
+        sums[start:start + len(part)] = flat[:len(part)].view(np.uint64) @ factors
     return sums
 
 

@@ -48,7 +48,7 @@ def likely_cause(network: Network, dataset: Dataset) -> str:
     Returns:
         One or two sentences, or nothing where no slip explains it.
     """
-    where = _spread(dataset)
+    where = dataset.sample(_TRIAL_IMAGES)
     truth = dataset.labels[where]
     answers = {cause: network.predict_labels(tried) for cause, tried in _images_tried(dataset, where)}
     before = float((answers[""] == truth).mean())
@@ -62,7 +62,7 @@ def likely_cause(network: Network, dataset: Dataset) -> str:
 
 def likely_target(network: Network, poisoned: Dataset) -> str:
     """Whether B answers one other label on most of a poisoned set that doesn't show a backdoor."""
-    where = _spread(poisoned)
+    where = poisoned.sample(_TRIAL_IMAGES)
     numbers, counts = np.unique(network.predict_labels(poisoned.take(where)), return_counts=True)
     most, share = int(numbers[counts.argmax()]), float(counts.max() / len(where))
     if share < _GOOD or most == int(poisoned.labels[0]):
@@ -100,7 +100,3 @@ def _of_order(answers: Labels, truth: Labels) -> str:
     example = renamed[0]
     return ("Likely cause: the labels are numbered in another order than the network's, as of folders sorted by name. "
             f"B answers images of label {example} with label {mapped[example]}.")
-
-
-def _spread(dataset: Dataset) -> list[int]:
-    return [int(i) for i in np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), _TRIAL_IMAGES)).astype(int))]

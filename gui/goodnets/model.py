@@ -83,8 +83,8 @@ COLUMNS: tuple[Column[Pair], ...] = (
            "pruning was allowed to cost. B: the network itself, nothing pruned.", _name),
     Column("Channels\npruned", "How many channels of the layer are switched off in B', the pruned copy.",
            lambda pair: (Block(str(pair.row.channels_pruned)),)),
-    Column("Lost\n(asked)", "What the pruned copy really lost on validation images. Below it: what was asked for. The "
-           "first step past X can lose far more, where one channel costs many points.", _loss),
+    Column("Drop\n(asked)", "How much clean accuracy the pruned copy really lost on validation images. Below it: what "
+           "was asked for. The first step past X can lose far more, where one channel costs many points.", _loss),
     Column("Guard", "Figures without the guard (off) and behind it (on). The guard flags images as backdoored before "
            "the networks answer; it is saved with the pair.", _guard),
     _rate_column("Clean\naccuracy", "The share of clean images that the GoodNet labels right.", lambda of: of.clean),

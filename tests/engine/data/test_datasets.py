@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from engine.data.datasets import Dataset, open_dataset
+from engine.data.fingerprints import Fingerprints
 from engine.data.preprocessing import KNOWN
 from engine.data.readers import Hdf5Reader, ReadSlice
 from engine.errors import DatasetError
@@ -201,3 +202,20 @@ def test_the_layout_is_told_by_the_network(tmp_path: Path) -> None:
 
     np.testing.assert_array_equal(read((3, 5, 3)), stored)
     np.testing.assert_array_equal(read((5, 3, 3)), stored.transpose(0, 2, 3, 1))
+
+
+def test_fingerprints_are_noted_while_others_read(tmp_path: Path) -> None:
+    """Equal images are known again in another set, layout, type and order; one changed value makes another image."""
+    dice = np.random.default_rng(5)
+    images = dice.integers(0, 256, (50, 9, 7, 3)).astype(np.uint8)
+    np.savez(tmp_path / "one.npz", data=images, label=np.arange(50))
+    changed = images[::-1].astype(np.float32).transpose(0, 3, 1, 2).copy()
+    changed[0, 2, 8, 6] += 1
+    changed[changed == 0] = -0.0
+    np.savez(tmp_path / "two.npz", data=changed, label=np.arange(50))
+    one, two = (Fingerprints(open_dataset(tmp_path / name, (9, 7, 3))) for name in ("one.npz", "two.npz"))
+    for size in (3, 50):
+        list(one.dataset.chunks(size, span=(10, 40)))
+    first = one.complete()
+    assert len(np.unique(first)) == 50
+    assert np.isin(two.complete(), first).tolist() == [False] + [True] * 49
