@@ -113,7 +113,7 @@ def _colour(guard: str, palette: Palette) -> str:
 
 
 def _frame(axes: Axes, rows: Sequence[ComparisonRow], palette: Palette) -> None:
-    axes.set_xlabel("Attack success, per cent", color=palette.text, fontsize=9.5)
+    axes.set_xlabel("Attack success, %", color=palette.text, fontsize=9.5)
     axes.set_ylabel("Clean accuracy, %", color=palette.text, fontsize=9.5)
     lowest = min(100 * row.clean.value for row in rows)
     bottom = max(-4.0, 10 * math.floor((lowest - 4) / 10))
