@@ -73,7 +73,7 @@ class Quarantine:
 
     def ask(
         self, path: Path, action: str, arguments: dict[str, Any], check: Check[Checked], *,
-        most: int, error: type[EngineError], stream: int | None = None,
+        most: int, error: type[EngineError], stream: int | None = None, patience: float = 0.0,
     ) -> Checked:
         """Have a file read.
 
@@ -83,6 +83,7 @@ class Quarantine:
                 KeyError and BrokenWireError shows that the reader lies.
             most: bytes that the answer's arrays may have together.
             stream: the number of a file that is kept open.
+            patience: seconds that the reader may be silent for beyond the usual ones, for a large file read in one go.
         Raises:
             EngineError: what the parser found, or, of class `error`, that the reader didn't come back from the file.
         """
@@ -93,10 +94,10 @@ class Quarantine:
             try:
                 with reader.exchange():
                     send(reader.request, request)
-                    answer = self._answer(reader, most)
+                    answer = self._answer(reader, most, self._silence + patience)
                     result = None if isinstance(answer, EngineError) else check(*answer)
             except _LIES as found:
-                raise error(f"{path}: {self._what_happened(found, reader)}. "
+                raise error(f"{path}: {_what_happened(found, reader, self._silence + patience)}. "
                             "Copy the file again from its source, or don't use it.") from found
         self._close_given_up()
         if isinstance(answer, EngineError):
@@ -157,13 +158,6 @@ class Quarantine:
             self._reader = _Reader(self._command or own_command())
         return self._reader
 
-    def _what_happened(self, found: Exception, reader: _Reader) -> str:
-        if isinstance(found, SilentWireError):
-            return f"gave nothing for {self._silence:g} seconds; it is damaged, made to do harm, or on a slow disk"
-        if isinstance(found, ClosedWireError):
-            return f"{reader.how_it_ended()}; it is damaged or made to do harm"
-        return "gave something else than it announced when it was read; it is made to do harm"
-
     def _close_given_up(self) -> None:
         """Have files closed that nobody reads any longer; if another thread is asking, it does that afterwards."""
         while self._given_up and self._lock.acquire(blocking=False):
@@ -173,12 +167,12 @@ class Quarantine:
                     if self._reader and self._reader.is_running:
                         with suppress(*_LIES), self._reader.exchange():
                             send(self._reader.request, request)
-                            self._answer(self._reader, 0)
+                            self._answer(self._reader, 0, self._silence)
             finally:
                 self._lock.release()
 
-    def _answer(self, reader: _Reader, most: int) -> tuple[Any, list[Array]] | EngineError:
-        head = receive(reader.answer, self._silence)
+    def _answer(self, reader: _Reader, most: int, silence: float) -> tuple[Any, list[Array]] | EngineError:
+        head = receive(reader.answer, silence)
         if "error" in head:
             if head["last"]:
                 reader.end()
@@ -276,6 +270,14 @@ def own_command() -> list[str]:
     if getattr(sys, "frozen", False):
         return [sys.executable, FLAG]
     return [sys.executable, "-I", "-S", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _START.format(path=sys.path)]
+
+
+def _what_happened(found: Exception, reader: _Reader, silence: float) -> str:
+    if isinstance(found, SilentWireError):
+        return f"gave nothing for {silence:.3g} seconds; it is damaged, made to do harm, or on a slow disk"
+    if isinstance(found, ClosedWireError):
+        return f"{reader.how_it_ended()}; it is damaged or made to do harm"
+    return "gave something else than it announced when it was read; it is made to do harm"
 
 
 def _folder_of(path: Path) -> str:

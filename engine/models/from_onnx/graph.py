@@ -15,6 +15,8 @@ from engine.quarantine.client import READER
 from engine.quarantine.wire import Array
 
 _NUMBER_BYTES = np.dtype(np.float32).itemsize
+# A second of a busy machine with a slow disk: the whole file is read before the reader answers.
+_SLOWEST_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def read_graph(path: Path, most: int) -> OnnxGraph:
         return OnnxGraph(sha256_of(files), input_name, shape, output_name, nodes, constants)
 
     try:
-        return READER.ask(path, "onnx graph", {}, check, most=most * _NUMBER_BYTES, error=ModelError)
+        beside = [file for file in (path, Path(f"{path}.data")) if file.is_file()]
+        patience = sum(file.stat().st_size for file in beside) / _SLOWEST_BYTES
+        return READER.ask(path, "onnx graph", {}, check, most=most * _NUMBER_BYTES, error=ModelError, patience=patience)
     except OSError as error:
         raise ModelError(f"{path}: can't be read ({error.strerror or error}). Copy it again from its source.") \
             from error

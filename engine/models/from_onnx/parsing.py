@@ -47,6 +47,9 @@ def parse_onnx(path: Path) -> tuple[Any, list[Array]]:
     """
     try:
         return _Parser(path).parsed()
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: has names that aren't text, so it is damaged. Copy it again from its source.") \
+            from error
     except MemoryError as error:
         raise ModelError(f"{path}: takes more memory than is granted to what reads files. Export the model again with "
                          "external_data=True, which puts its weights into a file beside it.") from error
@@ -145,8 +148,10 @@ class _Parser:
 
     def _node(self, node: onnx.NodeProto) -> list[Any]:
         domain = "" if node.domain in _KNOWN_DOMAINS else f"{node.domain}."
-        if any(len(name) > _LONGEST_NAME for name in (node.name, node.op_type, *node.input, *node.output)):
-            raise ModelError(f"{self._path}: has an operator with an endless name; refused. {_AGAIN}")
+        names = (node.name, node.op_type, *node.input, *node.output, *(setting.name for setting in node.attribute))
+        if any(not isinstance(name, str) or len(name) > _LONGEST_NAME for name in names):
+            raise ModelError(f"{self._path}: has an operator with an endless name, or one that isn't text; refused. "
+                             f"{_AGAIN}")
         return [node.name, f"{domain}{node.op_type}", list(node.input), list(node.output),
                 {attribute.name: self._attribute(attribute, node) for attribute in node.attribute}]
 

@@ -273,6 +273,9 @@ def test_a_hostile_file_is_refused(name: str, tmp_path: Path) -> None:
 def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
     whole = graph_of([]).SerializeToString()
     refused(tmp_path, whole[:len(whole) // 2], "isn't an ONNX file, or is damaged")
+    for word in (b"image", b"step0", b"c0.1"):
+        spelled = spoilt(lambda model: None).SerializeToString().replace(word, b"\xff" * len(word))
+        refused(tmp_path, spelled, "aren't text|isn't text|isn't an ONNX file|isn't a valid ONNX")
     refused(tmp_path, b"PK\x03\x04 and so on", "isn't an ONNX file|holds no ONNX network")
 
 
