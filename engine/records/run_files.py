@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime
 import json
 import math
 import platform
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +86,7 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
         "datasets": [{"path": str(d.path), "role": d.role, "name": d.name, "images": d.images, "labels": d.labels,
                       "sha256": d.sha256} for d in run.datasets],
         "settings": {**settings_json(request), "order": str(request.order) if request.order else None},
-        "versions": {"python": platform.python_version(), "platform": platform.platform(),
-                     **{name: version(name) for name in ("keras", "numpy", "h5py")},
-                     "tensorflow": _tensorflow_version()},
+        "versions": _versions(),
         "warnings": [doubt.sentence for doubt in run.doubts],
         "implausible_input": [doubt.sentence for doubt in run.doubts if doubt.implausible],
         "device": run.device,
@@ -236,11 +234,12 @@ def finite(value: float) -> float | None:
     return None if not math.isfinite(value) else float(np.float64(value))
 
 
-def _tensorflow_version() -> str:
-    from importlib.metadata import PackageNotFoundError
-    for name in ("tensorflow", "tensorflow-cpu"):
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            continue
-    return "unknown"
+def _versions() -> Json:
+    """Of everything that counts are made with."""
+    from importlib.metadata import PackageNotFoundError, version  # brings what e-mail needs, and nothing else does
+    found = {"python": platform.python_version(), "platform": platform.platform(),
+             **{name: version(name) for name in ("keras", "numpy", "h5py")}, "tensorflow": "unknown"}
+    for name in ("tensorflow-cpu", "tensorflow"):
+        with contextlib.suppress(PackageNotFoundError):
+            found["tensorflow"] = version(name)
+    return found

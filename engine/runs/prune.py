@@ -14,7 +14,6 @@ from engine.defences.comparison import Comparison
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
 from engine.guards.guarded_curve import GuardChoice, GuardedCurve, guarded_curve, measured_on
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
-from engine.pruning.cluster import Cluster
 from engine.pruning.incremental import predictor_for
 from engine.pruning.ranking import ChannelRanking, RankAt, given_order, rank_channels
 from engine.pruning.steps import KeptFeatures
@@ -127,6 +126,7 @@ def _count_here(
 def _count_on_cluster(
     request: PruningRequest, opened: Opened, partial: Partial | None, progress: ProgressCallback, cancel: CancelToken,
 ) -> tuple[ChannelRanking, PruningCurve]:
+    from engine.pruning.cluster import Cluster  # brings asyncio, which takes as long to load as h5py
     with Cluster(request.cluster or "", opened.network, opened.layer, cancel) as cluster:
         if request.order:
             ranking = given_order(opened.network, opened.layer, request.order)
