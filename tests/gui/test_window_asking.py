@@ -57,7 +57,7 @@ def test_every_dialog_starts_where_a_person_last_was(
     find = window.desk.menus.find
     names = places[0] / "names.txt"
     names.write_text("cat\n", encoding="utf-8")
-    curve = {a.text(): a for a in window.curve.panel.export.menu().actions()}
+    curve = {a.text(): a for a in window.curve.panel.export.button.menu().actions()}
     check = {b.text().replace("&", ""): b for b in window.check.findChildren(QAbstractButton)}
     for press, answer, last in (
         (check["Label names…"].click, str(names), places[0]),
