@@ -1,3 +1,3 @@
 """GoodNet's engine: everything between files and verdicts. Knows nothing of any window."""
 
-VERSION = "0.1.0"  # as in pyproject.toml
+VERSION = "0.2.0"  # as in pyproject.toml
