@@ -91,7 +91,7 @@ def input_files(options: argparse.Namespace) -> InputFiles:
     return InputFiles(
         Path(options.model), Path(options.clean), Path(given["test"]) if given.get("test") else None,
         tuple(map(Path, given.get("poisoned", ()))), given.get("layer"), options.scale,
-        read_classes(Path(given["classes"])) if given.get("classes") else ())
+        read_classes(Path(given["classes"])) if given.get("classes") else given.get("project_classes", ()))
 
 
 def _preprocess(text: str) -> str:

@@ -28,7 +28,10 @@ def project_defaults(name: str) -> dict[str, Any]:
     """
     project = read_project(Path(name))
     request = project.request
-    return {**project.settings, "drop": list(request.drops), "model": str(request.model),
+    folders = any(file.path.is_dir() for file in project.files)
+    settings = {name: value for name, value in project.settings.items() if name != "classes"}
+    return {**settings, "project_classes": request.classes if folders else (),
+            "drop": list(request.drops), "model": str(request.model),
             "clean": str(request.validation), "test": str(request.test) if request.test else None,
             "poisoned": [str(path) for path in request.poisoned],
             "order": str(request.order) if request.order else None}

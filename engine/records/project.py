@@ -124,7 +124,7 @@ def make_project(request: PruningRequest, result: LastResult | None = None, *,
         except OSError as error:
             raise EngineError(f"{path}: can't be read ({error.strerror or error}), so the project wasn't saved. "
                               "Choose another file, or remove it.") from error
-    return Project(tuple(files), settings_json(request), result)
+    return Project(tuple(files), {**settings_json(request), "classes": request.classes}, result)
 
 
 def fingerprint(path: Path, cancel: CancelToken = NEVER_CANCELLED) -> str:
@@ -156,9 +156,12 @@ def save_project(project: Project, path: Path) -> None:
     """
     if os.path.lexists(path) and not _is_project(path):
         raise OutputError(f"{path}: isn't a project of this program, so it isn't replaced. Choose another name.")
-    document = _document(project, path.absolute().parent)
+    content = json.dumps(_document(project, path.absolute().parent), indent=1, allow_nan=False)
+    if len(content) >= _MOST_BYTES:
+        raise OutputError(f"{path}: would have {len(content):,} bytes, more than is ever read back. Choose shorter "
+                          "names of labels.")
     with whole_file(path) as temporary:
-        write_text(temporary, json.dumps(document, indent=1, allow_nan=False))
+        write_text(temporary, content)
 
 
 def read_project(path: Path) -> Project:
@@ -242,9 +245,11 @@ def _project(document: Json, folder: Path) -> Project:
         raise ValueError("it names no model or no clean validation images")
     entries = [(role, entry) for role in get_args(FileRole)
                for entry in (files[role] if role == "poisoned" else [files[role]]) if entry is not None]
-    _only(document["settings"], NAMES)
+    _only(document["settings"], (*NAMES, "classes"))
+    classes = tuple(map(_text, document["settings"].get("classes", ())))
     return Project(tuple(_file(role, entry, folder) for role, entry in entries),
-                   checked_settings(document["settings"]), _result(result) if result is not None else None)
+                   {**checked_settings(document["settings"]), "classes": classes},
+                   _result(result) if result is not None else None)
 
 
 def _file(role: FileRole, entry: Json, folder: Path) -> ProjectFile:

@@ -68,7 +68,8 @@ class Projects(QObject):
         self._saved: _Contents | None = None
         self._lost: tuple[Looked, ...] = ()
         opening.takes("project", lambda found: self.named.emit(found[-1].path))
-        for signal in (session.inputs_changed, session.options_changed, pruning.headline_changed):
+        for signal in (session.inputs_changed, session.options_changed, session.names_changed,
+                       pruning.headline_changed):
             signal.connect(self.changed)
 
     @property
@@ -118,7 +119,8 @@ class Projects(QObject):
             return None
         # A model that is still being read has its layer from the project.
         request = dataclasses.replace(inputs.request(self._session.options), cluster=None,
-                                      layer=inputs.model.layer or inputs.chosen_layer)
+                                      layer=inputs.model.layer or inputs.chosen_layer,
+                                      classes=tuple(self._session.names))
         if run and _made_of(dataclasses.replace(run.request, layer=run.model.layer)) == _made_of(request):
             return _Contents(request, last_result(run, self._pruning.rows))
         return _Contents(request, before.result if before and _made_of(before.request) == _made_of(request) else None)
@@ -129,11 +131,12 @@ class Projects(QObject):
         unread = {found.file.path for found in looked if found.state == "remote"}
         outside = [str(file.path) for file in project.files if path.parent not in file.path.parents]
         where = f"; {len(outside)} of its files lie outside its folder: {', '.join(outside)}" if outside else ""
-        settings = {name: value for name, value in project.settings.items() if name != "layer"}
+        settings = {name: value for name, value in project.settings.items() if name not in ("layer", "classes")}
         self._choosing.open_all(
             [(file.role, file.path) for file in project.files if file.role != "order" and file.path not in unread],
             f"Opened the project {path.name}{where}", request.layer,
             Options(**settings, order=request.order, cluster=session.options.cluster))
+        session.name_labels(request.classes)
         self._lost = tuple(found for found in looked if found.state != "found")
         self._now_open(path, _Contents(request, project.result))
         if self._lost:
@@ -160,7 +163,7 @@ class Projects(QObject):
 
 def _made_of(request: PruningRequest) -> PruningRequest:
     """What a run's counts depend on: all but thresholds, which apply to a curve that is there."""
-    return dataclasses.replace(request, cluster=None, drops=(), drop_mode="points", stop="first-past")
+    return dataclasses.replace(request, cluster=None, classes=(), drops=(), drop_mode="points", stop="first-past")
 
 
 # On the worker's thread

@@ -87,6 +87,7 @@ def test_save_and_open_bring_everything_back(
     open_lab_files(window, lab, qtbot)
     assert window.windowTitle() == f"{lab.badnet.name} – GoodNet"
     press_run(qtbot, window)
+    window.session.name_labels(["Ada", "Bo"])
     options = window.session.options
     name_as(monkeypatch, tmp_path / "mine")
     press(window, "Ctrl+S")
@@ -104,6 +105,7 @@ def test_save_and_open_bring_everything_back(
     assert drop(other, [saved])
     settle(qtbot, other)
     assert chosen(other) == chosen(window) and other.session.options == options
+    assert other.session.names == ("Ada", "Bo")
     assert other.session.inputs.chosen_layer == "pruned" and other.session.state is State.READY
     assert other.windowTitle() == f"mine[*] – {lab.badnet.name} – GoodNet" and not other.isWindowModified()
     other.close()

@@ -45,7 +45,8 @@ def request_(tmp_path: Path) -> PruningRequest:
     return PruningRequest(
         inputs / "net.keras", inputs / "valid.h5", inputs / "test.h5", (inputs / "sun.h5", inputs / "eyes.h5"),
         layer="conv_2", rank_at="pool", order=inputs / "order.json", drops=(1.0, 2.5), drop_mode="relative",
-        stop="last-within", scale="255", cluster="tcp://nowhere:1", guard="margin", false_alarms=0.05)
+        stop="last-within", scale="255", cluster="tcp://nowhere:1", guard="margin", false_alarms=0.05,
+        classes=("Ada", "Bo ☀"))
 
 
 @pytest.fixture
@@ -155,6 +156,18 @@ def test_a_project_is_replaced_whole_or_not_at_all(
     assert saved.read_bytes() == before and [p.name for p in saved.parent.iterdir()] == [saved.name]
     save_project(make_project(request_), saved)
     assert read_project(saved).result is None
+
+
+def test_a_project_holds_all_that_a_request_holds_but_the_cluster(saved: Path) -> None:
+    held = {*json.loads(saved.read_text(encoding="utf-8"))["files"], *json.loads(saved.read_text())["settings"]}
+    assert held == {field.name for field in dataclasses.fields(PruningRequest)} - {"cluster"}
+
+
+def test_a_project_too_large_to_be_read_is_not_written(request_: PruningRequest, saved: Path) -> None:
+    before = saved.read_bytes()
+    with pytest.raises(OutputError, match="more than is ever read back"):
+        save_project(make_project(dataclasses.replace(request_, classes=("n" * 100,) * 12_000)), saved)
+    assert saved.read_bytes() == before
 
 
 def changed(saved: Path, change: Callable[[Any], object]) -> None:
