@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from engine.literal import literal
+
 
 class EngineError(Exception):
-    """The input or the machine is at fault; the message is one complete sentence or two."""
+    """The input or the machine is at fault; the message is one complete sentence or two, on one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(literal(message))
 
 
 class ModelError(EngineError):

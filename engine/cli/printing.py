@@ -7,27 +7,19 @@ from __future__ import annotations
 
 import json
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from engine.literal import literal
 from engine.rates import Rate
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Control and format characters (escape sequences, reversed writing), halves of characters, line and paragraph ends.
-_NOT_SHOWN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # A file or a pipe doesn't wrap lines, so nothing is wrapped for it.
 _UNBOUNDED = 1 << 20
 # Words can be read in a column of so many letters.
 _FOLDED = 8
-
-
-def literal(text: str) -> str:
-    """Text on one line, in which what a terminal would obey or hide is spelled out, such as \\x1b."""
-    return "".join(c.encode("unicode_escape").decode("ascii") if unicodedata.category(c) in _NOT_SHOWN else c
-                   for c in text)
 
 
 def say(text: str = "", style: str = "") -> None:

@@ -6,7 +6,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from engine.cli.printing import literal
+from engine.literal import literal
 from engine.progress import Progress
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from engine import backend
 from engine.assessment import Figures, Level, percent
-from engine.cli.printing import literal, rate_text, say, say_table
+from engine.cli.printing import rate_text, say, say_table
 from engine.data.preprocessing import preprocessing
 from engine.defences.comparison import Comparison
 from engine.goodnets.evaluation import Evaluation
 from engine.guards.guarded_curve import GuardedCurve
+from engine.literal import literal
 from engine.pruning.thresholds import rule_text
 from engine.rates import Rate
 from engine.reports.headline import Headline, headline, measured_text

@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.assessment import Attack
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.defences.scan import Scan
+from engine.literal import csv_cell
 from engine.rates import Rate
 
 # Columns and what they are called in ComparisonRow; of several poisoned sets the one on which the attack works most.
@@ -24,7 +25,7 @@ def write_comparison_csv(comparison: Comparison, path: Path) -> None:
                          "seconds", *(f"attack_success_{place}" for place, _ in enumerate(_several(comparison), 1))])
         for row in comparison.rows:
             each = [attack.success.value for attack in row.attacks] if _several(comparison) else []
-            writer.writerow([row.defence, row.guard, *_rates(row), round(row.seconds, 3), *each])
+            writer.writerow([csv_cell(row.defence), csv_cell(row.guard), *_rates(row), round(row.seconds, 3), *each])
 
 
 def _several(comparison: Comparison) -> tuple[Attack, ...]:
@@ -40,7 +41,7 @@ def write_scan_csv(found: Scan, names: Sequence[str], path: Path) -> None:
         writer.writerow(["rank", "label", "name", "count"])
         for rank, suspect in enumerate(found.suspects, start=1):
             name = names[suspect.label] if suspect.label < len(names) else ""
-            writer.writerow([rank, suspect.label, name, suspect.count])
+            writer.writerow([rank, suspect.label, csv_cell(name), suspect.count])
 
 
 def _rates(row: ComparisonRow) -> Iterator[float | str]:

@@ -19,6 +19,7 @@ from engine.defences.comparison import Comparison, ComparisonRow
 from engine.files.saving import whole_folder
 from engine.goodnets.saved import write_pair
 from engine.guards.guarded_curve import GuardedCurve
+from engine.literal import csv_cell
 from engine.models.networks import open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.sweep import PruningCurve, SetCounts
@@ -219,7 +220,7 @@ def write_curve_csv(curve: PruningCurve, path: Path) -> None:
             columns[f"poisoned_{number}_{key}"] = counts[key]
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(columns)
+        writer.writerow(map(csv_cell, columns))
         writer.writerows(zip(*columns.values(), strict=True))
 
 

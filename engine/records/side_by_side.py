@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.errors import EngineError
 from engine.files.saving import whole_folder
+from engine.literal import csv_cell
 from engine.records.reopening import reopen_run
 from engine.records.run_files import badnet_json, rate_json, write_text
 from engine.reports.run_differences import Difference, best_of, cautions, differences
@@ -102,8 +103,8 @@ def write_differences_csv(of: SideBySide, path: Path) -> None:
     """A row for each thing in which runs differ, a column a run, in words for people."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["what", *of.names])
-        writer.writerows([d.what, *d.texts] for d in of.differences)
+        writer.writerow(["what", *map(csv_cell, of.names)])
+        writer.writerows([d.what, *map(csv_cell, d.texts)] for d in of.differences)
 
 
 def _told_apart(names: Sequence[str]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 
 from engine import places
 from engine.assessment import LEVEL_WORDS
+from engine.literal import literal
 from engine.pruning.thresholds import rule_text
 from engine.reports.advice import advise
 from engine.reports.contact_sheet import contact_strips
@@ -59,11 +60,16 @@ def environment() -> jinja2.Environment:
     """The template library with this program's filters; whatever a template is given is escaped."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(places.resource("report")), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True)
+        trim_blocks=True, lstrip_blocks=True, finalize=_shown)
     made.filters.update(
         number=number, percent=percent_of, interval=interval_of, count="{:,}".format, unbroken=unbroken,
         activation=activation, file_name=lambda path: PurePath(path).name)
     return made
+
+
+def _shown(value: Any) -> Any:
+    """What stands in a page for a value: of a word from a file, what a browser would obey or hide is spelled out."""
+    return literal(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def command_words(run: PruningRun) -> list[str]:

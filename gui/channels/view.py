@@ -8,7 +8,6 @@ from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt, QTimer, Signa
 from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QStackedLayout,
     QVBoxLayout,
     QWidget,
@@ -18,6 +17,7 @@ from gui.channels.map_pictures import HeatScale, PictureBox, heat_of
 from gui.channels.model import MEAN, RANK, RankingModel
 from gui.tables.model import SORT_ROLE
 from gui.tables.view import FigureTable
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.texts import waiting
 from gui.widgets.theme import Theme
 
@@ -53,7 +53,7 @@ class ChannelsView(QWidget):
         self._settled = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settled.timeout.connect(self._report)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
-        self.empty = QLabel(EMPTY)
+        self.empty = PlainLabel(EMPTY)
         self.empty.setWordWrap(True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setMargin(24)
@@ -111,12 +111,12 @@ class MapsPanel(QWidget):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
-        self.caption, self.scale = QLabel(_HINT), HeatScale()
+        self.caption, self.scale = PlainLabel(_HINT), HeatScale()
         self.caption.setWordWrap(True)
         self.caption.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
         self.pictures = {kind: (PictureBox(f"{kind} image"), PictureBox(f"Activation on the {kind.lower()} image"))
                          for kind in ("Clean", "Poisoned")}
-        self._labels = {kind: QLabel(kind) for kind in self.pictures}
+        self._labels = {kind: PlainLabel(kind) for kind in self.pictures}
         grid = QGridLayout()
         for place, (kind, boxes) in enumerate(self.pictures.items()):
             grid.addWidget(self._labels[kind], 2 * place, 0, 1, 2)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QVBoxLayou
 
 from engine.files.pictures import Picture
 from engine.goodnets.checking import Verdict
+from engine.literal import literal
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.picture_view import PictureView
 from gui.widgets.theme import Theme
@@ -44,7 +45,7 @@ class Closer(QDialog):
         """Show a picture; its original comes later."""
         self.verdict = verdict
         name = Path(verdict.file).name
-        self.setWindowTitle(name)
+        self.setWindowTitle(literal(name))
         self.seen.setAccessibleName(f"What the network sees of {name}")
         self.original.setAccessibleName(f"{name} as it is")
         self.seen.show_picture(verdict.seen)

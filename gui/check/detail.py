@@ -24,6 +24,7 @@ from engine.goodnets.checking import Verdict
 from engine.looking.occlusion import OcclusionMap
 from gui.check.closer import Closer
 from gui.check.model import confidence_text, verdict_text
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import Exports, write_png
 from gui.widgets.picture_view import PictureView
 from gui.widgets.resources import icon
@@ -53,8 +54,8 @@ class VerdictDetail(QWidget):
         self._looking = False
         self._maps: dict[Verdict, OcclusionMap] = {}
         self.picture = PictureView(theme)
-        self._icon = QLabel()
-        self.answer = QLabel(wordWrap=True)
+        self._icon = PlainLabel()
+        self.answer = PlainLabel(wordWrap=True)
         self.answer.setAccessibleName("Verdict")
         font = self.answer.font()
         font.setPointSizeF(1.5 * font.pointSizeF())
@@ -159,8 +160,7 @@ class VerdictDetail(QWidget):
         return layout
 
     def _selectable(self, accessible_name: str) -> QLabel:
-        label = QLabel(wordWrap=True)
-        label.setTextFormat(Qt.TextFormat.PlainText)
+        label = PlainLabel(wordWrap=True)
         label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         label.setAccessibleName(accessible_name)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.resources import icon
 from gui.widgets.texts import waiting
 from gui.widgets.theme import Theme
@@ -35,8 +36,8 @@ class EmptyPage(QWidget):
         super().__init__()
         self._offered: list[Path] = []
         self._sample_count = 0
-        self._icon = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
-        self._text = QLabel(wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
+        self._icon = PlainLabel(alignment=Qt.AlignmentFlag.AlignCenter)
+        self._text = PlainLabel(wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
         self._offer, self.samples = QPushButton(), QPushButton()
         self.samples.setToolTip("The clean and poisoned images that the left panel shows: see how verdicts look")
         self.samples.clicked.connect(self.samples_requested)

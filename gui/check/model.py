@@ -11,9 +11,10 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor, QIcon
 
 from engine.goodnets.checking import Verdict
+from engine.literal import csv_cell, literal
 from gui.widgets.picture_view import thumbnail
 from gui.widgets.resources import icon
-from gui.widgets.texts import label_text
+from gui.widgets.texts import as_tip, label_text
 from gui.widgets.theme import Theme
 
 Index = QModelIndex | QPersistentModelIndex
@@ -65,7 +66,7 @@ def write_csv(stream: TextIO, verdicts: Iterable[Verdict], names: Sequence[str])
         if names:
             row += [verdict_text(v, names) if v.flagged else _name(v.label, names),
                     _name(v.b_label, names), _name(v.b_prime_label, names)]
-        writer.writerow(row)
+        writer.writerow(map(csv_cell, row))
 
 
 class VerdictModel(QAbstractTableModel):
@@ -171,7 +172,7 @@ class VerdictModel(QAbstractTableModel):
             if column == VERDICT:
                 return self._flag if verdict.flagged else self._ok
         elif role == Qt.ItemDataRole.ToolTipRole:
-            return verdict.file if column == PICTURE else TOOLTIPS[column]
+            return as_tip(verdict.file) if column == PICTURE else TOOLTIPS[column]
         elif role == Qt.ItemDataRole.ForegroundRole and column == VERDICT and verdict.flagged:
             return self._danger
         elif role == Qt.ItemDataRole.TextAlignmentRole and column in (B_CONFIDENCE, B_PRIME_CONFIDENCE):
@@ -180,7 +181,7 @@ class VerdictModel(QAbstractTableModel):
 
     def _text(self, verdict: Verdict, column: int) -> str:
         if column == PICTURE:
-            return Path(verdict.file).name
+            return literal(Path(verdict.file).name)
         if column == VERDICT:
             return verdict_text(verdict, self._names)
         if column == WHY:

@@ -16,7 +16,7 @@ from PySide6.QtGui import (
     QKeySequence,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QFrame, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from engine.files.pictures import SUFFIXES
 from engine.goodnets.checking import Verdict
@@ -37,6 +37,7 @@ from gui.check.model import (
 from gui.check.tools import CheckTools
 from gui.tables.view import Table
 from gui.widgets.asking import ask_new_file
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import NUMBERS, export
 from gui.widgets.theme import Theme
 
@@ -87,7 +88,7 @@ class CheckView(QWidget):
         self.detail.message.connect(self.message)
         self.tools, self.empty = CheckTools(), EmptyPage()
         self.filter = self.tools.filter
-        self._summary = QLabel()
+        self._summary = PlainLabel()
         self.table = self._make_table()
         self._splitter = QSplitter(Qt.Orientation.Vertical)
         self._splitter.addWidget(self.table)

@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from engine.pruning.sweep import PruningCurve
 from engine.records.run_files import write_curve_csv
@@ -15,6 +15,7 @@ from engine.reports.curve_figure import printed_figure, save_drawing
 from engine.runs.rows import GoodNetRow
 from gui.curve.canvas import CurveCanvas
 from gui.curve.readout import Readout
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import Exports
 from gui.widgets.theme import Theme
 
@@ -116,7 +117,7 @@ class CurvePanel(QWidget):
     def _bar(self) -> QHBoxLayout:
         bar = QHBoxLayout()
         for text, box in (("C&urves of", self.which_box), ("&by", self.by_box)):
-            label = QLabel(text)
+            label = PlainLabel(text)
             label.setBuddy(box)
             bar.addWidget(label)
             bar.addWidget(box)

@@ -13,8 +13,8 @@ from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.pruning.thresholds import drop_percent
 from engine.rates import Rate
 from engine.reports.curve_figure import Which
-from gui.widgets.elided_label import ElidedLabel
-from gui.widgets.texts import interval_text, rate_text, unbroken
+from gui.widgets.elided_label import ElidedLabel, PlainLabel
+from gui.widgets.texts import as_tip, interval_text, rate_text, unbroken
 from gui.widgets.theme import Theme
 
 _COLUMNS = 6
@@ -49,10 +49,9 @@ class Readout(QWidget):
         self.step_box.setToolTip("How many channels the cursor's copy of the network has lost. Type a number, use the "
                                  "arrow keys, or drag the line in the curve.")
         self.step_box.valueChanged.connect(self.step_entered)
-        self.sentence, self.counted = _Sentence(), QLabel()
+        self.sentence, self.counted = _Sentence(), PlainLabel()
         for label in (self.sentence, self.counted):
             label.setWordWrap(True)
-            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.sentence.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._cards: list[Card] = []
@@ -114,7 +113,7 @@ class Card(QWidget):
 
     def __init__(self, field: QWidget | None = None) -> None:
         super().__init__()
-        self.caption, self.of, self.value, self.interval = QLabel(), ElidedLabel(), field or QLabel(), QLabel()
+        self.caption, self.of, self.value, self.interval = PlainLabel(), ElidedLabel(), field or QLabel(), PlainLabel()
         self.interval.setToolTip(INTERVAL_TIP)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 4, 0)
@@ -137,11 +136,11 @@ class Card(QWidget):
         self.of.setVisible(bool(figure.of))
         self.value.setText(f"<b>{figure.value}</b>")
         self.interval.setText(figure.interval)
-        self.setToolTip(" ".join(filter(None, (figure.of and f"{figure.of}:", TOOLTIPS[figure.caption]))))
+        self.setToolTip(as_tip(" ".join(filter(None, (figure.of and f"{figure.of}:", TOOLTIPS[figure.caption])))))
         self.setAccessibleName(" ".join(filter(None, (figure.caption, figure.of, figure.value, figure.interval))))
 
 
-class _Sentence(QLabel):
+class _Sentence(PlainLabel):
     """Keeps room for the longest sentence, so that the curve above doesn't jump as the cursor moves."""
 
     def heightForWidth(self, width: int) -> int:

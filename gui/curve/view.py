@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel, QStackedLayout, QWidget
+from PySide6.QtWidgets import QStackedLayout, QWidget
 
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.theme import Theme
 from gui.widgets.turns import in_turns
 
@@ -38,7 +39,7 @@ class CurveView(QWidget):
         self._theme = theme
         self.panel: CurvePanel | None = None
         self._has_curve = False
-        self.empty = QLabel(EMPTY)
+        self.empty = PlainLabel(EMPTY)
         self.empty.setWordWrap(True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setMargin(24)

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.records.defence_table import write_comparison_csv
@@ -19,6 +19,7 @@ from engine.reports.defence_figure import draw_comparison, printed_comparison
 from engine.reports.headline import Recommendation
 from gui.defences.model import DEFENCE, DefencesModel
 from gui.tables.view import FigureTable
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import Exports
 from gui.widgets.figure_canvas import RemadeCanvas
 from gui.widgets.primary_button import PrimaryButton
@@ -58,8 +59,7 @@ class ComparisonPanel(QWidget):
         self._comparison: Comparison | None = None
         self._keepable: Callable[[ComparisonRow], bool] | None = None
         self._busy = False
-        self.best = QLabel()
-        self.best.setTextFormat(Qt.TextFormat.PlainText)
+        self.best = PlainLabel()
         self.best.setWordWrap(True)
         self.best.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.best.setAccessibleName("The best of the comparison")
@@ -148,7 +148,7 @@ class ComparisonPanel(QWidget):
         write_comparison_csv(self._comparison, path)
 
     def _bar(self) -> QHBoxLayout:
-        bar, label = QHBoxLayout(), QLabel("Figure behind &the")
+        bar, label = QHBoxLayout(), PlainLabel("Figure behind &the")
         label.setBuddy(self.guard_box)
         bar.addWidget(label)
         bar.addWidget(self.guard_box)

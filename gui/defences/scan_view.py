@@ -12,7 +12,6 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QStackedWidget,
@@ -24,6 +23,7 @@ from engine.records.defence_table import write_scan_csv
 from gui.defences.scan_model import COUNT, ScanModel
 from gui.defences.stamps_picture import stamp_text, stamps_picture
 from gui.tables.view import FigureTable
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import Exports, write_png
 from gui.widgets.picture_view import thumbnail
 from gui.widgets.primary_button import PrimaryButton
@@ -61,7 +61,7 @@ class ScanView(QWidget):
         self.button.clicked.connect(self._ask)
         self.export = Exports("the scan", "scan", theme, self._write_stamps, self._write_numbers, drawn=False)
         self.export.message.connect(self.message)
-        self.explanation, self.sentence, self.empty = QLabel(EXPLANATION), QLabel(), QLabel(EMPTY)
+        self.explanation, self.sentence, self.empty = PlainLabel(EXPLANATION), PlainLabel(), PlainLabel(EMPTY)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setMargin(24)
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -71,7 +71,7 @@ class ScanView(QWidget):
         self.sentence.setFont(font)
         self.model = ScanModel(self)
         self.table = FigureTable("Suspect labels", self.model, theme, COUNT)
-        self.caption, self.stamps = QLabel(), _gallery()
+        self.caption, self.stamps = PlainLabel(), _gallery()
         for label in (self.explanation, self.sentence, self.empty, self.caption):
             label.setWordWrap(True)
         self.stack = QStackedWidget()

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, SignalInstance
 from PySide6.QtGui import QColor, QPalette
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.primary_button import PrimaryButton
 from gui.widgets.texts import unbroken, waiting
 from gui.widgets.theme import Theme
@@ -55,7 +56,7 @@ class DefencesView(QWidget):
         self.allow_box = QCheckBox("Train although labels lac&k images")
         self.allow_box.setToolTip("Training needs clean images of every label; what it never sees, it forgets. Tick "
                                   "this to train all the same.")
-        self.empty, self.warning = QLabel(EMPTY), QLabel()
+        self.empty, self.warning = PlainLabel(EMPTY), PlainLabel()
         self.warning.setAccessibleName("Warning")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setMargin(24)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.texts import unbroken
 from gui.widgets.theme import Theme
 from gui.widgets.verdict_icon import LevelIcon
@@ -23,7 +24,7 @@ class HeadlineLabel(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._icon = LevelIcon(theme)
-        self.figures, self.sentence, self.recommendation = QLabel(), QLabel(), QLabel()
+        self.figures, self.sentence, self.recommendation = PlainLabel(), PlainLabel(), PlainLabel()
         font = self.figures.font()
         font.setPointSizeF(_ENLARGED * font.pointSizeF())
         font.setBold(True)
@@ -31,7 +32,6 @@ class HeadlineLabel(QWidget):
         parts = (self.figures, self.sentence, self.recommendation)
         for label in parts:
             label.setWordWrap(True)
-            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         words = QVBoxLayout()
         words.setSpacing(2)

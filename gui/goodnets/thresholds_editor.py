@@ -7,9 +7,10 @@ import re
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from engine.pruning.thresholds import DropMode, Stop, rule_text
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.texts import unbroken
 from gui.widgets.theme import Theme
 
@@ -31,7 +32,7 @@ class DropsEditor(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._last: tuple[tuple[float, ...], str, str] = ((), "points", "first-past")
-        self.field, self.problem, self.rule = QLineEdit(), QLabel(), QLabel()
+        self.field, self.problem, self.rule = QLineEdit(), PlainLabel(), PlainLabel()
         self.mode_box, self.stop_box = QComboBox(), QComboBox()
         for box, items, name, tip in (
             (self.mode_box, _MODES, "How a drop is measured",
@@ -50,13 +51,13 @@ class DropsEditor(QWidget):
         for label in (self.problem, self.rule):
             label.setWordWrap(True)
         self.problem.hide()
-        caption = QLabel("Ma&y lose")
+        caption = PlainLabel("Ma&y lose")
         caption.setBuddy(self.field)
         row = QHBoxLayout()
         row.addWidget(caption)
         row.addWidget(self.field, stretch=1)
         row.addWidget(self.mode_box)
-        row.addWidget(QLabel("at"))
+        row.addWidget(PlainLabel("at"))
         row.addWidget(self.stop_box)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -21,6 +21,7 @@ from gui.goodnets.headline_label import HeadlineLabel
 from gui.goodnets.model import ATTACK, DETECTION, GUARD, VERDICT, GoodNetsModel, Pair
 from gui.goodnets.thresholds_editor import DropsEditor
 from gui.tables.view import FigureTable
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.texts import unbroken, waiting
 from gui.widgets.theme import Theme
 
@@ -52,7 +53,8 @@ class GoodNetsView(QWidget):
         self._missed = self._busy = False
         self.editor, self.model, self.headline = DropsEditor(theme), GoodNetsModel(self), HeadlineLabel(theme)
         self.table = FigureTable("GoodNets", self.model, theme, VERDICT, several=True, wraps=_VERDICT_WIDTH)
-        self.empty, self.note, self.guard_note, self.price_note = QLabel(EMPTY), QLabel(), QLabel(), QLabel()
+        self.empty = PlainLabel(EMPTY)
+        self.note, self.guard_note, self.price_note = PlainLabel(), PlainLabel(), PlainLabel()
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setMargin(24)
         self.stack = QStackedWidget()

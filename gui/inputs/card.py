@@ -6,11 +6,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
+from engine.literal import literal
 from gui.inputs.thumbnails import ThumbnailStrip
 from gui.session.chosen import ROLE_NAMES, ROLE_TITLES, DatasetLook, Input, Role
 from gui.session.recognition import local_paths
 from gui.widgets import resources
-from gui.widgets.elided_label import ElidedLabel
+from gui.widgets.elided_label import ElidedLabel, PlainLabel
 from gui.widgets.theme import Theme
 
 _ICON = 16
@@ -42,7 +43,7 @@ class InputCard(QFrame):
         self.setAccessibleName(ROLE_NAMES[role])
         self._file = ElidedLabel()
         self._facts = _wrapping_label()
-        self._error_icon, self._error = QLabel(), _wrapping_label()
+        self._error_icon, self._error = PlainLabel(), _wrapping_label()
         self._facts.setObjectName("facts")
         self._error.setObjectName("error")
         self._error.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -117,7 +118,7 @@ class InputCard(QFrame):
 
     def _header(self) -> QHBoxLayout:
         name = ROLE_NAMES[self.role]
-        self._sign, title = QLabel(), QLabel(ROLE_TITLES[self.role])
+        self._sign, title = PlainLabel(), PlainLabel(ROLE_TITLES[self.role])
         font = title.font()
         font.setBold(True)
         title.setFont(font)
@@ -169,13 +170,12 @@ def _why_refused(item: Input) -> str:
 
 def _without_path(item: Input) -> str:
     """An error as a card shows it: the file's name stands above it already."""
-    text = item.error.removeprefix(f"{item.path}: ")
+    text = item.error.removeprefix(f"{literal(str(item.path))}: ")
     return text[:1].upper() + text[1:]
 
 
 def _wrapping_label() -> QLabel:
-    label = QLabel()
+    label = PlainLabel()
     label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return label

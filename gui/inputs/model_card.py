@@ -13,7 +13,7 @@ from engine.models.architecture import LayerDescription, ModelDescription
 from engine.models.shapes import Shape
 from gui.inputs.card import InputCard
 from gui.session.chosen import Input
-from gui.widgets.elided_label import ElidedLabel
+from gui.widgets.elided_label import ElidedLabel, PlainLabel
 from gui.widgets.theme import Theme
 
 
@@ -44,7 +44,7 @@ class ModelCard(InputCard):
         self._choice = QWidget()
         row = QHBoxLayout(self._choice)
         row.setContentsMargins(0, 0, 0, 0)
-        label = QLabel("Prune layer")
+        label = PlainLabel("Prune layer")
         label.setBuddy(self._layer)
         for widget in (label, self._layer, self._toggle):
             row.addWidget(widget)

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QProgressBar,
     QPushButton,
@@ -22,11 +21,14 @@ from PySide6.QtWidgets import (
 )
 
 from engine.data.preprocessing import AUTO, choice
+from engine.literal import literal
 from engine.progress import Progress
 from gui.session.session import State
 from gui.settings import FEWEST_FALSE_ALARMS, MOST_FALSE_ALARMS, Options
 from gui.widgets import resources
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.primary_button import PrimaryButton
+from gui.widgets.texts import as_tip
 from gui.widgets.theme import Theme
 
 _ORDER_WIDTH = 190
@@ -57,7 +59,7 @@ class RunBar(QFrame):
         self.cancel = QPushButton("&Cancel")
         self.save = QPushButton("Save a&ll…")
         self.save.setToolTip("Save the run: its numbers, its figure and a GoodNet for each threshold")
-        self.status = QLabel()
+        self.status = PlainLabel()
         self.status.setWordWrap(True)
         self.status.setAccessibleName("What is being done")
         self.bar = QProgressBar()
@@ -148,8 +150,8 @@ class RunBar(QFrame):
         self._false_alarms.setEnabled(options.guard != "none")
         self._cluster.setText(options.cluster)
         name = options.order.name.replace("&", "&&") if options.order else "Ranked on the clean images"
-        self._order.setText(self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, _ORDER_WIDTH))
-        self._order.setToolTip(str(options.order) if options.order else "Choose a file to prune in its order instead")
+        self._order.setText(self.fontMetrics().elidedText(literal(name), Qt.TextElideMode.ElideRight, _ORDER_WIDTH))
+        self._order.setToolTip(as_tip(str(options.order or "Choose a file to prune in its order instead")))
         self._clear_order.setVisible(options.order is not None)
         self._rank_at.setEnabled(options.order is None)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from engine.literal import literal
 from engine.records.autosave import KeptRun
 from gui.frame.desk import Desk
 from gui.frame.saves import save_run
@@ -150,4 +151,4 @@ def _add_runs(desk: Desk) -> None:
 
 def _numbered(number: int, text: str) -> str:
     """A menu's entry with its number as mnemonic, as long as one digit is enough."""
-    return (f"&{number + 1} " if number < 9 else "") + text.replace("&", "&&")
+    return (f"&{number + 1} " if number < 9 else "") + literal(text).replace("&", "&&")

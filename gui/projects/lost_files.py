@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from engine.records.project import Looked
 from gui.session.chosen import ROLE_NAMES
 from gui.widgets import resources
-from gui.widgets.elided_label import ElidedLabel
+from gui.widgets.elided_label import ElidedLabel, PlainLabel
 from gui.widgets.theme import Theme
 
 _WIDTH = 640
@@ -62,9 +62,8 @@ class LostCard(QFrame):
         super().__init__()
         self.looked = looked
         self.setFrameShape(QFrame.Shape.StyledPanel)
-        name, path, words = QLabel(), ElidedLabel(), QLabel()
+        name, path, words = PlainLabel(), ElidedLabel(), PlainLabel()
         for label in (name, words):
-            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
         role = _ORDER if looked.file.role == "order" else ROLE_NAMES[looked.file.role]
         name.setText(f"{role}: {looked.file.path.name}")
@@ -73,7 +72,7 @@ class LostCard(QFrame):
         name.setFont(font)
         path.show_text(str(looked.file.path))
         words.setText(_WORDS[looked.state])
-        icon = QLabel()
+        icon = PlainLabel()
         icon.setPixmap(resources.icon("warning", theme, theme.warning).pixmap(QSize(20, 20)))
         self.find_button, self.use_button = QPushButton("&Find it…"), QPushButton("&Use it as it is")
         self.find_button.setAccessibleName(f"Find {looked.file.path.name}")

@@ -10,8 +10,11 @@ from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QCommandLinkButton, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from engine.assessment import percent
+from engine.literal import literal
 from gui.jobs.projects import RecentProject
 from gui.widgets import resources
+from gui.widgets.elided_label import PlainLabel
+from gui.widgets.texts import as_tip, plain
 from gui.widgets.theme import Theme
 
 _WIDTH = 760
@@ -90,12 +93,12 @@ class StartPage(QWidget):
 
     def _recent_entry(self, project: RecentProject) -> QCommandLinkButton:
         path: Path = project.path
-        button = _entry("", result_text(project))
+        button = _entry("", plain(result_text(project)))
         metrics = QFontMetrics(button.font())
         shown = metrics.elidedText(path.stem, Qt.TextElideMode.ElideMiddle, _WIDTH - 120)
-        button.setText(shown.replace("&", "&&"))
+        button.setText(literal(shown).replace("&", "&&"))
         button.setAccessibleName(f"Open the project {path.stem}")
-        button.setToolTip(f"{path}\nsaved {project.saved_at:%Y-%m-%d %H:%M}")
+        button.setToolTip(as_tip(f"{path}\nsaved {project.saved_at:%Y-%m-%d %H:%M}"))
         button.clicked.connect(lambda: self.recent_requested.emit(path))
         return button
 
@@ -133,7 +136,6 @@ def _entry(text: str, description: str) -> QCommandLinkButton:
 
 
 def _words(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
+    label = PlainLabel(text)
     label.setWordWrap(True)
     return label

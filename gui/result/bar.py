@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout
 
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.resources import icon
 from gui.widgets.texts import as_tip, unbroken
 from gui.widgets.theme import Theme
@@ -38,7 +39,7 @@ class ResultBar(QFrame):
         font.setBold(True)
         for label in (self.warnings, self.answer):
             label.setFont(font)
-        self._mark_icon = QLabel()
+        self._mark_icon = PlainLabel()
         self.use = _button("Use in image check", "Check pictures with this GoodNet", self.use_requested)
         self.save = _button("Save it…", "Save this GoodNet in a folder", self.save_requested)
         self.files = _button("Choose its files again", "Choose the files and options that these results were made of",
@@ -103,8 +104,7 @@ class ResultBar(QFrame):
 
 
 def _wrapping(accessible_name: str) -> QLabel:
-    label = QLabel(wordWrap=True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
+    label = PlainLabel(wordWrap=True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     label.setAccessibleName(accessible_name)

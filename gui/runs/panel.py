@@ -9,13 +9,14 @@ from io import BytesIO
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from engine.records.side_by_side import SideBySide, write_differences_csv
 from engine.reports.curve_figure import save_drawing
 from engine.reports.runs_figure import draw_runs, printed_runs
 from gui.runs.model import differences_model
 from gui.tables.view import FigureTable
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import Exports
 from gui.widgets.figure_canvas import RemadeCanvas
 from gui.widgets.theme import Theme
@@ -46,11 +47,10 @@ class SideBySidePanel(QWidget):
         self._found: SideBySide | None = None
         self.canvas = RunsCanvas(theme)
         self.table: FigureTable | None = None
-        self.cautions, self.same = QLabel(), QLabel("These runs are the same in their files, options, order, curves "
-                                                    "and best defence.")
+        self.cautions = PlainLabel()
+        self.same = PlainLabel("These runs are the same in their files, options, order, curves and best defence.")
         self.cautions.setAccessibleName("Caution")
         for label in (self.cautions, self.same):
-            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
         self.export = Exports("the comparison of runs", "runs", theme, self._write_figure, self._write_numbers)
         self.export.message.connect(self.message)

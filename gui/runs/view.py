@@ -6,12 +6,13 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.jobs.comparing import Identity, ListedRun
 from gui.runs.model import BEST, runs_model
 from gui.tables.view import FigureTable
 from gui.widgets import resources
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
@@ -51,11 +52,10 @@ class RunsView(QWidget):
         self.back.setToolTip("Show the selected run in all tabs again, without computing anything")
         self.add.clicked.connect(self.add_requested)
         self.back.clicked.connect(lambda: self.back_requested.emit(self.selected()[0].folder))
-        self.failures = QLabel()
-        self.failures.setTextFormat(Qt.TextFormat.PlainText)
+        self.failures = PlainLabel()
         self.failures.setWordWrap(True)
         self.failures.setAccessibleName("Models that failed")
-        self.hint = QLabel(EMPTY)
+        self.hint = PlainLabel(EMPTY)
         self.hint.setWordWrap(True)
         self.hint.setMargin(16)
         self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)

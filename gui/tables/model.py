@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
@@ -10,7 +11,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 
 from engine.assessment import Figures, Level
 from engine.rates import Rate
-from gui.widgets.texts import as_tip, interval_text, rate_text
+from gui.widgets.texts import as_tip, interval_text, plain, rate_text
 
 Index = QModelIndex | QPersistentModelIndex
 Row = TypeVar("Row")
@@ -147,7 +148,8 @@ class FigureModel(QAbstractTableModel, Generic[Row]):
         """A cell's blocks, made once: a table that is laid out asks for each cell many times."""
         cell = index.row(), index.column()
         if cell not in self._cells:
-            self._cells[cell] = self.columns[cell[1]].blocks(self.rows[cell[0]])
+            self._cells[cell] = tuple(dataclasses.replace(block, figure=plain(block.figure), detail=plain(block.detail))
+                                      for block in self.columns[cell[1]].blocks(self.rows[cell[0]]))
         return self._cells[cell]
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

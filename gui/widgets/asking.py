@@ -12,6 +12,7 @@ from engine.files.pictures import SUFFIXES
 from engine.models.reading import SUFFIXES as MODEL_SUFFIXES
 from engine.records.project import SUFFIX
 from gui.session.chosen import DATA_ROLES, ROLE_NAMES, Role
+from gui.widgets.texts import as_tip
 
 MODEL_FILES = "Models (" + " ".join(f"*{suffix}" for suffix in MODEL_SUFFIXES) + ");;All files (*)"
 DATA_FILES = "Data sets (*.h5 *.hdf5 *.npz);;All files (*)"
@@ -84,7 +85,7 @@ def ask_unsaved(parent: QWidget, name: str) -> QMessageBox.StandardButton:
     """Ask what becomes of a project's changes: Save, Discard or Cancel."""
     button = QMessageBox.StandardButton
     return QMessageBox.question(
-        parent, "Save the changes?", f"The project {name} has changes that aren't saved.",
+        parent, "Save the changes?", as_tip(f"The project {name} has changes that aren't saved."),
         button.Save | button.Discard | button.Cancel, button.Save)
 
 
@@ -96,7 +97,7 @@ def ask_overwrite(parent: QWidget, paths: Sequence[Path]) -> bool:
     names = ", ".join(path.name for path in there)
     answer = QMessageBox.question(
         parent, "Replace what is there?",
-        f"{there[0].parent} already holds {names}. Replace {'it' if len(there) == 1 else 'them'}?",
+        as_tip(f"{there[0].parent} already holds {names}. Replace {'it' if len(there) == 1 else 'them'}?"),
         QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Cancel)
     return answer == QMessageBox.StandardButton.Yes
 
@@ -117,7 +118,7 @@ def ask_leave(parent: QWidget, leave: Callable[[], object]) -> QMessageBox:
 def ask_role(parent: QWidget, path: Path, answer: Callable[[Role], None]) -> QMessageBox:
     """Ask what a data set is for, without blocking; `answer` is called with the role unless it is dismissed."""
     box = QMessageBox(QMessageBox.Icon.Question, "What are these images for?",
-                      f"What should {path.name} be used as?", parent=parent)
+                      as_tip(f"What should {path.name} be used as?"), parent=parent)
     buttons = {box.addButton(ROLE_NAMES[role], QMessageBox.ButtonRole.AcceptRole): role for role in DATA_ROLES}
     box.addButton(QMessageBox.StandardButton.Cancel)
     box.buttonClicked.connect(lambda button: answer(buttons[button]) if button in buttons else None)

@@ -1,15 +1,35 @@
-"""Text that gives way to narrow windows."""
+"""Labels that show words as they are: nothing in them is markup, and what a screen would obey is spelled out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QAction, QGuiApplication, QPainter, QPaintEvent, QTextLayout, QTextOption
 from PySide6.QtWidgets import QLabel, QSizePolicy
 
+from gui.widgets.texts import as_tip, plain
 
-class ElidedLabel(QLabel):
+
+class PlainLabel(QLabel):
+    """A label for words that may come from a file. Lines are those that the program makes of it."""
+
+    def __init__(self, text: str = "", **properties: Any) -> None:
+        super().__init__(**properties)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        """Show a text."""
+        super().setText(plain(text))
+
+    def setToolTip(self, text: str) -> None:
+        """Explain it."""
+        super().setToolTip(as_tip(text))
+
+
+class ElidedLabel(PlainLabel):
     """A line or a few that end in an ellipsis where they don't fit; the whole text is the tooltip, and can be copied.
 
     Args:
@@ -20,7 +40,6 @@ class ElidedLabel(QLabel):
         super().__init__()
         self._lines = lines
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setTextFormat(Qt.TextFormat.PlainText)
         copy = QAction("&Copy", self)
         copy.triggered.connect(lambda: QGuiApplication.clipboard().setText(self.text()))
         self.addAction(copy)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from PySide6.QtCore import QBuffer, QByteArray, QMimeData, QPoint, Qt, QTemporaryDir, QUrl, Signal
 from PySide6.QtGui import QDrag, QGuiApplication, QImage, QImageWriter, QMouseEvent, QPixmap
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMenu, QPushButton, QWidget
 
 from engine.errors import OutputError
 from engine.files.saving import whole_file
 from gui.widgets.asking import ask_new_file
+from gui.widgets.elided_label import PlainLabel
 from gui.widgets.resources import icon
 from gui.widgets.theme import Theme
 
@@ -92,7 +93,7 @@ class Exports(QWidget):
             self.save_numbers_to(path)
 
 
-class DragHandle(QLabel):
+class DragHandle(PlainLabel):
     """Drags a figure out of the window: as a picture, and for file managers as a file."""
 
     def __init__(self, exports: Exports) -> None:

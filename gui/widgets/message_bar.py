@@ -6,11 +6,11 @@ from pathlib import Path
 
 from PySide6.QtCore import QSize, QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStatusBar, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QStatusBar, QToolButton, QWidget
 
 from gui.messages import Action, Message
 from gui.widgets import resources
-from gui.widgets.elided_label import ElidedLabel
+from gui.widgets.elided_label import ElidedLabel, PlainLabel
 from gui.widgets.theme import Theme
 
 
@@ -46,7 +46,7 @@ class StatusBar(QStatusBar):
         super().__init__()
         self.text = ElidedLabel()
         self.action = ActionButton()
-        self.device = QLabel("Engine not loaded yet")
+        self.device = PlainLabel("Engine not loaded yet")
         self.device.setToolTip("TensorFlow is loaded as soon as a file is chosen; what it computes on is shown here")
         news = QWidget()
         news.setFixedHeight(bar.sizeHint().height())
@@ -76,7 +76,7 @@ class MessageBar(QFrame):
         super().__init__()
         self._message = Message("")
         self.setFrameShape(QFrame.Shape.StyledPanel)
-        self._icon, self.text = QLabel(), ElidedLabel(lines=2)
+        self._icon, self.text = PlainLabel(), ElidedLabel(lines=2)
         self.open_folder = QPushButton("O&pen folder")
         self.open_folder.clicked.connect(self._open)
         self.action = ActionButton()

@@ -8,6 +8,7 @@ from html import escape
 
 from PySide6.QtGui import Qt
 
+from engine.literal import literal
 from engine.rates import Rate
 
 
@@ -26,12 +27,20 @@ def interval_text(rate: Rate | None) -> str:
 
 def label_text(label: int, names: Sequence[str]) -> str:
     """A label with its name, where there is one: "17 Mina"."""
-    return f"{label} {names[label]}" if label < len(names) else str(label)
+    return f"{label} {literal(names[label])}" if label < len(names) else str(label)
+
+
+def plain(text: str) -> str:
+    """Words as they are, with what a screen would obey or hide spelled out; line ends are the program's own."""
+    return "\n".join(map(literal, text.split("\n")))
 
 
 def as_tip(text: str) -> str:
     """A tooltip that shows its text as it is, even where a file's name in it looks like markup."""
-    return escape(text, quote=False).replace("\n", "<br>") if Qt.mightBeRichText(text) else text
+    text = plain(text)
+    if not Qt.mightBeRichText(text):
+        return text
+    return f"<span>{escape(text, quote=False)}</span>".replace("\n", "<br>")  # which is markup for certain
 
 
 def waiting(empty: str, then: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.literal import literal
 from gui.frame.desk import Desk
 from gui.session.belonging import is_other
 
@@ -17,7 +18,7 @@ def keep_title(desk: Desk) -> None:
             parts.append(session.run.model.path.name + other)
         elif session.inputs.model:
             parts.append(session.inputs.model.path.name)
-        desk.window.setWindowTitle(" – ".join([*parts, "GoodNet"]))
+        desk.window.setWindowTitle(literal(" – ".join([*parts, "GoodNet"])))
         desk.window.setWindowModified(projects.modified)
 
     for changed in (session.inputs_changed, session.options_changed, session.run_changed, projects.changed):

@@ -16,6 +16,7 @@ from engine.errors import EngineError
 from engine.goodnets.checking import Verdict, check_pictures, list_pictures
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
+from engine.literal import csv_cell
 from engine.models.reading import SUFFIXES
 
 SUMMARY = "check pictures with a GoodNet, one by one"
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
     elif options.csv:
         writer = csv.DictWriter(sys.stdout, _FIELDS)
         writer.writeheader()
-        writer.writerows(_verdict_json(v) for v in found)
+        writer.writerows({key: csv_cell(cell) for key, cell in _verdict_json(v).items()} for v in found)
     else:
         say_table(["picture", "answer", "B says", "B' says"],
                   [[str(v.file), f"backdoored (label {v.label})" if v.flagged else f"label {v.label}",
