@@ -10,7 +10,8 @@ started at the first need, kept warm, and started anew when it died.
 An answer is announced before it comes: JSON values, then the type and shape of each array. Nothing is allocated before
 both were found plain and within what the caller was ready to take, and what arrives is checked again by the caller.
 A reader that crashes, breaks these rules or says nothing for 10 s is killed, and the caller gets one sentence that
-names the file; the next request starts a new one. Cancel in the window kills a reader that is busy. What is interrupted
+names the file; the next request starts a new one. Who computes isn't silent, where the system says so (Linux): that
+is what the limit of processor time is for. Cancel in the window kills a reader that is busy. What is interrupted
 half-way (Ctrl-C) ends the reader, too, because its answer would be taken for the next one's. A fork leaves the parent's
 reader to the parent. At exit the reader's pipe is closed and it ends; it does so as well when this process is killed,
 because its pipe is closed then, too.

@@ -84,6 +84,15 @@ def receive(pipe: int, seconds: float = math.inf) -> dict[str, Any]:
     return message
 
 
+def wait_for(pipe: int, seconds: float) -> None:
+    """Come back when something can be read, or the other end is closed.
+
+    Raises:
+        SilentWireError: nothing came in time.
+    """
+    _wait(pipe, time.monotonic() + seconds)
+
+
 def spec_json(array: Array) -> list[Any]:
     """An array's type and shape as JSON values."""
     return [array.dtype.str, list(array.shape)]

@@ -180,6 +180,18 @@ def test_who_will_not_wait_interrupts_a_busy_reader_and_no_other(fakes: Any, tmp
     assert ask(idle) == [] and idle.process_id == before
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks for the time of another process as Linux tells it")
+def test_a_reader_that_computes_is_not_silent(fakes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    behave = "until = time.process_time() + 1\n    while time.process_time() < until: pass\n    " \
+             "send(1, {'value': 0, 'arrays': []})"
+    quarantine = fakes(behave, silence=0.4)
+    monkeypatch.setattr(client, "_MOST_WAITS", 1000)
+    assert ask(quarantine) == []
+    monkeypatch.setattr(client, "_MOST_WAITS", 1)
+    with pytest.raises(DatasetError, match="gave nothing for"):
+        ask(quarantine)
+
+
 def test_a_reader_that_ends_is_a_sentence_and_the_next_one_answers(fakes: Any, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     quarantine = fakes(f"os.path.exists({str(mark)!r}) or os._exit(open({str(mark)!r}, 'w').close() or 3); "
