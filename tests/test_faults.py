@@ -43,8 +43,8 @@ def run(*arguments: str) -> str:
 
 @POSIX
 def test_killed_at_every_step_of_replacing_a_folder() -> None:
-    with_exchange, without = run("-m", "tests.support.kill_saving", "steps").splitlines()
-    assert "all whole" in with_exchange and "all whole" in without
+    told = run("-m", "tests.support.kill_saving", "steps").splitlines()
+    assert len(told) == 6 and all("all whole" in line for line in told)
 
 
 @POSIX
@@ -54,8 +54,8 @@ def test_killed_at_random_moments_of_saving_pairs() -> None:
 
 @POSIX
 def test_damaged_files_of_every_format_end_in_an_error_or_a_result(tmp_path: Path) -> None:
-    told = run("-m", "tests.support.fuzz", "--count", "40", "--seed", "7", "--keep", str(tmp_path)).splitlines()
-    assert len(told) == 14 and not list(tmp_path.iterdir())
+    told = run("-m", "tests.support.fuzz", "--count", "30", "--seed", "7", "--keep", str(tmp_path)).splitlines()
+    assert len(told) == 20 and not list(tmp_path.iterdir())
     assert sum("opened" in line for line in told) > 6 and all("refused" in line for line in told)
 
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import EngineError
-from tests.support.mutations import mutated_archive, mutated_bytes, mutated_json
+from tests.support import mutations
 
 # Its reader has 10 seconds for a file, and the rest of the program some on top.
 SECONDS, MEMORY = 15, 2 << 30
@@ -265,21 +265,28 @@ def _run_json(folder: Path) -> Path:
 
 
 FORMATS: dict[str, Format] = {
-    "keras": Format(_plain_model, mutated_archive, _read_model, "m.keras"),
-    "h5": Format(_cached(_model("h5")), mutated_bytes, _read_model, "m.h5"),
-    "h5-latest": Format(_cached(_model_latest), mutated_bytes, _read_model, "m.h5"),
-    "weights": Format(_cached(_weights), mutated_bytes, _read_model, "w.h5"),
-    "hdf5": Format(_cached(_data()), mutated_bytes, _read_data, "d.h5"),
-    "gzip": Format(_cached(_data(compression="gzip", chunks=(16, 1, 6, 10), shuffle=True)), mutated_bytes, _read_data,
-                   "d.h5"),
-    "hdf5-latest": Format(_cached(_data_latest), mutated_bytes, _read_data, "d.h5"),
-    "npz": Format(_cached(_npz), mutated_archive, _read_data, "d.npz"),
-    "png": Format(_cached(_picture("png")), mutated_bytes, _read_picture, "p.png"),
-    "jpeg": Format(_cached(_picture("jpg")), mutated_bytes, _read_picture, "p.jpg"),
-    "goodnet.json": Format(_cached(_pair_notes), mutated_json, _read_pair, "goodnet.json"),
-    "guard.npz": Format(_cached(_guard), mutated_archive, _read_guard, "guard.npz"),
-    "order": Format(_cached(_run_json), mutated_json, _read_order, "run.json"),
-    "run.json": Format(_cached(_run_json), mutated_json, _read_run, "run.json"),
+    "keras": Format(_plain_model, mutations.mutated_archive, _read_model, "m.keras"),
+    "h5": Format(_cached(_model("h5")), mutations.mutated_bytes, _read_model, "m.h5"),
+    "h5-latest": Format(_cached(_model_latest), mutations.mutated_bytes, _read_model, "m.h5"),
+    "weights": Format(_cached(_weights), mutations.mutated_bytes, _read_model, "w.h5"),
+    "hdf5": Format(_cached(_data()), mutations.mutated_bytes, _read_data, "d.h5"),
+    "gzip": Format(_cached(_data(compression="gzip", chunks=(16, 1, 6, 10), shuffle=True)), mutations.mutated_bytes,
+                   _read_data, "d.h5"),
+    "hdf5-latest": Format(_cached(_data_latest), mutations.mutated_bytes, _read_data, "d.h5"),
+    "npz": Format(_cached(_npz), mutations.mutated_archive, _read_data, "d.npz"),
+    "png": Format(_cached(_picture("png")), mutations.mutated_bytes, _read_picture, "p.png"),
+    "jpeg": Format(_cached(_picture("jpg")), mutations.mutated_bytes, _read_picture, "p.jpg"),
+    "goodnet.json": Format(_cached(_pair_notes), mutations.mutated_json, _read_pair, "goodnet.json"),
+    "guard.npz": Format(_cached(_guard), mutations.mutated_archive, _read_guard, "guard.npz"),
+    "order": Format(_cached(_run_json), mutations.mutated_json, _read_order, "run.json"),
+    "run.json": Format(_cached(_run_json), mutations.mutated_json, _read_run, "run.json"),
+    # By their structure: one value at a bound, in an otherwise sound file.
+    "keras-keys": Format(_plain_model, mutations.one_bound_in_archive, _read_model, "m.keras"),
+    "keras-headers": Format(_plain_model, mutations.one_header_field, _read_model, "m.keras"),
+    "npz-headers": Format(_cached(_npz), mutations.one_header_field, _read_data, "d.npz"),
+    "guard-headers": Format(_cached(_guard), mutations.one_header_field, _read_guard, "guard.npz"),
+    "goodnet.json-keys": Format(_cached(_pair_notes), mutations.one_bound, _read_pair, "goodnet.json"),
+    "run.json-keys": Format(_cached(_run_json), mutations.one_bound, _read_run, "run.json"),
 }
 
 
@@ -380,8 +387,8 @@ def main() -> int:
     """Fuzz the formats asked for, or all; the exit status is 1 when one failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("formats", nargs="*", choices=[[], *FORMATS], metavar="FORMAT")
-    parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1)
+    for name, default in (("--count", 2000), ("--seed", 1)):
+        parser.add_argument(name, type=int, default=default)
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "goodnet-fuzz")
     options = parser.parse_args()
     failed = False

@@ -8,6 +8,7 @@ Children are forked, so that TensorFlow is loaded once; they don't compute with 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -24,6 +25,7 @@ from engine.data.preprocessing import AS_STORED
 from engine.files import saving
 
 _STEPS = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.scandir", "os.chmod", "shutil.rmtree", "ctypes")
+_INTERRUPTED = 130
 
 
 def _write(folder: Path, version: int) -> None:
@@ -48,11 +50,12 @@ def _young_is_old() -> None:
     saving._YOUNG_SECONDS = -1  # type: ignore[misc]
 
 
-def kill_at_every_step(swap: bool) -> int:
+def kill_at_every_step(swap: bool, how: signal.Signals = signal.SIGKILL) -> int:
     """Kill at the first step of replacing a folder, at the second and so on, until one gets through; their number.
 
     Args:
         swap: with the system's exchange of names; else as on systems without it.
+        how: SIGKILL or SIGTERM, which end it there, or SIGINT, which is Ctrl-C.
     """
     _young_is_old()
     step = 0
@@ -63,8 +66,11 @@ def kill_at_every_step(swap: bool) -> int:
             _write(folder, 1)
             child = os.fork()
             if not child:
-                _die_at(step, swap)
-                _write(folder, 2)
+                _die_at(step, swap, how)
+                try:
+                    _write(folder, 2)
+                except KeyboardInterrupt:
+                    os._exit(_INTERRUPTED)
                 os._exit(0)
             _, status = os.waitpid(child, 0)
             saving.recover(folder)
@@ -73,10 +79,10 @@ def kill_at_every_step(swap: bool) -> int:
             assert _version(folder) == 3 and [p.name for p in Path(place).iterdir()] == ["pair"], (step, swap)
             if status == 0:
                 return step - 1
-            assert status == signal.SIGKILL
+            assert status in (how, _INTERRUPTED << 8), (step, swap, how, status)
 
 
-def _die_at(step: int, swap: bool) -> None:
+def _die_at(step: int, swap: bool, how: signal.Signals) -> None:
     if not swap:
         saving._exchanged = lambda one, other: False
     seen = 0
@@ -86,7 +92,7 @@ def _die_at(step: int, swap: bool) -> None:
         if event.startswith(_STEPS):
             seen += 1
             if seen == step:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), how)
 
     sys.addaudithook(count)
 
@@ -168,8 +174,9 @@ def _open(folder: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "steps":
-        for swap in (True, False):
-            print(f"{'with' if swap else 'without'} exchange: killed at {kill_at_every_step(swap)} steps, all whole")
+        for how, swap in itertools.product((signal.SIGKILL, signal.SIGTERM, signal.SIGINT), (True, False)):
+            steps = kill_at_every_step(swap, how)
+            print(f"{how.name} {'with' if swap else 'without'} exchange: killed at {steps} steps, all whole")
     else:
         started = time.monotonic()
         print(f"killed {sys.argv[2]} times: {dict(kill_saving_pairs(int(sys.argv[2])))}; "

@@ -115,3 +115,45 @@ def _places(node: Any) -> Any:
         yield node, key
         if isinstance(value, dict | list):
             yield from _places(value)
+
+
+# For one value at a time: the ends of every kind of number, and words that are none.
+_BOUNDS: list[Any] = [
+    *(sign * (2**bits + off) for bits in (0, 7, 8, 15, 16, 31, 32, 53, 63, 64) for off in (-1, 0, 1)
+      for sign in (1, -1)),
+    10**400, -(10**400), 0.0, -0.0, 5e-324, -5e-324, 1e-300, 1e308, -1e308, 0.1 + 0.2, float("nan"), float("inf"),
+    -float("inf"), None, True, False, "", " ", "a b", "\u200b", "\u202e", "\ud800", "\x00", "\x1b[31m", "a" * 10**5,
+    "=1+1", "<img src='/dev/zero'>", "1e999", "../../x", [], [[]], {}, {"": None}, [0] * 1000]
+
+
+def one_bound(content: bytes, dice: random.Random) -> bytes:
+    """A JSON text in which one value, of all at any depth, is at a bound."""
+    root = [json.loads(content)]
+    holder, key = dice.choice(list(_places(root)))
+    holder[key] = copy.deepcopy(dice.choice(_BOUNDS))
+    return json.dumps(root[0]).encode()
+
+
+def one_bound_in_archive(content: bytes, dice: random.Random) -> bytes:
+    """The same in the JSON of a `.keras` archive's configuration."""
+    with zipfile.ZipFile(io.BytesIO(content)) as old:
+        members = {name: old.read(name) for name in old.namelist()}
+    return archive({**members, "config.json": one_bound(members["config.json"], dice)})
+
+
+# A ZIP archive's records, and where their fields are and how long.
+_RECORDS = {
+    b"PK\3\4": ((4, 2), (6, 2), (8, 2), (14, 4), (18, 4), (22, 4), (26, 2), (28, 2)),
+    b"PK\1\2": ((6, 2), (8, 2), (10, 2), (16, 4), (20, 4), (24, 4), (28, 2), (30, 2), (32, 2), (34, 2), (42, 4)),
+    b"PK\5\6": ((4, 2), (6, 2), (8, 2), (10, 2), (12, 4), (16, 4), (20, 2))}
+
+
+def one_header_field(content: bytes, dice: random.Random) -> bytes:
+    """A ZIP archive in which one or two fields of its records are at a bound."""
+    data = bytearray(content)
+    for _ in range(dice.randint(1, 2)):
+        sign = dice.choice(list(_RECORDS))
+        starts = [at for at in range(len(data)) if data.startswith(sign, at)]
+        start, (at, size) = dice.choice(starts), dice.choice(_RECORDS[sign])
+        data[start + at:start + at + size] = (dice.choice(_NUMBERS) % 256**size).to_bytes(size, "little")
+    return bytes(data)
