@@ -22,6 +22,7 @@ from engine import places
 from engine.assessment import Attack
 from engine.cli.parser import build_parser
 from engine.defences.comparison import Comparison, ComparisonRow
+from engine.literal import literal
 from engine.rates import Rate
 from engine.records.run_files import run_json, save_run
 from engine.reports.contact_sheet import as_pixels, contact_strips, png_uri
@@ -184,9 +185,10 @@ def test_names_from_outside_stay_text(small_lab: SmallLab, tmp_path: Path) -> No
             pytest.skip("this system has no such file names")
     run = run_pruning(PruningRequest(names["badnet"], names["clean"], None, (names["poisoned"],) * 2, scale="none"))
     page = page_of(run)
-    assert all(path.name in page.text for path in names.values())
+    assert all(literal(path.name) in page.text for path in names.values())
     assert len([1 for tag, _ in page.tags if tag == "img"]) == 18
-    assert shlex.split(page.by_id["command"])[4:7] == [str(names["badnet"]), "--clean", str(names["clean"])]
+    assert shlex.split(page.by_id["command"])[4:7] == [
+        literal(str(names["badnet"])), "--clean", literal(str(names["clean"]))]
 
 
 @pytest.mark.parametrize("name", ["$\\frac{$", "caf\udce9", "a\nb"])
@@ -313,7 +315,7 @@ def test_each_poisoned_set_has_its_row(run: PruningRun) -> None:
 def test_bytes_that_are_no_text_in_a_name(run: PruningRun, tmp_path: Path) -> None:
     odd = dataclasses.replace(run.datasets[0], path=tmp_path / "caf\udce9.h5")
     save_run(dataclasses.replace(run, datasets=(odd, *run.datasets[1:])), tmp_path / "out")
-    assert "caf?.h5" in Page((tmp_path / "out" / "report.html").read_text("utf-8")).text
+    assert "caf\\udce9.h5" in Page((tmp_path / "out" / "report.html").read_text("utf-8")).text
 
 
 def test_resources_of_a_packed_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
