@@ -75,7 +75,10 @@ class ModelFile:
 
 def is_saved_model(path: Path) -> bool:
     """Whether a path is a folder in which TensorFlow keeps a program."""
-    return (path / "saved_model.pb").is_file()
+    try:
+        return (path / "saved_model.pb").is_file()
+    except OSError:  # such as a name that is too long, of which opening will say more
+        return False
 
 
 def read_model_file(path: Path) -> ModelFile:
