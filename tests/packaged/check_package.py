@@ -20,7 +20,7 @@ sys.path.insert(0, str(PROJECT / ".setup"))
 import package
 import package_contents
 
-MOST_PACKED, MOST_UNPACKED = 230e6, 900e6  # bytes
+MOST_PACKED, MOST_UNPACKED = 240e6, 950e6  # bytes; ONNX came with a second library
 PHOTOGRAPHER = Path(__file__).with_name("photograph.py")
 
 pytestmark = pytest.mark.timeout(900)
