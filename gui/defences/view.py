@@ -12,6 +12,7 @@ from gui.widgets.elided_label import PlainLabel
 from gui.widgets.primary_button import PrimaryButton
 from gui.widgets.texts import unbroken, waiting
 from gui.widgets.theme import Theme
+from gui.widgets.turns import in_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,6 +128,8 @@ class DefencesView(QWidget):
 
     def _ask(self, going_on: str, wish: SignalInstance) -> None:
         self._asked = going_on
+        if going_on == COMPARING:
+            in_turns(self, self._prepared)  # while the engine works, so that showing what it found takes less at once
         wish.emit(self.allow_box.isChecked())
 
     def _prepared(self) -> ComparisonPanel:
