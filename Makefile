@@ -56,12 +56,12 @@ bench: venv
 
 # The packed program, which runs without Python: dist/GoodNet/ and an archive of it.
 package: venv
-	@$(VENV_PYTHON) .setup/qt_packages.py xcb
+	@$(VENV_PYTHON) .setup/qt_packages.py xcb wayland
 	@$(VENV_PYTHON) .setup/package.py
 
 # The newest archive, tried out as a stranger would: odd folder, read-only, no Python, no network.
 test-package: venv
-	@$(VENV_PYTHON) .setup/qt_packages.py xcb xvfb
+	@$(VENV_PYTHON) .setup/qt_packages.py xcb wayland xvfb
 	@$(if $(wildcard dist/GoodNet-*),,$(MAKE) package)
 	$(VENV_PYTHON) -m pytest -s tests/packaged/check_package.py
 

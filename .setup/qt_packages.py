@@ -6,6 +6,7 @@ The table was read off with readelf from the Qt libraries and platform plugins o
     python .setup/qt_packages.py            what windows need, even without a screen
     python .setup/qt_packages.py xcb        and what they need on an X11 screen
     python .setup/qt_packages.py xcb xvfb   and a virtual screen
+    python .setup/qt_packages.py xcb wayland  and on a Wayland screen, which the packed program can also use
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ XCB = {
     "libxcb-xkb.so.1": ("libxcb-xkb1", "libxcb", "libxcb"),
     "libxkbcommon-x11.so.0": ("libxkbcommon-x11-0", "libxkbcommon-x11", "libxkbcommon-x11"),
 }
+WAYLAND = {
+    "libwayland-client.so.0": ("libwayland-client0", "libwayland-client", "wayland"),
+    "libwayland-cursor.so.0": ("libwayland-cursor0", "libwayland-cursor", "wayland"),
+    "libwayland-egl.so.1": ("libwayland-egl1", "libwayland-egl", "wayland"),
+}
 VIRTUAL_SCREEN = {
     "xvfb-run": ("xvfb", "xorg-x11-server-Xvfb", "xorg-server-xvfb"),
     "xauth": ("xauth", "xorg-x11-xauth", "xorg-xauth"),
@@ -60,7 +66,7 @@ def missing(parts: list[str]) -> dict[str, tuple[str, str, str]]:
     """What this machine lacks: library or program, and its packages in the three families."""
     if not sys.platform.startswith("linux"):
         return {}
-    libraries = {**ALWAYS, **(XCB if "xcb" in parts else {})}
+    libraries = {**ALWAYS, **(XCB if "xcb" in parts else {}), **(WAYLAND if "wayland" in parts else {})}
     lacking = {name: packages for name, packages in libraries.items() if not _loads(name)}
     if "xvfb" in parts:
         lacking.update({name: VIRTUAL_SCREEN[name] for name in VIRTUAL_SCREEN if shutil.which(name) is None})
