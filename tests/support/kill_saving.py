@@ -85,6 +85,7 @@ def kill_at_every_step(swap: bool, how: signal.Signals = signal.SIGKILL) -> int:
 def _die_at(step: int, swap: bool, how: signal.Signals) -> None:
     if not swap:
         saving._exchanged = lambda one, other: False
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored where this runs in the background
     seen = 0
 
     def count(event: str, _: object) -> None:

@@ -303,9 +303,11 @@ def test_a_forked_process_starts_its_own_reader(data: Path) -> None:
     assert READER.process_id == before
 
 
+# Tests that run in the background may ignore SIGINT, and what they start would ignore it too.
 PARENT = """
-import sys, time
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from engine.data.datasets import open_dataset
 from engine.quarantine.client import READER
 next(open_dataset(Path(sys.argv[1])).chunks(64))
