@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QUrl
@@ -244,13 +243,3 @@ def test_about_shows_and_copies_versions_in_one_window(window: QMainWindow) -> N
     copy.click()
     assert QGuiApplication.clipboard().text() == about.versions.text()
     QGuiApplication.clipboard().clear()
-
-
-def test_the_help_menu_opens_pages_and_about(window: QMainWindow) -> None:
-    find = window.desk.menus.find  # type: ignore[attr-defined]
-    find("Guide").trigger()
-    find("How pruning works").trigger()
-    assert {page.objectName() for page in window.findChildren(HelpPage)} == {"guide", "pruning"}
-    find("About GoodNet").trigger()
-    (about,) = window.findChildren(About)
-    assert f"NumPy {np.__version__}" in about.versions.text().splitlines()
