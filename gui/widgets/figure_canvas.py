@@ -9,10 +9,12 @@ from typing import Any
 
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
-from PySide6.QtCore import QSize, QTimer
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QPaintEvent
 
 from engine.reports.curve_figure import Palette
 from gui.widgets.theme import Theme
+from gui.widgets.turns import in_turns
 
 
 class FigureCanvas(FigureCanvasQTAgg):
@@ -33,13 +35,15 @@ class FigureCanvas(FigureCanvasQTAgg):
 class RemadeCanvas(FigureCanvas):
     """A figure that is made anew when its content, its size or its colours change, because its layout depends on them.
 
-    It is made in one turn of the event loop and drawn in the next, because both together take too long for one.
+    It is painted as it is, with all that is beside it, then made anew in one turn of the event loop and drawn in the
+    next, because any two of these together take too long for one.
     """
 
     def __init__(self, theme: Theme, name: str) -> None:
         super().__init__(theme, name)
         self._content: object = None
         self._made: tuple[object, ...] = ()
+        self._due = False
 
     def show_content(self, content: object) -> None:
         """Show something else; None shows an empty figure."""
@@ -50,8 +54,20 @@ class RemadeCanvas(FigureCanvas):
         """Draw the content into the empty figure."""
         raise NotImplementedError
 
+    def draw_idle(self) -> None:
+        """Make or draw what changed as soon as what is seen has been painted."""
+        self._due = True
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint what was drawn last."""
+        super().paintEvent(event)
+        if self._due:
+            self._due = False
+            in_turns(self, self.draw)
+
     def draw(self) -> None:
-        """Draw everything, or make what is to be drawn; called by matplotlib when something changed."""
+        """Draw everything, or make what is to be drawn."""
         wanted = (self._content, self.colours, self.size())
         if wanted == self._made:
             super().draw()
@@ -60,7 +76,7 @@ class RemadeCanvas(FigureCanvas):
         self.figure.clear()
         if self._content is not None:
             self.make(self._content)
-        QTimer.singleShot(0, self, self.draw_idle)
+        self.draw_idle()
 
 
 def palette_of(theme: Theme) -> Palette:

@@ -273,6 +273,19 @@ def test_the_figure_is_made_and_drawn_in_turns_of_their_own(view: DefencesView, 
     qtbot.waitUntil(lambda: "drawn" in turns)
 
 
+def test_the_figure_is_not_made_in_the_turn_in_which_everything_is_painted(
+    view: DefencesView, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    panel, made = view.panel, []
+    assert panel is not None
+    qtbot.waitUntil(lambda: bool(panel.canvas.figure.axes))
+    monkeypatch.setattr(panel.canvas, "make", made.append)
+    view.show_comparison(comparison("Something else."))
+    view.grab()
+    assert made == []
+    qtbot.waitUntil(lambda: len(made) == 1)
+
+
 def test_no_comparison_no_matplotlib() -> None:
     code = ("import sys; from PySide6.QtWidgets import QApplication; app = QApplication([]);"
             "from gui.defences.view import DefencesView; from gui.widgets.theme import LIGHT; DefencesView(LIGHT);"
