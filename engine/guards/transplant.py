@@ -118,7 +118,7 @@ class TransplantScores:
         """
         if not len(images):
             return BandScores(np.empty(0), np.empty(0, np.int64))
-        labels = largest(self._logits(images))
+        labels = largest(self._logits(images, cancel))
         sums = _Sums(images, labels, np.stack([self._donors_for(label) for label in labels]),
                      np.zeros((len(images), len(self._bands))))
         # Log-probabilities are at most 0, so a sum over some donors bounds the sum over all of them.
@@ -151,7 +151,7 @@ class TransplantScores:
             for number, (top, bottom) in enumerate(self._bands):
                 rows = band == number
                 mixes[rows, top:bottom] = sums.images[image[rows], top:bottom]
-            sums.of[image, band] += log_probability(self._logits(mixes), sums.labels[image])
+            sums.of[image, band] += log_probability(self._logits(mixes, cancel), sums.labels[image])
 
 
 @dataclass(frozen=True, eq=False)

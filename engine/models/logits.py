@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from engine import backend
 from engine.models.networks import Images, Labels, Network, in_batches
+from engine.progress import NEVER_CANCELLED, CancelToken
 
 # The smallest positive normal float32: the logarithm of a probability that was rounded to 0.
 _TINY = float(np.finfo(np.float32).tiny)
@@ -45,16 +46,19 @@ def logits_function(network: Network) -> Callable[[Any], Any]:
     return lambda images: _single(whole(images, training=False))
 
 
-def compiled_logits(network: Network) -> Callable[[Images], npt.NDArray[np.float32]]:
-    """The network's logits for any number of images, float32[n, H, W, C] to float32[n, labels]; see logits_function."""
+def compiled_logits(network: Network) -> Callable[..., npt.NDArray[np.float32]]:
+    """The network's logits for any number of images, float32[n, H, W, C] to float32[n, labels]; see logits_function.
+
+    What is returned takes a cancel token behind the images, and raises Cancelled once that is set.
+    """
     tensorflow, _ = backend.load()
     signature = [tensorflow.TensorSpec((None, *network.input_shape), "float32")]
     run = tensorflow.function(logits_function(network), input_signature=signature, autograph=False)
 
-    def logits(images: Images) -> npt.NDArray[np.float32]:
+    def logits(images: Images, cancel: CancelToken = NEVER_CANCELLED) -> npt.NDArray[np.float32]:
         if not len(images):
             return np.empty((0, network.labels), np.float32)
-        return np.concatenate([answer.numpy() for answer in in_batches(run, images, network.batch)])
+        return np.concatenate([answer.numpy() for answer in in_batches(run, images, network.batch, cancel)])
 
     return logits
 

@@ -23,6 +23,7 @@ from engine.models.deepid import build_deepid
 from engine.models.default_layer import default_layer
 from engine.models.layer_graph import Node
 from engine.models.reading import ModelFile, read_model_file, weights_file
+from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -31,6 +32,13 @@ Labels = npt.NDArray[np.int64]
 MOST_AT_ONCE = 256
 # Values of one tensor computed in one go: 16 MB, of which there are several at a time.
 MOST_VALUES = 1 << 22
+# Products of numbers computed in one go: a fraction of a second, in which nobody can cancel.
+MOST_PRODUCTS = 1 << 33
+# The same of what is tried out before the work itself: a second or two.
+_QUICK_PRODUCTS = 1 << 37
+_FEWEST_QUICK = 16
+# What reading and writing a value costs, in products.
+_VALUE_COST = 20
 # What Keras meets settings with that don't go together.
 _KERAS_ERRORS = (ValueError, TypeError, KeyError, AttributeError, OSError, IndexError, AssertionError, RuntimeError,
                  ArithmeticError, ImportError, MemoryError)
@@ -56,6 +64,7 @@ class Network:
         input_shape: (H, W, C); H or W may be None.
         labels: N, the number of labels.
         batch: images to run through the network in one go, a power of two.
+        quick: of how many images the answers are known in a second or two; 16 at least, however large the network.
     """
 
     def __init__(self, model: Any, path: Path, sha256: str = "") -> None:
@@ -75,18 +84,27 @@ class Network:
         self.input_shape: tuple[int | None, int | None, int] = tuple(shape[1:])
         self.labels = int(answer[1])
         self.calls, self._input, self._output = _flatten(model)
-        self.batch = images_at_once([call.output for call in self.calls])
+        self.batch = images_at_once([call.output for call in self.calls], products(self.calls))
+        self.quick = max(_FEWEST_QUICK, _QUICK_PRODUCTS // products(self.calls))
         self._predict = compiled(model)
 
-    def predict(self, images: Images) -> npt.NDArray[np.float32]:
-        """The network's answers, float32[n, labels], to float32[n, H, W, C]; memory is one batch's."""
+    def predict(self, images: Images, cancel: CancelToken = NEVER_CANCELLED) -> npt.NDArray[np.float32]:
+        """The network's answers, float32[n, labels], to float32[n, H, W, C]; memory is one batch's.
+
+        Raises:
+            Cancelled: the token was set.
+        """
         if not len(images):
             return np.empty((0, self.labels), np.float32)
-        return np.concatenate([answer.numpy() for answer in in_batches(self._predict, images, self.batch)])
+        return np.concatenate([answer.numpy() for answer in in_batches(self._predict, images, self.batch, cancel)])
 
-    def predict_labels(self, images: Images) -> Labels:
-        """The label of each image, int64[n]: the index of the largest answer, the first of equals."""
-        return largest(self.predict(images))
+    def predict_labels(self, images: Images, cancel: CancelToken = NEVER_CANCELLED) -> Labels:
+        """The label of each image, int64[n]: the index of the largest answer, the first of equals.
+
+        Raises:
+            Cancelled: the token was set.
+        """
+        return largest(self.predict(images, cancel))
 
     def prunable_layers(self) -> dict[str, int]:
         """Names of the Conv2D layers that can be pruned, in graph order, with their numbers of channels.
@@ -183,10 +201,9 @@ class Network:
                 crossing.update({id(t): t for t in call.inputs if id(t) not in after})
         return list(crossing.values())
 
-    def outputs_from(self, call: Call) -> list[Any]:
-        """The symbolic output tensors of one of `calls` and of all behind it."""
-        first = next(i for i, other in enumerate(self.calls) if other is call)
-        return [later.output for later in self.calls[first:]]
+    def calls_from(self, call: Call) -> tuple[Call, ...]:
+        """One of `calls` and all behind it."""
+        return self.calls[next(i for i, other in enumerate(self.calls) if other is call):]
 
     @property
     def output(self) -> Any:
@@ -265,20 +282,44 @@ def compiled(model: Any) -> Any:
     return run_or_explain
 
 
-def in_batches(run: Callable[[Images], Any], images: Images, size: int) -> Iterator[Any]:
-    """What a compiled model gives for `size` images at a time, so that memory is one batch's."""
+def in_batches(run: Callable[[Any], Any], images: npt.NDArray[Any], size: int, cancel: CancelToken = NEVER_CANCELLED,
+               did: Did = ignore_done) -> Iterator[Any]:
+    """What a compiled model gives for `size` images at a time, so that memory is one batch's.
+
+    Raises:
+        Cancelled: the token was set.
+    """
     for start in range(0, len(images), size):
-        yield run(images[start:start + size])
+        cancel.raise_if_cancelled()
+        part = images[start:start + size]
+        yield run(part)
+        did(len(part))
 
 
-def images_at_once(tensors: Sequence[Any]) -> int:
+def images_at_once(tensors: Sequence[Any], products: int = 1) -> int:
     """For how many images each of some symbolic tensors is small enough to be held; sides of any size count as 1.
 
+    Args:
+        products: what computing them costs an image, as `products` says; so many images are computed that it takes a
+            fraction of a second. It follows from the network and not from the clock, so that a run repeats to the bit.
     Returns:
         A power of two up to MOST_AT_ONCE, so that chunks of a data set and of parts of it end at the same images.
     """
     values = max(math.prod(side or 1 for side in tensor.shape) for tensor in tensors)
-    return 1 << int(math.log2(max(1, min(MOST_AT_ONCE, MOST_VALUES // values))))
+    return 1 << int(math.log2(max(1, min(MOST_AT_ONCE, MOST_VALUES // values, MOST_PRODUCTS // products))))
+
+
+def products(calls: Sequence[Call]) -> int:
+    """What some uses of layers cost an image: products of numbers, and values that are read and written.
+
+    Sides of any size count as 1; at least 1.
+    """
+    total = 1
+    for call in calls:
+        shape = [side or 1 for side in call.output.shape]
+        kernels = sum(math.prod(w.shape) for w in getattr(call.layer, "weights", ()) if w.path.endswith("kernel"))
+        total += math.prod(shape[1:-1]) * kernels + _VALUE_COST * math.prod(shape)
+    return total
 
 
 def _reason(message: str) -> str:

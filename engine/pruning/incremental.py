@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from engine import backend
 from engine.models.networks import (
+    MOST_PRODUCTS,
     MOST_VALUES,
     Call,
     Images,
@@ -28,8 +29,9 @@ from engine.models.networks import (
     images_at_once,
     in_batches,
     largest,
+    products,
 )
-from engine.progress import CancelToken
+from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 from engine.pruning.channel_regions import (
     Region,
     channels_first,
@@ -40,7 +42,7 @@ from engine.pruning.channel_regions import (
     sums_before_activation,
 )
 from engine.pruning.plain_tail import Scratch, applied, plain_tail
-from engine.pruning.steps import Array, Features, MaskedSteps, StepPredictor, arrays, joined
+from engine.pruning.steps import Array, Features, MaskedSteps, StepPredictor, arrays, chunk_size, joined
 
 # Sums before activation and skip connections, one array a tensor, to values in the order of the network's answers.
 Answer = Callable[[list[Array], list[Array]], Array]
@@ -68,19 +70,24 @@ class IncrementalSteps:
         cut = network.boundary(*(mixer.output for mixer in region.mixers))
         skips = cut[len(region.mixers):]
         self.feature_tensors = [*region.inputs, *skips]
-        self.batch = images_at_once([*self.feature_tensors, *network.outputs_from(region.mixers[0])])
+        behind = network.calls_from(region.mixers[0])
+        tensors = [*self.feature_tensors, *(later.output for later in behind)]
+        self.batch = chunk_size(network, tensors)
+        self._at_once = images_at_once(tensors, products(behind))
         self._head = compiled(network.submodel([network.input], self.feature_tensors))
         self._masked = masked_inputs(network, call, region)
         self._shares = [share_of_channel(mixer, self._channels) for mixer in region.mixers]
         self._first, self._answer = _tail(network, region, cut)
         self._scratch = Scratch()
+        self._most_rows = min(_BATCH, MOST_PRODUCTS // products(behind))
         self._anew = compiled(network.submodel(self.feature_tensors, [network.output]))
 
-    def features(self, images: Images) -> Features:
+    def features(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, did: Did = ignore_done) -> Features:
         """See StepPredictor."""
-        return joined(map(arrays, in_batches(self._head, images, self._network.batch)))
+        return joined(map(arrays, in_batches(self._head, images, self._network.batch, cancel, did)))
 
-    def labels(self, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken) -> Labels:
+    def labels(self, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken,
+               did: Did = ignore_done) -> Labels:
         """See StepPredictor."""
         inputs, skips = features[:len(self._masked)], features[len(self._masked):]
         changes = [channels_first(m - x, self._channels) for m, x in zip(self._masked, inputs, strict=True)]
@@ -88,9 +95,10 @@ class IncrementalSteps:
         for change in changes:
             active |= (change != 0).any(axis=tuple(range(2, change.ndim)))
         sums = [t.numpy() for t in self._first(*inputs)]
-        rows = _Rows(self._answer, skips, len(order) + 1, sums, self._scratch)
+        rows = _Rows(self._answer, skips, len(order) + 1, sums, self._scratch, self._most_rows)
         for step, channel in enumerate(order, start=1):
             cancel.raise_if_cancelled()
+            did(len(inputs[0]) / len(order))
             which = np.flatnonzero(active[channel])
             if not len(which):
                 continue
@@ -108,9 +116,9 @@ class IncrementalSteps:
         """Answer again, with sums taken anew, where updated ones are too close to call."""
         steps, which = np.nonzero(close)
         rank = np.argsort(order)
-        for start in range(0, len(which), self.batch):
+        for start in range(0, len(which), self._at_once):
             cancel.raise_if_cancelled()
-            part = slice(start, start + self.batch)
+            part = slice(start, start + self._at_once)
             rows, pruned = which[part], rank < steps[part, np.newaxis]
             masked = [_mask(x[rows], mask, pruned) for x, mask in zip(features, self._masked, strict=False)]
             skips = [skip[rows] for skip in features[len(masked):]]
@@ -120,8 +128,13 @@ class IncrementalSteps:
 class _Rows:
     """Collects the sums of changed images, answers them in large batches and lays the labels out by step."""
 
-    def __init__(self, answer: Answer, skips: Features, steps: int, sums: list[Array], scratch: Scratch) -> None:
-        """Begin with B's sums, one row an image, which are answered at once."""
+    def __init__(self, answer: Answer, skips: Features, steps: int, sums: list[Array], scratch: Scratch,
+                 most: int) -> None:
+        """Begin with B's sums, one row an image, which are answered at once.
+
+        Args:
+            most: rows to answer in one go, as far as memory allows.
+        """
         images = len(sums[0])
         self._answer, self._skips = answer, skips
         self._labels = np.full((steps, images), -1, np.int64)
@@ -129,7 +142,7 @@ class _Rows:
         self._size = np.zeros(images, np.float32)  # of B's largest value, what rounding errors are measured against
         self._waiting: list[tuple[int, Array]] = []
         self._rows = 0
-        self._most = max(1, min(_BATCH, MOST_VALUES // max(total[0].size for total in sums)))
+        self._most = max(1, min(most, MOST_VALUES // max(total[0].size for total in sums)))
         rows = self._most + images
         self._sums = [scratch.array(i, (rows, *total.shape[1:]), total.dtype) for i, total in enumerate(sums)]
         for into, total in zip(self.add(0, np.arange(images)), sums, strict=True):

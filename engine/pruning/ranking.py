@@ -16,7 +16,15 @@ from engine.files.own import read_own
 from engine.models import vocabulary
 from engine.models.networks import Call, Images, Network, compiled, in_batches
 from engine.parallel import in_parallel
-from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.progress import (
+    NEVER_CANCELLED,
+    CancelToken,
+    Did,
+    Meter,
+    ProgressCallback,
+    ignore_done,
+    ignore_progress,
+)
 from engine.pruning.steps import Features, KeptFeatures, StepPredictor, arrays, joined
 
 Sums = npt.NDArray[np.float64]
@@ -66,21 +74,22 @@ def rank_channels(
     tensors = predictor.feature_tensors if predictor and kept else []
     run = compiled(network.submodel([network.input], [at, *tensors]))
     total, done = np.zeros(at.shape[-1], np.float64), 0
+    meter = Meter("Ranking channels", len(dataset), progress)
 
-    def measure(chunk: Chunk) -> tuple[int, Sums, Features]:
-        cancel.raise_if_cancelled()
-        return len(chunk.labels), *sums_and_features(run, chunk.images, network.batch)
+    def measure(chunk: Chunk, ended: CancelToken) -> tuple[int, Sums, Features]:
+        return len(chunk.labels), *sums_and_features(run, chunk.images, network.batch, ended, meter.add)
 
     # Sums come back and are added in the order of the images, so a run repeats to the bit.
     chunks = dataset.chunks(predictor.batch if predictor else network.batch)
-    for images, sums, features in in_parallel(measure, ((chunk,) for chunk in chunks)):
+    for images, sums, features in in_parallel(measure, ((chunk,) for chunk in chunks), cancel=cancel,
+                                              beat=meter.report):
         total += sums
         if kept and features:
             kept.keep(features)
         done += images
         if provisional and done == images:
             provisional(ranking_from_means(layer, total / images, rank_at))
-        progress(Progress("Ranking channels", done, len(dataset)))
+        meter.report(done)
         cancel.raise_if_cancelled()
     return ranking_from_means(layer, total / len(dataset), rank_at)
 
@@ -95,9 +104,10 @@ def ranked_tensor(network: Network, layer: str, rank_at: RankAt) -> Any:
     return call.output if rank_at == "conv" else pooling_behind(network, call).output
 
 
-def sums_and_features(run: Callable[[Images], Any], images: Images, size: int) -> tuple[Sums, Features]:
+def sums_and_features(run: Callable[[Images], Any], images: Images, size: int, cancel: CancelToken = NEVER_CANCELLED,
+                      did: Did = ignore_done) -> tuple[Sums, Features]:
     """A layer's sum_of_means over all images, and features, from a model that gives both, `size` images at a time."""
-    parts = list(map(arrays, in_batches(run, images, size)))
+    parts = list(map(arrays, in_batches(run, images, size, cancel, did)))
     return np.sum([sum_of_means(part[0]) for part in parts], axis=0), joined(part[1:] for part in parts)
 
 

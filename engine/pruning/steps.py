@@ -5,19 +5,23 @@ The head, everything up to the pruned layer, runs once; the tail runs once a ste
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.models.networks import Images, Labels, Network, compiled, images_at_once, in_batches, largest
-from engine.progress import CancelToken
+from engine.models.networks import Images, Labels, Network, compiled, images_at_once, in_batches, largest, products
+from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
 Array = npt.NDArray[Any]
 Features = list[Array]
+
+# Values of the images that are read together: 64 MB, of which a few wait for their turn.
+_MOST_IMAGE_VALUES = 1 << 24
 
 
 class StepPredictor(Protocol):
@@ -31,17 +35,33 @@ class StepPredictor(Protocol):
     feature_tensors: list[Any]
     batch: int
 
-    def features(self, images: Images) -> Features:
-        """What the tail needs of float32[n, H, W, C] images; the first axis is the image everywhere."""
-        ...
+    def features(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, did: Did = ignore_done) -> Features:
+        """What the tail needs of float32[n, H, W, C] images; the first axis is the image everywhere.
 
-    def labels(self, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken) -> Labels:
-        """Labels int64[C + 1, n]; row k is the answer of the copy that has lost order[0], ..., order[k - 1].
-
+        Args:
+            did: is told of all n images, some at a time.
         Raises:
             Cancelled: the token was set.
         """
         ...
+
+    def labels(self, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken,
+               did: Did = ignore_done) -> Labels:
+        """Labels int64[C + 1, n]; row k is the answer of the copy that has lost order[0], ..., order[k - 1].
+
+        Args:
+            did: as of `features`; a step is a part of each of its images.
+        Raises:
+            Cancelled: the token was set.
+        """
+        ...
+
+
+def chunk_size(network: Network, tensors: Sequence[Any]) -> int:
+    """Images of which some tensors of a network, and the images themselves, are small enough to be held together."""
+    image = math.prod(side or 1 for side in network.input_shape)
+    most = 1 << int(math.log2(max(1, _MOST_IMAGE_VALUES // image)))
+    return min(most, images_at_once(tensors))
 
 
 def masked_value(layer: Any) -> float:
@@ -57,30 +77,37 @@ class MaskedSteps:
         call, self._network = network.call_of(layer), network
         self._masked = masked_value(call.layer)
         self.feature_tensors = network.boundary(call.output)
-        self.batch = images_at_once([*self.feature_tensors, *network.outputs_from(call)])
+        behind = network.calls_from(call)
+        tensors = [*self.feature_tensors, *(later.output for later in behind)]
+        self.batch = chunk_size(network, tensors)
+        self._at_once = images_at_once(tensors, products(behind))
         self._head = compiled(network.submodel([network.input], self.feature_tensors))
         self._tail = compiled(network.submodel(self.feature_tensors, [network.output]))
 
-    def features(self, images: Images) -> Features:
+    def features(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, did: Did = ignore_done) -> Features:
         """See StepPredictor; the layer's output float32[n, h, w, C] first, skip connections after it."""
-        return joined(map(arrays, in_batches(self._head, images, self._network.batch)))
+        return joined(map(arrays, in_batches(self._head, images, self._network.batch, cancel, did)))
 
-    def labels(self, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken) -> Labels:
+    def labels(self, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken,
+               did: Did = ignore_done) -> Labels:
         """See StepPredictor."""
         activation, skips = features[0].copy(), features[1:]
         labels = np.empty((len(order) + 1, len(activation)), np.int64)
-        labels[0] = self._answer(activation, skips)
-        for step, channel in enumerate(order, start=1):
-            cancel.raise_if_cancelled()
-            if (activation[..., channel] == self._masked).all():
+        for step, channel in enumerate([None, *order]):
+            if channel is not None and (activation[..., channel] == self._masked).all():
                 labels[step] = labels[step - 1]
-                continue
-            activation[..., channel] = self._masked
-            labels[step] = self._answer(activation, skips)
+            else:
+                if channel is not None:
+                    activation[..., channel] = self._masked
+                labels[step] = self._answer(activation, skips, cancel)
+            did(len(activation) / len(labels))
         return labels
 
-    def _answer(self, activation: Array, skips: Features) -> Labels:
-        return largest(self._tail(activation, *skips).numpy())
+    def _answer(self, activation: Array, skips: Features, cancel: CancelToken) -> Labels:
+        def tail(rows: Array) -> Labels:
+            return largest(self._tail(activation[rows], *(skip[rows] for skip in skips)).numpy())
+
+        return np.concatenate(list(in_batches(tail, np.arange(len(activation)), self._at_once, cancel)))
 
 
 def arrays(tensors: Any) -> Features:

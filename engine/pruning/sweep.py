@@ -16,7 +16,7 @@ from engine.data.datasets import Dataset
 from engine.errors import DatasetError
 from engine.models.networks import Images, Labels
 from engine.parallel import in_parallel
-from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken, Meter, ProgressCallback, ignore_progress
 from engine.pruning.ranking import ChannelRanking
 from engine.pruning.steps import Features, KeptFeatures, StepPredictor
 from engine.rates import Rate
@@ -142,19 +142,22 @@ def sweep(
         Cancelled: the token was set; nothing is kept.
     """
     counts = [empty_counts(s, len(order)) for s in sets]
-    total = sum(len(s.dataset) for s in sets)
+    meter = Meter("Counting every pruning step", sum(len(s.dataset) for s in sets), progress)
 
-    def count(which: int, truth: Labels, images: Images | None, features: Features) -> tuple[int, SetCounts]:
-        cancel.raise_if_cancelled()
-        labels = predictor.labels(features if images is None else predictor.features(images), order, cancel)
+    def half(done: float) -> None:
+        meter.add(done / 2)
+
+    def count(which: int, truth: Labels, images: Images | None, features: Features,
+              ended: CancelToken) -> tuple[int, SetCounts]:
+        known = images is None
+        features = features if images is None else predictor.features(images, ended, half)
+        labels = predictor.labels(features, order, ended, meter.add if known else half)
         return which, count_chunk(counts[which], labels, truth)
 
     parts = [_parts(s.dataset, predictor.batch, kept if i == 0 else None) for i, s in enumerate(sets)]
-    done = 0
-    for which, part in in_parallel(count, _taking_turns(parts)):
+    for which, part in in_parallel(count, _taking_turns(parts), cancel=cancel, beat=meter.report):
         counts[which] = counts[which].plus(part)
-        done += part.images
-        progress(Progress("Counting every pruning step", done, total))
+        meter.report(sum(c.images for c in counts))
         cancel.raise_if_cancelled()
         if partial and all(c.images for c in counts):
             partial(as_curve(layer, order, counts))

@@ -42,7 +42,8 @@ def compare_defences(
         EngineError: a file was changed since the run.
         Cancelled: the token was set; nothing is kept.
     """
-    opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=run.model.scale))
+    opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=run.model.scale),
+                         progress=progress, cancel=cancel)
     b, validation = opened.network, opened.sets[0].dataset
     # Asked first, because it refuses and what follows takes long.
     warning = missing_labels_warning(b, validation, allow_missing_labels)

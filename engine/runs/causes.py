@@ -10,7 +10,7 @@ from engine.assessment import percent
 from engine.data.datasets import Dataset, Images, Labels
 from engine.data.preprocessing import KNOWN
 from engine.models.networks import Network
-from engine.progress import CancelToken
+from engine.progress import NEVER_CANCELLED, CancelToken
 from engine.runs.inputs import Opened
 from engine.runs.plausibility import Doubt
 
@@ -34,23 +34,25 @@ def explained(doubts: Iterable[Doubt], opened: Opened, cancel: CancelToken) -> t
         cancel.raise_if_cancelled()
         if doubt.unexplained is not None:
             asked = opened.sets[doubt.unexplained]
-            doubt = doubt.because(likely_target(opened.network, asked.dataset) if asked.role == "poisoned" else
-                                  likely_cause(opened.network, asked.dataset))
+            likely = likely_target if asked.role == "poisoned" else likely_cause
+            doubt = doubt.because(likely(opened.network, asked.dataset, cancel))
         found.append(doubt)
     return tuple(found)
 
 
-def likely_cause(network: Network, dataset: Dataset) -> str:
+def likely_cause(network: Network, dataset: Dataset, cancel: CancelToken = NEVER_CANCELLED) -> str:
     """Why B answers a clean set badly, as far as a common slip explains it.
 
     Args:
         dataset: prepared as the network is thought to want it.
     Returns:
         One or two sentences, or nothing where no slip explains it.
+    Raises:
+        Cancelled: the token was set.
     """
-    where = dataset.sample(_TRIAL_IMAGES)
+    where = dataset.sample(min(_TRIAL_IMAGES, 2 * network.quick))
     truth = dataset.labels[where]
-    answers = {cause: network.predict_labels(tried) for cause, tried in _images_tried(dataset, where)}
+    answers = {cause: network.predict_labels(tried, cancel) for cause, tried in _images_tried(dataset, where)}
     before = float((answers[""] == truth).mean())
     found = [(float((labels == truth - shift).mean()), f"{slip} {cause}".strip())
              for cause, labels in answers.items() for shift, slip in _LABEL_SLIPS.items()]
@@ -60,10 +62,14 @@ def likely_cause(network: Network, dataset: Dataset) -> str:
     return f"Likely cause: {told} B is then right on {percent(best)} of {len(where)} images tried."
 
 
-def likely_target(network: Network, poisoned: Dataset) -> str:
-    """Whether B answers one other label on most of a poisoned set that doesn't show a backdoor."""
-    where = poisoned.sample(_TRIAL_IMAGES)
-    numbers, counts = np.unique(network.predict_labels(poisoned.take(where)), return_counts=True)
+def likely_target(network: Network, poisoned: Dataset, cancel: CancelToken = NEVER_CANCELLED) -> str:
+    """Whether B answers one other label on most of a poisoned set that doesn't show a backdoor.
+
+    Raises:
+        Cancelled: the token was set.
+    """
+    where = poisoned.sample(min(_TRIAL_IMAGES, 2 * network.quick))
+    numbers, counts = np.unique(network.predict_labels(poisoned.take(where), cancel), return_counts=True)
     most, share = int(numbers[counts.argmax()]), float(counts.max() / len(where))
     if share < _GOOD or most == int(poisoned.labels[0]):
         return ""

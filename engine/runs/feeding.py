@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +13,13 @@ from engine.data.datasets import Dataset
 from engine.data.preprocessing import KNOWN, Preprocessing
 from engine.models.logits import compiled_logits, log_probability
 from engine.models.networks import Network
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 
 Hits = npt.NDArray[np.bool_]
 
 _TRIAL_IMAGES = 512
+# Of a large network so many rounds of what it answers in a second or two, until the choice is clear.
+_ROUNDS = 8
 # Below this share of right answers something else is wrong, whatever is done with the values.
 _POOR = 0.5
 # Standard errors by which the best must be ahead of the next to be called so.
@@ -49,26 +53,53 @@ class Feeding:
                 f"{', '.join(others[:2])}).")
 
 
-def find_feeding(network: Network, clean: Dataset) -> Feeding:
-    """Try each known preprocessing on up to 512 clean images spread over the set.
+def find_feeding(
+    network: Network, clean: Dataset, *, progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken = NEVER_CANCELLED,
+) -> Feeding:
+    """Try each known preprocessing on up to 512 clean images spread over the set; on fewer where a large network
+    answers clearly on them.
 
     Args:
         clean: as stored, with true labels.
+    Raises:
+        Cancelled: the token was set.
     """
-    spread = np.unique(np.linspace(0, len(clean) - 1, min(len(clean), _TRIAL_IMAGES)).astype(int))
-    images, truth = clean.take(list(spread)), clean.labels[spread]
-    hits = {known.name: network.predict_labels(known.applied(images.copy())) == truth
-            for known in KNOWN.values() if known.fits(images.shape[-1])}
-    ranked = sorted(hits, key=lambda name: -int(hits[name].sum()))  # stable: of equals the first of KNOWN
-    near = [name for name in ranked[1:] if _as_good(hits[ranked[0]], hits[name])]
-    best = ranked[0]
-    if near:
-        logits = compiled_logits(network)
-        likely = {name: log_probability(logits(KNOWN[name].applied(images.copy())), truth).mean()
-                  for name in (best, *near)}
-        best = max(likely, key=lambda name: float(likely[name]))
-    return Feeding(KNOWN[best], {name: int(hits[name].sum()) for name in ranked}, len(truth),
+    rounds = _rounds(len(clean), network.quick)
+    names = [known.name for known in KNOWN.values() if known.fits(clean.image_shape[2])]
+    hits: dict[str, Hits] = {name: np.empty(0, np.bool_) for name in names}
+    ranked, near = names, names
+    for number, part in enumerate(rounds):
+        images = clean.take(part)
+        for place, name in enumerate(names):
+            progress(Progress("Finding out how values are fed", number * len(names) + place, len(rounds) * len(names)))
+            labels = network.predict_labels(KNOWN[name].applied(images.copy()), cancel)
+            hits[name] = np.concatenate([hits[name], labels == clean.labels[part]])
+        ranked = sorted(hits, key=lambda name: -int(hits[name].sum()))  # stable: of equals the first of KNOWN
+        near = [name for name in ranked[1:] if _as_good(hits[ranked[0]], hits[name])]
+        if not near and hits[ranked[0]].mean() >= _POOR:
+            break
+    best = _likeliest(network, clean, rounds, [ranked[0], *near], cancel) if near else ranked[0]
+    return Feeding(KNOWN[best], {name: int(hits[name].sum()) for name in ranked}, len(hits[best]),
                    _doubt(best, [name for name in (ranked[0], *near) if name != best], hits))
+
+
+def _rounds(images: int, quick: int) -> list[list[int]]:
+    """Numbers of images to try one round after the other, each round spread over the set and at most `quick` long."""
+    spread = np.unique(np.linspace(0, images - 1, min(images, _TRIAL_IMAGES, _ROUNDS * quick)).astype(int)).tolist()
+    count = -(-len(spread) // quick)
+    return [spread[start::count] for start in range(count)]
+
+
+def _likeliest(network: Network, clean: Dataset, rounds: Sequence[Sequence[int]], names: Sequence[str],
+               cancel: CancelToken) -> str:
+    """The preprocessing with which the network finds the true labels of some images most likely."""
+    logits, likely = compiled_logits(network), dict.fromkeys(names, 0.0)
+    for part in rounds:
+        images, truth = clean.take(part), clean.labels[list(part)]
+        for name in names:
+            likely[name] += float(log_probability(logits(KNOWN[name].applied(images.copy()), cancel), truth).sum())
+    return max(likely, key=lambda name: likely[name])
 
 
 def _as_good(best: Hits, other: Hits) -> bool:

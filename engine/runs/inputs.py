@@ -10,6 +10,7 @@ import numpy as np
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import AUTO, Preprocessing, preprocessing
 from engine.models.networks import Network, open_network
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.sweep import Role, SweepSet
 from engine.runs.feeding import Feeding, find_feeding
 from engine.runs.labelling import Labelling, find_labelling
@@ -111,13 +112,18 @@ class Opened:
             for s in self.sets)
 
 
-def open_inputs(files: InputFiles) -> Opened:
+def open_inputs(
+    files: InputFiles, *, progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> Opened:
     """Open files and check that they fit.
 
     Raises:
         EngineError: a file can't be opened, or doesn't belong to the network.
+        Cancelled: the token was set.
     """
+    progress(Progress("Opening files", 0, 1))
     network = open_network(files.model)
+    cancel.raise_if_cancelled()
     layer = files.layer or network.default_layer()
     network.call_of(layer)
 
@@ -125,9 +131,11 @@ def open_inputs(files: InputFiles) -> Opened:
     chosen += [("test", files.test)] if files.test else []
     chosen += [("poisoned", path) for path in files.poisoned]
     stored = [open_dataset(path, network.input_shape) for _, path in chosen]
-    labelling = find_labelling(network, files.classes, stored[0], stored[1:])
+    labelling = find_labelling(network, files.classes, stored[0], stored[1:], progress=progress, cancel=cancel)
     labelled = [labelling.of(dataset, network.labels) for dataset in stored]
-    feeding = labelling.feeding or find_feeding(network, labelled[0]) if files.scale == AUTO else None
+    feeding = None
+    if files.scale == AUTO:
+        feeding = labelling.feeding or find_feeding(network, labelled[0], progress=progress, cancel=cancel)
     wanted = feeding.best if feeding else preprocessing(files.scale)
     sets = tuple(SweepSet(d.prepared(wanted), role) for d, (role, _) in zip(labelled, chosen, strict=True))
     return Opened(network, layer, wanted, feeding, labelling, sets)

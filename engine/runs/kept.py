@@ -51,7 +51,8 @@ def kept_pair(
         EngineError: the model or another file was changed since the run, or can't be opened any more.
         Cancelled: the token was set; nothing is kept.
     """
-    opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=run.model.scale))
+    opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=run.model.scale),
+                         progress=progress, cancel=cancel)
     b = opened.network
     if b.sha256 != run.model.sha256:
         raise EngineError(f"{run.model.path}: was changed since the run. Run again, or bring the old file back.")

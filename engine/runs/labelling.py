@@ -10,6 +10,7 @@ from engine.data.classes import are_numbers, beside
 from engine.data.datasets import Dataset
 from engine.errors import DatasetError
 from engine.models.networks import Network
+from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.feeding import Feeding, find_feeding
 
 _REMEDY = ("Give the class list: a text file with one name a line, the first for label 0 (--classes FILE, or Label "
@@ -43,7 +44,10 @@ class Labelling:
         return (dataset if by_number else dataset.named(self.classes)).fitting(labels)
 
 
-def find_labelling(network: Network, given: Sequence[str], clean: Dataset, others: Sequence[Dataset]) -> Labelling:
+def find_labelling(
+    network: Network, given: Sequence[str], clean: Dataset, others: Sequence[Dataset], *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> Labelling:
     """Find out what the sub-folders of a network's data sets stand for.
 
     A class list that was given counts, or one that lies beside the model or in a folder of pictures; else the names
@@ -55,6 +59,7 @@ def find_labelling(network: Network, given: Sequence[str], clean: Dataset, other
         clean, others: as opened, before any labelling.
     Raises:
         DatasetError: the list doesn't fit the network, or names can't be matched.
+        Cancelled: the token was set.
     """
     if not any(dataset.folders for dataset in (clean, *others)):
         return Labelling(())
@@ -67,7 +72,7 @@ def find_labelling(network: Network, given: Sequence[str], clean: Dataset, other
     if found and any(set(dataset.folders) & set(found[0]) for dataset in (clean, *others)):
         return Labelling(found[0], f"Sub-folders are labels in the order of {found[1].name}.")
     if are_numbers(clean.folders) or not clean.folders:
-        return _by_number(network, clean)
+        return _by_number(network, clean, progress, cancel)
     if len(clean.folders) != network.labels:
         raise DatasetError(f"{clean.path}: has {len(clean.folders)} sub-folders ({_few(clean.folders)}), but the "
                            f"network has {network.labels} labels, so which stands for which can't be told. {_REMEDY}")
@@ -75,13 +80,13 @@ def find_labelling(network: Network, given: Sequence[str], clean: Dataset, other
                      f"{network.labels - 1} is {clean.folders[-1]}.")
 
 
-def _by_number(network: Network, clean: Dataset) -> Labelling:
+def _by_number(network: Network, clean: Dataset, progress: ProgressCallback, cancel: CancelToken) -> Labelling:
     """Numbers as they stand, or their order as text, whichever the network is right with."""
     as_text = clean.folders
     if len(as_text) != network.labels or as_text == tuple(sorted(as_text, key=int)):
         return Labelling(())
     ways = {"numbers (0, 1, 2, ...)": clean, f"text ({', '.join(as_text[:3])}, ...)": clean.named(as_text)}
-    tried = {way: find_feeding(network, dataset) for way, dataset in ways.items()
+    tried = {way: find_feeding(network, dataset, progress=progress, cancel=cancel) for way, dataset in ways.items()
              if dataset.labels.max() < network.labels}
     best = max(tried, key=lambda way: max(tried[way].right.values()))
     share = {way: percent(max(feeding.right.values()) / feeding.images) for way, feeding in tried.items()}

@@ -13,7 +13,7 @@ from engine.data.fingerprints import Fingerprints
 from engine.defences.comparison import Comparison
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
 from engine.guards.guarded_curve import GuardChoice, GuardedCurve, guarded_curve, measured_on
-from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.pruning.incremental import predictor_for
 from engine.pruning.ranking import ChannelRanking, RankAt, given_order, rank_channels
 from engine.pruning.steps import KeptFeatures
@@ -83,8 +83,7 @@ def run_pruning(
         Cancelled: the token was set; nothing is kept.
     """
     started = time.monotonic()
-    progress(Progress("Opening files", 0, 1))
-    opened = open_inputs(request)
+    opened = open_inputs(request, progress=progress, cancel=cancel)
     prints = [Fingerprints(s.dataset) for s in opened.sets]
     cancel.raise_if_cancelled()
     if request.cluster:

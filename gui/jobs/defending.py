@@ -16,7 +16,6 @@ from engine.defences.scan import Scan
 from engine.defences.scan import scan as scan_network
 from engine.files.saving import check_writable
 from engine.goodnets.evaluation import Evaluation
-from engine.progress import Progress
 from engine.records.repaired_pair import save_repaired
 from engine.runs.all_defences import compare_defences
 from engine.runs.inputs import open_inputs
@@ -122,8 +121,8 @@ class Defending(QObject):
 
 def scan(request: PruningRequest, context: TaskContext) -> Scan:
     """Look for labels that random stamps draw images to."""
-    context.progress(Progress("Opening files", 0, 1))
-    opened = open_inputs(dataclasses.replace(request, test=None, poisoned=()))
+    opened = open_inputs(dataclasses.replace(request, test=None, poisoned=()), progress=context.progress,
+                         cancel=context.cancel)
     return scan_network(opened.network, opened.sets[0].dataset, progress=context.progress, cancel=context.cancel)
 
 
@@ -138,8 +137,7 @@ def compare(run: PruningRun, allow_missing_labels: bool, context: TaskContext) -
 def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, context: TaskContext) -> Repaired:
     """Train a repaired copy and save it with B as a pair."""
     check_writable(folder, request.paths)
-    context.progress(Progress("Opening files", 0, 1))
-    opened = open_inputs(request)
+    opened = open_inputs(request, progress=context.progress, cancel=context.cancel)
     clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)
     poisoned = [with_target(dataset) for dataset in opened.of("poisoned")]
     found = distil(opened.network, clean, allow_missing_labels=allow_missing_labels, progress=context.progress,
@@ -154,7 +152,6 @@ def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, co
 def keep(run: PruningRun, made: Made, row: ComparisonRow, folder: Path, context: TaskContext) -> Repaired:
     """Save a defence that a comparison made."""
     check_writable(folder, run.request.paths)
-    context.progress(Progress("Opening files", 0, 1))
     pair = kept_pair(run, made, row, progress=context.progress, cancel=context.cancel)
     context.cancel.raise_if_cancelled()
     save_repaired(pair, folder)

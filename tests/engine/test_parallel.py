@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.parallel import read_ahead
+from engine.errors import Cancelled
+from engine.parallel import in_parallel, read_ahead
+from engine.progress import CancelSource, CancelToken
 
 PATIENCE_S = 20
 
@@ -48,3 +50,54 @@ def test_no_thread_outlives_who_stops_early() -> None:
     for _ in read_ahead(range(5)):
         break
     assert threading.active_count() == before
+
+
+def test_results_come_in_order_and_only_a_few_wait() -> None:
+    read = []
+
+    def numbers() -> Iterator[tuple[int]]:
+        for number in range(20):
+            read.append(number)
+            yield (number,)
+
+    seen = []
+    for square in in_parallel(lambda number, ended: number * number, numbers()):
+        assert len(read) - len(seen) <= 6
+        seen.append(square)
+    assert seen == [n * n for n in range(20)]
+
+
+def test_who_waits_for_a_long_result_is_told_of_time_and_can_cancel() -> None:
+    """The function ends only when its token is set, and the token only after the second beat."""
+    source, beats, ended = CancelSource(), [], []
+
+    def endless(token: CancelToken) -> None:
+        while not token.is_cancelled:
+            threading.Event().wait(0.01)
+        ended.append(True)
+
+    def beat() -> None:
+        beats.append(True)
+        if len(beats) == 2:
+            source.cancel()
+
+    with pytest.raises(Cancelled):
+        list(in_parallel(endless, [()], cancel=source.token, beat=beat))
+    assert len(beats) == 2 and ended == [True]
+
+
+def test_what_runs_is_told_that_nobody_waits_any_more() -> None:
+    begun, told = threading.Event(), []
+
+    def work(fails: bool, token: CancelToken) -> None:
+        if fails:
+            assert begun.wait(PATIENCE_S)
+            raise ValueError("the first")
+        begun.set()
+        while not token.is_cancelled:
+            threading.Event().wait(0.01)
+        told.append(True)
+
+    with pytest.raises(ValueError, match="the first"):
+        list(in_parallel(work, [(True,), (False,)]))
+    assert told == [True]

@@ -61,10 +61,10 @@ def run(options: argparse.Namespace) -> None:
     out = Path(options.out)
     files = input_files(options)
     check_writable(out, files.paths)
-    opened = open_inputs(files)
-    clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)
-    poisoned = [with_target(dataset) for dataset in opened.of("poisoned")]
     with ProgressLine() as show:
+        opened = open_inputs(files, progress=show)
+        clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)
+        poisoned = [with_target(dataset) for dataset in opened.of("poisoned")]
         repair = _repair(options, opened, show)
         pair = as_pair(opened.network, repair, opened.preprocessing, clean, test, poisoned, options.guard,
                        options.false_alarms, progress=show)

@@ -30,8 +30,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print which labels random stamps draw images to."""
-    opened = open_inputs(input_files(options))
     with ProgressLine() as show:
+        opened = open_inputs(input_files(options), progress=show)
         found = scan(opened.network, opened.of("validation")[0], options.stamps, options.seed, progress=show)
     if options.json:
         say_json(_scan_json(found))

@@ -66,6 +66,46 @@ def test_little_memory_doesn_t_change_the_answers(
     np.testing.assert_array_equal(steps.labels(steps.features(images), order, NEVER_CANCELLED), plain)
 
 
+@pytest.mark.parametrize("predictor", PREDICTORS)
+def test_costly_networks_are_computed_a_few_images_at_a_time(
+    case: tuple[Network, str, Array, Array, Array], predictor: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The answers stay, what is done adds up to all images twice over, and a token is read between any two calls."""
+    before, layer, order, images, plain = case
+    monkeypatch.setattr(networks, "MOST_PRODUCTS", 4 * networks.products(before.calls))
+    monkeypatch.setattr(incremental, "MOST_PRODUCTS", 4 * networks.products(before.calls))
+    network = Network(before.model, Path("network.keras"))
+    steps = PREDICTORS[predictor](network, layer)
+    assert network.batch == 4 and steps.batch > 4
+    done: list[float] = []
+    features = steps.features(images, did=done.append)
+    assert done == [4.0] * (IMAGES // 4)
+    np.testing.assert_array_equal(steps.labels(features, order, NEVER_CANCELLED, done.append), plain)
+    assert sum(done) == pytest.approx(2 * IMAGES)
+    source, told = CancelSource(), []
+
+    def cancel(images: float) -> None:
+        told.append(images)
+        source.cancel()
+
+    with pytest.raises(Cancelled):
+        steps.features(images, source.token, cancel)
+    assert told == [4]
+
+
+def test_products_are_counted_as_by_hand() -> None:
+    from keras import Input, Model, layers
+    image = Input((9, 9, 3))
+    x = layers.Conv2D(8, 3, groups=1)(image)  # to 7 x 7
+    x = layers.Conv2D(8, 3, groups=4, padding="same")(x)
+    x = layers.DepthwiseConv2D(3, depth_multiplier=2)(x)  # to 5 x 5
+    x = layers.SeparableConv2D(6, 3)(x)  # to 3 x 3
+    network = Network(Model(image, layers.Dense(10)(layers.Flatten()(x))), Path("network.keras"))
+    products = 49 * 9 * 3 * 8 + 49 * 9 * 2 * 8 + 25 * 9 * 16 + 9 * (9 * 16 + 16 * 6) + 54 * 10
+    values = 49 * 8 + 49 * 8 + 25 * 16 + 9 * 6 + 54 + 10
+    assert networks.products(network.calls) == 1 + products + 20 * values
+
+
 def test_images_at_once_hold_the_limit() -> None:
     from keras import Input
 
@@ -75,6 +115,7 @@ def test_images_at_once_hold_the_limit() -> None:
     assert at_once((10,), (None, None, 3)) == networks.MOST_AT_ONCE == 256
     assert at_once((10,), (52, 44, 20)) == 64  # 52 x 44 x 20 x 64 is below 2 ** 22, twice as much isn't
     assert at_once((224, 224, 64), (10,)) == 1
+    assert networks.images_at_once([Input((10,))], networks.MOST_PRODUCTS // 5) == 4
     assert at_once((4000, 4000, 3)) == 1
 
 

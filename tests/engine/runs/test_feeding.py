@@ -11,9 +11,11 @@ import pytest
 
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import KNOWN, preprocessing
+from engine.errors import Cancelled
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet, save_pair
 from engine.models.networks import Network, open_network
+from engine.progress import CancelSource, Progress
 from engine.runs.feeding import find_feeding
 from tests.support.linear_networks import SHAPE, SIZE, dataset_of, linear_network
 from tests.support.places import PROJECT
@@ -56,6 +58,29 @@ def test_each_is_found(name: str, clean: Dataset) -> None:
     assert bool(found.doubt) == (abs(found.right[name] - found.right["none"]) < 5 and name != "none")
     assert found.right == {known: plain_accuracy(network, clean, known) for known in found.right}
     assert KNOWN[name].words in found.sentence
+
+
+def test_a_large_network_is_asked_until_the_choice_is_clear(clean: Dataset) -> None:
+    """A few images, spread over the set, are enough where one way is right and all others are wrong."""
+    network = wanting("none")
+    network.quick = 20
+    clear, asked = find_feeding(network, clean), len(clean)
+    assert clear.best.name == "none" and clear.images % 20 == 0 and clear.images < asked and not clear.doubt
+    network.quick = 7
+    shuffled = dataclasses.replace(clean, labels=np.random.default_rng(0).permutation(clean.labels))
+    assert find_feeding(network, shuffled).images == min(asked, 8 * 7)
+
+
+def test_finding_out_reports_and_can_be_cancelled(clean: Dataset) -> None:
+    source, seen = CancelSource(), []
+
+    def watch(progress: Progress) -> None:
+        seen.append(progress)
+        source.cancel()
+
+    with pytest.raises(Cancelled):
+        find_feeding(wanting("255"), clean, progress=watch, cancel=source.token)
+    assert [p.done for p in seen] == [0]
 
 
 def test_images_that_tell_nothing_are_said_to(clean: Dataset) -> None:
