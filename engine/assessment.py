@@ -26,7 +26,7 @@ class Attack:
     """What one poisoned set says of a defence.
 
     Attributes:
-        name: the set's; target: the label the attacker wants.
+        name: the set's; target: the label the attacker wants, None where each image has its own.
         before: how often B alone answers the target; success: how often it is answered with the defence.
         detection: the share labelled N.
         reconstructed: the trigger was computed from the network, not given by anybody who has seen it.
@@ -34,7 +34,7 @@ class Attack:
     """
 
     name: str
-    target: int
+    target: int | None
     before: Rate
     success: Rate
     detection: Rate
@@ -115,6 +115,12 @@ def assess(
         return _assessed("costly", f"{name} {works}, but {kept}", ": that costs more than it is worth")
     level: Level = "protected" if guarded else "repaired"
     return _assessed(level, f"{name} {works} and {kept}", f": {level}, {as_far_as(figures.attacks)}")
+
+
+def with_target(name: str, target: int | None) -> str:
+    """A poisoned set's name with its target, where it doesn't say it already."""
+    told = "(a target for each image)" if target is None else f"(target {target})"
+    return name if name.endswith(told) else f"{name} {told}"
 
 
 def shows_attack(attacks: Sequence[Attack]) -> bool:

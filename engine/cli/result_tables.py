@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine import backend
-from engine.assessment import Figures, Level, percent
+from engine.assessment import Figures, Level, percent, with_target
 from engine.cli.printing import rate_text, say, say_table
 from engine.data.preprocessing import preprocessing
 from engine.defences.comparison import Comparison
@@ -99,10 +99,10 @@ def _say_guarded(curve: GuardedCurve, rows: Sequence[GoodNetRow]) -> None:
 
 def _evaluation_rows(e: Evaluation) -> list[list[str]]:
     def row(name: str, correct: Rate, flagged: Rate) -> list[str]:
-        rates = (correct, None, flagged, None) if e.target is None else (None, correct, None, flagged)
+        rates = (None, correct, None, flagged) if e.poisoned else (correct, None, flagged, None)
         return [name, str(e.images), *map(rate_text, rates[:2]), *map(_percent, rates[2:])]
 
-    name = e.name if e.target is None else f"{e.name} (target {e.target})"
+    name = with_target(e.name, e.target) if e.poisoned else e.name
     rows = [row(name, e.correct, e.flagged)]
     if e.guarded_correct and e.guarded_flagged:
         rows.append(row(f"{name}, behind the guard", e.guarded_correct, e.guarded_flagged))

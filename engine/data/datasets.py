@@ -52,6 +52,7 @@ class Dataset:
         stored_shape: the shape of one image in the file.
         preprocessing: what is done with stored values on reading.
         classes: names of the labels that sub-folders were matched with; none where labels are as stored.
+        target: of the part of a poisoned file whose images have one of several targets, that target; else None.
     """
 
     path: Path
@@ -65,14 +66,15 @@ class Dataset:
     _reader: Reader = dataclasses.field(repr=False, compare=False)
     _stamp: tuple[int, int] = dataclasses.field(repr=False, compare=False)
     _watch: Watch | None = dataclasses.field(default=None, repr=False, compare=False)
+    target: int | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def name(self) -> str:
-        """The file's name without its ending."""
-        return self.path.stem
+        """The file's name without its ending, and which part of it this is."""
+        return self.path.stem if self.target is None else f"{self.path.stem} (target {self.target})"
 
     def prepared(self, wanted: Preprocessing) -> Dataset:
         """The same data, its stored values prepared in another way.
@@ -141,7 +143,7 @@ class Dataset:
             with self._reader.open() as read:
                 for start in range(0, len(numbers), size):
                     part = numbers[start:start + size]
-                    stored = [read(first, last) for first, last in _runs(part)]
+                    stored = [read(first, last) for first, last in runs_of(part)]
                     self._check_unchanged()
                     yield self._chunk(part[0] if indices is None else start, stored, part)
         except EngineError:
@@ -156,6 +158,10 @@ class Dataset:
         images = np.concatenate([chunk.images for chunk in self.chunks(256, rising)])
         return images[np.searchsorted(rising, np.asarray(indices))]
 
+    def spread(self, most: int) -> list[int]:
+        """Numbers of up to `most` images at equal distances, the first and the last among them."""
+        return sorted({int(i) for i in np.linspace(0, len(self) - 1, min(len(self), most))})
+
     def sample(self, most: int) -> list[int]:
         """Numbers of up to `most` images spread over the set, that are quick to read and fit into memory together.
 
@@ -164,7 +170,7 @@ class Dataset:
         most = max(1, min(most, len(self), MOST_VALUES // math.prod(self.image_shape)))
         block = self._reader.block
         if block == 1:
-            return sorted({int(i) for i in np.linspace(0, len(self) - 1, most)})
+            return self.spread(most)
         last = (len(self) - 1) // block * block
         return sorted({*range(min(most - most // 2 if last else most, block)),
                        *range(last, min(last + most // 2, len(self)))})
@@ -238,7 +244,7 @@ def _reader(path: Path, input_shape: Shape) -> Reader:
     return Hdf5Reader(path)
 
 
-def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+def runs_of(numbers: Sequence[int]) -> list[tuple[int, int]]:
     """Rising numbers as runs of neighbours, first to last - 1."""
     ends = [i for i in range(1, len(numbers)) if numbers[i] != numbers[i - 1] + 1]
     bounds = [0, *ends, len(numbers)]

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.datasets import CHUNK, Dataset, Images
+from engine.data.targets import are_few
 from engine.errors import DatasetError
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 
@@ -110,9 +111,12 @@ def _about_labels(dataset: Dataset, role: Role | None, labels: int | None) -> li
         found.append(Finding("error", f"It holds the label {numbers[-1]}, but the network has labels 0 to {labels - 1} "
                                       "only: choose the data set that belongs to the network."))
     if role == "poisoned":
-        if len(numbers) > 1:
+        if not are_few(len(numbers), labels):
             found.append(Finding("error", f"Its labels differ ({_listed(numbers)}), but all labels of a poisoned set "
                                           "must be the attacker's target: choose it as a clean set, or label it anew."))
+        elif len(numbers) > 1:
+            found.append(Finding("note", f"Its labels differ ({_listed(numbers)}): each is taken as the target of a "
+                                         "set of its own. If they are the true labels, choose it as a clean set."))
         return found
     if len(numbers) == 1 and len(dataset) > 1:
         like = Finding("warning" if role else "note",

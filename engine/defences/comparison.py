@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from engine.assessment import Attack, Figures
 from engine.data.datasets import Dataset
+from engine.data.targets import target_of
 from engine.errors import DatasetError
 from engine.guards.calibration import Guard
 from engine.models.networks import Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
-from engine.pruning.sweep import only_target
 from engine.rates import Rate
 
 # What B is called among the defences, where nothing but a guard is beside it.
@@ -118,11 +118,11 @@ def compare(
         test: clean images; poisoned: sets whose labels are the attacker's target. All in B's input range.
         true_labels: int64[n] of each poisoned set's images, None where they aren't known; empty where none are.
     Raises:
-        DatasetError: a poisoned set has several targets, or not one true label an image.
+        DatasetError: a poisoned set has not one true label an image.
         Cancelled: the token was set; nothing is kept.
     """
     known = list(true_labels) or [None] * len(poisoned)
-    targets = [_target(dataset, truth) for dataset, truth in zip(poisoned, known, strict=True)]
+    _check_true_labels(poisoned, known)
     total, begun, found = len(test) + sum(map(len, poisoned)), 0, []
     for dataset in (test, *poisoned):
         at = Progress("Comparing defences", begun, total)
@@ -131,8 +131,8 @@ def compare(
     on_test, on_poisoned = found[0], found[1:]
 
     def attack(which: int, d: int, g: int) -> Attack:
-        labels, target, truth = on_poisoned[which].final(d, g, b.labels), targets[which], known[which]
-        return Attack(poisoned[which].name, target, _share(on_poisoned[which].b == target), _share(labels == target),
+        labels, of, truth = on_poisoned[which].final(d, g, b.labels), poisoned[which], known[which]
+        return Attack(of.name, target_of(of), _share(on_poisoned[which].b == of.labels), _share(labels == of.labels),
                       _share(labels == b.labels), robust=None if truth is None else _share(labels == truth))
 
     rows = []
@@ -148,11 +148,11 @@ def compare(
     return Comparison(tuple(rows))
 
 
-def _target(poisoned: Dataset, true_labels: Labels | None) -> int:
-    if true_labels is not None and len(true_labels) != len(poisoned):
-        raise DatasetError(f"{poisoned.path}: holds {len(poisoned)} images, but {len(true_labels)} true labels were "
-                           "given; one an image was expected.")
-    return only_target(poisoned)
+def _check_true_labels(poisoned: Sequence[Dataset], known: Sequence[Labels | None]) -> None:
+    for dataset, truth in zip(poisoned, known, strict=True):
+        if truth is not None and len(truth) != len(dataset):
+            raise DatasetError(f"{dataset.path}: holds {len(dataset)} images, but {len(truth)} true labels were given; "
+                               "one an image was expected.")
 
 
 def _answers(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.data.datasets import Dataset
+from engine.data.targets import target_of
 from engine.goodnets.pair import GoodNet
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.rates import Rate
@@ -17,13 +18,14 @@ class Evaluation:
     """A pair measured on one data set, without its guard and, where it has one, behind it.
 
     Attributes:
-        target: of a poisoned set the attacker's label, else None.
+        poisoned: whether its labels are the attacker's; target: the one that all its images have, else None.
         correct: clean accuracy, or the attack's success on a poisoned set; flagged: labelled N.
         guarded_correct, guarded_flagged: the same behind the guard; None without one.
     """
 
     name: str
     images: int
+    poisoned: bool
     target: int | None
     correct: Rate
     flagged: Rate
@@ -32,14 +34,14 @@ class Evaluation:
 
 
 def evaluate(
-    goodnet: GoodNet, dataset: Dataset, target: int | None = None, *,
+    goodnet: GoodNet, dataset: Dataset, poisoned: bool = False, *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Evaluation:
     """Count a pair's answers on a data set, chunk by chunk.
 
     Args:
         dataset: in the networks' input range.
-        target: of a poisoned set the attacker's label; None for a clean set.
+        poisoned: whether its labels are the attacker's targets.
     Raises:
         Cancelled: the token was set.
     """
@@ -52,4 +54,5 @@ def evaluate(
         counts += [agreed.sum(), answers.disagree.sum(), (answers.labels == chunk.labels).sum(), answers.flagged.sum()]
         progress(Progress(f"Evaluating on {dataset.name}", chunk.start + len(chunk.labels), total))
     rates = [Rate(int(count), total) for count in counts]
-    return Evaluation(dataset.name, total, target, *(rates if goodnet.guard else rates[:2]))
+    target = target_of(dataset) if poisoned else None
+    return Evaluation(dataset.name, total, poisoned, target, *(rates if goodnet.guard else rates[:2]))

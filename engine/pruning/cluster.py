@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import Preprocessing
+from engine.data.targets import of_target
 from engine.errors import EngineError, ModelError
 from engine.models.networks import MOST_AT_ONCE, Network, compiled, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback
@@ -43,6 +44,7 @@ class _Source:
     path: str
     preprocessing: Preprocessing
     classes: tuple[str, ...]
+    target: int | None
     images: int
 
 
@@ -149,7 +151,8 @@ class Cluster:
 
 
 def _source(dataset: Dataset) -> _Source:
-    return _Source(str(dataset.path.absolute()), dataset.preprocessing, dataset.classes, len(dataset))
+    return _Source(str(dataset.path.absolute()), dataset.preprocessing, dataset.classes, dataset.target,
+                   len(dataset))
 
 
 def _spans(images: int) -> list[tuple[int, int]]:
@@ -168,7 +171,8 @@ def _open_model(path: str, sha256: str, layer: str) -> tuple[Network, StepPredic
 @lru_cache(maxsize=8)
 def _open_source(source: _Source, network: Network) -> Dataset:
     opened = open_dataset(Path(source.path), network.input_shape).named(source.classes)
-    return opened.fitting(network.labels).prepared(source.preprocessing)
+    prepared = opened.fitting(network.labels).prepared(source.preprocessing)
+    return prepared if source.target is None else of_target(prepared, source.target)
 
 
 def _rank_span(

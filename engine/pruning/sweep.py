@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from engine.assessment import Attack, Figures
 from engine.data.datasets import Dataset
-from engine.errors import DatasetError
+from engine.data.targets import target_of
 from engine.models.networks import Images, Labels
 from engine.parallel import in_parallel
 from engine.progress import NEVER_CANCELLED, CancelToken, Meter, ProgressCallback, ignore_progress
@@ -36,7 +36,7 @@ class SetCounts:
         name: the data set's name.
         role: what it is for. Of a poisoned set, "correct" means "answered the attacker's target".
         images: images counted so far; total: images in the set.
-        target: the attacker's target label of a poisoned set, else None.
+        target: the attacker's target label of a poisoned set; None of a clean one, or where each image has its own.
         correct: int64[C + 1], B' answers the label.
         agreeing: int64[C + 1], B and B' agree; the rest is labelled N.
         goodnet_correct: int64[C + 1], they agree on the label.
@@ -77,7 +77,6 @@ class SetCounts:
         Args:
             before: B's own rate, where these counts don't hold it because a guard stands before B too.
         """
-        assert self.target is not None
         return Attack(self.name, self.target, before or self.b_prime_rate(0), self.goodnet_rate(step),
                       self.flagged_rate(step), self.reconstructed)
 
@@ -138,7 +137,7 @@ def sweep(
         kept: features of the first set's first images that ranking computed already; they are used up.
         partial: is given the curve so far after each chunk, from the moment every set has counts.
     Raises:
-        DatasetError: a set can't be read or a poisoned set has more than one target.
+        DatasetError: a set can't be read.
         Cancelled: the token was set; nothing is kept.
     """
     counts = [empty_counts(s, len(order)) for s in sets]
@@ -183,27 +182,10 @@ def preview_curve(
 
 
 def empty_counts(which: SweepSet, channels: int) -> SetCounts:
-    """A set's counts before any image was seen.
-
-    Raises:
-        DatasetError: a poisoned set whose labels differ, so it isn't clear which label the attacker wants.
-    """
-    target = only_target(which.dataset) if which.role == "poisoned" else None
+    """A set's counts before any image was seen."""
+    target = target_of(which.dataset) if which.role == "poisoned" else None
     zeros = np.zeros(channels + 1, np.int64)
     return SetCounts(which.dataset.name, which.role, 0, len(which.dataset), target, zeros, zeros, zeros)
-
-
-def only_target(poisoned: Dataset) -> int:
-    """The attacker's target: the label that all images of a poisoned set bear.
-
-    Raises:
-        DatasetError: its labels differ, so it isn't clear which label the attacker wants.
-    """
-    targets = np.unique(poisoned.labels)
-    if len(targets) != 1:
-        raise DatasetError(f"{poisoned.path}: holds {len(targets)} different labels; all labels of a poisoned set must "
-                           "be the attacker's target. Is it a clean data set?")
-    return int(targets[0])
 
 
 def count_chunk(of: SetCounts, labels: Labels, truth: Labels) -> SetCounts:

@@ -111,8 +111,7 @@ def _clean(part: Json, role: Role, channels: int) -> SetCounts:
 
 
 def _poisoned(part: Json, channels: int) -> SetCounts:
-    counts = _counts(part, "poisoned", _count(part["target"]), ("b_prime_asr", "detection_rate", "goodnet_asr"),
-                     channels)
+    counts = _counts(part, "poisoned", _target(part), ("b_prime_asr", "detection_rate", "goodnet_asr"), channels)
     return dataclasses.replace(counts, reconstructed=bool(part.get("reconstructed", False)))
 
 
@@ -182,9 +181,13 @@ def _attack(one: Json) -> Attack:
     images = _count(one["images"])
     robust = one.get("robust_accuracy")
     return Attack(
-        _text(one["name"]), _count(one["target"]), _rate(one["badnet_attack_success_rate"], images),
+        _text(one["name"]), _target(one), _rate(one["badnet_attack_success_rate"], images),
         _rate(one["attack_success_rate"], images), _rate(one["detection_rate"], images), bool(one["reconstructed"]),
         None if robust is None else _rate(robust, images))
+
+
+def _target(one: Json) -> int | None:
+    return None if one["target"] is None else _count(one["target"])
 
 
 def _only_attack(row: Json, alone: Json, document: Json) -> list[Attack]:

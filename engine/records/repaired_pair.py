@@ -28,7 +28,7 @@ def save_repaired(pair: RepairedPair, folder: Path) -> None:
 def repaired_json(pair: RepairedPair) -> dict[str, Any]:
     """What a repaired pair is worth, as evaluation.json holds it; rates are fractions."""
     def one(e: Evaluation) -> dict[str, Any]:
-        clean = e.target is None
+        clean = not e.poisoned
         return {"name": e.name, "images": e.images, "target": e.target,
                 **rate_json("goodnet_accuracy" if clean else "goodnet_asr", e.correct),
                 **rate_json("false_alarm_rate" if clean else "detection_rate", e.flagged),

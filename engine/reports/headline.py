@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from engine.assessment import RANK, Attack, Figures, Level, as_far_as, assess, percent, shows_attack
+from engine.assessment import RANK, Attack, Figures, Level, as_far_as, assess, percent, shows_attack, with_target
 from engine.defences.comparison import BADNET, UNPAIRED, ComparisonRow
 from engine.guards.calibration import Guard
 from engine.guards.guarded_curve import GuardedCurve
@@ -214,7 +214,7 @@ def _sentence(best: _Candidate, guarded: GuardedCurve | None) -> str:
 
 
 def _told(attack: Attack) -> str:
-    return f"{attack.name} (target {attack.target}) {_change(attack.before.value, attack.success.value)}"
+    return f"{with_target(attack.name, attack.target)} {_change(attack.before.value, attack.success.value)}"
 
 
 def _change(before: float, after: float) -> str:

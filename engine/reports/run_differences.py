@@ -21,6 +21,9 @@ from engine.runs.inputs import DatasetSummary, InputFiles
 from engine.runs.prune import PruningRequest, PruningRun
 from engine.runs.rows import rows_of
 
+# Whether images count as poisoned, their SHA-256, and their target.
+_SetKey = tuple[bool, str, int | None]
+
 _HASH_LETTERS = 12
 _SETTINGS = {"rank_at": "Channels ranked at", "drops": "Thresholds X", "drop_mode": "X counts",
              "stop": "Step that answers X", "guard": "Guard", "false_alarms": "False alarms asked for"}
@@ -134,7 +137,7 @@ def _curves(runs: Sequence[PruningRun]) -> Iterator[tuple[str, list[_Entry]]]:
     """For each set that all runs share, the step at which the GoodNet's curves lie furthest apart."""
     if len({run.model.channels for run in runs}) > 1:
         return
-    shared: dict[tuple[bool, str], list[SetCounts]] = {}
+    shared: dict[_SetKey, list[SetCounts]] = {}
     for run in runs:
         for images, counts in _counted(run).items():
             shared.setdefault(images, []).append(counts)
@@ -147,10 +150,14 @@ def _curves(runs: Sequence[PruningRun]) -> Iterator[tuple[str, list[_Entry]]]:
                    [_rate(counts.goodnet_rate(step)) for counts in curves])
 
 
-def _counted(run: PruningRun) -> dict[tuple[bool, str], SetCounts]:
-    """A run's counts by the images: whether they count as poisoned, and their SHA-256."""
-    summaries = [d for role in ("validation", "test", "poisoned") for d in _of(run, role)]
-    return {(d.role == "poisoned", d.sha256): counts for d, counts in zip(summaries, run.curve.sets, strict=True)}
+def _counted(run: PruningRun) -> dict[_SetKey, SetCounts]:
+    """A run's counts by the images; a file with several targets has counts for each."""
+    found, left = {}, list(run.curve.sets)
+    for file in (d for role in ("validation", "test", "poisoned") for d in _of(run, role)):
+        sets = 1 if left[0].name == file.name else file.labels
+        found.update({(file.role == "poisoned", file.sha256, counts.target): counts for counts in left[:sets]})
+        left = left[sets:]
+    return found
 
 
 def _goodnet(run: PruningRun, x: float) -> _Entry:

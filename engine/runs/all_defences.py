@@ -6,23 +6,20 @@ import dataclasses
 import time
 from dataclasses import dataclass
 
-import numpy as np
-
 from engine.data.datasets import Dataset
+from engine.data.targets import true_labels
 from engine.defences.comparison import BADNET, UNPAIRED, Comparison, Defence, GuardDefence, compare
 from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
 from engine.defences.training import Repair, missing_labels_warning, repaired_network
 from engine.guards.calibration import Kind, calibrate
-from engine.models.networks import Labels, Network
+from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made
 from engine.runs.prune import PruningRun
 from engine.runs.repair import FLATTERED
 from engine.runs.rows import rows_of
-
-_LOOK_IMAGES = 16
 
 
 def compare_defences(
@@ -106,21 +103,6 @@ class _Makers:
     def _trained(self, name: str, repair: Repair, started: float) -> Defence:
         self.made.repairs[name] = repair
         return Defence(name, repaired_network(self.b, repair), time.monotonic() - started)
-
-
-def true_labels(poisoned: Dataset, clean: Dataset) -> Labels | None:
-    """The poisoned images' own labels, where they are the clean set's images wearing a trigger, in the same order.
-
-    Found out on 16 images: at least half of each one's values must be the clean image's own.
-
-    Returns:
-        int64[n], or None where the sets don't belong together.
-    """
-    if len(poisoned) != len(clean):
-        return None
-    which = [int(i) for i in np.unique(np.linspace(0, len(clean) - 1, min(len(clean), _LOOK_IMAGES)).astype(int))]
-    same = (poisoned.take(which) == clean.take(which)).mean(axis=(1, 2, 3))
-    return clean.labels if (same >= 0.5).all() else None
 
 
 def _steps(run: PruningRun) -> dict[float, int]:

@@ -71,7 +71,7 @@ def likely_target(network: Network, poisoned: Dataset, cancel: CancelToken = NEV
     where = poisoned.sample(min(_TRIAL_IMAGES, 2 * network.quick))
     numbers, counts = np.unique(network.predict_labels(poisoned.take(where), cancel), return_counts=True)
     most, share = int(numbers[counts.argmax()]), float(counts.max() / len(where))
-    if share < _GOOD or most == int(poisoned.labels[0]):
+    if share < _GOOD or (poisoned.labels == most).all():
         return ""
     return (f"Likely cause: the wrong target. B answers label {most} on {percent(share)} of {len(where)} images tried; "
             "label the set with the attacker's target.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import AUTO, Preprocessing, preprocessing
+from engine.data.targets import by_target, unshown_targets
 from engine.models.networks import Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.sweep import Role, SweepSet
@@ -78,6 +80,8 @@ class Opened:
     Attributes:
         feeding: what was tried to find the preprocessing; None where a person chose it.
         labelling: how sub-folders of pictures became labels.
+        files: the data sets as they were given.
+        sets: what is counted: a poisoned file with several targets is a set for each of them.
     """
 
     network: Network
@@ -85,6 +89,7 @@ class Opened:
     preprocessing: Preprocessing
     feeding: Feeding | None
     labelling: Labelling
+    files: tuple[SweepSet, ...]
     sets: tuple[SweepSet, ...]
 
     def of(self, role: Role) -> list[Dataset]:
@@ -95,7 +100,8 @@ class Opened:
     def notices(self) -> tuple[str, ...]:
         """What was decided in a person's place while opening and what may be wrong about it, a sentence each."""
         tried = self.labelling.notice if self.labelling.feeding else ""
-        return tuple(filter(None, (tried, self.feeding.doubt if self.feeding else "")))
+        return tuple(filter(None, (tried, self.feeding.doubt if self.feeding else "",
+                                   unshown_targets(self.of("poisoned"), _clean(self.files)))))
 
     def model_summary(self) -> ModelSummary:
         """What a record says of the network."""
@@ -105,11 +111,11 @@ class Opened:
                             self.labelling.classes)
 
     def dataset_summaries(self) -> tuple[DatasetSummary, ...]:
-        """What a record says of each data set."""
+        """What a record says of each data set that was given."""
         return tuple(
             DatasetSummary(s.dataset.path, s.role, s.dataset.name, len(s.dataset), len(np.unique(s.dataset.labels)),
                            s.dataset.sha256())
-            for s in self.sets)
+            for s in self.files)
 
 
 def open_inputs(
@@ -137,5 +143,14 @@ def open_inputs(
     if files.scale == AUTO:
         feeding = labelling.feeding or find_feeding(network, labelled[0], progress=progress, cancel=cancel)
     wanted = feeding.best if feeding else preprocessing(files.scale)
-    sets = tuple(SweepSet(d.prepared(wanted), role) for d, (role, _) in zip(labelled, chosen, strict=True))
-    return Opened(network, layer, wanted, feeding, labelling, sets)
+    given = tuple(SweepSet(d.prepared(wanted), role) for d, (role, _) in zip(labelled, chosen, strict=True))
+    return Opened(network, layer, wanted, feeding, labelling, given, _counted(given, network.labels))
+
+
+def _counted(files: Sequence[SweepSet], labels: int) -> tuple[SweepSet, ...]:
+    return tuple(SweepSet(part, s.role) for s in files
+                 for part in (by_target(s.dataset, labels, _clean(files)) if s.role == "poisoned" else (s.dataset,)))
+
+
+def _clean(files: Sequence[SweepSet]) -> list[Dataset]:
+    return [s.dataset for s in files if s.role != "poisoned"]

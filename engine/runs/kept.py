@@ -15,7 +15,7 @@ from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.inputs import open_inputs
 from engine.runs.prune import PruningRun
-from engine.runs.repair import RepairedPair, measured, notes_of, with_target
+from engine.runs.repair import RepairedPair, measured, notes_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +60,7 @@ def kept_pair(
     notes["classes"] = list(run.model.classes)
     goodnet = GoodNet(b, b_prime, opened.preprocessing, notes, made.guards.get(row.guard))
     clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)
-    poisoned = [with_target(dataset) for dataset in opened.of("poisoned")]
-    return measured(row.name, warning, goodnet, clean, test, poisoned, progress, cancel)
+    return measured(row.name, warning, goodnet, clean, test, opened.of("poisoned"), progress, cancel)
 
 
 def _copy(b: Network, run: PruningRun, made: Made, row: ComparisonRow) -> tuple[Network, dict[str, Any], str]:

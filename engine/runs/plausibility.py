@@ -107,12 +107,16 @@ def _about_poisoned_counts(curve: PruningCurve) -> Iterator[Doubt]:
         if counts.role != "poisoned":
             continue
         if before <= HARMLESS_ATTACK:
-            yield Doubt(f"{counts.name} shows no backdoor: B answers its label {counts.target} on {percent(before)} of "
-                        "these images, so it says nothing about any defence.", False, number)
+            yield Doubt(f"{counts.name} shows no backdoor: B answers {_wanted('its label', counts.target)} on "
+                        f"{percent(before)} of these images, so it says nothing about any defence.", False, number)
         elif before < _WEAK_ATTACK:
-            yield Doubt(f"B answers the target {counts.target} on only {percent(before)} of {counts.name}: most of its "
-                        "images don't carry a trigger that works, and a defence looks better on them than it is.",
-                        True, number)
+            yield Doubt(f"B answers {_wanted('the target', counts.target)} on only {percent(before)} of {counts.name}: "
+                        "most of its images don't carry a trigger that works, and a defence looks better on them than "
+                        "it is.", True, number)
+
+
+def _wanted(label: str, target: int | None) -> str:
+    return "each image's own target" if target is None else f"{label} {target}"
 
 
 def _about_few(curve: PruningCurve) -> Iterator[Doubt]:
@@ -125,7 +129,7 @@ def _about_few(curve: PruningCurve) -> Iterator[Doubt]:
 
 def _about_labels(sets: Sequence[SetSeen], labels: int) -> Iterator[Doubt]:
     """Clean sets of one label, with very many images of the target, or with images of few labels only."""
-    targets = {int(s.labels[0]) for s in sets if s.role == "poisoned"}
+    targets = sorted({int(s.labels[0]) for s in sets if s.role == "poisoned" and len(np.unique(s.labels)) == 1})
     clean = [s for s in sets if s.role != "poisoned"]
     for seen in clean:
         counts = np.bincount(seen.labels, minlength=labels)
@@ -135,6 +139,10 @@ def _about_labels(sets: Sequence[SetSeen], labels: int) -> Iterator[Doubt]:
             yield Doubt(f"{percent(share)} of the images in {seen.name} have the label {most}{target}: that is what a "
                         "set of poisoned images looks like, and clean accuracy on it means nothing. Choose clean "
                         "images of many labels.", True)
+        elif len(targets) < _FEW_LABELS * labels and np.isin(seen.labels, targets).mean() >= _NEARLY_ALL:
+            yield Doubt(f"Nearly all images in {seen.name} have one of the labels {', '.join(map(str, targets))}, the "
+                        "attacker's targets: that is what poisoned images look like, and clean accuracy on them means "
+                        "nothing. Choose clean images of many labels.", True)
         elif target and share >= _FLOODED_SHARE and counts.max() >= _FLOODED_TIMES * np.median(counts[counts > 0]):
             others = [float((s.labels == most).mean()) for s in clean if s is not seen]
             yield Doubt(f"{percent(share)} of the images in {seen.name} have the label {most}{target}, many times as "

@@ -15,9 +15,6 @@ from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
 from engine.guards.guarded_curve import GuardChoice
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
-from engine.pruning.sweep import only_target
-
-PoisonedSet = tuple[Dataset, int]
 
 FLATTERED = ("No test set was given: clean accuracy and false alarms are measured on the images that the defence was "
              "made from, which flatters it.")
@@ -38,18 +35,9 @@ class RepairedPair:
     warning: str
 
 
-def with_target(poisoned: Dataset) -> PoisonedSet:
-    """A poisoned set with the attacker's target label; to be asked before the training that it shall measure.
-
-    Raises:
-        DatasetError: it has several targets.
-    """
-    return poisoned, only_target(poisoned)
-
-
 def as_pair(
     network: Network, repair: Repair, preprocessing: Preprocessing, clean: Dataset, test: Dataset | None,
-    poisoned: Sequence[PoisonedSet],
+    poisoned: Sequence[Dataset],
     guard: GuardChoice = "none", false_alarms: float = DEFAULT_FALSE_ALARMS, *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> RepairedPair:
@@ -70,7 +58,7 @@ def as_pair(
 
 
 def measured(
-    method: str, warning: str, goodnet: GoodNet, clean: Dataset, test: Dataset | None, poisoned: Sequence[PoisonedSet],
+    method: str, warning: str, goodnet: GoodNet, clean: Dataset, test: Dataset | None, poisoned: Sequence[Dataset],
     progress: ProgressCallback, cancel: CancelToken,
 ) -> RepairedPair:
     """A pair with what it is worth; arguments as as_pair's.
@@ -81,7 +69,7 @@ def measured(
         Cancelled: the token was set.
     """
     found = [evaluate(goodnet, test or clean, progress=progress, cancel=cancel)]
-    found += [evaluate(goodnet, dataset, target, progress=progress, cancel=cancel) for dataset, target in poisoned]
+    found += [evaluate(goodnet, dataset, poisoned=True, progress=progress, cancel=cancel) for dataset in poisoned]
     return RepairedPair(method, goodnet, tuple(found), " ".join(filter(None, (warning, "" if test else FLATTERED))))
 
 

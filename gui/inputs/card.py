@@ -94,8 +94,10 @@ class InputCard(QFrame):
             return ""
         found = item.data.description
         size = " × ".join(map(str, found.image_shape))
-        labels = f"target label {found.lowest_label}" if self.role == "poisoned" else \
-            f"{found.labels} label{'s' if found.labels != 1 else ''} ({found.lowest_label} to {found.highest_label})"
+        one = self.role == "poisoned" and found.labels == 1
+        labels = f"target label {found.lowest_label}" if one else \
+            (f"{found.labels} {'target ' if self.role == 'poisoned' else ''}label{'s' if found.labels != 1 else ''} "
+             f"({found.lowest_label} to {found.highest_label})")
         low, high = found.value_range
         return f"{found.images:,} images, {size} · {labels} · values {low:.3g} to {high:.3g}"
 

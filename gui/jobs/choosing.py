@@ -13,13 +13,13 @@ import numpy.typing as npt
 from PySide6.QtCore import QObject, Signal
 
 from engine.data.datasets import Dataset, open_dataset
+from engine.data.targets import by_target
 from engine.errors import ModelError
 from engine.files.own import read_lines
 from engine.looking.inspection import describe_dataset, open_any_dataset
 from engine.models.architecture import ModelDescription, describe_model
 from engine.models.shapes import Shape
 from engine.pruning.ranking import read_order
-from engine.pruning.sweep import only_target
 from engine.runs.prune import PruningRun
 from gui.jobs.opening import Opening
 from gui.messages import Message, words
@@ -228,8 +228,9 @@ class Choosing(QObject):
                 session.learn(dataclasses.replace(session.inputs, further=waiting))
             known(dataclasses.replace(item.before, refused=failed))
 
+        clean = [i.path for i in session.inputs.data if i.usable and i.role != "poisoned" and i.path != path]
         look = partial(look_at_model, path) if role == "model" else \
-            partial(look_at_dataset, role, path, session.inputs.shape, session.inputs.labels)
+            partial(look_at_dataset, role, path, session.inputs.shape, session.inputs.labels, clean)
         session.add(Job(look, good, key=f"read {role} {path}", failed=bad))
 
     def _read_data_again(self) -> None:
@@ -265,20 +266,25 @@ def look_at_order(path: Path, layer: str, channels: int | None, _: TaskContext) 
     return read_order(path, layer, channels)
 
 
-def look_at_dataset(role: Role, path: Path, shape: Shape | None, labels: int | None, _: TaskContext) -> DatasetLook:
+def look_at_dataset(
+    role: Role, path: Path, shape: Shape | None, labels: int | None, clean: Sequence[Path], _: TaskContext,
+) -> DatasetLook:
     """Describe a data set and take a few images of it to look at.
 
     Args:
         shape, labels: the network's, when a model is open; the data must fit them.
+        clean: the clean sets that are chosen; they may show what the labels of a poisoned one are.
     Raises:
         DatasetError: it isn't one, or doesn't fit its role or the network.
     """
-    if shape is not None and len(shape) == 3 and shape[2] is not None:
-        dataset = open_dataset(path, (shape[0], shape[1], shape[2]), labels)
-    else:
-        dataset = open_any_dataset(path)
+    def opened(path: Path) -> Dataset:
+        if shape is not None and len(shape) == 3 and shape[2] is not None:
+            return open_dataset(path, (shape[0], shape[1], shape[2]), labels)
+        return open_any_dataset(path)
+
+    dataset = opened(path)
     if role == "poisoned":
-        only_target(dataset)
+        by_target(dataset, labels, map(opened, clean))
     description = describe_dataset(dataset)
     return DatasetLook(description, thumbnails(dataset, description.value_range))
 

@@ -21,7 +21,7 @@ from engine.runs.all_defences import compare_defences
 from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun
-from engine.runs.repair import as_pair, with_target
+from engine.runs.repair import as_pair
 from gui.messages import Message
 from gui.session.chosen import Inputs
 from gui.session.session import Session
@@ -139,10 +139,9 @@ def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, co
     check_writable(folder, request.paths)
     opened = open_inputs(request, progress=context.progress, cancel=context.cancel)
     clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)
-    poisoned = [with_target(dataset) for dataset in opened.of("poisoned")]
     found = distil(opened.network, clean, allow_missing_labels=allow_missing_labels, progress=context.progress,
                    cancel=context.cancel)
-    pair = as_pair(opened.network, found, opened.preprocessing, clean, test, poisoned,
+    pair = as_pair(opened.network, found, opened.preprocessing, clean, test, opened.of("poisoned"),
                    request.guard, request.false_alarms, progress=context.progress, cancel=context.cancel)
     context.cancel.raise_if_cancelled()
     save_repaired(pair, folder)

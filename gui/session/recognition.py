@@ -65,10 +65,10 @@ def is_one_file_goodnet(found: ModelDescription) -> bool:
 def role_for(found: Found, taken: Iterable[Role]) -> Role | None:
     """The role a data set should take, or None when a person must say.
 
-    A set with one single label is poisoned: its label is the attacker's target. A clean set takes the free role its
-    name speaks of, else the first free one of validation and test.
+    A set with one single label is poisoned: its label is the attacker's target. So is one that is called so, if it has
+    several targets. A clean set takes the free role its name speaks of, else the first free one of validation and test.
     """
-    if found.labels == 1:
+    if found.labels == 1 or "poison" in found.path.stem.lower():
         return "poisoned"
     free = [role for role in ("validation", "test") if role not in set(taken)]
     name = found.path.stem.lower()

@@ -18,7 +18,7 @@ Row = TypeVar("Row")
 
 BLOCKS_ROLE = Qt.ItemDataRole.UserRole
 SORT_ROLE = Qt.ItemDataRole.UserRole + 1
-_LONGEST_NAME = 14
+_LONGEST_NAME, _LONGEST_BEFORE_TARGET = 14, 6
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,15 @@ def _set_column(number: int, name: str, figures: Callable[[Row], Sequence[Figure
         attacks = (one.attacks[number] for one in figures(row))
         return tuple(Block(rate_text(attack.success), f"N: {rate_text(attack.detection)}") for attack in attacks)
 
-    short = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME - 1]}…"
-    return Column(f"Attack:\n{short}", f"Attack success rate on the poisoned set {name}. Below it: the share of these "
-                  "images labelled N, backdoored. The set on which the attack works most decides.", blocks)
+    return Column(f"Attack:\n{_short(name)}", f"Attack success rate on the poisoned set {name}. Below it: the share "
+                  "of these images labelled N, backdoored. The set on which the attack works most decides.", blocks)
+
+
+def _short(name: str) -> str:
+    """A set's name as a heading has room for it; a part of a file keeps the target that it is named by."""
+    file, part, target = name.partition(" (target ")
+    room = _LONGEST_BEFORE_TARGET if part else _LONGEST_NAME
+    return (file if len(file) <= room else f"{file[:room - 1]}…") + part + target
 
 
 class FigureModel(QAbstractTableModel, Generic[Row]):

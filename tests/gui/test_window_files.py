@@ -22,6 +22,7 @@ from gui.session.recognition import Found, role_for
 from gui.session.session import State
 from gui.settings import Options, Settings
 from gui.widgets import asking, theme
+from tests.support.networks import TARGET, SmallLab
 from tests.support.window_driver import drop, open_lab, press_run, settle
 
 pytestmark = [
@@ -110,6 +111,31 @@ def test_a_set_with_many_labels_is_no_poisoned_set(window: MainWindow, qtbot: Qt
     window.desk.choosing.open_as("poisoned", lab3 / "clean_faces.h5")
     settle(qtbot, window)
     assert "20 different labels" in window.session.inputs.poisoned[0].error
+
+
+def test_a_file_with_several_targets_is_a_set_for_each(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    with h5py.File(small_lab.poisoned) as file, h5py.File(tmp_path / "bad_images.h5", "w") as several:
+        several["data"] = file["data"][()]
+        several["label"] = np.resize([TARGET, 4], 40)
+    for role, path in (("model", small_lab.badnet), ("validation", small_lab.clean), ("test", small_lab.test),
+                       ("poisoned", tmp_path / "bad_images.h5")):
+        window.desk.choosing.open_as(role, path)  # type: ignore[arg-type]
+    settle(qtbot, window)
+    chosen, = window.session.inputs.poisoned
+    assert chosen.usable
+    assert "2 target labels (2 to 4)" in window.inputs.poisoned[0].facts_of(chosen)
+    press_run(qtbot, window)
+    run = window.session.run
+    assert run is not None
+    # The network sends all of these images to the first target.
+    assert [(p.name, p.images, p.correct[0]) for p in run.curve.poisoned] == [
+        (f"bad_images (target {TARGET})", 20, 20), ("bad_images (target 4)", 20, 0)]
+    model = window.goodnets.model
+    headings = [model.headerData(c, Qt.Orientation.Horizontal) for c in range(model.columnCount())]
+    assert [text for text in headings if text.startswith("Attack:")] == [
+        "Attack:\nbad_i… (target 2)", "Attack:\nbad_i… (target 4)"]
 
 
 def test_data_is_judged_anew_when_the_model_changes(
@@ -250,7 +276,7 @@ def test_saving_keeps_what_isnt_the_programs_own(
     ("bd_test.h5", 1, ["validation"], "poisoned"), ("faces.h5", 20, [], "validation"),
     ("faces.h5", 20, ["validation"], "test"), ("faces.h5", 20, ["validation", "test"], None),
     ("clean_test.h5", 20, [], "test"), ("clean_test.h5", 20, ["test"], None),
-    ("clean_validation.h5", 20, ["test"], "validation"),
+    ("clean_validation.h5", 20, ["test"], "validation"), ("poisoned_test.h5", 3, [], "poisoned"),
 ])
 def test_roles(name: str, labels: int, taken: list[Role], role: Role | None) -> None:
     assert role_for(Found(Path(name), "data", labels), taken) == role

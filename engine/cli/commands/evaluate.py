@@ -12,13 +12,13 @@ from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations
 from engine.data.classes import read_classes
 from engine.data.datasets import Dataset, open_dataset
+from engine.data.targets import by_target
 from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import Guard
 from engine.records.run_files import finite, rate_json
 from engine.runs.labelling import find_labelling
-from engine.runs.repair import with_target
 
 SUMMARY = "measure a GoodNet on clean and poisoned images"
 
@@ -35,11 +35,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Measure a GoodNet on data sets."""
     goodnet = open_goodnet([Path(p) for p in options.goodnet])
-    clean, *further = _opened([options.test, *options.poisoned], goodnet, options.classes)
-    sets = [with_target(dataset) for dataset in further]
+    clean, *given = _opened([options.test, *options.poisoned], goodnet, options.classes)
+    sets = [part for dataset in given for part in by_target(dataset, goodnet.b.labels, [clean])]
     with ProgressLine() as show:
         test = evaluate(goodnet, clean, progress=show)
-        poisoned = [evaluate(goodnet, dataset, target, progress=show) for dataset, target in sets]
+        poisoned = [evaluate(goodnet, dataset, poisoned=True, progress=show) for dataset in sets]
     if options.json:
         say_json(_evaluation_json(goodnet.guard, test, poisoned))
     else:

@@ -29,7 +29,7 @@ from engine.files.saving import check_writable
 from engine.pruning.ranking import rank_channels
 from engine.records.repaired_pair import repaired_json, save_repaired
 from engine.runs.inputs import Opened, open_inputs
-from engine.runs.repair import as_pair, with_target
+from engine.runs.repair import as_pair
 
 SUMMARY = "train a B' on clean images instead of pruning, and save it with B as a pair"
 
@@ -64,10 +64,9 @@ def run(options: argparse.Namespace) -> None:
     with ProgressLine() as show:
         opened = open_inputs(files, progress=show)
         clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)
-        poisoned = [with_target(dataset) for dataset in opened.of("poisoned")]
         repair = _repair(options, opened, show)
-        pair = as_pair(opened.network, repair, opened.preprocessing, clean, test, poisoned, options.guard,
-                       options.false_alarms, progress=show)
+        pair = as_pair(opened.network, repair, opened.preprocessing, clean, test, opened.of("poisoned"),
+                       options.guard, options.false_alarms, progress=show)
         save_repaired(pair, out)
     if options.json:
         say_json(repaired_json(pair))

@@ -91,6 +91,8 @@ ONE_LABEL, FEW, FLOODED = [0] * 100, [0, 1, 2, 3] * 25, [0] * 40 + list(range(1,
 @pytest.mark.parametrize(("sets", "words", "stops"), [
     ([seen("valid", "validation", ONE_LABEL), seen("bad", "poisoned", [0] * 9, 500)],
      "100 % of the images in valid have the label 0, the attacker's target: that is what a set of poisoned", True),
+    ([seen("valid", "validation", [1, 4] * 50), seen("bad 0", "poisoned", [1] * 9, 500),
+      seen("bad 1", "poisoned", [4] * 9, 600)], "Nearly all images in valid have one of the labels 1, 4, the", True),
     ([seen("valid", "validation", [3] * 98 + [1, 2])], "98 % of the images in valid have the label 3: that", True),
     ([seen("valid", "validation", FLOODED), seen("test", "test", SPREAD, 100),
       seen("bad", "poisoned", [0] * 9, 500)], "poisoned images may stand among the clean ones", True),

@@ -10,11 +10,11 @@ import pytest
 
 from engine.data.preprocessing import AS_STORED
 from engine.defences.training import Repair
-from engine.errors import DatasetError, OutputError
+from engine.errors import OutputError
 from engine.goodnets.saved import open_goodnet
 from engine.rates import Rate
 from engine.records.repaired_pair import save_repaired
-from engine.runs.repair import FLATTERED, as_pair, with_target
+from engine.runs.repair import FLATTERED, as_pair
 from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
 from tests.support.networks import random_images
 
@@ -35,7 +35,7 @@ def by_hand(images: Array, threshold: float) -> Array:
 
 def test_a_pair_is_measured_saved_and_reopened(tmp_path: Path) -> None:
     clean = dataset_of(tmp_path / "clean.npz", CLEAN, TRUTH)
-    poisoned = with_target(dataset_of(tmp_path / "poisoned.npz", POISONED, np.full(70, TARGET)))
+    poisoned = dataset_of(tmp_path / "poisoned.npz", POISONED, np.full(70, TARGET))
     pair = as_pair(linear_network(*B), REPAIR, AS_STORED, clean, None, [poisoned], "margin", 0.3)
     on_clean, on_poisoned = pair.evaluations
     guard = pair.goodnet.guard
@@ -66,11 +66,8 @@ def test_measured_on_the_test_set_where_there_is_one(tmp_path: Path) -> None:
 
 
 def test_refusals_leave_nothing(tmp_path: Path) -> None:
-    mixed = dataset_of(tmp_path / "mixed.npz", POISONED, np.arange(70) % 2)
-    with pytest.raises(DatasetError, match="target"):
-        with_target(mixed)
     clean = dataset_of(tmp_path / "clean.npz", CLEAN, TRUTH)
     (tmp_path / "out").write_text("taken")
     with pytest.raises(OutputError):
         save_repaired(as_pair(linear_network(*B), REPAIR, AS_STORED, clean, None, []), tmp_path / "out")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["clean.npz", "mixed.npz", "out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clean.npz", "out"]
