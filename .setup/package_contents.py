@@ -43,7 +43,7 @@ EXCLUDED_MODULES = [
 # Modules that PyInstaller takes along with their packages: tests, other backends of Keras, languages to colour.
 _UNNEEDED_MODULES = re.compile(
     r"(keras|tensorflow)\..*_test|keras\.src\.backend\.(jax|numpy|openvino|torch)(\..*)?|numpy\.f2py(\..*)?"
-    r"|onnx\.(backend|bin|frontend|reference|tools)(\..*)?|pydoc_data\..*|pygments\.lexers\.(?!_mapping$).*")
+    r"|onnx\.(backend|bin|frontend|tools)(\..*)?|pydoc_data\..*|pygments\.lexers\.(?!_mapping$).*")
 
 # Folders of resources/ that the running program doesn't read.
 _NOT_RESOURCES = {("resources", "desktop"), ("resources", "licences"), ("resources", "screenshots")}

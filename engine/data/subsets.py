@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.data.datasets import Dataset, runs_of
+from engine.data.datasets import Dataset, Images, runs_of
+from engine.data.preprocessing import AS_STORED
 from engine.data.readers import Reader, ReadSlice
 from engine.quarantine.wire import Array
 
@@ -52,3 +53,16 @@ def subset(dataset: Dataset, indices: Sequence[int]) -> Dataset:
     rising = tuple(sorted({int(i) for i in indices}))
     return dataclasses.replace(dataset, labels=dataset.labels[list(rising)],
                                _reader=SubsetReader(dataset._reader, rising), _watch=None)
+
+
+def stored_pictures(datasets: Sequence[Dataset], most: int) -> Images:
+    """Some images of each of at least one set, as they are stored, float32[n, H, W, C].
+
+    Args:
+        most: images in all; sets of another size than the first one's are left out.
+    Raises:
+        DatasetError: an image can't be read.
+    """
+    fitting = [dataset for dataset in datasets if dataset.image_shape == datasets[0].image_shape]
+    share = max(1, most // len(fitting))
+    return np.concatenate([dataset.prepared(AS_STORED).take(dataset.sample(share)) for dataset in fitting])

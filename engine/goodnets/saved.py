@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from engine import backend
 from engine.data.preprocessing import AS_STORED, preprocessing
 from engine.errors import EngineError
@@ -15,11 +17,14 @@ from engine.files.saving import recover, whole_folder
 from engine.goodnets.legacy_h5 import fits_keras2, save_keras2_h5
 from engine.goodnets.pair import GoodNet
 from engine.guards.guard_files import open_guard, save_guard
-from engine.models.networks import Network, build_model, open_network
+from engine.models.networks import Images, Network, build_model, open_network
 from engine.models.preprocessing_layers import preprocessed, preprocessing_of
 from engine.models.reading import read_model_file
+from engine.models.to_onnx.files import write_onnx
 
 GUARD_FILE = "guard.npz"
+# Noise that files are tried with where there are no pictures; its side for a network that takes any.
+_PICTURES, _SIDE = 8, 64
 
 
 def one_file_model(goodnet: GoodNet) -> Any:
@@ -43,30 +48,49 @@ def one_file_model(goodnet: GoodNet) -> Any:
     return keras.Model(image, ops.one_hot(label, goodnet.flag_label + 1), name="goodnet")
 
 
-def save_pair(goodnet: GoodNet, folder: Path) -> None:
-    """Write b.keras, b_prime.keras, goodnet.keras, repaired_X.h5, goodnet.json and, with a guard, guard.npz.
+def save_pair(goodnet: GoodNet, folder: Path, pictures: Images | None = None) -> tuple[str, ...]:
+    """Write b.keras, b_prime.keras, goodnet.keras and .onnx, repaired_X.h5 and .onnx, goodnet.json and guard.npz.
 
-    The `.h5` is left out for a network that Keras 2 has no words for. The folder appears whole. The one-file
-    goodnet.keras is the pair alone: Keras has no layer for a guard.
+    The `.h5` is left out for a network that Keras 2 has no words for, an `.onnx` for one that ONNX has none for or that
+    answers otherwise there. The folder appears whole. The files goodnet.keras and goodnet.onnx are the pair alone:
+    neither has a layer for a guard.
 
+    Args:
+        pictures: float32[n, H, W, C] as stored, that the `.onnx` files are tried with; noise where there are none.
+    Returns:
+        A sentence for each `.onnx` that was left out.
     Raises:
         OutputError: it can't be written, or would replace what isn't this program's or the networks' own files.
     """
     with whole_folder(folder, (goodnet.b.path, goodnet.b_prime.path)) as temporary:
-        write_pair(goodnet, temporary)
+        return write_pair(goodnet, temporary, pictures)
 
 
-def write_pair(goodnet: GoodNet, folder: Path) -> None:
+def write_pair(goodnet: GoodNet, folder: Path, pictures: Images | None = None) -> tuple[str, ...]:
     """The files of save_pair in a folder that exists."""
     goodnet.b.copy().model.save(folder / "b.keras")
     goodnet.b_prime.copy().model.save(folder / "b_prime.keras")
-    one_file_model(goodnet).save(folder / "goodnet.keras")
+    whole = one_file_model(goodnet)
+    whole.save(folder / "goodnet.keras")
+    repaired = folder / repaired_name(goodnet.notes.get("x"))
     if fits_keras2(goodnet.b_prime):
-        save_keras2_h5(goodnet.b_prime, folder / repaired_name(goodnet.notes.get("x")))
-    notes = {"schema": 1, "flag_label": goodnet.flag_label, "scale": goodnet.preprocessing.name, **goodnet.notes}
+        save_keras2_h5(goodnet.b_prime, repaired)
+    pictures = _noise(goodnet.b) if pictures is None else pictures
+    prepared = goodnet.preprocessing.applied(pictures.copy())
+    left_out = tuple(filter(None, (
+        write_onnx(Network(whole, goodnet.b.path), folder / "goodnet.onnx", pictures),
+        write_onnx(goodnet.b_prime, folder / f"{repaired.stem}.onnx", prepared))))
+    notes = {"schema": 1, "flag_label": goodnet.flag_label, "scale": goodnet.preprocessing.name,
+             "left_out": list(left_out), **goodnet.notes}
     (folder / "goodnet.json").write_text(json.dumps(notes, indent=1), encoding="utf-8")
     if goodnet.guard:
         save_guard(goodnet.guard, folder / GUARD_FILE)
+    return left_out
+
+
+def _noise(network: Network) -> Images:
+    shape = [side or _SIDE for side in network.input_shape]
+    return np.random.default_rng(0).integers(0, 256, (_PICTURES, *shape)).astype(np.float32)
 
 
 def repaired_name(x: float | None) -> str:

@@ -362,15 +362,7 @@ def _flatten(model: Any) -> tuple[tuple[Call, ...], Any, Any]:
     calls: list[Call] = []
 
     def opened(functional: Any, tensor: Any, prefix: str) -> Any:
-        # Keras gives back a clone of the last tensor, so a layer behind it catches the one it was called with.
-        catch = keras.layers.Identity(name="goodnet_catch")
-        flat = keras.Model(functional.inputs, catch(functional.outputs[0]))
-        caught: list[Any] = []
-
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-            if layer is catch:
-                caught.append(args[0])
-                return args[0]
             inputs = [t for t in keras.tree.flatten((args, kwargs)) if isinstance(t, keras.KerasTensor)]
             name = prefix + layer.name
             if isinstance(layer, keras.Model):
@@ -379,8 +371,9 @@ def _flatten(model: Any) -> tuple[tuple[Call, ...], Any, Any]:
             calls.append(Call(name, layer, tuple(inputs), output))
             return output
 
-        keras.models.clone_model(flat, input_tensors=[tensor], clone_function=lambda layer: layer, call_function=call)
-        return caught[0]
+        # What clone_model does, which would make a model of it where two nested ones may have layers of one name.
+        flat = keras.Model(functional.inputs, functional.outputs[0])
+        return flat._run_through_graph([tensor], operation_fn=lambda layer: layer, call_fn=call)
 
     image = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
     output = opened(model, image, "")

@@ -13,16 +13,19 @@ from engine.records.run_files import rate_json
 from engine.runs.repair import RepairedPair
 
 
-def save_repaired(pair: RepairedPair, folder: Path) -> None:
+def save_repaired(pair: RepairedPair, folder: Path) -> tuple[str, ...]:
     """Write the pair's folder with evaluation.json beside its files; it appears whole or not at all.
 
+    Returns:
+        What was left out, a sentence each.
     Raises:
         OutputError: it can't be written.
     """
     with whole_folder(folder, (pair.goodnet.b.path,)) as temporary:
-        write_pair(pair.goodnet, temporary)
+        left_out = write_pair(pair.goodnet, temporary, pair.pictures)
         (temporary / "evaluation.json").write_text(json.dumps(repaired_json(pair), indent=1) + "\n",
                                                    encoding="utf-8")
+    return left_out
 
 
 def repaired_json(pair: RepairedPair) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCall
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.rates import Rate
 from engine.records.settings import settings_json
-from engine.runs.pairs import build_goodnet, build_guarded_badnet
+from engine.runs.pairs import build_goodnet, build_guarded_badnet, pictures_of
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow, rows_of
 
@@ -42,9 +42,11 @@ def pair_name(x: float) -> str:
 def save_run(
     run: PruningRun, folder: Path, *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
-) -> None:
+) -> tuple[str, ...]:
     """Write a run's folder: figures, numbers and one pair a threshold; it appears whole or not at all.
 
+    Returns:
+        What was left out, a sentence each.
     Raises:
         OutputError: it can't be written, or would replace what isn't this program's or what the run reads.
         EngineError: the model's file was changed since the run.
@@ -56,17 +58,20 @@ def save_run(
 
     rows = rows_of(run)
     network = open_network(run.model.path)
+    pictures = pictures_of(run)
+    left_out: list[str] = []
     with whole_folder(folder, run.request.paths) as temporary:
         for number, row in enumerate(rows):
             cancel.raise_if_cancelled()
             progress(Progress("Saving GoodNet pairs", number, len(rows)))
             pair = temporary / pair_name(row.x)
             pair.mkdir()
-            write_pair(build_goodnet(run, row, network), pair)
+            left_out += write_pair(build_goodnet(run, row, network), pair, pictures)
         if run.guarded:
             (temporary / GUARDED_BADNET).mkdir()
-            write_pair(build_guarded_badnet(run, network), temporary / GUARDED_BADNET)
-        document = run_json(run, rows)
+            left_out += write_pair(build_guarded_badnet(run, network), temporary / GUARDED_BADNET, pictures)
+        left_out = list(dict.fromkeys(left_out))
+        document = {**run_json(run, rows), "left_out": left_out}
         write_text(temporary / "run.json", json.dumps(document, indent=1, allow_nan=False))
         write_text(temporary / "report.html", report_html(run, rows, document, datetime.date.today()))
         write_curve_csv(run.curve, temporary / "curve.csv")
@@ -74,6 +79,7 @@ def save_run(
         save_figure(run.curve, rows, temporary / "curve.svg")
         cancel.raise_if_cancelled()
     progress(Progress("Saving GoodNet pairs", len(rows), len(rows)))
+    return tuple(left_out)
 
 
 def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:

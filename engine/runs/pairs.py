@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from engine.data.datasets import open_dataset
 from engine.data.preprocessing import preprocessing
+from engine.data.subsets import stored_pictures
 from engine.errors import EngineError
 from engine.goodnets.pair import GoodNet
-from engine.models.networks import Network, open_network
+from engine.models.networks import Images, Network, open_network
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
+
+# So many pictures a saved file is tried with.
+PICTURES = 16
 
 
 def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = None) -> GoodNet:
@@ -40,3 +45,12 @@ def build_guarded_badnet(run: PruningRun, network: Network) -> GoodNet:
     notes = {"method": "guard", "b": {"name": run.model.path.name, "sha256": run.model.sha256},
              "classes": list(run.model.classes)}
     return GoodNet(network, network.copy(), preprocessing(run.model.scale), notes, run.guarded.guard)
+
+
+def pictures_of(run: PruningRun) -> Images | None:
+    """Some images of the run's sets as stored, float32[n, H, W, C]; None where its files can't be read any more."""
+    try:
+        sets = [open_dataset(dataset.path, run.model.input_shape) for dataset in run.datasets]
+        return stored_pictures(sets, PICTURES)
+    except EngineError:
+        return None

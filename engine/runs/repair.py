@@ -8,13 +8,15 @@ from typing import Any
 
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import Preprocessing
+from engine.data.subsets import stored_pictures
 from engine.defences.training import Repair, repaired_network
 from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import GoodNet
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
 from engine.guards.guarded_curve import GuardChoice
-from engine.models.networks import Network
+from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+from engine.runs.pairs import PICTURES
 
 FLATTERED = ("No test set was given: clean accuracy and false alarms are measured on the images that the defence was "
              "made from, which flatters it.")
@@ -26,12 +28,14 @@ class RepairedPair:
 
     Attributes:
         method: how the copy was made.
+        pictures: some images of those sets as stored, that saved files are tried with.
         warning: what a person must know before trusting that; empty when all is well.
     """
 
     method: str
     goodnet: GoodNet
     evaluations: tuple[Evaluation, ...]
+    pictures: Images
     warning: str
 
 
@@ -70,7 +74,9 @@ def measured(
     """
     found = [evaluate(goodnet, test or clean, progress=progress, cancel=cancel)]
     found += [evaluate(goodnet, dataset, poisoned=True, progress=progress, cancel=cancel) for dataset in poisoned]
-    return RepairedPair(method, goodnet, tuple(found), " ".join(filter(None, (warning, "" if test else FLATTERED))))
+    pictures = stored_pictures([test or clean, *poisoned], PICTURES)
+    said = " ".join(filter(None, (warning, "" if test else FLATTERED)))
+    return RepairedPair(method, goodnet, tuple(found), pictures, said)
 
 
 def notes_of(repair: Repair, network: Network) -> dict[str, Any]:

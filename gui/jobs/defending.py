@@ -30,12 +30,13 @@ from gui.session.worker import TaskContext
 
 @dataclass(frozen=True)
 class Repaired:
-    """A pair that was saved: what it is, what it is worth, and its warning."""
+    """A pair that was saved: what it is, what it is worth, its warning, and which files were left out and why."""
 
     what: str
     folder: Path
     evaluations: tuple[Evaluation, ...]
     warning: str
+    left_out: tuple[str, ...]
 
     @property
     def sentence(self) -> str:
@@ -45,7 +46,7 @@ class Repaired:
         found += [f"attack success {percent((e.guarded_correct or e.correct).value)} on {e.name}" for e in poisoned]
         guarded = " behind its guard" if clean.guarded_correct else ""
         warning = f" Warning: {self.warning}" if self.warning else ""
-        return f"Saved {self.what} in {self.folder}: {', '.join(found)}{guarded}.{warning}"
+        return " ".join((f"Saved {self.what} in {self.folder}: {', '.join(found)}{guarded}.{warning}", *self.left_out))
 
 
 class Defending(QObject):
@@ -144,8 +145,8 @@ def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, co
     pair = as_pair(opened.network, found, opened.preprocessing, clean, test, opened.of("poisoned"),
                    request.guard, request.false_alarms, progress=context.progress, cancel=context.cancel)
     context.cancel.raise_if_cancelled()
-    save_repaired(pair, folder)
-    return Repaired("the repaired pair", folder, pair.evaluations, pair.warning)
+    left_out = save_repaired(pair, folder)
+    return Repaired("the repaired pair", folder, pair.evaluations, pair.warning, left_out)
 
 
 def keep(run: PruningRun, made: Made, row: ComparisonRow, folder: Path, context: TaskContext) -> Repaired:
@@ -153,5 +154,5 @@ def keep(run: PruningRun, made: Made, row: ComparisonRow, folder: Path, context:
     check_writable(folder, run.request.paths)
     pair = kept_pair(run, made, row, progress=context.progress, cancel=context.cancel)
     context.cancel.raise_if_cancelled()
-    save_repaired(pair, folder)
-    return Repaired(row.name, folder, pair.evaluations, pair.warning)
+    left_out = save_repaired(pair, folder)
+    return Repaired(row.name, folder, pair.evaluations, pair.warning, left_out)

@@ -13,6 +13,7 @@ from engine.goodnets.saved import save_pair
 from engine.progress import Progress
 from engine.records.run_files import GUARDED_BADNET, pair_name
 from engine.records.run_files import save_run as write_run
+from engine.runs.pairs import pictures_of
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
 from gui.jobs.pruning import Pruning
@@ -37,9 +38,9 @@ class Saving(QObject):
         """
         session, folder = self._session, places[0].parent
 
-        def saved(_: None) -> None:
+        def saved(left_out: Sequence[str]) -> None:
             names = " and ".join(path.name for path in places)
-            session.message.emit(Message(f"Saved {names} in {folder}.", folder=folder))
+            session.message.emit(Message(" ".join((f"Saved {names} in {folder}.", *left_out)), folder=folder))
 
         if session.run:
             session.submit(partial(save_pairs, session.bench, session.run, list(rows), list(places)), saved,
@@ -50,9 +51,9 @@ class Saving(QObject):
         """Save the run's whole folder: numbers, figures and all pairs."""
         session = self._session
 
-        def saved(folder: Path) -> None:
-            session.message.emit(
-                Message(f"Saved the run with {len(self._pruning.rows)} GoodNets in {folder}.", folder=folder))
+        def saved(left_out: Sequence[str]) -> None:
+            what = f"Saved the run with {len(self._pruning.rows)} GoodNets in {folder}."
+            session.message.emit(Message(" ".join((what, *left_out)), folder=folder))
 
         if session.run_to_save:
             session.submit(partial(save_run, session.run_to_save, folder), saved)
@@ -68,18 +69,20 @@ def folder_name(row: GoodNetRow | None) -> str:
 
 def save_pairs(
     bench: Workbench, run: PruningRun, rows: Sequence[GoodNetRow | None], places: Sequence[Path], context: TaskContext,
-) -> None:
-    """Save the pairs of rows, each in its folder."""
+) -> tuple[str, ...]:
+    """Save the pairs of rows, each in its folder; what was left out."""
+    pictures = pictures_of(run)
+    left_out: list[str] = []
     for place in places:
         check_writable(place, run.request.paths)
     for number, (row, place) in enumerate(zip(rows, places, strict=True)):
         context.cancel.raise_if_cancelled()
         context.progress(Progress("Saving GoodNet pairs", number, len(rows)))
-        save_pair(bench.built(run, row), place)
+        left_out += save_pair(bench.built(run, row), place, pictures)
+    return tuple(dict.fromkeys(left_out))
 
 
-def save_run(run: PruningRun, folder: Path, context: TaskContext) -> Path:
-    """Save a whole run's folder."""
+def save_run(run: PruningRun, folder: Path, context: TaskContext) -> tuple[str, ...]:
+    """Save a whole run's folder; what was left out."""
     check_writable(folder, run.request.paths)
-    write_run(run, folder, progress=context.progress, cancel=context.cancel)
-    return folder
+    return write_run(run, folder, progress=context.progress, cancel=context.cancel)

@@ -157,8 +157,8 @@ def pair_version(folder: Path) -> int | None:
     from engine.models.reading import read_model_file
     if not folder.exists():
         return None
-    names = {"b.keras", "b_prime.keras", "goodnet.keras", "repaired_2.h5"}
-    assert {path.name for path in folder.iterdir()} == {*names, "goodnet.json", "manifest.json"}
+    names = {"b.keras", "b_prime.keras", "goodnet.keras", "repaired_2.h5", "repaired_2.onnx"}
+    assert {path.name for path in folder.iterdir()} == {*names, "goodnet.onnx", "goodnet.json", "manifest.json"}
     for name in names:
         read_model_file(folder / name)
     return int(json.loads((folder / "goodnet.json").read_text())["number"])

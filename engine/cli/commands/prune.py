@@ -19,7 +19,7 @@ from engine.cli.options import (
     input_files,
     percent,
 )
-from engine.cli.printing import say, say_json
+from engine.cli.printing import complain, say, say_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.project import add_project, check_project_files
 from engine.cli.result_tables import say_comparison, say_run
@@ -107,8 +107,9 @@ def _prune(request: PruningRequest, out: Path | None, options: argparse.Namespac
         if options.compare:
             compared = compare_defences(found, allow_missing_labels=options.allow_missing_labels, progress=show)
             found = dataclasses.replace(found, comparison=compared)
-        if out:
-            save_run(found, out, progress=show)
+        left_out = save_run(found, out, progress=show) if out else ()
+    for sentence in left_out:
+        complain(sentence)
     return found
 
 

@@ -18,7 +18,7 @@ from engine.cli.options import (
     add_seed,
     input_files,
 )
-from engine.cli.printing import rate_text, say, say_json
+from engine.cli.printing import complain, rate_text, say, say_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations
 from engine.defences.distillation import distil
@@ -67,7 +67,9 @@ def run(options: argparse.Namespace) -> None:
         repair = _repair(options, opened, show)
         pair = as_pair(opened.network, repair, opened.preprocessing, clean, test, opened.of("poisoned"),
                        options.guard, options.false_alarms, progress=show)
-        save_repaired(pair, out)
+        left_out = save_repaired(pair, out)
+    for sentence in left_out:
+        complain(sentence)
     if options.json:
         say_json(repaired_json(pair))
         return

@@ -70,7 +70,8 @@ def test_a_run_s_folder_is_complete(saved: Path) -> None:
     names = {str(p.relative_to(saved)) for p in saved.rglob("*")}
     assert {"run.json", "curve.csv", "curve.png", "curve.svg"} <= names
     for row in read_json(saved / "run.json")["goodnets"]:
-        for name in ("b.keras", "b_prime.keras", "goodnet.keras", "goodnet.json", f"repaired_{row['x']:g}.h5"):
+        for name in ("b.keras", "b_prime.keras", "goodnet.keras", "goodnet.onnx", "goodnet.json",
+                     f"repaired_{row['x']:g}.h5", f"repaired_{row['x']:g}.onnx"):
             assert str(Path(row["path"], name)) in names
     assert not list(saved.parent.glob(".*"))
 

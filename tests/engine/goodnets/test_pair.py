@@ -91,7 +91,8 @@ def test_a_saved_pair_is_whole_and_opens_again(tmp_path: Path) -> None:
     before = [w.copy() for network in (goodnet.b, goodnet.b_prime) for w in network.model.get_weights()]
     save_pair(goodnet, tmp_path / "pair")
     assert {p.name for p in (tmp_path / "pair").iterdir()} == {
-        "b.keras", "b_prime.keras", "goodnet.keras", "goodnet.json", "manifest.json", "repaired_5.h5"}
+        "b.keras", "b_prime.keras", "goodnet.keras", "goodnet.onnx", "goodnet.json", "manifest.json", "repaired_5.h5",
+        "repaired_5.onnx"}
     assert [p.name for p in tmp_path.iterdir()] == ["pair"]
     again = open_goodnet([tmp_path / "pair"])
     assert (again.preprocessing.name, again.notes["x"], again.notes["flag_label"]) == ("255", 5.0, LABELS)
