@@ -48,6 +48,6 @@ def fine_prune(
     def grade(student: Network) -> int:
         return int((student.predict_labels(data.held_images) == data.held_labels).sum())
 
-    lesson = Lesson("Fine-tuning the pruned network", batch, grade, layer, tuple(int(c) for c in channels))
+    lesson = Lesson("Fine-tuning the pruned network", lambda _: batch, grade, layer, tuple(int(c) for c in channels))
     trained = train(pruned, len(data.images), lesson, steps, seed, progress, cancel)
     return as_repair(network, "fine-pruning", trained, data, warning, seed, lesson)

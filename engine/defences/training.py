@@ -22,11 +22,14 @@ from engine.progress import CancelToken, Progress, ProgressCallback
 from engine.rates import Rate
 
 Weights = tuple[npt.NDArray[np.float32], ...]
+# Given the rows int64[b] of a batch among n training images, what to learn: images float32[m, H, W, C] and the
+# probabilities float32[m, labels] that are wanted for them.
+Batch = Callable[[Labels], tuple[Images, npt.NDArray[np.float32]]]
 
 STEPS = 330
 BATCH = 34
 LEARNING_RATE = 1e-3
-# A state is looked at every so many steps; training ends when so many looks in a row found nothing better.
+# A state is looked at every so many steps; fine-tuning ends when so many looks in a row found nothing better.
 LOOK_EVERY = 30
 PATIENCE = 5
 
@@ -47,6 +50,7 @@ class Repair:
         pruned: channels of `layer` that stay zero (fine-pruning), else none.
         warning: what a person must know before using it; empty when all is well.
         seed: the run repeats from it.
+        towards_b: the share of B's own weights in what was trained.
     """
 
     method: str
@@ -59,6 +63,7 @@ class Repair:
     pruned: tuple[int, ...]
     warning: str
     seed: int
+    towards_b: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,17 +82,18 @@ class Lesson:
 
     Attributes:
         what: words for progress.
-        batch: given the rows int64[b] of a batch among n training images, what to learn: images float32[m, H, W, C] and
-            the probabilities float32[m, labels] that are wanted for them.
+        batches: given the network that will be trained, what makes its batches.
         grade: of the network as it is now: how good it is on images held aside, higher is better.
         pruned: channels of `layer` that are put back to zero after every step.
+        patience: training ends when so many looks in a row found nothing better; None where it always goes on.
     """
 
     what: str
-    batch: Callable[[Labels], tuple[Images, npt.NDArray[np.float32]]]
+    batches: Callable[[Network], Batch]
     grade: Callable[[Network], int]
     layer: str = ""
     pruned: tuple[int, ...] = ()
+    patience: int | None = PATIENCE
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +172,7 @@ def train(
         Cancelled: the token was set; nothing is kept and `network` is as it was.
     """
     student = network.copy()
-    step_on = _step_function(student, lesson, steps)
+    step_on, batch = _step_function(student, lesson, steps), lesson.batches(student)
     rng = np.random.default_rng(seed)
     best: tuple[int, Trained] | None = None
     looks_since = 0
@@ -175,7 +181,7 @@ def train(
         cancel.raise_if_cancelled()
         while len(rows) < min(BATCH, images):
             rows += rng.permutation(images).tolist()
-        step_on(*lesson.batch(np.array(rows[:BATCH], np.int64)))
+        step_on(*batch(np.array(rows[:BATCH], np.int64)))
         rows = rows[BATCH:]
         progress(Progress(lesson.what, step, steps))
         if step % LOOK_EVERY == 0 or step == steps:
@@ -183,7 +189,7 @@ def train(
             looks_since = 0 if best is None or grade > best[0] else looks_since + 1
             if best is None or grade >= best[0]:
                 best = grade, Trained(tuple(np.array(w) for w in student.model.get_weights()), step, step)
-            if looks_since >= PATIENCE:
+            if lesson.patience is not None and looks_since >= lesson.patience:
                 break
     assert best is not None
     return Trained(best[1].weights, step, best[1].kept_step)
@@ -191,14 +197,21 @@ def train(
 
 def as_repair(
     network: Network, method: str, trained: Trained, data: TrainingData, warning: str, seed: int, lesson: Lesson,
+    towards_b: float = 0.0,
 ) -> Repair:
-    """A training's best state as a result, with clean accuracy before and after on the images held aside."""
+    """A training's best state as a result, with clean accuracy before and after on the images held aside.
+
+    Args:
+        towards_b: how far to go back from it to the network, 0 to 1: weights are mixed so.
+    """
     student = network.copy()
-    student.model.set_weights(list(trained.weights))
+    weights = tuple(own if np.array_equal(own, b) else own + np.float32(towards_b) * (b - own)
+                    for own, b in zip(trained.weights, network.model.get_weights(), strict=True))
+    student.model.set_weights(list(weights))
     before, after = (Rate(int((n.predict_labels(data.held_images) == data.held_labels).sum()), len(data.held_labels))
                      for n in (network, student))
-    return Repair(method, trained.weights, trained.steps, trained.kept_step, before, after, lesson.layer,
-                  lesson.pruned, warning, seed)
+    return Repair(method, weights, trained.steps, trained.kept_step, before, after, lesson.layer, lesson.pruned,
+                  warning, seed, towards_b)
 
 
 def _step_function(student: Network, lesson: Lesson, steps: int) -> Callable[[Any, Any], None]:

@@ -82,5 +82,5 @@ def measured(
 def notes_of(repair: Repair, network: Network) -> dict[str, Any]:
     """What goodnet.json says of a repair of a network."""
     return {"method": repair.method, "seed": repair.seed, "steps": repair.steps, "kept_step": repair.kept_step,
-            "warning": repair.warning, "layer": repair.layer, "pruned_channels": list(repair.pruned),
-            "b": {"name": network.path.name, "sha256": network.sha256}}
+            "towards_b": repair.towards_b, "warning": repair.warning, "layer": repair.layer,
+            "pruned_channels": list(repair.pruned), "b": {"name": network.path.name, "sha256": network.sha256}}
