@@ -52,7 +52,7 @@ class Dataset:
         stored_shape: the shape of one image in the file.
         preprocessing: what is done with stored values on reading.
         classes: names of the labels that sub-folders were matched with; none where labels are as stored.
-        target: of the part of a poisoned file whose images have one of several targets, that target; else None.
+        part: of a part of a file, which one it is, such as "target 3".
     """
 
     path: Path
@@ -66,7 +66,7 @@ class Dataset:
     _reader: Reader = dataclasses.field(repr=False, compare=False)
     _stamp: tuple[int, int] = dataclasses.field(repr=False, compare=False)
     _watch: Watch | None = dataclasses.field(default=None, repr=False, compare=False)
-    target: int | None = None
+    part: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -74,7 +74,7 @@ class Dataset:
     @property
     def name(self) -> str:
         """The file's name without its ending, and which part of it this is."""
-        return self.path.stem if self.target is None else f"{self.path.stem} (target {self.target})"
+        return f"{self.path.stem} ({self.part})" if self.part else self.path.stem
 
     def prepared(self, wanted: Preprocessing) -> Dataset:
         """The same data, its stored values prepared in another way.

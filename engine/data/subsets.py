@@ -16,6 +16,8 @@ from engine.quarantine.wire import Array
 
 # Where one in so many neighbours is wanted, reading all of them at once is quicker than one after the other.
 _DENSE = 4
+HELD_BACK = "held back"
+_FEWEST_HELD_BACK, _MOST_HELD_BACK = 40, 2000
 
 
 @dataclass
@@ -44,15 +46,34 @@ class SubsetReader:
             yield read_part
 
 
-def subset(dataset: Dataset, indices: Sequence[int]) -> Dataset:
+def subset(dataset: Dataset, indices: Sequence[int], part: str = "") -> Dataset:
     """The images with these numbers as a data set; nothing is read yet.
 
     Args:
         indices: at least one number from 0 to N - 1; they are put in rising order, each taken once.
+        part: which part it is, for its name.
     """
     rising = tuple(sorted({int(i) for i in indices}))
     return dataclasses.replace(dataset, labels=dataset.labels[list(rising)],
-                               _reader=SubsetReader(dataset._reader, rising), _watch=None)
+                               _reader=SubsetReader(dataset._reader, rising), _watch=None, part=part)
+
+
+def hold_back(clean: Dataset, seed: int = 0) -> tuple[Dataset, Dataset | None]:
+    """Part a clean set, so that what is made from the first part can be measured on the second.
+
+    Every label keeps at least three quarters of its images; up to 2,000 of the others are held back.
+
+    Returns:
+        All of it and None where fewer than 40 could be held back: so few hardly measure anything.
+    """
+    order = np.random.default_rng(seed).permutation(len(clean))
+    labels = clean.labels[order]
+    held = np.concatenate([order[labels == label][:(labels == label).sum() // 4] for label in np.unique(labels)])
+    if len(held) < _FEWEST_HELD_BACK:
+        return clean, None
+    held = np.random.default_rng(seed).permutation(held)[:_MOST_HELD_BACK]
+    rest = np.setdiff1d(np.arange(len(clean)), held)
+    return subset(clean, rest.tolist()), subset(clean, held.tolist(), HELD_BACK)
 
 
 def stored_pictures(datasets: Sequence[Dataset], most: int) -> Images:

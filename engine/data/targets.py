@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -53,7 +52,7 @@ def are_few(targets: int, labels: int | None) -> bool:
 
 def of_target(poisoned: Dataset, target: int) -> Dataset:
     """The images that the attacker wants to be answered `target`, of a file that has others too."""
-    return dataclasses.replace(subset(poisoned, np.flatnonzero(poisoned.labels == target).tolist()), target=target)
+    return subset(poisoned, np.flatnonzero(poisoned.labels == target).tolist(), f"target {target}")
 
 
 def target_of(poisoned: Dataset) -> int | None:
@@ -64,7 +63,7 @@ def target_of(poisoned: Dataset) -> int | None:
 
 def unshown_targets(poisoned: Iterable[Dataset], clean: Sequence[Dataset]) -> str:
     """A sentence on files that were parted by target although no clean set shows that their labels are targets."""
-    parts = [part for part in poisoned if part.target is not None]
+    parts = [part for part in poisoned if part.part]
     unshown = {part.path.name for part in parts if all(true_labels(part, dataset) is None for dataset in clean)}
     if not unshown:
         return ""

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import Preprocessing
-from engine.data.targets import of_target
+from engine.data.targets import of_target, target_of
 from engine.errors import EngineError, ModelError
 from engine.models.networks import MOST_AT_ONCE, Network, compiled, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback
@@ -151,8 +151,8 @@ class Cluster:
 
 
 def _source(dataset: Dataset) -> _Source:
-    return _Source(str(dataset.path.absolute()), dataset.preprocessing, dataset.classes, dataset.target,
-                   len(dataset))
+    return _Source(str(dataset.path.absolute()), dataset.preprocessing, dataset.classes,
+                   target_of(dataset) if dataset.part else None, len(dataset))
 
 
 def _spans(images: int) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, igno
 from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made
 from engine.runs.prune import PruningRun
-from engine.runs.repair import FLATTERED
+from engine.runs.repair import measured_on_text
 from engine.runs.rows import rows_of
 
 
@@ -29,7 +29,8 @@ def compare_defences(
     """Make and measure B, the run's pruned GoodNets, fine-pruning and repair by distillation, plain and guarded.
 
     B' of fine-pruning starts from the run's last threshold. Everything is made from the clean validation set alone
-    and measured on the test set (validation where there is none) and every poisoned set. Takes minutes.
+    and measured on the test set (where there is none, on validation images held back) and every poisoned set. Takes
+    minutes.
 
     Args:
         allow_missing_labels: train although labels of the network have no validation image.
@@ -41,16 +42,15 @@ def compare_defences(
     """
     opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=run.model.scale),
                          progress=progress, cancel=cancel)
-    b, validation = opened.network, opened.sets[0].dataset
+    b, poisoned, (clean, test) = opened.network, opened.of("poisoned"), opened.to_make_and_measure()
     # Asked first, because it refuses and what follows takes long.
-    warning = missing_labels_warning(b, validation, allow_missing_labels)
-    test, poisoned = next(iter(opened.of("test")), None), opened.of("poisoned")
-    makers = _Makers(run, b, validation, allow_missing_labels, made or Made(), progress, cancel)
+    warning = missing_labels_warning(b, clean, allow_missing_labels)
+    makers = _Makers(run, b, clean, allow_missing_labels, made or Made(), progress, cancel)
     guards = [makers.guard("transplant"), makers.guard("margin")]
-    clean = test or validation
-    truth = [true_labels(dataset, clean) for dataset in poisoned]
-    found = compare(b, makers.defences(), guards, clean, poisoned, truth, progress=progress, cancel=cancel)
-    return dataclasses.replace(found, warning=" ".join(filter(None, (warning, "" if test else FLATTERED))))
+    originals = (opened.of("test") or opened.of("validation"))[0]
+    truth = [true_labels(dataset, originals) for dataset in poisoned]
+    found = compare(b, makers.defences(), guards, test or clean, poisoned, truth, progress=progress, cancel=cancel)
+    return dataclasses.replace(found, warning=" ".join(filter(None, (warning, measured_on_text(test)))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class _Makers:
 
     run: PruningRun
     b: Network
-    validation: Dataset
+    clean: Dataset
     allow_missing_labels: bool
     made: Made
     progress: ProgressCallback
@@ -78,7 +78,7 @@ class _Makers:
 
     def guard(self, kind: Kind) -> GuardDefence:
         started = time.monotonic()
-        guard = calibrate(self.b, self.validation, kind, self.run.request.false_alarms,
+        guard = calibrate(self.b, self.clean, kind, self.run.request.false_alarms,
                           progress=self.progress, cancel=self.cancel)
         self.made.guards[kind] = guard
         return GuardDefence(guard, time.monotonic() - started)
@@ -90,13 +90,13 @@ class _Makers:
 
     def _fine_pruned(self, step: int) -> Defence:
         started = time.monotonic()
-        repair = fine_prune(self.b, self.validation, self.run.model.layer, _channels(self.run, step),
+        repair = fine_prune(self.b, self.clean, self.run.model.layer, _channels(self.run, step),
                             allow_missing_labels=self.allow_missing_labels, progress=self.progress, cancel=self.cancel)
         return self._trained(f"fine-pruned, {step} channels", repair, started)
 
     def _distilled(self) -> Defence:
         started = time.monotonic()
-        repair = distil(self.b, self.validation, allow_missing_labels=self.allow_missing_labels,
+        repair = distil(self.b, self.clean, allow_missing_labels=self.allow_missing_labels,
                         progress=self.progress, cancel=self.cancel)
         return self._trained("repaired by distillation", repair, started)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import AUTO, Preprocessing, preprocessing
+from engine.data.subsets import hold_back
 from engine.data.targets import by_target, unshown_targets
 from engine.models.networks import Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
@@ -95,6 +96,15 @@ class Opened:
     def of(self, role: Role) -> list[Dataset]:
         """The data sets of a role, in the order given."""
         return [s.dataset for s in self.sets if s.role == role]
+
+    def to_make_and_measure(self) -> tuple[Dataset, Dataset | None]:
+        """The clean images that a defence is made from, and those that it is measured on.
+
+        These are the test set or, where none was given, a part of the validation set that is held back; None where
+        that set is too small to be parted.
+        """
+        validation, test = self.of("validation")[0], next(iter(self.of("test")), None)
+        return (validation, test) if test else hold_back(validation)
 
     @property
     def notices(self) -> tuple[str, ...]:

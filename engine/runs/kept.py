@@ -59,7 +59,7 @@ def kept_pair(
     b_prime, notes, warning = _copy(b, run, made, row)
     notes["classes"] = list(run.model.classes)
     goodnet = GoodNet(b, b_prime, opened.preprocessing, notes, made.guards.get(row.guard))
-    clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)
+    clean, test = opened.to_make_and_measure()
     return measured(row.name, warning, goodnet, clean, test, opened.of("poisoned"), progress, cancel)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import Preprocessing
-from engine.data.subsets import stored_pictures
+from engine.data.subsets import HELD_BACK, stored_pictures
 from engine.defences.training import Repair, repaired_network
 from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import GoodNet
@@ -18,8 +18,8 @@ from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.pairs import PICTURES
 
-FLATTERED = ("No test set was given: clean accuracy and false alarms are measured on the images that the defence was "
-             "made from, which flatters it.")
+FLATTERED = ("No test set was given, and the clean images are too few to hold some back: clean accuracy and false "
+             "alarms are measured on the images that the defence was made from, which flatters it.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +49,8 @@ def as_pair(
 
     Args:
         network: the B that the repair was made from; preprocessing: see GoodNet.
-        clean: what a guard is calibrated on; clean accuracy is measured on `test`, or on it where there is none.
-        Data sets are in the network's input range.
+        clean, test: as Opened.to_make_and_measure gives them; a guard is calibrated on `clean`. All data sets are in
+            the network's input range.
     Raises:
         DatasetError: the guard can't be calibrated.
         Cancelled: the token was set; nothing is kept.
@@ -75,8 +75,20 @@ def measured(
     found = [evaluate(goodnet, test or clean, progress=progress, cancel=cancel)]
     found += [evaluate(goodnet, dataset, poisoned=True, progress=progress, cancel=cancel) for dataset in poisoned]
     pictures = stored_pictures([test or clean, *poisoned], PICTURES)
-    said = " ".join(filter(None, (warning, "" if test else FLATTERED)))
+    said = " ".join(filter(None, (warning, measured_on_text(test))))
     return RepairedPair(method, goodnet, tuple(found), pictures, said)
+
+
+def measured_on_text(test: Dataset | None) -> str:
+    """Which clean images a defence was measured on, where that isn't a test set.
+
+    Args:
+        test: None for those that it was made from.
+    """
+    if test is None:
+        return FLATTERED
+    return (f"No test set was given: clean accuracy and false alarms are measured on {len(test):,} validation images "
+            "that were held back when the defence was made.") if test.part == HELD_BACK else ""
 
 
 def notes_of(repair: Repair, network: Network) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, co
     """Train a repaired copy and save it with B as a pair."""
     check_writable(folder, request.paths)
     opened = open_inputs(request, progress=context.progress, cancel=context.cancel)
-    clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)
+    clean, test = opened.to_make_and_measure()
     found = distil(opened.network, clean, allow_missing_labels=allow_missing_labels, progress=context.progress,
                    cancel=context.cancel)
     pair = as_pair(opened.network, found, opened.preprocessing, clean, test, opened.of("poisoned"),

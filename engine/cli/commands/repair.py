@@ -21,6 +21,7 @@ from engine.cli.options import (
 from engine.cli.printing import complain, rate_text, say, say_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations
+from engine.data.datasets import Dataset
 from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
 from engine.defences.training import Repair
@@ -63,8 +64,8 @@ def run(options: argparse.Namespace) -> None:
     check_writable(out, files.paths)
     with ProgressLine() as show:
         opened = open_inputs(files, progress=show)
-        clean, test = opened.of("validation")[0], next(iter(opened.of("test")), None)
-        repair = _repair(options, opened, show)
+        clean, test = opened.to_make_and_measure()
+        repair = _repair(options, opened, clean, show)
         pair = as_pair(opened.network, repair, opened.preprocessing, clean, test, opened.of("poisoned"),
                        options.guard, options.false_alarms, progress=show)
         left_out = save_repaired(pair, out)
@@ -82,8 +83,8 @@ def run(options: argparse.Namespace) -> None:
     say(f"Saved in {out}")
 
 
-def _repair(options: argparse.Namespace, opened: Opened, show: ProgressLine) -> Repair:
-    network, layer, clean = opened.network, opened.layer, opened.of("validation")[0]
+def _repair(options: argparse.Namespace, opened: Opened, clean: Dataset, show: ProgressLine) -> Repair:
+    network, layer = opened.network, opened.layer
     if options.method == "distillation":
         return distil(network, clean, seed=options.seed, allow_missing_labels=options.allow_missing_labels,
                       progress=show)

@@ -34,10 +34,10 @@ def test_each_target_has_its_own_images_in_their_order(labels: Array, tmp_path: 
     parts = by_target(opened(tmp_path, "bad", IMAGES, labels), 10)
     assert [part.name for part in parts] == ["bad (target 2)", "bad (target 5)", "bad (target 7)"]
     for part in parts:
-        own = IMAGES[labels == part.target]
+        own = IMAGES[labels == target_of(part)]
         np.testing.assert_array_equal(np.concatenate([chunk.images for chunk in part.chunks(8)]), own)
         np.testing.assert_array_equal(part.take([len(own) - 1, 0]), own[[-1, 0]])
-        assert set(part.labels) == {target_of(part)} == {part.target}
+        assert set(part.labels) == {target_of(part)} and part.part == f"target {target_of(part)}"
 
 
 def test_images_of_a_packed_file_are_parted_too(tmp_path: Path) -> None:

@@ -9,16 +9,20 @@ import h5py
 import numpy as np
 import pytest
 
+from engine.data.datasets import Dataset
+from engine.defences.training import Repair
 from engine.errors import DatasetError
 from engine.goodnets.evaluation import Evaluation
 from engine.goodnets.saved import open_goodnet
+from engine.guards.calibration import calibrate
+from engine.models.networks import Network
 from engine.progress import Progress
 from engine.rates import Rate
 from engine.records.repaired_pair import save_repaired
 from engine.runs.all_defences import compare_defences
 from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
-from tests.support.networks import SmallLab
+from tests.support.networks import LABELS, SmallLab, build, random_images, save_lab_file
 
 
 @pytest.fixture
@@ -69,6 +73,40 @@ def test_every_pair_of_a_comparison_can_be_kept_as_it_was_measured(
     assert again.guard is not None and again.guard.threshold == made.guards[row.guard].threshold
     for saved, trained in zip(again.b_prime.model.get_weights(), made.repairs[row.defence].weights, strict=True):
         np.testing.assert_array_equal(saved, trained)
+
+
+def test_without_a_test_set_images_are_held_back_from_all_that_is_made(
+    small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = random_images(300, seed=31)
+    answers = build("plain")[0].predict(images, verbose=0).argmax(axis=1)
+    labels = np.where(np.arange(300) % 6 == 0, (answers + 1) % LABELS, answers)
+    clean = save_lab_file(tmp_path / "clean.h5", images, labels)
+    run = run_pruning(PruningRequest(small_lab.badnet, clean, None, (small_lab.poisoned,), drops=(), scale="none"))
+    given: list[Dataset] = []
+
+    def unchanged(b: Network, clean: Dataset, **_: object) -> Repair:
+        given.append(clean)
+        weights = [np.asarray(value) for value in b.model.get_weights()]
+        return Repair("distillation", weights, 0, 0, Rate(0, 1), Rate(0, 1), "", (), "", 0)
+
+    monkeypatch.setattr("engine.runs.all_defences.distil", unchanged)
+    monkeypatch.setattr("engine.runs.all_defences.calibrate", lambda b, clean, *more, **named: (
+        given.append(clean), calibrate(b, clean, *more, **named))[1])
+    made = Made()
+    found = compare_defences(run, made=made)
+    taught = {image.tobytes() for dataset in given for image in dataset.take(range(len(dataset)))}
+    held = np.array([image.tobytes() not in taught for image in images])
+    assert len(given) == 3 and 40 <= held.sum() <= 75
+    assert set(labels[~held]) == set(labels)
+    for row in found.rows:
+        assert row.clean_before == Rate(int((answers == labels)[held].sum()), int(held.sum()))
+    assert found.rows[0].clean == found.rows[0].clean_before
+    assert f"measured on {held.sum()} validation images that were held back" in found.warning
+    row = next(row for row in found.rows if row.name == "repaired by distillation behind the margin guard")
+    kept = kept_pair(run, made, row)
+    assert figures(kept.evaluations[0]) == (row.clean, row.false_alarms)
+    assert kept.evaluations[0].name == "clean (held back)" and kept.warning == found.warning
 
 
 def figures(found: Evaluation) -> tuple[Rate, Rate]:
