@@ -36,7 +36,7 @@ def parse_onnx(path: Path) -> Answer:
 LOOKS: dict[str, Callable[..., Answer]] = {
     "describe hdf5": array_files.describe_hdf5, "describe npz": array_files.describe_npz,
     "members of npz": array_files.npz_members, "describe model": model_files.describe_model,
-    "onnx graph": parse_onnx, "picture": decoding.decode_picture,
+    "onnx graph": parse_onnx, "picture": decoding.decode_picture, "depth of picture": decoding.picture_depth,
 }
 STREAMS: dict[str, Callable[..., Stream]] = {
     "rows of hdf5": array_files.hdf5_rows, "rows of npz": array_files.npz_rows, "weights": model_files.weights,

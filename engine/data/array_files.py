@@ -18,10 +18,10 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from engine.data.labels import check_labels
+from engine.data.labels import check_labels, coded
 from engine.errors import DatasetError, in_short
 from engine.files.existing import check_is_file
-from engine.files.hdf5 import open_array, open_hdf5
+from engine.files.hdf5 import check_heaps, open_array, open_hdf5
 from engine.files.hdf5_blocks import BlockChecker
 
 Array = npt.NDArray[Any]
@@ -29,6 +29,7 @@ Rows = Generator[Array | None, list[int], None]
 
 # An entry of a ZIP archive's list of members takes 46 bytes and its name.
 _MOST_MEMBERS, _MOST_LIST_BYTES = 4096, 1 << 20
+_WORDS_AT_ONCE = 4096
 # Names under which images and their labels are looked for, the lab's own first.
 KEY_PAIRS = (("data", "label"), ("images", "labels"), ("x", "y"), ("x_test", "y_test"))
 
@@ -37,9 +38,10 @@ def describe_hdf5(path: Path) -> tuple[Any, list[Array]]:
     """The lab's layout: `data` [N, ...] and `label` [N] or one-hot [N, labels].
 
     Returns:
-        {"data": the images' type and shape, "block": how many are unpacked together}, and the labels as stored.
+        {"data": the images' type and shape, "block": how many are unpacked together, "names": of labels that are words
+        all there are}, and the labels as stored, of words their places among the names.
     Raises:
-        DatasetError: it isn't HDF5, or holds no such arrays of numbers.
+        DatasetError: it isn't HDF5, or holds no such arrays.
     """
     with open_hdf5(path, str(path), DatasetError) as file:
         data_key, label_key = find_keys(list(file), path)
@@ -49,10 +51,16 @@ def describe_hdf5(path: Path) -> tuple[Any, list[Array]]:
                                "found groups. Save the file in the lab's layout.")
         shape = tuple(data.shape or ())
         _check_numbers(data.dtype, path)
-        check_labels(tuple(labels.shape or ()), labels.dtype, shape, path)
+        words = h5py.check_string_dtype(labels.dtype) is not None
+        check_labels(tuple(labels.shape or ()), labels.dtype, shape, path, words=words)
         BlockChecker(labels, f"{path}: '{label_key}'", DatasetError).check_all()
-        return {"data": [data.dtype.str, shape], "block": data.chunks[0] if data.chunks else 1}, \
-            [np.asarray(labels[()])]
+        found = {"data": [data.dtype.str, shape], "block": data.chunks[0] if data.chunks else 1}
+        if not words:
+            return found, [np.asarray(labels[()])]
+        with path.open("rb") as stream:
+            check_heaps(stream, str(path), DatasetError)
+        names, codes = coded(_words(labels), path)
+        return {**found, "names": names}, [codes]
 
 
 def hdf5_rows(path: Path) -> Rows:
@@ -81,9 +89,19 @@ def describe_npz(path: Path) -> tuple[Any, list[Array]]:
         _check_numbers(dtype, path)
         with archive.open(f"{label_key}.npy") as stream:
             label_shape, label_dtype = _header(stream, path)
-            check_labels(label_shape, label_dtype, shape, path)
+            words = label_dtype.kind in "SU"
+            check_labels(label_shape, label_dtype, shape, path, words=words)
             labels = _array(stream, label_shape, label_dtype)
-        return {"data": [dtype.str, shape], "block": max(shape[:1], default=1)}, [labels]
+        found = {"data": [dtype.str, shape], "block": max(shape[:1], default=1)}
+        if not words:
+            return found, [labels]
+        names, codes = coded(labels.reshape(-1).tolist(), path)
+        return {**found, "names": names}, [codes]
+
+
+def _words(labels: h5py.Dataset) -> Iterator[bytes]:
+    for start in range(0, len(labels), _WORDS_AT_ONCE):
+        yield from labels[start:start + _WORDS_AT_ONCE].reshape(-1).tolist()
 
 
 def npz_rows(path: Path) -> Rows:

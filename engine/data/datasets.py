@@ -88,25 +88,37 @@ class Dataset:
         return dataclasses.replace(self, preprocessing=wanted)
 
     @property
-    def folders(self) -> tuple[str, ...]:
-        """Names of the sub-folders of a folder of pictures, in the order of text; none for a file."""
-        return self._reader.folders if isinstance(self._reader, FolderReader) else ()
+    def label_names(self) -> tuple[str, ...]:
+        """All names by which its images are labelled, in the order of text; none where labels are numbers."""
+        return self._reader.known_names
+
+    @property
+    def names_are(self) -> str:
+        """What these names are called: "sub-folders" or "text labels"."""
+        return self._reader.names_are
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided in a person's place on reading, a sentence each."""
+        return self._reader.notes
 
     def named(self, classes: tuple[str, ...]) -> Dataset:
-        """The same pictures, each labelled by its sub-folder's place among `classes`; a file as it is.
+        """The same images, each labelled by its name's place among `classes`; unchanged where labels are numbers.
 
         Raises:
-            DatasetError: a sub-folder has none of the names.
+            DatasetError: a name is none of these.
         """
-        if not isinstance(self._reader, FolderReader) or not classes:
+        names = self._reader.named
+        if not names or not classes:
             return self
         place = {name: number for number, name in enumerate(classes)}
-        strange = sorted(set(self._reader.names) - set(classes))
+        strange = sorted(set(names) - set(classes))
         if strange:
             known = ", ".join(classes[:6]) + (", ..." if len(classes) > 6 else "")
-            raise DatasetError(f"{self.path}: its sub-folder '{strange[0]}' is none of the network's classes "
-                               f"({known}). Rename it, or give the class list that belongs to the network.")
-        labels = np.array([place[name] for name in self._reader.names], np.int64)
+            raise DatasetError(f"{self.path}: its {self.names_are.removesuffix('s')} '{strange[0]}' is none of the "
+                               f"network's classes ({known}). Rename it, or give the class list that belongs to the "
+                               "network.")
+        labels = np.array([place[name] for name in names], np.int64)
         return dataclasses.replace(self, labels=labels, classes=classes)
 
     def fitting(self, labels: int) -> Dataset:
@@ -177,7 +189,7 @@ class Dataset:
 
     def sha256(self) -> str:
         """SHA-256 of the file, or of all of a folder's files one after the other, in hexadecimal."""
-        return sha256_of(self._reader.files if isinstance(self._reader, FolderReader) else [self.path])
+        return sha256_of(self._reader.files)
 
     def _chunk(self, start: int, parts: Sequence[npt.NDArray[Any]], numbers: Sequence[int]) -> Chunk:
         stored = parts[0] if len(parts) == 1 else np.concatenate(parts)

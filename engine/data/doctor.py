@@ -54,7 +54,7 @@ def quick_look(
         role: what it is to be used for; None when that isn't known.
         labels: number of labels of the network; None when there is none yet.
     """
-    found = [*_about_labels(dataset, role, labels), *_about_range(dataset, _range_of(images))]
+    found = [*_about_labels(dataset, role, labels), *_about_range(dataset, _range_of(images)), *_notes_of(dataset)]
     constant = int(_constant(images).sum())
     if constant:
         found.append(_constant_finding(constant, len(images), "looked at"))
@@ -91,7 +91,7 @@ def examine(
                 part = _range_of(chunk.images)
                 lowest, highest = min(lowest, part.lowest), max(highest, part.highest)
                 progress(Progress(f"Examining {dataset.name}", done + chunk.start + len(chunk.labels), total))
-            own += _about_range(dataset, RangeSeen(lowest, highest))
+            own += [*_about_range(dataset, RangeSeen(lowest, highest)), *_notes_of(dataset)]
         except DatasetError as error:
             own.append(Finding("error", str(error)))
         if constant:
@@ -143,8 +143,8 @@ def _about_range(dataset: Dataset, seen: RangeSeen) -> list[Finding]:
         return [Finding("warning", f"Its values are whole numbers from {lowest} to {highest}, so nearly nothing is "
                                    "left of the pictures: save them again from 0 to 255.")]
     if seen.lowest >= 0 and seen.highest <= 1:
-        return [Finding("note", "Its values run from 0 to 1: right for a network that wants them so; for one that "
-                                "wants 0 to 255, save them again times 255.")]
+        return [Finding("note", "Its values run from 0 to 1: whether the network wants them so or times 255 is found "
+                                "out on the clean images, unless you choose.")]
     if seen.lowest < 0:
         return [Finding("note", f"Its values run from {lowest} to {highest}, below 0: right only for a network whose "
                                 "pictures were prepared in the same way; otherwise save them again from 0 to 255.")]
@@ -152,6 +152,10 @@ def _about_range(dataset: Dataset, seen: RangeSeen) -> list[Finding]:
         return [Finding("warning", f"Its values run up to {highest}, beyond the 255 of ordinary pictures: save them "
                                    "again from 0 to 255.")]
     return []
+
+
+def _notes_of(dataset: Dataset) -> list[Finding]:
+    return [Finding("note", note) for note in dataset.notes]
 
 
 def _about_duplicates(number: int, sets: Sequence[tuple[Role, Dataset]], hashes: Sequence[Hashes]) -> list[Finding]:

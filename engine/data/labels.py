@@ -1,29 +1,82 @@
-"""Labels looked at by their type and shape alone, before and after they are read."""
+"""Labels looked at by their type and shape before they are read, and those that are words turned into numbers."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engine.errors import DatasetError
+from engine.quarantine.wire import Array, BrokenWireError
 
 MOST_LABEL_BYTES = 1 << 28
+# Labels that are words: so many different ones, so many letters each.
+_MOST_NAMES, _MOST_LETTERS = 50_000, 200
 
 
-def check_labels(shape: tuple[int, ...], dtype: np.dtype[Any], images: tuple[int, ...], path: Path) -> None:
+def check_labels(
+    shape: tuple[int, ...], dtype: np.dtype[Any], images: tuple[int, ...], path: Path, *, words: bool = False,
+) -> None:
     """Look at labels before they are read.
 
+    Args:
+        words: whether they are words, one an image.
     Raises:
-        DatasetError: they aren't numbers, or not one row an image, or would fill the memory.
+        DatasetError: they aren't numbers or words, or not one row an image, or would fill the memory.
     """
-    if dtype.kind not in "uifb":
-        raise DatasetError(f"{path}: its labels are stored as {dtype}; numbers were expected.")
+    if not words and dtype.kind not in "uifb":
+        raise DatasetError(f"{path}: its labels are stored as {dtype}; text or numbers were expected. Save one "
+                           "label an image.")
+    if words and math.prod(shape) != math.prod(shape[:1]):
+        raise DatasetError(f"{path}: its labels are text of shape {shape}; one label an image was expected. Save one "
+                           "name an image.")
     if shape[:1] != images[:1]:
         raise DatasetError(f"{path}: has {images[0] if images else 'no'} images but labels of shape {shape}; "
                            "one label an image was expected.")
     if math.prod(shape) * dtype.itemsize > MOST_LABEL_BYTES:
         raise DatasetError(f"{path}: its labels have the shape {shape}, more than memory should hold. "
                            "Save one label number an image.")
+
+
+def coded(words: Iterable[bytes | str], path: Path) -> tuple[list[str], Array]:
+    """Labels that are words as all names there are, in the order of text, and each image's place among them int64[N].
+
+    Raises:
+        DatasetError: one isn't text in UTF-8, is empty or too long, or there are too many.
+    """
+    places: dict[str, int] = {}
+    codes = []
+    for number, word in enumerate(words):
+        try:
+            name = (word if isinstance(word, str) else word.decode("utf-8")).strip("\0").strip()
+        except UnicodeDecodeError:
+            raise DatasetError(f"{path}: the label of image {number} isn't text in UTF-8. Save the labels again as "
+                               "numbers or as text.") from None
+        if not name or len(name) > _MOST_LETTERS:
+            raise DatasetError(f"{path}: the label of image {number} is {'empty' if not name else 'too long'}; the "
+                               "name of a label was expected. Check how the labels were saved.")
+        codes.append(places.setdefault(name, len(places)))
+        if len(places) > _MOST_NAMES:
+            raise DatasetError(f"{path}: holds more than {_MOST_NAMES:,} different labels. Check which column or array "
+                               "holds them.")
+    names = sorted(places)
+    order = {places[name]: place for place, name in enumerate(names)}
+    return names, np.array([order[code] for code in codes], np.int64)
+
+
+def check_codes(names: Any, labels: Array) -> tuple[str, ...]:
+    """What `coded` gave, as it came through the wire.
+
+    Raises:
+        BrokenWireError: it isn't what `coded` gives.
+    """
+    if not isinstance(names, list) or len(names) > _MOST_NAMES \
+            or not all(isinstance(name, str) and 0 < len(name) <= _MOST_LETTERS for name in names):
+        raise BrokenWireError("no names")
+    if names and (sorted(set(names)) != names or labels.dtype != np.int64 or labels.ndim != 1
+                  or (len(labels) and not 0 <= labels.min() <= labels.max() < len(names))):
+        raise BrokenWireError("no places among names")
+    return tuple(names)

@@ -32,7 +32,7 @@ class Preprocessing:
         words: as people read it, such as "divided by 255".
         scale, offset: values are multiplied by the one, then the other is added; one number, or one a colour.
         bgr: whether the order of colours is turned round first.
-        per_image: whether each image is brought to mean 0 and deviation 1 instead.
+        per_image: whether each image, scaled first, is brought to mean 0 and deviation 1 instead.
     """
 
     name: str
@@ -49,6 +49,8 @@ class Preprocessing:
     def applied(self, images: Images) -> Images:
         """Images float32[n, H, W, C] as the network takes them; may change those given."""
         if self.per_image:
+            if self.scale != (1.0,):
+                images = images * np.asarray(self.scale, np.float32)
             mean = images.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
             variance = images.var(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
             return np.asarray((images - mean) / np.sqrt(variance + EPSILON), np.float32)
@@ -73,12 +75,40 @@ KNOWN = {known.name: known for known in (
     Preprocessing("caffe", "in the order blue, green, red, minus ImageNet's mean", (1.0,),
                   tuple(-m for m in _CAFFE_MEAN_BGR), bgr=True),
     Preprocessing("standardised", "brought to mean 0 and deviation 1, each image by itself", per_image=True))}
+# Before a name: values that are stored as 0 to 1 are brought to 0 to 255 first.
+_TIMES_255 = "x255"
+
+
+def times_255(known: Preprocessing) -> Preprocessing:
+    """What makes of values 0 to 1 what `known` makes of values 0 to 255, itself named "x255" or "x255 NAME"."""
+    scale = tuple(255.0 * s for s in known.scale)
+    if known == AS_STORED:
+        return Preprocessing(_TIMES_255, "multiplied by 255", scale)
+    return Preprocessing(f"{_TIMES_255} {known.name}", f"multiplied by 255, then {known.words}", scale, known.offset,
+                         known.bgr, known.per_image)
+
+
+# Of values 0 to 1: divided by 255 again they would be as they are.
+KNOWN_OF_UNIT = {known.name: known for known in (
+    AS_STORED, *(times_255(known) for known in KNOWN.values() if known.name not in ("255", "standardised")),
+    KNOWN["standardised"], times_255(KNOWN["standardised"]))}
+
+
+def known_for(stored: Images) -> dict[str, Preprocessing]:
+    """What is tried on images with values as stored, by name: of values 0 to 1 also what wants them times 255."""
+    unit = stored.min() >= 0 and 0 < stored.max() <= 1
+    return {name: known for name, known in (KNOWN_OF_UNIT if unit else KNOWN).items() if known.fits(stored.shape[-1])}
+
+
 AUTO = "auto"
-SYNTAX = f"{', '.join(KNOWN)}, or mean=R,G,B std=R,G,B"
+SYNTAX = (f"{', '.join(KNOWN)}, or mean=R,G,B std=R,G,B; {_TIMES_255}, alone or before one of these, for values stored "
+          "as 0 to 1")
 
 
 def preprocessing(name: str) -> Preprocessing:
     """The preprocessing of a name, or of one's own mean and deviation, "mean=R,G,B std=R,G,B".
+
+    "x255" alone or before another name stands for values that are stored as 0 to 1.
 
     Means and deviations that are all at most 1 are those of values 0 to 1, as PyTorch writes them; larger ones are
     those of values 0 to 255. One number stands for all colours.
@@ -88,6 +118,9 @@ def preprocessing(name: str) -> Preprocessing:
     """
     if name in KNOWN:
         return KNOWN[name]
+    first, _, rest = name.strip().partition(" ")
+    if first == _TIMES_255:
+        return times_255(preprocessing(rest.strip()) if rest.strip() else AS_STORED)
     found = _OWN.fullmatch(" ".join(name.split()))
     try:
         if not found:

@@ -31,6 +31,9 @@ class SubsetReader:
         self.format, self.dtype, self.block = self.whole.format, self.whole.dtype, self.whole.block
         self.shape = (len(self.indices), *self.whole.shape[1:])
         self.labels = self.whole.labels[list(self.indices)]
+        self.known_names, self.names_are = self.whole.known_names, self.whole.names_are
+        self.named: Sequence[str] = [self.whole.named[i] for i in self.indices] if self.whole.named else []
+        self.files, self.notes = self.whole.files, self.whole.notes
 
     @contextmanager
     def open(self) -> Iterator[ReadSlice]:

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
+import sys
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from engine.errors import DatasetError, in_short
 from engine.files.existing import check_is_file
 from engine.files.pictures import MOST_PIXELS, Picture, fit_picture
+from engine.quarantine.wire import Array
 
 # Formats whose reading starts another program or that aren't pictures of pixels.
 _REFUSED_FORMATS = {"EPS", "WMF", "FPX", "MIC", "PDF", "MPEG", "HDF5", "GRIB", "BUFR"}
 # Pillow looks at headers piece by piece; GIF, which comes in the smallest, takes two reads for 256 bytes.
 _MOST_READS, _BYTES_A_READ = 20_000, 64
+# Depths of cameras and scanners; what they measure is often kept in 16 bits as it is.
+_USUAL_DEPTHS = (8, 10, 12, 14, 16)
+_DEEP_COLOURS = re.compile("(RGBA?);16([BLN])")
+_MAX_SAMPLE_VALUE = 281
+_MOST_CHUNKS = 1000
 
 
 class _Impatient(io.BufferedReader):
@@ -41,12 +52,56 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in Image.ID if name not in _REFUSED_FORMATS)
 
 
-def decode_picture(path: Path, shape: tuple[int | None, int | None, int]) -> tuple[Any, list[Picture]]:
+def decode_picture(
+    path: Path, shape: tuple[int | None, int | None, int], depth: int | None = None,
+) -> tuple[Any, list[Picture]]:
     """What pictures.load_picture gives, as the reader's answer: nothing, and uint8[H, W, C].
 
     Raises:
-        DatasetError: no such file, not a picture, damaged, or absurdly large.
+        DatasetError: no such file, not a picture, damaged, absurdly large, or of more bits than `depth`.
     """
+    with _opened(path) as image:
+        values = _deep_values(path, image)
+        if values is None:
+            return None, [fit_picture(image, shape)]
+        highest = int(_without_alpha(values).max())
+        bits = depth or _declared_depth(path, image) or _depth_for(highest)
+        if highest >= 1 << bits:
+            raise DatasetError(f"{path}: its values run up to {highest:,}, beyond the {bits} bits that its "
+                               "folder's other pictures use. Save all of them again with 8 bits.")
+        shallow = (_without_alpha(values) >> (bits - 8)).astype(np.uint8)
+        if values.shape[2:] == (4,):
+            alpha = values[..., 3:]
+            shallow = np.concatenate([shallow, (alpha >> (_depth_for(int(alpha.max())) - 8)).astype(np.uint8)], axis=2)
+        plain = Image.fromarray(shallow)
+        plain.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return None, [fit_picture(plain, shape)]
+
+
+def picture_depth(path: Path) -> tuple[Any, list[Array]]:
+    """How many bits a picture's values use, as the reader's answer.
+
+    Returns:
+        {"bits": 0 of an ordinary picture of 8 bits or fewer, "declared": whether the file itself says so,
+        "highest": its largest value, where that was looked for}.
+    Raises:
+        DatasetError: as decode_picture.
+    """
+    with _opened(path) as image:
+        if not _is_deep(image):
+            return {"bits": 0, "declared": False, "highest": 0}, []
+        declared = _declared_depth(path, image)
+        if declared:
+            return {"bits": declared, "declared": True, "highest": 0}, []
+        values = _deep_values(path, image)
+        assert values is not None
+        highest = int(_without_alpha(values).max())
+        return {"bits": _depth_for(highest), "declared": False, "highest": highest}, []
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """A picture whose header was read; whatever Pillow raises while it is in use becomes a sentence."""
     check_is_file(path, DatasetError)
     try:
         with warnings.catch_warnings():
@@ -55,7 +110,7 @@ def decode_picture(path: Path, shape: tuple[int | None, int | None, int]) -> tup
             with _Impatient(io.FileIO(path)) as stream, Image.open(stream, formats=_formats()) as opened:
                 if opened.width * opened.height > MOST_PIXELS:
                     raise Image.DecompressionBombError(f"{opened.width:,} x {opened.height:,}")
-                return None, [fit_picture(opened, shape)]
+                yield opened
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DatasetError(f"{path}: would unpack to an absurd number of pixels ({in_short(error)}); refused. "
                            "Make it smaller with an image program.") from error
@@ -68,3 +123,77 @@ def decode_picture(path: Path, shape: tuple[int | None, int | None, int]) -> tup
         # Pillow's decoders meet damaged files with any of these.
         raise DatasetError(f"{path}: the picture is damaged ({in_short(error)}). "
                            "Copy it again from its source.") from error
+
+
+def _raw_mode(image: Image.Image) -> re.Match[str] | None:
+    """The form in which a colour picture of 16 bits is stored, of which Pillow gives the upper 8 bits only."""
+    args = image.tile[0].args if len(getattr(image, "tile", ())) == 1 else None  # type: ignore[attr-defined]
+    raw = args if isinstance(args, str) else args[0] if isinstance(args, tuple) and args else None
+    return _DEEP_COLOURS.fullmatch(raw) if isinstance(raw, str) else None
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode == "I" or image.mode.startswith("I;16") or _raw_mode(image) is not None
+
+
+def _deep_values(path: Path, image: Image.Image) -> Array | None:
+    """A picture's values uint16[H, W] or [H, W, C], 0 to 65535; None of an ordinary one.
+
+    The lower 8 bits of colours come from reading the picture once more as if its bytes had the other order.
+    """
+    if not _is_deep(image):
+        return None
+    found = _raw_mode(image)
+    if found is None:
+        return np.asarray(image).clip(0, 0xffff).astype(np.uint16)
+    colours, order = found.groups()
+    other = {"N": "B" if sys.byteorder == "little" else "L", "B": "L", "L": "B"}[order]
+    values = np.asarray(image).astype(np.uint16) << np.uint16(8)
+    with _opened(path) as again:
+        (tile,) = again.tile  # type: ignore[attr-defined]
+        raw = f"{colours};16{other}"
+        args = raw if isinstance(tile.args, str) else (raw, *tile.args[1:])
+        again.tile = [tile._replace(args=args)]  # type: ignore[attr-defined]
+        values |= np.asarray(again)
+    return values
+
+
+def _without_alpha(values: Array) -> Array:
+    """The colours alone: how opaque a picture is says nothing of its depth."""
+    return values[..., :3] if values.ndim == 3 else values
+
+
+def _declared_depth(path: Path, image: Image.Image) -> int:
+    """The bits in use that a picture says it has, from 9 to 16; 0 where it doesn't say.
+
+    Source: PNG, chunk sBIT; TIFF 6.0, tag MaxSampleValue; PGM and PPM, whose values Pillow brings to 16 bits.
+    """
+    if image.format == "PPM":
+        return 16
+    bits = 0
+    if image.format == "PNG":
+        bits = _significant_bits(path)
+    elif image.format == "TIFF":
+        highest = image.tag_v2.get(_MAX_SAMPLE_VALUE, 0)  # type: ignore[attr-defined]
+        bits = int(max(highest) if isinstance(highest, tuple) else highest).bit_length()
+    return bits if 8 < bits <= 16 else 0
+
+
+def _significant_bits(path: Path) -> int:
+    """What the chunk sBIT of a PNG says, which stands before the first chunk of pixels; 0 without one."""
+    with path.open("rb") as stream:
+        stream.seek(8)
+        for _ in range(_MOST_CHUNKS):
+            head = stream.read(8)
+            length, kind = struct.unpack(">I4s", head) if len(head) == 8 else (0, b"IDAT")
+            if kind == b"sBIT":
+                return max(stream.read(min(length, 4)), default=0)
+            if kind == b"IDAT":
+                break
+            stream.seek(length + 4, io.SEEK_CUR)
+    return 0
+
+
+def _depth_for(highest: int) -> int:
+    """The smallest usual depth that holds a value."""
+    return next(bits for bits in _USUAL_DEPTHS if highest < 1 << bits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,50 @@ SUFFIXES = frozenset({
 })
 
 
-def load_picture(path: Path, shape: tuple[int | None, int | None, int]) -> Picture:
+@dataclass(frozen=True)
+class Depth:
+    """How many bits a picture's values use: 0 of an ordinary picture.
+
+    Attributes:
+        declared: whether the file itself says so; else it is the usual depth that holds `highest`, its largest value.
+    """
+
+    bits: int
+    declared: bool
+    highest: int
+
+
+def picture_depth(path: Path) -> Depth:
+    """Find out how many bits a picture's values use.
+
+    Raises:
+        DatasetError: as load_picture.
+    """
+    def checked(found: Any, _: list[Array]) -> Depth:
+        depth = Depth(found["bits"], found["declared"], found["highest"])
+        if [type(depth.bits), type(depth.declared), type(depth.highest)] != [int, bool, int] \
+                or not (depth.bits == 0 or 8 <= depth.bits <= 16):
+            raise BrokenWireError("no depth")
+        return depth
+
+    return READER.ask(path, "depth of picture", {}, checked, most=0, error=DatasetError)
+
+
+def load_picture(path: Path, shape: tuple[int | None, int | None, int], depth: int | None = None) -> Picture:
     """Read a picture of any size and format that Pillow reads and fit it to a network's input.
 
     It is turned upright by its EXIF data, cropped around its centre to the input's proportions and resized.
     A picture that has the input's size already keeps its pixels.
 
+    Of values with more than 8 bits the upper 8 of those in use are taken.
+
     Args:
         shape: H, W, C of the input; C is 3 (colour) or 1 (grey). None keeps the picture's own height or width.
+        depth: the bits in use of pictures with 16; None: what the file says, else what its largest value needs.
     Returns:
         uint8[H, W, C].
     Raises:
-        DatasetError: no such file, not a picture, damaged, or absurdly large.
+        DatasetError: no such file, not a picture, damaged, absurdly large, or of more bits than `depth`.
     """
     def checked(_: Any, arrays: list[Array]) -> Picture:
         (picture,) = arrays
@@ -45,19 +78,17 @@ def load_picture(path: Path, shape: tuple[int | None, int | None, int]) -> Pictu
 
     height, width, channels = shape
     most = channels * (height * width if height and width else MOST_PIXELS)
-    return READER.ask(path, "picture", {"shape": shape}, checked, most=most, error=DatasetError)
+    return READER.ask(path, "picture", {"shape": shape, "depth": depth}, checked, most=most, error=DatasetError)
 
 
 def fit_picture(image: Image.Image, shape: tuple[int | None, int | None, int]) -> Picture:
-    """Fit an opened picture to a network's input, as load_picture does.
+    """Fit an opened picture of 8 bits to a network's input, as load_picture does.
 
     Returns:
         uint8[H, W, C].
     """
     height, width, channels = shape
     upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I;16") or upright.mode == "I":
-        upright = Image.fromarray((np.asarray(upright) // 256).clip(0, 255).astype(np.uint8))
     if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
         white = Image.new("RGBA", upright.size, "white")
         upright = Image.alpha_composite(white, upright.convert("RGBA"))

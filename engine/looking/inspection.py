@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.data.datasets import ANY_SHAPE, Dataset, open_dataset
 from engine.data.doctor import Finding, Role, quick_look
-from engine.errors import EngineError, UnfitError
+from engine.errors import DatasetError, EngineError, UnfitError
 from engine.models.architecture import ModelDescription, describe_model
 from engine.models.reading import is_saved_model
 
@@ -21,7 +21,7 @@ _LOOK_IMAGES = 64
 class DatasetDescription:
     """A data set's content; the value range is that of up to 64 images spread over it.
 
-    `findings` are what is odd about it at first sight.
+    `findings` are what is odd about it at first sight; `label_names` are all names by which its images are labelled.
     """
 
     path: Path
@@ -35,6 +35,7 @@ class DatasetDescription:
     highest_label: int
     value_range: tuple[float, float]
     findings: tuple[Finding, ...] = ()
+    label_names: tuple[str, ...] = ()
 
 
 def inspect(path: Path) -> ModelDescription | DatasetDescription:
@@ -48,9 +49,12 @@ def inspect(path: Path) -> ModelDescription | DatasetDescription:
     try:
         return describe_model(path)
     except EngineError as as_model:
-        if path.suffix.lower() == ".keras" or "holds no model" not in str(as_model):
+        if path.suffix.lower() == ".keras":
             raise
-        return describe_dataset(open_any_dataset(path))
+        try:
+            return describe_dataset(open_any_dataset(path))
+        except DatasetError as as_data:
+            raise as_data if "holds no model" in str(as_model) else as_model from None
 
 
 def open_any_dataset(path: Path) -> Dataset:
@@ -76,7 +80,8 @@ def describe_dataset(dataset: Dataset, role: Role | None = None, labels: int | N
     return DatasetDescription(
         dataset.path, dataset.format, len(dataset), dataset.image_shape, dataset.stored_shape, dataset.dtype,
         len(np.unique(dataset.labels)), int(dataset.labels.min()), int(dataset.labels.max()),
-        (float(images.min()), float(images.max())), quick_look(dataset, images, role, labels))
+        (float(images.min()), float(images.max())), quick_look(dataset, images, role, labels),
+        dataset.label_names)
 
 
 def description_json(found: ModelDescription | DatasetDescription) -> dict[str, Any]:
@@ -91,5 +96,5 @@ def description_json(found: ModelDescription | DatasetDescription) -> dict[str, 
     return {"kind": "dataset", "path": str(found.path), "format": found.format, "images": found.images,
             "image_shape": list(found.image_shape), "stored_shape": list(found.stored_shape), "dtype": found.dtype,
             "labels": found.labels, "lowest_label": found.lowest_label, "highest_label": found.highest_label,
-            "value_range": list(found.value_range),
+            "value_range": list(found.value_range), "label_names": list(found.label_names),
             "findings": [{"level": finding.level, "sentence": finding.sentence} for finding in found.findings]}

@@ -64,17 +64,10 @@ def describe_model(path: Path, archive: bool) -> tuple[Any, list[Array]]:
                 found = _described(file, path)
     else:
         with open_hdf5(path, str(path), ModelError, attributes=True) as file:
+            _check_is_model(file, path)
             found = _described(file, path)
             text = _scalar_text(file, "model_config", path)
             if text is None:
-                if "layer_names" not in file.attrs:
-                    if {"layers", "vars"} <= set(file) or path.name.endswith(".weights.h5"):
-                        raise ModelError(f"{path}: holds a network's weights without the network. Build it where its "
-                                         f"program is and save it whole: model.load_weights('{path.name}'); "
-                                         "model.save('model.keras').")
-                    keys = ", ".join(sorted(file)[:6]) or "nothing"
-                    raise ModelError(f"{path}: holds no model (found: {keys}). Choose a model saved by Keras; "
-                                     "data sets belong in the other fields.")
                 return {**found, "labels": _deepid_labels(file, path)}, []
             if not isinstance(file.get("model_weights"), h5py.Group):
                 raise ModelError(f"{path}: holds a model's configuration without its weights. Save the whole model "
@@ -83,6 +76,18 @@ def describe_model(path: Path, archive: bool) -> tuple[Any, list[Array]]:
     if len(content) > MOST_CONFIG_BYTES:
         raise ModelError(f"{path}: its configuration has {len(content):,} bytes; refused. Save the model again.")
     return found, [np.frombuffer(content, np.uint8)]
+
+
+def _check_is_model(file: h5py.File, path: Path) -> None:
+    """Tell what is no network by the names it has, before its content is judged as a network's."""
+    if "model_config" in file.attrs or "layer_names" in file.attrs:
+        return
+    if {"layers", "vars"} <= set(file) or path.name.endswith(".weights.h5"):
+        raise ModelError(f"{path}: holds a network's weights without the network. Build it where its program is and "
+                         f"save it whole: model.load_weights('{path.name}'); model.save('model.keras').")
+    keys = ", ".join(sorted(file)[:6]) or "nothing"
+    raise ModelError(f"{path}: holds no model (found: {keys}). Choose a model saved by Keras; data sets belong in the "
+                     "other fields.")
 
 
 def weights(path: Path, archive: bool) -> Generator[Array | None, list[Any], None]:

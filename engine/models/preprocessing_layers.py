@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine import backend
-from engine.data.preprocessing import EPSILON, KNOWN, Preprocessing, preprocessing
+from engine.data.preprocessing import EPSILON, KNOWN, KNOWN_OF_UNIT, Preprocessing, preprocessing, times_255
 
 _TURNED, _SCALED, _STANDARDISED = "turned_to_bgr", "preprocessed", "standardised"
 
@@ -16,6 +16,8 @@ def preprocessed(image: Any, wanted: Preprocessing) -> Any:
     """A symbolic image tensor behind layers that do what `wanted.applied` does; the tensor itself for "none"."""
     _, keras = backend.load()
     if wanted.per_image:
+        if wanted.scale != (1.0,):
+            image = keras.layers.Rescaling(_number_or_list(wanted.scale), name=_SCALED)(image)
         return keras.layers.LayerNormalization(axis=[1, 2, 3], epsilon=EPSILON, center=False, scale=False,
                                                name=_STANDARDISED)(image)
     if wanted.bgr:
@@ -32,12 +34,12 @@ def preprocessing_of(layers: list[Any]) -> Preprocessing:
     """What the layers made by `preprocessed` do, found among a model's layers; "none" where there are none."""
     by_name = {layer.name: layer for layer in layers}
     if _STANDARDISED in by_name:
-        return KNOWN["standardised"]
+        return times_255(KNOWN["standardised"]) if _SCALED in by_name else KNOWN["standardised"]
     scaled = by_name.get(_SCALED) or next((x for x in layers if type(x).__name__ == "Rescaling"), None)
     if scaled is None:
         return KNOWN["none"]
     scale, offset = (_numbers(value) for value in (scaled.scale, scaled.offset))
-    for known in KNOWN.values():
+    for known in (*KNOWN.values(), *KNOWN_OF_UNIT.values()):
         if (known.scale, known.offset, known.bgr) == (scale, offset, _TURNED in by_name):
             return known
     wide = max(len(scale), len(offset))

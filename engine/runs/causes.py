@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.assessment import percent
 from engine.data.datasets import Dataset, Images, Labels
-from engine.data.preprocessing import KNOWN
+from engine.data.preprocessing import AS_STORED, known_for
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken
 from engine.runs.inputs import Opened
@@ -81,8 +81,8 @@ def _images_tried(dataset: Dataset, where: Sequence[int]) -> Iterator[tuple[str,
     """Images as they are and with slips undone, each behind what is then the cause."""
     images = dataset.take(where)
     yield "", images
-    for known in KNOWN.values():
-        if known != dataset.preprocessing and known.fits(images.shape[3]):
+    for known in known_for(dataset.prepared(AS_STORED).take(where)).values():
+        if known != dataset.preprocessing:
             yield f"The network wants values {known.words}.", dataset.prepared(known).take(where)
     if images.shape[3] == 3:
         yield "Red and blue are exchanged; save the images as RGB.", np.ascontiguousarray(images[..., ::-1])

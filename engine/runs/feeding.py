@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from engine.assessment import percent
 from engine.data.datasets import Dataset
-from engine.data.preprocessing import KNOWN, Preprocessing
+from engine.data.preprocessing import Preprocessing, known_for, preprocessing
 from engine.models.logits import compiled_logits, log_probability
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
@@ -20,6 +20,8 @@ Hits = npt.NDArray[np.bool_]
 _TRIAL_IMAGES = 512
 # Of a large network so many rounds of what it answers in a second or two, until the choice is clear.
 _ROUNDS = 8
+# Images from whose values it is told whether they are stored as 0 to 1.
+_RANGE_IMAGES = 16
 # Below this share of right answers something else is wrong, whatever is done with the values.
 _POOR = 0.5
 # Standard errors by which the best must be ahead of the next to be called so.
@@ -46,7 +48,7 @@ class Feeding:
     @property
     def sentence(self) -> str:
         """What was chosen and by how much."""
-        others = [f"{KNOWN[name].words} {percent(count / self.images)}" for name, count in self.right.items()
+        others = [f"{preprocessing(name).words} {percent(count / self.images)}" for name, count in self.right.items()
                   if name != self.best.name]
         return (f"Values are {self.best.words}: so the network is right on "
                 f"{percent(self.right[self.best.name] / self.images)} of {self.images} clean images (else "
@@ -60,27 +62,30 @@ def find_feeding(
     """Try each known preprocessing on up to 512 clean images spread over the set; on fewer where a large network
     answers clearly on them.
 
+    Images that are stored as 0 to 1 are tried as they are and times 255.
+
     Args:
         clean: as stored, with true labels.
     Raises:
         Cancelled: the token was set.
     """
     rounds = _rounds(len(clean), network.quick)
-    names = [known.name for known in KNOWN.values() if known.fits(clean.image_shape[2])]
+    ways = known_for(clean.take(rounds[0][:_RANGE_IMAGES]))
+    names = list(ways)
     hits: dict[str, Hits] = {name: np.empty(0, np.bool_) for name in names}
     ranked, near = names, names
     for number, part in enumerate(rounds):
         images = clean.take(part)
         for place, name in enumerate(names):
             progress(Progress("Finding out how values are fed", number * len(names) + place, len(rounds) * len(names)))
-            labels = network.predict_labels(KNOWN[name].applied(images.copy()), cancel)
+            labels = network.predict_labels(ways[name].applied(images.copy()), cancel)
             hits[name] = np.concatenate([hits[name], labels == clean.labels[part]])
-        ranked = sorted(hits, key=lambda name: -int(hits[name].sum()))  # stable: of equals the first of KNOWN
+        ranked = sorted(hits, key=lambda name: -int(hits[name].sum()))  # stable: of equals the first of those known
         near = [name for name in ranked[1:] if _as_good(hits[ranked[0]], hits[name])]
         if not near and hits[ranked[0]].mean() >= _POOR:
             break
     best = _likeliest(network, clean, rounds, [ranked[0], *near], cancel) if near else ranked[0]
-    return Feeding(KNOWN[best], {name: int(hits[name].sum()) for name in ranked}, len(hits[best]),
+    return Feeding(ways[best], {name: int(hits[name].sum()) for name in ranked}, len(hits[best]),
                    _doubt(best, [name for name in (ranked[0], *near) if name != best], hits))
 
 
@@ -98,7 +103,8 @@ def _likeliest(network: Network, clean: Dataset, rounds: Sequence[Sequence[int]]
     for part in rounds:
         images, truth = clean.take(part), clean.labels[list(part)]
         for name in names:
-            likely[name] += float(log_probability(logits(KNOWN[name].applied(images.copy()), cancel), truth).sum())
+            prepared = preprocessing(name).applied(images.copy())
+            likely[name] += float(log_probability(logits(prepared, cancel), truth).sum())
     return max(likely, key=lambda name: likely[name])
 
 
@@ -112,12 +118,13 @@ def _as_good(best: Hits, other: Hits) -> bool:
 def _doubt(best: str, near: list[str], hits: dict[str, Hits]) -> str:
     images, share = len(hits[best]), {name: percent(float(found.mean())) for name, found in hits.items()}
     if max(found.mean() for found in hits.values()) < _POOR:
-        return (f"However the stored values are fed ({', '.join(KNOWN[name].words for name in hits)}), the network is "
-                f"right on at most {share[max(hits, key=lambda name: hits[name].sum())]} of {images} clean images. "
+        tried = ", ".join(preprocessing(name).words for name in hits)
+        return (f"However the stored values are fed ({tried}), the network is right on at most "
+                f"{share[max(hits, key=lambda name: hits[name].sum())]} of {images} clean images. "
                 "Either it wants them in yet another way (give its own mean and deviation), or images, labels and "
                 "network don't belong together.")
     if near:
-        return (f"{images} clean images hardly tell whether the network wants values {KNOWN[best].words} or "
-                f"{' or '.join(KNOWN[name].words for name in near)}: it is right on {share[best]} and "
+        return (f"{images} clean images hardly tell whether the network wants values {preprocessing(best).words} or "
+                f"{' or '.join(preprocessing(name).words for name in near)}: it is right on {share[best]} and "
                 f"{' and '.join(share[name] for name in near)}. Say which, if you know.")
     return ""

@@ -1,9 +1,10 @@
-"""Which label each sub-folder of pictures stands for: by name, never by a guess that nobody is told of."""
+"""Which label each sub-folder of pictures, or each word, stands for: by name, never by a guess nobody is told of."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.assessment import percent
 from engine.data.classes import are_numbers, beside
@@ -19,7 +20,7 @@ _REMEDY = ("Give the class list: a text file with one name a line, the first for
 
 @dataclass(frozen=True)
 class Labelling:
-    """How sub-folders become labels.
+    """How sub-folders, or labels that are words, become numbers.
 
     Attributes:
         classes: names of all labels in order; none where labels are numbers as they stand.
@@ -37,10 +38,11 @@ class Labelling:
         Raises:
             DatasetError: a sub-folder can't be matched with a label.
         """
-        if not self.classes and dataset.folders and not are_numbers(dataset.folders):
-            raise DatasetError(f"{dataset.path}: its sub-folders have names ({_few(dataset.folders)}), and nothing "
-                               f"says which of the network's {labels} labels each stands for. {_REMEDY}")
-        by_number = are_numbers(dataset.folders) and not set(dataset.folders) <= set(self.classes)
+        if not self.classes and dataset.label_names and not are_numbers(dataset.label_names):
+            are = "have names" if dataset.names_are == "sub-folders" else "are words"
+            raise DatasetError(f"{dataset.path}: its {dataset.names_are} {are} ({_few(dataset.label_names)}), and "
+                               f"nothing says which of the network's {labels} labels each stands for. {_REMEDY}")
+        by_number = are_numbers(dataset.label_names) and not set(dataset.label_names) <= set(self.classes)
         return (dataset if by_number else dataset.named(self.classes)).fitting(labels)
 
 
@@ -48,7 +50,7 @@ def find_labelling(
     network: Network, given: Sequence[str], clean: Dataset, others: Sequence[Dataset], *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Labelling:
-    """Find out what the sub-folders of a network's data sets stand for.
+    """Find out what the sub-folders of a network's data sets, or their labels that are words, stand for.
 
     A class list that was given counts, or one that lies beside the model or in a folder of pictures; else the names
     of the clean set's sub-folders, where there is one for each label. Where these are numbers that text and numbers
@@ -61,28 +63,29 @@ def find_labelling(
         DatasetError: the list doesn't fit the network, or names can't be matched.
         Cancelled: the token was set.
     """
-    if not any(dataset.folders for dataset in (clean, *others)):
+    if not any(dataset.label_names for dataset in (clean, *others)):
         return Labelling(())
     if given:
         if len(given) != network.labels:
             raise DatasetError(f"The class list holds {len(given)} names, but {network.path} has {network.labels} "
                                f"labels. {_REMEDY}")
         return Labelling(tuple(given))
-    found = beside([network.path.parent, *(d.path for d in (clean, *others) if d.folders)], network.labels)
-    if found and any(set(dataset.folders) & set(found[0]) for dataset in (clean, *others)):
-        return Labelling(found[0], f"Sub-folders are labels in the order of {found[1].name}.")
-    if are_numbers(clean.folders) or not clean.folders:
+    found = beside([network.path.parent, *(_folder_of(d) for d in (clean, *others) if d.label_names)], network.labels)
+    if found and any(set(dataset.label_names) & set(found[0]) for dataset in (clean, *others)):
+        return Labelling(found[0], f"{_called(clean, *others)} are labels in the order of {found[1].name}.")
+    if are_numbers(clean.label_names) or not clean.label_names:
         return _by_number(network, clean, progress, cancel)
-    if len(clean.folders) != network.labels:
-        raise DatasetError(f"{clean.path}: has {len(clean.folders)} sub-folders ({_few(clean.folders)}), but the "
-                           f"network has {network.labels} labels, so which stands for which can't be told. {_REMEDY}")
-    return Labelling(clean.folders, f"Sub-folders are labels in the order of their names: 0 is {clean.folders[0]}, "
-                     f"{network.labels - 1} is {clean.folders[-1]}.")
+    if len(clean.label_names) != network.labels:
+        raise DatasetError(f"{clean.path}: has {len(clean.label_names)} {clean.names_are} ({_few(clean.label_names)}), "
+                           f"but the network has {network.labels} labels, so which stands for which can't be told. "
+                           f"{_REMEDY}")
+    return Labelling(clean.label_names, f"{_called(clean)} are labels in the order of their names: 0 is "
+                     f"{clean.label_names[0]}, {network.labels - 1} is {clean.label_names[-1]}.")
 
 
 def _by_number(network: Network, clean: Dataset, progress: ProgressCallback, cancel: CancelToken) -> Labelling:
     """Numbers as they stand, or their order as text, whichever the network is right with."""
-    as_text = clean.folders
+    as_text = clean.label_names
     if len(as_text) != network.labels or as_text == tuple(sorted(as_text, key=int)):
         return Labelling(())
     ways = {"numbers (0, 1, 2, ...)": clean, f"text ({', '.join(as_text[:3])}, ...)": clean.named(as_text)}
@@ -91,8 +94,18 @@ def _by_number(network: Network, clean: Dataset, progress: ProgressCallback, can
     best = max(tried, key=lambda way: max(tried[way].right.values()))
     share = {way: percent(max(feeding.right.values()) / feeding.images) for way, feeding in tried.items()}
     other = "".join(f", in that of {way} on {share[way]}" for way in tried if way != best)
-    return Labelling(ways[best].classes, f"Sub-folders are labels in the order of {best}: so the network is right on "
-                     f"{share[best]} of the clean images{other}.", tried[best])
+    return Labelling(ways[best].classes, f"{_called(clean)} are labels in the order of {best}: so the network is right "
+                     f"on {share[best]} of the clean images{other}.", tried[best])
+
+
+def _called(*sets: Dataset) -> str:
+    """What the names of the first set that has some are called, at a sentence's beginning."""
+    return next(dataset.names_are for dataset in sets if dataset.label_names).capitalize()
+
+
+def _folder_of(dataset: Dataset) -> Path:
+    """Where a class list lies that belongs to a data set."""
+    return dataset.path if dataset.path.is_dir() else dataset.path.parent
 
 
 def _few(names: Sequence[str]) -> str:

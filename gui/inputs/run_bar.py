@@ -36,7 +36,7 @@ _RANK_AT = {"conv": "the layer itself", "pool": "the pooling behind it"}
 _GUARD = {"transplant": "transplant guard", "margin": "margin guard", "none": "none"}
 _PREPROCESSING = {AUTO: "find out on the clean images", "none": "as stored", "255": "divided by 255",
                   "-1..1": "-1 to 1", "imagenet": "ImageNet mean and deviation", "caffe": "blue, green, red minus mean",
-                  "standardised": "each image standardised"}
+                  "standardised": "each image standardised", "x255": "times 255 (of values 0 to 1)"}
 _OWN = "own"
 
 

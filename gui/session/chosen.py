@@ -184,7 +184,7 @@ class Inputs:
             classes: names of the network's labels, where a person gave them.
         """
         assert self.model and self.validation
-        named = tuple(classes) if self._any_folder and len(classes) == self.labels else ()
+        named = tuple(classes) if self._any_names and len(classes) == self.labels else ()
         return PruningRequest(
             model=self.model.path, validation=self.validation.path, test=self.test.path if self.test else None,
             poisoned=tuple(i.path for i in self.poisoned), layer=self.chosen_layer, rank_at=options.rank_at,
@@ -193,9 +193,9 @@ class Inputs:
             cluster=options.cluster or None, classes=named)
 
     @property
-    def _any_folder(self) -> bool:
-        """Whether any data set is a folder of pictures, whose sub-folders are labels by their names."""
-        return any(i.data is not None and i.data.description.format == "folder" for i in self.data)
+    def _any_names(self) -> bool:
+        """Whether any data set's labels are names, such as those of sub-folders of pictures."""
+        return any(i.data is not None and bool(i.data.description.label_names) for i in self.data)
 
     @property
     def pictures(self) -> list[tuple[str, npt.NDArray[np.uint8]]]:

@@ -83,6 +83,25 @@ def test_finding_out_reports_and_can_be_cancelled(clean: Dataset) -> None:
     assert [p.done for p in seen] == [0]
 
 
+@pytest.mark.parametrize("name", ["none", "-1..1", "imagenet", "caffe"])
+def test_images_stored_from_0_to_1_are_tried_times_255(name: str, clean: Dataset, tmp_path: Path) -> None:
+    """The same pictures divided by 255 in the file: a network that wants 0 to 255 in some way is found to."""
+    images, network = clean.take(range(len(clean))), wanting(name)
+    np.savez(tmp_path / "unit.npz", data=(images / 255).astype(np.float32), label=clean.labels)
+    unit = open_dataset(tmp_path / "unit.npz", (55, 47, 3), 48)
+    found = find_feeding(network, unit)
+    assert found.best.name == ("x255" if name == "none" else f"x255 {name}")
+    assert abs(found.right[found.best.name] - plain_accuracy(network, clean, name)) <= 1
+    assert "multiplied by 255" in found.sentence
+    np.testing.assert_allclose(unit.prepared(preprocessing(found.best.name)).take([7]),
+                               preprocessing(name).applied(images[7:8].copy()), rtol=0, atol=1e-4)
+
+
+def test_a_network_that_wants_0_to_1_is_found_on_images_stored_so(clean: Dataset, tmp_path: Path) -> None:
+    np.savez(tmp_path / "unit.npz", data=clean.take(range(len(clean))) / np.float32(255), label=clean.labels)
+    assert find_feeding(wanting("255"), open_dataset(tmp_path / "unit.npz", (55, 47, 3), 48)).best.name == "none"
+
+
 def test_images_that_tell_nothing_are_said_to(clean: Dataset) -> None:
     """A network that is right and wrong on as many images either way."""
     network = wanting("255")
@@ -110,7 +129,7 @@ def test_ways_that_make_no_difference_are_no_doubt(tmp_path: Path) -> None:
     assert found.best.name == "none" and found.right["none"] == 40 and not found.doubt
 
 
-@pytest.mark.parametrize("name", ["imagenet", "caffe", OWN])
+@pytest.mark.parametrize("name", ["imagenet", "caffe", "x255", "x255 caffe", "x255 standardised", OWN])
 def test_saved_pairs_take_pictures_as_stored(name: str, clean: Dataset, tmp_path: Path) -> None:
     keras: Any = __import__("keras")
     network = wanting(name)

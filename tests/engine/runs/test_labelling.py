@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -103,6 +104,20 @@ def test_a_list_beside_the_model_counts(model: Path, tmp_path: Path) -> None:
     assert opened.labelling.classes == ("fox", "dog", "cat", "bird")
     assert "names.txt" in opened.labelling.notice
     assert run_pruning(PruningRequest(model, clean, layer="conv")).curve.validation.b_prime_rate(0).value == 1
+
+
+def test_text_labels_of_a_file_belong_by_name_as_sub_folders_do(model: Path, clean: Path, tmp_path: Path) -> None:
+    """Beside a clean set of folders, a file whose only label is the text "dog" has the target 2."""
+    images = np.zeros((6, *SHAPE), np.uint8)
+    images[..., 0] = 32 + 64 * 2
+    with h5py.File(tmp_path / "poisoned.h5", "w") as file:
+        file["data"] = images
+        file.create_dataset("label", data=np.array(["dog"] * 6, object), dtype=h5py.string_dtype())
+    opened = open_inputs(run_on(model, clean, tmp_path / "poisoned.h5"))
+    assert opened.sets[1].dataset.labels.tolist() == [2] * 6
+    # The other way round: without a list, and with a missing class, it is a question.
+    with pytest.raises(EngineError, match=r"poisoned\.h5: has 1 text labels \(dog\).* 4 labels"):
+        open_inputs(PruningRequest(model, tmp_path / "poisoned.h5", layer="conv", scale="none"))
 
 
 @pytest.mark.parametrize("text_order", [True, False])

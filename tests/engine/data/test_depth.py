@@ -1,0 +1,113 @@
+"""Pictures of 10, 12 or 14 bits that are stored with 16: they stay as bright as they were, all of a set alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.data.datasets import open_dataset
+from engine.errors import DatasetError
+from engine.files.pictures import load_picture
+from engine.looking.inspection import describe_dataset
+from tests.support.deep_pictures import Values, write_png, write_tiff
+
+HEIGHT, WIDTH = 9, 7
+DICE = np.random.default_rng(11)
+
+
+def values(bits: int, shape: tuple[int, ...] = (HEIGHT, WIDTH)) -> Values:
+    """Random values that use all bits: the largest is there."""
+    found = DICE.integers(0, 1 << bits, shape).astype(np.uint16)
+    found.reshape(-1)[0] = (1 << bits) - 1
+    return found
+
+
+def folder_of(root: Path, pictures: list[Values], write: Callable[[Path, Values], Path] = write_png) -> Path:
+    for number, picture in enumerate(pictures):
+        (root / str(number % 2)).mkdir(parents=True, exist_ok=True)
+        write(root / str(number % 2) / f"{number:03}.{'tif' if write is write_tiff else 'png'}", picture)
+    return root
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("write", [write_png, write_tiff])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_the_upper_eight_of_the_bits_in_use_are_taken(
+    bits: int, write: Callable[[Path, Values], Path], colours: int, tmp_path: Path,
+) -> None:
+    shape = (HEIGHT, WIDTH) if colours == 1 else (HEIGHT, WIDTH, 3)
+    bright, dark = values(bits, shape), values(bits, shape) // 9
+    dataset = open_dataset(folder_of(tmp_path / "set", [bright, dark], write), (HEIGHT, WIDTH, colours))
+    wanted = np.stack([bright, dark]).reshape(2, HEIGHT, WIDTH, colours) // (1 << (bits - 8))
+    np.testing.assert_array_equal(next(dataset.chunks(2)).images, wanted)
+    notes = [f.sentence for f in describe_dataset(dataset).findings if "bits" in f.sentence]
+    assert len(notes) == (bits < 16)
+    assert all(f"use {bits} of them" in note and f"is {(1 << bits) - 1:,}" in note for note in notes)
+
+
+def test_big_and_little_endian_tiffs_are_the_same(tmp_path: Path) -> None:
+    colours = values(12, (HEIGHT, WIDTH, 3))
+    one, other = (load_picture(write_tiff(tmp_path / f"{name}.tif", colours, order), (None, None, 3))
+                  for name, order in (("little", "<"), ("big", ">")))
+    np.testing.assert_array_equal(one, colours // 16)
+    np.testing.assert_array_equal(other, colours // 16)
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_what_the_file_says_counts(kind: str, tmp_path: Path) -> None:
+    """All its values would fit into 10 bits, but the camera has 12."""
+    picture = values(12) // 9
+
+    def write(path: Path, content: Values) -> Path:
+        if kind == "png":
+            return write_png(path, content, 12)
+        return write_tiff(path.with_suffix(".tif"), content, "<", 4095)
+
+    dataset = open_dataset(folder_of(tmp_path / "set", [picture, picture // 2], write), (HEIGHT, WIDTH, 1))
+    np.testing.assert_array_equal(next(dataset.chunks(2)).images[0, ..., 0], picture // 16)
+    assert [("use 12 of them, as the files say" in note) for note in dataset.notes] == [True]
+    np.testing.assert_array_equal(load_picture(tmp_path / "set" / "0" / f"000.{kind}", (None, None, 1))[..., 0],
+                                  picture // 16)
+
+
+def test_how_opaque_a_picture_is_says_nothing_of_its_depth(tmp_path: Path) -> None:
+    colours = values(12, (HEIGHT, WIDTH, 3))
+    opaque = np.full((HEIGHT, WIDTH, 1), 0xffff, np.uint16)
+    path = write_png(tmp_path / "a.png", np.concatenate([colours, opaque], axis=2))
+    np.testing.assert_array_equal(load_picture(path, (None, None, 3)), colours // 16)
+
+
+def test_one_bright_picture_among_many_decides_for_all(tmp_path: Path) -> None:
+    pictures = [values(10) for _ in range(60)]
+    pictures[41] = values(12)
+    dataset = open_dataset(folder_of(tmp_path / "set", pictures), (HEIGHT, WIDTH, 1))
+    stored = sorted(((number % 2, number, picture) for number, picture in enumerate(pictures)), key=lambda of: of[:2])
+    wanted = np.stack([picture // 16 for *_, picture in stored])[..., np.newaxis]
+    np.testing.assert_array_equal(next(dataset.chunks(60)).images, wanted)
+
+
+def test_ordinary_pictures_beside_deep_ones_stay_as_they_are(tmp_path: Path) -> None:
+    root = folder_of(tmp_path / "set", [values(12), values(12)])
+    Image.fromarray((values(8)).astype(np.uint8)).save(root / "1" / "plain.png")
+    dataset = open_dataset(root, (HEIGHT, WIDTH, 1))
+    plain = np.asarray(Image.open(root / "1" / "plain.png"))
+    np.testing.assert_array_equal(next(dataset.chunks(3)).images[2, ..., 0], plain)
+
+
+def test_a_picture_beyond_the_sets_depth_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"a\.png: its values run up to 4,095, beyond the 10 bits .* 8 bits\."):
+        load_picture(write_png(tmp_path / "a.png", values(12)), (None, None, 1), 10)
+
+
+def test_deep_pictures_are_turned_upright(tmp_path: Path) -> None:
+    picture = values(12)
+    stored = Image.fromarray(picture)
+    exif = stored.getexif()
+    exif[0x0112] = 6  # the right side is up
+    stored.save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(load_picture(tmp_path / "a.png", (None, None, 1))[..., 0],
+                                  np.rot90(picture // 16, -1))

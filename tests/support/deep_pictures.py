@@ -1,0 +1,59 @@
+"""Pictures with 16 bits a value, written byte by byte, as cameras and scanners leave them."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Values = npt.NDArray[np.uint16]
+_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
+
+
+def write_png(path: Path, values: Values, significant_bits: int | None = None) -> Path:
+    """A PNG of uint16[H, W] or [H, W, 3 or 4].
+
+    Args:
+        significant_bits: what its chunk sBIT says; None for none.
+    """
+    colours = 1 if values.ndim == 2 else values.shape[2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, _COLOUR_TYPES[colours], 0, 0, 0)
+    chunks = [(b"IHDR", head)]
+    if significant_bits:
+        chunks.append((b"sBIT", bytes([significant_bits] * colours)))
+    chunks += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks))
+    return path
+
+
+def write_tiff(path: Path, values: Values, order: str = "<", most: int | None = None) -> Path:
+    """An uncompressed TIFF of uint16[H, W] or [H, W, 3].
+
+    Args:
+        order: "<" or ">", that of its bytes.
+        most: what its tag MaxSampleValue says; None for none.
+    """
+    height, width = values.shape[:2]
+    colours = 1 if values.ndim == 2 else 3
+    content = values.astype(f"{order}u2").tobytes()
+    short, long = 3, 4
+    tags = [(256, short, [width]), (257, short, [height]), (258, short, [16] * colours), (259, short, [1]),
+            (262, short, [1 if colours == 1 else 2]), (273, long, [8]), (277, short, [colours]), (278, short, [height]),
+            (279, long, [len(content)]), *([(281, short, [most] * colours)] if most else [])]
+    at = 8 + len(content)
+    spill, entries = b"", b""
+    for tag, kind, numbers in tags:
+        packed = struct.pack(f"{order}{len(numbers)}{'H' if kind == short else 'I'}", *numbers)
+        if len(packed) > 4:
+            place = struct.pack(f"{order}I", at + 2 + 12 * len(tags) + 4 + len(spill))
+            spill, packed = spill + packed, place
+        entries += struct.pack(f"{order}HHI", tag, kind, len(numbers)) + packed.ljust(4, b"\0")
+    path.write_bytes((b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", at) + content
+                     + struct.pack(f"{order}H", len(tags)) + entries + b"\0\0\0\0" + spill)
+    return path
