@@ -174,12 +174,17 @@ class Dataset:
         """Numbers of up to `most` images at equal distances, the first and the last among them."""
         return sorted({int(i) for i in np.linspace(0, len(self) - 1, min(len(self), most))})
 
+    @property
+    def most_at_once(self) -> int:
+        """How many of its images memory should hold together, at least one."""
+        return max(1, min(len(self), MOST_VALUES // math.prod(self.image_shape)))
+
     def sample(self, most: int) -> list[int]:
         """Numbers of up to `most` images spread over the set, that are quick to read and fit into memory together.
 
         Where images are packed in blocks they are taken from the first and the last block only.
         """
-        most = max(1, min(most, len(self), MOST_VALUES // math.prod(self.image_shape)))
+        most = min(most, self.most_at_once)
         block = self._reader.block
         if block == 1:
             return self.spread(most)

@@ -1,0 +1,77 @@
+"""The widest margin a network can be brought to give each label, over any input at all: needs no image.
+
+A backdoor leaves its label an input that beats every other label by far more than the images it was trained on do, be
+the trigger a patch or a pattern over the whole picture.
+
+Source: Wang, Xiang, Miller, Kesidis, MM-BD, IEEE S&P 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine import backend
+from engine.defences.stamps import ValueRange
+from engine.models.logits import logits_function
+from engine.models.networks import Images, Labels, Network
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+
+_STEPS, _STARTS = 100, 6
+_RATE, _BETAS, _TINY = 0.2, (0.9, 0.99), 1e-9
+
+
+def widest_margins(
+    network: Network, shape: tuple[int, int, int], within: ValueRange, labels: Sequence[int], seed: int = 0, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> npt.NDArray[np.float64]:
+    """Climb from noise, six times a label, to the input that sets a label's logit farthest above all others.
+
+    Args:
+        shape: (H, W, C) of the inputs; within: lowest and highest value they may take.
+    Returns:
+        float64[labels]: the widest margin met, in the order of `labels`.
+    Raises:
+        Cancelled: the token was set; nothing is kept.
+    """
+    rng = np.random.default_rng(seed)
+    wanted = np.repeat(np.array(labels, np.int64), _STARTS)
+    values = rng.normal(0, 1, (len(wanted), *shape)).astype(np.float32)
+    first, second, widest = np.zeros_like(values), np.zeros_like(values), np.full(len(wanted), -np.inf)
+    climb = _climb(network, within)
+    for step in range(_STEPS):
+        for start in range(0, len(wanted), network.batch):
+            cancel.raise_if_cancelled()
+            part = slice(start, start + network.batch)
+            gradient, margins = climb(values[part], wanted[part])
+            widest[part] = np.maximum(widest[part], margins)
+            first[part] += (1 - _BETAS[0]) * (gradient - first[part])
+            second[part] += (1 - _BETAS[1]) * (gradient**2 - second[part])
+            mean, spread = first[part] / (1 - _BETAS[0] ** (step + 1)), second[part] / (1 - _BETAS[1] ** (step + 1))
+            values[part] += _RATE * mean / (np.sqrt(spread) + _TINY)
+        progress(Progress("Looking for the widest margins", step + 1, _STEPS))
+    return widest.reshape(len(labels), _STARTS).max(axis=1)
+
+
+def _climb(network: Network, within: ValueRange) -> Callable[[Images, Labels], tuple[Images, npt.NDArray[np.float32]]]:
+    """How inputs change to widen their labels' margins, and the margins."""
+    tf, _ = backend.load()
+    logits, (low, high) = logits_function(network), within
+
+    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
+    def turn(values: Any, labels: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            answers = logits(low + (high - low) * tf.sigmoid(values))
+            own = tf.one_hot(labels, network.labels, dtype=answers.dtype)
+            margins = tf.reduce_sum(answers * own, axis=1) - tf.reduce_max(answers - own * answers.dtype.max, axis=1)
+        return tape.gradient(margins, values), margins
+
+    def as_arrays(values: Images, labels: Labels) -> tuple[Images, npt.NDArray[np.float32]]:
+        gradient, margins = turn(tf.constant(values), tf.constant(labels))
+        return gradient.numpy(), margins.numpy()
+
+    return as_arrays

@@ -1,0 +1,195 @@
+"""The smallest stamp that draws images to a label: an estimate of a trigger, from clean images alone.
+
+For each label a mask and a pattern are found by gradient descent, so that clean images of other labels are answered with
+that label once the pattern is laid over them as the mask says, and the mask is as small as can be. An attacker's label
+needs a far smaller one than others: the network has learnt a short way there.
+
+Source: Wang et al., Neural Cleanse, IEEE S&P 2019, with a smoothness term so that a person can see what was found, and
+with masks kept by what they do to images held aside, not to those they were found on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine import backend
+from engine.defences.stamps import ValueRange, value_range
+from engine.models.logits import logits_function
+from engine.models.networks import Images, Labels, Network
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.rates import Rate
+
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+# Gradient, hits as a share and mask sizes, one row a label.
+_Turn = Callable[[Floats, Images, Labels, Floats], tuple[Floats, Floats, Floats]]
+
+STEPS = 160
+# After so many steps only labels of small masks are searched further; the others stand as they are.
+HOPELESS_AFTER = 80
+# Of the images held aside, a stamp must draw this share.
+WORKS = 0.9
+_BATCH, _SMALL_BATCH = 16, 8
+_RATE, _BETAS, _TINY = 0.15, (0.5, 0.9), 1e-7
+# The mask's weight in the loss: where it begins, the share of hits and how many batches in a row it changes after, and
+# by what.
+_WEIGHT, _HITS, _IN_A_ROW, _RAISE, _LOWER = 1e-3, 0.95, 4, 1.5, 1.8
+_SMOOTH = 0.15
+_FINALISTS = 8
+# How often masks are tried on images held aside, and on how many.
+_EVERY, _TRIAL_IMAGES = 10, 64
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """The smallest stamp found for a label.
+
+    Attributes:
+        mask: float32[H, W], 0 (the image) to 1 (the pattern).
+        pattern: float32[H, W, C] in the network's input range.
+        success: of clean images of other labels that it wasn't found on, how many it draws to the label.
+        found: whether any mask worked at all; if not, mask and pattern are the last ones tried.
+    """
+
+    label: int
+    mask: Floats
+    pattern: Floats
+    success: Rate
+    found: bool
+
+    @property
+    def mask_pixels(self) -> float:
+        """The mask's size: its values summed over all pixels."""
+        return float(self.mask.sum(dtype=np.float64))
+
+    def put_on(self, images: Images) -> Images:
+        """Images float32[n, H, W, C] in the network's input range with the stamp, as a copy."""
+        share = self.mask[..., np.newaxis]
+        stamped: Images = images * (1 - share) + self.pattern * share
+        return stamped
+
+
+class _Search:
+    """Masks and patterns of several labels under way; all arrays have one row a label."""
+
+    def __init__(self, labels: Labels, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+        height, width, channels = shape
+        count = len(labels)
+        self.labels = labels
+        mask, pattern = np.zeros((count, height, width, 1)), rng.normal(0, 0.5, (count, height, width, channels))
+        self.values: Floats = np.concatenate([mask, pattern], axis=-1).astype(np.float32)
+        self.best, self.size = self.values.copy(), np.full(count, np.inf)
+        self._first, self._second = np.zeros_like(self.values), np.zeros_like(self.values)
+        self.weight = np.full(count, _WEIGHT, np.float32)
+        self._row = np.zeros(count, np.int64)  # batches in a row that worked; below 0, that didn't
+
+    def learn(self, step: int, rows: Indices, gradient: Floats, hits: Floats) -> None:
+        """One step of Adam for some rows, and their masks weighed anew."""
+        works = hits >= _HITS
+        row = np.where(works, np.maximum(self._row[rows], 0) + 1, np.minimum(self._row[rows], 0) - 1)
+        self.weight[rows] *= np.where(row >= _IN_A_ROW, _RAISE, np.where(row <= -_IN_A_ROW, 1 / _LOWER, 1))
+        self._row[rows] = np.where(abs(row) >= _IN_A_ROW, 0, row)
+        self._first[rows] += (1 - _BETAS[0]) * (gradient - self._first[rows])
+        self._second[rows] += (1 - _BETAS[1]) * (gradient**2 - self._second[rows])
+        first = self._first[rows] / (1 - _BETAS[0] ** (step + 1))
+        second = self._second[rows] / (1 - _BETAS[1] ** (step + 1))
+        self.values[rows] -= _RATE * first / (np.sqrt(second) + _TINY)
+
+    def stamp(self, row: int, values: Floats, within: ValueRange, success: Rate) -> Reconstruction:
+        """A row's values as a stamp in the network's input range."""
+        shares = 1 / (1 + np.exp(-values[row].astype(np.float64)))
+        pattern = within[0] + (within[1] - within[0]) * shares[..., 1:]
+        return Reconstruction(int(self.labels[row]), shares[..., 0].astype(np.float32), pattern.astype(np.float32),
+                              success, bool(np.isfinite(self.size[row])))
+
+
+def reconstruct(
+    network: Network, images: Images, labels: Sequence[int], seed: int = 0, steps: int = STEPS, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> tuple[Reconstruction, ...]:
+    """Find for each label the smallest stamp that draws images of other labels there.
+
+    Args:
+        images: clean, float32[n, H, W, C] in the network's input range; half of them find, the others measure.
+        labels: those to try, each with images of other labels in both halves. Several are searched at once.
+    Returns:
+        One for each label, in their order.
+    Raises:
+        Cancelled: the token was set; nothing is kept.
+    """
+    rng = np.random.default_rng(seed)
+    own, within = network.predict_labels(images), value_range(images)
+    search = _Search(np.array(labels, np.int64), images.shape[1:], rng)
+    batch = _BATCH if network.batch >= _BATCH else _SMALL_BATCH
+    turn, together = _turn(network, within, batch), max(1, network.batch // batch)
+    finding, held = np.arange(0, len(images), 2), np.arange(1, len(images), 2)
+    pools = [finding[own[finding] != label] for label in labels]
+    trials = [rng.permutation(held[own[held] != label])[:_TRIAL_IMAGES] for label in labels]
+    active = np.arange(len(labels))
+    for step in range(steps):
+        for start in range(0, len(active), together):
+            cancel.raise_if_cancelled()
+            rows = active[start:start + together]
+            chosen = np.stack([rng.choice(pools[row], batch) for row in rows])
+            gradient, hits, sizes = turn(search.values[rows], images[chosen], search.labels[rows], search.weight[rows])
+            if (step + 1) % _EVERY == 0:
+                _keep_smaller(network, search, images, trials, within, rows[(hits >= WORKS) & (sizes < search.size[rows])])
+            search.learn(step, rows, gradient, hits)
+        if step + 1 == HOPELESS_AFTER:
+            active = np.sort(np.argsort(search.size, kind="stable")[:max(len(labels) // 3, min(_FINALISTS, len(labels)))])
+        progress(Progress("Reconstructing triggers", step + 1, steps))
+    return tuple(_measured(network, search, images, own, held, row, within) for row in range(len(labels)))
+
+
+def _turn(network: Network, within: ValueRange, batch: int) -> _Turn:
+    """One turn of several labels: how the loss changes with mask and pattern, the share of hits, the masks' sizes."""
+    tf, _ = backend.load()
+    logits, (low, high) = logits_function(network), within
+
+    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
+    def turn(variables: Any, images: Any, labels: Any, weight: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(variables)
+            mask, pattern = tf.sigmoid(variables[..., :1]), low + (high - low) * tf.sigmoid(variables[..., 1:])
+            stamped = images * (1 - mask[:, tf.newaxis]) + (pattern * mask)[:, tf.newaxis]
+            answers = logits(tf.reshape(stamped, (-1, *images.shape[2:])))
+            wanted = tf.repeat(labels, batch)
+            wrong = tf.reshape(tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, answers), (-1, batch))
+            sizes = tf.reduce_sum(mask, axis=(1, 2, 3))
+            loss = tf.reduce_sum(tf.reduce_mean(wrong, axis=1)
+                                 + weight * (sizes + _SMOOTH * tf.image.total_variation(mask)))
+        hits = tf.cast(tf.argmax(answers, axis=1) == wanted, "float32")
+        return tape.gradient(loss, variables), tf.reduce_mean(tf.reshape(hits, (-1, batch)), axis=1), sizes
+
+    def as_arrays(*arguments: npt.NDArray[Any]) -> tuple[Floats, Floats, Floats]:
+        gradient, hits, sizes = turn(*(tf.constant(argument) for argument in arguments))
+        return gradient.numpy(), hits.numpy(), sizes.numpy()
+
+    return as_arrays
+
+
+def _keep_smaller(
+    network: Network, search: _Search, images: Images, trials: Sequence[Indices], within: ValueRange, rows: Indices,
+) -> None:
+    """Keep the masks of some rows, smaller than those kept, that work on images held aside."""
+    for row in rows:
+        stamp = search.stamp(row, search.values, within, Rate(0, 0))
+        answers = network.predict_labels(stamp.put_on(images[trials[row]]))
+        if np.mean(answers == stamp.label) >= WORKS:
+            search.best[row], search.size[row] = search.values[row], stamp.mask_pixels
+
+
+def _measured(
+    network: Network, search: _Search, images: Images, own: Labels, held: Indices, row: int, within: ValueRange,
+) -> Reconstruction:
+    """A row's stamp with its success on all images held aside."""
+    values = search.best if np.isfinite(search.size[row]) else search.values
+    trial = held[own[held] != search.labels[row]]
+    stamp = search.stamp(row, values, within, Rate(0, 0))
+    answers = network.predict_labels(stamp.put_on(images[trial]))
+    return search.stamp(row, values, within, Rate(int((answers == stamp.label).sum()), len(trial)))

@@ -1,0 +1,173 @@
+"""Is there a backdoor? The scan, reconstructed stamps and widest margins of some labels, and a verdict on them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.assessment import percent
+from engine.data.datasets import Dataset
+from engine.defences.margins import widest_margins
+from engine.defences.reconstruction import Reconstruction, reconstruct
+from engine.defences.scan import Scan, scan
+from engine.defences.stamps import ValueRange, as_picture, value_range
+from engine.defences.suspicion import Evidence, Judgement, judge
+from engine.errors import DatasetError, EngineError
+from engine.models.networks import Images, Labels, Network
+from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+
+SUSPECTS = 8
+REFERENCES, FEWER_REFERENCES = 16, 6
+# A network of so few labels has them all tried.
+_FEW_LABELS = 24
+# A network of which fewer images than this are computed at once is large, and gets fewer references.
+_LARGE_BATCH = 16
+FEWEST_IMAGES, ENOUGH_IMAGES = 20, 100
+_MOST_IMAGES = 1000
+_FACES = 4
+_POOR_ACCURACY = 0.5
+
+BLIND = ("It can't see triggers that work on certain people only, and whatever an attacker built who knew this "
+         "examination.", "Warps and patterns that lie faintly over the whole picture are often missed.")
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """A label that was tried, and what was found on it.
+
+    Attributes:
+        suspect: among the scan's first; the others are references drawn by the seed.
+        stamp: the smallest that draws clean images there.
+        picture: uint8[H, W, C], the stamp alone, black where the image shows through.
+        faces: uint8[n, H, W, C], clean images that wear it.
+    """
+
+    evidence: Evidence
+    suspect: bool
+    stamp: Reconstruction
+    picture: npt.NDArray[np.uint8]
+    faces: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """What an examination found, and on what.
+
+    Attributes:
+        judgement: the verdict, the guilty labels and the sentence that says what it rests on.
+        tried: every label that was tried, the most suspicious first.
+        limits: what it can't see and what made it weaker, a sentence each.
+        images: clean images used; seconds: how long it took.
+    """
+
+    judgement: Judgement
+    tried: tuple[Tried, ...]
+    scan: Scan
+    limits: tuple[str, ...]
+    images: int
+    seed: int
+    seconds: float
+
+    @property
+    def guilty(self) -> tuple[Tried, ...]:
+        """The labels named."""
+        return tuple(tried for tried in self.tried if tried.evidence.label in self.judgement.guilty)
+
+
+def examine(
+    network: Network, clean: Dataset, seed: int = 0, labels: Sequence[int] = (), *,
+    scanned: Callable[[Scan], None] = lambda _: None,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> Examination:
+    """Look for a backdoor with clean images alone.
+
+    Args:
+        clean: clean images in the network's input range, with true labels; up to 1,000 are used.
+        labels: to be tried besides those chosen.
+        scanned: is told the scan's outcome, the first evidence, as soon as it is there.
+    Raises:
+        DatasetError: too few images, or images that can't be clean ones.
+        EngineError: the network has no label of such a number.
+        Cancelled: the token was set; nothing is kept.
+    """
+    started = time.monotonic()
+    rng = np.random.default_rng(seed)
+    images, truth = _clean_images(clean, rng)
+    own = network.predict_labels(images)
+    _check(network, clean, own, labels)
+    found = scan(network, clean, seed=seed, progress=progress, cancel=cancel)
+    scanned(found)
+    suspects, references = chosen_labels(network, found, labels, rng)
+    wanted = [*suspects, *references]
+    within, shape = value_range(images), images.shape[1:]
+    stamps = reconstruct(network, images, wanted, seed, progress=progress, cancel=cancel)
+    margins = widest_margins(network, (shape[0], shape[1], shape[2]), within, wanted, seed, progress=progress,
+                             cancel=cancel)
+    counts = {suspect.label: suspect.count for suspect in found.suspects}
+    evidence = [Evidence(stamp.label, counts.get(stamp.label, 0), stamp.mask_pixels, stamp.success, float(margin))
+                for stamp, margin in zip(stamps, margins, strict=True)]
+    judgement = judge(evidence, found.changed)
+    tried = [Tried(one, one.label in suspects, stamp, _alone(stamp, within), _worn(stamp, images, own, within))
+             for one, stamp in zip(evidence, stamps, strict=True)]
+    order = sorted(range(len(tried)), key=lambda i: -judgement.suspicion[i])
+    return Examination(judgement, tuple(tried[i] for i in order), found, _limits(network, own, truth, len(references)),
+                       len(images), seed, time.monotonic() - started)
+
+
+def chosen_labels(
+    network: Network, found: Scan, also: Sequence[int], rng: np.random.Generator,
+) -> tuple[list[int], list[int]]:
+    """The labels to try: the scan's first with those asked for, and others to compare them with."""
+    suspects = list(dict.fromkeys([*(s.label for s in found.suspects[:SUSPECTS]), *also]))
+    rest = np.setdiff1d(np.arange(network.labels), suspects)
+    if network.batch < _LARGE_BATCH:
+        return suspects, sorted(rng.permutation(rest)[:FEWER_REFERENCES].tolist())
+    return suspects, sorted(rest.tolist() if network.labels < _FEW_LABELS else rng.permutation(rest)[:REFERENCES].tolist())
+
+
+def _clean_images(clean: Dataset, rng: np.random.Generator) -> tuple[Images, Labels]:
+    """Up to 1,000 images that memory holds, drawn by chance, with their labels."""
+    if len(clean) < FEWEST_IMAGES:
+        raise DatasetError(f"{clean.path}: holds {len(clean)} images; an examination needs at least {FEWEST_IMAGES} "
+                           f"clean ones, and {ENOUGH_IMAGES} or more to be relied on.")
+    where = sorted(rng.permutation(len(clean))[:min(_MOST_IMAGES, clean.most_at_once)].tolist())
+    return clean.take(where), clean.labels[where]
+
+
+def _check(network: Network, clean: Dataset, own: Labels, labels: Sequence[int]) -> None:
+    for label in labels:
+        if not 0 <= label < network.labels:
+            raise EngineError(f"{network.path}: has no label {label}; its labels are 0 to {network.labels - 1}.")
+    answers, counts = np.unique(own, return_counts=True)
+    if counts.max() > 0.9 * len(own):
+        raise DatasetError(f"{clean.path}: the network answers {counts.max()} of {len(own)} of these images with label "
+                           f"{answers[counts.argmax()]}. They can't be clean images of several labels; are they "
+                           "poisoned ones, or not what this network was trained on?")
+
+
+def _limits(network: Network, own: Labels, truth: Labels, references: int) -> tuple[str, ...]:
+    said = list(BLIND)
+    accuracy = float((own == truth).mean())
+    if accuracy < _POOR_ACCURACY:
+        said.insert(0, f"The network is right on {percent(accuracy)} of these images only: if they aren't prepared as it "
+                    "was trained, nothing here holds.")
+    if len(own) < ENOUGH_IMAGES:
+        said.append(f"Only {len(own)} clean images were there; {ENOUGH_IMAGES} or more are better.")
+    if references <= FEWER_REFERENCES and network.labels >= _FEW_LABELS:
+        said.append(f"The network is large, so only {references} labels were tried to compare the suspects with.")
+    return tuple(said)
+
+
+def _alone(stamp: Reconstruction, within: ValueRange) -> npt.NDArray[np.uint8]:
+    """The stamp on black."""
+    black = np.full_like(stamp.pattern, within[0])
+    return as_picture(stamp.put_on(black[np.newaxis])[0], within)
+
+
+def _worn(stamp: Reconstruction, images: Images, own: Labels, within: ValueRange) -> npt.NDArray[np.uint8]:
+    """A few clean images of other labels with the stamp."""
+    return np.stack([as_picture(image, within) for image in stamp.put_on(images[own != stamp.label][:_FACES])])
