@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from engine.data.labels import check_labels, coded
+from engine.data.labels import RECONSTRUCTED, check_labels, coded
 from engine.errors import DatasetError, in_short
 from engine.files.existing import check_is_file
 from engine.files.hdf5 import check_heaps, open_array, open_hdf5
@@ -38,8 +38,9 @@ def describe_hdf5(path: Path) -> tuple[Any, list[Array]]:
     """The lab's layout: `data` [N, ...] and `label` [N] or one-hot [N, labels].
 
     Returns:
-        {"data": the images' type and shape, "block": how many are unpacked together, "names": of labels that are words
-        all there are}, and the labels as stored, of words their places among the names.
+        {"data": the images' type and shape, "block": how many are unpacked together, "reconstructed": whether their
+        trigger was computed from a network, "names": of labels that are words all there are}, and the labels as stored,
+        of words their places among the names.
     Raises:
         DatasetError: it isn't HDF5, or holds no such arrays.
     """
@@ -54,7 +55,8 @@ def describe_hdf5(path: Path) -> tuple[Any, list[Array]]:
         words = h5py.check_string_dtype(labels.dtype) is not None
         check_labels(tuple(labels.shape or ()), labels.dtype, shape, path, words=words)
         BlockChecker(labels, f"{path}: '{label_key}'", DatasetError).check_all()
-        found = {"data": [data.dtype.str, shape], "block": data.chunks[0] if data.chunks else 1}
+        found = {"data": [data.dtype.str, shape], "block": data.chunks[0] if data.chunks else 1,
+                 "reconstructed": RECONSTRUCTED in file}
         if not words:
             return found, [np.asarray(labels[()])]
         with path.open("rb") as stream:

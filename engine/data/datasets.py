@@ -53,6 +53,8 @@ class Dataset:
         preprocessing: what is done with stored values on reading.
         classes: names of the labels that sub-folders were matched with; none where labels are as stored.
         part: of a part of a file, which one it is, such as "target 3".
+        target: of the part of a poisoned file whose images have one of several targets, that target; else None.
+        reconstructed: of a poisoned set, whether its trigger was computed from a network.
     """
 
     path: Path
@@ -67,6 +69,8 @@ class Dataset:
     _stamp: tuple[int, int] = dataclasses.field(repr=False, compare=False)
     _watch: Watch | None = dataclasses.field(default=None, repr=False, compare=False)
     part: str = ""
+    target: int | None = None
+    reconstructed: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -247,7 +251,7 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
     image_shape = _fitting_shape(path, reader.shape[1:], input_shape)
     numbers = _label_numbers(path, reader.labels, reader.shape[0])
     opened = Dataset(path, reader.format, numbers, image_shape, reader.shape[1:], str(reader.dtype), AS_STORED, (),
-                     reader, opened_at)
+                     reader, opened_at, reconstructed=isinstance(reader, Hdf5Reader) and reader.reconstructed)
     return opened if labels is None else opened.fitting(labels)
 
 

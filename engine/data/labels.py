@@ -15,6 +15,8 @@ from engine.quarantine.wire import Array, BrokenWireError
 MOST_LABEL_BYTES = 1 << 28
 # Labels that are words: so many different ones, so many letters each.
 _MOST_NAMES, _MOST_LETTERS = 50_000, 200
+# An array of this name stands in HDF5 beside images whose trigger was computed from a network.
+RECONSTRUCTED = "reconstructed"
 
 
 def check_labels(

@@ -62,6 +62,20 @@ class Preprocessing:
             images += np.asarray(self.offset, np.float32)
         return images
 
+    def undone(self, images: Images, stored: Images) -> Images:
+        """Images float32[n, H, W, C] that the network takes, as values to store.
+
+        Args:
+            stored: float32[n, H, W, C], the images as they were stored before they were changed; what is done to each
+                image by itself is undone as it was done to them.
+        """
+        if self.per_image:
+            mean = stored.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
+            variance = stored.var(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
+            return np.asarray(images * np.sqrt(variance + EPSILON) + mean, np.float32)
+        values = (images - np.asarray(self.offset, np.float32)) / np.asarray(self.scale, np.float32)
+        return np.asarray(values[..., ::-1] if self.bgr else values, np.float32)
+
 
 AS_STORED = Preprocessing("none", "fed as stored")
 # The number is exactly what a Keras Rescaling(1/255) layer multiplies by, so a saved GoodNet sees the same values.

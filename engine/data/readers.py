@@ -61,13 +61,13 @@ class _ArrayFile:
         self.files: Sequence[Path] = [path]
         self.notes: tuple[str, ...] = ()
 
-        def described(found: Any, arrays: list[Array]) -> tuple[Spec, int, tuple[str, ...], Array]:
+        def described(found: Any, arrays: list[Array]) -> tuple[Spec, int, tuple[str, ...], bool, Array]:
             (labels,), spec, block = arrays, spec_of(found["data"]), found["block"]
             if type(block) is not int or block < 1:
                 raise BrokenWireError("no block")
-            return spec, block, check_codes(found.get("names", []), labels), labels
+            return spec, block, check_codes(found.get("names", []), labels), found.get("reconstructed") is True, labels
 
-        (self.dtype, self.shape), self.block, self.known_names, labels = READER.ask(
+        (self.dtype, self.shape), self.block, self.known_names, self.reconstructed, labels = READER.ask(
             path, f"describe {self._kind}", {}, described, most=MOST_LABEL_BYTES, error=DatasetError)
         check_labels(labels.shape, labels.dtype, self.shape, path)
         self.named: Sequence[str] = [self.known_names[code] for code in labels.tolist()] if self.known_names else []

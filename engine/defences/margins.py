@@ -53,7 +53,8 @@ def widest_margins(
             mean, spread = first[part] / (1 - _BETAS[0] ** (step + 1)), second[part] / (1 - _BETAS[1] ** (step + 1))
             values[part] += _RATE * mean / (np.sqrt(spread) + _TINY)
         progress(Progress("Looking for the widest margins", step + 1, _STEPS))
-    return widest.reshape(len(labels), _STARTS).max(axis=1)
+    best: npt.NDArray[np.float64] = widest.reshape(len(labels), _STARTS).max(axis=1)
+    return best
 
 
 def _climb(network: Network, within: ValueRange) -> Callable[[Images, Labels], tuple[Images, npt.NDArray[np.float32]]]:

@@ -1,8 +1,8 @@
 """The smallest stamp that draws images to a label: an estimate of a trigger, from clean images alone.
 
-For each label a mask and a pattern are found by gradient descent, so that clean images of other labels are answered with
-that label once the pattern is laid over them as the mask says, and the mask is as small as can be. An attacker's label
-needs a far smaller one than others: the network has learnt a short way there.
+For each label a mask and a pattern are found by gradient descent, so that clean images of other labels are answered
+with that label once the pattern is laid over them as the mask says, and the mask is as small as can be. An attacker's
+label needs a far smaller one than others: the network has learnt a short way there.
 
 Source: Wang et al., Neural Cleanse, IEEE S&P 2019, with a smoothness term so that a person can see what was found, and
 with masks kept by what they do to images held aside, not to those they were found on.
@@ -130,7 +130,7 @@ def reconstruct(
     finding, held = np.arange(0, len(images), 2), np.arange(1, len(images), 2)
     pools = [finding[own[finding] != label] for label in labels]
     trials = [rng.permutation(held[own[held] != label])[:_TRIAL_IMAGES] for label in labels]
-    active = np.arange(len(labels))
+    active: Indices = np.arange(len(labels))
     for step in range(steps):
         for start in range(0, len(active), together):
             cancel.raise_if_cancelled()
@@ -138,10 +138,11 @@ def reconstruct(
             chosen = np.stack([rng.choice(pools[row], batch) for row in rows])
             gradient, hits, sizes = turn(search.values[rows], images[chosen], search.labels[rows], search.weight[rows])
             if (step + 1) % _EVERY == 0:
-                _keep_smaller(network, search, images, trials, within, rows[(hits >= WORKS) & (sizes < search.size[rows])])
+                promising = rows[(hits >= WORKS) & (sizes < search.size[rows])]
+                _keep_smaller(network, search, images, trials, within, promising)
             search.learn(step, rows, gradient, hits)
         if step + 1 == HOPELESS_AFTER:
-            active = np.sort(np.argsort(search.size, kind="stable")[:max(len(labels) // 3, min(_FINALISTS, len(labels)))])
+            active = np.sort(np.argsort(search.size, kind="stable")[:max(len(labels) // 3, _FINALISTS)])
         progress(Progress("Reconstructing triggers", step + 1, steps))
     return tuple(_measured(network, search, images, own, held, row, within) for row in range(len(labels)))
 

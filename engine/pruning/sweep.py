@@ -185,7 +185,8 @@ def empty_counts(which: SweepSet, channels: int) -> SetCounts:
     """A set's counts before any image was seen."""
     target = target_of(which.dataset) if which.role == "poisoned" else None
     zeros = np.zeros(channels + 1, np.int64)
-    return SetCounts(which.dataset.name, which.role, 0, len(which.dataset), target, zeros, zeros, zeros)
+    return SetCounts(which.dataset.name, which.role, 0, len(which.dataset), target, zeros, zeros, zeros,
+                     which.dataset.reconstructed)
 
 
 def count_chunk(of: SetCounts, labels: Labels, truth: Labels) -> SetCounts:

@@ -59,13 +59,14 @@ class Examination:
 
     Attributes:
         judgement: the verdict, the guilty labels and the sentence that says what it rests on.
-        tried: every label that was tried, the most suspicious first.
+        tried: every label that was tried, the most suspicious first; suspicion: of each, see Judgement.
         limits: what it can't see and what made it weaker, a sentence each.
         images: clean images used; seconds: how long it took.
     """
 
     judgement: Judgement
     tried: tuple[Tried, ...]
+    suspicion: tuple[float, ...]
     scan: Scan
     limits: tuple[str, ...]
     images: int
@@ -114,8 +115,8 @@ def examine(
     tried = [Tried(one, one.label in suspects, stamp, _alone(stamp, within), _worn(stamp, images, own, within))
              for one, stamp in zip(evidence, stamps, strict=True)]
     order = sorted(range(len(tried)), key=lambda i: -judgement.suspicion[i])
-    return Examination(judgement, tuple(tried[i] for i in order), found, _limits(network, own, truth, len(references)),
-                       len(images), seed, time.monotonic() - started)
+    return Examination(judgement, tuple(tried[i] for i in order), tuple(judgement.suspicion[i] for i in order), found,
+                       _limits(network, own, truth, len(references)), len(images), seed, time.monotonic() - started)
 
 
 def chosen_labels(
@@ -126,7 +127,8 @@ def chosen_labels(
     rest = np.setdiff1d(np.arange(network.labels), suspects)
     if network.batch < _LARGE_BATCH:
         return suspects, sorted(rng.permutation(rest)[:FEWER_REFERENCES].tolist())
-    return suspects, sorted(rest.tolist() if network.labels < _FEW_LABELS else rng.permutation(rest)[:REFERENCES].tolist())
+    references = rest if network.labels < _FEW_LABELS else rng.permutation(rest)[:REFERENCES]
+    return suspects, sorted(references.tolist())
 
 
 def _clean_images(clean: Dataset, rng: np.random.Generator) -> tuple[Images, Labels]:
@@ -153,8 +155,8 @@ def _limits(network: Network, own: Labels, truth: Labels, references: int) -> tu
     said = list(BLIND)
     accuracy = float((own == truth).mean())
     if accuracy < _POOR_ACCURACY:
-        said.insert(0, f"The network is right on {percent(accuracy)} of these images only: if they aren't prepared as it "
-                    "was trained, nothing here holds.")
+        said.insert(0, f"The network is right on {percent(accuracy)} of these images only: unless they are prepared as "
+                    "those it was trained on, nothing here holds.")
     if len(own) < ENOUGH_IMAGES:
         said.append(f"Only {len(own)} clean images were there; {ENOUGH_IMAGES} or more are better.")
     if references <= FEWER_REFERENCES and network.labels >= _FEW_LABELS:

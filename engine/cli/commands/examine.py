@@ -1,0 +1,69 @@
+"""examine: is there a backdoor? An answer from clean images alone."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from engine.cli.options import add_classes, add_clean, add_json, add_model, add_preprocess, add_seed, input_files
+from engine.cli.printing import say, say_json, say_table
+from engine.cli.progress_line import ProgressLine
+from engine.files.saving import check_writable
+from engine.records.examination import examination_json, save_examination
+from engine.runs.examine import examine
+from engine.runs.inputs import open_inputs
+
+SUMMARY = "ask whether a network has a backdoor; needs no poisoned image"
+
+_SHOWN_LABELS = 10
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """MODEL --clean VALID [--labels LABEL ...] [--out DIR] [--json]"""
+    add_model(parser)
+    add_clean(parser)
+    parser.add_argument("--test", metavar="TEST", help="clean images that wear what was reconstructed, in --out "
+                        "(default: the validation images)")
+    parser.add_argument("--labels", metavar="LABEL", type=int, nargs="+", default=[],
+                        help="labels to look at besides the first that random stamps move images to")
+    parser.add_argument("--out", metavar="DIR",
+                        help="write examine.json, a report, and of each guilty label its stamp and images wearing it "
+                        "into this folder; an earlier examination's folder is replaced if nothing in it was added or "
+                        "changed")
+    add_preprocess(parser)
+    add_classes(parser)
+    add_seed(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Examine a network, print the verdict and write its evidence."""
+    files = input_files(options)
+    if options.out:
+        check_writable(Path(options.out), files.paths)
+    opened = open_inputs(files)
+    clean = opened.of("validation")[0]
+    with ProgressLine() as show:
+        found = examine(opened.network, clean, options.seed, options.labels, progress=show)
+        if options.out:
+            wearing = next(iter(opened.of("test")), clean)
+            save_examination(found, opened.network, wearing, Path(options.out), files.paths)
+    if options.json:
+        say_json(examination_json(found))
+        return
+    for notice in opened.notices:
+        say(f"Warning: {notice}", style="yellow")
+    judgement = found.judgement
+    named = f": label {', '.join(map(str, judgement.guilty))}" if judgement.guilty else ""
+    say(f"{judgement.verdict[0].upper()}{judgement.verdict[1:]}{named}")
+    say(judgement.sentence)
+    say()
+    say_table(["label", "suspicion", "smallest stamp", "draws", "stamps moved", "widest margin"],
+              [[str(tried.evidence.label), f"{value:.2f}", f"{tried.evidence.mask_pixels:.1f} px",
+                f"{tried.evidence.success.value:.0%}", f"{tried.evidence.scan_count:,}", f"{tried.evidence.margin:.1f}"]
+               for tried, value in list(zip(found.tried, found.suspicion, strict=True))[:_SHOWN_LABELS]], left=0)
+    say()
+    for limit in found.limits:
+        say(limit)
+    if options.out:
+        say(f"Saved in {options.out}")

@@ -1,0 +1,69 @@
+"""The smallest stamps of all labels that an examination tried, as bars; the same in a file and in a window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from engine.reports.curve_figure import PRINT, Palette, shortened
+from engine.runs.examine import Examination
+
+SIZE_INCHES = (9.0, 3.4)
+
+# Inches: left, bottom, right, top.
+_LEFT, _BOTTOM, _RIGHT, _TOP = 0.7, 0.75, 0.15, 0.4
+_MOST_NAMED = 30
+
+
+def draw_masks(figure: Figure, examination: Examination, palette: Palette = PRINT,
+               names: Mapping[int, str] | None = None) -> None:
+    """Draw a bar a label, the smallest stamp first, on a logarithmic scale; suspects and guilty labels are marked.
+
+    Args:
+        figure: empty, with an Agg canvas; it keeps its present size.
+        names: of labels, where a person knows them by a name.
+    """
+    figure.set_facecolor(palette.ground)
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((_LEFT / width, _BOTTOM / height, max(0.1, 1 - (_LEFT + _RIGHT) / width),
+                            max(0.1, 1 - (_BOTTOM + _TOP) / height)))
+    axes.set_facecolor(palette.ground)
+    tried = sorted(examination.tried, key=lambda one: one.evidence.mask_pixels)
+    guilty = {one.evidence.label for one in examination.guilty}
+    kinds = {"named": palette.attack[0], "suspect": palette.clean, "for comparison": palette.muted}
+    colours = [kinds["named" if one.evidence.label in guilty else "suspect" if one.suspect else "for comparison"]
+               for one in tried]
+    axes.bar(np.arange(len(tried)), [one.evidence.mask_pixels for one in tried], color=colours, width=0.72)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylabel("Smallest stamp, pixels", color=palette.text, fontsize=9.5)
+    axes.set_xlabel("Label", color=palette.text, fontsize=9.5)
+    shown = [shortened((names or {}).get(one.evidence.label, str(one.evidence.label))) for one in tried]
+    upright = max(map(len, shown)) > 4
+    axes.set_xticks(np.arange(len(tried)), shown if len(tried) <= _MOST_NAMED else [""] * len(tried),
+                    rotation=45 if upright else 0, ha="right" if upright else "center")
+    axes.tick_params(colors=palette.muted, labelcolor=palette.text, labelsize=8.5)
+    for text in axes.get_xticklabels():
+        text.set_parse_math(False)  # a name with $ signs is no formula
+    axes.grid(axis="y", color=palette.grid, alpha=0.6, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(palette.muted)
+    present = [kind for kind, colour in kinds.items() if colour in colours]
+    figure.legend([Patch(color=kinds[kind]) for kind in present], present, loc="upper left", ncols=3, fontsize=9,
+                  labelcolor=palette.text, frameon=False, bbox_to_anchor=(0.0, 1.0))
+
+
+def printed_masks(examination: Examination) -> Figure:
+    """The bars in the colours of print, ready to be saved."""
+    figure = Figure(figsize=SIZE_INCHES)
+    FigureCanvasAgg(figure)
+    draw_masks(figure, examination)
+    return figure

@@ -1,0 +1,27 @@
+"""An examination's report: one HTML file that opens anywhere, as a run's own report does."""
+
+from __future__ import annotations
+
+import datetime
+
+from engine.reports.contact_sheet import png_uri
+from engine.reports.examination_figure import printed_masks
+from engine.reports.page import environment, inline_svg
+from engine.runs.examine import Examination
+
+_SHOWN = 3
+
+
+def examination_html(examination: Examination, model: str, written: datetime.date) -> str:
+    """The report as HTML.
+
+    Args:
+        model: the network's file name; written: the day to put on it.
+    """
+    shown = examination.guilty or examination.tried[:1]
+    return environment().get_template("examination.html").render(
+        examination=examination, model=model, written=written, figure=inline_svg(printed_masks(examination)),
+        rows=list(zip(examination.tried, examination.suspicion, strict=True)),
+        pictures=[(tried.evidence.label, [png_uri(p) for p in (tried.picture, *tried.faces)])
+                  for tried in shown[:_SHOWN]],
+        stamps=[png_uri(example.picture) for example in examination.scan.examples])
