@@ -4,8 +4,7 @@ For each label a mask and a pattern are found by gradient descent, so that clean
 with that label once the pattern is laid over them as the mask says, and the mask is as small as can be. An attacker's
 label needs a far smaller one than others: the network has learnt a short way there.
 
-Source: Wang et al., Neural Cleanse, IEEE S&P 2019, with a smoothness term so that a person can see what was found, and
-with masks kept by what they do to images held aside, not to those they were found on.
+Source: Wang et al., Neural Cleanse, IEEE S&P 2019, with a smoothness term so that a person can see what was found.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ _Turn = Callable[[Floats, Images, Labels, Floats], tuple[Floats, Floats, Floats]
 STEPS = 160
 # After so many steps only labels of small masks are searched further; the others stand as they are.
 HOPELESS_AFTER = 80
-# Of the images held aside, a stamp must draw this share.
-WORKS = 0.9
+# A stamp works that draws this share of images, over the last few batches: of a single one, chance decides.
+WORKS, _MEMORY = 0.9, 0.8
 _BATCH, _SMALL_BATCH = 16, 8
 _RATE, _BETAS, _TINY = 0.15, (0.5, 0.9), 1e-7
 # The mask's weight in the loss: where it begins, the share of hits and how many batches in a row it changes after, and
 # by what.
-_WEIGHT, _HITS, _IN_A_ROW, _RAISE, _LOWER = 1e-3, 0.95, 4, 1.5, 1.8
+_WEIGHT, _HITS, _IN_A_ROW, _RAISE, _LOWER = 5e-3, 0.95, 4, 1.5, 1.8
 _SMOOTH = 0.15
 _FINALISTS = 8
-# How often masks are tried on images held aside, and on how many.
-_EVERY, _TRIAL_IMAGES = 10, 64
+# One image in so many is held aside to measure what was found.
+_HELD = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +86,13 @@ class _Search:
         self._first, self._second = np.zeros_like(self.values), np.zeros_like(self.values)
         self.weight = np.full(count, _WEIGHT, np.float32)
         self._row = np.zeros(count, np.int64)  # batches in a row that worked; below 0, that didn't
+        self._hits = np.zeros(count)
 
-    def learn(self, step: int, rows: Indices, gradient: Floats, hits: Floats) -> None:
-        """One step of Adam for some rows, and their masks weighed anew."""
+    def learn(self, step: int, rows: Indices, gradient: Floats, hits: Floats, sizes: Floats) -> None:
+        """Keep smaller masks that work; then one step of Adam for some rows, and their masks weighed anew."""
+        self._hits[rows] = _MEMORY * self._hits[rows] + (1 - _MEMORY) * hits
+        kept = rows[(self._hits[rows] >= WORKS) & (sizes < self.size[rows])]
+        self.best[kept], self.size[kept] = self.values[kept], sizes[np.isin(rows, kept)]
         works = hits >= _HITS
         row = np.where(works, np.maximum(self._row[rows], 0) + 1, np.minimum(self._row[rows], 0) - 1)
         self.weight[rows] *= np.where(row >= _IN_A_ROW, _RAISE, np.where(row <= -_IN_A_ROW, 1 / _LOWER, 1))
@@ -115,8 +118,8 @@ def reconstruct(
     """Find for each label the smallest stamp that draws images of other labels there.
 
     Args:
-        images: clean, float32[n, H, W, C] in the network's input range; half of them find, the others measure.
-        labels: those to try, each with images of other labels in both halves. Several are searched at once.
+        images: clean, float32[n, H, W, C] in the network's input range; three in four find, the others measure.
+        labels: those to try, each with images of other labels in both parts. Several are searched at once.
     Returns:
         One for each label, in their order.
     Raises:
@@ -127,9 +130,9 @@ def reconstruct(
     search = _Search(np.array(labels, np.int64), images.shape[1:], rng)
     batch = _BATCH if network.batch >= _BATCH else _SMALL_BATCH
     turn, together = _turn(network, within, batch), max(1, network.batch // batch)
-    finding, held = np.arange(0, len(images), 2), np.arange(1, len(images), 2)
+    held = np.arange(_HELD - 1, len(images), _HELD)
+    finding = np.setdiff1d(np.arange(len(images)), held)
     pools = [finding[own[finding] != label] for label in labels]
-    trials = [rng.permutation(held[own[held] != label])[:_TRIAL_IMAGES] for label in labels]
     active: Indices = np.arange(len(labels))
     for step in range(steps):
         for start in range(0, len(active), together):
@@ -137,10 +140,7 @@ def reconstruct(
             rows = active[start:start + together]
             chosen = np.stack([rng.choice(pools[row], batch) for row in rows])
             gradient, hits, sizes = turn(search.values[rows], images[chosen], search.labels[rows], search.weight[rows])
-            if (step + 1) % _EVERY == 0:
-                promising = rows[(hits >= WORKS) & (sizes < search.size[rows])]
-                _keep_smaller(network, search, images, trials, within, promising)
-            search.learn(step, rows, gradient, hits)
+            search.learn(step, rows, gradient, hits, sizes)
         if step + 1 == HOPELESS_AFTER:
             active = np.sort(np.argsort(search.size, kind="stable")[:max(len(labels) // 3, _FINALISTS)])
         progress(Progress("Reconstructing triggers", step + 1, steps))
@@ -172,17 +172,6 @@ def _turn(network: Network, within: ValueRange, batch: int) -> _Turn:
         return gradient.numpy(), hits.numpy(), sizes.numpy()
 
     return as_arrays
-
-
-def _keep_smaller(
-    network: Network, search: _Search, images: Images, trials: Sequence[Indices], within: ValueRange, rows: Indices,
-) -> None:
-    """Keep the masks of some rows, smaller than those kept, that work on images held aside."""
-    for row in rows:
-        stamp = search.stamp(row, search.values, within, Rate(0, 0))
-        answers = network.predict_labels(stamp.put_on(images[trials[row]]))
-        if np.mean(answers == stamp.label) >= WORKS:
-            search.best[row], search.size[row] = search.values[row], stamp.mask_pixels
 
 
 def _measured(

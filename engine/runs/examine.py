@@ -104,14 +104,13 @@ def examine(
     scanned(found)
     suspects, references = chosen_labels(network, found, labels, rng)
     wanted = [*suspects, *references]
-    within, shape = value_range(images), images.shape[1:]
     stamps = reconstruct(network, images, wanted, seed, progress=progress, cancel=cancel)
-    margins = widest_margins(network, (shape[0], shape[1], shape[2]), within, wanted, seed, progress=progress,
-                             cancel=cancel)
+    margins = widest_margins(network, images, wanted, seed, progress=progress, cancel=cancel)
     counts = {suspect.label: suspect.count for suspect in found.suspects}
     evidence = [Evidence(stamp.label, counts.get(stamp.label, 0), stamp.mask_pixels, stamp.success, float(margin))
                 for stamp, margin in zip(stamps, margins, strict=True)]
     judgement = judge(evidence, found.changed)
+    within = value_range(images)
     tried = [Tried(one, one.label in suspects, stamp, _alone(stamp, within), _worn(stamp, images, own, within))
              for one, stamp in zip(evidence, stamps, strict=True)]
     order = sorted(range(len(tried)), key=lambda i: -judgement.suspicion[i])
