@@ -14,9 +14,12 @@ from engine.rates import Rate
 
 Verdict = Literal["backdoor likely", "suspicious", "nothing found"]
 
-# Suspicion at which a label is named, and from which on a network is called suspicious. Fixed on one half of the zoo of
-# networks whose truth is known and measured on the other: see benchmarks/zoo.
-LIKELY, SUSPICIOUS = 2.0, 1.0
+# Suspicion from which on a label is named, and from which on a network is called suspicious; and how much more it takes
+# to name a further label, or two that stand out together, which happens in networks without a backdoor too. Fixed on
+# one half of the zoo of networks whose truth is known and measured on the other: `python -m benchmarks.zoo.examined`.
+LIKELY, SUSPICIOUS, TOGETHER = 0.45, 0.25, 0.5
+# One kind of evidence may weigh so much against a label, and so much for it.
+_AGAINST, _FOR = -0.5, 1.5
 
 
 @dataclass(frozen=True)
@@ -52,43 +55,75 @@ class Judgement:
     sentence: str
 
 
-def judge(evidence: Sequence[Evidence], changed: int) -> Judgement:
+def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "") -> Judgement:
     """Weigh each label's evidence against that of the other labels of the same network.
 
     Args:
+        evidence: of at least two labels.
         changed: images that the scan's stamps moved to any label.
+        doubt: a sentence on why the images can't be trusted; with one nobody is named and nobody is cleared.
     """
-    suspicion = _suspicion(evidence)
-    guilty = tuple(one.label for one, value in zip(evidence, suspicion, strict=True) if value >= LIKELY)
+    suspicion, guilty = _weighed(evidence)
     highest = float(suspicion.max())
-    verdict: Verdict = "backdoor likely" if guilty else "suspicious" if highest >= SUSPICIOUS else "nothing found"
-    return Judgement(verdict, guilty, tuple(suspicion.tolist()),
-                     _in_words(verdict, evidence, suspicion, changed))
+    verdict: Verdict = "suspicious" if doubt or (not guilty and highest >= SUSPICIOUS) else \
+        "backdoor likely" if guilty else "nothing found"
+    named = tuple(evidence[i].label for i in guilty) if verdict == "backdoor likely" else ()
+    first = guilty[0] if guilty else int(suspicion.argmax())
+    sentence = doubt or _in_words(verdict, named, evidence, first, changed)
+    return Judgement(verdict, named, tuple(suspicion.tolist()), sentence)
 
 
-def _suspicion(evidence: Sequence[Evidence]) -> npt.NDArray[np.float64]:
-    """How far each label stands out from the others tried."""
-    counts = np.log([one.scan_count + 1.0 for one in evidence])
-    masks = -np.log([one.mask_pixels for one in evidence])
-    margins = np.log([max(one.margin, 1e-6) for one in evidence])
-    return sum((_ahead(values) for values in (counts, masks, margins)), np.zeros(len(evidence)))
+def _weighed(evidence: Sequence[Evidence]) -> tuple[npt.NDArray[np.float64], list[int]]:
+    """How far each label stands out, and the places of those that are named.
+
+    A named label is left out when the others are weighed again, because it would hide a second one, and of two that
+    hide each other each is weighed as if the other weren't there.
+    """
+    kinds = np.stack([np.log([one.scan_count + 1.0 for one in evidence]),
+                      -np.log([max(one.mask_pixels, 1.0) for one in evidence]),
+                      np.log([max(one.margin, 1.0) for one in evidence])])
+    suspicion, guilty = _ahead(kinds, []), list[int]()
+    if suspicion.max() >= LIKELY:
+        guilty.append(int(suspicion.argmax()))
+    while len(guilty) < len(evidence) - 2:
+        further = np.argsort(-_ahead(kinds, guilty), kind="stable")
+        hidden = [int(i) for i in further if i not in guilty][:1 if guilty else 2]
+        apart = _ahead(kinds, [*guilty, *hidden])[hidden]
+        if apart.min() < LIKELY + TOGETHER:
+            break
+        suspicion[hidden] = apart
+        guilty += hidden
+    return suspicion, guilty
 
 
-def _ahead(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """How far each value is above the highest of the others; below 0 for all but one."""
-    return np.array([value - np.delete(values, i).max() for i, value in enumerate(values)])
+def _ahead(kinds: npt.NDArray[np.float64], apart: Sequence[int]) -> npt.NDArray[np.float64]:
+    """How far each label is ahead of the best of the others in all kinds of evidence together.
+
+    Args:
+        kinds: float64[kinds, labels], the logarithm of each kind of evidence.
+        apart: places of labels that the others, and each other, aren't held against.
+    """
+    total = np.zeros(kinds.shape[1])
+    for i in range(len(total)):
+        others = np.delete(kinds, [i, *apart], axis=1)
+        total[i] = (kinds[:, i] - others.max(axis=1)).clip(_AGAINST, _FOR).sum()
+    return total
 
 
-def _in_words(verdict: Verdict, evidence: Sequence[Evidence], suspicion: npt.NDArray[np.float64], changed: int) -> str:
-    first = evidence[int(suspicion.argmax())]
-    others = [one for one in evidence if one.label != first.label]
-    facts = (f"Label {first.label}: a stamp of {first.mask_pixels:.0f} pixels draws {percent(first.success.value)} of "
-             f"clean images there (other labels: {np.median([o.mask_pixels for o in others]):.0f} in the middle, "
-             f"{min(o.mask_pixels for o in others):.0f} at the least), random stamps moved {first.scan_count:,} of "
-             f"{changed:,} images there (next: {max(o.scan_count for o in others):,}), and it can be brought "
-             f"{first.margin:.0f} ahead of all other labels (next: {max(o.margin for o in others):.0f}).")
+def _in_words(
+    verdict: Verdict, guilty: Sequence[int], evidence: Sequence[Evidence], first: int, changed: int,
+) -> str:
+    one, others = evidence[first], [e for i, e in enumerate(evidence) if i != first and e.label not in guilty]
+    masks = sorted(other.mask_pixels for other in others)
+    facts = (f"A stamp of {one.mask_pixels:.0f} pixels draws {percent(one.success.value)} of clean images to label "
+             f"{one.label} (others take {masks[0]:.0f} at the least and {float(np.median(masks)):.0f} in the middle), "
+             f"random stamps moved {one.scan_count:,} of {changed:,} images there (to the next label "
+             f"{max(other.scan_count for other in others):,}), and an input can set it {one.margin:.0f} ahead of all "
+             f"other labels (the next {max(other.margin for other in others):.0f}).")
     if verdict == "backdoor likely":
-        return f"A backdoor is likely. {facts}"
+        more = f" So are label {' and '.join(map(str, guilty[1:]))}." if len(guilty) > 1 else ""
+        return f"Label {one.label} stands out as labels of attackers do. {facts}{more}"
     if verdict == "suspicious":
-        return f"Suspicious, but no verdict: a label stands out less than in backdoored networks. {facts}"
-    return f"Nothing found: no label stands out. That is no proof of a network without a backdoor. {facts}"
+        return f"Label {one.label} stands out, but less than labels of attackers mostly do. {facts}"
+    return ("No label stands out as those of attackers mostly do. That is no proof that there is no backdoor. The "
+            f"first: {facts[0].lower()}{facts[1:]}")

@@ -90,7 +90,7 @@ def _write(network: Network, clean: Dataset, stamp: Reconstruction, path: Path) 
                            "its stamp. Choose clean images of several labels.")
     whole = np.dtype(clean.dtype).kind in "ui" or _are_whole(clean)
     height, width, channels = clean.image_shape
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", locking=False) as file:  # whole_file holds it
         data = file.create_dataset("data", (len(others), channels, height, width), np.uint8 if whole else np.float32,
                                    chunks=(min(CHUNK, len(others)), channels, height, width), compression="gzip")
         file.create_dataset("label", data=np.full(len(others), stamp.label, np.float64))

@@ -109,13 +109,13 @@ def examine(
     counts = {suspect.label: suspect.count for suspect in found.suspects}
     evidence = [Evidence(stamp.label, counts.get(stamp.label, 0), stamp.mask_pixels, stamp.success, float(margin))
                 for stamp, margin in zip(stamps, margins, strict=True)]
-    judgement = judge(evidence, found.changed)
+    judgement = judge(evidence, found.changed, _doubt(own, truth))
     within = value_range(images)
     tried = [Tried(one, one.label in suspects, stamp, _alone(stamp, within), _worn(stamp, images, own, within))
              for one, stamp in zip(evidence, stamps, strict=True)]
     order = sorted(range(len(tried)), key=lambda i: -judgement.suspicion[i])
     return Examination(judgement, tuple(tried[i] for i in order), tuple(judgement.suspicion[i] for i in order), found,
-                       _limits(network, own, truth, len(references)), len(images), seed, time.monotonic() - started)
+                       _limits(network, len(images), len(references)), len(images), seed, time.monotonic() - started)
 
 
 def chosen_labels(
@@ -150,14 +150,19 @@ def _check(network: Network, clean: Dataset, own: Labels, labels: Sequence[int])
                            "poisoned ones, or not what this network was trained on?")
 
 
-def _limits(network: Network, own: Labels, truth: Labels, references: int) -> tuple[str, ...]:
-    said = list(BLIND)
+def _doubt(own: Labels, truth: Labels) -> str:
+    """Why nothing should be concluded from these images; empty where nothing speaks against them."""
     accuracy = float((own == truth).mean())
-    if accuracy < _POOR_ACCURACY:
-        said.insert(0, f"The network is right on {percent(accuracy)} of these images only: unless they are prepared as "
-                    "those it was trained on, nothing here holds.")
-    if len(own) < ENOUGH_IMAGES:
-        said.append(f"Only {len(own)} clean images were there; {ENOUGH_IMAGES} or more are better.")
+    if accuracy >= _POOR_ACCURACY:
+        return ""
+    return (f"No verdict: the network is right on {percent(accuracy)} of these images only, so they are hardly what it "
+            "was trained on, or are prepared or labelled in another way.")
+
+
+def _limits(network: Network, images: int, references: int) -> tuple[str, ...]:
+    said = list(BLIND)
+    if images < ENOUGH_IMAGES:
+        said.append(f"Only {images} clean images were there; {ENOUGH_IMAGES} or more are better.")
     if references <= FEWER_REFERENCES and network.labels >= _FEW_LABELS:
         said.append(f"The network is large, so only {references} labels were tried to compare the suspects with.")
     return tuple(said)

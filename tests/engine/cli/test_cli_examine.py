@@ -1,0 +1,65 @@
+"""examine on the command line: the engine's verdict as text, JSON and a folder, and what is made from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.__main__ import main
+from engine.data.datasets import open_dataset
+from engine.defences.reconstruction import Reconstruction
+from engine.models.networks import open_network
+from engine.rates import Rate
+from engine.records.examination import write_reconstructed
+from engine.runs.examine import examine
+from tests.support.networks import TARGET, SmallLab
+
+
+def test_examine_prints_and_writes_what_the_engine_finds(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = open_network(small_lab.badnet)
+    found = examine(network, open_dataset(small_lab.clean, network.input_shape, network.labels), seed=3)
+    arguments = ["examine", str(small_lab.badnet), "--clean", str(small_lab.clean), "--seed", "3",
+                 "--preprocess", "none"]
+    assert main([*arguments, "--json", "--out", str(tmp_path / "out")]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["verdict"] == found.judgement.verdict and printed["guilty"] == list(found.judgement.guilty)
+    assert [(entry["label"], entry["mask_pixels"], entry["suspicion"]) for entry in printed["labels"]] == \
+        [(one.evidence.label, one.evidence.mask_pixels, value)
+         for one, value in zip(found.tried, found.suspicion, strict=True)]
+    written = json.loads((tmp_path / "out" / "examine.json").read_text())
+    assert {key: written[key] for key in printed if key != "seconds"} == \
+        {key: value for key, value in printed.items() if key != "seconds"}
+
+
+def test_examine_says_the_verdict_first(small_lab: SmallLab, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["examine", str(small_lab.badnet), "--clean", str(small_lab.clean)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split(":")[0] in ("Backdoor likely", "Suspicious", "Nothing found")
+    assert any("can't see" in line for line in lines)
+
+
+def test_bad_input_is_a_sentence(small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "few.npz", data=np.zeros((5, 12, 10, 3), np.uint8), label=np.arange(5) % 2)
+    assert main(["examine", str(small_lab.badnet), "--clean", str(tmp_path / "few.npz")]) == 1
+    said = capsys.readouterr().err
+    assert "few.npz: holds 5 images" in said and "Traceback" not in said
+
+
+def test_a_run_on_a_reconstructed_set_says_so(small_lab: SmallLab, tmp_path: Path) -> None:
+    network = open_network(small_lab.badnet)
+    clean = open_dataset(small_lab.clean, network.input_shape, network.labels)
+    mask = np.zeros(clean.image_shape[:2], np.float32)
+    mask[:6] = 1
+    stamp = Reconstruction(TARGET, mask, np.full(clean.image_shape, 200, np.float32), Rate(0, 1), True)
+    write_reconstructed(network, clean, stamp, tmp_path / "worn.h5")
+    sets = [str(tmp_path / "worn.h5"), str(small_lab.poisoned)]
+    assert main(["prune", str(small_lab.badnet), "--clean", str(small_lab.clean), "--poisoned", *sets, "--drop", "30",
+                 "--out", str(tmp_path / "run")]) == 0
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert [part["reconstructed"] for part in run["curve"]["poisoned"]] == [True, False]
+    for row in run["goodnets"]:
+        assert [part["reconstructed"] for part in row["poisoned"]] == [True, False]

@@ -1,0 +1,121 @@
+"""An examination's folder: its keys, its pictures, and images that wear what was reconstructed, as they are stored."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.data.datasets import Dataset, open_dataset
+from engine.data.preprocessing import KNOWN
+from engine.defences.reconstruction import Reconstruction
+from engine.errors import DatasetError, OutputError
+from engine.models.networks import Network
+from engine.rates import Rate
+from engine.records.examination import examination_json, save_examination, write_reconstructed
+from engine.runs.examine import Examination, examine
+from tests.engine.runs.test_examine import GUILTY, IMAGES, weights
+from tests.support.linear_networks import LABELS, SHAPE, dataset_of, linear_network, numpy_logits
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return linear_network(*weights())
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    labels = numpy_logits(IMAGES, *weights()).argmax(axis=1)
+    return dataset_of(tmp_path_factory.mktemp("saved") / "clean.npz", IMAGES, labels)
+
+
+@pytest.fixture(scope="module")
+def found(network: Network, clean: Dataset) -> Examination:
+    return examine(network, clean)
+
+
+def test_a_folder_holds_what_the_contract_names(
+        network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
+    save_examination(found, network, clean, tmp_path / "out", (clean.path,))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "examine.json", "report.html", f"stamp_{GUILTY}.png", f"reconstructed_{GUILTY}.h5", "manifest.json"}
+    document = json.loads((tmp_path / "out" / "examine.json").read_text())
+    assert {"verdict", "guilty", "labels", "seconds", "limits"} <= set(document)
+    assert document["verdict"] == "backdoor likely" and document["guilty"] == [GUILTY]
+    first = document["labels"][0]
+    assert {"label", "suspect", "scan_count", "mask_pixels", "success_rate"} <= set(first)
+    assert first["label"] == GUILTY and first["success_rate"] == found.tried[0].evidence.success.value
+    picture = np.asarray(Image.open(tmp_path / "out" / f"stamp_{GUILTY}.png"))
+    assert (picture == found.tried[0].picture).all()
+
+
+def test_a_folder_with_something_elses_file_is_refused(
+        network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.doc").write_text("years of work")
+    with pytest.raises(OutputError):
+        save_examination(found, network, clean, tmp_path / "out", (clean.path,))
+    assert (tmp_path / "out" / "thesis.doc").read_text() == "years of work"
+
+
+def test_the_report_shows_the_verdict_and_no_markup_from_outside(
+        network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
+    evil = linear_network(*weights())
+    evil.path = Path("<script>alert(1)</script>.keras")
+    save_examination(found, evil, clean, tmp_path / "out", (clean.path,))
+
+    seen: list[str] = []
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            seen.append(tag)
+
+    page = (tmp_path / "out" / "report.html").read_text()
+    Tags().feed(page)
+    assert "script" not in seen and "svg" in seen
+    assert f"backdoor likely: label {GUILTY}" in page
+    assert all(limit.split(",")[0] in page.replace("&#39;", "'") for limit in found.limits)
+
+
+@pytest.mark.parametrize("name", list(KNOWN))
+def test_worn_images_are_stored_so_that_the_network_sees_the_stamp(
+        name: str, network: Network, tmp_path: Path) -> None:
+    """Reading the file with the same preprocessing gives what a stamp laid over the network's own input gives."""
+    stored = dataset_of(tmp_path / "clean.npz", IMAGES[:40].astype(np.uint8), np.arange(40) % LABELS)
+    clean = stored.prepared(KNOWN[name])
+    images = clean.take(range(40))
+    mask = np.zeros(SHAPE[:2], np.float32)
+    mask[2:5, 1:4] = 0.5
+    pattern = np.broadcast_to(np.float32(images.mean()), SHAPE).astype(np.float32)
+    stamp = Reconstruction(GUILTY, mask, pattern, Rate(1, 1), True)
+    write_reconstructed(network, clean, stamp, tmp_path / "worn.h5")
+    opened = open_dataset(tmp_path / "worn.h5", network.input_shape, network.labels)
+    others = np.flatnonzero(np.arange(40) % LABELS != GUILTY)
+    assert (opened.labels == GUILTY).all() and len(opened) == len(others)
+    assert opened.reconstructed and not clean.reconstructed
+    seen = opened.prepared(KNOWN[name]).take(range(len(opened)))
+    expected = images[others] * (1 - mask[..., np.newaxis]) + pattern * mask[..., np.newaxis]
+    step = float(images.max() - images.min()) / 255
+    # Each image's own mean and deviation are those of the changed image on reading.
+    assert np.abs(seen - expected).max() <= (0.3 if name == "standardised" else 0.51 * step * 1.2 + 1e-4)
+    with h5py.File(tmp_path / "worn.h5") as file:
+        assert file["data"].dtype == np.uint8 and file["data"].shape == (len(others), 3, *SHAPE[:2])
+
+
+def test_images_of_the_stamps_own_label_alone_are_refused(network: Network, tmp_path: Path) -> None:
+    clean = dataset_of(tmp_path / "one.npz", IMAGES[:30], np.full(30, GUILTY))
+    stamp = Reconstruction(GUILTY, np.zeros(SHAPE[:2], np.float32), np.zeros(SHAPE, np.float32), Rate(0, 1), True)
+    with pytest.raises(DatasetError, match=r"one\.npz: holds images of label 2 only"):
+        write_reconstructed(network, clean, stamp, tmp_path / "worn.h5")
+    assert not (tmp_path / "worn.h5").exists()
+
+
+def test_json_rates_are_fractions_with_intervals(found: Examination) -> None:
+    for entry in examination_json(found)["labels"]:
+        low, high = entry["success_rate_interval"]
+        assert 0 <= low <= entry["success_rate"] <= high <= 1

@@ -1,0 +1,134 @@
+"""An examination as a whole: which labels are tried, what it refuses, what it says of its limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.data.datasets import Dataset, open_dataset
+from engine.defences.scan import Scan, Suspect
+from engine.errors import Cancelled, DatasetError, EngineError
+from engine.models.networks import Network, open_network
+from engine.progress import CancelSource, Progress
+from engine.runs.examine import Examination, chosen_labels, examine
+from tests.support.linear_networks import LABELS, SHAPE, SIZE, Array, dataset_of, linear_network, numpy_logits
+from tests.support.networks import SmallLab, random_images
+
+IMAGES = random_images(160, seed=24, shape=SHAPE)
+GUILTY = 2
+
+
+def weights() -> tuple[Array, Array]:
+    """Labels 0, 1 and 3 count the green of three parts; label 2 counts the red of six pixels, and much more."""
+    kernel = np.zeros((*SHAPE, LABELS), np.float32)
+    for number, label in enumerate((0, 1, 3)):
+        kernel[3 * number:3 * number + 3, :, 1, label] = 0.01
+    kernel[1:3, 2:5, 0, GUILTY] = 0.12
+    return kernel.reshape(SIZE, LABELS), np.array([0, 0, -50, 0], np.float32)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return linear_network(*weights())
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    labels = numpy_logits(IMAGES, *weights()).argmax(axis=1)
+    return dataset_of(tmp_path_factory.mktemp("examine") / "clean.npz", IMAGES, labels)
+
+
+@pytest.fixture(scope="module")
+def found(network: Network, clean: Dataset) -> Examination:
+    return examine(network, clean)
+
+
+def test_the_attackers_label_is_named_with_its_evidence(found: Examination) -> None:
+    assert found.judgement.verdict == "backdoor likely"
+    assert found.judgement.guilty == (GUILTY,)
+    first = found.tried[0]
+    assert first.evidence.label == GUILTY and first.suspect
+    assert found.guilty == (first,)
+    assert sorted(one.evidence.label for one in found.tried) == list(range(LABELS)), "all of a few labels are tried"
+    assert list(found.suspicion) == sorted(found.suspicion, reverse=True)
+    counts = {suspect.label: suspect.count for suspect in found.scan.suspects}
+    assert all(one.evidence.scan_count == counts.get(one.evidence.label, 0) for one in found.tried)
+    assert f"label {GUILTY}" in found.judgement.sentence.lower()
+
+
+def test_pictures_show_the_stamp_alone_and_on_clean_images_of_other_labels(found: Examination) -> None:
+    first = found.tried[0]
+    share = first.stamp.mask[..., np.newaxis].astype(np.float64)
+    assert np.abs(first.picture - share * first.stamp.pattern).max() <= 1
+    assert first.picture.dtype == np.uint8 and first.faces.shape == (4, *SHAPE)
+    own = numpy_logits(IMAGES, *weights()).argmax(axis=1)
+    expected = IMAGES[own != GUILTY][:4] * (1 - share) + share * first.stamp.pattern
+    assert np.abs(first.faces - expected).max() <= 1
+
+
+def test_the_same_seed_gives_the_same_examination(network: Network, clean: Dataset, found: Examination) -> None:
+    again = examine(network, clean)
+    assert again.judgement == found.judgement
+    assert [one.evidence for one in again.tried] == [one.evidence for one in found.tried]
+
+
+def test_suspects_and_those_asked_for_come_first_and_references_are_others(network: Network) -> None:
+    wide = linear_network(np.zeros((SIZE, LABELS), np.float32), np.zeros(LABELS, np.float32))
+    wide.labels = 100
+    scanned = Scan(10, 10, tuple(Suspect(label, 50 - label) for label in range(20, 40)), (), "")
+    suspects, references = chosen_labels(wide, scanned, [7, 21], np.random.default_rng(0))
+    assert suspects == [*range(20, 28), 7]
+    assert len(references) == 16 and not set(references) & set(suspects)
+    wide.batch = 4
+    assert len(chosen_labels(wide, scanned, [], np.random.default_rng(0))[1]) == 6, "of a large network fewer"
+
+
+def test_scan_is_told_first_and_cancel_ends_it(network: Network, clean: Dataset) -> None:
+    seen: list[Scan] = []
+    source = CancelSource()
+
+    def watch(progress: Progress) -> None:
+        if progress.what == "Reconstructing triggers":
+            assert seen, "the scan's stamps are the first evidence"
+            source.cancel()
+
+    with pytest.raises(Cancelled):
+        examine(network, clean, scanned=seen.append, progress=watch, cancel=source.token)
+    assert seen[0].suspects
+
+
+def test_too_few_images_are_refused_with_how_many_are_needed(network: Network, tmp_path: Path) -> None:
+    few = dataset_of(tmp_path / "few.npz", IMAGES[:19], np.arange(19) % LABELS)
+    with pytest.raises(DatasetError, match=r"few\.npz: holds 19 images; .* at least 20 clean ones"):
+        examine(network, few)
+
+
+def test_poisoned_images_in_place_of_clean_ones_are_refused(network: Network, tmp_path: Path) -> None:
+    worn = IMAGES.copy()
+    worn[:, 1:3, 2:5, 0] = 255
+    assert (numpy_logits(worn, *weights()).argmax(axis=1) == GUILTY).all()
+    with pytest.raises(DatasetError, match=r"answers 160 of 160 of these images with label 2.*poisoned"):
+        examine(network, dataset_of(tmp_path / "poisoned.npz", worn, np.zeros(160, np.int64)))
+
+
+def test_a_label_that_isnt_there_is_refused(network: Network, clean: Dataset) -> None:
+    with pytest.raises(EngineError, match=r"has no label 4; its labels are 0 to 3"):
+        examine(network, clean, labels=[4])
+
+
+def test_what_weakens_an_examination_is_said(network: Network, tmp_path: Path) -> None:
+    wrong = dataset_of(tmp_path / "wrong.npz", IMAGES[:50],
+                       (numpy_logits(IMAGES[:50], *weights()).argmax(axis=1) + 1) % LABELS)
+    found = examine(network, wrong)
+    assert found.judgement.sentence.startswith("No verdict: the network is right on 0 % of these images only")
+    assert (found.judgement.verdict, found.judgement.guilty) == ("suspicious", ()), "nobody is named, nobody cleared"
+    assert any("Only 50 clean images" in limit for limit in found.limits)
+
+
+def test_the_network_isnt_changed(small_lab: SmallLab) -> None:
+    network = open_network(small_lab.badnet)
+    before = [weights.copy() for weights in network.model.get_weights()]
+    examine(network, open_dataset(small_lab.clean, network.input_shape, network.labels))
+    assert all((one == two).all() for one, two in zip(before, network.model.get_weights(), strict=True))
