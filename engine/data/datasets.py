@@ -53,7 +53,6 @@ class Dataset:
         preprocessing: what is done with stored values on reading.
         classes: names of the labels that sub-folders were matched with; none where labels are as stored.
         part: of a part of a file, which one it is, such as "target 3".
-        target: of the part of a poisoned file whose images have one of several targets, that target; else None.
         reconstructed: of a poisoned set, whether its trigger was computed from a network.
     """
 
@@ -69,7 +68,6 @@ class Dataset:
     _stamp: tuple[int, int] = dataclasses.field(repr=False, compare=False)
     _watch: Watch | None = dataclasses.field(default=None, repr=False, compare=False)
     part: str = ""
-    target: int | None = None
     reconstructed: bool = False
 
     def __len__(self) -> int:

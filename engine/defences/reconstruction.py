@@ -4,7 +4,9 @@ For each label a mask and a pattern are found by gradient descent, so that clean
 with that label once the pattern is laid over them as the mask says, and the mask is as small as can be. An attacker's
 label needs a far smaller one than others: the network has learnt a short way there.
 
-Source: Wang et al., Neural Cleanse, IEEE S&P 2019, with a smoothness term so that a person can see what was found.
+Source: Wang et al., Neural Cleanse, IEEE S&P 2019, with two changes. A stamp must make the network surer of the label
+than it is of clean images: small stamps that just tip the balance exist for every label, those that convince only for
+an attacker's. And a smoothness term lets a person see what was found.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import numpy.typing as npt
 
 from engine import backend
 from engine.defences.stamps import ValueRange, value_range
-from engine.models.logits import logits_function
+from engine.models.logits import compiled_logits, logits_function
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.rates import Rate
@@ -31,8 +33,12 @@ _Turn = Callable[[Floats, Images, Labels, Floats], tuple[Floats, Floats, Floats]
 STEPS = 160
 # After so many steps only labels of small masks are searched further; the others stand as they are.
 HOPELESS_AFTER = 80
-# A stamp works that draws this share of images, over the last few batches: of a single one, chance decides.
+# A stamp convinces that sets the label so many times as far ahead of all others as clean images' own labels mostly are.
+CONVINCING = 2.0
+# It works if it convinces of this share of images, over the last few batches: of a single one, chance decides.
 WORKS, _MEMORY = 0.9, 0.8
+# How steeply the loss falls around that margin.
+_STEEP = 3.0
 _BATCH, _SMALL_BATCH = 16, 8
 _RATE, _BETAS, _TINY = 0.15, (0.5, 0.9), 1e-7
 # The mask's weight in the loss: where it begins, the share of hits and how many batches in a row it changes after, and
@@ -129,7 +135,8 @@ def reconstruct(
     own, within = network.predict_labels(images), value_range(images)
     search = _Search(np.array(labels, np.int64), images.shape[1:], rng)
     batch = _BATCH if network.batch >= _BATCH else _SMALL_BATCH
-    turn, together = _turn(network, within, batch), max(1, network.batch // batch)
+    enough = CONVINCING * _usual_margin(compiled_logits(network)(images))
+    turn, together = _turn(network, within, batch, enough), max(1, network.batch // batch)
     held = np.arange(_HELD - 1, len(images), _HELD)
     finding = np.setdiff1d(np.arange(len(images)), held)
     pools = [finding[own[finding] != label] for label in labels]
@@ -147,7 +154,13 @@ def reconstruct(
     return tuple(_measured(network, search, images, own, held, row, within) for row in range(len(labels)))
 
 
-def _turn(network: Network, within: ValueRange, batch: int) -> _Turn:
+def _usual_margin(logits: Floats) -> float:
+    """How far the first of logits float32[n, N] mostly is ahead of the second; more than nothing."""
+    two = np.partition(logits, -2, axis=1)[:, -2:]
+    return max(float(np.median(two[:, 1] - two[:, 0])), 1e-3)
+
+
+def _turn(network: Network, within: ValueRange, batch: int, enough: float) -> _Turn:
     """One turn of several labels: how the loss changes with mask and pattern, the share of hits, the masks' sizes."""
     tf, _ = backend.load()
     logits, (low, high) = logits_function(network), within
@@ -160,11 +173,13 @@ def _turn(network: Network, within: ValueRange, batch: int) -> _Turn:
             stamped = images * (1 - mask[:, tf.newaxis]) + (pattern * mask)[:, tf.newaxis]
             answers = logits(tf.reshape(stamped, (-1, *images.shape[2:])))
             wanted = tf.repeat(labels, batch)
-            wrong = tf.reshape(tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, answers), (-1, batch))
+            own = tf.one_hot(wanted, network.labels, dtype=answers.dtype)
+            margins = tf.reduce_sum(answers * own, axis=1) - tf.reduce_max(answers - own * answers.dtype.max, axis=1)
+            wrong = tf.reshape(tf.nn.softplus(_STEEP * (1 - margins / enough)), (-1, batch))
             sizes = tf.reduce_sum(mask, axis=(1, 2, 3))
             loss = tf.reduce_sum(tf.reduce_mean(wrong, axis=1)
                                  + weight * (sizes + _SMOOTH * tf.image.total_variation(mask)))
-        hits = tf.cast(tf.argmax(answers, axis=1) == wanted, "float32")
+        hits = tf.cast(margins >= enough, "float32")
         return tape.gradient(loss, variables), tf.reduce_mean(tf.reshape(hits, (-1, batch)), axis=1), sizes
 
     def as_arrays(*arguments: npt.NDArray[Any]) -> tuple[Floats, Floats, Floats]:

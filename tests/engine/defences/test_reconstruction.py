@@ -44,7 +44,7 @@ def test_the_attackers_label_has_by_far_the_smallest_stamp(found: tuple[Reconstr
     assert list(sizes) == list(range(LABELS))
     assert sizes[GUILTY] < 0.6 * min(size for label, size in sizes.items() if label != GUILTY), sizes
     mask = found[GUILTY].mask
-    assert mask[WHERE].sum() > 0.8 * mask.sum(), "the stamp lies where the attacker's pixels are"
+    assert mask[WHERE].min() > 0.9 and np.sort(mask.ravel())[-5] < 0.2, "the stamp lies where the attacker's pixels are"
     red = found[GUILTY].pattern[WHERE][..., 0]
     assert red.min() > 200, "and is red there"
 
