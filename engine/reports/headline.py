@@ -53,6 +53,7 @@ class Headline:
         clean, attack: its clean accuracy and attack success on the worst set, None without poisoned images.
         recommendation: what to do.
         warnings: what is doubtful about the input, to be shown first.
+        compared: the comparison's row where the best was only compared.
     """
 
     row: GoodNetRow | None
@@ -64,6 +65,7 @@ class Headline:
     attack: Rate | None
     recommendation: str = ""
     warnings: tuple[str, ...] = ()
+    compared: ComparisonRow | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class _Candidate:
     name: str
     figures: Figures
     level: Level
+    compared: ComparisonRow | None = None
 
 
 def headline(run: PruningRun, rows: Iterable[GoodNetRow]) -> Headline | None:
@@ -101,8 +104,8 @@ def headline(run: PruningRun, rows: Iterable[GoodNetRow]) -> Headline | None:
                           f"B itself answers the target label on {percent(alone.attack.value)} of them, so there is "
                           "nothing here that a defence could stop.", RECOMMENDATIONS["unknown"])
     if best:
-        return Headline(best.row, best.level, _figures(best.figures), _sentence(best, run.guarded), best.name,
-                        best.figures.clean, best.figures.attack, RECOMMENDATIONS[best.level], warnings)
+        return Headline(best.row, best.level, _figures(best.figures), _sentence(best, run), best.name,
+                        best.figures.clean, best.figures.attack, RECOMMENDATIONS[best.level], warnings, best.compared)
     return no_verdict("There is no GoodNet to judge", "No pruning step loses as much as was asked for.",
                       RECOMMENDATIONS["unknown"]) if warnings else None
 
@@ -130,11 +133,10 @@ def recommendation(run: PruningRun) -> Recommendation | None:
     shown = run.curve.figures_at(0)
     if not run.comparison or not run.plausible or not shown.attack or not shows_attack(shown.attacks):
         return None
-    found = [(candidate, row) for candidate, row in _compared(run) if row.defence != UNPAIRED]
-    if not found:
+    best = min(_compared(run), key=_harm, default=None)
+    if not best or not best.compared:
         return None
-    best, row = min(found, key=lambda pair: _harm(pair[0]))
-    return Recommendation(row, best.level, _figures(best.figures), RECOMMENDATIONS[best.level])
+    return Recommendation(best.compared, best.level, _figures(best.figures), RECOMMENDATIONS[best.level])
 
 
 def calibration_text(curve: GuardedCurve) -> str:
@@ -176,14 +178,15 @@ def _candidates(run: PruningRun, rows: Iterable[GoodNetRow]) -> Iterator[_Candid
         yield _Candidate(row, name, row, row.assessment.level)
         if row.guarded and row.guarded_assessment:
             yield _Candidate(row, f"{name} {guard}", row.guarded, row.guarded_assessment.level)
-    yield from (candidate for candidate, _ in _compared(run))
+    yield from _compared(run)
 
 
-def _compared(run: PruningRun) -> Iterator[tuple[_Candidate, ComparisonRow]]:
-    """The rows of a run's comparison but the first, which is B without a defence."""
+def _compared(run: PruningRun) -> Iterator[_Candidate]:
+    """The pairs of a run's comparison: not its first row, B without a defence, nor a copy that answers without B."""
     for row in run.comparison.rows[1:] if run.comparison else ():
-        judged = assess(row.name, row, changed=row.changed, guarded=row.guard != "none", plausible=run.plausible)
-        yield _Candidate(None, f"In the comparison, {row.name}", row, judged.level), row
+        if row.defence != UNPAIRED:
+            judged = assess(row.name, row, changed=row.changed, guarded=row.guard != "none", plausible=run.plausible)
+            yield _Candidate(None, f"In the comparison, {row.name}", row, judged.level, row)
 
 
 def _harm(candidate: _Candidate) -> tuple[int, float]:
@@ -201,14 +204,16 @@ def _figures(of: Figures) -> str:
     return f"Attack success{where} {_change(of.worst.before.value, of.worst.success.value)}, c{clean}"
 
 
-def _sentence(best: _Candidate, guarded: GuardedCurve | None) -> str:
-    attacks = best.figures.attacks
+def _sentence(best: _Candidate, run: PruningRun) -> str:
+    attacks, guarded = best.figures.attacks, run.guarded
     parts = [f"{best.name}: {_MEANINGS[best.level]}"]
     if attacks and best.level in ("repaired", "protected", "costly"):
         parts[0] += f", {as_far_as(attacks)}"
     if len(attacks) > 1:
         parts.append("Attack success on each set: " + ", ".join(map(_told, attacks)))
-    if guarded and "guard" in best.name and measured_text(guarded):
+    if best.compared:
+        parts += filter(None, [run.comparison.warning.rstrip(".") if run.comparison else ""])
+    elif guarded and "guard" in best.name and measured_text(guarded):
         parts.append(measured_text(guarded).rstrip("."))
     return ". ".join(parts) + "."
 

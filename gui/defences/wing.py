@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtWidgets import QPushButton, QWidget
 
-from engine.defences.comparison import Comparison, ComparisonRow
+from engine.defences.comparison import Comparison
 from engine.reports.headline import recommendation
 from gui.defences.scan_view import ScanView
 from gui.defences.view import DefencesView
 from gui.frame.desk import Desk, Wing
+from gui.frame.saves import keep_compared
 from gui.session.chosen import Inputs
 from gui.widgets import asking
 
@@ -36,20 +39,13 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
         view.show_comparison(comparison, recommendation(session.run) if session.run else None,
                              made.can_build if made else None)
 
-    def keep(row: ComparisonRow) -> None:
-        run = session.run
-        folder = asking.ask_new_folder(desk.window, f"Keep {row.name} in a new folder",
-                                       f"{run.model.path.stem}-kept") if run else None
-        if folder:
-            desk.defending.keep(row, folder)
-
     def possible() -> bool:
         return session.run is not None and not session.state.busy
 
     session.state_changed.connect(show_state)
     session.inputs_changed.connect(show_inputs)
     desk.defending.comparison_changed.connect(show_comparison)
-    view.keep_requested.connect(keep)
+    view.keep_requested.connect(partial(keep_compared, desk))
     view.compare_requested.connect(desk.defending.compare)
     view.repair_requested.connect(repair)
     view.message.connect(desk.say)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.defences.comparison import ComparisonRow
 from engine.runs.rows import GoodNetRow
 from gui.frame.desk import Desk
 from gui.jobs.saving import folder_name
@@ -26,6 +27,15 @@ def save_rows(desk: Desk, rows: Sequence[GoodNetRow | None]) -> None:
         places = places if asking.ask_overwrite(desk.window, places) else []
     if places:
         desk.saving.save_rows(rows, places)
+
+
+def keep_compared(desk: Desk, row: ComparisonRow) -> None:
+    """Save a defence that the comparison made, in a folder that a person names."""
+    run = desk.session.run
+    folder = asking.ask_new_folder(desk.window, f"Keep {row.name} in a new folder",
+                                   f"{run.model.path.stem}-kept") if run else None
+    if folder:
+        desk.defending.keep(row, folder)
 
 
 def save_run(desk: Desk) -> None:

@@ -22,11 +22,13 @@ _ICON = 18
 class ResultBar(QFrame):
     """Shows a run's best defence with buttons that use and save it; hidden while there is no run.
 
-    Signals: `use_requested()`, `save_requested()`, `files_requested()` for choosing the run's files again.
+    Signals: `use_requested()`, `save_requested()`, `keep_requested()` for what exists in the comparison only,
+    `files_requested()` for choosing the run's files again.
     """
 
     use_requested = Signal()
     save_requested = Signal()
+    keep_requested = Signal()
     files_requested = Signal()
 
     def __init__(self, theme: Theme) -> None:
@@ -42,13 +44,15 @@ class ResultBar(QFrame):
         self._mark_icon = PlainLabel()
         self.use = _button("Use in image check", "Check pictures with this GoodNet", self.use_requested)
         self.save = _button("Save it…", "Save this GoodNet in a folder", self.save_requested)
+        self.keep = _button("Keep it…", "", self.keep_requested)
         self.files = _button("Choose its files again", "Choose the files and options that these results were made of",
                              self.files_requested)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 4)
         column.setSpacing(4)
         column.addWidget(self.warnings)
-        for widgets in ((self._level, self.answer, self.use, self.save), (self._mark_icon, self.mark, self.files)):
+        for widgets in ((self._level, self.answer, self.use, self.save, self.keep),
+                        (self._mark_icon, self.mark, self.files)):
             row = QHBoxLayout()
             for widget in widgets:
                 row.addWidget(widget, 1 if widget in (self.answer, self.mark) else 0)
@@ -66,14 +70,16 @@ class ResultBar(QFrame):
         self.setStyleSheet(f"ResultBar {{ background: {theme.surface}; border: 1px solid {theme.border}; "
                            "border-radius: 6px; }")
 
-    def show_result(self, model: str, best: Headline | None, usable: bool) -> None:
+    def show_result(self, model: str, best: Headline | None, usable: bool, keepable: bool = False) -> None:
         """Show what came out for a network.
 
         Args:
-            usable: whether the best is a pair that can be used and saved.
+            usable: whether the best is a pair of the run, which can be used and saved.
+            keepable: whether it is one of the comparison, and what that made is still there.
         """
         found = best.figures if best else "no GoodNet answers the thresholds"
-        by = f" ({best.name.replace('The ', 'the ')})" if best and usable else ""
+        by = f" ({best.name.replace('The ', 'the ').replace('In the ', 'in the ')})" \
+            if best and (usable or best.compared) else ""
         self.answer.setText(unbroken(f"{model}: {found}{by}."))
         self.answer.setToolTip(as_tip(unbroken(f"{best.sentence}\n\n{best.recommendation}")) if best else "")
         warnings = best.warnings if best else ()
@@ -84,6 +90,10 @@ class ResultBar(QFrame):
             self._level.show_level(best.level)
         for button in (self.use, self.save):
             button.setVisible(usable)
+        self.keep.setVisible(keepable)
+        if best and best.compared:
+            self.keep.setToolTip(as_tip(f"Save {best.compared.name} in a folder as it was made and measured; nothing "
+                                        "is trained again"))
         self.show()
 
     def show_mark(self, text: str, other: bool) -> None:
@@ -99,7 +109,7 @@ class ResultBar(QFrame):
 
     def set_busy(self, busy: bool) -> None:
         """While something runs, nothing new can be asked for."""
-        for button in (self.use, self.save, self.files):
+        for button in (self.use, self.save, self.keep, self.files):
             button.setEnabled(not busy)
 
 

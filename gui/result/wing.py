@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.reports.headline import Headline
 from engine.runs.prune import PruningRequest
 from gui.frame.desk import Desk
-from gui.frame.saves import save_rows
+from gui.frame.saves import keep_compared, save_rows
 from gui.result.bar import ResultBar
 from gui.session.belonging import is_other, other_inputs, other_options
 from gui.session.session import Session
@@ -17,7 +17,9 @@ def result_wing(desk: Desk) -> ResultBar:
 
     def show_headline(best: Headline | None) -> None:
         if session.run:
-            bar.show_result(session.run.model.path.name, best, pruning.best_pair is not None)
+            made, row = desk.defending.made, best.compared if best else None
+            bar.show_result(session.run.model.path.name, best, pruning.best_pair is not None,
+                            bool(made and row and made.can_build(row)))
             show_mark()
 
     def show_mark() -> None:
@@ -37,6 +39,10 @@ def result_wing(desk: Desk) -> ResultBar:
         if pruning.best_pair:
             save_rows(desk, [pruning.best_pair.row])
 
+    def keep() -> None:
+        if pruning.best and pruning.best.compared:
+            keep_compared(desk, pruning.best.compared)
+
     def choose_files() -> None:
         if session.run:
             desk.choosing.open_files_of(session.run)
@@ -46,6 +52,7 @@ def result_wing(desk: Desk) -> ResultBar:
         changed.connect(show_mark)
     bar.use_requested.connect(use)
     bar.save_requested.connect(save)
+    bar.keep_requested.connect(keep)
     bar.files_requested.connect(choose_files)
     show_mark()
     return bar

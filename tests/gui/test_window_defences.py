@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,18 +10,22 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from engine.defences.comparison import Comparison
 from engine.defences.scan import scan
+from engine.defences.training import Repair
 from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import calibrate
 from engine.rates import Rate
 from engine.reports.headline import calibration_text, recommendation
 from engine.runs.inputs import open_inputs
+from engine.runs.kept import Made
 from engine.runs.rows import badnet_row
 from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.settings import Options, Settings
 from gui.widgets import asking
 from tests.support.comparisons import comparison
+from tests.support.comparisons import row as compared_row
 from tests.support.networks import LABELS, SmallLab
 from tests.support.window_driver import PATIENCE_MS, press_run, settle
 
@@ -229,6 +234,30 @@ def test_a_comparison_ends_with_what_is_best_and_keeps_it(
     assert str(tmp_path / "kept") in run_window.message_bar.text.text()
     panel.table.selectRow(0)
     assert not panel.keep.isEnabled(), "B without a guard is no defence"
+
+
+def test_the_line_above_the_tabs_keeps_what_is_best_of_the_comparison(
+    run_window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bar, run, defending = run_window.result, run_window.session.run, run_window.desk.defending
+    assert run is not None and not bar.keep.isVisibleTo(run_window)
+    name = "repaired by distillation"
+    compared = Comparison((compared_row("B", "none", 76, 80), compared_row(name, "none", 80, 0),
+                           compared_row("repaired B' alone", "none", 80, 0)))
+    run_window.session.run = dataclasses.replace(run, comparison=compared)
+    made = defending.made = Made()
+    defending.comparison_changed.emit(compared)
+    assert f"(in the comparison, {name})" in bar.answer.text().replace("\u00a0", " ")
+    assert not any(button.isVisibleTo(run_window) for button in (bar.use, bar.save, bar.keep)), "nothing is there"
+    weights = open_inputs(run.request).network.model.get_weights()
+    made.repairs[name] = Repair("distillation", weights, 1, 1, Rate(1, 1), Rate(1, 1), "", (), "", 0)
+    defending.comparison_changed.emit(compared)
+    assert bar.keep.isVisibleTo(run_window) and not bar.save.isVisibleTo(run_window)
+    monkeypatch.setattr(asking, "ask_new_folder", lambda *_: tmp_path / "kept")
+    qtbot.mouseClick(bar.keep, Qt.MouseButton.LeftButton)
+    assert not bar.keep.isEnabled()
+    settle(qtbot, run_window)
+    assert open_goodnet([tmp_path / "kept"]).notes["method"] == "distillation"
 
 
 def test_of_a_run_that_was_brought_back_nothing_can_be_kept(window: MainWindow, qtbot: QtBot) -> None:
