@@ -33,6 +33,14 @@ def read_classes(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
+def is_class_list(path: Path) -> bool:
+    """Whether a file can be read as a class list."""
+    try:
+        return bool(read_classes(path))
+    except EngineError:
+        return False
+
+
 def beside(folders: Sequence[Path], labels: int) -> tuple[tuple[str, ...], Path] | None:
     """A class list of so many names in one of some folders, with its file; None where there is none."""
     for folder in folders:

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QObject, Signal
 
+from engine.data.classes import read_classes
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.targets import by_target
 from engine.errors import ModelError
-from engine.files.own import read_lines
 from engine.looking.inspection import describe_dataset, open_any_dataset
 from engine.models.architecture import ModelDescription, describe_model
 from engine.models.shapes import Shape
@@ -82,7 +82,7 @@ class Choosing(QObject):
                 Message(f"{missing[0]}: the sample isn't there. Install GoodNet again.", "error"))
             return
         self.open_all(sample.INPUTS, "Opened the sample")
-        self._session.in_background(partial(read_names, sample.NAMES), self._session.name_labels, tell=True)
+        self._session.in_background(partial(look_at_names, sample.NAMES), self._session.name_labels, tell=True)
 
     def open_all(self, files: Sequence[tuple[Role, Path]], what: str, layer: str | None = None,
                  options: Options | None = None) -> None:
@@ -100,6 +100,8 @@ class Choosing(QObject):
         self.open_all([("model", run.model.path), *((found.role, found.path) for found in run.datasets)],
                       f"Chose the files of the run on {run.model.path.name}", run.request.layer,
                       options_of(run, self._session.options.cluster))
+        if run.model.classes or run.request.classes:
+            self._session.name_labels(run.request.classes)
 
     def choose_layer(self, name: str) -> None:
         """Choose the layer to prune."""
@@ -141,12 +143,12 @@ class Choosing(QObject):
 
     def open_names(self, path: Path) -> None:
         """Read label names."""
-        def take(names: list[str]) -> None:
+        def take(names: Sequence[str]) -> None:
             step = self._step(f"Label names: {path.name}")
             self._session.name_labels(names)
             self._session.did(step)
 
-        self._session.in_background(partial(read_names, path), take, tell=True)
+        self._session.in_background(partial(look_at_names, path), take, tell=True)
 
     def _open(self, files: Sequence[tuple[Role, Path]], inputs: Inputs, what: str, layer: str | None = None,
               options: Options | None = None, further: Sequence[Path] = ()) -> None:
@@ -291,8 +293,7 @@ def look_at_dataset(
 
 def thumbnails(dataset: Dataset, value_range: tuple[float, float]) -> npt.NDArray[np.uint8]:
     """Up to 8 images spread over a data set, uint8[n, H, W, C], whatever range its values have."""
-    spread = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), THUMBNAILS)).astype(int))
-    images = dataset.take(list(spread))
+    images = dataset.take(dataset.spread(THUMBNAILS))
     low, high = value_range
     if low < 0:
         images = (images - low) * np.float32(255 / max(high - low, 1e-9))
@@ -302,10 +303,10 @@ def thumbnails(dataset: Dataset, value_range: tuple[float, float]) -> npt.NDArra
     return shown
 
 
-def read_names(path: Path, _: TaskContext) -> list[str]:
-    """Label names from a text file, one a line, the first for label 0.
+def look_at_names(path: Path, _: TaskContext) -> tuple[str, ...]:
+    """Label names from a class list.
 
     Raises:
-        EngineError: it isn't such a file.
+        EngineError: it isn't one.
     """
-    return read_lines(path, "can't be read as a list of names", "Plain text (UTF-8), one name a line, was expected.")
+    return read_classes(path)

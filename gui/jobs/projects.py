@@ -30,6 +30,7 @@ from gui.jobs.choosing import Choosing
 from gui.jobs.opening import Opening
 from gui.jobs.pruning import Pruning
 from gui.messages import Message
+from gui.session.belonging import other_classes
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 from gui.settings import Options, Settings
@@ -121,7 +122,8 @@ class Projects(QObject):
         request = dataclasses.replace(inputs.request(self._session.options), cluster=None,
                                       layer=inputs.model.layer or inputs.chosen_layer,
                                       classes=tuple(self._session.names))
-        if run and _made_of(dataclasses.replace(run.request, layer=run.model.layer)) == _made_of(request):
+        if run and _made_of(dataclasses.replace(run.request, layer=run.model.layer)) == _made_of(request) \
+                and not other_classes(run, inputs, self._session.names):
             return _Contents(request, last_result(run, self._pruning.rows))
         return _Contents(request, before.result if before and _made_of(before.request) == _made_of(request) else None)
 

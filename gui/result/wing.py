@@ -23,7 +23,8 @@ def result_wing(desk: Desk) -> ResultBar:
             show_mark()
 
     def show_mark() -> None:
-        other = session.run is not None and is_other(session.run, session.inputs, session.options)
+        other = session.run is not None and is_other(session.run, session.inputs, session.options,
+                                                         session.names)
         # Where there is no verdict, the line says why; other doubts stand with the GoodNets.
         doubts = pruning.best.warnings if pruning.best and session.run and not session.run.plausible else ()
         bar.show_mark(" ".join(filter(None, (mark_of(session, pruning.running), *doubts))),
@@ -48,7 +49,7 @@ def result_wing(desk: Desk) -> ResultBar:
             desk.choosing.open_files_of(session.run)
 
     pruning.headline_changed.connect(show_headline)
-    for changed in (session.state_changed, session.inputs_changed, session.options_changed):
+    for changed in (session.state_changed, session.inputs_changed, session.options_changed, session.names_changed):
         changed.connect(show_mark)
     bar.use_requested.connect(use)
     bar.save_requested.connect(save)
@@ -70,7 +71,7 @@ def mark_of(session: Session, running: PruningRequest | None) -> str:
     if running:
         return (f"A run on {running.model.name} is under way. The curve is that run's as far as it has counted; "
                 f"all else still shows the run on {run.model.path.name} before it.")
-    others = other_inputs(run, session.inputs)
+    others = other_inputs(run, session.inputs, session.names)
     if others:
         return (f"These results aren't of what is chosen now. What is different: {', '.join(others)}. "
                 "What is saved is what is shown here.")

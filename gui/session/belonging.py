@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.runs.prune import PruningRequest, PruningRun
 from gui.session.chosen import ROLE_NAMES, Inputs
 from gui.settings import Options
 
 
-def other_inputs(run: PruningRun, inputs: Inputs) -> tuple[str, ...]:
-    """What a run was made of that isn't chosen now, in words; empty when all is."""
+def other_inputs(run: PruningRun, inputs: Inputs, names: Sequence[str]) -> tuple[str, ...]:
+    """What a run was made of that isn't chosen now, in words; empty when all is.
+
+    Args:
+        names: those of the labels, as they are now.
+    """
     asked = run.request
     pairs = {
         "model": (asked.model, inputs.model and inputs.model.path),
@@ -20,7 +26,18 @@ def other_inputs(run: PruningRun, inputs: Inputs) -> tuple[str, ...]:
     # A model that is still being read has no layer yet.
     if not found and inputs.chosen_layer not in (None, run.model.layer):
         found.append("layer")
+    if not found and other_classes(run, inputs, names):
+        found.append("label names")
     return tuple(found)
+
+
+def other_classes(run: PruningRun, inputs: Inputs, names: Sequence[str]) -> bool:
+    """Whether sub-folders or labels that are text would become numbers by other names than in a run on the same files."""
+    if inputs.labels is None or any(item.data is None for item in inputs.data):
+        return False  # still being read
+    now = inputs.classes(names)
+    # A list that a run found by itself counts as the same one given by a person.
+    return now != (run.model.classes if now else run.request.classes)
 
 
 def other_options(run: PruningRun, options: Options) -> bool:
@@ -28,9 +45,9 @@ def other_options(run: PruningRun, options: Options) -> bool:
     return _what_counts(run.request) != _what_counts(options)
 
 
-def is_other(run: PruningRun, inputs: Inputs, options: Options) -> bool:
-    """Whether results are of other files or options than those now chosen."""
-    return bool(other_inputs(run, inputs)) or other_options(run, options)
+def is_other(run: PruningRun, inputs: Inputs, options: Options, names: Sequence[str]) -> bool:
+    """Whether results are of other files, label names or options than those now chosen."""
+    return bool(other_inputs(run, inputs, names)) or other_options(run, options)
 
 
 def options_of(run: PruningRun, cluster: str) -> Options:

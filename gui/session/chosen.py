@@ -184,18 +184,18 @@ class Inputs:
             classes: names of the network's labels, where a person gave them.
         """
         assert self.model and self.validation
-        named = tuple(classes) if self._any_names and len(classes) == self.labels else ()
         return PruningRequest(
             model=self.model.path, validation=self.validation.path, test=self.test.path if self.test else None,
             poisoned=tuple(i.path for i in self.poisoned), layer=self.chosen_layer, rank_at=options.rank_at,
             order=options.order, drops=options.drops, drop_mode=options.drop_mode, stop=options.stop,
             scale=options.scale, guard=options.guard, false_alarms=options.false_alarms,
-            cluster=options.cluster or None, classes=named)
+            cluster=options.cluster or None, classes=self.classes(classes))
 
-    @property
-    def _any_names(self) -> bool:
-        """Whether any data set's labels are names, such as those of sub-folders of pictures."""
-        return any(i.data is not None and bool(i.data.description.label_names) for i in self.data)
+    def classes(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The names by which sub-folders of pictures, or labels that are text, become numbers: none where no data set
+        has any, or their number isn't the network's of labels."""
+        named = any(i.data is not None and bool(i.data.description.label_names) for i in self.data)
+        return tuple(names) if named and len(names) == self.labels else ()
 
     @property
     def pictures(self) -> list[tuple[str, npt.NDArray[np.uint8]]]:

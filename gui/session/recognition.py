@@ -9,6 +9,7 @@ from typing import Literal
 
 from PySide6.QtCore import QMimeData
 
+from engine.data.classes import is_class_list
 from engine.errors import EngineError
 from engine.files.pictures import SUFFIXES, pictures_in
 from engine.looking.inspection import inspect
@@ -40,7 +41,7 @@ def look_at(path: Path) -> Found:
     if path.suffix.lower() in SUFFIXES and not path.is_dir():
         return Found(path, "pictures")
     if path.suffix.lower() in _KINDS_BY_SUFFIX and path.is_file():
-        return Found(path, _KINDS_BY_SUFFIX[path.suffix.lower()])
+        return Found(path, "names" if is_class_list(path) else _KINDS_BY_SUFFIX[path.suffix.lower()])
     if path.is_dir():
         if (path / "b_prime.keras").is_file():
             return Found(path, "goodnet")

@@ -127,6 +127,7 @@ class Session(QObject):
         """Call labels by names from now on."""
         self.names = names
         self.names_changed.emit(names)
+        self._settle()
 
     def did(self, step: Step) -> None:
         """Remember a change that a person made, and tell them how it is undone."""
@@ -193,6 +194,6 @@ class Session(QObject):
             return State.RUNNING
         if self._failed:
             return State.FAILED
-        if self.run and not other_inputs(self.run, self.inputs):
+        if self.run and not other_inputs(self.run, self.inputs, self.names):
             return State.DONE
         return State.READY if self.inputs.ready else State.EMPTY

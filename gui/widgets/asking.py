@@ -18,7 +18,7 @@ MODEL_FILES = "Models (" + " ".join(f"*{suffix}" for suffix in MODEL_SUFFIXES) +
 DATA_FILES = "Data sets (*.h5 *.hdf5 *.npz);;All files (*)"
 PROJECT_FILES = f"GoodNet projects (*{SUFFIX})"
 ORDER_FILES = "Pruning orders (*.json);;All files (*)"
-NAME_FILES = "Lists of names (*.txt);;All files (*)"
+NAME_FILES = "Lists of names (*.txt *.json);;All files (*)"
 PICTURE_FILES = "Pictures (" + " ".join(f"*{suffix}" for suffix in sorted(SUFFIXES)) + ");;All files (*)"
 
 _FOLDER = "lastFolder"  # the window's property that keeps it

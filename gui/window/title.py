@@ -14,7 +14,8 @@ def keep_title(desk: Desk) -> None:
     def show() -> None:
         parts = [f"{projects.path.stem}[*]"] if projects.path else []
         if session.run:
-            other = ", not what is chosen now" if is_other(session.run, session.inputs, session.options) else ""
+            other = ", not what is chosen now" if is_other(
+                session.run, session.inputs, session.options, session.names) else ""
             parts.append(session.run.model.path.name + other)
         elif session.inputs.model:
             parts.append(session.inputs.model.path.name)

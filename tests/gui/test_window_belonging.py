@@ -8,6 +8,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
@@ -78,6 +79,44 @@ def test_results_of_other_files_are_marked_until_their_own_are_chosen_again(
     window.session.history.undo()
     settle(qtbot, window)
     assert f"What is different: {word}." in marked(window)
+
+
+def test_results_by_other_label_names_are_marked_where_folders_become_labels_by_them(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    folder = tmp_path / "pictures"
+    with h5py.File(small_lab.clean) as file:
+        for number, (pixels, label) in enumerate(zip(file["data"][()], file["label"][()], strict=True)):
+            place = folder / f"kind {'gfedcba'[int(label)]}"
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.transpose(1, 2, 0)).save(place / f"{number}.png")
+    right, wrong = tmp_path / "right.txt", tmp_path / "wrong.json"
+    right.write_text("\n".join(f"kind {letter}" for letter in "gfedcba"), encoding="utf-8")
+    wrong.write_text(json.dumps([f"kind {letter}" for letter in "abcdefg"]), encoding="utf-8")
+    open_small(qtbot, window, small_lab)
+    window.desk.choosing.open_names(wrong)
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    assert marked(window) == "" and window.session.state is State.DONE
+    window.desk.choosing.open_names(right)
+    settle(qtbot, window)
+    assert marked(window) == "", "files hold numbers, which no name changes"
+
+    window.desk.choosing.open_as("validation", folder)
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    accuracy = window.session.run.curve.validation.b_prime_rate(0).value
+    assert accuracy == 0.9 and marked(window) == ""
+    window.desk.choosing.open_names(wrong)
+    settle(qtbot, window)
+    assert "What is different: label names." in marked(window)
+    assert window.session.state is State.READY and "not what is chosen now" in window.windowTitle()
+    qtbot.mouseClick(window.result.files, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert marked(window) == "" and list(window.session.names) == [f"kind {letter}" for letter in "gfedcba"]
+    window.session.history.undo()
+    settle(qtbot, window)
+    assert "What is different: label names." in marked(window)
 
 
 def test_results_of_other_options_are_marked_and_those_of_other_thresholds_aren_t(
