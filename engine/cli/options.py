@@ -24,6 +24,16 @@ def add_clean(parser: argparse.ArgumentParser, *, required: bool = True) -> None
     parser.add_argument("--clean", metavar="VALID", required=required, help=f"clean validation images: {DATA}")
 
 
+def add_inputs(parser: argparse.ArgumentParser, *, required: bool = True, measured: bool = True) -> None:
+    """What a job works on: a network, clean images, where wanted those that it is measured on, and how all are read."""
+    add_model(parser, required=required)
+    add_clean(parser, required=required)
+    if measured:
+        add_measured_on(parser)
+    add_preprocess(parser)
+    add_classes(parser)
+
+
 def add_measured_on(parser: argparse.ArgumentParser, *, test_required: bool = False) -> None:
     """Images that the result is measured on."""
     parser.add_argument("--test", metavar="TEST", required=test_required,

@@ -151,7 +151,7 @@ class Dataset:
             DatasetError: the file is damaged, holds values that aren't finite, or changed since it was opened.
         """
         self._check_unchanged()
-        size = max(1, min(size, MOST_VALUES // math.prod(self.image_shape)))
+        size = max(1, min(size, self.most_at_once))
         numbers = range(*(span or (0, len(self)))) if indices is None else [int(i) for i in indices]
         try:
             with self._reader.open() as read:
@@ -174,7 +174,7 @@ class Dataset:
 
     def spread(self, most: int) -> list[int]:
         """Numbers of up to `most` images at equal distances, the first and the last among them."""
-        return sorted({int(i) for i in np.linspace(0, len(self) - 1, min(len(self), most))})
+        return spread_over(len(self), most)
 
     @property
     def most_at_once(self) -> int:
@@ -261,6 +261,11 @@ def _reader(path: Path, input_shape: Shape) -> Reader:
             if stream.read(2) == b"PK":
                 return NpzReader(path)
     return Hdf5Reader(path)
+
+
+def spread_over(images: int, most: int) -> list[int]:
+    """Up to `most` of the numbers 0 to images - 1 at equal distances, rising, the first and the last among them."""
+    return sorted({int(i) for i in np.linspace(0, images - 1, min(images, most))})
 
 
 def runs_of(numbers: Sequence[int]) -> list[tuple[int, int]]:

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.assessment import Figures
-from engine.data.datasets import Dataset
 from engine.data.subsets import subset
 from engine.guards.calibration import Guard, StandingGuard, held_back_of
 from engine.models.networks import Network
@@ -83,7 +82,7 @@ def guarded_curve(
         Cancelled: the token was set; nothing is kept.
     """
     sets = [clean, *poisoned]
-    chosen = [_spread(s.dataset) for s in sets]
+    chosen = [s.dataset.spread(MOST_IMAGES) for s in sets]
     standing, done, total = guard.on(network), 0, sum(map(len, chosen))
     counts, before = [], []
     for which, indices in zip(sets, chosen, strict=True):
@@ -107,8 +106,3 @@ def _behind(standing: StandingGuard, of: SetCounts, labels: npt.NDArray[np.int64
     passed = ~standing.answer(images, cancel).flagged
     part = count_chunk(of, labels[:, passed], truth[passed])
     return dataclasses.replace(part, images=len(truth))
-
-
-def _spread(dataset: Dataset) -> list[int]:
-    count = min(len(dataset), MOST_IMAGES)
-    return [int(i) for i in np.unique(np.linspace(0, len(dataset) - 1, count).astype(int))]

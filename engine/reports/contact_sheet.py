@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from engine.data.datasets import open_dataset
+from engine.data.datasets import open_dataset, spread_over
 from engine.errors import EngineError
 from engine.runs.inputs import DatasetSummary
 from engine.runs.prune import PruningRun
@@ -43,7 +43,7 @@ def contact_strips(run: PruningRun) -> tuple[Strip, ...]:
     same = [d for d in clean if poisoned and d.images == poisoned[0].images]
     shown = [(same or clean)[-1], *poisoned]
     shortest = min(d.images for d in shown)
-    places = np.unique(np.linspace(0, shortest - 1, min(shortest, PICTURES)).astype(int)).tolist()
+    places = spread_over(shortest, PICTURES)
     strips = (_strip(run, dataset, places) for dataset in shown)
     return tuple(strip for strip in strips if strip is not None)
 

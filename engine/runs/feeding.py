@@ -12,8 +12,9 @@ from engine.assessment import percent
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import Preprocessing, known_for, preprocessing
 from engine.models.logits import compiled_logits, log_probability
-from engine.models.networks import Network
+from engine.models.networks import Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.rates import Rate
 
 Hits = npt.NDArray[np.bool_]
 
@@ -69,7 +70,7 @@ def find_feeding(
     Raises:
         Cancelled: the token was set.
     """
-    rounds = _rounds(len(clean), network.quick)
+    rounds = _rounds(clean, network.quick)
     ways = known_for(clean.take(rounds[0][:_RANGE_IMAGES]))
     names = list(ways)
     hits: dict[str, Hits] = {name: np.empty(0, np.bool_) for name in names}
@@ -89,11 +90,28 @@ def find_feeding(
                    _doubt(best, [name for name in (ranked[0], *near) if name != best], hits))
 
 
-def _rounds(images: int, quick: int) -> list[list[int]]:
-    """Numbers of images to try one round after the other, each round spread over the set and at most `quick` long."""
-    spread = np.unique(np.linspace(0, images - 1, min(images, _TRIAL_IMAGES, _ROUNDS * quick)).astype(int)).tolist()
+def _rounds(clean: Dataset, quick: int) -> list[list[int]]:
+    """Numbers of images to try one round after the other, each round spread over the set, at most `quick` long
+    and no more than memory takes."""
+    quick = min(quick, clean.most_at_once)
+    spread = clean.spread(min(_TRIAL_IMAGES, _ROUNDS * quick))
     count = -(-len(spread) // quick)
     return [spread[start::count] for start in range(count)]
+
+
+def right_answers(network: Network, prepared: Dataset, truths: Sequence[Labels],
+                  cancel: CancelToken = NEVER_CANCELLED) -> list[Rate]:
+    """How often a network is right on up to 512 images spread over a set, by each of several ways to label it.
+
+    Args:
+        prepared: as the network wants it; truths: int64[N] each.
+    Raises:
+        Cancelled: the token was set.
+    """
+    rounds = _rounds(prepared, network.quick)
+    labels = np.concatenate([network.predict_labels(prepared.take(part), cancel) for part in rounds])
+    asked = np.concatenate(rounds)
+    return [Rate(int((labels == truth[asked]).sum()), len(asked)) for truth in truths]
 
 
 def _likeliest(network: Network, clean: Dataset, rounds: Sequence[Sequence[int]], names: Sequence[str],

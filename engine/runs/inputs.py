@@ -109,7 +109,7 @@ class Opened:
     @property
     def notices(self) -> tuple[str, ...]:
         """What was decided in a person's place while opening and what may be wrong about it, a sentence each."""
-        tried = self.labelling.notice if self.labelling.feeding else ""
+        tried = self.labelling.notice if self.labelling.tried else ""
         return tuple(filter(None, (tried, self.feeding.doubt if self.feeding else "",
                                    unshown_targets(self.of("poisoned"), _clean(self.files)))))
 
@@ -147,12 +147,13 @@ def open_inputs(
     chosen += [("test", files.test)] if files.test else []
     chosen += [("poisoned", path) for path in files.poisoned]
     stored = [open_dataset(path, network.input_shape) for _, path in chosen]
-    labelling = find_labelling(network, files.classes, stored[0], stored[1:], progress=progress, cancel=cancel)
+    wanted = None if files.scale == AUTO else preprocessing(files.scale)
+    labelling = find_labelling(network, files.classes, stored[0], stored[1:], wanted, progress=progress, cancel=cancel)
     labelled = [labelling.of(dataset, network.labels) for dataset in stored]
     feeding = None
-    if files.scale == AUTO:
+    if wanted is None:
         feeding = labelling.feeding or find_feeding(network, labelled[0], progress=progress, cancel=cancel)
-    wanted = feeding.best if feeding else preprocessing(files.scale)
+        wanted = feeding.best
     given = tuple(SweepSet(d.prepared(wanted), role) for d, (role, _) in zip(labelled, chosen, strict=True))
     return Opened(network, layer, wanted, feeding, labelling, given, _counted(given, network.labels))
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from engine.assessment import percent
 from engine.data.classes import are_numbers, beside
 from engine.data.datasets import Dataset
+from engine.data.preprocessing import Preprocessing
 from engine.errors import DatasetError
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
-from engine.runs.feeding import Feeding, find_feeding
+from engine.rates import Rate
+from engine.runs.feeding import Feeding, find_feeding, right_answers
 
 _REMEDY = ("Give the class list: a text file with one name a line, the first for label 0 (--classes FILE, or Label "
            "names in the window).")
@@ -25,12 +27,14 @@ class Labelling:
     Attributes:
         classes: names of all labels in order; none where labels are numbers as they stand.
         notice: where the classes come from, or how their order was found, a sentence; empty where nobody needs to know.
-        feeding: what was found out on the way about the preprocessing; None where nothing was tried.
+        feeding: what was found out on the way about the preprocessing; None where that is chosen or nothing was tried.
+        tried: whether the order was found by trying.
     """
 
     classes: tuple[str, ...]
     notice: str = ""
     feeding: Feeding | None = None
+    tried: bool = False
 
     def of(self, dataset: Dataset, labels: int) -> Dataset:
         """A data set of the same network with its labels.
@@ -47,8 +51,9 @@ class Labelling:
 
 
 def find_labelling(
-    network: Network, given: Sequence[str], clean: Dataset, others: Sequence[Dataset], *,
-    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+    network: Network, given: Sequence[str], clean: Dataset, others: Sequence[Dataset],
+    chosen: Preprocessing | None = None, *, progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken = NEVER_CANCELLED,
 ) -> Labelling:
     """Find out what the sub-folders of a network's data sets, or their labels that are words, stand for.
 
@@ -59,6 +64,7 @@ def find_labelling(
     Args:
         given: a class list; none to look for one.
         clean, others: as opened, before any labelling.
+        chosen: the preprocessing where a person chose it; None to find it out.
     Raises:
         DatasetError: the list doesn't fit the network, or names can't be matched.
         Cancelled: the token was set.
@@ -74,7 +80,7 @@ def find_labelling(
     if found and any(set(dataset.label_names) & set(found[0]) for dataset in (clean, *others)):
         return Labelling(found[0], f"{_called(clean, *others)} are labels in the order of {found[1].name}.")
     if are_numbers(clean.label_names) or not clean.label_names:
-        return _by_number(network, clean, progress, cancel)
+        return _by_number(network, clean, chosen, progress, cancel)
     if len(clean.label_names) != network.labels:
         raise DatasetError(f"{clean.path}: has {len(clean.label_names)} {clean.names_are} ({_few(clean.label_names)}), "
                            f"but the network has {network.labels} labels, so which stands for which can't be told. "
@@ -83,19 +89,27 @@ def find_labelling(
                      f"{clean.label_names[0]}, {network.labels - 1} is {clean.label_names[-1]}.")
 
 
-def _by_number(network: Network, clean: Dataset, progress: ProgressCallback, cancel: CancelToken) -> Labelling:
+def _by_number(network: Network, clean: Dataset, chosen: Preprocessing | None, progress: ProgressCallback,
+               cancel: CancelToken) -> Labelling:
     """Numbers as they stand, or their order as text, whichever the network is right with."""
     as_text = clean.label_names
     if len(as_text) != network.labels or as_text == tuple(sorted(as_text, key=int)):
         return Labelling(())
-    ways = {"numbers (0, 1, 2, ...)": clean, f"text ({', '.join(as_text[:3])}, ...)": clean.named(as_text)}
-    tried = {way: find_feeding(network, dataset, progress=progress, cancel=cancel) for way, dataset in ways.items()
-             if dataset.labels.max() < network.labels}
-    best = max(tried, key=lambda way: max(tried[way].right.values()))
-    share = {way: percent(max(feeding.right.values()) / feeding.images) for way, feeding in tried.items()}
-    other = "".join(f", in that of {way} on {share[way]}" for way in tried if way != best)
+    every = {"numbers (0, 1, 2, ...)": clean, f"text ({', '.join(as_text[:3])}, ...)": clean.named(as_text)}
+    ways = {way: dataset for way, dataset in every.items() if dataset.labels.max() < network.labels}
+    feedings: dict[str, Feeding] = {}
+    if chosen:
+        truths = [dataset.labels for dataset in ways.values()]
+        right = dict(zip(ways, right_answers(network, clean.prepared(chosen), truths, cancel), strict=True))
+    else:
+        feedings = {way: find_feeding(network, dataset, progress=progress, cancel=cancel)
+                    for way, dataset in ways.items()}
+        right = {way: Rate(max(found.right.values()), found.images) for way, found in feedings.items()}
+    best = max(right, key=lambda way: right[way].value)
+    share = {way: percent(rate.value) for way, rate in right.items()}
+    other = "".join(f", in that of {way} on {share[way]}" for way in right if way != best)
     return Labelling(ways[best].classes, f"{_called(clean)} are labels in the order of {best}: so the network is right "
-                     f"on {share[best]} of the clean images{other}.", tried[best])
+                     f"on {share[best]} of the clean images{other}.", feedings.get(best), tried=True)
 
 
 def _called(*sets: Dataset) -> str:

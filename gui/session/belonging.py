@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.data.classes import are_numbers
 from engine.runs.prune import PruningRequest, PruningRun
 from gui.session.chosen import ROLE_NAMES, Inputs
 from gui.settings import Options
@@ -32,9 +33,11 @@ def other_inputs(run: PruningRun, inputs: Inputs, names: Sequence[str]) -> tuple
 
 
 def other_classes(run: PruningRun, inputs: Inputs, names: Sequence[str]) -> bool:
-    """Whether sub-folders or labels that are text would become numbers by other names than in a run on the same files."""
+    """Whether labels that are names, as those of sub-folders, would become others than in a run on the same files."""
     if inputs.labels is None or any(item.data is None for item in inputs.data):
         return False  # still being read
+    if all(are_numbers(item.data.description.label_names) for item in inputs.data if item.data):
+        return False  # as they are where nothing has a name
     now = inputs.classes(names)
     # A list that a run found by itself counts as the same one given by a person.
     return now != (run.model.classes if now else run.request.classes)

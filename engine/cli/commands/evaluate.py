@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
 def _opened(paths: list[str], goodnet: GoodNet, classes: str | None) -> list[Dataset]:
     stored = [open_dataset(Path(path), goodnet.b.input_shape) for path in paths]
     known = read_classes(Path(classes)) if classes else goodnet.classes
-    labelling = find_labelling(goodnet.b, known, stored[0], stored[1:])
+    labelling = find_labelling(goodnet.b, known, stored[0], stored[1:], goodnet.preprocessing)
     return [labelling.of(dataset, goodnet.b.labels).prepared(goodnet.preprocessing) for dataset in stored]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.cli.options import add_classes, add_clean, add_json, add_model, add_preprocess, add_seed, input_files
+from engine.cli.options import add_inputs, add_json, add_seed, input_files
 from engine.cli.printing import say, say_json, say_table
 from engine.cli.progress_line import ProgressLine
 from engine.files.saving import check_writable
@@ -20,8 +20,7 @@ _SHOWN_LABELS = 10
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """MODEL --clean VALID [--labels LABEL ...] [--out DIR] [--json]"""
-    add_model(parser)
-    add_clean(parser)
+    add_inputs(parser, measured=False)
     parser.add_argument("--test", metavar="TEST", help="clean images that wear what was reconstructed, in --out "
                         "(default: the validation images)")
     parser.add_argument("--labels", metavar="LABEL", type=int, nargs="+", default=[],
@@ -30,8 +29,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="write examine.json, a report, and of each guilty label its stamp and images wearing it "
                         "into this folder; an earlier examination's folder is replaced if nothing in it was added or "
                         "changed")
-    add_preprocess(parser)
-    add_classes(parser)
     add_seed(parser)
     add_json(parser)
 

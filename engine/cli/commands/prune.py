@@ -7,15 +7,11 @@ import dataclasses
 from pathlib import Path
 
 from engine.cli.options import (
-    add_classes,
-    add_clean,
     add_guard,
+    add_inputs,
     add_json,
     add_layer,
-    add_measured_on,
     add_missing_labels,
-    add_model,
-    add_preprocess,
     input_files,
     percent,
 )
@@ -36,13 +32,11 @@ SUMMARY = "rank and prune channels, count every step, save GoodNet pairs"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """MODEL ... --clean VALID, or a project, and what the run may be told"""
-    add_model(parser, required=False)
+    add_inputs(parser, required=False)
     parser.add_argument("further", metavar="MODEL", nargs="*",
                         help="further models to run against the same data, one after the other; each gets a folder of "
                         "its own inside DIR")
-    add_clean(parser, required=False)
     add_project(parser)
-    add_measured_on(parser)
     add_layer(parser)
     parser.add_argument("--rank-at", choices=["conv", "pool"], default="conv",
                         help="where a channel's mean activation is measured: at the layer itself or behind the pooling "
@@ -58,8 +52,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stop", choices=["first-past", "last-within"], default="first-past",
                         help="which step answers X: the first that loses X or more, or the last that stays within X "
                         "(default: %(default)s)")
-    add_preprocess(parser)
-    add_classes(parser)
     add_guard(parser)
     parser.add_argument("--compare", action="store_true",
                         help="also make every other defence and measure all side by side; takes minutes")

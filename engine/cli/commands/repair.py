@@ -6,15 +6,11 @@ import argparse
 from pathlib import Path
 
 from engine.cli.options import (
-    add_classes,
-    add_clean,
     add_guard,
+    add_inputs,
     add_json,
     add_layer,
-    add_measured_on,
     add_missing_labels,
-    add_model,
-    add_preprocess,
     add_seed,
     input_files,
 )
@@ -37,14 +33,10 @@ SUMMARY = "train a B' on clean images instead of pruning, and save it with B as 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """MODEL --clean VALID --out DIR and what the training and the measuring may be told"""
-    add_model(parser)
-    add_clean(parser)
+    add_inputs(parser)
     parser.add_argument("--out", metavar="DIR", required=True,
                         help="write the pair's folder here; an earlier pair's folder is replaced if nothing in it was "
                         "added or changed")
-    add_measured_on(parser)
-    add_preprocess(parser)
-    add_classes(parser)
     parser.add_argument("--method", choices=["distillation", "fine-pruning"], default="distillation",
                         help="how B' is trained: a copy of B taught by B on changed images (distillation), or B "
                         "pruned and trained again (fine-pruning) (default: %(default)s)")

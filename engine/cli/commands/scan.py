@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from engine.cli.options import add_classes, add_clean, add_json, add_model, add_preprocess, add_seed, count, input_files
+from engine.cli.options import add_inputs, add_json, add_seed, count, input_files
 from engine.cli.printing import say, say_json, say_table
 from engine.cli.progress_line import ProgressLine
 from engine.defences.scan import DEFAULT_STAMPS, Scan, scan
@@ -18,10 +18,7 @@ _SHOWN_SUSPECTS = 10
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """MODEL --clean VALID [--stamps N] [--json]"""
-    add_model(parser)
-    add_clean(parser)
-    add_preprocess(parser)
-    add_classes(parser)
+    add_inputs(parser, measured=False)
     add_seed(parser)
     parser.add_argument("--stamps", metavar="NUMBER", type=count, default=DEFAULT_STAMPS,
                         help="random patches to try; more take longer and tell more (default: %(default)s)")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.data.datasets import spread_over
 from engine.errors import ModelError, in_short
 from engine.models.networks import Images, Network
 
@@ -71,6 +72,5 @@ def _some(pictures: Images, network: Network) -> Images:
     values = sum(math.prod(side or side_of for side, side_of in zip(
         call.output.shape[1:], pictures.shape[1:], strict=False)) for call in network.calls)
     most = max(_FEWEST, _MOST_VALUES // values)
-    places = np.linspace(0, len(pictures) - 1, min(most, len(pictures))).astype(int)
-    some: Images = pictures[np.unique(places)]
+    some: Images = pictures[spread_over(len(pictures), most)]
     return some

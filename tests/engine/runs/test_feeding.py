@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -16,7 +16,7 @@ from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet, save_pair
 from engine.models.networks import Network, open_network
 from engine.progress import CancelSource, Progress
-from engine.runs.feeding import find_feeding
+from engine.runs.feeding import _rounds, find_feeding
 from tests.support.linear_networks import SHAPE, SIZE, dataset_of, linear_network
 from tests.support.places import PROJECT
 
@@ -129,9 +129,23 @@ def test_ways_that_make_no_difference_are_no_doubt(tmp_path: Path) -> None:
     assert found.best.name == "none" and found.right["none"] == 40 and not found.doubt
 
 
+def test_no_more_images_are_in_memory_than_fit_and_all_labels_are_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a set that is sorted by label, with room for ten images at a time."""
+    network = linear_network(np.zeros((SIZE, 4), np.float32), np.array([0, 1, 0, 0], np.float32))
+    pictures = np.full((400, *SHAPE), 99, np.float32)
+    monkeypatch.setattr("engine.data.datasets.MOST_VALUES", 10 * SIZE)
+    read: list[int] = []
+    sorted_set = dataset_of(tmp_path / "sorted.npz", pictures, np.repeat(np.arange(4), 100))
+    found = find_feeding(network, sorted_set.watched(lambda numbers, _: read.extend(numbers)))
+    together = [sorted_set.labels[part] for part in _rounds(sorted_set, network.quick)]
+    assert all(len(part) <= 10 and len(set(part)) == 4 for part in together)
+    assert 4 * found.right["none"] == found.images and {n // 100 for n in read} == {0, 1, 2, 3}
+
+
 @pytest.mark.parametrize("name", ["imagenet", "caffe", "x255", "x255 caffe", "x255 standardised", OWN])
 def test_saved_pairs_take_pictures_as_stored(name: str, clean: Dataset, tmp_path: Path) -> None:
-    keras: Any = __import__("keras")
     network = wanting(name)
     pair = GoodNet(network, network.pruned("conv_3", [1, 2, 3, 40]), preprocessing(name), {"x": 2.0})
     save_pair(pair, tmp_path / "pair")

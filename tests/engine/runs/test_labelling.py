@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -120,19 +121,26 @@ def test_text_labels_of_a_file_belong_by_name_as_sub_folders_do(model: Path, cle
         open_inputs(PruningRequest(model, tmp_path / "poisoned.h5", layer="conv", scale="none"))
 
 
+@pytest.mark.parametrize("scale", ["none", "auto"])
 @pytest.mark.parametrize("text_order", [True, False])
-def test_folders_0_to_11_in_either_order(text_order: bool, tmp_path: Path) -> None:
+def test_folders_0_to_11_in_either_order(
+    text_order: bool, scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A preprocessing that a person chose is the one that is tried."""
+    if scale != "auto":
+        monkeypatch.setattr("engine.runs.labelling.find_feeding", None)
     names = [str(i) for i in range(12)]
     as_trained = sorted(names) if text_order else names
     model = colours_network(tmp_path / "model.keras", 12)
     clean = folder_of(tmp_path / "clean", {name: int((i + 0.5) * 256 / 12) for i, name in enumerate(as_trained)})
     poisoned = folder_of(tmp_path / "poisoned", {"10": int((as_trained.index("10") + 0.5) * 256 / 12)})
-    opened = open_inputs(run_on(model, clean, poisoned))
+    request = dataclasses.replace(run_on(model, clean, poisoned), scale=scale)
+    opened = open_inputs(request)
     assert opened.labelling.classes == (tuple(sorted(names)) if text_order else ())
     assert ("text (0, 1, 10" in opened.labelling.notice.split(":")[0]) == text_order
     assert "right on 100 % of the clean images" in opened.labelling.notice
     assert set(opened.sets[1].dataset.labels) == {as_trained.index("10")}
-    run = run_pruning(run_on(model, clean, poisoned))
+    run = run_pruning(request)
     assert run.curve.poisoned[0].goodnet_rate(0).value == 1
     assert opened.labelling.notice in [doubt.sentence for doubt in run.doubts]
 
