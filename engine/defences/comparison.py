@@ -133,7 +133,8 @@ def compare(
     def attack(which: int, d: int, g: int) -> Attack:
         labels, of, truth = on_poisoned[which].final(d, g, b.labels), poisoned[which], known[which]
         return Attack(of.name, target_of(of), _share(on_poisoned[which].b == of.labels), _share(labels == of.labels),
-                      _share(labels == b.labels), robust=None if truth is None else _share(labels == truth))
+                      _share(labels == b.labels), of.reconstructed,
+                      robust=None if truth is None else _share(labels == truth))
 
     rows = []
     for d, defence in enumerate(defences):

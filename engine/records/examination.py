@@ -7,19 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import h5py
-import numpy as np
 from PIL import Image
 
-from engine.data.datasets import CHUNK, Dataset
-from engine.data.labels import RECONSTRUCTED
-from engine.data.preprocessing import AS_STORED
-from engine.defences.reconstruction import Reconstruction
-from engine.errors import DatasetError
-from engine.files.saving import whole_file, whole_folder
-from engine.literal import literal
+from engine.data.datasets import Dataset
+from engine.files.saving import whole_folder
 from engine.models.networks import Network
 from engine.runs.examine import Examination, Tried
+from engine.runs.reconstructed import write_reconstructed
 
 Json = dict[str, Any]
 
@@ -36,19 +30,24 @@ def save_examination(
         OutputError: it can't be written, or would replace what isn't this program's.
         DatasetError: the images can't be read any more.
     """
+    with whole_folder(folder, files) as temporary:
+        write_examination(examination, network, clean, temporary)
+
+
+def write_examination(examination: Examination, network: Network, clean: Dataset, folder: Path) -> None:
+    """The files of save_examination in a folder that exists."""
     # It brings matplotlib and Jinja, which `examine --json` needn't wait for.
     from engine.reports.examination_page import examination_html
 
-    with whole_folder(folder, files) as temporary:
-        document = {"model": network.path.name, "sha256": network.sha256, **examination_json(examination)}
-        text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-        (temporary / "examine.json").write_text(text, encoding="utf-8")
-        for tried in examination.guilty:
-            label = tried.evidence.label
-            Image.fromarray(tried.picture.squeeze()).save(temporary / f"stamp_{label}.png")
-            _write(network, clean, tried.stamp, temporary / f"reconstructed_{label}.h5")
-        page = examination_html(examination, network.path.name, datetime.date.today())
-        (temporary / "report.html").write_text(page, encoding="utf-8")
+    document = {"model": network.path.name, "sha256": network.sha256, **examination_json(examination)}
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    (folder / "examine.json").write_text(text, encoding="utf-8")
+    for tried in examination.guilty:
+        label = tried.evidence.label
+        Image.fromarray(tried.picture.squeeze()).save(folder / f"stamp_{label}.png")
+        write_reconstructed(clean, tried.stamp, folder / f"reconstructed_{label}.h5")
+    page = examination_html(examination, network.path.name, datetime.date.today())
+    (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def examination_json(examination: Examination) -> Json:
@@ -66,45 +65,3 @@ def _label_json(tried: Tried, suspicion: float) -> Json:
     return {"label": one.label, "suspect": tried.suspect, "suspicion": suspicion, "scan_count": one.scan_count,
             "mask_pixels": one.mask_pixels, "success_rate": one.success.value,
             "success_rate_interval": list(one.success.interval), "margin": one.margin}
-
-
-def write_reconstructed(network: Network, clean: Dataset, stamp: Reconstruction, path: Path) -> None:
-    """Write clean images that wear a reconstructed stamp, in the lab's layout with the stamp's label as theirs.
-
-    An array named "reconstructed" stands beside them, so that everything made from the file says what it is.
-
-    Args:
-        clean: in the network's input range; images of the stamp's own label are left out.
-    Raises:
-        OutputError: it can't be written.
-        DatasetError: there is no image of another label, or the images can't be read.
-    """
-    with whole_file(path) as temporary:
-        _write(network, clean, stamp, temporary)
-
-
-def _write(network: Network, clean: Dataset, stamp: Reconstruction, path: Path) -> None:
-    others = np.flatnonzero(clean.labels != stamp.label).tolist()
-    if not others:
-        raise DatasetError(f"{literal(str(clean.path))}: holds images of label {stamp.label} only, so none could wear "
-                           "its stamp. Choose clean images of several labels.")
-    whole = np.dtype(clean.dtype).kind in "ui" or _are_whole(clean)
-    height, width, channels = clean.image_shape
-    with h5py.File(path, "w", locking=False) as file:  # whole_file holds it
-        data = file.create_dataset("data", (len(others), channels, height, width), np.uint8 if whole else np.float32,
-                                   chunks=(min(CHUNK, len(others)), channels, height, width), compression="gzip")
-        file.create_dataset("label", data=np.full(len(others), stamp.label, np.float64))
-        file.create_dataset(RECONSTRUCTED, data=np.uint8(1))
-        done = 0
-        for images, stored in zip(clean.chunks(CHUNK, others), clean.prepared(AS_STORED).chunks(CHUNK, others),
-                                  strict=True):
-            values = clean.preprocessing.undone(stamp.put_on(images.images), stored.images)
-            values = values.transpose(0, 3, 1, 2)
-            data[done:done + len(values)] = values.round().clip(0, 255) if whole else values
-            done += len(values)
-
-
-def _are_whole(clean: Dataset) -> bool:
-    """Whether stored values are whole numbers of bytes although they are kept as others, as the lab's are."""
-    first = clean.prepared(AS_STORED).take(clean.sample(16))
-    return bool((first == first.round()).all() and first.min() >= 0 and first.max() <= 255 and first.max() > 1)

@@ -22,9 +22,13 @@ def save_repaired(pair: RepairedPair, folder: Path) -> tuple[str, ...]:
         OutputError: it can't be written.
     """
     with whole_folder(folder, (pair.goodnet.b.path,)) as temporary:
-        left_out = write_pair(pair.goodnet, temporary, pair.pictures)
-        (temporary / "evaluation.json").write_text(json.dumps(repaired_json(pair), indent=1) + "\n",
-                                                   encoding="utf-8")
+        return write_repaired(pair, temporary)
+
+
+def write_repaired(pair: RepairedPair, folder: Path) -> tuple[str, ...]:
+    """The files of save_repaired in a folder that exists; returns what was left out."""
+    left_out = write_pair(pair.goodnet, folder, pair.pictures)
+    (folder / "evaluation.json").write_text(json.dumps(repaired_json(pair), indent=1) + "\n", encoding="utf-8")
     return left_out
 
 

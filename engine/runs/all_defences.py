@@ -23,7 +23,7 @@ from engine.runs.rows import rows_of
 
 
 def compare_defences(
-    run: PruningRun, *, allow_missing_labels: bool = False, made: Made | None = None,
+    run: PruningRun, *, allow_missing_labels: bool = False, trained: bool = True, made: Made | None = None,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Comparison:
     """Make and measure B, the run's pruned GoodNets, fine-pruning and repair by distillation, plain and guarded.
@@ -34,6 +34,7 @@ def compare_defences(
 
     Args:
         allow_missing_labels: train although labels of the network have no validation image.
+        trained: whether to train at all; without, labels may be missing.
         made: is filled with what is made, for who wants to keep a defence.
     Raises:
         DatasetError: labels are missing and that wasn't allowed.
@@ -44,12 +45,13 @@ def compare_defences(
                          progress=progress, cancel=cancel)
     b, poisoned, (clean, test) = opened.network, opened.of("poisoned"), opened.to_make_and_measure()
     # Asked first, because it refuses and what follows takes long.
-    warning = missing_labels_warning(b, clean, allow_missing_labels)
+    warning = missing_labels_warning(b, clean, allow_missing_labels) if trained else ""
     makers = _Makers(run, b, clean, allow_missing_labels, made or Made(), progress, cancel)
     guards = [makers.guard("transplant"), makers.guard("margin")]
     originals = (opened.of("test") or opened.of("validation"))[0]
     truth = [true_labels(dataset, originals) for dataset in poisoned]
-    found = compare(b, makers.defences(), guards, test or clean, poisoned, truth, progress=progress, cancel=cancel)
+    found = compare(b, makers.defences(trained), guards, test or clean, poisoned, truth, progress=progress,
+                    cancel=cancel)
     return dataclasses.replace(found, warning=" ".join(filter(None, (warning, measured_on_text(test)))))
 
 
@@ -65,9 +67,11 @@ class _Makers:
     progress: ProgressCallback
     cancel: CancelToken
 
-    def defences(self) -> list[Defence]:
+    def defences(self, trained: bool) -> list[Defence]:
         steps = _steps(self.run)
         made = [Defence(BADNET, None, 0), *(self._pruned(x, step) for x, step in steps.items())]
+        if not trained:
+            return made
         last = max(steps.values(), default=0)
         if last:
             made.append(self._fine_pruned(last))

@@ -13,8 +13,8 @@ from engine.data.datasets import open_dataset
 from engine.defences.reconstruction import Reconstruction
 from engine.models.networks import open_network
 from engine.rates import Rate
-from engine.records.examination import write_reconstructed
 from engine.runs.examine import examine
+from engine.runs.reconstructed import write_reconstructed
 from tests.support.networks import TARGET, SmallLab
 
 
@@ -55,7 +55,7 @@ def test_a_run_on_a_reconstructed_set_says_so(small_lab: SmallLab, tmp_path: Pat
     mask = np.zeros(clean.image_shape[:2], np.float32)
     mask[:6] = 1
     stamp = Reconstruction(TARGET, mask, np.full(clean.image_shape, 200, np.float32), Rate(0, 1), True)
-    write_reconstructed(network, clean, stamp, tmp_path / "worn.h5")
+    write_reconstructed(clean, stamp, tmp_path / "worn.h5")
     sets = [str(tmp_path / "worn.h5"), str(small_lab.poisoned)]
     assert main(["prune", str(small_lab.badnet), "--clean", str(small_lab.clean), "--poisoned", *sets, "--drop", "30",
                  "--out", str(tmp_path / "run")]) == 0

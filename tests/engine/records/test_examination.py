@@ -17,8 +17,9 @@ from engine.defences.reconstruction import Reconstruction
 from engine.errors import DatasetError, OutputError
 from engine.models.networks import Network
 from engine.rates import Rate
-from engine.records.examination import examination_json, save_examination, write_reconstructed
+from engine.records.examination import examination_json, save_examination
 from engine.runs.examine import Examination, examine
+from engine.runs.reconstructed import write_reconstructed
 from tests.engine.runs.test_examine import GUILTY, IMAGES, weights
 from tests.support.linear_networks import LABELS, SHAPE, dataset_of, linear_network, numpy_logits
 
@@ -93,7 +94,7 @@ def test_worn_images_are_stored_so_that_the_network_sees_the_stamp(
     mask[2:5, 1:4] = 0.5
     pattern = np.broadcast_to(np.float32(images.mean()), SHAPE).astype(np.float32)
     stamp = Reconstruction(GUILTY, mask, pattern, Rate(1, 1), True)
-    write_reconstructed(network, clean, stamp, tmp_path / "worn.h5")
+    write_reconstructed(clean, stamp, tmp_path / "worn.h5")
     opened = open_dataset(tmp_path / "worn.h5", network.input_shape, network.labels)
     others = np.flatnonzero(np.arange(40) % LABELS != GUILTY)
     assert (opened.labels == GUILTY).all() and len(opened) == len(others)
@@ -111,7 +112,7 @@ def test_images_of_the_stamps_own_label_alone_are_refused(network: Network, tmp_
     clean = dataset_of(tmp_path / "one.npz", IMAGES[:30], np.full(30, GUILTY))
     stamp = Reconstruction(GUILTY, np.zeros(SHAPE[:2], np.float32), np.zeros(SHAPE, np.float32), Rate(0, 1), True)
     with pytest.raises(DatasetError, match=r"one\.npz: holds images of label 2 only"):
-        write_reconstructed(network, clean, stamp, tmp_path / "worn.h5")
+        write_reconstructed(clean, stamp, tmp_path / "worn.h5")
     assert not (tmp_path / "worn.h5").exists()
 
 

@@ -1,0 +1,82 @@
+"""defend: examine a network, make every defence, and save the best."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from engine.cli.options import (
+    add_classes,
+    add_clean,
+    add_json,
+    add_layer,
+    add_measured_on,
+    add_model,
+    add_preprocess,
+    add_seed,
+    input_files,
+    rate,
+)
+from engine.cli.printing import say, say_json, say_table
+from engine.cli.progress_line import ProgressLine
+from engine.files.saving import check_writable
+from engine.guards.calibration import DEFAULT_FALSE_ALARMS
+from engine.records.defended import defended_json, save_defended
+from engine.runs.defend import Defended, defend
+from engine.runs.inputs import open_inputs
+from engine.runs.prune import PruningRequest
+
+SUMMARY = "examine a network, make every defence, and save the best as one GoodNet"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """MODEL --clean VALID [--test TEST] [--poisoned POISONED ...] --out DIR [--json]"""
+    add_model(parser)
+    add_clean(parser)
+    parser.add_argument("--out", metavar="DIR", required=True,
+                        help="write the chosen GoodNet, the examination, defend.json and a report into this folder; an "
+                        "earlier one is replaced if nothing in it was added or changed")
+    add_measured_on(parser)
+    parser.add_argument("--false-alarms", metavar="RATE", type=rate, default=DEFAULT_FALSE_ALARMS,
+                        help="share of clean images that a guard may flag (default: %(default)s)")
+    add_layer(parser)
+    add_preprocess(parser)
+    add_classes(parser)
+    add_seed(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Defend a network and say what was chosen and what it holds against."""
+    files, out = input_files(options), Path(options.out)
+    check_writable(out, files.paths)
+    request = PruningRequest(files.model, files.validation, files.test, files.poisoned, files.layer, files.scale,
+                             files.classes, false_alarms=options.false_alarms)
+    with ProgressLine() as show:
+        found = defend(request, options.seed, progress=show)
+        left_out = save_defended(found, open_inputs(request, progress=show), out)
+    if options.json:
+        say_json(defended_json(found))
+        return
+    _say(found)
+    for sentence in left_out:
+        say(sentence)
+    say()
+    say(f"Saved in {out}")
+
+
+def _say(found: Defended) -> None:
+    say(f"Chosen: {found.chosen.name}")
+    for caution in found.cautions:
+        say(f"Warning: {caution}", style="yellow")
+    for sentence in found.holds_against or ("Nothing here was measured to be stopped.",):
+        say(sentence)
+    say()
+    names = [attack.name for attack in found.chosen.attacks]
+    say_table(["defence", "clean accuracy", "false alarms", *(f"attack success, {name}" for name in names)],
+              [[row.name, f"{row.clean.value:.2%}", f"{row.false_alarms.value:.2%}",
+                *(f"{attack.success.value:.2%}" for attack in row.attacks)] for row in found.candidates])
+    say()
+    say("Nobody has tried:")
+    for sentence in found.not_tried:
+        say(sentence)

@@ -1,0 +1,60 @@
+"""A defended network as files: the chosen GoodNet's folder, what it was chosen from, and a report."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.defences.comparison import ComparisonRow
+from engine.files.saving import whole_folder
+from engine.models.networks import Network
+from engine.records.examination import examination_json, write_examination
+from engine.records.repaired_pair import write_repaired
+from engine.runs.defend import Defended
+from engine.runs.inputs import Opened
+
+Json = dict[str, Any]
+
+
+def save_defended(defended: Defended, opened: Opened, folder: Path) -> tuple[str, ...]:
+    """Write `goodnet/`, `examination/`, defend.json and report.html; the folder appears whole or not at all.
+
+    Returns:
+        What was left out, a sentence each.
+    Raises:
+        OutputError: it can't be written, or would replace what isn't this program's or what was read.
+    """
+    # It brings matplotlib and Jinja, which a cancelled run needn't wait for.
+    from engine.reports.defended_page import defended_html
+
+    network: Network = opened.network
+    inputs = (network.path, *(s.dataset.path for s in opened.files))
+    with whole_folder(folder, inputs) as temporary:
+        (temporary / "goodnet").mkdir()
+        left_out = write_repaired(defended.pair, temporary / "goodnet")
+        (temporary / "examination").mkdir()
+        wearing = opened.to_make_and_measure()
+        write_examination(defended.examination, network, wearing[1] or wearing[0], temporary / "examination")
+        text = json.dumps(defended_json(defended), indent=1, allow_nan=False) + "\n"
+        (temporary / "defend.json").write_text(text, encoding="utf-8")
+        page = defended_html(defended, network.path.name, datetime.date.today())
+        (temporary / "report.html").write_text(page, encoding="utf-8")
+    return left_out
+
+
+def defended_json(defended: Defended) -> Json:
+    """What was chosen and from what, as its contract names it; rates are fractions."""
+    return {"chosen": defended.chosen.name,
+            "candidates": [_candidate(row, defended.estimated) for row in defended.candidates],
+            "holds_against": list(defended.holds_against), "not_tried": list(defended.not_tried),
+            "cautions": list(defended.cautions), "examination": examination_json(defended.examination),
+            "seconds": round(defended.seconds, 1)}
+
+
+def _candidate(row: ComparisonRow, estimated: bool) -> Json:
+    return {"name": row.name, "clean_accuracy": row.clean.value, "false_alarm_rate": row.false_alarms.value,
+            "attack_success_rate": {attack.name: attack.success.value for attack in row.attacks},
+            "detection_rate": {attack.name: attack.detection.value for attack in row.attacks},
+            "estimated": estimated, "seconds": round(row.seconds, 1)}

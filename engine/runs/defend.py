@@ -1,0 +1,141 @@
+"""From a network under suspicion to the best defence there is for it: examine, make all defences, measure, choose."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.assessment import HARMLESS_ATTACK, percent
+from engine.data.datasets import Dataset
+from engine.defences.comparison import ComparisonRow
+from engine.files.scratch import scratch_folder
+from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+from engine.runs.all_defences import compare_defences
+from engine.runs.examine import Examination, examine
+from engine.runs.inputs import Opened, open_inputs
+from engine.runs.kept import Made, kept_pair
+from engine.runs.prune import PruningRequest, PruningRun, run_pruning
+from engine.runs.reconstructed import write_reconstructed
+from engine.runs.repair import RepairedPair
+
+# What a defence may cost, in points of clean accuracy, before one that costs less but stops less is looked at.
+BEARABLE_POINTS = 3.0
+NOT_TRIED = (
+    "Triggers over the whole picture (blends, stripes, warps) other than those of the images measured on.",
+    "Triggers that work on certain people only, or send each label to another.",
+    "Attackers who know this defence.")
+
+
+@dataclass(frozen=True, eq=False)
+class Defended:
+    """The defence that was chosen, and what it was chosen from.
+
+    Attributes:
+        examination: what was found without poisoned images.
+        run: the pruning run with the comparison of all defences.
+        chosen: the comparison's row; pair: as it is saved.
+        estimated: whether the attack was measured with reconstructed triggers, for want of real ones.
+        holds_against: what it was measured to stop, a sentence each; not_tried: what nobody has tried here.
+        cautions: what a person must know before relying on it, the gravest first.
+    """
+
+    examination: Examination
+    run: PruningRun
+    chosen: ComparisonRow
+    pair: RepairedPair
+    estimated: bool
+    holds_against: tuple[str, ...]
+    not_tried: tuple[str, ...]
+    cautions: tuple[str, ...]
+    seconds: float
+
+    @property
+    def candidates(self) -> tuple[ComparisonRow, ...]:
+        """Everything that was measured, B without a defence first."""
+        return self.run.comparison.rows if self.run.comparison else ()
+
+
+def defend(
+    request: PruningRequest, seed: int = 0, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> Defended:
+    """Examine a network, make every defence that fits, measure all on the same images and build the best.
+
+    Where no poisoned images are given, clean images that wear the reconstructed stamps of the guilty labels stand in
+    for them; where none is guilty, that of the most suspicious label.
+
+    Args:
+        request: the files; layer, false alarms and thresholds as of a pruning run. Guards are always tried.
+    Raises:
+        EngineError: an input is at fault.
+        Cancelled: the token was set; nothing is kept.
+    """
+    started = time.monotonic()
+    opened = open_inputs(request, progress=progress, cancel=cancel)
+    found = examine(opened.network, opened.of("validation")[0], seed, progress=progress, cancel=cancel)
+    with scratch_folder() as folder:
+        poisoned = request.poisoned or _stand_ins(opened, found, folder)
+        asked = dataclasses.replace(request, layer=opened.layer, scale=opened.preprocessing.name, guard="transplant",
+                                    poisoned=tuple(poisoned))
+        run = run_pruning(asked, progress=progress, cancel=cancel)
+        complete = len(np.unique(opened.to_make_and_measure()[0].labels)) == opened.network.labels
+        made = Made()
+        comparison = compare_defences(run, trained=complete, made=made, progress=progress, cancel=cancel)
+        run = dataclasses.replace(run, comparison=comparison)
+        chosen = best_row([row for row in comparison.rows if made.can_build(row)])
+        pair = kept_pair(run, made, chosen, progress=progress, cancel=cancel)
+    return Defended(found, run, chosen, pair, not request.poisoned, _stopped(run, chosen), NOT_TRIED,
+                    _cautions(run, found, complete, estimated=not request.poisoned), time.monotonic() - started)
+
+
+def best_row(rows: Sequence[ComparisonRow]) -> ComparisonRow:
+    """The cheapest of those that leave at most 5 % of the worst attack and cost at most 3 points; where there is none,
+    the one with the least sum of attack left and clean accuracy lost. Of equals the first."""
+    def harm(row: ComparisonRow) -> tuple[bool, float]:
+        attack = row.attack.value if row.attack else 0.0
+        lost = row.clean_before.value - row.clean.value
+        fits = attack <= HARMLESS_ATTACK and 100 * lost <= BEARABLE_POINTS
+        return not fits, round(lost if fits else attack + lost, 9)
+
+    return min(rows, key=harm)
+
+
+def _stand_ins(opened: Opened, found: Examination, folder: Path) -> list[Path]:
+    """Poisoned sets made of reconstructed stamps on the images that defences are measured on."""
+    making, measuring = opened.to_make_and_measure()
+    wearing: Dataset = measuring or making
+    paths = []
+    for tried in found.guilty or found.tried[:1]:
+        paths.append(folder / f"reconstructed_{tried.evidence.label}.h5")
+        write_reconstructed(wearing, tried.stamp, paths[-1])
+    return paths
+
+
+def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:
+    if not run.plausible:
+        return ()
+    return tuple(
+        f"{'The reconstructed trigger' if attack.reconstructed else 'The trigger'} of {attack.name}: "
+        f"{percent(attack.before.value)} of {attack.success.total:,} images fell for it with B alone, "
+        f"{percent(attack.success.value)} do now (up to {percent(attack.success.interval[1])} at 95 % confidence)."
+        for attack in chosen.attacks
+        if attack.before.value > HARMLESS_ATTACK and attack.success.value <= HARMLESS_ATTACK)
+
+
+def _cautions(run: PruningRun, found: Examination, complete: bool, *, estimated: bool) -> tuple[str, ...]:
+    said = [doubt.sentence for doubt in run.doubts]
+    if estimated:
+        said.append("There were no poisoned images: attack success is that of a trigger reconstructed from the "
+                    "network, an estimate. A defence may stop it and not the attacker's own.")
+        if not found.guilty:
+            said.append("The examination named no label, so the reconstructed trigger is that of the most suspicious "
+                        "one, which may be harmless.")
+    if not complete:
+        said.append("The clean images don't show every label, so nothing was trained: a trained network would forget "
+                    "the others.")
+    return tuple(said)

@@ -1,0 +1,58 @@
+"""Poisoned images from a reconstructed trigger: an estimate, and marked as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from engine.data.datasets import CHUNK, Dataset
+from engine.data.labels import RECONSTRUCTED
+from engine.data.preprocessing import AS_STORED
+from engine.defences.reconstruction import Reconstruction
+from engine.errors import DatasetError
+from engine.files.saving import whole_file
+from engine.literal import literal
+
+
+def write_reconstructed(clean: Dataset, stamp: Reconstruction, path: Path) -> None:
+    """Write clean images that wear a reconstructed stamp, in the lab's layout with the stamp's label as theirs.
+
+    An array named "reconstructed" stands beside them, so that everything made from the file says what it is.
+
+    Args:
+        clean: in the network's input range; images of the stamp's own label are left out.
+    Raises:
+        OutputError: it can't be written.
+        DatasetError: there is no image of another label, or the images can't be read.
+    """
+    with whole_file(path) as temporary:
+        _write(clean, stamp, temporary)
+
+
+def _write(clean: Dataset, stamp: Reconstruction, path: Path) -> None:
+    others = np.flatnonzero(clean.labels != stamp.label).tolist()
+    if not others:
+        raise DatasetError(f"{literal(str(clean.path))}: holds images of label {stamp.label} only, so none could wear "
+                           "its stamp. Choose clean images of several labels.")
+    whole = np.dtype(clean.dtype).kind in "ui" or _are_whole(clean)
+    height, width, channels = clean.image_shape
+    with h5py.File(path, "w", locking=False) as file:  # whole_file holds it
+        data = file.create_dataset("data", (len(others), channels, height, width), np.uint8 if whole else np.float32,
+                                   chunks=(min(CHUNK, len(others)), channels, height, width), compression="gzip")
+        file.create_dataset("label", data=np.full(len(others), stamp.label, np.float64))
+        file.create_dataset(RECONSTRUCTED, data=np.uint8(1))
+        done = 0
+        for images, stored in zip(clean.chunks(CHUNK, others), clean.prepared(AS_STORED).chunks(CHUNK, others),
+                                  strict=True):
+            values = clean.preprocessing.undone(stamp.put_on(images.images), stored.images)
+            values = values.transpose(0, 3, 1, 2)
+            data[done:done + len(values)] = values.round().clip(0, 255) if whole else values
+            done += len(values)
+
+
+def _are_whole(clean: Dataset) -> bool:
+    """Whether stored values are whole numbers of bytes although they are kept as others, as the lab's are."""
+    first = clean.prepared(AS_STORED).take(clean.sample(16))
+    return bool((first == first.round()).all() and first.min() >= 0 and first.max() <= 255 and first.max() > 1)
