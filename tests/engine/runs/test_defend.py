@@ -1,0 +1,77 @@
+"""One button: the chosen defence is the best of those measured, and what is saved is what was measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.__main__ import main
+from engine.assessment import Attack
+from engine.defences.comparison import ComparisonRow
+from engine.rates import Rate
+from engine.runs.defend import best_row
+from tests.support.networks import TARGET, SmallLab
+
+
+def row(name: str, clean: int, attack: int) -> ComparisonRow:
+    return ComparisonRow(defence=name, guard="none", clean=Rate(clean, 100), clean_before=Rate(95, 100),
+                         false_alarms=Rate(0, 100), seconds=1,
+                         attacks=(Attack("p", 0, Rate(100, 100), Rate(attack, 100), Rate(0, 100)),))
+
+
+@pytest.mark.parametrize("rows, best", [
+    ([row("a", 95, 60), row("b", 93, 4), row("c", 94, 5), row("d", 80, 0)], "c"),
+    ([row("a", 95, 60), row("b", 91, 4), row("c", 94, 30)], "b"),
+    ([row("a", 93, 3), row("b", 93, 0)], "a"),
+    ([row("a", 95, 100), row("b", 50, 0)], "b"),
+])
+def test_the_cheapest_that_stops_the_attack_is_best(rows: list[ComparisonRow], best: str) -> None:
+    assert best_row(rows).name == best
+
+
+def test_without_poisoned_images_a_reconstructed_trigger_stands_in_and_everything_says_so(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+                 "--out", str(out), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert {"chosen", "candidates", "holds_against", "not_tried"} <= set(printed)
+    assert printed == json.loads((out / "defend.json").read_text())
+    by_name = {candidate["name"]: candidate for candidate in printed["candidates"]}
+    assert printed["chosen"] in by_name
+    assert all(candidate["estimated"] for candidate in printed["candidates"])
+    first = printed["examination"]["labels"][0]["label"]
+    assert list(by_name["B"]["attack_success_rate"]) == [f"reconstructed_{first}"]
+    assert any("an estimate" in caution for caution in printed["cautions"])
+    assert "Nobody has tried" in (out / "report.html").read_text()
+    assert {path.name for path in out.iterdir()} == {"goodnet", "examination", "defend.json", "report.html",
+                                                     "manifest.json"}
+
+
+def test_what_is_saved_gives_the_figures_it_was_chosen_by(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+                 "--poisoned", str(small_lab.poisoned), "--out", str(out), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    chosen = next(c for c in printed["candidates"] if c["name"] == printed["chosen"])
+    assert not chosen["estimated"] and list(chosen["attack_success_rate"]) == ["poisoned"]
+    assert main(["evaluate", str(out / "goodnet"), "--test", str(small_lab.test), "--poisoned",
+                 str(small_lab.poisoned), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    attack = found["guarded"]["poisoned"][0]["attack_success_rate"] if found["guarded"] else \
+        found["poisoned"][0]["goodnet_asr"]
+    assert attack == pytest.approx(chosen["attack_success_rate"]["poisoned"])
+    accuracy = found["guarded"]["clean_accuracy"] if found["guarded"] else found["test"]["goodnet_accuracy"]
+    assert accuracy == pytest.approx(chosen["clean_accuracy"])
+    assert found["poisoned"][0]["target"] == TARGET
+
+
+def test_a_folder_with_a_persons_file_is_refused_before_anything_is_computed(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "thesis.doc").write_text("years of work")
+    assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--out", str(tmp_path)]) == 1
+    assert "Traceback" not in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.doc"]
