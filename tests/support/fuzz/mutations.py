@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import io
 import json
@@ -124,21 +125,62 @@ _BOUNDS: list[Any] = [
     10**400, -(10**400), 0.0, -0.0, 5e-324, -5e-324, 1e-300, 1e308, -1e308, 0.1 + 0.2, float("nan"), float("inf"),
     -float("inf"), None, True, False, "", " ", "a b", "\u200b", "\u202e", "\ud800", "\x00", "\x1b[31m", "a" * 10**5,
     "=1+1", "<img src='/dev/zero'>", "1e999", "../../x", [], [[]], {}, {"": None}, [0] * 1000]
+# Types of NumPy's that hold something else than plain numbers, or nothing.
+_TYPES = ["|O", "<f2", ">f8", "<c16", "|V0", "|V2147483647", "|S0", "<U9", "<M8[ns]", "<f16", "|b1", ">u8", "x,y",
+          "<f4,<i4", [["a", "<f4"]], [("a", "<f4"), ("b", "|O")], "<f4" * 1000, "(1000000,1000000)f4"]
 
 
 def one_bound(content: bytes, dice: random.Random) -> bytes:
-    """A JSON text in which one value, of all at any depth, is at a bound."""
+    """A JSON text in which one value, of all at any depth, is at a bound, or its key is another word."""
     root = [json.loads(content)]
     holder, key = dice.choice(list(_places(root)))
-    holder[key] = copy.deepcopy(dice.choice(_BOUNDS))
+    if isinstance(holder, dict) and dice.random() < 0.1:
+        word = dice.choice([bound for bound in _BOUNDS if isinstance(bound, str)])
+        holder[word] = holder.pop(key)
+    else:
+        alike = [bound for bound in _BOUNDS if type(bound) is type(holder[key])]
+        holder[key] = copy.deepcopy(dice.choice(alike if alike and dice.random() < 0.5 else _BOUNDS))
     return json.dumps(root[0]).encode()
 
 
-def one_bound_in_archive(content: bytes, dice: random.Random) -> bytes:
-    """The same in the JSON of a `.keras` archive's configuration."""
-    with zipfile.ZipFile(io.BytesIO(content)) as old:
-        members = {name: old.read(name) for name in old.namelist()}
-    return archive({**members, "config.json": one_bound(members["config.json"], dice)})
+def one_line(content: bytes, dice: random.Random) -> bytes:
+    """A text one of whose lines is another one, stands twice, or is very long."""
+    lines = content.split(b"\n")
+    words = [str(bound).encode("utf-8", "surrogatepass") for bound in _BOUNDS]
+    at = dice.randrange(len(lines))
+    lines[at:at + 1] = dice.choice([[lines[at]] * 2, [dice.choice(words)], [b"\xff\xfe"], [b"\0" * 100], [b"x"] * 5000])
+    return b"\n".join(lines)
+
+
+def in_member(ending: str, mutate: Callable[[bytes, random.Random], bytes]) -> Callable[[bytes, random.Random], bytes]:
+    """A mutation of one member of a ZIP archive, of those whose names end so."""
+    def mutated(content: bytes, dice: random.Random) -> bytes:
+        with zipfile.ZipFile(io.BytesIO(content)) as old:
+            members = {name: old.read(name) for name in old.namelist()}
+        name = dice.choice([name for name in members if name.endswith(ending)])
+        return archive({**members, name: mutate(members[name], dice)})
+
+    return mutated
+
+
+def one_array_word(content: bytes, dice: random.Random) -> bytes:
+    """A NumPy array with one word of its header at a bound: version, length, type, order, shape."""
+    size = int.from_bytes(content[8:10], "little")
+    words, data = ast.literal_eval(content[10:10 + size].decode()), content[10 + size:]
+    key = dice.choice(list(words))
+    if key == "shape" and words["shape"] and dice.random() < 0.7:
+        sides = list(words["shape"])
+        sides[dice.randrange(len(sides))] = dice.choice([n for n in _BOUNDS if isinstance(n, int)])
+        words["shape"] = tuple(sides)
+    else:
+        words[key] = copy.deepcopy(dice.choice([*_BOUNDS, *_TYPES]))
+    text = repr(words).encode("utf-8", "surrogatepass") + b"\n"
+    version, length = content[6:8], len(text)
+    if dice.random() < 0.2:
+        version = dice.choice([b"\0\0", b"\2\0", b"\3\0", b"\1\1", b"\xff\xff"])
+    if dice.random() < 0.1 or length > 65535:
+        length = dice.choice([0, 1, length - 1, 65535])
+    return content[:6] + version + (length % 65536).to_bytes(2, "little") + text + data
 
 
 # A ZIP archive's records, and where their fields are and how long.
