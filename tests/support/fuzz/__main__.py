@@ -28,6 +28,7 @@ from tests.support.fuzz.formats import ANYWHERE, FORMATS, STRUCTURED, damaged, s
 
 SECONDS, MEMORY, PATIENCE_SECONDS = 10, 2 << 30, 300
 _BATCH = 250
+ENDED = "ended its reader"
 
 
 class Tally:
@@ -56,7 +57,7 @@ def fuzz(name: str, first: int, count: int, seed: int, keep: Path) -> Tally:
     """Try damaged files of one format, from one number on.
 
     Args:
-        keep: where files that made a reader fail are put.
+        keep: where files that fail are put; in "ended" inside it those that ended their reader, which they may.
     """
     if FORMATS[name].rare:
         from engine import backend
@@ -85,6 +86,8 @@ def _batch(name: str, first: int, last: int, seed: int, keep: Path, tally: Tally
         tally.add(outcome, float(seconds), float(megabytes))
         if outcome.startswith("FAILED"):
             _keep(name, int(number), seed, keep, outcome)
+        elif outcome == ENDED:
+            _keep(name, int(number), seed, keep / "ended", outcome)
     if status == 0:
         return last
     fatal = first + len(done)
@@ -129,7 +132,7 @@ def _outcome(name: str, path: Path, number: int) -> str:
         if not sound or str(path.parent) not in sentence:
             return f"FAILED (no sentence that names the file): {sentence!r}"
         ended = any(words in sentence for words in (": crashed what reads it", ": gave nothing for", "processor time"))
-        return "ended its reader" if ended else "refused"
+        return ENDED if ended else "refused"
     except BaseException as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         return f"FAILED ({type(error).__name__} in {Path(place.filename).name}:{place.lineno}): {str(error)[-300:]!r}"
@@ -167,7 +170,8 @@ def _keep(name: str, number: int, seed: int, keep: Path, outcome: str) -> None:
     keep.mkdir(parents=True, exist_ok=True)
     target = keep / f"{name}-{seed}-{number}-{FORMATS[name].name}"
     target.write_bytes(damaged(name, number, seed))
-    print(f"{target}: {outcome[:300]}", flush=True)
+    if outcome != ENDED:
+        print(f"{target}: {outcome[:300]}", flush=True)
 
 
 def main() -> int:
@@ -180,7 +184,8 @@ def main() -> int:
                                 ("--seed", 1, "what the damage is drawn from")):
         parser.add_argument(name, type=int, default=default, help=f"{what} (default: %(default)s)")
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "goodnet-fuzz",
-                        help="the folder for files that fail (default: %(default)s)")
+                        help="the folder for files that fail, in it 'ended' for those that ended their reader "
+                        "(default: %(default)s)")
     options = parser.parse_args()
     groups = {"anywhere": list(ANYWHERE), "structured": list(STRUCTURED)}
     failed = False
