@@ -24,6 +24,8 @@ from engine.quarantine.wire import Array
 
 # Formats whose reading starts another program or that aren't pictures of pixels.
 _REFUSED_FORMATS = {"EPS", "WMF", "FPX", "MIC", "PDF", "MPEG", "HDF5", "GRIB", "BUFR"}
+# Of pictures in plain text, each comment is cut out of a megabyte by copying it.
+_PLAIN_TEXT, _MOST_COMMENTS, _BLOCK_BYTES = "ppm_plain", 1000, 1 << 20
 # Pillow looks at headers piece by piece; GIF, which comes in the smallest, takes two reads for 256 bytes.
 _MOST_READS, _BYTES_A_READ = 20_000, 64
 # Depths of cameras and scanners; what they measure is often kept in 16 bits as it is.
@@ -44,6 +46,18 @@ class _Impatient(io.BufferedReader):
         if self.reads > _MOST_READS + self.tell() // _BYTES_A_READ:
             raise ValueError(f"its header has no end within {self.tell():,} bytes")
         return super().read(size)
+
+
+def _refuse_comments(opened: Image.Image, path: Path) -> None:
+    """Raises ValueError for a picture in plain text that is nothing but comments, and would take hours."""
+    if [tile[0] for tile in getattr(opened, "tile", ())] != [_PLAIN_TEXT]:
+        return
+    comments = 0
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            comments += block.count(b"#")
+            if comments > _MOST_COMMENTS:
+                raise ValueError(f"it has more than {_MOST_COMMENTS:,} comments")
 
 
 @cache
@@ -110,6 +124,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             with _Impatient(io.FileIO(path)) as stream, Image.open(stream, formats=_formats()) as opened:
                 if opened.width * opened.height > MOST_PIXELS:
                     raise Image.DecompressionBombError(f"{opened.width:,} x {opened.height:,}")
+                _refuse_comments(opened, path)
                 yield opened
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DatasetError(f"{path}: would unpack to an absurd number of pixels ({in_short(error)}); refused. "
