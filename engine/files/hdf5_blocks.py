@@ -28,8 +28,8 @@ _ZSTD_SINGLE_SEGMENT = 0x20
 class BlockChecker:
     """Measures each block of an array once.
 
-    Other compressions than those of _SIZES can't be measured without unpacking them in C; what they do wrong they do to
-    the reader.
+    Other filters than those of _ALLOWED can't be measured without unpacking in C, so they are refused: szip, n-bit,
+    scale-offset, Blosc2, ZFP, SZ and all others.
 
     Args:
         where: what to call the array in messages.
@@ -57,6 +57,11 @@ class BlockChecker:
         """
         if not self._filters:
             return
+        for code, _, _, name in self._filters:
+            if code not in _ALLOWED:
+                called = name.decode("ascii", "replace")[:40] or code
+                raise self._error(f"{self._where} is packed by the filter {called}, whose blocks can't be measured "
+                                  "before they are unpacked; refused. Save it again with gzip.")
         (_, height), *others = zip(self._array.shape, self._array.chunks, strict=True)
         for row in range(start // height * height, min(stop, len(self._array)), height):
             if row not in self._measured:
@@ -80,17 +85,17 @@ class BlockChecker:
             size = self._unpacked_size(used[at], content, expected) if packers else len(content)
         except (zlib.error, OSError, IndexError, struct.error) as found:
             raise self._damaged(f"can't be unpacked ({found})") from found
-        if size is not None and size != expected:
+        if size != expected:
             raise self._damaged(f"unpacks to {'more than ' * (size < 0)}{abs(size):,} bytes instead of {expected:,}")
 
     @staticmethod
-    def _unpacked_size(packer: Sequence[Any], content: bytes, most: int) -> int | None:
-        """How many bytes a block holds, negative if there are more than these; None where nobody can say."""
+    def _unpacked_size(packer: Sequence[Any], content: bytes, most: int) -> int:
+        """How many bytes a block holds, negative if there are more than these."""
         code, _, options, _ = packer
         if code in _UNPACKERS:
             size = len(_UNPACKERS[code]().decompress(content, most + 1))
             return size if size <= most else -most
-        return _SIZES[code](content, options) if code in _SIZES else None
+        return _SIZES[code](content, options)
 
     def _damaged(self, found: str) -> EngineError:
         return self._error(f"{self._where} holds a block that {found}; the file is damaged or made to do harm. "
@@ -124,16 +129,19 @@ def _bitshuffle_size(content: bytes, options: Sequence[int]) -> int:
     return int(struct.unpack_from(">Q", content)[0]) if compresses else len(content)
 
 
-def _zstd_size(content: bytes, _: Sequence[int]) -> int | None:
-    """Source: RFC 8878, section 3.1.1.1: the frame's header."""
+def _zstd_size(content: bytes, _: Sequence[int]) -> int:
+    """Source: RFC 8878, section 3.1.1.1: the frame's header, which the filter always gives a size."""
     flags = content[4]
     at = 5 + (0 if flags & _ZSTD_SINGLE_SEGMENT else 1) + (0, 1, 2, 4)[flags & 3]
     layout = ("<B" if flags & _ZSTD_SINGLE_SEGMENT else "", "<H", "<I", "<Q")[flags >> 6]
-    size = struct.unpack_from(layout, content, at)
-    return int(size[0]) + (256 if layout == "<H" else 0) if size else None
+    if not layout:
+        raise IndexError("its size isn't given")
+    return int(struct.unpack_from(layout, content, at)[0]) + (256 if layout == "<H" else 0)
 
 
 _UNPACKERS: dict[int, Callable[[], Any]] = {1: zlib.decompressobj, 307: bz2.BZ2Decompressor}
-_SIZES: dict[int, Callable[[bytes, Sequence[int]], int | None]] = {
+_SIZES: dict[int, Callable[[bytes, Sequence[int]], int]] = {
     32000: _lzf_size, 32001: _number("<I", 4), 32004: _number(">Q", 0), 32008: _bitshuffle_size, 32015: _zstd_size,
 }
+# gzip, bzip2, LZF, Blosc, LZ4, Bitshuffle and Zstd, besides what moves bytes about or adds a checksum.
+_ALLOWED = {_SHUFFLE, _FLETCHER32, *_UNPACKERS, *_SIZES}

@@ -27,7 +27,7 @@ at them: the reader can't change them afterwards, nor cut the memory off under t
 
 **Why not a parser in Python alone.** pyfive 1.3 reads the lab's files as fast as the HDF5 library and meets circles and
 short blocks with exceptions. It unpacks what is compressed twice without end, and knows neither the newest layout nor
-bzip2, LZ4, Zstd, Bitshuffle and Blosc2: it would stand beside the library, not in its place, and pictures, archives and
+bzip2, LZ4, Zstd, Bitshuffle and Blosc: it would stand beside the library, not in its place, and pictures, archives and
 ONNX need the process all the same.
 
 **What it doesn't do.** A reader that a file has taken over may lie about the values in files read after it, within

@@ -123,7 +123,32 @@ def filters() -> dict[str, dict[str, Any]]:
             "gzip, shuffle and checksum": {"compression": "gzip", "shuffle": True, "fletcher32": True},
             "checksum": {"fletcher32": True}, "bzip2": dict(hdf5plugin.BZip2()), "LZ4": dict(hdf5plugin.LZ4()),
             "Blosc": dict(hdf5plugin.Blosc()), "Zstd": dict(hdf5plugin.Zstd()), "LZF": {"compression": "lzf"},
-            "Blosc2": dict(hdf5plugin.Blosc2()), "Bitshuffle": dict(hdf5plugin.Bitshuffle())}
+            "Bitshuffle": dict(hdf5plugin.Bitshuffle())}
+
+
+def unmeasured() -> dict[str, dict[str, Any]]:
+    import hdf5plugin
+    return {"blosc2": dict(hdf5plugin.Blosc2()), "szip": {"compression": "szip"}, "scaleoffset": {"scaleoffset": 0}}
+
+
+@pytest.mark.parametrize("name", unmeasured())
+def test_a_filter_whose_blocks_cannot_be_measured_is_refused(name: str, tmp_path: Path) -> None:
+    if name == "szip" and not h5py.h5z.filter_avail(h5py.h5z.FILTER_SZIP):
+        pytest.skip("this h5py has no szip")
+    path, _ = packed(tmp_path / "d.h5", **unmeasured()[name])
+    said = refused(path)
+    assert said.startswith(f"{path}: 'data' is packed by the filter {name}") and said.endswith("again with gzip.")
+
+
+def test_so_is_n_bit(tmp_path: Path) -> None:
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk(IMAGES.shape)
+    plist.set_filter(h5py.h5z.FILTER_NBIT, 0, ())
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        h5py.h5d.create(file.id, b"data", h5py.h5t.NATIVE_UINT8, h5py.h5s.create_simple(IMAGES.shape), plist)
+        file["data"][...] = IMAGES
+        file["label"] = NUMBERS
+    assert "'data' is packed by the filter nbit" in refused(tmp_path / "d.h5")
 
 
 @pytest.mark.parametrize("name", filters())
