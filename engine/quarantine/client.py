@@ -214,6 +214,7 @@ class _Reader:
         self._job = limits.hold(self.process)
         try:
             send(self.request, {"area": self.area.name})
+            self.wait(_START_SECONDS)
             receive(self.answer, _START_SECONDS)
         except BrokenWireError as error:
             self.end()

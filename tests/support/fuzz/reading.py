@@ -90,7 +90,7 @@ def look_at_data(path: Path) -> None:
     """As the window does, when data is chosen for a network."""
     from gui.jobs.choosing import look_at_dataset
     look_at(path)
-    look = look_at_dataset("validation", path, (12, 10, 3), 7, NOBODY)
+    look = look_at_dataset("validation", path, (12, 10, 3), 7, (), NOBODY)
     assert look.thumbnails.shape[1:] == (12, 10, 3)
 
 
