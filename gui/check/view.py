@@ -48,6 +48,8 @@ _ROW_HEIGHT = 46
 # What a column must hold; the first takes the rest.
 _WIDEST = {VERDICT: "backdoored (N) xxxxx", WHY: "disagreex", B_LABEL: "1283 Xxxx", B_CONFIDENCE: "100.0 %x",
            B_PRIME_LABEL: "1283 Xxxx", B_PRIME_CONFIDENCE: "100.0 %x"}
+# Content of files that other programs put on the clipboard, the most faithful first.
+_PACKED = ("image/png", "image/bmp", "image/tiff", "image/webp", "image/jpeg", "image/gif")
 
 
 class CheckView(QWidget):
@@ -55,7 +57,8 @@ class CheckView(QWidget):
 
     Signals:
         check_requested: list[Path], pictures and folders to check.
-        image_pasted: QImage, a picture from the clipboard to check.
+        image_pasted: QImage, a picture from the clipboard to check, which is there as pixels.
+        file_pasted: bytes, one that is there as a file's content, which Qt is never given to unpack.
         samples_requested: check some images of the data sets that are open.
         open_goodnet_requested: a person wants to choose a saved GoodNet.
         names_requested: a person wants to choose a file of label names.
@@ -66,6 +69,7 @@ class CheckView(QWidget):
 
     check_requested = Signal(object)
     image_pasted = Signal(object)
+    file_pasted = Signal(object)
     samples_requested = Signal()
     open_goodnet_requested = Signal()
     names_requested = Signal()
@@ -185,10 +189,13 @@ class CheckView(QWidget):
         """Check what the clipboard holds: files, or a picture."""
         mime = QGuiApplication.clipboard().mimeData()
         paths = _pictures_of(mime)
+        packed = next((kind for kind in _PACKED if mime.hasFormat(kind)), None)
         if not self._ready:
             self.message.emit("Open a GoodNet first, or wait until the running task is done.")
         elif paths:
             self.check_requested.emit(paths)
+        elif packed:
+            self.file_pasted.emit(bytes(mime.data(packed).data()))
         elif mime.hasImage():
             self.image_pasted.emit(QImage(mime.imageData()))
         else:

@@ -38,6 +38,7 @@ def check_wing(desk: Desk) -> Wing[CheckView]:
     session.names_changed.connect(view.show_names)
     view.check_requested.connect(checking.check)
     view.image_pasted.connect(lambda image: checking.check_pasted(as_pixels(image)))
+    view.file_pasted.connect(checking.check_pasted_file)
     view.samples_requested.connect(lambda: checking.check_pixels(session.inputs.pictures))
     view.open_goodnet_requested.connect(lambda: _open_goodnet(desk, folder=True))
     view.names_requested.connect(open_names)

@@ -12,7 +12,9 @@ import numpy.typing as npt
 from PIL import Image
 from PySide6.QtCore import QObject, Signal
 
+from engine.errors import DatasetError
 from engine.files.pictures import Picture, fit_picture, load_picture
+from engine.files.scratch import scratch_folder
 from engine.goodnets.checking import Verdict, check_arrays, check_pictures, list_pictures
 from engine.looking.occlusion import OcclusionMap, occlusion_map
 from engine.runs.prune import PruningRun
@@ -85,6 +87,10 @@ class Checking(QObject):
         name = f"pasted picture {len(self._pasted) + 1}"
         self._pasted[name] = pixels
         self.check_pixels([(name, pixels)])
+
+    def check_pasted_file(self, content: bytes) -> None:
+        """Check a picture from the clipboard that is there as a file's content; the reader's process unpacks it."""
+        self._session.in_background(partial(read_pasted, content), self.check_pasted, tell=True)
 
     def find_original(self, verdict: Verdict) -> None:
         """Find what a picture looked like before it was fitted to the network; an image of a data set fits as it is."""
@@ -176,6 +182,25 @@ def read_original(path: Path, _: TaskContext) -> Picture:
     picture = Image.fromarray(load_picture(path, (None, None, 3)))
     picture.thumbnail((_MOST_SIDE, _MOST_SIDE))
     return np.asarray(picture, np.uint8)
+
+
+def read_pasted(content: bytes, _: TaskContext) -> Picture:
+    """The picture in a file's content, uint8[h, w, 3].
+
+    Raises:
+        EngineError: it isn't a readable picture, or there is no room for it.
+    """
+    try:
+        with scratch_folder() as folder:
+            path = folder / "pasted picture"
+            path.write_bytes(content)
+            try:
+                return load_picture(path, (None, None, 3))
+            except DatasetError as error:
+                raise DatasetError(str(error).replace(str(path), path.name)) from error
+    except OSError as error:
+        raise DatasetError(f"The pasted picture can't be kept for reading ({error.strerror or error}). Check that the "
+                           "disk for temporary files has room.") from error
 
 
 def find_occlusion(bench: Workbench, verdict: Verdict, context: TaskContext) -> OcclusionMap:

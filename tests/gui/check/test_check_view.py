@@ -174,6 +174,17 @@ def test_paste_by_the_key(view: CheckView, qtbot: QtBot, tmp_path: Path) -> None
     assert "no picture" in said.args[0]
 
 
+@pytest.mark.parametrize("kind", ["image/png", "image/jpeg", "image/bmp"])
+def test_the_content_of_a_file_is_pasted_unopened(kind: str, view: CheckView, qtbot: QtBot) -> None:
+    """Another program's picture may be made to harm: Qt must not unpack it in the window's process."""
+    mime = QMimeData()
+    mime.setData(kind, b"anything at all")
+    QGuiApplication.clipboard().setMimeData(mime)
+    with qtbot.assertNotEmitted(view.image_pasted), qtbot.waitSignal(view.file_pasted) as pasted:
+        view.paste()
+    assert pasted.args == [b"anything at all"]
+
+
 def test_buttons_ask_for_files_folders_goodnets_and_names(
     view: CheckView, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -109,6 +110,22 @@ def test_pasted_pictures_are_told_apart_and_have_originals(checking: MainWindow,
     assert closer.captions[1].text() == "The original: 30 × 20 pixels"
     shown = closer.original.rendered()
     assert shown is not None and shown.pixelColor(5, 5).name() == "#ff0000"
+
+
+def test_a_pasted_file_is_unpacked_by_the_reader(checking: MainWindow, qtbot: QtBot) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (30, 20), (255, 0, 0)).save(content, "PNG")
+    said: list[str] = []
+    checking.session.message.connect(lambda message: said.append(message.text))
+    for pasted in (content.getvalue(), content.getvalue()[:60]):
+        mime = QMimeData()
+        mime.setData("image/png", pasted)
+        QGuiApplication.clipboard().setMimeData(mime)
+        checking.desk.menus.find("Check pasted picture").trigger()
+        settle(qtbot, checking)
+    (verdict,) = checking.check.model.verdicts
+    assert verdict.file == "pasted picture 1" and (verdict.seen == (255, 0, 0)).all()
+    assert said[-1].startswith("pasted picture: ") and said[-1].endswith("from its source.")
 
 
 def test_the_original_of_a_file_is_read_again(checking: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
