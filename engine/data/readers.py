@@ -14,7 +14,7 @@ from engine.data.classes import are_numbers
 from engine.data.depth import common_depth
 from engine.data.labels import MOST_LABEL_BYTES, check_codes, check_labels
 from engine.errors import DatasetError
-from engine.files.pictures import load_picture, pictures_in
+from engine.files.pictures import MOST_ENTRIES, entries, load_picture, pictures_in
 from engine.quarantine.client import READER
 from engine.quarantine.wire import Array, BrokenWireError, Spec, spec_of
 
@@ -133,10 +133,19 @@ class FolderReader:
 
 
 def labelled_pictures(folder: Path) -> list[tuple[Path, int]]:
-    """The pictures in a folder's sub-folders with their labels, in the order of a data set; none are read."""
+    """The pictures in a folder's sub-folders with their labels, in the order of a data set; none are read.
+
+    Raises:
+        DatasetError: there are too many.
+    """
     folders = sub_folders(folder)
-    return [(p, number) for name, number in zip(folders, labels_of(folders).tolist(), strict=True)
-            for p in pictures_in(folder / name)]
+    found: list[tuple[Path, int]] = []
+    for name, number in zip(folders, labels_of(folders).tolist(), strict=True):
+        found += [(picture, number) for picture in pictures_in(folder / name)]
+        if len(found) > MOST_ENTRIES:
+            raise DatasetError(f"{folder}: holds more than {MOST_ENTRIES:,} pictures, more than a set may have. Choose "
+                               "a part of them.")
+    return found
 
 
 def labels_of(names: Sequence[str]) -> Array:
@@ -146,7 +155,7 @@ def labels_of(names: Sequence[str]) -> Array:
 
 def sub_folders(folder: Path) -> tuple[str, ...]:
     """Names of a folder's sub-folders in the order of text, as Keras and PyTorch count them."""
-    return tuple(sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")))
+    return tuple(sorted(entry.name for entry in entries(folder) if entry.is_dir() and not entry.name.startswith(".")))
 
 
 def stamp(path: Path) -> tuple[int, int]:

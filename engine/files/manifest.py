@@ -6,7 +6,9 @@ person's, and so is every file of a folder without a manifest, as version 0.1.0 
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from engine.files.regular import read_regular
 
 MANIFEST = "manifest.json"
 _SCHEMA = 1
-_MOST_BYTES = 1 << 20
+_MOST_BYTES, _MOST_ENTRIES = 1 << 20, 10_000
 
 
 def record(folder: Path) -> None:
@@ -43,7 +45,11 @@ def first_foreign(folder: Path) -> Path | None:
         OSError: the folder can't be read.
     """
     recorded = _recorded(folder / MANIFEST)
-    for entry in sorted(folder.iterdir()):
+    with os.scandir(folder) as listed:
+        names = sorted(entry.name for entry in itertools.islice(listed, _MOST_ENTRIES + 1))
+    if len(names) > _MOST_ENTRIES:
+        return folder / names[0]  # no result has as many files
+    for entry in map(folder.joinpath, names):
         if entry.is_dir() and not entry.is_symlink() and (entry / MANIFEST).exists():
             inside = first_foreign(entry)
             if inside:

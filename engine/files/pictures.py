@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ Picture = npt.NDArray[np.uint8]
 
 # Unpacked and made upright, composed and converted, each takes up to 20 bytes for a while.
 MOST_PIXELS = 1 << 26
+MOST_ENTRIES = 250_000
 SUFFIXES = frozenset({
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
     ".pbm", ".pnm", ".tga", ".ico", ".jp2", ".avif", ".pcx", ".sgi", ".dds",
@@ -99,7 +102,34 @@ def fit_picture(image: Image.Image, shape: tuple[int | None, int | None, int]) -
     return np.asarray(plain, np.uint8).reshape(size[1], size[0], channels)
 
 
+def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What lies in a folder, one after the other as the system gives it.
+
+    Raises:
+        DatasetError: there is more than anybody sorted by hand, and than memory should hold.
+        OSError: it can't be read.
+    """
+    with os.scandir(folder) as listed:
+        for number, entry in enumerate(listed):
+            if number == MOST_ENTRIES:
+                raise DatasetError(f"{folder}: holds more than {MOST_ENTRIES:,} files and folders, more than are ever "
+                                   "listed. Put those you need into a folder of their own.")
+            yield entry
+
+
+def has_pictures(folder: Path) -> bool:
+    """Whether a picture file lies directly in a folder; it is looked through no further than to the first one."""
+    return any(map(_is_picture, entries(folder)))
+
+
 def pictures_in(folder: Path) -> list[Path]:
-    """All picture files directly in a folder, by name; hidden files are left out."""
-    return sorted(p for p in folder.iterdir()
-                  if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file())
+    """All picture files directly in a folder, by name; hidden files are left out.
+
+    Raises:
+        DatasetError, OSError: as entries.
+    """
+    return sorted(folder / entry.name for entry in entries(folder) if _is_picture(entry))
+
+
+def _is_picture(entry: os.DirEntry[str]) -> bool:
+    return Path(entry.name).suffix.lower() in SUFFIXES and not entry.name.startswith(".") and entry.is_file()

@@ -261,10 +261,17 @@ def _has_ended(process: int | None) -> bool:
 
 def _tidy(parent: Path) -> None:
     """Remove temporaries that a killed program left behind."""
-    for path in parent.glob(f"{_PARTIAL[0]}*{_PARTIAL[1]}"):
+    for path, _ in named_so(parent, _OURS):
         with suppress(OSError):
-            if _OURS.fullmatch(path.name) and is_left_behind(path):
+            if is_left_behind(path):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def named_so(folder: Path, pattern: re.Pattern[str]) -> list[tuple[Path, re.Match[str]]]:
+    """What lies in a folder under names of a pattern; it may hold millions of others, or not be readable."""
+    with suppress(OSError), os.scandir(folder) as listed:
+        return [(folder / entry.name, match) for entry in listed if (match := pattern.fullmatch(entry.name))]
+    return []
 
 
 def _sibling(target: Path) -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from engine.files.saving import is_left_behind, locked
+from engine.files.saving import is_left_behind, locked, named_so
 
 _NAME = re.compile(r"goodnet-([0-9]+)-[0-9a-f]{32}")
 
@@ -36,10 +36,9 @@ def scratch_folder() -> Iterator[Path]:
 
 def _tidy(place: Path) -> None:
     """Remove this user's folders whose process is gone."""
-    for folder in place.glob("goodnet-*"):
-        name = _NAME.fullmatch(folder.name)
+    for folder, name in named_so(place, _NAME):
         with suppress(OSError):
-            if name and not folder.is_symlink() and _is_own(folder) and is_left_behind(folder, int(name[1])):
+            if not folder.is_symlink() and _is_own(folder) and is_left_behind(folder, int(name[1])):
                 shutil.rmtree(folder)
 
 

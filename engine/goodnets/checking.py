@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from engine.errors import DatasetError, EngineError
-from engine.files.pictures import Picture, load_picture, pictures_in
+from engine.files.pictures import MOST_ENTRIES, Picture, entries, load_picture, pictures_in
 from engine.goodnets.pair import Answers, GoodNet
 from engine.parallel import read_ahead
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
@@ -53,13 +53,12 @@ def list_pictures(paths: Iterable[Path]) -> list[Path]:
     """All pictures that files and folders name; folders are searched with their sub-folders.
 
     Raises:
-        DatasetError: a path doesn't exist or a folder holds no picture.
+        DatasetError: a path doesn't exist, or a folder holds no picture or too much.
     """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = [p for folder in (path, *sorted(f for f in path.rglob("*") if f.is_dir()))
-                      for p in pictures_in(folder)]
+            inside = [picture for folder in _with_folders_below(path) for picture in pictures_in(folder)]
             if not inside:
                 raise DatasetError(f"{path}: holds no pictures. Choose a folder with PNG or JPEG files.")
             found += inside
@@ -68,6 +67,20 @@ def list_pictures(paths: Iterable[Path]) -> list[Path]:
         else:
             raise DatasetError(f"{path}: there is no such file or folder. Check the name.")
     return found
+
+
+def _with_folders_below(path: Path) -> list[Path]:
+    """A folder and all below it, by name; links to folders are looked into, but not gone on from."""
+    found, ahead = [path], [path]
+    while ahead:
+        for entry in entries(ahead.pop()):
+            if entry.is_dir():
+                found.append(Path(entry.path))
+                ahead += [] if entry.is_symlink() else found[-1:]
+        if len(found) > MOST_ENTRIES:
+            raise DatasetError(f"{path}: has more than {MOST_ENTRIES:,} folders inside, more than anybody looks "
+                               "into. Choose the one with the pictures.")
+    return [path, *sorted(found[1:])]
 
 
 def check_pictures(

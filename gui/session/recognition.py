@@ -11,7 +11,7 @@ from PySide6.QtCore import QMimeData
 
 from engine.data.classes import is_class_list
 from engine.errors import EngineError
-from engine.files.pictures import SUFFIXES, pictures_in
+from engine.files.pictures import SUFFIXES, has_pictures
 from engine.looking.inspection import inspect
 from engine.models.architecture import ModelDescription
 from engine.records.project import SUFFIX
@@ -47,9 +47,9 @@ def look_at(path: Path) -> Found:
             return Found(path, "goodnet")
         if (path / "run.json").is_file():
             return Found(path, "run")
-        if pictures_in(path):
-            return Found(path, "pictures")
     try:
+        if path.is_dir() and has_pictures(path):
+            return Found(path, "pictures")
         found = inspect(path)
     except EngineError as error:
         return Found(path, None, error=error)
