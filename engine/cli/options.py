@@ -86,7 +86,7 @@ def add_missing_labels(parser: argparse.ArgumentParser, when: str = "") -> None:
 
 def add_layer(parser: argparse.ArgumentParser, when: str = "") -> None:
     """The layer to prune."""
-    parser.add_argument("--layer", metavar="NAME", help=f"{when}the Conv2D layer whose channels are pruned; inspect "
+    parser.add_argument("--layer", metavar="NAME", help=f"{when}the layer whose channels are pruned; inspect "
                         "lists them (default: the last one that everything passes through)")
 
 

@@ -18,6 +18,7 @@ from engine.data.datasets import Dataset
 from engine.errors import DatasetError
 from engine.models.logits import logits_function
 from engine.models.networks import Images, Labels, Network
+from engine.models.prunable.channels import channel_weights
 from engine.progress import CancelToken, Progress, ProgressCallback
 from engine.rates import Rate
 
@@ -111,7 +112,7 @@ def repaired_network(network: Network, repair: Repair) -> Network:
     Args:
         network: the B that the repair was made from.
     """
-    copy = network.copy()
+    copy = network.pruned(repair.layer, repair.pruned) if repair.layer and repair.pruned else network.copy()
     copy.model.set_weights(list(repair.weights))
     return copy
 
@@ -204,9 +205,9 @@ def as_repair(
     Args:
         towards_b: how far to go back from it to the network, 0 to 1: weights are mixed so.
     """
-    student = network.copy()
+    student = network.pruned(lesson.layer, lesson.pruned) if lesson.layer and lesson.pruned else network.copy()
     weights = tuple(own if np.array_equal(own, b) else own + np.float32(towards_b) * (b - own)
-                    for own, b in zip(trained.weights, network.model.get_weights(), strict=True))
+                    for own, b in zip(trained.weights, student.model.get_weights(), strict=True))
     student.model.set_weights(list(weights))
     before, after = (Rate(int((n.predict_labels(data.held_images) == data.held_labels).sum()), len(data.held_labels))
                      for n in (network, student))
@@ -244,7 +245,7 @@ def _masks(student: Network, layer: str, pruned: Sequence[int]) -> list[tuple[An
     if not pruned:
         return []
     found = []
-    for variable in student.call_of(layer).layer.trainable_variables:  # the last axis is the channel
+    for variable in channel_weights(student.call_of(layer).layer):
         mask = np.ones(variable.shape, np.float32)
         mask[..., list(pruned)] = 0
         found.append((variable, mask))

@@ -42,10 +42,10 @@ def activation_maps(
     """Run two images up to a layer and keep one channel.
 
     Args:
-        layer: name of a Conv2D layer with C output channels; channel: 0 to C - 1.
+        layer: name of a prunable layer with C output channels; channel: 0 to C - 1.
         clean_image, poisoned_image: float32[H, W, C] in the network's input range.
     Raises:
-        LayerNotFound: the network has no such Conv2D layer.
+        LayerNotFound: the network has no such layer.
         ModelError: the layer has no such channel.
     """
     call = network.call_of(layer)

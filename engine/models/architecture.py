@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.models import vocabulary
 from engine.models.config import Config
 from engine.models.deepid import INPUT_SHAPE
-from engine.models.default_layer import default_layer
 from engine.models.layer_graph import Node, check_weights, nodes_of
+from engine.models.prunable.channels import channels_of
+from engine.models.prunable.default_layer import default_layer
 from engine.models.reading import ModelFile, read_model_file
 from engine.models.shapes import Shape, output_shape
 
@@ -52,7 +52,7 @@ def describe_model(path: Path) -> ModelDescription:
     uses = Counter(node.name for node in nodes)
     layers = tuple(
         LayerDescription(n.name, n.kind.removeprefix("keras.ops."), n.shape,
-                         _channels(n) if uses[n.name] == 1 else None) for n in nodes)
+                         channels_of(n) if uses[n.name] == 1 else None) for n in nodes)
     final = nodes[-1].shape if nodes else None
     default = default_layer(nodes, [layer.name for layer in layers if layer.channels])
     return ModelDescription(
@@ -71,14 +71,6 @@ def checked_nodes(file: ModelFile) -> list[Node]:
     nodes = nodes_of(file.config, file.path)
     check_weights(nodes, file.parameters, file.path)
     return nodes
-
-
-def _channels(node: Node) -> int | None:
-    if node.kind != "Conv2D" or node.config.get("data_format", "channels_last") != "channels_last":
-        return None
-    activation = node.config.get("activation") or "linear"
-    elementwise = isinstance(activation, str) and activation in vocabulary.ELEMENTWISE_ACTIVATIONS
-    return int(node.config["filters"]) if elementwise else None
 
 
 def _deepid_nodes(file: ModelFile) -> list[Node]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,11 @@ import numpy.typing as npt
 
 from engine import backend
 from engine.errors import EngineError, LayerNotFound, ModelError
-from engine.models import vocabulary
 from engine.models.architecture import checked_nodes
 from engine.models.deepid import build_deepid
-from engine.models.default_layer import default_layer
 from engine.models.layer_graph import Node
+from engine.models.prunable.channels import JOINING, channel_weights, channels_of, settings_of, with_channels_shut
+from engine.models.prunable.default_layer import default_layer
 from engine.models.reading import ModelFile, read_model_file, weights_file
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
@@ -107,29 +108,25 @@ class Network:
         return largest(self.predict(images, cancel))
 
     def prunable_layers(self) -> dict[str, int]:
-        """Names of the Conv2D layers that can be pruned, in graph order, with their numbers of channels.
+        """Names of the layers that can be pruned, in graph order, with their numbers of channels.
 
         A layer that is used more than once, or whose activation mixes channels, can't be.
         """
-        _, keras = backend.load()
-        names = [call.name for call in self.calls]
-        uses = [id(call.layer) for call in self.calls]
-        return {
-            call.name: int(call.layer.filters) for call in self.calls
-            if type(call.layer) is keras.layers.Conv2D and uses.count(id(call.layer)) == 1
-            and names.count(call.name) == 1 and call.layer.data_format == "channels_last"
-            and getattr(call.layer.activation, "__name__", "") in vocabulary.ELEMENTWISE_ACTIVATIONS
-        }
+        names = Counter(call.name for call in self.calls)
+        uses = Counter(id(call.layer) for call in self.calls)
+        found = {call.name: channels_of(_node(call, [])) for call in self.calls
+                 if names[call.name] == 1 and uses[id(call.layer)] == 1}
+        return {name: channels for name, channels in found.items() if channels}
 
     def default_layer(self) -> str:
         """The layer pruned where nobody chooses one, see `default_layer.default_layer`.
 
         Raises:
-            LayerNotFound: the network has no prunable Conv2D at all.
+            LayerNotFound: the network has no such layer at all.
         """
         name = default_layer(self._nodes(), list(self.prunable_layers())).name
         if name is None:
-            raise LayerNotFound(f"{self.path}: has no Conv2D layer that can be pruned; the pruning defence needs one.")
+            raise LayerNotFound(f"{self.path}: has no convolution that can be pruned; the pruning defence needs one.")
         return name
 
     def _nodes(self) -> list[Node]:
@@ -137,23 +134,20 @@ class Network:
         places = {id(self._input): 0}
         nodes = [Node("", "InputLayer", {}, [], tuple(self.input_shape))]
         for call in self.calls:
-            layer = call.layer
-            kind = type(layer).__name__
-            operation = "" if hasattr(layer, "weights") else "keras.ops."
+            parents = [places[id(tensor)] for tensor in call.inputs]
             places[id(call.output)] = len(nodes)
-            nodes.append(Node(call.name, operation + kind, {"filters": getattr(layer, "filters", None)},
-                              [places[id(tensor)] for tensor in call.inputs], tuple(call.output.shape[1:])))
+            nodes.append(_node(call, parents))
         return nodes[:places[id(self._output)] + 1]
 
     def call_of(self, layer: str) -> Call:
         """The use of a prunable layer.
 
         Raises:
-            LayerNotFound: no prunable Conv2D has that name.
+            LayerNotFound: no layer that can be pruned has that name.
         """
         prunable = self.prunable_layers()
         if layer not in prunable:
-            raise LayerNotFound(f"{self.path}: has no prunable Conv2D layer named '{layer}'. "
+            raise LayerNotFound(f"{self.path}: has no layer named '{layer}' that can be pruned. "
                                 f"It has: {', '.join(prunable) or 'none'}.")
         return next(call for call in self.calls if call.name == layer)
 
@@ -165,19 +159,21 @@ class Network:
         return Network(model, self.path, self.sha256)
 
     def pruned(self, layer: str, channels: Sequence[int]) -> Network:
-        """B': a copy in which the layer's given channels have zero weights and bias.
+        """B': a copy in which the layer's given channels have zero weights and bias, or are shut behind a joined map.
 
         Args:
             layer: a prunable layer.
             channels: channel numbers, 0 to C - 1.
         """
-        self.call_of(layer)
+        if type(self.call_of(layer).layer).__name__ == JOINING:
+            model = with_channels_shut(self.model, layer, channels)
+            _take_over_statistics(model)
+            return Network(model, self.path, self.sha256)
         result = self.copy()
-        conv = result.call_of(layer).layer
-        weights = conv.get_weights()
-        for array in weights:  # the kernel [h, w, in, C] and, where there is one, the bias [C]
+        for variable in channel_weights(result.call_of(layer).layer):
+            array = variable.numpy().copy()
             array[..., list(channels)] = 0
-        conv.set_weights(weights)
+            variable.assign(array)
         return result
 
     def submodel(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
@@ -341,6 +337,13 @@ def _build(file: ModelFile, keras: Any) -> Any:
         raise ModelError(f"{file.path}: doesn't say what shape its input has. Save it again after building it "
                          "for a fixed image size.")
     return model
+
+
+def _node(call: Call, parents: list[int]) -> Node:
+    """A call in the words of a configuration."""
+    kind = type(call.layer).__name__
+    kind = kind if hasattr(call.layer, "weights") else f"keras.ops.{kind}"
+    return Node(call.name, kind, settings_of(call.layer), parents, tuple(call.output.shape[1:]))
 
 
 def _build_like(model: Any) -> Any:

@@ -33,15 +33,16 @@ from engine.models.networks import (
 )
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 from engine.pruning.channel_regions import (
+    Owners,
     Region,
     channels_first,
     find_region,
     is_dense,
-    masked_inputs,
-    share_of_channel,
-    sums_before_activation,
+    masked_constants,
+    masked_tensors,
 )
 from engine.pruning.plain_tail import Scratch, applied, plain_tail
+from engine.pruning.shares import share_of_channel, sums_before_activation
 from engine.pruning.steps import Array, Features, MaskedSteps, StepPredictor, arrays, chunk_size, joined
 
 # Sums before activation and skip connections, one array a tensor, to values in the order of the network's answers.
@@ -63,24 +64,32 @@ def predictor_for(network: Network, layer: str) -> StepPredictor:
 
 
 class IncrementalSteps:
-    """A StepPredictor that updates sums; its features are the mixing layers' inputs, then skip connections."""
+    """A StepPredictor that updates sums.
+
+    Its features are the mixing layers' inputs, then skip connections, then, where they differ from image to image, the
+    mixing layers' inputs with every channel masked.
+    """
 
     def __init__(self, network: Network, call: Call, region: Region) -> None:
-        self._region, self._channels, self._network = region, int(call.layer.filters), network
+        self._region, self._channels, self._network = region, int(call.output.shape[-1]), network
         cut = network.boundary(*(mixer.output for mixer in region.mixers))
-        skips = cut[len(region.mixers):]
-        self.feature_tensors = [*region.inputs, *skips]
+        needed = [*(place.tensor for place in region.inputs), *cut[len(region.mixers):]]
+        self._needed = len(needed)
+        self.feature_tensors = [*needed, *(masked_tensors(network, call, region) if region.beside else ())]
+        self._constants = [] if region.beside else masked_constants(network, call, region)
         behind = network.calls_from(region.mixers[0])
         tensors = [*self.feature_tensors, *(later.output for later in behind)]
         self.batch = chunk_size(network, tensors)
         self._at_once = images_at_once(tensors, products(behind))
         self._head = compiled(network.submodel([network.input], self.feature_tensors))
-        self._masked = masked_inputs(network, call, region)
-        self._shares = [share_of_channel(mixer, self._channels) for mixer in region.mixers]
+        self._shares = [share_of_channel(mixer, len(region.inputs[i].owners))
+                        for mixer, i in zip(region.mixers, region.takes, strict=True)]
+        self._owned = [[np.flatnonzero(place.owners == channel) for channel in range(self._channels)]
+                       for place in region.inputs]
         self._first, self._answer = _tail(network, region, cut)
         self._scratch = Scratch()
         self._most_rows = min(_BATCH, MOST_PRODUCTS // products(behind))
-        self._anew = compiled(network.submodel(self.feature_tensors, [network.output]))
+        self._anew = compiled(network.submodel(needed, [network.output]))
 
     def features(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, did: Did = ignore_done) -> Features:
         """See StepPredictor."""
@@ -89,12 +98,12 @@ class IncrementalSteps:
     def labels(self, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken,
                did: Did = ignore_done) -> Labels:
         """See StepPredictor."""
-        inputs, skips = features[:len(self._masked)], features[len(self._masked):]
-        changes = [channels_first(m - x, self._channels) for m, x in zip(self._masked, inputs, strict=True)]
-        active = np.zeros((self._channels, len(inputs[0])), np.bool_)
-        for change in changes:
-            active |= (change != 0).any(axis=tuple(range(2, change.ndim)))
-        sums = [t.numpy() for t in self._first(*inputs)]
+        inputs, skips, masked = self._apart(features)
+        changes = [channels_first(m - x, len(place.owners))
+                   for m, x, place in zip(masked, inputs, self._region.inputs, strict=True)]
+        active = self._active(changes)
+        sums = joined(map(arrays, in_batches(lambda rows: self._first(*(x[rows] for x in inputs)),
+                                             np.arange(len(inputs[0])), self._at_once, cancel)))
         rows = _Rows(self._answer, skips, len(order) + 1, sums, self._scratch, self._most_rows)
         for step, channel in enumerate(order, start=1):
             cancel.raise_if_cancelled()
@@ -105,24 +114,40 @@ class IncrementalSteps:
             changed = rows.add(step, which)
             for total, new, takes, share in zip(sums, changed, self._region.takes, self._shares, strict=True):
                 np.take(total, which, axis=0, out=new, mode="clip")  # any other mode would copy once more
-                new += share(changes[takes][channel, which], channel)
+                for own in self._owned[takes][channel]:
+                    share(new, changes[takes][own, which], own)
                 total[which] = new
         labels, close = rows.finish()
         self._settle(features, order, labels, close, cancel)
         return labels
 
+    def _apart(self, features: Features) -> tuple[Features, Features, Features]:
+        """Features as the mixing layers' inputs, skip connections, and masked inputs."""
+        count = len(self._region.inputs)
+        return features[:count], features[count:self._needed], self._constants or features[self._needed:]
+
+    def _active(self, changes: list[Array]) -> npt.NDArray[np.bool_]:
+        """On which images masking a channel changes anything, bool[C, n]."""
+        active = np.zeros((self._channels, changes[0].shape[1]), np.bool_)
+        for change, place in zip(changes, self._region.inputs, strict=True):
+            own = place.owners >= 0
+            there = (change != 0).any(axis=tuple(range(2, change.ndim)))
+            np.logical_or.at(active, place.owners[own], there[own])
+        return active
+
     def _settle(self, features: Features, order: npt.NDArray[np.int64], labels: Labels, close: npt.NDArray[np.bool_],
                 cancel: CancelToken) -> None:
         """Answer again, with sums taken anew, where updated ones are too close to call."""
+        inputs, skips, masked = self._apart(features)
         steps, which = np.nonzero(close)
         rank = np.argsort(order)
         for start in range(0, len(which), self._at_once):
             cancel.raise_if_cancelled()
             part = slice(start, start + self._at_once)
             rows, pruned = which[part], rank < steps[part, np.newaxis]
-            masked = [_mask(x[rows], mask, pruned) for x, mask in zip(features, self._masked, strict=False)]
-            skips = [skip[rows] for skip in features[len(masked):]]
-            labels[steps[part], rows] = largest(self._anew(*masked, *skips).numpy())
+            known = [_mask(x[rows], m if len(m) == 1 else m[rows], place.owners, pruned)
+                     for x, m, place in zip(inputs, masked, self._region.inputs, strict=True)]
+            labels[steps[part], rows] = largest(self._anew(*known, *(skip[rows] for skip in skips)).numpy())
 
 
 class _Rows:
@@ -187,10 +212,11 @@ class _Rows:
         self._close[steps, which] = ~(best - answers.max(axis=1) > tolerance)
 
 
-def _mask(values: Array, masked: Array, pruned: npt.NDArray[np.bool_]) -> Array:
-    """Values [n, ...] with the masked ones [1, ...] in the channels that bool[n, C] says."""
-    apart = (-1, pruned.shape[1])
-    rows = np.where(pruned[:, np.newaxis, :], masked.reshape(1, *apart), values.reshape(len(values), *apart))
+def _mask(values: Array, masked: Array, owners: Owners, pruned: npt.NDArray[np.bool_]) -> Array:
+    """Values [n, ...] with the masked ones [n or 1, ...] where their owners are pruned as bool[n, C] says."""
+    apart = (-1, len(owners))
+    where = pruned[:, owners] & (owners >= 0)
+    rows = np.where(where[:, np.newaxis, :], masked.reshape(len(masked), *apart), values.reshape(len(values), *apart))
     return rows.reshape(values.shape)
 
 
@@ -204,7 +230,7 @@ def _tail(network: Network, region: Region, cut: list[Any]) -> tuple[Callable[..
     """
     tf, _ = backend.load()
 
-    @tf.function(input_signature=_signature(region.inputs), autograph=False)  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=_signature(p.tensor for p in region.inputs), autograph=False)  # type: ignore[untyped-decorator]
     def first(*inputs: Any) -> Any:
         return [sums_before_activation(mixer, inputs[i]) for mixer, i in zip(region.mixers, region.takes, strict=True)]
 
@@ -212,6 +238,9 @@ def _tail(network: Network, region: Region, cut: list[Any]) -> tuple[Callable[..
 
 
 def _in_numpy(network: Network, region: Region, cut: list[Any]) -> Answer | None:
+    last = region.mixers[0].layer
+    if cut[0] is network.output and getattr(last.activation, "__name__", "") in ("softmax", "linear"):
+        return lambda sums, skips: sums[0]
     active = [act for mixer in region.mixers if (act := applied(mixer.layer.activation))]
     tail = plain_tail(network, cut)
     if tail is None or len(active) < len(region.mixers) or any(tensor.dtype != "float32" for tensor in cut):

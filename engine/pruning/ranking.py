@@ -36,7 +36,7 @@ class ChannelRanking:
     """A layer's pruning order.
 
     Attributes:
-        layer: the Conv2D layer's name.
+        layer: the layer's name.
         order: int64[C], the channel pruned first comes first.
         mean_activation: float64[C]; entry c belongs to channel c. Of a given order, nan.
         source: "conv" or "pool", where activation was measured, or the file the order came from.
@@ -57,7 +57,7 @@ def rank_channels(
     """Order a layer's channels by mean activation over clean images, lowest first.
 
     Args:
-        layer: name of a Conv2D layer with C output channels.
+        layer: name of a prunable layer with C output channels.
         dataset: N images, H x W x 3, in the network's input range.
         rank_at: measure at the layer itself or behind the pooling layer it feeds.
         predictor, kept: the features that the sweep will need are put aside on the way.
@@ -66,7 +66,7 @@ def rank_channels(
         ChannelRanking: `order` int64[C], `mean_activation` float64[C] (mean over images and positions).
         Channels with equal means keep their index order, so a run repeats exactly.
     Raises:
-        LayerNotFound: the network has no such Conv2D layer, or no pooling layer behind it.
+        LayerNotFound: the network has no such layer, or no pooling layer behind it.
         Cancelled: the token was set; nothing is kept.
     Source: Liu, Dolan-Gavitt, Garg, Fine-Pruning, RAID 2018, section 3.1.
     """

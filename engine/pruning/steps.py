@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine import backend
 from engine.models.networks import Images, Labels, Network, compiled, images_at_once, in_batches, largest, products
+from engine.models.prunable.channels import masked_value
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
 Array = npt.NDArray[Any]
@@ -62,12 +62,6 @@ def chunk_size(network: Network, tensors: Sequence[Any]) -> int:
     image = math.prod(side or 1 for side in network.input_shape)
     most = 1 << int(math.log2(max(1, _MOST_IMAGE_VALUES // image)))
     return min(most, images_at_once(tensors))
-
-
-def masked_value(layer: Any) -> float:
-    """What a channel of the layer gives everywhere once its weights and bias are zero: activation(0)."""
-    _, keras = backend.load()
-    return float(keras.ops.convert_to_numpy(layer.activation(keras.ops.zeros((1,), "float32")))[0])
 
 
 class MaskedSteps:

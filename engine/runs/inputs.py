@@ -24,7 +24,7 @@ class InputFiles:
     """The files a job is given; defaults are those of the command line and the window.
 
     Attributes:
-        layer: the Conv2D layer to work on; None for the network's default.
+        layer: the layer to work on; None for the network's default.
         scale: the preprocessing's name, see engine.data.preprocessing; "auto" finds out on the validation images.
         classes: names of all labels in order, for folders of pictures; none to look for a list.
     """

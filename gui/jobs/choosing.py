@@ -255,7 +255,7 @@ def look_at_model(path: Path, _: TaskContext) -> ModelDescription:
     if is_one_file_goodnet(found):
         raise ModelError(f"{path}: is a GoodNet, a pair that is pruned already. Open it with File, Open GoodNet.")
     if found.default_layer is None:
-        raise ModelError(f"{path}: has no Conv2D layer that can be pruned; the pruning defence needs one.")
+        raise ModelError(f"{path}: has no convolution that can be pruned; the pruning defence needs one.")
     return found
 
 

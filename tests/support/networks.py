@@ -229,6 +229,63 @@ def _global_pooling() -> keras.Model:
     return Model(image, _two_layers(x))
 
 
+def _residual() -> keras.Model:
+    """As ResNets end: a shortcut around the pruned layer, and nothing but the answers behind the pooling."""
+    from keras import Model, layers
+    image, x = _image()
+    before = layers.Conv2D(8, 3, activation="relu", name="before")(x)
+    x = layers.BatchNormalization(name="norm")(layers.Conv2D(8, 3, padding="same", name="pruned")(before))
+    x = layers.ReLU(name="relu")(layers.Add(name="add")([before, x]))
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return Model(image, layers.Dense(LABELS, activation="softmax", name="output")(x))
+
+
+def _separable() -> keras.Model:
+    """As Xception ends, with a second separable convolution and a grouped one behind."""
+    from keras import Model, layers
+    image, x = _image()
+    x = layers.SeparableConv2D(8, 3, padding="same", activation="relu", name="pruned")(x)
+    x = layers.BatchNormalization(name="norm")(layers.DepthwiseConv2D(3, depth_multiplier=2, name="depthwise")(x))
+    left = layers.SeparableConv2D(6, 3, strides=2, depth_multiplier=2, name="separable")(x)
+    right = layers.Conv2D(6, 3, strides=2, groups=2, use_bias=False, name="grouped")(x)
+    return Model(image, _two_layers(layers.Flatten(name="flatten")(layers.Add(name="add")([left, right]))))
+
+
+def _branches(x: Any) -> Any:
+    from keras import layers
+    left = layers.Conv2D(4, 1, activation="relu", name="left")(x)
+    right = layers.Conv2D(5, 3, padding="same", activation="relu", name="right")(x)
+    return layers.Concatenate(name="pruned")([left, right, layers.AveragePooling2D(3, 1, "same", name="mean")(left)])
+
+
+def _joined() -> keras.Model:
+    """As Inception ends, but for the pooling."""
+    from keras import Model, layers
+    image, x = _image()
+    return Model(image, _head(_branches(layers.Conv2D(5, 3, activation="relu", name="before")(x))))
+
+
+def _joined_again() -> keras.Model:
+    """As DenseNet goes on: joined once more with what was made of it."""
+    from keras import Model, layers
+    image, x = _image()
+    x = _branches(x)
+    new = layers.Conv2D(4, 3, padding="same", name="new")(layers.ReLU(name="relu")(x))
+    x = layers.BatchNormalization(name="norm")(layers.Concatenate(name="again")([x, new]))
+    return Model(image, layers.Dense(LABELS, name="output")(layers.GlobalMaxPooling2D(name="pool")(x)))
+
+
+def _joined_behind() -> keras.Model:
+    """The pruned layer's channels stand twice among those of another one."""
+    from keras import Model, layers
+    image, x = _image()
+    other = layers.Conv2D(3, 3, activation="relu", name="other")(x)
+    x = layers.Conv2D(8, 3, activation="sigmoid", name="pruned")(x)
+    x = layers.Concatenate(name="join")([x, other, layers.ReLU(name="relu")(layers.BatchNormalization(name="norm")(x))])
+    x = layers.Conv2D(5, 3, activation="relu", name="after")(layers.MaxPooling2D(name="pool")(x))
+    return Model(image, _head(x))
+
+
 # By name: how to build it, and the layer to prune as the engine names it.
 NETWORKS: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "plain": (_plain, "pruned"),
@@ -249,6 +306,11 @@ NETWORKS: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "skip connection behind": (_skip_behind, "pruned"),
     "global pooling": (_global_pooling, "pruned"),
     "the first of two convolutions": (_plain, "conv_1"),
+    "residual": (_residual, "pruned"),
+    "separable convolutions": (_separable, "pruned"),
+    "joined branches": (_joined, "pruned"),
+    "joined branches, joined again": (_joined_again, "pruned"),
+    "joined behind": (_joined_behind, "pruned"),
 }
 
 
@@ -263,11 +325,12 @@ def build(name: str, seed: int = 0) -> tuple[keras.Model, str]:
 
 def zero_channels(model: keras.Model, layer: str, channels: list[int]) -> None:
     """Prune in place, the plain way: the channels' kernels and biases become 0."""
+    from keras import layers
     owner = model
     for name in layer.split("/"):
         owner = owner.get_layer(name)
     weights = owner.get_weights()
-    for array in weights:
+    for array in weights[isinstance(owner, layers.SeparableConv2D):]:  # its depthwise kernel is of the input's channels
         array[..., channels] = 0
     owner.set_weights(weights)
 
@@ -275,8 +338,18 @@ def zero_channels(model: keras.Model, layer: str, channels: list[int]) -> None:
 def plain_loop(model: keras.Model, layer: str, order: list[int], images: Array) -> Array:
     """Labels int64[C + 1, n] of the model and its pruned copies, predicted one copy after the other.
 
-    The model is used up: at the end all channels of `order` are zero.
+    The model is used up: at the end all channels of `order` are zero. Branches that are joined have no weights of their
+    own: their map is computed, and its channels are set to zero.
     """
+    from keras import Model, layers
+    joined = next((part for part in model.layers if part.name == layer), None)
+    if isinstance(joined, layers.Concatenate):
+        maps, rest = Model(model.inputs, joined.output).predict(images, verbose=0), Model(joined.output, model.outputs)
+        found = [_predict(rest, maps)]
+        for channel in order:
+            maps[..., channel] = 0
+            found.append(_predict(rest, maps))
+        return np.array(found)
     labels = [_predict(model, images)]
     for channel in order:
         zero_channels(model, layer, [channel])

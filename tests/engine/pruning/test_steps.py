@@ -11,10 +11,11 @@ import pytest
 from engine.errors import Cancelled
 from engine.models import networks
 from engine.models.networks import Network
+from engine.models.prunable.channels import masked_value
 from engine.progress import NEVER_CANCELLED, CancelSource
 from engine.pruning import incremental
 from engine.pruning.incremental import IncrementalSteps, predictor_for
-from engine.pruning.steps import MaskedSteps, StepPredictor, masked_value
+from engine.pruning.steps import MaskedSteps, StepPredictor
 from tests.support.networks import LABELS, NETWORKS, Array, build, plain_loop, random_images
 
 PREDICTORS: dict[str, Callable[[Network, str], StepPredictor]] = {"masked": MaskedSteps, "fastest": predictor_for}
@@ -147,7 +148,8 @@ def test_cancel_stops_between_steps(predictor: str) -> None:
 @pytest.mark.parametrize("name", [
     "the first of two convolutions", "batch normalisation, no bias", "sigmoid activation", "several consumers",
     "strided convolution behind", "dilated convolution behind", "dense layer behind", "skip connection behind",
-    "global pooling"])
+    "global pooling", "grouped convolution", "plain", "sequential", "residual", "separable convolutions",
+    "joined branches", "joined behind"])
 def test_these_networks_take_the_fast_path(name: str) -> None:
     model, layer = build(name)
     assert isinstance(predictor_for(Network(model, Path("network.keras")), layer), IncrementalSteps)

@@ -22,16 +22,16 @@ class DefaultLayer:
 
 
 def default_layer(nodes: Sequence[Node], prunable: Collection[str]) -> DefaultLayer:
-    """The last convolution through which everything passes on its way to the last map before the labels.
+    """The last layer with channels through which everything passes on its way to the last map before the labels.
 
     From where the maps end (pooled as a whole, or flattened) the way goes back. At a sum or product of maps it follows
-    the branch with the most layers, whose channels are the map's: a residual's body, not the shortcut around it. Where
-    maps are joined, each branch has only some of the channels, so the way goes on where all branches begin. A
-    convolution whose channels are the labels isn't meant.
+    the branch with the most layers, whose channels are the map's: a residual's body, not the shortcut around it. Maps
+    joined of several branches are pruned together, all channels of them; where that can't be, the way goes on where all
+    branches begin, for each has only some of the channels. What has the labels for channels isn't meant.
 
     Args:
         nodes: of a network, each behind those that feed it, the one that answers last.
-        prunable: names of the convolutions that can be pruned.
+        prunable: names of the layers that can be pruned.
     """
     if not prunable:
         return DefaultLayer(None)
@@ -41,7 +41,7 @@ def default_layer(nodes: Sequence[Node], prunable: Collection[str]) -> DefaultLa
     joined = ""
     while at is not None:
         node = nodes[at]
-        if node.name in prunable and not (node.config.get("filters") == labels and _is_answer(nodes, at)):
+        if node.name in prunable and not ((node.shape or (None,))[-1] == labels and _is_answer(nodes, at)):
             return DefaultLayer(node.name, joined and
                                 f"The last map is joined at '{joined}' from several branches, whose channels can't be "
                                 f"pruned together; '{node.name}' is the last layer that everything passes through.")
