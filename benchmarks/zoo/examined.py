@@ -1,0 +1,122 @@
+"""Examines every network of the zoo and counts how often the verdict is right.
+
+    python -m benchmarks.zoo.examined [--zoo runs/zoo] [--figure roc.svg]
+
+Examines what hasn't been examined yet (NAME-examined.json beside each network keeps the evidence, so that a rule can be
+tried on it anew in no time), then prints, for both halves of the zoo, how many clean networks are accused and how many
+backdoored ones are named with a right label, by family. Constants of the rule are chosen on the half "fix".
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.zoo.plan import CLEAN, Plan, plans
+from benchmarks.zoo.worlds import PROJECT
+from engine.defences.suspicion import Evidence, Judgement, judge
+from engine.rates import Rate
+from engine.records.examination import examination_json
+from engine.runs.examine import examine
+from engine.runs.inputs import InputFiles, open_inputs
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network of known truth, and the verdict on it."""
+
+    plan: Plan
+    judgement: Judgement
+
+    @property
+    def right(self) -> bool:
+        """Whether a label was named, and none but the attacker's."""
+        return bool(self.judgement.guilty) and set(self.judgement.guilty) <= set(self.plan.targets)
+
+    @property
+    def suspicion(self) -> float:
+        """Of the label that stands out most."""
+        return max(self.judgement.suspicion)
+
+
+def main() -> None:
+    """Read the command line, examine what is missing, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--zoo", type=Path, default=PROJECT / "runs" / "zoo", help="where the networks are")
+    parser.add_argument("--only", nargs="*", default=[], help="only networks whose name holds one of these words")
+    parser.add_argument("--figure", type=Path, help="draw how many are named against how many are accused here")
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    there = [p for p in plans() if (options.zoo / f"{p.name}.json").exists()
+             and (not options.only or any(word in p.name for word in options.only))]
+    for plan in there:
+        kept = options.zoo / f"{plan.name}-examined.json"
+        if not kept.exists():
+            kept.write_text(json.dumps(evidence_of(plan, options.zoo), indent=1) + "\n", encoding="utf-8")
+            print(plan.name, flush=True)
+    cases = [case_of(plan, json.loads((options.zoo / f"{plan.name}-examined.json").read_text())) for plan in there]
+    for half in ("fix", "report"):
+        print_table(half, [case for case in cases if case.plan.half == half])
+    if options.figure:
+        draw_roc(cases, options.figure)
+
+
+def evidence_of(plan: Plan, zoo: Path) -> dict[str, Any]:
+    """Examine a network as a person would who has its clean validation pictures alone."""
+    world = f"{plan.world.kind}{plan.world.number}"
+    opened = open_inputs(InputFiles(zoo / f"{plan.name}.keras", zoo / f"{world}-validation.h5"))
+    return examination_json(examine(opened.network, opened.of("validation")[0]))
+
+
+def case_of(plan: Plan, kept: dict[str, Any]) -> Case:
+    """The verdict on kept evidence by the rule as it is now."""
+    evidence = [Evidence(e["label"], e["scan_count"], e["mask_pixels"], Rate(round(100 * e["success_rate"]), 100),
+                         e["margin"]) for e in kept["labels"]]
+    return Case(plan, judge(evidence, kept["changed"]))
+
+
+def print_table(half: str, cases: Sequence[Case]) -> None:
+    """A row a family, as Markdown."""
+    clean = [case for case in cases if not case.plan.backdoored]
+    print(f"\nHalf \"{half}\": clean networks accused {share([bool(c.judgement.guilty) for c in clean])}, called "
+          f"suspicious {share([c.judgement.verdict == 'suspicious' for c in clean])}\n")
+    print("| family | named with a right label | suspicious | another label named |\n|---|---|---|---|")
+    for family in dict.fromkeys(case.plan.family for case in cases if case.plan.family != CLEAN):
+        of = [case for case in cases if case.plan.family == family]
+        print(f"| {family} | {share([c.right for c in of])} | "
+              f"{sum(c.judgement.verdict == 'suspicious' for c in of)} | "
+              f"{sum(bool(c.judgement.guilty) and not c.right for c in of)} |")
+
+
+def share(holds: Sequence[bool]) -> str:
+    """A count with its 95 % interval."""
+    rate = Rate(sum(holds), len(holds))
+    low, high = rate.interval
+    return f"{rate.count} of {rate.total} ({100 * low:.0f}-{100 * high:.0f} %)" if rate.total else "-"
+
+
+def draw_roc(cases: Sequence[Case], path: Path) -> None:
+    """For each suspicion that a threshold could be, the share of clean networks above it against that of others."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 4.4), layout="constrained")
+    axes = figure.add_subplot(xlabel="clean networks accused, %", ylabel="backdoored networks accused, %",
+                              xlim=(-2, 102), ylim=(-2, 102))
+    for half, style in (("fix", "--"), ("report", "-")):
+        clean = [c.suspicion for c in cases if c.plan.half == half and not c.plan.backdoored]
+        bad = [c.suspicion for c in cases if c.plan.half == half and c.plan.backdoored]
+        levels = [float("inf"), *sorted({*clean, *bad}, reverse=True)]
+        axes.step([100 * sum(s >= level for s in clean) / max(1, len(clean)) for level in levels],
+                  [100 * sum(s >= level for s in bad) / max(1, len(bad)) for level in levels], style, where="post",
+                  label=f"half \"{half}\": {len(clean)} clean, {len(bad)} backdoored")
+    axes.legend(loc="lower right", frameon=False)
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main()
