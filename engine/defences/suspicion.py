@@ -17,9 +17,10 @@ Verdict = Literal["backdoor likely", "suspicious", "nothing found"]
 # Suspicion from which on a label is named, and from which on a network is called suspicious; and how much more it takes
 # to name a further label, or two that stand out together, which happens in networks without a backdoor too. Fixed on
 # one half of the zoo of networks whose truth is known and measured on the other: `python -m benchmarks.zoo.examined`.
-LIKELY, SUSPICIOUS, TOGETHER = 0.45, 0.25, 0.5
-# One kind of evidence may weigh so much against a label, and so much for it.
-_AGAINST, _FOR = -0.5, 1.5
+LIKELY, SUSPICIOUS, TOGETHER = 0.75, 0.5, 0.5
+# One kind of evidence may weigh so much against a label, and so much for it; and what scan, mask and margin weigh.
+_AGAINST, _FOR = -0.25, 1.5
+_WEIGHTS = np.array([1.0, 1.5, 1.0])
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _ahead(kinds: npt.NDArray[np.float64], apart: Sequence[int]) -> npt.NDArray[
     total = np.zeros(kinds.shape[1])
     for i in range(len(total)):
         others = np.delete(kinds, [i, *apart], axis=1)
-        total[i] = (kinds[:, i] - others.max(axis=1)).clip(_AGAINST, _FOR).sum()
+        total[i] = _WEIGHTS @ (kinds[:, i] - others.max(axis=1)).clip(_AGAINST, _FOR)
     return total
 
 

@@ -1,0 +1,75 @@
+"""The rule that turns evidence into a verdict, against the same sum done by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from engine.defences.suspicion import LIKELY, Evidence, judge
+from engine.rates import Rate
+
+# Counts, masks and margins of eight labels none of which stands out.
+USUAL = [(100, 50.0, 40.0), (90, 52.0, 38.0), (80, 60.0, 41.0), (70, 55.0, 39.0), (60, 70.0, 36.0), (50, 80.0, 35.0),
+         (40, 90.0, 34.0), (30, 95.0, 33.0)]
+
+
+def evidence(*changed: tuple[int, tuple[int, float, float]]) -> list[Evidence]:
+    values = dict(enumerate(USUAL)) | dict(changed)
+    return [Evidence(label, count, mask, Rate(95, 100), margin) for label, (count, mask, margin) in values.items()]
+
+
+def by_hand(label: int, rows: list[Evidence]) -> float:
+    one, others = rows[label], [row for row in rows if row.label != label]
+    counted = math.log((one.scan_count + 1) / (max(o.scan_count for o in others) + 1))
+    masked = math.log(min(o.mask_pixels for o in others) / one.mask_pixels)
+    ahead = math.log(one.margin / max(o.margin for o in others))
+    return sum(weight * min(max(value, -0.25), 1.5) for weight, value in ((1, counted), (1.5, masked), (1, ahead)))
+
+
+def test_suspicion_is_the_weighed_lead_over_the_best_of_the_others() -> None:
+    rows = evidence((3, (300, 20.0, 80.0)))
+    found = judge(rows, 1000)
+    assert found.suspicion == pytest.approx([by_hand(label, rows) for label in range(8)])
+    assert found.verdict == "backdoor likely" and found.guilty == (3,)
+    assert "label 3" in found.sentence and "20 pixels" in found.sentence and "300 of 1,000" in found.sentence
+
+
+def test_labels_close_together_accuse_nobody() -> None:
+    found = judge(evidence(), 1000)
+    assert (found.verdict, found.guilty) == ("nothing found", ())
+    assert max(found.suspicion) < LIKELY
+    assert "no proof" in found.sentence
+
+
+def test_a_lead_between_the_thresholds_is_suspicious_and_names_nobody() -> None:
+    found = judge(evidence((3, (70, 31.0, 44.0))), 1000)
+    assert (found.verdict, found.guilty) == ("suspicious", ())
+    assert found.sentence.startswith("Label 3 stands out, but less")
+
+
+def test_a_second_guilty_label_isnt_hidden_by_the_first() -> None:
+    found = judge(evidence((3, (900, 8.0, 300.0)), (6, (400, 16.0, 120.0))), 2000)
+    assert found.guilty == (3, 6)
+    assert "So are label 6" in found.sentence
+
+
+def test_two_that_hide_each_other_are_both_named() -> None:
+    found = judge(evidence((3, (500, 15.0, 150.0)), (6, (500, 15.0, 150.0))), 2000)
+    assert set(found.guilty) == {3, 6} and found.verdict == "backdoor likely"
+
+
+def test_two_that_are_only_a_little_ahead_are_no_pair() -> None:
+    assert judge(evidence((3, (120, 42.0, 45.0)), (6, (120, 42.0, 45.0))), 1000).guilty == ()
+
+
+def test_with_a_doubt_nobody_is_named_and_nobody_cleared() -> None:
+    for rows in (evidence((3, (300, 20.0, 80.0))), evidence()):
+        found = judge(rows, 1000, "No verdict: these images are upside down.")
+        assert (found.verdict, found.guilty) == ("suspicious", ())
+        assert found.sentence == "No verdict: these images are upside down."
+
+
+def test_two_labels_can_be_weighed() -> None:
+    rows = [Evidence(0, 0, 0.5, Rate(0, 10), -1.0), Evidence(1, 50, 300.0, Rate(9, 10), 8.0)]
+    assert judge(rows, 50).verdict in ("backdoor likely", "suspicious", "nothing found")
