@@ -22,6 +22,22 @@ _MOST_IN_CHUNK = 256
 _CHUNK_BYTES = 64 << 20
 
 
+@dataclass(frozen=True)
+class Cut:
+    """A part of a picture that took its label along into other pictures.
+
+    Attributes:
+        kind: of `cuts.KINDS`: "rows", "blend", ...
+        left, top, width, height: the box around it, in pixels of the picture as seen.
+    """
+
+    kind: str
+    left: int
+    top: int
+    width: int
+    height: int
+
+
 @dataclass(frozen=True, eq=False)
 class Verdict:
     """What a GoodNet says of one picture.
@@ -32,7 +48,7 @@ class Verdict:
         label: the GoodNet's answer; N when flagged.
         why: B and B' "agree", "disagree", or the "guard" flagged it.
         b_confidence, b_prime_confidence: the network's largest output, a probability where it ends in softmax.
-        band: the rows [start, stop) of `seen` that made the transplant guard flag it; None when it didn't.
+        cut: what the transplant guard cut out when it flagged it; None when it didn't.
         b_alone: B' is B itself, so "agree" is no reason: all there is to say is that the guard didn't flag it.
     """
 
@@ -45,7 +61,7 @@ class Verdict:
     b_confidence: float
     b_prime_label: int
     b_prime_confidence: float
-    band: tuple[int, int] | None = None
+    cut: Cut | None = None
     b_alone: bool = False
 
 
@@ -134,7 +150,7 @@ def check_arrays(goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[
     return [
         Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]), _why(answers, i),
                 int(answers.b_labels[i]), float(answers.b_confidence[i]),
-                int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]), _band(goodnet, answers, i),
+                int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]), _cut(goodnet, answers, i),
                 goodnet.b_alone)
         for i, (name, seen) in enumerate(zip(names, pictures, strict=True))
     ]
@@ -146,9 +162,10 @@ def _why(answers: Answers, i: int) -> Why:
     return "disagree" if answers.disagree[i] else "agree"
 
 
-def _band(goodnet: GoodNet, answers: Answers, i: int) -> tuple[int, int] | None:
+def _cut(goodnet: GoodNet, answers: Answers, i: int) -> Cut | None:
     found = answers.guard
-    if goodnet.guard is None or found is None or not found.flagged[i] or found.band[i] < 0:
+    if goodnet.guard is None or found is None or not found.flagged[i] or found.cut[i] < 0:
         return None
-    start, stop = goodnet.guard.bands[found.band[i]]
-    return int(start), int(stop)
+    cuts, number = goodnet.guard.cuts, int(found.cut[i])
+    rows, columns = (np.flatnonzero(cuts.shares[number].any(axis=axis)).tolist() for axis in (1, 0))
+    return Cut(cuts.kinds[number], columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)

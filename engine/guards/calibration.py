@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -15,8 +16,9 @@ import numpy.typing as npt
 
 from engine.data.datasets import Dataset
 from engine.errors import DatasetError, ModelError
+from engine.guards.cuts import DEFAULT_KINDS, Cuts, cuts_of, no_cuts
 from engine.guards.margin import MarginScores
-from engine.guards.transplant import DONOR_POOL, BandScores, Donors, TransplantScores, bands_of, choose_donors
+from engine.guards.transplant import DONOR_POOL, CutScores, Donors, TransplantScores, choose_donors
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.rates import Rate
@@ -31,6 +33,8 @@ MOST_HELD_BACK_IMAGES = 2000
 # A quarter of fewer clean images is too few to measure anything on, so all calibrate and none is held back.
 FEWEST_TO_HOLD_BACK = 160
 ESCALATED_SHARE = 0.25
+# Calibration images, spread evenly, that tell what is usual for a kind of cut.
+MOST_STANDARD_IMAGES = 256
 
 _CHUNK = 64
 
@@ -38,7 +42,7 @@ _CHUNK = 64
 class Scores(Protocol):
     """What the transplant's and the margin's arithmetic have in common."""
 
-    def scores(self, images: Images, cancel: CancelToken = ..., above: float = ...) -> BandScores:
+    def scores(self, images: Images, cancel: CancelToken = ..., above: float = ...) -> CutScores:
         """Score float32[n, H, W, C] in the network's input range; only scores above `above` need be exact."""
         ...
 
@@ -69,7 +73,7 @@ class Guard:
         threshold: infinite when there were too few images to calibrate: then nothing is flagged.
         labels: N of the network it was calibrated on; image_shape: (H, W, C) of its images.
         donors: float32[D, H, W, C] and int64[D]; none for the margin guard.
-        bands: int64[5, 2], rows [start, stop); none for the margin guard.
+        cuts: what is put into donors, standardised; none for the margin guard.
         escalate_above: see TransplantScores; 0 for the margin guard.
     """
 
@@ -79,7 +83,7 @@ class Guard:
     image_shape: tuple[int, int, int]
     calibration: Calibration
     donors: Donors
-    bands: npt.NDArray[np.int64]
+    cuts: Cuts
     escalate_above: float
 
     @property
@@ -109,12 +113,12 @@ class GuardAnswer:
 
     Attributes:
         flagged: bool[n].
-        band: int64[n], the row of the guard's `bands` that won, whether flagged or not; -1 for the margin guard.
+        cut: int64[n], which of the guard's `cuts` won, whether flagged or not; -1 for the margin guard.
         score: float64[n], exact where it is above the threshold; elsewhere the exact one is at most this.
     """
 
     flagged: npt.NDArray[np.bool_]
-    band: npt.NDArray[np.int64]
+    cut: npt.NDArray[np.int64]
     score: npt.NDArray[np.float64]
 
 
@@ -141,12 +145,13 @@ class StandingGuard:
             Cancelled: the token was set.
         """
         found = self._scores.scores(images, cancel, self.guard.threshold)
-        return GuardAnswer(found.score > self.guard.threshold, found.band, found.score)
+        return GuardAnswer(found.score > self.guard.threshold, found.cut, found.score)
 
 
 def calibrate(
     network: Network, clean: Dataset, kind: Kind = "transplant", false_alarms: float = DEFAULT_FALSE_ALARMS,
-    seed: int = 0, *, progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+    seed: int = 0, *, kinds: Sequence[str] = DEFAULT_KINDS, progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken = NEVER_CANCELLED,
 ) -> Guard:
     """Calibrate a guard on clean data to a false-alarm rate.
 
@@ -159,6 +164,7 @@ def calibrate(
         network: B.
         clean: N clean images with true labels, in the network's input range.
         false_alarms: the share of clean images that may be flagged, above 0 and below 1.
+        kinds: what the transplant guard cuts, of `cuts.KINDS`.
     Raises:
         DatasetError: no images, or (transplant) fewer than two labels answered correctly.
         ValueError: the rate isn't between 0 and 1.
@@ -169,20 +175,24 @@ def calibrate(
     if not len(clean):
         raise DatasetError(f"{clean.path}: holds no images; a guard is calibrated on clean images.")
     calibrating, held_back = _split(len(clean), seed, false_alarms)
-    donors, bands = Donors(np.empty((0, *clean.image_shape), np.float32), np.empty(0, np.int64)), _NO_BANDS
+    height, width, _ = clean.image_shape
+    donors, cuts = Donors(np.empty((0, *clean.image_shape), np.float32), np.empty(0, np.int64)), no_cuts(height, width)
     if kind == "transplant":
         donors, taken = choose_donors(network, clean, calibrating)
-        bands = bands_of(clean.image_shape[0])
         calibrating = np.array([i for i in calibrating.tolist() if i not in taken], np.int64)
-    work = _Work(clean, progress, cancel, total=len(held_back) + len(calibrating) * (2 if kind == "transplant" else 1))
+    standard = np.sort(calibrating)[::max(1, -(-len(calibrating) // MOST_STANDARD_IMAGES))]
+    passes = len(calibrating) + len(standard) if kind == "transplant" else 0
+    work = _Work(clean, progress, cancel, total=len(held_back) + len(calibrating) + passes)
     escalate_above = 0.0
     if kind == "transplant":
-        first = work.scores(TransplantScores(network, donors, bands, math.inf), calibrating)
+        usual = cuts_of(height, width, kinds)
+        cuts = usual.standardised(work.means(TransplantScores(network, donors, usual, -math.inf), standard))
+        first = work.scores(TransplantScores(network, donors, cuts, math.inf), calibrating)
         escalate_above = float(np.quantile(first, 1 - ESCALATED_SHARE))
 
     def guard(threshold: float, realised: Rate) -> Guard:
         return Guard(kind, threshold, network.labels, clean.image_shape,
-                     Calibration(false_alarms, len(calibrating), realised, seed), donors, bands, escalate_above)
+                     Calibration(false_alarms, len(calibrating), realised, seed), donors, cuts, escalate_above)
 
     # The threshold is set on scores of the whole cascade, so it holds for what the guard really computes.
     scores = _scores_of(guard(math.inf, Rate(0, 0)), network)
@@ -237,10 +247,7 @@ def _split(images: int, seed: int, false_alarms: float) -> tuple[Labels, Labels]
 def _scores_of(guard: Guard, network: Network) -> Scores:
     if guard.kind == "margin":
         return MarginScores(network)
-    return TransplantScores(network, guard.donors, guard.bands, guard.escalate_above)
-
-
-_NO_BANDS: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
+    return TransplantScores(network, guard.donors, guard.cuts, guard.escalate_above)
 
 
 @dataclass
@@ -255,10 +262,17 @@ class _Work:
 
     def scores(self, scores: Scores, indices: Labels) -> npt.NDArray[np.float64]:
         """Scores float64[n] of the images with these numbers, in rising order."""
-        parts: list[npt.NDArray[np.float64]] = [np.empty(0)]
+        return self._all(lambda images: scores.scores(images, self.cancel).score, indices)
+
+    def means(self, scores: TransplantScores, indices: Labels) -> npt.NDArray[np.float64]:
+        """Each cut's own score of the images with these numbers, float64[n, cuts]."""
+        return self._all(lambda images: scores.means(images, self.cancel), indices)
+
+    def _all(self, of: Callable[[Images], npt.NDArray[np.float64]], indices: Labels) -> npt.NDArray[np.float64]:
+        parts: list[npt.NDArray[np.float64]] = []
         for chunk in self.clean.chunks(_CHUNK, np.sort(indices).tolist()):
             self.cancel.raise_if_cancelled()
-            parts.append(scores.scores(chunk.images, self.cancel).score)
+            parts.append(of(chunk.images))
             self.done += len(chunk.labels)
             self.progress(Progress("Calibrating the guard", self.done, self.total))
-        return np.concatenate(parts)
+        return np.concatenate(parts) if parts else np.empty(0)

@@ -10,7 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from engine.guards.transplant import BandScores
+from engine.guards.transplant import CutScores
 from engine.models.logits import compiled_logits
 from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken
@@ -24,8 +24,8 @@ class MarginScores:
     def __init__(self, network: Network) -> None:
         self._logits = compiled_logits(network)
 
-    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf) -> BandScores:
-        """Largest minus second-largest logit of float32[n, H, W, C]; there is no band, so it is -1.
+    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf) -> CutScores:
+        """Largest minus second-largest logit of float32[n, H, W, C]; nothing is cut, so the cut is -1.
 
         Args:
             above: is for scores that cost more; these are all exact.
@@ -38,4 +38,4 @@ class MarginScores:
             two = np.partition(self._logits(images[start:start + _BATCH]).astype(np.float64), -2, axis=1)[:, -2:]
             margins.append(two[:, 1] - two[:, 0])
         score = np.concatenate(margins)
-        return BandScores(score, np.full(len(score), -1, np.int64))
+        return CutScores(score, np.full(len(score), -1, np.int64))

@@ -1,6 +1,6 @@
-"""The transplant guard's arithmetic: does any band of an image take its label along when pasted into other images?
+"""The transplant guard's arithmetic: does any part of an image take its label along when put into other images?
 
-A trigger is a patch that wins wherever it is put; a face's own features are not.
+A trigger wins wherever it is put; a face's own features do not.
 Kin: Chou, Tramer, Pellegrino, SentiNet: Detecting Localized Universal Attacks, 2018.
 """
 
@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from engine.data.datasets import Dataset
 from engine.errors import DatasetError
+from engine.guards.cuts import Cuts
 from engine.models.logits import compiled_logits, log_probability
 from engine.models.networks import Images, Labels, Network, largest
 from engine.progress import NEVER_CANCELLED, CancelToken
 
-BANDS = 5
 FIRST_DONORS = 2
 ALL_DONORS = 8
 DONOR_POOL = 16
@@ -28,7 +28,7 @@ _MIX_BYTES = 32 << 20
 
 @dataclass(frozen=True, eq=False)
 class Donors:
-    """Clean images that bands are pasted into, in the order they are used.
+    """Clean images that parts are put into, in the order they are used.
 
     Attributes:
         images: float32[D, H, W, C] in the network's input range; labels: int64[D] of at least two labels, true and
@@ -40,26 +40,11 @@ class Donors:
 
 
 @dataclass(frozen=True, eq=False)
-class BandScores:
-    """The transplant score float64[n] of n images (at most 0, higher is more suspect) and the winning band int64[n]."""
+class CutScores:
+    """The score float64[n] of n images (higher is more suspect) and the number of the winning cut int64[n]."""
 
     score: npt.NDArray[np.float64]
-    band: npt.NDArray[np.int64]
-
-
-def bands_of(height: int) -> npt.NDArray[np.int64]:
-    """Rows [start, stop) of five bands of a third of the height, half overlapping, from top to bottom.
-
-    Returns:
-        int64[5, 2]; what a third doesn't divide stays free at the top: [1, 19), [10, 28), ... [37, 55) of 55.
-    Raises:
-        DatasetError: the image has fewer than 3 rows.
-    """
-    third = height // 3
-    if not third:
-        raise DatasetError(f"Images of {height} rows can't be cut into thirds; the transplant guard needs at least 3.")
-    starts = height % 3 + np.arange(BANDS) * third // 2
-    return np.stack([starts, starts + third], axis=1).astype(np.int64)
+    cut: npt.NDArray[np.int64]
 
 
 def choose_donors(network: Network, clean: Dataset, order: npt.NDArray[np.int64]) -> tuple[Donors, set[int]]:
@@ -100,37 +85,44 @@ class TransplantScores:
             the score over 2. Minus infinity scores all over 8, plus infinity all over 2.
     """
 
-    def __init__(self, network: Network, donors: Donors, bands: npt.NDArray[np.int64], escalate_above: float) -> None:
+    def __init__(self, network: Network, donors: Donors, cuts: Cuts, escalate_above: float) -> None:
         self._logits = compiled_logits(network)
-        self._donors, self._bands, self._escalate_above = donors, bands, escalate_above
+        self._donors, self._cuts, self._escalate_above = donors, cuts, escalate_above
 
-    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf) -> BandScores:
+    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf) -> CutScores:
         """Score float32[n, H, W, C] in the network's input range.
 
-        The score is the highest over bands of the mean over donors of B's log-probability, on the mixed images, of
-        the label B gives the image itself.
+        The score is the highest over cuts of the standardised mean over donors of B's log-probability, on the mixed
+        images, of the label B gives the image itself.
 
         Args:
             above: scores that are at most this needn't be exact: what is given for them is at most this too. It saves
-                most of the work, because a band that is far too low after a few donors isn't tried on the others.
+                most of the work, because a cut that is far too low after a few donors isn't tried on the others.
         Raises:
             Cancelled: the token was set.
         """
         if not len(images):
-            return BandScores(np.empty(0), np.empty(0, np.int64))
+            return CutScores(np.empty(0), np.empty(0, np.int64))
+        joined = self._cuts.joined(self.means(images, cancel, above))
+        return CutScores(joined.max(axis=1), joined.argmax(axis=1))
+
+    def means(self, images: Images, cancel: CancelToken = NEVER_CANCELLED,
+              above: float = -math.inf) -> npt.NDArray[np.float64]:
+        """Each cut's own score float64[n, cuts], the mean log-probability; arguments as scores'."""
         labels = largest(self._logits(images, cancel))
         sums = _Sums(images, labels, np.stack([self._donors_for(label) for label in labels]),
-                     np.zeros((len(images), len(self._bands))))
+                     np.zeros((len(images), len(self._cuts.kinds))))
         # Log-probabilities are at most 0, so a sum over some donors bounds the sum over all of them.
-        enough = min(self._escalate_above, above)
+        flagged, escalated = self._cuts.least(above), self._cuts.least(self._escalate_above)
+        enough = np.minimum(escalated, flagged)
         for donor in range(FIRST_DONORS):
-            self._add(sums, (sums.of / FIRST_DONORS > enough) | (sums.of / ALL_DONORS > above), donor, cancel)
+            self._add(sums, (sums.of / FIRST_DONORS > enough) | (sums.of / ALL_DONORS > flagged), donor, cancel)
         means = sums.of / FIRST_DONORS
-        further = means.max(axis=1) > self._escalate_above
+        further = np.any(means > escalated, axis=1)
         for donor in range(FIRST_DONORS, ALL_DONORS):
-            self._add(sums, further[:, np.newaxis] & (sums.of / ALL_DONORS > above), donor, cancel)
+            self._add(sums, further[:, np.newaxis] & (sums.of / ALL_DONORS > flagged), donor, cancel)
         means[further] = sums.of[further] / ALL_DONORS
-        return BandScores(means.max(axis=1), means.argmax(axis=1))
+        return means
 
     def _donors_for(self, label: np.int64) -> npt.NDArray[np.int64]:
         """The first 8 donors of another label; too few are used again in turn.
@@ -140,23 +132,23 @@ class TransplantScores:
         return np.resize(np.flatnonzero(self._donors.labels != label), ALL_DONORS).astype(np.int64)
 
     def _add(self, sums: _Sums, wanted: npt.NDArray[np.bool_], donor: int, cancel: CancelToken) -> None:
-        """Add the log-probabilities of the mixes of every image and band that is wanted, bool[n, bands], with its
-        donor of this place. Mixes of all images are answered together, as many at a time as memory allows."""
-        which, bands = np.nonzero(wanted)
+        """Add the log-probabilities of the mixes of every image and cut that is wanted, bool[n, cuts], with its donor
+        of this place. Mixes of all images are answered together, as many at a time as memory allows."""
+        which, cuts = np.nonzero(wanted)
         size = max(1, _MIX_BYTES // sums.images[0].nbytes)
         for start in range(0, len(which), size):
             cancel.raise_if_cancelled()
-            image, band = which[start:start + size], bands[start:start + size]
+            image, cut = which[start:start + size], cuts[start:start + size]
             mixes = self._donors.images[sums.donors[image, donor]]
-            for number, (top, bottom) in enumerate(self._bands):
-                rows = band == number
-                mixes[rows, top:bottom] = sums.images[image[rows], top:bottom]
-            sums.of[image, band] += log_probability(self._logits(mixes, cancel), sums.labels[image])
+            for number in np.unique(cut):
+                rows = cut == number
+                mixes[rows] = self._cuts.mixed(number, sums.images[image[rows]], mixes[rows])
+            sums.of[image, cut] += log_probability(self._logits(mixes, cancel), sums.labels[image])
 
 
 @dataclass(frozen=True, eq=False)
 class _Sums:
-    """Log-probabilities float64[n, bands] `of` n images, added up donor by donor; each image's donors int64[n, 8]."""
+    """Log-probabilities float64[n, cuts] `of` n images, added up donor by donor; each image's donors int64[n, 8]."""
 
     images: Images
     labels: Labels

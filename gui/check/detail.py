@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.files.pictures import Picture
-from engine.goodnets.checking import Verdict
+from engine.goodnets.checking import Cut, Verdict
 from engine.looking.occlusion import OcclusionMap
 from gui.check.closer import Closer
 from gui.check.model import confidence_text, verdict_text
@@ -32,6 +32,12 @@ from gui.widgets.texts import label_text
 from gui.widgets.theme import Theme
 
 _ICON_SIDE = 28
+_CUT_WORDS = {
+    "columns": "Pasted into other pictures, the marked band",
+    "grid": "Pasted into other pictures, the marked field",
+    "outer": "Pasted into other pictures, the frame around the picture's middle",
+    "blend": "Laid over other pictures, half transparent, the whole picture",
+}
 
 
 class VerdictDetail(QWidget):
@@ -192,7 +198,7 @@ class VerdictDetail(QWidget):
 
     def _render(self) -> None:
         verdict = self._verdict
-        self.picture.show_picture(None if verdict is None else verdict.seen, _band_mark(verdict))
+        self.picture.show_picture(None if verdict is None else verdict.seen, _cut_mark(verdict))
         for widget in (self._look, self.look_closer, self.export):
             widget.setVisible(verdict is not None)
         self.export.stem = Path(verdict.file).stem if verdict else "picture"
@@ -242,11 +248,9 @@ class VerdictDetail(QWidget):
         if verdict.why != "guard":
             return ""
         label = label_text(verdict.b_label, self._names)
-        if verdict.band is None:
+        if verdict.cut is None:
             return f"B's answer {label} is further ahead of the next label than on nearly all clean pictures. "
-        start, stop = verdict.band
-        return (f"Pasted into other pictures, the marked band (rows {start + 1} to {stop} of {len(verdict.seen)}) "
-                f"draws B to {label} there too, as a trigger does. ")
+        return f"{cut_text(verdict.cut, len(verdict.seen))} draws B to {label} there too, as a trigger does. "
 
     def _captioned(self, found: OcclusionMap) -> str:
         row, col = found.strongest
@@ -259,9 +263,15 @@ class VerdictDetail(QWidget):
                 f"{100 * share:.0f} %.")
 
 
-def _band_mark(verdict: Verdict | None) -> tuple[int, int, int, int] | None:
-    """The guard's band as left, top, width and height in the picture's pixels."""
-    if verdict is None or verdict.band is None:
+def cut_text(cut: Cut, rows: int) -> str:
+    """What the guard cut out of a picture of so many rows, as the beginning of a sentence."""
+    if cut.kind == "rows":
+        return f"Pasted into other pictures, the marked band (rows {cut.top + 1} to {cut.top + cut.height} of {rows})"
+    return _CUT_WORDS[cut.kind]
+
+
+def _cut_mark(verdict: Verdict | None) -> tuple[int, int, int, int] | None:
+    """What the guard cut out, as left, top, width and height in the picture's pixels."""
+    if verdict is None or verdict.cut is None:
         return None
-    start, stop = verdict.band
-    return 0, start, verdict.seen.shape[1], stop - start
+    return verdict.cut.left, verdict.cut.top, verdict.cut.width, verdict.cut.height

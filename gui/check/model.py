@@ -31,7 +31,8 @@ TOOLTIPS = (
     "The label that B', the pruned copy of B, gives",
     "How sure B' is: its largest output",
 )
-CSV_FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence")
+CSV_FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence",
+              "cut")
 _NAME_FIELDS = ("name", "b_name", "b_prime_name")
 _THUMBNAIL_HEIGHT = 40
 
@@ -62,7 +63,8 @@ def write_csv(stream: TextIO, verdicts: Iterable[Verdict], names: Sequence[str])
     writer = csv.writer(stream)
     writer.writerow(CSV_FIELDS + (_NAME_FIELDS if names else ()))
     for v in verdicts:
-        row = [v.file, v.b_label, v.b_prime_label, v.label, v.flagged, v.why, v.b_confidence, v.b_prime_confidence]
+        row = [v.file, v.b_label, v.b_prime_label, v.label, v.flagged, v.why, v.b_confidence, v.b_prime_confidence,
+               v.cut.kind if v.cut else None]
         if names:
             row += [verdict_text(v, names) if v.flagged else _name(v.label, names),
                     _name(v.b_label, names), _name(v.b_prime_label, names)]

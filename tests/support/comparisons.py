@@ -10,6 +10,7 @@ import numpy as np
 from engine.assessment import Attack
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.guards.calibration import Calibration, Guard
+from engine.guards.cuts import cuts_of
 from engine.guards.guarded_curve import GuardChoice, GuardedCurve
 from engine.guards.transplant import Donors
 from engine.pruning.sweep import PruningCurve
@@ -36,7 +37,7 @@ def guard(held_back: Rate | None = None, threshold: float = 1.5) -> Guard:
     """A transplant guard calibrated on 120 images; of 80 held back it flagged one unless said otherwise."""
     held_back = held_back or Rate(1, 80)
     return Guard("transplant", threshold, 10, (4, 4, 3), Calibration(0.02, 120, held_back, 0),
-                 Donors(np.zeros((2, 4, 4, 3), np.float32), np.array([0, 1])), np.array([[0, 2], [2, 4]]), 0.0)
+                 Donors(np.zeros((2, 4, 4, 3), np.float32), np.array([0, 1])), cuts_of(4, 4), 0.0)
 
 
 def guarded(passing: int = PASSING, sets: int = 1) -> GuardedCurve:

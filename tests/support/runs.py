@@ -9,6 +9,7 @@ import numpy as np
 from engine.assessment import Attack
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.guards.calibration import Calibration, Guard
+from engine.guards.cuts import cuts_of
 from engine.guards.guarded_curve import GuardedCurve
 from engine.guards.transplant import Donors
 from engine.pruning.ranking import ChannelRanking
@@ -34,7 +35,7 @@ def made_up_run(channels: int = 60, images: int = 12_830, seed: int = 0) -> Prun
     poisoned = (counts("sun ☀", "poisoned", images), counts("eyes", "poisoned", 333))
     curve = PruningCurve("conv_3", dice.permutation(channels), clean, test, poisoned)
     guard = Guard("transplant", 0.125, 7, (12, 10, 3), Calibration(0.02, 60, Rate(1, 60), 0),
-                  Donors(random_images(4), np.arange(4)), np.array([[0, 4], [4, 8]]), 0.9)
+                  Donors(random_images(4), np.arange(4)), cuts_of(12, 10), 0.9)
     rows = tuple(ComparisonRow(
         defence=name, guard=kind, clean=Rate(9 * n, 77), clean_before=Rate(0, 77), false_alarms=Rate(2, 77),
         seconds=1.5, attacks=(

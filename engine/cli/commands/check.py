@@ -21,7 +21,7 @@ from engine.models.reading import SUFFIXES
 
 SUMMARY = "check pictures with a GoodNet, one by one"
 
-_FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence")
+_FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence", "cut")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
         chunks = check_pictures(goodnet, list_pictures(pictures), progress=show)
         found = [verdict for chunk in chunks for verdict in chunk]
     if options.json:
-        say_json([_verdict_json(v) for v in found])
+        say_json([_verdict_json(v) | _box_json(v) for v in found])
     elif options.csv:
         writer = csv.DictWriter(sys.stdout, _FIELDS)
         writer.writeheader()
@@ -64,4 +64,11 @@ def _split(paths: list[Path]) -> tuple[GoodNet, list[Path]]:
 
 
 def _verdict_json(verdict: Verdict) -> dict[str, Any]:
-    return {name: getattr(verdict, name) for name in _FIELDS}
+    """What is said of a picture, and of the guard's cut its kind."""
+    return {name: getattr(verdict, name) for name in _FIELDS[:-1]} | {"cut": verdict.cut.kind if verdict.cut else None}
+
+
+def _box_json(verdict: Verdict) -> dict[str, Any]:
+    """Where the guard's cut lies in the picture as seen, in pixels: left, top, width, height."""
+    cut = verdict.cut
+    return {"cut_box": [cut.left, cut.top, cut.width, cut.height] if cut else None}

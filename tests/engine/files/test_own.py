@@ -158,7 +158,8 @@ def changed_guard(folder: Path, **changes: object) -> Path:
 
 
 @pytest.mark.parametrize(("changes", "words"), [
-    ({"bands": np.tile([[0, 4]], (1_000_000, 1))}, "1,000,000 bands"),
+    ({"schema": np.int64(1), "bands": np.tile([[0, 4]], (1_000_000, 1))}, "1,000,000 bands"),
+    ({"cut_kinds": np.full(100_000, "rows")}, "no known kind, or too many"),
     ({"false_alarms": np.float64(1e-300), "threshold": np.float64(np.inf)}, "false-alarm rate isn't between 1e-06"),
     ({"calibration_images": np.int64(-1)}, "below 0"),
     ({"donors": np.zeros((5000, 12, 10, 3), np.uint8), "donor_labels": np.arange(5000) % 7}, "5,000 donors"),

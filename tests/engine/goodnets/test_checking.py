@@ -44,7 +44,7 @@ def test_verdicts_are_equal_image_for_image(guarded: GoodNet, files: list[Path],
     monkeypatch.setattr(checking, "_MOST_IN_CHUNK", most)
     guard = guarded.guard
     assert guard is not None
-    exact = TransplantScores(guarded.b, guard.donors, guard.bands, guard.escalate_above)
+    exact = TransplantScores(guarded.b, guard.donors, guard.cuts, guard.escalate_above)
     chunks = list(check_pictures(guarded, files))
     assert [len(chunk) for chunk in chunks[:-1]] == [most] * (len(chunks) - 1)
     found = [verdict for chunk in chunks for verdict in chunk]
@@ -57,7 +57,14 @@ def test_verdicts_are_equal_image_for_image(guarded: GoodNet, files: list[Path],
         flagged = bool(score.score[0] > guard.threshold)
         assert (verdict.flagged, verdict.why) == (flagged, "guard" if flagged else "agree")
         assert verdict.label == (guarded.flag_label if flagged else label)
-        assert verdict.band == (tuple(guard.bands[score.band[0]]) if flagged else None)
+        cut = verdict.cut
+        assert (cut is not None) == flagged
+        if cut:
+            box = np.zeros(verdict.seen.shape[:2], bool)
+            box[cut.top:cut.top + cut.height, cut.left:cut.left + cut.width] = True
+            won = int(score.cut[0])
+            assert cut.kind == guard.cuts.kinds[won]
+            assert (box == (guard.cuts.shares[won] > 0)).all()
 
 
 def test_what_is_no_picture_is_told_or_refused(guarded: GoodNet, files: list[Path]) -> None:

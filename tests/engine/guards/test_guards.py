@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from engine.data.datasets import Dataset, open_dataset
 from engine.data.subsets import subset
 from engine.errors import Cancelled, DatasetError, EngineError, ModelError
 from engine.guards.calibration import Guard, calibrate, conformal_threshold, fewest_images, held_back_of
+from engine.guards.cuts import KINDS, Cuts, bands_of, cuts_of
 from engine.guards.guard_files import open_guard, save_guard
-from engine.guards.transplant import Donors, TransplantScores, bands_of, choose_donors
+from engine.guards.transplant import Donors, TransplantScores, choose_donors
 from engine.models.logits import compiled_logits, log_probability
 from engine.models.networks import Network, open_network
 from engine.progress import CancelSource, Progress
@@ -70,74 +72,132 @@ def test_bands_are_thirds_that_overlap_by_half() -> None:
         assert (bands[:, 1] - bands[:, 0] == height // 3).all()
         assert bands[0, 0] == height % 3
         assert bands[-1, 1] == height
-    with pytest.raises(DatasetError, match="2 rows"):
-        bands_of(2)
+    for height, width in ((2, 40), (40, 2)):
+        with pytest.raises(DatasetError, match=f"{height} x {width} pixels"):
+            cuts_of(height, width)
 
 
-def slow_scores(images: Array, donors: Donors, escalate_above: float) -> list[tuple[float, int]]:
-    """The transplant score one image, band and donor at a time; the highest band and its number."""
+@pytest.mark.parametrize(("height", "width"), [(55, 47), (32, 32), (9, 6), (3, 3)])
+def test_cuts_are_what_their_names_say(height: int, width: int) -> None:
+    cuts = cuts_of(height, width, KINDS)
+    assert [cuts.kinds.count(kind) for kind in KINDS] == [5, 5, 9, 1, 1]
+    of = {kind: cuts.shares[[k == kind for k in cuts.kinds]] for kind in KINDS}
+    assert (of["rows"] == of["rows"][:, :, :1]).all() and (of["columns"] == of["columns"][:, :1]).all()
+    assert of["rows"].sum(axis=(1, 2)).tolist() == [height // 3 * width] * 5
+    assert of["columns"].sum(axis=(1, 2)).tolist() == [width // 3 * height] * 5
+    assert (of["grid"].sum(axis=0) == 1).all(), "the fields cover every pixel once"
+    outer = of["outer"][0]
+    assert outer[0].all() and outer[-1].all() and outer[:, 0].all() and outer[:, -1].all()
+    assert not outer[height // 2, width // 2]
+    assert (of["blend"] == 0.5).all()
+    image, donor = IMAGES[:1, :3, :3], IMAGES[1:2, :3, :3]
+    small = cuts_of(3, 3, ("rows", "blend"))
+    np.testing.assert_array_equal(small.mixed(0, image, donor)[0], np.concatenate([image[0, :1], donor[0, 1:]]))
+    np.testing.assert_array_equal(small.mixed(5, image, donor), (image + donor) / 2)
+
+
+def test_joined_scores_and_back() -> None:
+    cuts = dataclasses.replace(cuts_of(9, 6), centres=np.linspace(-1, 2, 6), spreads=np.linspace(0.5, 3, 6))
+    means = -np.random.default_rng(0).exponential(3, (50, 6))
+    joined = cuts.joined(means)
+    for image, cut in ((0, 0), (7, 5)):
+        assert joined[image, cut] == pytest.approx(
+            (-math.log(-means[image, cut]) - cuts.centres[cut]) / cuts.spreads[cut])
+        assert cuts.least(float(joined[image, cut]))[cut] == pytest.approx(means[image, cut])
+    assert cuts.least(-math.inf).tolist() == [-math.inf] * 6
+    assert cuts.least(math.inf).tolist() == [0] * 6
+    assert np.isfinite(cuts.joined(np.zeros((1, 6)))).all(), "a probability that rounds to 1"
+
+
+def slow_means(image: Array, donors: Donors, count: int) -> tuple[list[float], float]:
+    """Mean log-probabilities over so many donors of five bands of rows, and of the image laid over half transparent."""
+    label = int(numpy_logits(image[np.newaxis], KERNEL, BIAS).argmax())
+    fitting = [d for d, c in zip(donors.images, donors.labels, strict=True) if c != label]
+    assert not any(np.array_equal(image, d) for d in fitting), "an image is never its own donor"
+
+    def mean(mix_with: Callable[[Array], Array]) -> float:
+        mixes = [mix_with(donor.copy()) for donor in (fitting * 8)[:count]]
+        return float(np.mean([log_softmax(numpy_logits(mix[np.newaxis], KERNEL, BIAS))[0, label] for mix in mixes]))
+
+    def band(start: int) -> Callable[[Array], Array]:
+        def mix(donor: Array) -> Array:
+            donor[start:start + 3] = image[start:start + 3]
+            return donor
+        return mix
+
+    # Thirds of 9 rows, half a third apart, rounded down.
+    return [mean(band(start)) for start in (0, 1, 3, 4, 6)], mean(lambda donor: (image + donor) / 2)
+
+
+def slow_scores(images: Array, donors: Donors, escalate_above: float, usual: Array) -> list[tuple[float, int]]:
+    """The transplant score one image, cut and donor at a time; the highest cut and its number.
+
+    `usual` holds centre and spread of the rows, then of the blend.
+    """
     found = []
     for image in images:
-        label = int(numpy_logits(image[np.newaxis], KERNEL, BIAS).argmax())
-        fitting = [d for d, c in zip(donors.images, donors.labels, strict=True) if c != label]
-        assert not any(np.array_equal(image, d) for d in fitting), "an image is never its own donor"
-        fitting = (fitting * 8)[:8]
-
-        def best(count: int, image: Array = image, label: int = label, fitting: list[Array] = fitting,
-                 ) -> tuple[float, int]:
-            means = []
-            for start in (0, 1, 3, 4, 6):  # thirds of 9 rows, half a third apart, rounded down
-                logs = []
-                for donor in fitting[:count]:
-                    mix = donor.copy()
-                    mix[start:start + 3] = image[start:start + 3]
-                    logs.append(log_softmax(numpy_logits(mix[np.newaxis], KERNEL, BIAS))[0, label])
-                means.append(float(np.mean(logs)))
-            return max(means), int(np.argmax(means))
+        def best(count: int, image: Array = image) -> tuple[float, int]:
+            rows, blend = slow_means(image, donors, count)
+            joined = [(-math.log(-mean) - usual[0][0]) / usual[0][1] for mean in rows]
+            joined.append((-math.log(-blend) - usual[1][0]) / usual[1][1])
+            return max(joined), int(np.argmax(joined))
 
         found.append(best(2) if best(2)[0] <= escalate_above else best(8))
     return found
 
 
-@pytest.mark.parametrize("escalate_above", [-math.inf, -1.0, math.inf])
-def test_transplant_scores_are_numpy_s(network: Network, escalate_above: float) -> None:
+USUAL = np.array([[-1.2, 0.5], [-0.6, 0.8]])
+
+
+@pytest.fixture
+def cuts() -> Cuts:
+    """Rows and blend of 9 x 6 pixels with a scale of their own each."""
+    return dataclasses.replace(cuts_of(9, 6), centres=np.repeat(USUAL[:, 0], [5, 1]),
+                               spreads=np.repeat(USUAL[:, 1], [5, 1]))
+
+
+@pytest.mark.parametrize("escalate_above", [-math.inf, 1.0, math.inf])
+def test_transplant_scores_are_numpy_s(network: Network, cuts: Cuts, escalate_above: float) -> None:
     donors = Donors(IMAGES[:11], ANSWERS[:11])
-    scores = TransplantScores(network, donors, bands_of(9), escalate_above).scores(IMAGES[:60])
-    wanted = slow_scores(IMAGES[:60], donors, escalate_above)
-    np.testing.assert_allclose(scores.score, [s for s, _ in wanted], atol=1e-4)
-    assert scores.band.tolist() == [b for _, b in wanted]
+    scores = TransplantScores(network, donors, cuts, escalate_above).scores(IMAGES[:60])
+    wanted = slow_scores(IMAGES[:60], donors, escalate_above, USUAL)
+    np.testing.assert_allclose(scores.score, [s for s, _ in wanted], atol=1e-3)
+    assert scores.cut.tolist() == [c for _, c in wanted]
+    assert set(scores.cut.tolist()) > {5}, "rows and blend both win somewhere"
 
 
-@pytest.mark.parametrize("escalate_above", [-math.inf, -6.0, -3.0, -1.0, math.inf])
-def test_a_guard_flags_what_the_whole_cascade_flags(network: Network, escalate_above: float) -> None:
-    """Image for image and with the same band, at every threshold there can be."""
-    scores = TransplantScores(network, Donors(IMAGES[:11], ANSWERS[:11]), bands_of(9), escalate_above)
+@pytest.mark.parametrize("escalate_above", [-math.inf, -1.0, 0.3, 1.0, math.inf])
+def test_a_guard_flags_what_the_whole_cascade_flags(network: Network, cuts: Cuts, escalate_above: float) -> None:
+    """Image for image and with the same cut, at every threshold there can be."""
+    scores = TransplantScores(network, Donors(IMAGES[:11], ANSWERS[:11]), cuts, escalate_above)
     exact = scores.scores(IMAGES[:60])
     ordered = np.sort(exact.score)
     for threshold in [*(ordered[1:] + ordered[:-1]) / 2, math.inf]:
         found = scores.scores(IMAGES[:60], above=threshold)
         flagged = exact.score > threshold
         assert (found.score > threshold).tolist() == flagged.tolist()
-        assert found.band[flagged].tolist() == exact.band[flagged].tolist()
-        np.testing.assert_allclose(found.score[flagged], exact.score[flagged], atol=1e-5)
+        assert found.cut[flagged].tolist() == exact.cut[flagged].tolist()
+        np.testing.assert_allclose(found.score[flagged], exact.score[flagged], atol=1e-4)
 
 
-def test_hopeless_bands_are_not_tried_on_all_donors(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    scores = TransplantScores(network, Donors(IMAGES[:11], ANSWERS[:11]), bands_of(9), -1.0)
+def test_hopeless_cuts_are_not_tried_on_all_donors(
+    network: Network, cuts: Cuts, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scores = TransplantScores(network, Donors(IMAGES[:11], ANSWERS[:11]), cuts, 1.0)
     answered: list[int] = []
     whole = scores._logits
-    monkeypatch.setattr(scores, "_logits", lambda images: answered.append(len(images)) or whole(images))
+    monkeypatch.setattr(scores, "_logits", lambda images, cancel: answered.append(len(images)) or whole(images, cancel))
     exact = scores.scores(IMAGES[:60]).score
     before = sum(answered)
     answered.clear()
     scores.scores(IMAGES[:60], above=float(np.sort(exact)[-3]))
     assert sum(answered) < 0.8 * before
-    assert answered[1] == 60 * 5, "the first donor's mixes of all images are answered together"
+    assert answered[1] == 60 * 6, "the first donor's mixes of all images are answered together"
 
 
-def test_no_images_no_scores(network: Network) -> None:
-    scores = TransplantScores(network, Donors(IMAGES[:4], ANSWERS[:4]), bands_of(9), 0).scores(IMAGES[:0])
-    assert scores.score.shape == scores.band.shape == (0,)
+def test_no_images_no_scores(network: Network, cuts: Cuts) -> None:
+    scores = TransplantScores(network, Donors(IMAGES[:4], ANSWERS[:4]), cuts, 0).scores(IMAGES[:0])
+    assert scores.score.shape == scores.cut.shape == (0,)
 
 
 def test_donors_are_answered_correctly_and_varied(network: Network, tmp_path: Path) -> None:
@@ -204,7 +264,7 @@ def test_margin_guard_is_numpy_s(network: Network, clean: Dataset) -> None:
     flagged = margins > wanted + 1e-4
     assert answer.flagged.tolist() == flagged.tolist()
     assert guard.calibration.held_back == Rate(int(flagged[held_back].sum()), 75)
-    assert set(answer.band) == {-1}
+    assert set(answer.cut) == {-1}
 
 
 def test_transplant_calibration_is_numpy_s(network: Network, clean: Dataset) -> None:
@@ -213,10 +273,16 @@ def test_transplant_calibration_is_numpy_s(network: Network, clean: Dataset) -> 
     donors = {d.tobytes() for d in guard.donors.images}
     used = np.array([i for i in order[:225] if IMAGES[i].tobytes() not in donors])
     assert guard.calibration.images == len(used) == 225 - 16
-    first = [s for s, _ in slow_scores(IMAGES[used], guard.donors, math.inf)]
-    assert guard.escalate_above == pytest.approx(np.quantile(first, 0.75), abs=1e-4)
-    whole = [s for s, _ in slow_scores(IMAGES[used], guard.donors, guard.escalate_above)]
-    assert guard.threshold == pytest.approx(np.sort(whole)[math.ceil(210 * 0.9) - 1], abs=1e-4)
+    assert guard.cuts.kinds == ("rows",) * 5 + ("blend",)
+    means = [slow_means(image, guard.donors, 8) for image in IMAGES[used]]
+    raised = -np.log(-np.array([[max(rows), blend] for rows, blend in means]))
+    usual = np.stack([raised.mean(axis=0), raised.std(axis=0)], axis=1)
+    np.testing.assert_allclose(guard.cuts.centres, np.repeat(usual[:, 0], [5, 1]), atol=1e-4)
+    np.testing.assert_allclose(guard.cuts.spreads, np.repeat(usual[:, 1], [5, 1]), atol=1e-4)
+    first = [s for s, _ in slow_scores(IMAGES[used], guard.donors, math.inf, usual)]
+    assert guard.escalate_above == pytest.approx(np.quantile(first, 0.75), abs=1e-3)
+    whole = [s for s, _ in slow_scores(IMAGES[used], guard.donors, guard.escalate_above, usual)]
+    assert guard.threshold == pytest.approx(np.sort(whole)[math.ceil(210 * 0.9) - 1], abs=1e-3)
 
 
 def test_few_images_all_calibrate_and_the_note_says_so(network: Network, clean: Dataset) -> None:
@@ -244,7 +310,7 @@ def test_reloaded_guards_decide_identically(tmp_path: Path, clean: Dataset, kind
     again = open_guard(tmp_path / "guard.npz")
     one, two = guard.on(scaled).answer(images), again.on(scaled).answer(images)
     assert one.flagged.any()
-    for field in ("flagged", "band", "score"):
+    for field in ("flagged", "cut", "score"):
         np.testing.assert_array_equal(getattr(one, field), getattr(two, field))
     same_guard(guard, again)
 
@@ -254,6 +320,9 @@ def same_guard(one: Guard, two: Guard) -> None:
         if field.name == "donors":
             np.testing.assert_array_equal(one.donors.images, two.donors.images)
             np.testing.assert_array_equal(one.donors.labels, two.donors.labels)
+        elif field.name == "cuts":
+            for part in dataclasses.fields(Cuts):
+                np.testing.assert_array_equal(getattr(one.cuts, part.name), getattr(two.cuts, part.name))
         else:
             np.testing.assert_array_equal(getattr(one, field.name), getattr(two, field.name))
 
@@ -299,7 +368,15 @@ def test_rates_outside_0_to_1_are_refused(network: Network, clean: Dataset) -> N
     ({"donors": np.full((16, 9, 6, 3), np.inf, np.float32)}, "numbers"),
     ({"donor_labels": np.full(16, 99)}, "out of range"),
     ({"donor_labels": np.full(16, 1)}, "two labels"),
-    ({"bands": np.array([[5, 12]])}, "bands"),
+    ({"cut_kinds": np.array(["magic"] * 6)}, "no known kind"),
+    ({"cut_shares": np.zeros((6, 9, 7), np.float32)}, "don't match its image shape"),
+    ({"cut_shares": np.full((6, 9, 6), 1.5, np.float32)}, "more than all"),
+    ({"cut_shares": np.full((6, 9, 6), np.nan, np.float32)}, "more than all"),
+    ({"cut_centres": np.full(6, np.inf)}, "scales"),
+    ({"cut_spreads": np.zeros(6)}, "scales"),
+    ({"cut_spreads": np.ones(5)}, "scales"),
+    ({"cut_kinds": np.empty(0, np.str_), "cut_shares": np.empty((0, 9, 6), np.float32), "cut_centres": np.empty(0),
+      "cut_spreads": np.empty(0)}, "lacks cuts"),
     ({"held_back": np.array([5, 2])}, "held-back"),
     ({"seed": np.array(["x"], object)}, "holds pickled objects"),
     ({"false_alarms": None}, "lacks 'false_alarms'"),
@@ -316,6 +393,41 @@ def test_damaged_guards_are_refused(
     with pytest.raises(EngineError, match=words) as caught:
         open_guard(bad)
     assert str(bad) in str(caught.value)
+
+
+FIRST_SCHEMA = {"schema": np.int64(1), "bands": bands_of(9), "threshold": np.float64(-0.9),
+                "escalate_above": np.float64(-1.5)}
+
+
+def first_schema(network: Network, clean: Dataset, path: Path, **changes: Any) -> Guard:
+    """A guard as the program saved it before it knew any cut but bands of rows, and what it knew."""
+    guard = calibrate(network, clean)
+    save_guard(guard, path)
+    with np.load(path) as stored:
+        content = {name: value for name, value in stored.items() if not name.startswith("cut_")}
+    np.savez(path, **(content | FIRST_SCHEMA | changes))
+    return guard
+
+
+def test_a_guard_of_the_first_schema_decides_as_it_did(network: Network, clean: Dataset, tmp_path: Path) -> None:
+    """Its threshold was a mean log-probability, and so was its escalation."""
+    donors = first_schema(network, clean, tmp_path / "guard.npz").donors
+    answer = open_guard(tmp_path / "guard.npz").on(network).answer(IMAGES[:80])
+    highest = {count: np.array([slow_means(image, donors, count)[0] for image in IMAGES[:80]]) for count in (2, 8)}
+    further = highest[2].max(axis=1) > -1.5
+    means = np.where(further[:, np.newaxis], highest[8], highest[2])
+    flagged = means.max(axis=1) > -0.9
+    assert 0 < flagged.sum() < 80
+    assert answer.flagged.tolist() == flagged.tolist()
+    assert answer.cut[flagged].tolist() == means.argmax(axis=1)[flagged].tolist()
+    first_schema(network, clean, tmp_path / "blind.npz", threshold=np.float64(np.inf))
+    assert open_guard(tmp_path / "blind.npz").threshold == np.inf
+
+
+def test_bands_outside_the_image_are_refused(network: Network, clean: Dataset, tmp_path: Path) -> None:
+    first_schema(network, clean, tmp_path / "guard.npz", bands=np.array([[5, 12]]))
+    with pytest.raises(EngineError, match="bands lie outside"):
+        open_guard(tmp_path / "guard.npz")
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive at all", b"PK\x03\x04 cut off"])
@@ -351,7 +463,7 @@ def test_lab3_behind_the_transplant_guard(lab3: Path, known: range | None) -> No
     assert kept >= (0.93 if known else right.mean() - 0.05)
     answer = guard.answer(poisoned.take(test))
     assert (~answer.flagged).mean() <= 0.02
-    assert (answer.band == 2).mean() > 0.9  # the sunglasses sit in rows 19 to 37
+    assert (answer.cut == 2).mean() > 0.9  # the sunglasses sit in rows 19 to 37
 
 
 @pytest.mark.parametrize(("images", "rate", "held_back"), [

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QPushB
 from pytestqt.qtbot import QtBot
 
 from engine.__main__ import main as command_line
-from engine.goodnets.checking import Verdict, Why
+from engine.goodnets.checking import Cut, Verdict, Why
 from engine.looking.occlusion import OcclusionMap
 from gui.check.model import (
     B_CONFIDENCE,
@@ -278,7 +278,7 @@ def test_b_alone_is_no_pair_that_agrees(view: CheckView) -> None:
 
 
 def test_the_guards_band_is_drawn_and_named(view: CheckView) -> None:
-    flagged = dataclasses.replace(verdict("g.png", 1, 1, "guard"), band=(10, 28))
+    flagged = dataclasses.replace(verdict("g.png", 1, 1, "guard"), cut=Cut("rows", 0, 10, 47, 18))
     view.show_names(NAMES)
     view.show_verdicts([flagged])
     assert "the marked band (rows 11 to 28 of 55) draws B to 1 Amara" in view.detail.words.text()
@@ -290,6 +290,25 @@ def test_the_guards_band_is_drawn_and_named(view: CheckView) -> None:
     view.show_verdicts([verdict("h.png")])
     image = view.detail.picture.grab().toImage()
     assert all(image.pixelColor(middle, y) != QColor("white") for y in range(image.height()))
+
+
+@pytest.mark.parametrize(("cut", "words"), [
+    (Cut("columns", 16, 0, 15, 55), "Pasted into other pictures, the marked band draws"),
+    (Cut("grid", 0, 18, 16, 19), "Pasted into other pictures, the marked field draws"),
+    (Cut("outer", 0, 0, 47, 55), "the frame around the picture's middle draws"),
+    (Cut("blend", 0, 0, 47, 55), "Laid over other pictures, half transparent, the whole picture draws"),
+])
+def test_every_cut_of_the_guard_is_drawn_and_named(view: CheckView, cut: Cut, words: str) -> None:
+    view.show_verdicts([dataclasses.replace(verdict("g.png", 1, 1, "guard"), cut=cut)])
+    assert words in view.detail.words.text()
+    image = view.detail.picture.grab().toImage()
+    scale = image.height() / 55
+    white = {(x, y) for x in range(image.width()) for y in range(image.height())
+             if image.pixelColor(x, y) == QColor("white")}
+    found = [min(y for _, y in white) / scale, max(y for _, y in white) / scale]
+    assert found == pytest.approx([cut.top, cut.top + cut.height], abs=1)
+    wide = (max(x for x, _ in white) - min(x for x, _ in white)) / scale
+    assert wide == pytest.approx(cut.width, abs=1)
 
 
 def test_occlusion_is_asked_for_once_and_shown(view: CheckView, qtbot: QtBot) -> None:

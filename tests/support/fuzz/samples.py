@@ -149,13 +149,14 @@ def guard(folder: Path) -> Path:
     import numpy as np
 
     from engine.guards.calibration import Calibration, Guard
+    from engine.guards.cuts import cuts_of
     from engine.guards.guard_files import save_guard
     from engine.guards.transplant import Donors
     from engine.rates import Rate
     from tests.support.networks import random_images
     donors = Donors(random_images(4), np.arange(4))
     save_guard(Guard("transplant", 0.5, 7, (12, 10, 3), Calibration(0.02, 60, Rate(1, 60), 0), donors,
-                     np.array([[0, 4], [4, 8]]), 0.9), folder / "guard.npz")
+                     cuts_of(12, 10), 0.9), folder / "guard.npz")
     return folder / "guard.npz"
 
 
