@@ -19,8 +19,8 @@ from engine.rates import Rate
 
 # What B is called among the defences, where nothing but a guard is beside it.
 BADNET = "B"
-# A copy that answers alone; without B, nothing flags an image that it gives a wrong label.
-UNPAIRED = "repaired B' alone"
+# A repaired copy that answers alone: agreement with B costs clean accuracy and stops little more.
+UNPAIRED = "repaired network alone"
 _CHUNK = 64
 
 

@@ -50,6 +50,7 @@ class Verdict:
         b_confidence, b_prime_confidence: the network's largest output, a probability where it ends in softmax.
         cut: what the transplant guard cut out when it flagged it; None when it didn't.
         b_alone: B' is B itself, so "agree" is no reason: all there is to say is that the guard didn't flag it.
+        b_prime_alone: B' answers without B having to agree, so "agree" is no reason either.
     """
 
     file: str
@@ -63,6 +64,7 @@ class Verdict:
     b_prime_confidence: float
     cut: Cut | None = None
     b_alone: bool = False
+    b_prime_alone: bool = False
 
 
 def list_pictures(paths: Iterable[Path]) -> list[Path]:
@@ -151,7 +153,7 @@ def check_arrays(goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[
         Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]), _why(answers, i),
                 int(answers.b_labels[i]), float(answers.b_confidence[i]),
                 int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]), _cut(goodnet, answers, i),
-                goodnet.b_alone)
+                goodnet.b_alone, goodnet.b_prime_alone)
         for i, (name, seen) in enumerate(zip(names, pictures, strict=True))
     ]
 

@@ -50,7 +50,7 @@ def evaluate(
     for chunk in dataset.chunks(goodnet.b.batch):
         cancel.raise_if_cancelled()
         answers = goodnet.answer(chunk.images)
-        agreed = ~answers.disagree & (answers.b_labels == chunk.labels)
+        agreed = ~answers.disagree & (answers.plain_labels == chunk.labels)
         counts += [agreed.sum(), answers.disagree.sum(), (answers.labels == chunk.labels).sum(), answers.flagged.sum()]
         progress(Progress(f"Evaluating on {dataset.name}", chunk.start + len(chunk.labels), total))
     rates = [Rate(int(count), total) for count in counts]

@@ -15,12 +15,16 @@ from engine.errors import ModelError
 from engine.guards.calibration import Guard, GuardAnswer, StandingGuard
 from engine.models.networks import Images, Labels, Network, largest
 
+# What goodnet.json says where B' answers alone.
+ANSWERS, B_PRIME = "answers", "b_prime"
+
 
 @dataclass(frozen=True, eq=False)
 class Answers:
     """What a pair says of n images: labels int64[n]; confidences float32[n] are the largest output values.
 
-    `guard` is what the pair's guard says, None without one.
+    `paired` says whether B and B' have to agree; else B' answers alone. `guard` is what the pair's guard says, None
+    without one.
     """
 
     labels: Labels
@@ -29,11 +33,17 @@ class Answers:
     b_confidence: npt.NDArray[np.float32]
     b_prime_confidence: npt.NDArray[np.float32]
     guard: GuardAnswer | None = None
+    paired: bool = True
+
+    @property
+    def plain_labels(self) -> Labels:
+        """What is answered where nothing is flagged, int64[n]."""
+        return self.b_labels if self.paired else self.b_prime_labels
 
     @property
     def disagree(self) -> npt.NDArray[np.bool_]:
-        """Where B and B' disagree, bool[n]."""
-        return np.not_equal(self.b_labels, self.b_prime_labels)
+        """Where B and B' disagree although they have to agree, bool[n]."""
+        return np.not_equal(self.plain_labels, self.b_prime_labels)
 
     @property
     def flagged(self) -> npt.NDArray[np.bool_]:
@@ -69,6 +79,11 @@ class GoodNet:
         method = self.notes.get("method")
         return method == "guard" or (method is None and self.notes.get("pruned_channels") == [])
 
+    @property
+    def b_prime_alone(self) -> bool:
+        """Whether B' answers without B having to agree; a guard still looks at what B does."""
+        return self.notes.get(ANSWERS) == B_PRIME
+
     def __post_init__(self) -> None:
         if self.b.labels != self.b_prime.labels or self.b.input_shape != self.b_prime.input_shape:
             raise ModelError(
@@ -86,8 +101,9 @@ class GoodNet:
         b, b_prime = self.b.predict(images), self.b_prime.predict(images)
         b_labels, b_prime_labels = largest(b), largest(b_prime)
         guard = self._standing_guard.answer(images) if self._standing_guard else None
-        plain = Answers(b_labels, b_labels, b_prime_labels, b.max(axis=1), b_prime.max(axis=1), guard)
-        return dataclasses.replace(plain, labels=np.where(plain.flagged, self.flag_label, b_labels))
+        plain = Answers(b_labels, b_labels, b_prime_labels, b.max(axis=1), b_prime.max(axis=1), guard,
+                        paired=not self.b_prime_alone)
+        return dataclasses.replace(plain, labels=np.where(plain.flagged, self.flag_label, plain.plain_labels))
 
     @cached_property
     def _standing_guard(self) -> StandingGuard | None:

@@ -15,7 +15,7 @@ from engine.errors import EngineError
 from engine.files.own import read_own
 from engine.files.saving import recover, whole_folder
 from engine.goodnets.legacy_h5 import fits_keras2, save_keras2_h5
-from engine.goodnets.pair import GoodNet
+from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
 from engine.guards.guard_files import open_guard, save_guard
 from engine.models.networks import Images, Network, build_model, open_network
 from engine.models.preprocessing_layers import preprocessed, preprocessing_of
@@ -28,7 +28,7 @@ _PICTURES, _SIDE = 8, 64
 
 
 def one_file_model(goodnet: GoodNet) -> Any:
-    """The pair as one Keras model of built-in layers and operations.
+    """The pair as one Keras model of built-in layers and operations; of B' alone where it answers alone.
 
     Returns:
         A model from images in the file's own range to float32[n, N + 1], one-hot at the GoodNet's label.
@@ -38,13 +38,14 @@ def one_file_model(goodnet: GoodNet) -> Any:
     image = keras.Input(goodnet.b.input_shape, name="image")
     prepared = preprocessed(image, goodnet.preprocessing)
     answers = []
-    for name, network in (("b", goodnet.b), ("b_prime", goodnet.b_prime)):
+    asked = [("b", goodnet.b)] * (not goodnet.b_prime_alone) + [("b_prime", goodnet.b_prime)]
+    for name, network in asked:
         part = network.copy().model
         part.name = name
         answer = part(prepared)
         # Networks from old .h5 files answer with a list of one.
         answers.append(ops.argmax(answer[0] if isinstance(answer, list) else answer, axis=-1))
-    label = ops.where(ops.equal(*answers), answers[0], goodnet.flag_label)
+    label = answers[0] if goodnet.b_prime_alone else ops.where(ops.equal(*answers), answers[0], goodnet.flag_label)
     return keras.Model(image, ops.one_hot(label, goodnet.flag_label + 1), name="goodnet")
 
 
@@ -131,6 +132,8 @@ def _notes(path: Path) -> dict[str, Any]:
         preprocessing(notes.get("scale", "none"))
         if not all(isinstance(name, str) for name in notes.get("classes", ())):
             raise ValueError("its classes aren't names")
+        if notes.get(ANSWERS, B_PRIME) != B_PRIME:
+            raise ValueError(f"who answers is neither left open nor {B_PRIME}")
         return dict(notes)
 
     return read_own(path, check, "doesn't describe a GoodNet", "Save the pair again.")
@@ -139,6 +142,9 @@ def _notes(path: Path) -> dict[str, Any]:
 def _open_one_file(path: Path) -> GoodNet:
     whole = build_model(read_model_file(path))
     parts = {name: next((layer for layer in whole.layers if layer.name == name), None) for name in ("b", "b_prime")}
+    if parts["b"] is None and parts["b_prime"] is not None:
+        alone = Network(parts["b_prime"], path)
+        return GoodNet(alone, alone, preprocessing_of(whole.layers), {ANSWERS: B_PRIME})
     if None in parts.values():
         raise EngineError(f"{path}: isn't a GoodNet (its two networks 'b' and 'b_prime' weren't found). Choose a "
                           "pair's folder or goodnet.keras, or give the files of B and B' together.")

@@ -118,7 +118,7 @@ class TransplantScores:
         for donor in range(FIRST_DONORS):
             self._add(sums, (sums.of / FIRST_DONORS > enough) | (sums.of / ALL_DONORS > flagged), donor, cancel)
         means = sums.of / FIRST_DONORS
-        further = np.any(means > escalated, axis=1)
+        further = self._cuts.joined(means).max(axis=1) > self._escalate_above
         for donor in range(FIRST_DONORS, ALL_DONORS):
             self._add(sums, further[:, np.newaxis] & (sums.of / ALL_DONORS > flagged), donor, cancel)
         means[further] = sums.of[further] / ALL_DONORS

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from engine.assessment import RANK, Attack, Figures, Level, as_far_as, assess, percent, shows_attack, with_target
-from engine.defences.comparison import BADNET, UNPAIRED, ComparisonRow
+from engine.defences.comparison import BADNET, ComparisonRow
 from engine.guards.calibration import Guard
 from engine.guards.guarded_curve import GuardedCurve
 from engine.rates import Rate
@@ -125,7 +125,7 @@ class Recommendation:
 
 
 def recommendation(run: PruningRun) -> Recommendation | None:
-    """What to keep of a run's comparison, chosen as the headline is; a copy that answers without B is no pair to keep.
+    """What to keep of a run's comparison, chosen as the headline is.
 
     Returns:
         None where there is no comparison, or no attack that it could have stopped, or the input is implausible.
@@ -182,11 +182,10 @@ def _candidates(run: PruningRun, rows: Iterable[GoodNetRow]) -> Iterator[_Candid
 
 
 def _compared(run: PruningRun) -> Iterator[_Candidate]:
-    """The pairs of a run's comparison: not its first row, B without a defence, nor a copy that answers without B."""
+    """The rows of a run's comparison but the first, which is B without a defence."""
     for row in run.comparison.rows[1:] if run.comparison else ():
-        if row.defence != UNPAIRED:
-            judged = assess(row.name, row, changed=row.changed, guarded=row.guard != "none", plausible=run.plausible)
-            yield _Candidate(None, f"In the comparison, {row.name}", row, judged.level, row)
+        judged = assess(row.name, row, changed=row.changed, guarded=row.guard != "none", plausible=run.plausible)
+        yield _Candidate(None, f"In the comparison, {row.name}", row, judged.level, row)
 
 
 def _harm(candidate: _Candidate) -> tuple[int, float]:

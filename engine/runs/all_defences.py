@@ -78,6 +78,7 @@ class _Makers:
         repaired = self._distilled()
         # Without B it can give backdoored inputs their true label, but nothing flags the others.
         alone = dataclasses.replace(repaired, name=UNPAIRED, paired=False)
+        self.made.repairs[UNPAIRED] = self.made.repairs[repaired.name]
         return [*made, repaired, alone]
 
     def guard(self, kind: Kind) -> GuardDefence:

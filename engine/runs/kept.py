@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.defences.comparison import BADNET, ComparisonRow
+from engine.defences.comparison import BADNET, UNPAIRED, ComparisonRow
 from engine.defences.training import Repair, repaired_network
 from engine.errors import EngineError
 from engine.goodnets.pair import GoodNet
@@ -32,7 +32,7 @@ class Made:
     guards: dict[str, Guard] = field(default_factory=dict)
 
     def can_build(self, row: ComparisonRow) -> bool:
-        """Whether a row is a pair: B with a copy, or B alone behind a guard."""
+        """Whether a row is a pair, a copy that answers alone, or B alone behind a guard."""
         if row.guard != "none" and row.guard not in self.guards:
             return False
         return row.defence in self.pruned or row.defence in self.repairs or \
@@ -67,7 +67,7 @@ def _copy(b: Network, run: PruningRun, made: Made, row: ComparisonRow) -> tuple[
     """B', what is noted of it, and what a person must know before using it."""
     if row.defence in made.repairs:
         repair = made.repairs[row.defence]
-        return repaired_network(b, repair), notes_of(repair, b), repair.warning
+        return repaired_network(b, repair), notes_of(repair, b, alone=row.defence == UNPAIRED), repair.warning
     source = {"name": run.model.path.name, "sha256": run.model.sha256}
     if row.defence in made.pruned:
         channels = list(made.pruned[row.defence])

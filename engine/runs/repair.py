@@ -11,7 +11,7 @@ from engine.data.preprocessing import Preprocessing
 from engine.data.subsets import HELD_BACK, stored_pictures
 from engine.defences.training import Repair, repaired_network
 from engine.goodnets.evaluation import Evaluation, evaluate
-from engine.goodnets.pair import GoodNet
+from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
 from engine.guards.guarded_curve import GuardChoice
 from engine.models.networks import Images, Network
@@ -42,22 +42,24 @@ class RepairedPair:
 def as_pair(
     network: Network, repair: Repair, preprocessing: Preprocessing, clean: Dataset, test: Dataset | None,
     poisoned: Sequence[Dataset],
-    guard: GuardChoice = "none", false_alarms: float = DEFAULT_FALSE_ALARMS, *,
+    guard: GuardChoice = "none", false_alarms: float = DEFAULT_FALSE_ALARMS, alone: bool = False, *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> RepairedPair:
-    """Put a repair beside B and measure the pair.
+    """Put a repair beside B, or in its place, and measure the pair.
 
     Args:
         network: the B that the repair was made from; preprocessing: see GoodNet.
         clean, test: as Opened.to_make_and_measure gives them; a guard is calibrated on `clean`. All data sets are in
             the network's input range.
+        alone: B' answers without B having to agree.
     Raises:
         DatasetError: the guard can't be calibrated.
         Cancelled: the token was set; nothing is kept.
     """
     standing = None if guard == "none" else \
         calibrate(network, clean, guard, false_alarms, progress=progress, cancel=cancel)
-    goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes_of(repair, network), standing)
+    notes = notes_of(repair, network, alone)
+    goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes, standing)
     return measured(repair.method, repair.warning, goodnet, clean, test, poisoned, progress, cancel)
 
 
@@ -91,8 +93,9 @@ def measured_on_text(test: Dataset | None) -> str:
             "that were held back when the defence was made.") if test.part == HELD_BACK else ""
 
 
-def notes_of(repair: Repair, network: Network) -> dict[str, Any]:
-    """What goodnet.json says of a repair of a network."""
-    return {"method": repair.method, "seed": repair.seed, "steps": repair.steps, "kept_step": repair.kept_step,
+def notes_of(repair: Repair, network: Network, alone: bool = False) -> dict[str, Any]:
+    """What goodnet.json says of a repair of a network, and whether it answers alone."""
+    return {**({ANSWERS: B_PRIME} if alone else {}),
+            "method": repair.method, "seed": repair.seed, "steps": repair.steps, "kept_step": repair.kept_step,
             "towards_b": repair.towards_b, "warning": repair.warning, "layer": repair.layer,
             "pruned_channels": list(repair.pruned), "b": {"name": network.path.name, "sha256": network.sha256}}

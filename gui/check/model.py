@@ -25,7 +25,7 @@ HEADERS = ("Picture", "Verdict", "Why", "B", "B sure", "B'", "B' sure")
 TOOLTIPS = (
     "The picture as the network sees it, cropped and resized, and its file",
     "The GoodNet's answer: a label, or “backdoored (N)” when the picture is flagged",
-    "Why: B and B' agree, B and B' disagree, a guard flagged the picture, or, where nothing was pruned, it passed",
+    "Why: B and B' agree, B and B' disagree, a guard flagged the picture, or it passed where one network answers alone",
     "The label that B, the network as it came, gives",
     "How sure B is: its largest output",
     "The label that B', the pruned copy of B, gives",
@@ -54,8 +54,8 @@ def verdict_text(verdict: Verdict, names: Sequence[str]) -> str:
 
 
 def why_text(verdict: Verdict) -> str:
-    """Why it is the answer; B agrees with itself at all times, so there only the guard has a say."""
-    return "passed" if verdict.b_alone and verdict.why == "agree" else verdict.why
+    """Why it is the answer; where one network answers alone, nobody agrees and only the guard has a say."""
+    return "passed" if (verdict.b_alone or verdict.b_prime_alone) and verdict.why == "agree" else verdict.why
 
 
 def write_csv(stream: TextIO, verdicts: Iterable[Verdict], names: Sequence[str]) -> None:

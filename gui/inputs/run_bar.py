@@ -225,7 +225,7 @@ class RunBar(QFrame):
 
     def _add_guard(self, form: QFormLayout) -> None:
         self._guard = _combo(_GUARD, "What stands before the networks and flags backdoored images. The transplant "
-                             "guard pastes bands of an image into clean ones; the margin guard looks how far ahead B's "
+                             "guard puts parts of an image into clean ones; the margin guard looks how far ahead B's "
                              "answer is")
         self._guard.activated.connect(lambda: self._edit(guard=self._guard.currentData()))
         self._false_alarms = QDoubleSpinBox()

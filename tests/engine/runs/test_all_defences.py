@@ -46,7 +46,7 @@ def test_the_warning_stays_on_the_comparison(run: PruningRun) -> None:
     run = dataclasses.replace(run, request=dataclasses.replace(run.request, drops=()))
     found = compare_defences(run, allow_missing_labels=True)
     assert "have no image in part.h5; expect the trained network to have forgotten" in found.warning
-    assert [row.defence for row in found.rows[::3]] == ["B", "repaired by distillation", "repaired B' alone"]
+    assert [row.defence for row in found.rows[::3]] == ["B", "repaired by distillation", "repaired network alone"]
 
 
 def test_every_pair_of_a_comparison_can_be_kept_as_it_was_measured(
@@ -59,10 +59,7 @@ def test_every_pair_of_a_comparison_can_be_kept_as_it_was_measured(
     monkeypatch.setattr("engine.runs.all_defences.fine_prune", None)
     monkeypatch.setattr("engine.runs.repair.calibrate", None)
     kept = [row for row in found.rows if made.can_build(row)]
-    # All but B without anything and the copy that answers without B.
-    assert {row.name for row in found.rows} - {row.name for row in kept} == {
-        "B", "repaired B' alone", "repaired B' alone behind the transplant guard",
-        "repaired B' alone behind the margin guard"}
+    assert {row.name for row in found.rows} - {row.name for row in kept} == {"B"}
     for row in (*kept[:2], *kept[-6:]):
         pair = kept_pair(run, made, row)
         clean, poisoned = pair.evaluations

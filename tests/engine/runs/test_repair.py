@@ -10,7 +10,7 @@ import pytest
 
 from engine.data.preprocessing import AS_STORED
 from engine.defences.training import Repair
-from engine.errors import OutputError
+from engine.errors import DatasetError, EngineError, OutputError
 from engine.goodnets.saved import open_goodnet
 from engine.rates import Rate
 from engine.records.repaired_pair import save_repaired
@@ -56,6 +56,32 @@ def test_a_pair_is_measured_saved_and_reopened(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.answer(CLEAN).labels, by_hand(CLEAN, guard.threshold))
     assert (again.notes["method"], again.notes["seed"], again.notes["warning"]) == (
         "distillation", 7, "labels are missing")
+
+
+def test_b_prime_alone_is_measured_saved_and_reopened(tmp_path: Path) -> None:
+    """B' answers whatever B says, in the folder and in its one file; the guard still looks at B."""
+    clean = dataset_of(tmp_path / "clean.npz", CLEAN, TRUTH)
+    poisoned = dataset_of(tmp_path / "poisoned.npz", POISONED, np.full(70, TARGET))
+    pair = as_pair(linear_network(*B), REPAIR, AS_STORED, clean, None, [poisoned], "margin", 0.3, alone=True)
+    guard = pair.goodnet.guard
+    assert guard is not None
+    save_repaired(pair, tmp_path / "out")
+    again, one_file = open_goodnet([tmp_path / "out"]), open_goodnet([tmp_path / "out" / "goodnet.keras"])
+    assert again.b_prime_alone and one_file.b_prime_alone
+    for found, images, truth in zip(pair.evaluations, (CLEAN, POISONED), (TRUTH, TARGET), strict=True):
+        own = numpy_logits(images, *B_PRIME).argmax(axis=1)
+        two = np.sort(numpy_logits(images, *B), axis=1)[:, -2:]
+        guarded = np.where(two[:, 1] - two[:, 0] > guard.threshold, LABELS, own)
+        assert (found.correct, found.flagged) == (Rate(int((own == truth).sum()), len(images)), Rate(0, len(images)))
+        assert found.guarded_correct == Rate(int((guarded == truth).sum()), len(images))
+        assert found.guarded_flagged == Rate(int((guarded == LABELS).sum()), len(images))
+        assert again.answer(images).labels.tolist() == guarded.tolist()
+        assert one_file.answer(images).labels.tolist() == own.tolist()
+        assert not again.answer(images).disagree.any()
+    notes = json.loads((tmp_path / "out" / "goodnet.json").read_text())
+    (tmp_path / "out" / "goodnet.json").write_text(json.dumps(notes | {"answers": "nobody"}))
+    with pytest.raises(EngineError, match="who answers"):
+        open_goodnet([tmp_path / "out"])
 
 
 def test_measured_on_the_test_set_where_there_is_one(tmp_path: Path) -> None:

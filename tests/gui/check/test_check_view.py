@@ -277,6 +277,13 @@ def test_b_alone_is_no_pair_that_agrees(view: CheckView) -> None:
     assert "Both agree" in view.detail.words.text()
 
 
+def test_a_repaired_network_that_answers_alone_is_no_pair_either(view: CheckView) -> None:
+    view.show_verdicts([dataclasses.replace(verdict("h.png", 2, 2), b_label=5, b_prime_alone=True)])
+    assert texts(view, WHY) == ["passed"]
+    words = view.detail.words.text()
+    assert "B' answers alone, whatever B says" in words and "Both agree" not in words
+
+
 def test_the_guards_band_is_drawn_and_named(view: CheckView) -> None:
     flagged = dataclasses.replace(verdict("g.png", 1, 1, "guard"), cut=Cut("rows", 0, 10, 47, 18))
     view.show_names(NAMES)
