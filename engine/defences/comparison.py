@@ -33,12 +33,14 @@ class Defence:
         b_prime: the network that stands beside B; None for B alone.
         seconds: what it took to make.
         paired: whether B has to agree; without B, the network beside it answers alone.
+        guard: a guard of the defence's own that stands before it.
     """
 
     name: str
     b_prime: Network | None
     seconds: float
     paired: bool = True
+    guard: Guard | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +163,7 @@ def _answers(
     progress: ProgressCallback, cancel: CancelToken,
 ) -> _Answers:
     standing = [g.guard.on(b) for g in guards]
+    own_guards = [defence.guard.on(b) if defence.guard else None for defence in defences]
     own_labels: list[Labels] = []
     labels: list[list[Labels]] = [[] for _ in defences]
     flags: list[list[npt.NDArray[np.bool_]]] = [[] for _ in guards]
@@ -168,9 +171,11 @@ def _answers(
         cancel.raise_if_cancelled()
         own = b.predict_labels(chunk.images)
         own_labels.append(own)
-        for into, defence in zip(labels, defences, strict=True):
+        for into, defence, before in zip(labels, defences, own_guards, strict=True):
             other = defence.b_prime.predict_labels(chunk.images) if defence.b_prime else own
-            into.append(np.where(own == other, own, b.labels) if defence.paired else other)
+            flagged_too = before.answer(chunk.images, cancel).flagged if before else np.zeros(len(own), bool)
+            disagree = (own != other) if defence.paired else np.zeros(len(own), bool)
+            into.append(np.where(disagree | flagged_too, b.labels, other))
         for flagged, guard in zip(flags, standing, strict=True):
             flagged.append(guard.answer(chunk.images, cancel).flagged)
         progress(Progress(begun.what, begun.done + chunk.start + len(chunk.labels), begun.total))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.data.datasets import Dataset
@@ -11,10 +12,13 @@ from engine.data.targets import true_labels
 from engine.defences.comparison import BADNET, UNPAIRED, Comparison, Defence, GuardDefence, compare
 from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
+from engine.defences.further import defended, further_defences
 from engine.defences.training import Repair, missing_labels_warning, repaired_network
-from engine.guards.calibration import Kind, calibrate
+from engine.errors import EngineError
+from engine.guards.calibration import Guard, Kind, calibrate
+from engine.literal import literal
 from engine.models.networks import Network
-from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made
 from engine.runs.prune import PruningRun
@@ -30,11 +34,11 @@ def compare_defences(
 
     B' of fine-pruning starts from the run's last threshold. Everything is made from the clean validation set alone
     and measured on the test set (where there is none, on validation images held back) and every poisoned set. Takes
-    minutes.
+    minutes. Plug-ins are made and measured likewise; one that fails is a sentence of the comparison's warning.
 
     Args:
         allow_missing_labels: train although labels of the network have no validation image.
-        trained: whether to train at all; without, labels may be missing.
+        trained: whether to train at all; without, labels may be missing, and plug-ins aren't asked.
         made: is filled with what is made, for who wants to keep a defence.
     Raises:
         DatasetError: labels are missing and that wasn't allowed.
@@ -50,9 +54,12 @@ def compare_defences(
     guards = [makers.guard("transplant"), makers.guard("margin")]
     originals = (opened.of("test") or opened.of("validation"))[0]
     truth = [true_labels(dataset, originals) for dataset in poisoned]
-    found = compare(b, makers.defences(trained), guards, test or clean, poisoned, truth, progress=progress,
-                    cancel=cancel)
-    return dataclasses.replace(found, warning=" ".join(filter(None, (warning, measured_on_text(test)))))
+    own = makers.defences(trained)
+    # A plug-in may train, and nobody can tell beforehand.
+    further, failed = makers.further([defence.name for defence in own]) if trained else ([], [])
+    found = compare(b, [*own, *further], guards, test or clean, poisoned, truth, progress=progress, cancel=cancel)
+    said = (warning, measured_on_text(test), *failed)
+    return dataclasses.replace(found, warning=" ".join(filter(None, said)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +87,30 @@ class _Makers:
         alone = dataclasses.replace(repaired, name=UNPAIRED, paired=False)
         self.made.repairs[UNPAIRED] = self.made.repairs[repaired.name]
         return [*made, repaired, alone]
+
+    def further(self, taken: Sequence[str]) -> tuple[list[Defence], list[str]]:
+        """What the registry and plug-ins make, and a sentence for each that can't; a network answers alone.
+
+        Args:
+            taken: names that a defence has already.
+        """
+        known, failed = further_defences()
+        made: list[Defence] = []
+        for number, further in enumerate(known):
+            self.cancel.raise_if_cancelled()
+            self.progress(Progress(f"Making {further.name}", number, len(known)))
+            started, name = time.monotonic(), literal(further.name)
+            if name in (*taken, *(defence.name for defence in made)):
+                failed.append(f"There is a defence called {name} already, so the second was left out.")
+                continue
+            try:
+                found = defended(further, self.b, self.clean)
+            except EngineError as error:
+                failed.append(str(error))
+                continue
+            network, guard = (None, found) if isinstance(found, Guard) else (found, None)
+            made.append(Defence(name, network, time.monotonic() - started, paired=False, guard=guard))
+        return made, failed
 
     def guard(self, kind: Kind) -> GuardDefence:
         started = time.monotonic()

@@ -10,7 +10,7 @@ import pytest
 
 from engine.data.preprocessing import AS_STORED
 from engine.defences.training import Repair
-from engine.errors import DatasetError, EngineError, OutputError
+from engine.errors import EngineError, OutputError
 from engine.goodnets.saved import open_goodnet
 from engine.rates import Rate
 from engine.records.repaired_pair import save_repaired

@@ -1,0 +1,84 @@
+"""Defences beyond the project's own: one file each, or a plug-in that somebody installed.
+
+A further defence is a `Further`: in a file of this folder and named in BUILT_IN, or in a package of its own that names
+it as an entry point of the group `goodnet.defences`. A plug-in is a program, with all rights of whoever installed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+import numpy as np
+
+from engine.data.datasets import Dataset
+from engine.errors import EngineError, in_short
+from engine.guards.calibration import Guard
+from engine.literal import literal
+from engine.models.networks import Network
+
+GROUP = "goodnet.defences"
+# What a defence may say that it needs; without it, it is left out.
+ALL_LABELS = "images of every label"
+
+
+@dataclass(frozen=True, eq=False)
+class Further:
+    """A defence to compare with the others.
+
+    Attributes:
+        name: what it is called in tables.
+        needs: nothing, or ALL_LABELS.
+        defend: makes of B and clean images in its input range a network that answers in B's place, or a guard that
+            stands before B. It must leave B as it is; what it raises becomes a sentence.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    defend: Callable[[Network, Dataset], Network | Guard]
+
+
+BUILT_IN: tuple[Further, ...] = ()
+
+
+def further_defences() -> tuple[list[Further], list[str]]:
+    """All further defences, the project's own first, and a sentence for each plug-in that can't be loaded."""
+    found, failed = list(BUILT_IN), []
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        try:
+            loaded = entry.load()
+        except Exception as error:  # a stranger's code may raise whatever it likes
+            failed.append(f"The plug-in {literal(entry.name)} can't be loaded ({in_short(error)}).")
+            continue
+        if isinstance(loaded, Further):
+            found.append(loaded)
+        else:
+            failed.append(f"The plug-in {literal(entry.name)} is a {type(loaded).__name__}; a Further was expected.")
+    return found, failed
+
+
+def defended(further: Further, network: Network, clean: Dataset) -> Network | Guard:
+    """What a further defence makes of B, checked on an image.
+
+    Raises:
+        EngineError: it lacks what it needs, fails, or makes something that doesn't fit B.
+    """
+    if unknown := set(further.needs) - {ALL_LABELS}:
+        raise EngineError(f"{further.name} needs {', '.join(sorted(unknown))}, which a comparison doesn't have, so "
+                          "it was left out.")
+    if ALL_LABELS in further.needs and len(np.unique(clean.labels)) < network.labels:
+        raise EngineError(f"{further.name} needs {ALL_LABELS}, and some have none here, so it was left out.")
+    try:
+        made = further.defend(network, clean)
+        image = clean.take([0])
+        if isinstance(made, Guard):
+            made.on(network).answer(image)
+        elif not isinstance(made, Network):
+            raise TypeError(f"it made a {type(made).__name__}; a Network or a Guard was expected")
+        elif made.predict(image).shape != (1, network.labels):  # predicting finds out whether it takes such images
+            raise ValueError(f"its network has {made.labels} labels, and B has {network.labels}")
+    except Exception as error:  # a stranger's code may raise whatever it likes
+        raise EngineError(f"{further.name} failed and was left out ({in_short(error)}).") from error
+    return made
+
