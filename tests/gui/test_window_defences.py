@@ -243,7 +243,7 @@ def test_the_line_above_the_tabs_keeps_what_is_best_of_the_comparison(
     assert run is not None and not bar.keep.isVisibleTo(run_window)
     name = "repaired by distillation"
     compared = Comparison((compared_row("B", "none", 76, 80), compared_row(name, "none", 80, 0),
-                           compared_row("repaired B' alone", "none", 80, 0)))
+                           compared_row("repaired network alone", "none", 80, 0)))
     run_window.session.run = dataclasses.replace(run, comparison=compared)
     made = defending.made = Made()
     defending.comparison_changed.emit(compared)

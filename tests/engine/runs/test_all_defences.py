@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from engine.data.datasets import Dataset
+from engine.defences.distillation import distil
 from engine.defences.training import Repair
 from engine.errors import DatasetError
 from engine.goodnets.evaluation import Evaluation
@@ -23,6 +25,12 @@ from engine.runs.all_defences import compare_defences
 from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from tests.support.networks import LABELS, SmallLab, build, random_images, save_lab_file
+
+
+@pytest.fixture(autouse=True)
+def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is learnt is tested elsewhere."""
+    monkeypatch.setattr("engine.runs.all_defences.distil", partial(distil, steps=30))
 
 
 @pytest.fixture
@@ -39,7 +47,7 @@ def test_missing_labels_are_refused_before_any_work(run: PruningRun) -> None:
     reports: list[Progress] = []
     with pytest.raises(DatasetError, match=r"have no image in part\.h5"):
         compare_defences(run, progress=reports.append)
-    assert reports == []
+    assert {report.what for report in reports} <= {"Opening files"}
 
 
 def test_the_warning_stays_on_the_comparison(run: PruningRun) -> None:
