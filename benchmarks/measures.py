@@ -160,7 +160,7 @@ def image_check(data: lab_size.LabSize, _: str) -> dict[str, Any]:
 def quarantine(data: lab_size.LabSize, _: str) -> dict[str, Any]:
     """A set looked at and read through the reader's process, and by the same parsers in this process."""
     from engine.data import array_files
-    from engine.data.readers import Hdf5Reader
+    from engine.data.sources.readers import Hdf5Reader
 
     def here() -> None:
         found, _ = array_files.describe_hdf5(data.test)

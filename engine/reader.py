@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from engine.data import array_files
+from engine.data.formats import arrays, listed, matlab, places
 from engine.errors import EngineError
 from engine.files import decoding
 from engine.models import model_files
@@ -24,7 +25,7 @@ from engine.quarantine import limits
 from engine.quarantine.wire import CLOSE, Array, BrokenWireError, attached, pieces, receive, send, spec_json
 
 Answer = tuple[Any, list[Array]]
-Stream = Generator[Array | None, list[int], None]
+Stream = Generator[Array | None, list[Any], None]
 
 
 def parse_onnx(path: Path) -> Answer:
@@ -33,13 +34,30 @@ def parse_onnx(path: Path) -> Answer:
     return parsing.parse_onnx(path)
 
 
+def describe_parquet(path: Path) -> Answer:
+    """As formats.parquet.describe_parquet, loaded when it is needed: few have what it takes."""
+    from engine.data.formats import parquet
+    return parquet.describe_parquet(path)
+
+
+def parquet_pictures(path: Path) -> Stream:
+    """As formats.parquet.parquet_pictures, loaded when it is needed."""
+    from engine.data.formats import parquet
+    return parquet.parquet_pictures(path)
+
+
 LOOKS: dict[str, Callable[..., Answer]] = {
     "describe hdf5": array_files.describe_hdf5, "describe npz": array_files.describe_npz,
     "members of npz": array_files.npz_members, "describe model": model_files.describe_model,
-    "onnx graph": parse_onnx, "picture": decoding.decode_picture, "depth of picture": decoding.picture_depth,
+    "describe pair": arrays.describe_pair, "describe cifar": arrays.describe_cifar, "describe mat": matlab.describe_mat,
+    "describe tar": places.describe_tar, "describe tfrecord": places.describe_tfrecord,
+    "describe parquet": describe_parquet, "describe csv": listed.describe_csv, "onnx graph": parse_onnx,
+    "picture": decoding.decode_picture, "depth of picture": decoding.picture_depth,
 }
 STREAMS: dict[str, Callable[..., Stream]] = {
     "rows of hdf5": array_files.hdf5_rows, "rows of npz": array_files.npz_rows, "weights": model_files.weights,
+    "rows of pair": arrays.pair_rows, "rows of cifar": arrays.cifar_rows, "rows of mat": matlab.mat_rows,
+    "pictures at places": places.placed_pictures, "pictures of parquet": parquet_pictures,
 }
 
 

@@ -10,7 +10,8 @@ from engine.data.preprocessing import AUTO, SYNTAX, choice
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, LOWEST_FALSE_ALARMS
 from engine.runs.inputs import InputFiles
 
-DATA = "an HDF5 file with data and label, a folder with one sub-folder a label, or an .npz"
+DATA = ("an HDF5 file or .npz with data and label, a folder with one sub-folder a label or a table (file,label), or "
+        "one of the files of other programs that the README lists")
 
 
 def add_model(parser: argparse.ArgumentParser, *, required: bool = True) -> None:

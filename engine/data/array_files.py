@@ -31,7 +31,8 @@ Rows = Generator[Array | None, list[int], None]
 _MOST_MEMBERS, _MOST_LIST_BYTES = 4096, 1 << 20
 _WORDS_AT_ONCE = 4096
 # Names under which images and their labels are looked for, the lab's own first.
-KEY_PAIRS = (("data", "label"), ("images", "labels"), ("x", "y"), ("x_test", "y_test"))
+KEY_PAIRS = (("data", "label"), ("images", "labels"), ("x", "y"), ("x_test", "y_test"), ("x_train", "y_train"),
+             ("data", "labels"), ("image", "label"))
 
 
 def describe_hdf5(path: Path) -> tuple[Any, list[Array]]:
@@ -87,10 +88,10 @@ def describe_npz(path: Path) -> tuple[Any, list[Array]]:
     with _archive(path) as archive:
         data_key, label_key = find_keys(_members(archive), path)
         with archive.open(f"{data_key}.npy") as stream:
-            shape, dtype = _header(stream, path)
+            shape, dtype = read_header(stream, path)
         _check_numbers(dtype, path)
         with archive.open(f"{label_key}.npy") as stream:
-            label_shape, label_dtype = _header(stream, path)
+            label_shape, label_dtype = read_header(stream, path)
             words = label_dtype.kind in "SU"
             check_labels(label_shape, label_dtype, shape, path, words=words)
             labels = _array(stream, label_shape, label_dtype)
@@ -115,7 +116,7 @@ def npz_rows(path: Path) -> Rows:
     with _archive(path) as archive:
         name = f"{find_keys(_members(archive), path)[0]}.npy"
         with archive.open(name) as stream:
-            shape, dtype = _header(stream, path)
+            shape, dtype = read_header(stream, path)
             rows: Array | None = None
             position = 0
             while True:
@@ -140,7 +141,7 @@ def npz_members(path: Path, names: Sequence[str], most: int, said: str, remedy: 
         arrays: list[Array] = []
         for name in names:
             with archive.open(f"{name}.npy") as stream:
-                shape, dtype = _header(stream, path)
+                shape, dtype = read_header(stream, path)
                 most -= math.prod(shape) * dtype.itemsize
                 if most < 0:
                     raise ValueError(f"'{name}' has the shape {shape}, more than memory should hold")
@@ -149,14 +150,15 @@ def npz_members(path: Path, names: Sequence[str], most: int, said: str, remedy: 
 
 
 def find_keys(found: list[str], path: Path) -> tuple[str, str]:
-    """Names of the images' and the labels' array among those a file has.
+    """Names of the images' and the labels' array among those a file has, in small letters or capitals.
 
     Raises:
         DatasetError: there is no known pair.
     """
-    for pair in KEY_PAIRS:
-        if set(pair) <= set(found):
-            return pair
+    by_name = {name.lower(): name for name in sorted(found)}  # of "X" and "x" the latter
+    for images, labels in KEY_PAIRS:
+        if images in by_name and labels in by_name:
+            return by_name[images], by_name[labels]
     raise DatasetError(f"{path}: the arrays 'data' and 'label' were expected; found "
                        f"{', '.join(sorted(found)[:8]) or 'nothing'}. Choose a data set in the lab's layout.")
 
@@ -201,7 +203,13 @@ def _archive(
         raise DatasetError(f"{path}: {said} ({in_short(error)}). {remedy}") from error
 
 
-def _header(stream: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def read_header(stream: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The shape and type that a `.npy` declares; the stream stands at its values then.
+
+    Raises:
+        ValueError: it isn't one.
+        DatasetError: it holds objects, or is stored by columns.
+    """
     form: Any = np.lib.format  # without annotations in NumPy
     version = form.read_magic(stream)
     read = form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0

@@ -1,4 +1,4 @@
-"""Opens, validates and streams images and labels in chunks: lab HDF5, picture folders, NumPy archives."""
+"""Opens, validates and streams images and labels in chunks, whatever kind of file or folder they come from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.preprocessing import AS_STORED, Preprocessing
-from engine.data.readers import FolderReader, Hdf5Reader, NpzReader, Reader, stamp
+from engine.data.sources.kinds import reader_of
+from engine.data.sources.readers import Hdf5Reader, Reader, stamp
 from engine.errors import DatasetError, EngineError, UnfitError
 from engine.files.fingerprint import sha256_of
 
@@ -225,7 +226,7 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
     """Open a data set and check that it fits a network; images are not read yet.
 
     Args:
-        path: an HDF5 file or `.npz` with `data` and `label`, or a folder with one sub-folder a label.
+        path: a file of one of the kinds that engine.data.sources.kinds knows, or a folder of pictures.
         input_shape: H, W, C of the network's input; None fits anything.
         labels: number of labels of the network; None fits any.
     Raises:
@@ -234,7 +235,7 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
     """
     try:
         opened_at = stamp(path)
-        reader = _reader(path, input_shape)
+        reader = reader_of(path, input_shape)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: can't be read ({getattr(error, 'strerror', None) or error}). Check the name and "
                            "permissions.") from error
@@ -251,16 +252,6 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
     opened = Dataset(path, reader.format, numbers, image_shape, reader.shape[1:], str(reader.dtype), AS_STORED, (),
                      reader, opened_at, reconstructed=isinstance(reader, Hdf5Reader) and reader.reconstructed)
     return opened if labels is None else opened.fitting(labels)
-
-
-def _reader(path: Path, input_shape: Shape) -> Reader:
-    if path.is_dir():
-        return FolderReader(path, input_shape)
-    if path.is_file() and path.stat().st_size:
-        with path.open("rb") as stream:
-            if stream.read(2) == b"PK":
-                return NpzReader(path)
-    return Hdf5Reader(path)
 
 
 def spread_over(images: int, most: int) -> list[int]:

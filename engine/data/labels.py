@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ import numpy as np
 
 from engine.errors import DatasetError
 from engine.quarantine.wire import Array, BrokenWireError
+
+# A label as a file has it: a number, or a name in text.
+Label = int | str | bytes
 
 MOST_LABEL_BYTES = 1 << 28
 # Labels that are words: so many different ones, so many letters each.
@@ -41,6 +44,17 @@ def check_labels(
     if math.prod(shape) * dtype.itemsize > MOST_LABEL_BYTES:
         raise DatasetError(f"{path}: its labels have the shape {shape}, more than memory should hold. "
                            "Save one label number an image.")
+
+
+def numbered(labels: Sequence[Label], path: Path) -> tuple[list[str], Array]:
+    """Labels as numbers int64[N]: as they are, with no names; or, where one is a word, as `coded` gives them.
+
+    Raises:
+        DatasetError: as coded.
+    """
+    if all(isinstance(label, int) for label in labels):
+        return [], np.array(labels, np.int64)
+    return coded((str(label) if isinstance(label, int) else label for label in labels), path)
 
 
 def coded(words: Iterable[bytes | str], path: Path) -> tuple[list[str], Array]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.data.datasets import Dataset, Images, runs_of
 from engine.data.preprocessing import AS_STORED
-from engine.data.readers import Reader, ReadSlice
+from engine.data.sources.readers import Reader, ReadSlice
 from engine.quarantine.wire import Array
 
 # Where one in so many neighbours is wanted, reading all of them at once is quicker than one after the other.

@@ -22,6 +22,10 @@ from engine.files.existing import check_is_file
 from engine.files.pictures import MOST_PIXELS, Picture, fit_picture
 from engine.quarantine.wire import Array
 
+Shape = tuple[int | None, int | None, int]
+# A picture's file, or its bytes.
+Source = Path | bytes
+
 # Formats whose reading starts another program or that aren't pictures of pixels.
 _REFUSED_FORMATS = {"EPS", "WMF", "FPX", "MIC", "PDF", "MPEG", "HDF5", "GRIB", "BUFR"}
 # Of pictures in plain text, each comment is cut out of a megabyte by copying it.
@@ -48,12 +52,12 @@ class _Impatient(io.BufferedReader):
         return super().read(size)
 
 
-def _refuse_comments(opened: Image.Image, path: Path) -> None:
+def _refuse_comments(opened: Image.Image, source: Source) -> None:
     """Raises ValueError for a picture in plain text that is nothing but comments, and would take hours."""
     if [tile[0] for tile in getattr(opened, "tile", ())] != [_PLAIN_TEXT]:
         return
     comments = 0
-    with path.open("rb") as stream:
+    with _raw(source) as stream:
         while block := stream.read(_BLOCK_BYTES):
             comments += block.count(b"#")
             if comments > _MOST_COMMENTS:
@@ -66,30 +70,14 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in Image.ID if name not in _REFUSED_FORMATS)
 
 
-def decode_picture(
-    path: Path, shape: tuple[int | None, int | None, int], depth: int | None = None,
-) -> tuple[Any, list[Picture]]:
+def decode_picture(path: Path, shape: Shape, depth: int | None = None) -> tuple[Any, list[Picture]]:
     """What pictures.load_picture gives, as the reader's answer: nothing, and uint8[H, W, C].
 
     Raises:
         DatasetError: no such file, not a picture, damaged, absurdly large, or of more bits than `depth`.
     """
-    with _opened(path) as image:
-        values = _deep_values(path, image)
-        if values is None:
-            return None, [fit_picture(image, shape)]
-        highest = int(_without_alpha(values).max())
-        bits = depth or _declared_depth(path, image) or _depth_for(highest)
-        if highest >= 1 << bits:
-            raise DatasetError(f"{path}: its values run up to {highest:,}, beyond the {bits} bits that its "
-                               "folder's other pictures use. Save all of them again with 8 bits.")
-        shallow = (_without_alpha(values) >> (bits - 8)).astype(np.uint8)
-        if values.shape[2:] == (4,):
-            alpha = values[..., 3:]
-            shallow = np.concatenate([shallow, (alpha >> (_depth_for(int(alpha.max())) - 8)).astype(np.uint8)], axis=2)
-        plain = Image.fromarray(shallow)
-        plain.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
-        return None, [fit_picture(plain, shape)]
+    check_is_file(path, DatasetError)
+    return None, [_fitted(path, str(path), shape, depth)]
 
 
 def picture_depth(path: Path) -> tuple[Any, list[Array]]:
@@ -101,43 +89,89 @@ def picture_depth(path: Path) -> tuple[Any, list[Array]]:
     Raises:
         DatasetError: as decode_picture.
     """
-    with _opened(path) as image:
+    check_is_file(path, DatasetError)
+    bits, declared, highest = _depth(path, str(path))
+    return {"bits": bits, "declared": declared, "highest": highest}, []
+
+
+def picture_in(content: bytes, name: str, what: str, depth: int | None, shape: Shape) -> Array:
+    """Something of a picture that is a piece of another file.
+
+    Args:
+        content: the bytes of its own file; name: what to call it in messages.
+        what: "depth": its bits, 0 or 1 for declared, its largest value, int64[3], as picture_depth gives them;
+            "size": its height, width and colours as fitted, int64[3]; "picture": itself, uint8[H, W, C].
+        depth, shape: as those of decode_picture.
+    Raises:
+        DatasetError: as decode_picture.
+    """
+    if what == "depth":
+        return np.array(_depth(content, name), np.int64)
+    picture = _fitted(content, name, shape, depth)
+    return np.array(picture.shape, np.int64) if what == "size" else picture
+
+
+def _fitted(source: Source, name: str, shape: Shape, depth: int | None) -> Picture:
+    with _opened(source, name) as image:
+        values = _deep_values(source, name, image)
+        if values is None:
+            return fit_picture(image, shape)
+        highest = int(_without_alpha(values).max())
+        bits = depth or _declared_depth(source, image) or _depth_for(highest)
+        if highest >= 1 << bits:
+            raise DatasetError(f"{name}: its values run up to {highest:,}, beyond the {bits} bits that the set's other "
+                               "pictures use. Save all of them again with 8 bits.")
+        shallow = (_without_alpha(values) >> (bits - 8)).astype(np.uint8)
+        if values.shape[2:] == (4,):
+            alpha = values[..., 3:]
+            shallow = np.concatenate([shallow, (alpha >> (_depth_for(int(alpha.max())) - 8)).astype(np.uint8)], axis=2)
+        plain = Image.fromarray(shallow)
+        plain.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return fit_picture(plain, shape)
+
+
+def _depth(source: Source, name: str) -> tuple[int, bool, int]:
+    """Bits, whether the file says so, and the largest value; see picture_depth."""
+    with _opened(source, name) as image:
         if not _is_deep(image):
-            return {"bits": 0, "declared": False, "highest": 0}, []
-        declared = _declared_depth(path, image)
+            return 0, False, 0
+        declared = _declared_depth(source, image)
         if declared:
-            return {"bits": declared, "declared": True, "highest": 0}, []
-        values = _deep_values(path, image)
+            return declared, True, 0
+        values = _deep_values(source, name, image)
         assert values is not None
         highest = int(_without_alpha(values).max())
-        return {"bits": _depth_for(highest), "declared": False, "highest": highest}, []
+        return _depth_for(highest), False, highest
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(source: Source, name: str) -> Iterator[Image.Image]:
     """A picture whose header was read; whatever Pillow raises while it is in use becomes a sentence."""
-    check_is_file(path, DatasetError)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a readable picture with odd metadata is a picture
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with _Impatient(io.FileIO(path)) as stream, Image.open(stream, formats=_formats()) as opened:
+            with _Impatient(_raw(source)) as stream, Image.open(stream, formats=_formats()) as opened:
                 if opened.width * opened.height > MOST_PIXELS:
                     raise Image.DecompressionBombError(f"{opened.width:,} x {opened.height:,}")
-                _refuse_comments(opened, path)
+                _refuse_comments(opened, source)
                 yield opened
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DatasetError(f"{path}: would unpack to an absurd number of pixels ({in_short(error)}); refused. "
+        raise DatasetError(f"{name}: would unpack to an absurd number of pixels ({in_short(error)}); refused. "
                            "Make it smaller with an image program.") from error
     except UnidentifiedImageError as error:
-        raise DatasetError(f"{path}: isn't a picture in a format that can be read. Choose a PNG or JPEG file.") \
+        raise DatasetError(f"{name}: isn't a picture in a format that can be read. Choose a PNG or JPEG file.") \
             from error
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, AttributeError, KeyError,
             ZeroDivisionError, OverflowError, MemoryError, RuntimeError, AssertionError, struct.error,
             zlib.error) as error:
         # Pillow's decoders meet damaged files with any of these.
-        raise DatasetError(f"{path}: the picture is damaged ({in_short(error)}). "
+        raise DatasetError(f"{name}: the picture is damaged ({in_short(error)}). "
                            "Copy it again from its source.") from error
+
+
+def _raw(source: Source) -> Any:
+    return io.FileIO(source) if isinstance(source, Path) else io.BytesIO(source)
 
 
 def _raw_mode(image: Image.Image) -> re.Match[str] | None:
@@ -151,7 +185,7 @@ def _is_deep(image: Image.Image) -> bool:
     return image.mode == "I" or image.mode.startswith("I;16") or _raw_mode(image) is not None
 
 
-def _deep_values(path: Path, image: Image.Image) -> Array | None:
+def _deep_values(source: Source, name: str, image: Image.Image) -> Array | None:
     """A picture's values uint16[H, W] or [H, W, C], 0 to 65535; None of an ordinary one.
 
     The lower 8 bits of colours come from reading the picture once more as if its bytes had the other order.
@@ -164,7 +198,7 @@ def _deep_values(path: Path, image: Image.Image) -> Array | None:
     colours, order = found.groups()
     other = {"N": "B" if sys.byteorder == "little" else "L", "B": "L", "L": "B"}[order]
     values = np.asarray(image).astype(np.uint16) << np.uint16(8)
-    with _opened(path) as again:
+    with _opened(source, name) as again:
         (tile,) = again.tile  # type: ignore[attr-defined]
         raw = f"{colours};16{other}"
         args = raw if isinstance(tile.args, str) else (raw, *tile.args[1:])
@@ -178,7 +212,7 @@ def _without_alpha(values: Array) -> Array:
     return values[..., :3] if values.ndim == 3 else values
 
 
-def _declared_depth(path: Path, image: Image.Image) -> int:
+def _declared_depth(source: Source, image: Image.Image) -> int:
     """The bits in use that a picture says it has, from 9 to 16; 0 where it doesn't say.
 
     Source: PNG, chunk sBIT; TIFF 6.0, tag MaxSampleValue; PGM and PPM, whose values Pillow brings to 16 bits.
@@ -187,16 +221,16 @@ def _declared_depth(path: Path, image: Image.Image) -> int:
         return 16
     bits = 0
     if image.format == "PNG":
-        bits = _significant_bits(path)
+        bits = _significant_bits(source)
     elif image.format == "TIFF":
         highest = image.tag_v2.get(_MAX_SAMPLE_VALUE, 0)  # type: ignore[attr-defined]
         bits = int(max(highest) if isinstance(highest, tuple) else highest).bit_length()
     return bits if 8 < bits <= 16 else 0
 
 
-def _significant_bits(path: Path) -> int:
+def _significant_bits(source: Source) -> int:
     """What the chunk sBIT of a PNG says, which stands before the first chunk of pixels; 0 without one."""
-    with path.open("rb") as stream:
+    with _raw(source) as stream:
         stream.seek(8)
         for _ in range(_MOST_CHUNKS):
             head = stream.read(8)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
 
-from engine.data.readers import labelled_pictures
+from engine.data.sources.kinds import files_of
 from engine.errors import EngineError, OutputError, in_short
 from engine.files.fingerprint import sha256_of
 from engine.files.regular import read_regular
@@ -128,15 +128,13 @@ def make_project(request: PruningRequest, result: LastResult | None = None, *,
 
 
 def fingerprint(path: Path, cancel: CancelToken = NEVER_CANCELLED) -> str:
-    """SHA-256 of a file, or of a folder's pictures one after the other, as run.json holds it.
+    """SHA-256 of a file, or of all files of a data set one after the other, as run.json holds it.
 
     Raises:
         OSError: it can't be read, or is a pipe or device.
         Cancelled: the token was set.
     """
-    if path.is_dir():
-        return sha256_of((picture for picture, _ in labelled_pictures(path)), cancel)
-    return sha256_of([path], cancel)
+    return sha256_of(files_of(path), cancel)
 
 
 def look_for(files: Iterable[ProjectFile], folder: Path, cancel: CancelToken = NEVER_CANCELLED) -> tuple[Looked, ...]:

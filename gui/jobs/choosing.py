@@ -28,7 +28,7 @@ from gui.session.belonging import options_of
 from gui.session.chosen import ROLE_NAMES, DatasetLook, Input, Inputs, Role
 from gui.session.history import Step
 from gui.session.queue import Job
-from gui.session.recognition import Found, is_one_file_goodnet, role_for
+from gui.session.recognition import Found, is_one_file_goodnet, part_for, part_taken, role_for
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 from gui.settings import Options
@@ -50,7 +50,11 @@ class Choosing(QObject):
         opening.takes("names", lambda found: self.open_names(found[-1].path))
 
     def open_as(self, role: Role, path: Path) -> None:
-        """Choose a file or folder for a role."""
+        """Choose a file or folder for a role; of a folder with train, val and test inside the one for the role."""
+        part = part_for(role, path)
+        if part != path:
+            self._session.message.emit(Message(part_taken(path, [(role, part)])))
+            path = part
         self._open([(role, path)], self._session.inputs, f"{ROLE_NAMES[role]}: {path.name}")
 
     def move(self, role: Role, before: Path, path: Path) -> None:
@@ -113,6 +117,7 @@ class Choosing(QObject):
     def _take_files(self, found: Sequence[Found]) -> None:
         taken = [i.role for i in self._session.inputs.all]
         files: list[tuple[Role, Path]] = []
+        parts: dict[Path, list[tuple[Role, Path]]] = {}
         further = [item.path for item in found if item.kind == "model"][1:]
         for item in found:
             if item.path in further:
@@ -121,11 +126,15 @@ class Choosing(QObject):
             if role:
                 taken.append(role)
                 files.append((role, item.path))
+                if item.part_of:
+                    parts.setdefault(item.part_of, []).append((role, item.path))
             else:
                 self.role_needed.emit(item.path)
         if files:
             names = ", ".join(path.name for path in (*(path for _, path in files), *further))
             self._open(files, self._session.inputs, f"Opened {names}", further=further)
+        for folder, inside in parts.items():
+            self._session.message.emit(Message(part_taken(folder, inside)))
 
     def choose_order(self, path: Path | None) -> None:
         """Prune in a file's order, if it fits the layer; None ranks instead."""

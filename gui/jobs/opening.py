@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject
 
 from gui.session.queue import Job
-from gui.session.recognition import Found, Kind, look_at
+from gui.session.recognition import Found, Kind, look_at, sets_in
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 
@@ -44,9 +45,10 @@ class Opening(QObject):
 
 
 def look_at_all(paths: Sequence[Path], context: TaskContext) -> list[Found]:
-    """Find out what each path is."""
+    """Find out what each path is; of a folder with several data sets, what those to be opened are."""
     found = []
     for path in paths:
         context.cancel.raise_if_cancelled()
-        found.append(look_at(path))
+        parts = sets_in(path)
+        found += [dataclasses.replace(look_at(part), part_of=None if parts == [path] else path) for part in parts]
     return found

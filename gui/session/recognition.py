@@ -10,12 +10,14 @@ from typing import Literal
 from PySide6.QtCore import QMimeData
 
 from engine.data.classes import is_class_list
+from engine.data.sources.kinds import parts_of
+from engine.data.sources.listings import table_in
 from engine.errors import EngineError
 from engine.files.pictures import SUFFIXES, has_pictures
 from engine.looking.inspection import inspect
 from engine.models.architecture import ModelDescription
 from engine.records.project import SUFFIX
-from gui.session.chosen import Role
+from gui.session.chosen import ROLE_NAMES, Role
 
 Kind = Literal["model", "data", "goodnet", "run", "pictures", "order", "names", "project"]
 _KINDS_BY_SUFFIX: dict[str, Kind] = {".json": "order", ".txt": "names", SUFFIX: "project"}
@@ -23,17 +25,48 @@ _KINDS_BY_SUFFIX: dict[str, Kind] = {".json": "order", ".txt": "names", SUFFIX: 
 
 @dataclass(frozen=True)
 class Found:
-    """What one path is. `labels` is the number of different labels of a data set, `error` why it is nothing."""
+    """What one path is.
+
+    Attributes:
+        labels: the number of different labels of a data set; error: why it is nothing.
+        part_of: the folder that was opened, where this is one of the data sets in it.
+    """
 
     path: Path
     kind: Kind | None
     labels: int = 0
     error: EngineError | None = None
+    part_of: Path | None = None
 
 
 def local_paths(mime: QMimeData) -> list[Path]:
     """The files and folders that a drag or the clipboard brings; links into the web are left out."""
     return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
+
+
+def sets_in(path: Path) -> list[Path]:
+    """What is opened of a path: of a folder with train, val and test inside, val (without one, train) and test."""
+    parts = _parts_of(path)
+    clean = parts.get("validation") or parts.get("train")
+    return [part for part in (clean, parts.get("test")) if part] or [path]
+
+
+def part_for(role: Role, path: Path) -> Path:
+    """Of a folder with train, val and test inside, the one for a role; else the path itself."""
+    return _parts_of(path).get(role, path)
+
+
+def part_taken(folder: Path, taken: Iterable[tuple[Role, Path]]) -> str:
+    """A sentence on what was taken of a folder that holds several data sets."""
+    told = " and ".join(f"{path.name} as {ROLE_NAMES[role].lower()}" for role, path in taken)
+    return f"{folder.name} holds several data sets: took {told}."
+
+
+def _parts_of(path: Path) -> dict[str, Path]:
+    try:
+        return parts_of(path) if path.is_dir() else {}
+    except (EngineError, OSError):
+        return {}  # opening says what is wrong
 
 
 def look_at(path: Path) -> Found:
@@ -47,12 +80,14 @@ def look_at(path: Path) -> Found:
             return Found(path, "goodnet")
         if (path / "run.json").is_file():
             return Found(path, "run")
+    pictures = False
     try:
-        if path.is_dir() and has_pictures(path):
+        pictures = path.is_dir() and has_pictures(path)
+        if pictures and table_in(path) is None:
             return Found(path, "pictures")
         found = inspect(path)
     except EngineError as error:
-        return Found(path, None, error=error)
+        return Found(path, "pictures") if pictures else Found(path, None, error=error)
     if isinstance(found, ModelDescription):
         return Found(path, "goodnet" if is_one_file_goodnet(found) else "model")
     return Found(path, "data", found.labels)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
+from engine.data.sources.kinds import SUFFIXES as DATA_SUFFIXES
 from engine.files.pictures import SUFFIXES
 from engine.models.reading import SUFFIXES as MODEL_SUFFIXES
 from engine.records.project import SUFFIX
@@ -15,7 +16,7 @@ from gui.session.chosen import DATA_ROLES, ROLE_NAMES, Role
 from gui.widgets.texts import as_tip
 
 MODEL_FILES = "Models (" + " ".join(f"*{suffix}" for suffix in MODEL_SUFFIXES) + ");;All files (*)"
-DATA_FILES = "Data sets (*.h5 *.hdf5 *.npz);;All files (*)"
+DATA_FILES = "Data sets (" + " ".join(f"*{suffix}" for suffix in DATA_SUFFIXES) + ");;All files (*)"
 PROJECT_FILES = f"GoodNet projects (*{SUFFIX})"
 ORDER_FILES = "Pruning orders (*.json);;All files (*)"
 NAME_FILES = "Lists of names (*.txt *.json);;All files (*)"

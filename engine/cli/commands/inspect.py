@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.cli.options import add_json
+from engine.cli.options import DATA, add_json
 from engine.cli.printing import say, say_json, say_table
 from engine.looking.inspection import DatasetDescription, description_json, inspect
 from engine.models.architecture import ModelDescription
@@ -15,7 +15,7 @@ SUMMARY = "say what a model or data file is"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """FILE [--json]"""
-    parser.add_argument("file", metavar="FILE", help="a model, or images: an HDF5 file, a folder or an .npz")
+    parser.add_argument("file", metavar="FILE", help=f"a model, or images: {DATA}")
     add_json(parser)
 
 

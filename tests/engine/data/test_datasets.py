@@ -15,7 +15,7 @@ from PIL import Image
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.fingerprints import Fingerprints
 from engine.data.preprocessing import KNOWN
-from engine.data.readers import Hdf5Reader, ReadSlice
+from engine.data.sources.readers import Hdf5Reader, ReadSlice
 from engine.errors import DatasetError
 from engine.looking.inspection import describe_dataset, open_any_dataset
 from tests.support.networks import HEIGHT, LABELS, WIDTH, Array, random_images

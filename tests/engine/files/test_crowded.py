@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.data import readers
-from engine.data.readers import labelled_pictures, sub_folders
+from engine.data.sources import listings
+from engine.data.sources.listings import labelled_pictures, sub_folders
 from engine.errors import DatasetError
 from engine.files import manifest, pictures
 from engine.files.pictures import has_pictures, pictures_in
@@ -25,7 +25,7 @@ LIMIT = 20
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (pictures, readers, checking):
+    for module in (pictures, listings, checking):
         monkeypatch.setattr(module, "MOST_ENTRIES", LIMIT)
 
 

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from engine.data.readers import Hdf5Reader, ReadSlice
+from engine.data.sources.readers import Hdf5Reader, ReadSlice
 from engine.errors import Cancelled, EngineError, OutputError
 from engine.files.manifest import record
 from engine.files.saving import check_writable, whole_file, whole_folder

@@ -1,24 +1,25 @@
-"""The three kinds of data files, each read piece by piece and never whole."""
+"""Data files of each kind, read piece by piece and never whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from engine.data.classes import are_numbers
-from engine.data.depth import common_depth
 from engine.data.labels import MOST_LABEL_BYTES, check_codes, check_labels
+from engine.data.sources.depth import common_depth
+from engine.data.sources.listings import Listing, labels_of
 from engine.errors import DatasetError
-from engine.files.pictures import MOST_ENTRIES, entries, load_picture, pictures_in
+from engine.files.pictures import DEEP_SUFFIXES, load_picture, picture_depth
 from engine.quarantine.client import READER
 from engine.quarantine.wire import Array, BrokenWireError, Spec, spec_of
 
 ReadSlice = Callable[[int, int], Array]
+
+_SVHN_IMAGE, _SVHN_ZERO = (32, 32, 3), 10
 
 
 class Reader(Protocol):
@@ -55,6 +56,7 @@ class _ArrayFile:
 
     format, names_are = "", "text labels"
     _kind = ""
+    _arguments: Mapping[str, str] = {}  # what the parsers are given besides the path
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -68,7 +70,8 @@ class _ArrayFile:
             return spec, block, check_codes(found.get("names", []), labels), found.get("reconstructed") is True, labels
 
         (self.dtype, self.shape), self.block, self.known_names, self.reconstructed, labels = READER.ask(
-            path, f"describe {self._kind}", {}, described, most=MOST_LABEL_BYTES, error=DatasetError)
+            path, f"describe {self._kind}", dict(self._arguments), described, most=MOST_LABEL_BYTES,
+            error=DatasetError)
         check_labels(labels.shape, labels.dtype, self.shape, path)
         self.named: Sequence[str] = [self.known_names[code] for code in labels.tolist()] if self.known_names else []
         self.labels: Array = labels_of(self.known_names)[labels] if self.known_names else labels
@@ -76,7 +79,7 @@ class _ArrayFile:
     @contextmanager
     def open(self) -> Iterator[ReadSlice]:
         """See Reader."""
-        with READER.stream(self.path, f"rows of {self._kind}", {}, error=DatasetError) as read:
+        with READER.stream(self.path, f"rows of {self._kind}", dict(self._arguments), error=DatasetError) as read:
             yield lambda start, stop: read((start, stop), (self.dtype, (stop - start, *self.shape[1:])))
 
 
@@ -92,32 +95,52 @@ class NpzReader(_ArrayFile):
     format, _kind = "NumPy archive", "npz"
 
 
-@dataclass
-class FolderReader:
-    """A folder of pictures with one sub-folder a label, each fitted to the network's input.
+class PairReader(_ArrayFile):
+    """Images in one file, labels in another one beside it: `.npy` or IDX."""
 
-    Sub-folders named by numbers are those labels; other names count 0, 1, ... in alphabetical order.
-    """
+    def __init__(self, path: Path, labels: Path, kind: str, called: str) -> None:
+        self.format, self._kind, self._arguments = called, "pair", {"labels": str(labels), "kind": kind}
+        super().__init__(path)
+        self.files = [path, labels]
 
-    path: Path
-    input_shape: tuple[int | None, int | None, int]
 
-    def __post_init__(self) -> None:
-        self.format, self.names_are = "folder", "sub-folders"
-        self.known_names = sub_folders(self.path)
-        listed = labelled_pictures(self.path)
-        if not listed:
-            raise DatasetError(f"{self.path}: holds no sub-folders with pictures. Sort the pictures into one "
-                               "sub-folder a label, named by the label's number (0, 1, ...).")
-        self.files: Sequence[Path] = [p for p, _ in listed]
-        self._stamps = [stamp(p) for p in self.files]
-        self.labels = np.array([number for _, number in listed], np.int64)
-        self.named: Sequence[str] = [file.parent.name for file in self.files]
-        self._depth, note = common_depth(self.files)
+class CifarReader(_ArrayFile):
+    """CIFAR's binary files."""
+
+    format, _kind = "CIFAR binary", "cifar"
+
+
+class MatReader(_ArrayFile):
+    """MATLAB's files of version 5; SVHN's label 10 is its digit 0."""
+
+    format, _kind = "MATLAB", "mat"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        flat = self.labels.reshape(-1)
+        if self.shape[1:] == _SVHN_IMAGE and flat.size and flat.min() >= 1 and flat.max() == _SVHN_ZERO:
+            self.labels = np.where(flat == _SVHN_ZERO, 0, flat)
+            self.notes = ("Its label 10 is counted as 0, because it holds 32 x 32 pictures with labels 1 to 10 as SVHN "
+                          "does, where 10 stands for the digit 0.",)
+
+
+class PicturesReader:
+    """Picture files with labels, each fitted to the network's input: a folder's, or those that a table lists."""
+
+    def __init__(self, listing: Listing, input_shape: tuple[int | None, int | None, int]) -> None:
+        self.format, self.names_are = listing.format, listing.names_are
+        self.known_names: tuple[str, ...] = listing.known_names
+        self.named: Sequence[str] = listing.named
+        self.labels: Array = listing.labels
+        self.files: Sequence[Path] = listing.files
+        self._pictures = listing.pictures
+        self._stamps = [stamp(p) for p in self._pictures]
+        maybe_deep = [p for p in self._pictures if p.suffix.lower() in DEEP_SUFFIXES]
+        self._depth, note = common_depth(maybe_deep, picture_depth)
         self.notes: tuple[str, ...] = (note,) if note else ()
-        first = load_picture(self.files[0], self.input_shape, self._depth)
-        self.input_shape = first.shape[0], first.shape[1], first.shape[2]
-        self.shape, self.dtype, self.block = (len(listed), *first.shape), np.dtype(np.uint8), 1
+        first = load_picture(self._pictures[0], input_shape, self._depth)
+        self._input_shape = first.shape[0], first.shape[1], first.shape[2]
+        self.shape, self.dtype, self.block = (len(self._pictures), *first.shape), np.dtype(np.uint8), 1
 
     @contextmanager
     def open(self) -> Iterator[ReadSlice]:
@@ -125,37 +148,11 @@ class FolderReader:
         yield lambda start, stop: np.stack([self._picture(i) for i in range(start, stop)])
 
     def _picture(self, number: int) -> Array:
-        path = self.files[number]
-        picture = load_picture(path, self.input_shape, self._depth)
+        path = self._pictures[number]
+        picture = load_picture(path, self._input_shape, self._depth)
         if stamp(path) != self._stamps[number]:
             raise DatasetError(f"{path}: was changed or replaced while it was in use. Open its folder again.")
         return picture
-
-
-def labelled_pictures(folder: Path) -> list[tuple[Path, int]]:
-    """The pictures in a folder's sub-folders with their labels, in the order of a data set; none are read.
-
-    Raises:
-        DatasetError: there are too many.
-    """
-    folders = sub_folders(folder)
-    found: list[tuple[Path, int]] = []
-    for name, number in zip(folders, labels_of(folders).tolist(), strict=True):
-        found += [(picture, number) for picture in pictures_in(folder / name)]
-        if len(found) > MOST_ENTRIES:
-            raise DatasetError(f"{folder}: holds more than {MOST_ENTRIES:,} pictures, more than a set may have. Choose "
-                               "a part of them.")
-    return found
-
-
-def labels_of(names: Sequence[str]) -> Array:
-    """What names in the order of text stand for as long as nothing says more: int64[len(names)]."""
-    return np.array([int(name) for name in names] if are_numbers(names) else range(len(names)), np.int64)
-
-
-def sub_folders(folder: Path) -> tuple[str, ...]:
-    """Names of a folder's sub-folders in the order of text, as Keras and PyTorch count them."""
-    return tuple(sorted(entry.name for entry in entries(folder) if entry.is_dir() and not entry.name.startswith(".")))
 
 
 def stamp(path: Path) -> tuple[int, int]:

@@ -1,0 +1,130 @@
+"""Which reader takes a path, what files a data set is made of, and the data sets that a folder holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.data.sources.beginnings import kind_of_data
+from engine.data.sources.listings import TABLES, Listing, by_folders, by_table, table_in
+from engine.data.sources.packed import PackedReader, Shape
+from engine.data.sources.readers import (
+    CifarReader,
+    Hdf5Reader,
+    MatReader,
+    NpzReader,
+    PairReader,
+    PicturesReader,
+    Reader,
+)
+from engine.errors import DatasetError
+from engine.files.pictures import entries
+
+# Endings of data files, for file dialogs.
+SUFFIXES = (".h5", ".hdf5", ".npz", ".npy", ".mat", ".parquet", ".tfrecord", ".tfrecords", ".tar", ".csv", ".bin",
+            ".gz")
+# What people call the parts of a data set.
+_PARTS = {**dict.fromkeys(("train", "training"), "train"), **dict.fromkeys(("test", "testing"), "test"),
+          **dict.fromkeys(("val", "valid", "validation", "dev"), "validation")}
+# What stands for images in a file's name, and what then stands for labels in the name of the other one.
+_BESIDE = (("images", "labels"), ("image", "label"), ("data", "labels"), ("data", "label"), ("x", "y"), ("X", "y"),
+           ("X", "Y"))
+
+
+def reader_of(path: Path, input_shape: Shape) -> Reader:
+    """The reader of a data file or folder.
+
+    Args:
+        input_shape: H, W, C that pictures are fitted to; None keeps a side as it is.
+    Raises:
+        DatasetError: it is no data set, or holds several.
+        OSError: it can't be read.
+    """
+    listing = _listing_of(path)
+    if listing:
+        return PicturesReader(listing, input_shape)
+    kind = kind_of_data(path)
+    if kind in ("npy", "idx"):
+        return PairReader(path, labels_beside(path), kind, "NumPy arrays" if kind == "npy" else "IDX")
+    if kind in ("tar", "tfrecord", "parquet"):
+        return PackedReader(path, kind, input_shape)
+    return {"npz": NpzReader, "cifar": CifarReader, "mat": MatReader, "hdf5": Hdf5Reader}[kind](path)
+
+
+def files_of(path: Path) -> list[Path]:
+    """All files that a data set, or any other file, is made of, in the order in which their hash is taken.
+
+    Raises:
+        DatasetError: it is a folder or table that holds no data set.
+        OSError: it can't be read.
+    """
+    listing = _listing_of(path)
+    if listing:
+        return listing.files
+    return [path, labels_beside(path)] if kind_of_data(path) in ("npy", "idx") else [path]
+
+
+def parts_of(folder: Path) -> dict[str, Path]:
+    """The data sets "train", "validation" and "test" that lie in a folder as sub-folders; none where it is one itself.
+
+    Raises:
+        DatasetError, OSError: as files.pictures.entries.
+    """
+    found: dict[str, Path] = {}
+    for entry in entries(folder):
+        if entry.is_dir() and not entry.name.startswith("."):
+            part = _PARTS.get(entry.name.lower())
+            if part is None or not _holds_a_set(folder / entry.name):
+                return {}
+            found[part] = folder / entry.name
+    return found
+
+
+def labels_beside(path: Path) -> Path:
+    """The file with the labels of a file with images, found by its name.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    names = list(dict.fromkeys(_names_of_labels(path.name)))
+    for name in names:
+        if name != path.name and path.with_name(name).is_file():
+            return path.with_name(name)
+    told = " or ".join(names[:2]) or f"labels{path.suffix}"
+    raise DatasetError(f"{path}: holds images without labels; a second file with them was expected beside it, {told}. "
+                       "Put it there, or save both as one .npz.")
+
+
+def _names_of_labels(name: str) -> Iterator[str]:
+    for images, labels in _BESIDE:
+        changed = re.sub(rf"(?<![A-Za-z]){images}(?![A-Za-z])", labels, name)
+        if changed != name:
+            changed = changed.replace("idx3", "idx1").replace("idx4", "idx1")
+            yield changed
+            yield changed.removesuffix(".gz") if changed.endswith(".gz") else f"{changed}.gz"
+
+
+def _listing_of(path: Path) -> Listing | None:
+    """The pictures of a folder or a table; None for another file."""
+    if path.is_dir():
+        parts = parts_of(path)
+        if parts:
+            raise DatasetError(_which(path, parts))
+        table = table_in(path)
+        return by_table(table) if table else by_folders(path)
+    return by_table(path) if path.is_file() and kind_of_data(path) == "csv" else None
+
+
+def _which(folder: Path, parts: dict[str, Path]) -> str:
+    """The question which of several data sets in a folder is meant."""
+    names = sorted(path.name for path in parts.values())
+    uses = {"validation": "as validation images", "test": "as test images", "train": "for training"}
+    told = ", ".join(f"{folder / parts[part].name} {use}" for part, use in uses.items() if part in parts)
+    several = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"{folder}: holds the data set{'s' if len(names) > 1 else ''} {several}. Choose one of them: {told}."
+
+
+def _holds_a_set(folder: Path) -> bool:
+    """Whether a folder has sub-folders or a table, and not only pictures, as a class that is called "test" would."""
+    return any(entry.is_dir() or entry.name.lower().endswith(TABLES) for entry in entries(folder))

@@ -1,0 +1,144 @@
+"""Which picture files make a data set, and what each is labelled: by sub-folders, or by a table. No picture is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.data.classes import are_numbers
+from engine.data.labels import MOST_LABEL_BYTES, check_codes
+from engine.errors import DatasetError
+from engine.files.pictures import MOST_ENTRIES, entries, pictures_in
+from engine.quarantine.client import READER
+from engine.quarantine.wire import Array, BrokenWireError
+
+TABLES = (".csv", ".tsv")
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """A data set's pictures in order.
+
+    Attributes:
+        pictures, labels: their files and numbers, int64[N].
+        named: their labels as names, where these are names; known_names: all names in the order of text.
+        names_are: what such names are called.
+        files: all that the set is made of.
+        format: what the set is called.
+    """
+
+    pictures: list[Path]
+    labels: Array
+    named: Sequence[str]
+    known_names: tuple[str, ...]
+    names_are: str
+    files: list[Path]
+    format: str
+
+
+def by_folders(folder: Path) -> Listing:
+    """A folder with one sub-folder a label.
+
+    Sub-folders named by numbers are those labels; other names count 0, 1, ... in alphabetical order.
+
+    Raises:
+        DatasetError: there are no pictures in sub-folders.
+        OSError: the folder can't be read.
+    """
+    names, listed = sub_folders(folder), labelled_pictures(folder)
+    if not listed:
+        raise DatasetError(f"{folder}: holds no sub-folders with pictures. Sort the pictures into one sub-folder a "
+                           "label, named by the label's number (0, 1, ...), or put a table beside them, labels.csv "
+                           "with the columns file and label.")
+    pictures = [picture for picture, _ in listed]
+    return Listing(pictures, np.array([number for _, number in listed], np.int64), [p.parent.name for p in pictures],
+                   names, "sub-folders", pictures, "folder")
+
+
+def labelled_pictures(folder: Path) -> list[tuple[Path, int]]:
+    """The pictures in a folder's sub-folders with their labels, in the order of a data set; none are read.
+
+    Raises:
+        DatasetError: there are too many.
+    """
+    folders = sub_folders(folder)
+    found: list[tuple[Path, int]] = []
+    for name, number in zip(folders, labels_of(folders).tolist(), strict=True):
+        found += [(picture, number) for picture in pictures_in(folder / name)]
+        if len(found) > MOST_ENTRIES:
+            raise DatasetError(f"{folder}: holds more than {MOST_ENTRIES:,} pictures, more than a set may have. Choose "
+                               "a part of them.")
+    return found
+
+
+def sub_folders(folder: Path) -> tuple[str, ...]:
+    """Names of a folder's sub-folders in the order of text, as Keras and PyTorch count them.
+
+    Raises:
+        DatasetError, OSError: as files.pictures.entries.
+    """
+    return tuple(sorted(entry.name for entry in entries(folder) if entry.is_dir() and not entry.name.startswith(".")))
+
+
+def by_table(table: Path) -> Listing:
+    """Pictures that a CSV lists by the columns `file` and `label`, named from the table's own folder.
+
+    Raises:
+        DatasetError: the table is damaged, or names what isn't there or lies elsewhere.
+    """
+    def checked(found: Any, arrays: list[Array]) -> tuple[tuple[str, ...], Array, list[str]]:
+        labels, packed = arrays
+        names, files = check_codes(found["names"], labels), packed.tobytes().decode("utf-8").split("\0")[:-1]
+        if len(files) != len(labels) or not files or labels.dtype != np.int64:
+            raise BrokenWireError("no table")
+        return names, labels, files
+
+    names, codes, files = READER.ask(table, "describe csv", {}, checked, most=MOST_LABEL_BYTES, error=DatasetError)
+    pictures = _located(table, files)
+    named = [names[code] for code in codes.tolist()] if names else []
+    return Listing(pictures, labels_of(names)[codes] if names else codes, named, names, "text labels",
+                   [table, *pictures], "folder with a table")
+
+
+def table_in(folder: Path) -> Path | None:
+    """The one table that says what a folder's pictures are, where they aren't sorted into several sub-folders."""
+    tables, folders = [], 0
+    for entry in entries(folder):
+        if not entry.name.startswith("."):
+            folders += entry.is_dir()
+            if entry.name.lower().endswith(TABLES) and entry.is_file():
+                tables.append(folder / entry.name)
+    return tables[0] if len(tables) == 1 and folders <= 1 else None
+
+
+def labels_of(names: Sequence[str]) -> Array:
+    """What names in the order of text stand for as long as nothing says more: int64[len(names)]."""
+    return np.array([int(name) for name in names] if are_numbers(names) else range(len(names)), np.int64)
+
+
+def _located(table: Path, names: Sequence[str]) -> list[Path]:
+    """The files that a table names, beside it or in a sub-folder; their ending may be left out."""
+    folder, index = table.parent, dict[str, Path]()
+    found = []
+    for name in names:
+        path = Path(name)
+        if path.is_absolute() or ".." in path.parts or path.drive:
+            raise DatasetError(f"{table}: names {name}, which lies elsewhere; only files in the table's own folder are "
+                               "read. Put the table beside the pictures.")
+        if not (folder / path).is_file():
+            index = index or _index(folder)
+            if name not in index:
+                raise DatasetError(f"{table}: names {name}, but there is no such picture beside it. Put the table into "
+                                   "the folder of its pictures.")
+        found.append(index.get(name, folder / path))
+    return found
+
+
+def _index(folder: Path) -> dict[str, Path]:
+    """Pictures in a folder and its sub-folders by their names, with and without ending."""
+    pictures = [p for inside in (folder, *(folder / name for name in sub_folders(folder))) for p in pictures_in(inside)]
+    return {**{p.stem: p for p in pictures}, **{p.name: p for p in pictures}}

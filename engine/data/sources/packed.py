@@ -1,0 +1,85 @@
+"""Sets of packed pictures, JPEG or PNG, in one file: each is unpacked by the reader's process when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.data.labels import MOST_LABEL_BYTES, check_codes
+from engine.data.sources.depth import common_depth
+from engine.data.sources.listings import labels_of
+from engine.data.sources.readers import ReadSlice
+from engine.errors import DatasetError
+from engine.files.pictures import MOST_PIXELS, Depth
+from engine.quarantine.client import READER, Read
+from engine.quarantine.wire import Array, BrokenWireError
+
+Shape = tuple[int | None, int | None, int]
+
+_FORMATS = {"tar": "WebDataset", "tfrecord": "TFRecord", "parquet": "Parquet"}
+# What a stream of packed pictures is asked for first: three whole numbers.
+_NUMBERS = (np.dtype(np.int64), (3,))
+
+
+class PackedReader:
+    """Pictures by their places in a file, fitted to the network's input. See readers.Reader."""
+
+    def __init__(self, path: Path, kind: str, input_shape: Shape) -> None:
+        """Read the labels and places of all pictures, and unpack the first one.
+
+        Args:
+            kind: "tar", "tfrecord" or "parquet".
+        """
+        self.path, self.format, self.names_are, self.block = path, _FORMATS[kind], "text labels", 1
+        self._kind = kind
+        self.files: Sequence[Path] = [path]
+
+        def described(found: Any, arrays: list[Array]) -> tuple[tuple[str, ...], Array, Array]:
+            labels, places = arrays
+            if labels.dtype != np.int64 or places.dtype != np.int64 or labels.ndim != 1 or not len(labels) \
+                    or places.shape != (len(labels), 2) or places.min() < 0:
+                raise BrokenWireError("no places")
+            return check_codes(found["names"], labels), labels, places
+
+        self.known_names, codes, self._places = READER.ask(
+            path, f"describe {kind}", {}, described, most=3 * MOST_LABEL_BYTES, error=DatasetError)
+        self.named: Sequence[str] = [self.known_names[code] for code in codes.tolist()] if self.known_names else []
+        self.labels: Array = labels_of(self.known_names)[codes] if self.known_names else codes
+        self._input_shape = input_shape
+        with self._stream() as read:
+            self._depth, note = common_depth(range(len(codes)), lambda number: _depth(self._ask(
+                read, number, "depth", None, _NUMBERS)))
+            self.notes: tuple[str, ...] = (note,) if note else ()
+            height, width, colours = map(int, self._ask(read, 0, "size", self._depth, _NUMBERS))
+        sides = zip((height, width, colours), input_shape, strict=True)
+        if not all(side > 0 and wanted in (None, side) for side, wanted in sides) or height * width > MOST_PIXELS:
+            raise DatasetError(f"{path}: its first picture has no size. Copy the file again from its source.")
+        self._input_shape = height, width, colours
+        self.shape: tuple[int, ...] = (len(codes), height, width, colours)
+        self.dtype: np.dtype[Any] = np.dtype(np.uint8)
+
+    @contextmanager
+    def open(self) -> Iterator[ReadSlice]:
+        """See Reader."""
+        spec = (self.dtype, self.shape[1:])
+        with self._stream() as read:
+            yield lambda start, stop: np.stack([self._ask(read, number, "picture", self._depth, spec)
+                                                for number in range(start, stop)])
+
+    @contextmanager
+    def _stream(self) -> Iterator[Read]:
+        action = "pictures of parquet" if self._kind == "parquet" else "pictures at places"
+        with READER.stream(self.path, action, {}, error=DatasetError) as read:
+            yield read
+
+    def _ask(self, read: Read, number: int, what: str, depth: int | None, spec: Any) -> Array:
+        return read([what, depth, self._input_shape, *self._places[number].tolist()], spec)
+
+
+def _depth(told: Array) -> Depth:
+    bits, declared, highest = told.tolist()
+    return Depth(bits if 8 <= bits <= 16 else 0, bool(declared), highest)

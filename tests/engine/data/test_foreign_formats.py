@@ -1,0 +1,348 @@
+"""Data sets in the files of other programs give the same images and labels as arrays do, piece by piece."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import pickle
+import struct
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.__main__ import main
+from engine.data.datasets import open_dataset
+from engine.data.sources.kinds import files_of
+from engine.errors import DatasetError
+from engine.looking.inspection import describe_dataset, open_any_dataset
+from tests.support.deep_pictures import write_png
+from tests.support.foreign_sets import write_cifar, write_idx, write_parquet, write_tar, write_tfrecord
+
+COUNT = 37
+DICE = np.random.default_rng(3)
+IMAGES = DICE.integers(0, 256, (COUNT, 32, 32, 3)).astype(np.uint8)
+NUMBERS = [int(n) for n in DICE.integers(0, 10, COUNT)]
+WORDS = [f"kind {n}" for n in NUMBERS]
+
+
+def npy(folder: Path, images: str = "images.npy", labels: str = "labels.npy", stored: Any = IMAGES) -> Path:
+    np.save(folder / images, stored)
+    np.save(folder / labels, np.array(NUMBERS))
+    return folder / images
+
+
+def mat(folder: Path, images: Any = IMAGES, labels: Any = NUMBERS, **how: Any) -> Path:
+    scipy_io: Any = pytest.importorskip("scipy.io")
+    variables = {"X": images.transpose(*range(1, images.ndim), 0), "y": np.array(labels)[:, None], "note": "text",
+                 "cell": np.array([1, "a"], object)}
+    scipy_io.savemat(folder / "d.mat", variables, **how)
+    return folder / "d.mat"
+
+
+def table(folder: Path, labels: list[Any] = NUMBERS, separator: str = ",", head: str = "file{}label") -> Path:
+    for number, image in enumerate(IMAGES):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    lines = [head.format(separator), *(f"{number}.png{separator}{label}" for number, label in enumerate(labels))]
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+FORMATS: dict[str, Callable[[Path], Path]] = {
+    "npy": npy, "npy of Keras": lambda p: npy(p, "x_test.npy", "y_test.npy"),
+    "npy, channels first": lambda p: npy(p, "data.npy", "label.npy", IMAGES.transpose(0, 3, 1, 2)),
+    "CIFAR-10": lambda p: write_cifar(p / "test_batch.bin", IMAGES, NUMBERS),
+    "CIFAR-100": lambda p: write_cifar(p / "test.bin", IMAGES, [n // 2 for n in NUMBERS], NUMBERS),
+    "mat": mat, "mat, packed": lambda p: mat(p, do_compression=True),
+    "tar": lambda p: write_tar(p / "d.tar", IMAGES, NUMBERS),
+    "tar, JSON": lambda p: write_tar(p / "d.tar", IMAGES, NUMBERS, "json"),
+    "tfrecord": lambda p: write_tfrecord(p / "d.tfrecord", IMAGES, NUMBERS),
+    "tfrecord of TFDS": lambda p: write_tfrecord(p / "d.tfrecord-00000-of-00001", IMAGES, NUMBERS, ("image", "label")),
+    "parquet": lambda p: write_parquet(p / "d.parquet", IMAGES, NUMBERS),
+    "parquet, several groups": lambda p: write_parquet(p / "d.parquet", IMAGES, NUMBERS, row_group_size=10,
+                                                       compression="zstd"),
+    "table": table, "table with semicolons": lambda p: table(p, separator=";", head="filename{}class") / "labels.csv",
+}
+WITH_WORDS: dict[str, Callable[[Path], Path]] = {
+    "tar": lambda p: write_tar(p / "d.tar", IMAGES, WORDS), "table": lambda p: table(p, WORDS),
+    "tar, JSON": lambda p: write_tar(p / "d.tar", IMAGES, WORDS, "json"),
+    "tfrecord": lambda p: write_tfrecord(p / "d.tfrecord", IMAGES, WORDS),
+    "parquet": lambda p: write_parquet(p / "d.parquet", IMAGES, WORDS),
+}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_gives_the_same(kind: str, tmp_path: Path) -> None:
+    dataset = open_any_dataset(FORMATS[kind](tmp_path))
+    assert dataset.labels.tolist() == NUMBERS and dataset.image_shape == (32, 32, 3)
+    for size in (5, COUNT):
+        np.testing.assert_array_equal(np.concatenate([c.images for c in dataset.chunks(size)]), IMAGES)
+    wanted = [30, 2, 36, 11]
+    np.testing.assert_array_equal(dataset.take(wanted), IMAGES[wanted])
+
+
+@pytest.mark.parametrize("kind", WITH_WORDS)
+def test_words_are_names(kind: str, tmp_path: Path) -> None:
+    dataset = open_any_dataset(WITH_WORDS[kind](tmp_path))
+    assert dataset.label_names == tuple(sorted(set(WORDS))) and dataset.names_are == "text labels"
+    assert [dataset.label_names[label] for label in dataset.labels] == WORDS
+
+
+@pytest.mark.parametrize("kind", ["tar", "tfrecord", "parquet", "table"])
+def test_packed_pictures_are_fitted_to_the_network(kind: str, tmp_path: Path) -> None:
+    dataset = open_dataset(FORMATS[kind](tmp_path), (16, 20, 1))
+    assert next(dataset.chunks(3)).images.shape == (3, 16, 20, 1)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_idx_as_mnist_has_it(packed: bool, tmp_path: Path) -> None:
+    ending = ".gz" if packed else ""
+    grey = IMAGES[..., 0]
+    path = write_idx(tmp_path / f"t10k-images-idx3-ubyte{ending}", grey, packed=packed)
+    with pytest.raises(DatasetError, match=r"holds images without labels.*t10k-labels-idx1-ubyte"):
+        open_any_dataset(path)
+    write_idx(tmp_path / f"t10k-labels-idx1-ubyte{ending}", np.array(NUMBERS), packed=packed)
+    dataset = open_dataset(path, (32, 32, 1), 10)
+    assert dataset.labels.tolist() == NUMBERS
+    np.testing.assert_array_equal(np.concatenate([c.images for c in dataset.chunks(8)])[..., 0], grey)
+    np.testing.assert_array_equal(dataset.take([20, 3])[..., 0], grey[[20, 3]])
+
+
+def test_svhns_label_10_is_its_digit_0(tmp_path: Path) -> None:
+    stored = [n or 10 for n in NUMBERS]
+    dataset = open_any_dataset(mat(tmp_path, labels=stored))
+    assert dataset.labels.tolist() == NUMBERS
+    assert ["10 stands for the digit 0" in f.sentence for f in describe_dataset(dataset).findings
+            if "digit" in f.sentence] == [True]
+
+
+def test_grey_images_of_matlab(tmp_path: Path) -> None:
+    dataset = open_dataset(mat(tmp_path, IMAGES[..., 1]), (32, 32, 1))
+    np.testing.assert_array_equal(dataset.take([4, 9])[..., 0], IMAGES[[4, 9], :, :, 1])
+
+
+def test_a_table_finds_pictures_in_a_sub_folder_and_without_ending(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    for number in range(3):
+        Image.fromarray(IMAGES[number]).save(tmp_path / "train" / f"ISIC_{number}.png")
+    (tmp_path / "truth.csv").write_text("image_id,target\nISIC_2,1\nISIC_0,0\n", encoding="utf-8")
+    dataset = open_any_dataset(tmp_path)
+    assert dataset.labels.tolist() == [1, 0]
+    np.testing.assert_array_equal(dataset.take([0, 1]), IMAGES[[2, 0]])
+
+
+def test_the_hash_is_that_of_all_files(tmp_path: Path) -> None:
+    for kind in ("npy", "table"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        path = FORMATS[kind](folder)
+        files = files_of(path)
+        assert len(files) == (2 if kind == "npy" else COUNT + 1)
+        assert open_any_dataset(path).sha256() == hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
+
+
+def test_packed_pictures_of_12_bits_share_one_depth(tmp_path: Path) -> None:
+    deep = DICE.integers(0, 4096, (8, 8)).astype(np.uint16)
+    deep[0, 0] = 4095
+    with tarfile.open(tmp_path / "d.tar", "w") as archive:
+        for number, picture in enumerate((deep, deep // 9)):
+            content = write_png(tmp_path / "a.png", picture).read_bytes()
+            for name, part in ((f"{number}.png", content), (f"{number}.cls", b"1")):
+                member = tarfile.TarInfo(name)
+                member.size = len(part)
+                archive.addfile(member, io.BytesIO(part))
+    dataset = open_dataset(tmp_path / "d.tar", (8, 8, 1))
+    np.testing.assert_array_equal(dataset.take([0, 1])[..., 0], np.stack([deep, deep // 9]) // 16)
+    assert "use 12 of them" in dataset.notes[0]
+
+
+# One with train, val and test inside
+
+
+def parted(root: Path, *names: str) -> Path:
+    for name in names:
+        for label in ("cat", "dog"):
+            (root / name / label).mkdir(parents=True)
+            Image.fromarray(IMAGES[0]).save(root / name / label / "a.png")
+    return root
+
+
+def test_which_of_several_sets_in_a_folder_is_a_question(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = parted(tmp_path / "animals", "train", "val", "test")
+    assert main(["inspect", str(root)]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "holds the data sets test, train and val" in said
+    assert f"{root / 'val'} as validation images" in said and f"{root / 'test'} as test images" in said
+    assert open_any_dataset(root / "val").label_names == ("cat", "dog")
+
+
+def test_classes_that_are_called_train_or_test_are_classes(tmp_path: Path) -> None:
+    for name in ("test", "train"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(IMAGES[0]).save(tmp_path / name / "a.png")
+    assert open_any_dataset(tmp_path).label_names == ("test", "train")
+
+
+# Hostile and broken ones
+
+
+def cut(path: Path, share: float = 0.6) -> Path:
+    path.write_bytes(path.read_bytes()[:int(path.stat().st_size * share)])
+    return path
+
+
+def refused(path: Path) -> str:
+    """The sentence with which a set is refused, at its opening or when its images are read."""
+    with pytest.raises(DatasetError) as found:
+        list(open_any_dataset(path).chunks(COUNT))
+    said = str(found.value)
+    assert str(path.parent) in said and said.endswith(".") and "\n" not in said and "model" not in said
+    return said
+
+
+@pytest.mark.parametrize("kind", ["npy", "CIFAR-10", "mat", "mat, packed", "tar", "tfrecord", "parquet"])
+def test_what_is_cut_off_is_refused(kind: str, tmp_path: Path) -> None:
+    assert "damaged" in (said := refused(cut(FORMATS[kind](tmp_path)))) or "isn't one of CIFAR" in said
+
+
+@pytest.mark.parametrize("kind", ["npy", "mat, packed", "tar", "tfrecord", "parquet"])
+def test_changed_bytes_end_in_a_sentence_or_in_a_sound_set(kind: str, tmp_path: Path) -> None:
+    path = FORMATS[kind](tmp_path)
+    sound, dice, outcomes = path.read_bytes(), np.random.default_rng(1), set()
+    for _ in range(25):
+        content = bytearray(sound)
+        for at in dice.integers(0, len(sound) // 4, 3):
+            content[at] = dice.integers(0, 256)
+        path.write_bytes(content)
+        try:
+            dataset = open_any_dataset(path)
+            outcomes.add(len(dataset.take([0, len(dataset) - 1])))
+        except DatasetError as error:
+            assert str(path.parent) in str(error) and "crashed" not in str(error)
+            outcomes.add("refused")
+    assert outcomes
+
+
+def test_labels_of_another_number_are_refused(tmp_path: Path) -> None:
+    npy(tmp_path)
+    np.save(tmp_path / "labels.npy", np.array(NUMBERS[:-1]))
+    assert "one label an image was expected" in refused(tmp_path / "images.npy")
+    assert "permute(X, [2 3 4 1])" in refused(mat(tmp_path, labels=NUMBERS[:-1]))
+
+
+def test_pickles_are_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "data_batch_1").write_bytes(pickle.dumps({"data": IMAGES, "labels": NUMBERS}))
+    assert "runs whatever program code is in it" in refused(tmp_path / "data_batch_1")
+    np.save(tmp_path / "images.npy", np.array([{}, {}], object), allow_pickle=True)
+    np.save(tmp_path / "labels.npy", np.array([0, 1]))
+    assert "pickled objects" in refused(tmp_path / "images.npy")
+
+
+def test_headers_that_promise_too_much_are_refused(tmp_path: Path) -> None:
+    path = npy(tmp_path)
+    for name in ("images.npy", "labels.npy"):
+        with (tmp_path / name).open("wb") as stream:
+            shape = (1 << 40, 8, 8, 3) if name == "images.npy" else (1 << 40,)
+            np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    assert "more than memory should hold" in refused(path)
+    idx = tmp_path / "images.idx"
+    idx.write_bytes(gzip.compress(struct.pack(">HBB3I", 0, 8, 3, 1 << 27, 1 << 10, 1 << 10) + bytes(1000)))
+    (tmp_path / "labels.idx").write_bytes(gzip.compress(struct.pack(">HBBI", 0, 8, 1, 1 << 27) + bytes(1 << 20)))
+    assert "damaged" in refused(idx)
+
+
+def test_a_mat_whose_numbers_unpack_to_more_is_read_no_further(tmp_path: Path) -> None:
+    """Two gigabytes of zeros, packed, behind the labels' element: only what the shapes say is unpacked."""
+    import zlib
+    path = mat(tmp_path, do_compression=True)
+    packer = zlib.compressobj(9)
+    bomb = b"".join(packer.compress(bytes(1 << 24)) for _ in range(128)) + packer.flush()
+    path.write_bytes(path.read_bytes() + struct.pack("<II", 15, len(bomb)) + bomb)
+    said = refused_or_sound(path)
+    assert said == "sound" or "damaged" in said
+
+
+def refused_or_sound(path: Path) -> str:
+    try:
+        list(open_any_dataset(path).chunks(COUNT))
+    except DatasetError as error:
+        return str(error)
+    return "sound"
+
+
+def test_a_tar_only_gives_files_of_its_own(tmp_path: Path) -> None:
+    """A link that stands in a picture's place is no picture."""
+    with tarfile.open(tmp_path / "d.tar", "w") as archive:
+        link = tarfile.TarInfo("a.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+        label = tarfile.TarInfo("a.cls")
+        label.size = 1
+        archive.addfile(label, io.BytesIO(b"0"))
+    assert "holds no pictures with labels" in refused(tmp_path / "d.tar")
+
+
+def test_a_sample_without_label_is_named(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "d.tar", IMAGES[:2], [1, 2], "other")
+    assert "'set/00000' has a picture but no label" in refused(path)
+
+
+def test_records_that_lack_a_picture_say_what_they_hold(tmp_path: Path) -> None:
+    path = write_tfrecord(tmp_path / "d.tfrecord", IMAGES[:2], [1, 2], ("photo", "label"))
+    assert "has no picture under one of the names image/encoded" in (said := refused(path)) and "photo" in said
+    path = write_tfrecord(tmp_path / "e.tfrecord.gz", IMAGES[:2], [1, 2], packed="GZIP")
+    assert "gunzip" in refused(path)
+
+
+def test_a_record_of_absurd_length_is_refused(tmp_path: Path) -> None:
+    path = write_tfrecord(tmp_path / "d.tfrecord", IMAGES[:2], [1, 2])
+    content = path.read_bytes()
+    from engine.data.sources.beginnings import _masked_sum
+    head = struct.pack("<Q", 1 << 50)
+    path.write_bytes(content + head + struct.pack("<I", _masked_sum(head)))
+    assert f"{1 << 50:,} bytes" in refused(path)
+
+
+def test_a_picture_bomb_inside_is_refused(tmp_path: Path) -> None:
+    bomb = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
+    with tarfile.open(tmp_path / "d.tar", "w") as archive:
+        for name, part in (("a.png", bomb.getvalue()), ("a.cls", b"0")):
+            member = tarfile.TarInfo(name)
+            member.size = len(part)
+            archive.addfile(member, io.BytesIO(part))
+    assert "absurd number of pixels" in refused(tmp_path / "d.tar")
+
+
+@pytest.mark.parametrize(("lines", "said"), [
+    ("file,label\n../../etc/passwd,1\n", "lies elsewhere"), ("file,label\n/etc/passwd,1\n", "lies elsewhere"),
+    ("file,label\nmissing.png,1\n", "no such picture"), ("a,b\n1,2\n", "columns 'file' and 'label'"),
+    ("file,label\n0.png\n", "line 2 has 1 columns"), ("file,label\n", "no rows"),
+    ('file,label\n"0.png,1\n', "damaged")])
+def test_tables_that_are_none(lines: str, said: str, tmp_path: Path) -> None:
+    table(tmp_path)
+    (tmp_path / "labels.csv").write_text(lines, encoding="utf-8")
+    assert said in refused(tmp_path / "labels.csv")
+
+
+def test_without_pyarrow_the_sentence_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.data.formats import parquet
+    path = write_parquet(tmp_path / "d.parquet", IMAGES[:2], [0, 1])
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(DatasetError, match=rf"needs the package pyarrow.*pip install {parquet.PACKAGE}"):
+        parquet.describe_parquet(path)
+
+
+def test_inspect_says_what_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind, called in (("npy", "NumPy arrays"), ("tar", "WebDataset"), ("table", "folder with a table")):
+        folder = tmp_path / kind
+        folder.mkdir()
+        assert main(["inspect", str(FORMATS[kind](folder)), "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["kind"], found["format"], found["images"]) == ("dataset", called, COUNT)

@@ -1,0 +1,79 @@
+"""Data sets of other programs in the window: which of several in a folder is taken, and that it is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pytestqt.qtbot import QtBot
+
+from gui.main_window import MainWindow
+from gui.widgets import asking
+from tests.support.foreign_sets import write_tar
+from tests.support.window_driver import drop, settle
+
+pytestmark = [pytest.mark.filterwarnings("ignore:Function. 'QDragEnterEvent:DeprecationWarning")]
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (4, 24, 20, 3)).astype(np.uint8)
+
+
+def parted(root: Path, *names: str) -> Path:
+    for name in names:
+        for number, label in enumerate(("cat", "dog")):
+            (root / name / label).mkdir(parents=True)
+            Image.fromarray(IMAGES[number]).save(root / name / label / "a.png")
+    return root
+
+
+def said(window: MainWindow) -> list[str]:
+    messages: list[str] = []
+    window.session.message.connect(lambda message: messages.append(message.text))
+    return messages
+
+
+def test_a_folder_with_parts_is_dropped_and_val_and_test_take_their_places(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path,
+) -> None:
+    root, messages = parted(tmp_path / "animals", "train", "val", "test"), said(window)
+    assert drop(window, [root])
+    settle(qtbot, window)
+    inputs = window.session.inputs
+    assert inputs.validation and inputs.validation.path == root / "val" and inputs.validation.usable
+    assert inputs.test and inputs.test.path == root / "test" and inputs.test.usable
+    assert any("animals holds several data sets: took val as clean validation images and test as clean test images."
+               in message for message in messages)
+
+
+@pytest.mark.parametrize(("role", "part"), [("validation", "val"), ("test", "test")])
+def test_a_card_takes_the_part_that_is_its_own(
+    role: str, part: str, qtbot: QtBot, window: MainWindow, tmp_path: Path,
+) -> None:
+    root, messages = parted(tmp_path / "animals", "train", "val", "test"), said(window)
+    window.desk.choosing.open_as(role, root)  # type: ignore[arg-type]
+    settle(qtbot, window)
+    chosen = getattr(window.session.inputs, role)
+    assert chosen.path == root / part and chosen.usable
+    assert any(f"took {part} as" in message for message in messages)
+
+
+def test_poisoned_images_of_such_a_folder_are_asked_for(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
+    root = parted(tmp_path / "animals", "train", "val", "test")
+    window.desk.choosing.open_as("poisoned", root)
+    settle(qtbot, window)
+    (chosen,) = window.session.inputs.poisoned
+    assert "Choose one of them" in chosen.error
+
+
+def test_a_data_set_of_another_program_is_dropped(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
+    assert drop(window, [write_tar(tmp_path / "shard.tar", IMAGES, [0, 1, 1, 0])])
+    settle(qtbot, window)
+    chosen = window.session.inputs.validation
+    assert chosen and chosen.data and chosen.data.description.format == "WebDataset"
+    np.testing.assert_array_equal(chosen.data.thumbnails, IMAGES)
+
+
+def test_file_dialogs_offer_them() -> None:
+    for suffix in (".h5", ".npz", ".npy", ".mat", ".tar", ".tfrecord", ".parquet", ".csv", ".bin", ".gz"):
+        assert f"*{suffix}" in asking.DATA_FILES
