@@ -14,6 +14,9 @@ from engine.models.prunable.default_layer import default_layer
 from engine.models.reading import ModelFile, read_model_file
 from engine.models.shapes import Shape, output_shape
 
+# Layers that are put behind a single sigmoid.
+LABEL_0, BOTH_LABELS = "label_0", "both_labels"
+
 
 @dataclass(frozen=True)
 class LayerDescription:
@@ -70,7 +73,16 @@ def checked_nodes(file: ModelFile) -> list[Node]:
         return _deepid_nodes(file)
     nodes = nodes_of(file.config, file.path)
     check_weights(nodes, file.parameters, file.path)
-    return nodes
+    return nodes + _other_label(nodes)
+
+
+def _other_label(nodes: list[Node]) -> list[Node]:
+    """What `networks` puts behind a single sigmoid, so that two labels are told apart."""
+    last = nodes[-1]
+    if last.shape != (1,) or last.config.get("activation") != "sigmoid":
+        return []
+    return [Node(LABEL_0, "Rescaling", {}, [len(nodes) - 1], (1,)),
+            Node(BOTH_LABELS, "Concatenate", {}, [len(nodes) - 1, len(nodes)], (2,))]
 
 
 def _deepid_nodes(file: ModelFile) -> list[Node]:

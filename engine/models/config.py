@@ -22,6 +22,9 @@ _MOST_ITEMS = 100_000
 _LARGEST_NUMBER = 1 << 31
 _LONGEST_WORD = 1000
 _LONGEST_NAME = 400
+_LONGEST_AXIS = 1 << 16
+# How Keras writes a slice of everything.
+_WHOLE_AXIS: Config = {"class_name": "__slice__", "config": dict.fromkeys(("start", "stop", "step"))}
 # What TensorFlow computes under; Keras refuses the "/" that it would allow.
 _NAME = re.compile(r"[A-Za-z0-9_.\\>-]+")
 
@@ -85,6 +88,7 @@ class _Checker:
         """One layer, operation or nested model with its place in the graph."""
         if not isinstance(node, dict) or not isinstance(node.get("config"), (dict, list)):
             self._refuse(where, "holds a layer without a configuration")
+        node = self._as_take(node)
         inner = node["config"]
         name = node.get("name") or (inner.get("name") if isinstance(inner, dict) else None)
         where = self._name(name, where) if name is not None else where
@@ -95,14 +99,16 @@ class _Checker:
         elif not isinstance(inner, dict):
             self._refuse(where, "holds a layer without a configuration")
         else:
-            kind = "operation" if module != "keras.layers" else node["class_name"]
+            kind = "operation" if module.startswith("keras.src.ops.") else node["class_name"]
             layer = {"class_name": node["class_name"], "config": self._settings(kind, inner, where)}
         if "module" in node:  # without it, Keras reads the configuration as Keras 2 wrote it
             layer.update(module=module, registered_name=None)
         if "inbound_nodes" in node:
             if not isinstance(node["inbound_nodes"], list):
                 self._refuse(where, "doesn't say what feeds it")
-            layer["inbound_nodes"] = self._plain(node["inbound_nodes"], where)
+            layer["inbound_nodes"] = self._plain(node["inbound_nodes"], where, arrays=True)
+            if _has(layer["inbound_nodes"], "return_attention_scores"):
+                self._refuse(where, "gives its attention scores, too")
         if name is not None:
             layer["name"] = name
         return layer
@@ -121,7 +127,21 @@ class _Checker:
             raise ModelError(f"{self._path}: '{where}' asks for '{str(registered or name)[:100]}' from "
                              f"'{str(module)[:100]}', which isn't Keras's own; refused, because it would need "
                              "program code from outside.")
-        return vocabulary.OPERATIONS[name] if operation else "keras.layers"
+        return vocabulary.OPERATIONS[name] if operation else vocabulary.HOMES.get(name, "keras.layers")
+
+    def _as_take(self, node: Config) -> Config:
+        """An operation that takes entries along one axis, such as x[..., ::-1], as one that takes by number."""
+        if node.get("class_name") != "GetItem" or node.get("module") != vocabulary.OPERATIONS["Take"]:
+            return node
+        try:
+            (call,) = node["inbound_nodes"]
+            tensor, key = call["args"]
+            axis, numbers = _taken(key, tensor["config"]["shape"])
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            self._refuse(str(node.get("name"))[:_LONGEST_NAME], "takes a part of a tensor in a way that isn't known")
+        return {"class_name": "Take", "module": node["module"], "registered_name": "Take", "name": node.get("name"),
+                "config": {"name": node.get("name"), "axis": axis},
+                "inbound_nodes": [{"args": [tensor, numbers], "kwargs": {}}]}
 
     def _settings(self, kind: str, config: Config, where: str) -> Config:
         """A layer's settings; those of Keras 2 in Keras 3's words."""
@@ -187,10 +207,14 @@ class _Checker:
             return value if kind == "operation" else "float32"  # images come as float32, whatever was stored
         if value is not None and (not isinstance(value, str) or value not in vocabulary.DTYPES):
             self._refuse(where, f"computes in '{str(value)[:100]}', not in floating-point numbers")
-        return value
+        return vocabulary.WHOLE.get(value, value) if value else value
 
-    def _plain(self, value: Any, where: str, depth: int = 0) -> Any:
-        """Numbers, words, lists and the graph's references; nothing that Keras would make an object of."""
+    def _plain(self, value: Any, where: str, depth: int = 0, arrays: bool = False) -> Any:
+        """Numbers, words, lists and the graph's references; nothing that Keras would make an object of.
+
+        Args:
+            arrays: whether it is what a layer is called with, which may be an array.
+        """
         self._items += 1
         if self._items > _MOST_ITEMS * 10 or depth > _MOST_NESTED:
             self._refuse(where, "has settings without end")
@@ -211,18 +235,28 @@ class _Checker:
                 self._refuse(where, f"has the word {value[:60]!r}, which isn't text")
             return value
         if isinstance(value, list):
-            return [self._plain(item, where, depth + 1) for item in value]
+            return [self._plain(item, where, depth + 1, arrays) for item in value]
         kind = value.get("class_name")
         if kind == "__tuple__":
-            return self._plain(value.get("items"), where, depth + 1)
+            return self._plain(value.get("items"), where, depth + 1, arrays)
         if kind == "__keras_tensor__":
             if not isinstance(value.get("config"), dict):
                 self._refuse(where, "doesn't say what feeds it")
             return {"class_name": kind, "config": self._plain(value["config"], where, depth + 1)}
+        if arrays and kind in ("__tensor__", "__numpy__") and isinstance(value.get("config"), dict):
+            return self._constant(value["config"], where, depth)
         if kind is not None:
             raise ModelError(f"{self._path}: '{where}' holds a '{str(kind)[:100]}' where a plain setting was expected; "
                              "refused, because it may carry program code from outside.")
-        return {self._plain(key, where): self._plain(item, where, depth + 1) for key, item in value.items()}
+        return {self._plain(key, where): self._plain(item, where, depth + 1, arrays) for key, item in value.items()}
+
+    def _constant(self, config: Config, where: str, depth: int) -> Config:
+        """Numbers that an operation is called with beside a tensor."""
+        kind = config.get("dtype")
+        if not isinstance(kind, str) or kind not in vocabulary.DTYPES | vocabulary.INTEGERS:
+            self._refuse(where, f"computes in '{str(kind)[:100]}', not in numbers")
+        numbers = self._plain(config.get("value"), where, depth + 1)
+        return {"class_name": "__tensor__", "config": {"value": numbers, "dtype": vocabulary.WHOLE.get(kind, kind)}}
 
     def _name(self, name: Any, where: str) -> str:
         if not _is_name(name):
@@ -233,6 +267,41 @@ class _Checker:
     def _refuse(self, where: str, what: str) -> NoReturn:
         raise ModelError(f"{self._path}: '{where[:200]}' {what}; refused. Save the model again with Keras, or ask for "
                          "a plain copy of it.")
+
+
+def _taken(key: Any, shape: list[int | None]) -> tuple[int, int | list[int]]:
+    """The axis that a key takes a part of, and which entries of it: a list, or a number where the axis goes.
+
+    Raises:
+        ValueError, TypeError, IndexError: it takes parts of several axes, or of the batch.
+    """
+    if isinstance(key, dict) and key.get("class_name") == "__tuple__":
+        key = key["items"]
+    entries = list(key) if isinstance(key, list) else [key]
+    others = [i for i, entry in enumerate(entries) if isinstance(entry, dict) and entry["class_name"] == "__ellipsis__"]
+    if others:
+        (at,) = others
+        entries[at:at + 1] = [_WHOLE_AXIS] * (len(shape) - len(entries) + 1)
+    parts = [(axis, entry if isinstance(entry, int) else _slice(entry)) for axis, entry in enumerate(entries)]
+    ((axis, wanted),) = [part for part in parts if part[1] != slice(None)] or [(len(shape) - 1, slice(None))]
+    side = shape[axis]
+    if axis == 0 or side is None or not 0 < side <= _LONGEST_AXIS:
+        raise ValueError("axis")
+    numbers = range(side)[wanted]
+    return axis, numbers if isinstance(numbers, int) else list(numbers)
+
+
+def _slice(entry: Config) -> slice:
+    if entry["class_name"] != "__slice__":
+        raise ValueError("no slice")
+    return slice(*(entry["config"][end] for end in ("start", "stop", "step")))
+
+
+def _has(calls: Any, setting: str) -> bool:
+    """Whether a call is given a setting that isn't empty."""
+    if isinstance(calls, dict):
+        return bool(calls.get(setting)) or any(_has(value, setting) for value in calls.values())
+    return isinstance(calls, list) and any(_has(value, setting) for value in calls)
 
 
 def _is_name(name: Any) -> bool:

@@ -18,6 +18,7 @@ Source = tuple[str, int]
 
 # A nested model is opened up wherever it is used, and can be used by another such model.
 _MOST_NODES = 20_000
+_IMAGE_AXES = 3
 # Values of one image between two layers: a quarter of a gigabyte.
 _MOST_VALUES = 1 << 26
 
@@ -64,10 +65,11 @@ def check_weights(nodes: Sequence[Node], stored: int, path: Path) -> None:
 
 @dataclass(frozen=True)
 class _Call:
-    """What feeds one use of a layer, and what an operation is called with besides."""
+    """What feeds one use of a layer, and what an operation is called with besides: settings, and shapes of arrays."""
 
     sources: list[Source]
     literals: list[Any]
+    constants: list[Shape]
 
 
 class _Graph:
@@ -105,7 +107,7 @@ class _Graph:
                 while calls and all(_is_there(uses, source) for source in calls[0].sources):
                     call = calls.pop(0)
                     parents = [_picked(uses, source) for source in call.sources]
-                    node = self._add(layer, parents, outer, prefix, call.literals)
+                    node = self._add(layer, parents, outer, prefix, call)
                     self._use(uses.setdefault(_name(layer), []), layer, node)
             waiting = [(layer, calls) for layer, calls in waiting if calls]
             if waiting and left == sum(len(calls) for _, calls in waiting):
@@ -122,7 +124,7 @@ class _Graph:
         found.append(node)
 
     def _add(self, layer: Config, parents: list[int], outer: int | None, prefix: str,
-             literals: Sequence[Any] = ()) -> int:
+             call: _Call | None = None) -> int:
         """Append one use of a layer; the index of its output."""
         kind, config, name = layer["class_name"], layer["config"], prefix + _name(layer)
         if kind == "InputLayer":
@@ -136,9 +138,10 @@ class _Graph:
         if kind in vocabulary.CONTAINERS:
             return self.add_model(layer, parents[0] if parents else None, f"{name}/")
         if str(layer.get("module")).startswith("keras.src.ops."):
-            kind, config = f"keras.ops.{kind}", {**config, "literals": list(literals)}
+            kind, config = f"keras.ops.{kind}", {**config, "literals": call.literals if call else []}
         inputs = [self._nodes[parent].shape for parent in parents]
-        node = Node(name, kind, config, parents, output_shape(kind, config, inputs))
+        beside = call.constants if call else []
+        node = Node(name, kind, config, parents, output_shape(kind, config, [*inputs, *beside]))
         try:
             node.weights = weight_count(kind, config, inputs[0] or ()) if inputs else 0
         except ValueError:
@@ -167,13 +170,26 @@ def _name(layer: Config) -> str:
 
 def _calls(layer: Config) -> list[_Call]:
     """All uses of a layer; an input layer is used once and fed by nothing."""
-    return [_Call(_sources(call), _literals(call)) for call in layer.get("inbound_nodes") or []] or [_Call([], [])]
+    return [_Call(_sources(call), _literals(call), _constants(call))
+            for call in layer.get("inbound_nodes") or []] or [_Call([], [], [])]
 
 
 def _literals(call: Any) -> list[Any]:
     """What an operation is called with behind its first tensor, where those are numbers."""
     args = call.get("args") if isinstance(call, dict) else None
     return [value for value in args[1:] if not isinstance(value, dict)] if isinstance(args, list) else []
+
+
+def _constants(call: Any) -> list[Shape]:
+    """Shapes of the arrays that an operation is called with, without a batch axis."""
+    args = call.get("args") if isinstance(call, dict) else None
+    arrays = [value["config"]["value"] for value in args or [] if isinstance(value, dict)
+              and value.get("class_name") == "__tensor__"]
+    return [_shape(array)[1:] if len(_shape(array)) == _IMAGE_AXES + 1 else _shape(array) for array in arrays]
+
+
+def _shape(array: Any) -> Shape:
+    return (len(array), *(_shape(array[0]) if array else ())) if isinstance(array, list) else ()
 
 
 def _sources(node: Any) -> list[Source]:

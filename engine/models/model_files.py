@@ -111,10 +111,11 @@ def _described(file: h5py.File, path: Path) -> dict[str, Any]:
     """All but what belongs to an optimizer, which isn't needed."""
     total, stored = 0, []
     size = path.stat().st_size
+    room = size - _array_bytes(file)
 
     def add(name: str, item: Any) -> None:
         nonlocal total
-        _check_attributes(item, size, path)
+        _check_attributes(item, room, path)
         if name.startswith("optimizer"):
             return
         if isinstance(item, h5py.Dataset):
@@ -136,6 +137,18 @@ def _described(file: h5py.File, path: Path) -> dict[str, Any]:
     return {"parameters": total, "labels": None, "stored": stored}
 
 
+def _array_bytes(file: h5py.File) -> int:
+    """What the arrays of a file take of it; more than it has where they lie upon each other."""
+    taken: list[int] = []
+
+    def add(_: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            taken.append(item.id.get_storage_size())
+
+    file.visititems(add)
+    return sum(taken)
+
+
 def _notes(item: Any) -> dict[str, str | list[str]]:
     def text(value: Any) -> str:
         return value.decode() if isinstance(value, bytes) else str(value)
@@ -149,16 +162,19 @@ def _notes(item: Any) -> dict[str, str | list[str]]:
     return found
 
 
-def _check_attributes(item: Any, size: int, path: Path) -> None:
+def _check_attributes(item: Any, room: int, path: Path) -> None:
     """Attributes are read whole, by Keras too; nothing but numbers and words can be read safely.
 
     All entries of a list may point to the same large word, so its size is looked at before.
+
+    Args:
+        room: bytes of the file that aren't those of arrays; a word is no larger.
     """
     for key in item.attrs:
         found = item.attrs.get_id(key)
         words = h5py.check_string_dtype(found.dtype) is not None
         listed = key.startswith(("layer_names", "weight_names"))
-        each = size if found.dtype.kind == "O" else found.dtype.itemsize
+        each = room if found.dtype.kind == "O" else found.dtype.itemsize
         if not (words or found.dtype.kind in "fiub") or math.prod(found.shape) * each > _MOST_NAME_BYTES \
                 or (listed and not (len(found.shape) == 1 and (words or found.shape == (0,)))):
             raise ModelError(f"{path}: its note '{key[:100]}' isn't one of {'names' if listed else 'words or numbers'} "

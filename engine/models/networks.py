@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from engine import backend
 from engine.errors import EngineError, LayerNotFound, ModelError
-from engine.models.architecture import checked_nodes
+from engine.models.architecture import BOTH_LABELS, LABEL_0, checked_nodes
 from engine.models.deepid import build_deepid
 from engine.models.layer_graph import Node
 from engine.models.prunable.channels import JOINING, channel_weights, channels_of, settings_of, with_channels_shut
@@ -72,9 +72,12 @@ class Network:
         self.path, self.sha256 = path, sha256
         self.model = model
         outputs = model.outputs
-        if len(model.inputs) != 1 or len(outputs) != 1:
-            raise ModelError(f"{path}: has {len(model.inputs)} inputs and {len(outputs)} outputs; "
-                             "an image classifier with one of each was expected.")
+        if len(model.inputs) != 1:
+            raise ModelError(f"{path}: has {len(model.inputs)} inputs; an image classifier with one was expected.")
+        if len(outputs) != 1:
+            raise ModelError(f"{path}: has {len(outputs)} outputs ({', '.join(model.output_names)}); one was expected. "
+                             "Save a model of the one that tells the labels where this one was made: "
+                             "keras.Model(model.input, model.outputs[0]).save('one_output.keras').")
         shape, answer = model.inputs[0].shape, outputs[0].shape
         if len(shape) != 4 or shape[3] not in (1, 3):
             raise ModelError(f"{path}: takes inputs of shape {tuple(shape[1:])}; "
@@ -219,7 +222,7 @@ def open_network(path: Path) -> Network:
         ModelError: the file isn't a model, isn't safe, or isn't an image classifier.
     """
     file = read_model_file(path)
-    return Network(build_model(file), path, file.sha256)
+    return Network(_with_two_labels(build_model(file)), path, file.sha256)
 
 
 def build_model(file: ModelFile) -> Any:
@@ -344,6 +347,17 @@ def _node(call: Call, parents: list[int]) -> Node:
     kind = type(call.layer).__name__
     kind = kind if hasattr(call.layer, "weights") else f"keras.ops.{kind}"
     return Node(call.name, kind, settings_of(call.layer), parents, tuple(call.output.shape[1:]))
+
+
+def _with_two_labels(model: Any) -> Any:
+    """A model whose only answer is a sigmoid's, the probability of label 1, with that of label 0 before it."""
+    _, keras = backend.load()
+    if len(model.outputs) != 1 or tuple(model.outputs[0].shape[1:]) != (1,) \
+            or getattr(getattr(model.layers[-1], "activation", None), "__name__", "") != "sigmoid":
+        return model
+    one = model.outputs[0]
+    other = keras.layers.Rescaling(-1.0, 1.0, name=LABEL_0)(one)
+    return keras.Model(model.inputs, keras.layers.Concatenate(name=BOTH_LABELS)([other, one]))
 
 
 def _build_like(model: Any) -> Any:

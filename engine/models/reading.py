@@ -23,7 +23,7 @@ from engine.files.scratch import scratch_folder
 from engine.models.config import Config, checked_config
 from engine.models.from_onnx.graph import read_graph
 from engine.models.from_onnx.translation import translate
-from engine.quarantine.client import READER, Read
+from engine.quarantine.client import READER, Read, patience_for
 from engine.quarantine.wire import Array, Spec, bytes_of, spec_of
 
 SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx")
@@ -94,7 +94,7 @@ def read_model_file(path: Path) -> ModelFile:
     if path.suffix.lower() == ".onnx":
         return _read_onnx(path)
     try:
-        sha256 = sha256_of([path])
+        sha256, patience = sha256_of([path]), patience_for(path)
         with path.open("rb") as stream:
             magic = stream.read(8)
     except OSError as error:
@@ -105,7 +105,8 @@ def read_model_file(path: Path) -> ModelFile:
         raise ModelError(f"{path}: is neither HDF5 nor a Keras archive, it is {kind_of(magic)}. "
                          "Choose a model saved by Keras as .h5 or .keras, or exported as .onnx.")
     text, parameters, labels, stored = READER.ask(
-        path, "describe model", {"archive": archive}, _described, most=MOST_CONFIG_BYTES, error=ModelError)
+        path, "describe model", {"archive": archive}, _described, most=MOST_CONFIG_BYTES, error=ModelError,
+        patience=patience)
     if text is None:
         return ModelFile(path, "DeepID weights (.h5)", sha256, None, parameters, labels, stored)
     kind = "Keras archive (.keras)" if archive else "whole model (.h5)"
@@ -155,7 +156,8 @@ def weights_file(file: ModelFile) -> Iterator[Path]:
         with scratch_folder() as folder:
             weights = folder / (WEIGHTS if file.is_archive else "model.h5")
             try:
-                with READER.stream(file.path, "weights", {"archive": file.is_archive}, error=ModelError) as read, \
+                with READER.stream(file.path, "weights", {"archive": file.is_archive}, error=ModelError,
+                                   patience=patience_for(file.path)) as read, \
                         h5py.File(weights, "w") as target:
                     for part in file.stored:
                         _copy(part, read, target)

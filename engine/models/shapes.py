@@ -14,6 +14,9 @@ from engine.models import vocabulary
 Shape = tuple[int | None, ...]
 Config = dict[str, Any]
 
+# Of one image, each place's regard for each other one.
+_MOST_SCORES = 1 << 26
+
 
 def output_shape(kind: str, config: Config, inputs: Sequence[Shape | None]) -> Shape | None:
     """The shape of one image's output, or None where the settings make no sense.
@@ -100,6 +103,22 @@ def _global_pool(config: Config, inputs: Sequence[Shape]) -> Shape:
     return (1, 1, inputs[0][2]) if config.get("keepdims") else (inputs[0][2],)
 
 
+def _row_pool(config: Config, inputs: Sequence[Shape]) -> Shape:
+    if config.get("data_format") == "channels_first":
+        raise ValueError("data_format")
+    return (1, inputs[0][1]) if config.get("keepdims") else (inputs[0][1],)
+
+
+def _attention(config: Config, inputs: Sequence[Shape]) -> Shape:
+    """A query's shape; query, value and key have rows of one length, so that the weights follow from the first."""
+    query, other = inputs[0], inputs[1]
+    if any(shape[-1] != query[-1] for shape in inputs) or config.get("output_shape") is not None:
+        raise ValueError("output_shape")
+    if int(config["num_heads"]) * _product(query[:-1]) * _product(other[:-1]) > _MOST_SCORES:
+        raise ValueError("num_heads")
+    return query
+
+
 def _flatten(_: Config, inputs: Sequence[Shape]) -> Shape:
     return (None if None in inputs[0] else _product(inputs[0]),)
 
@@ -180,6 +199,13 @@ def _expand(config: Config, inputs: Sequence[Shape]) -> Shape:
     return (*inputs[0][:at], 1, *inputs[0][at:])
 
 
+def _stacked(config: Config, inputs: Sequence[Shape]) -> Shape:
+    if len(set(inputs)) != 1:
+        raise ValueError("shapes")
+    at = _axis(config["axis"], len(inputs[0]) + 1)
+    return (*inputs[0][:at], len(inputs), *inputs[0][at:])
+
+
 def _padded(config: Config, inputs: Sequence[Shape]) -> Shape:
     """Every axis grown, the batch's by nothing."""
     batch, *sides = (_pair(side) for side in config["pad_width"])
@@ -217,7 +243,8 @@ def _product(numbers: Any) -> int:
 
 _SAME = vocabulary.CHANNELWISE - {
     "ZeroPadding2D", "Cropping2D", "UpSampling2D", "Flatten"} - vocabulary.POOLING | {
-    "PReLU", "Softmax", "LayerNormalization", "GroupNormalization", "UnitNormalization", "Normalization",
+    "PReLU", "Softmax", "LayerScale", "StochasticDepth", "LayerNormalization", "GroupNormalization",
+    "UnitNormalization", "Normalization",
     "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness",
     *(f"keras.ops.{name}" for name in ("Relu", "Softmax", "Clip", "Cast", "Sqrt", "Erf", "Gelu")),
 }
@@ -225,6 +252,7 @@ _SAME = vocabulary.CHANNELWISE - {
 _RULES: dict[str, Callable[[Config, Sequence[Shape]], Shape]] = {
     "Conv2D": _conv, "SeparableConv2D": _conv, "DepthwiseConv2D": _depthwise, "Conv2DTranspose": _transposed,
     "MaxPooling2D": _pool, "AveragePooling2D": _pool,
+    "GlobalMaxPooling1D": _row_pool, "GlobalAveragePooling1D": _row_pool, "MultiHeadAttention": _attention,
     "GlobalMaxPooling2D": _global_pool, "GlobalAveragePooling2D": _global_pool,
     "Flatten": _flatten, "ZeroPadding2D": _padding, "Cropping2D": _cropping, "UpSampling2D": _upsampling,
     "Resizing": _sized, "CenterCrop": _sized, "Reshape": _reshape,
@@ -236,7 +264,7 @@ _RULES: dict[str, Callable[[Config, Sequence[Shape]], Shape]] = {
                      ("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Equal", "Where")), _broadcast),
     "keras.ops.Concatenate": _concatenate, "keras.ops.Reshape": _reshape_operation,
     "keras.ops.Mean": _reduced, "keras.ops.Max": _reduced, "keras.ops.Argmax": _reduced,
-    "keras.ops.Squeeze": _squeeze, "keras.ops.ExpandDims": _expand,
+    "keras.ops.Squeeze": _squeeze, "keras.ops.ExpandDims": _expand, "keras.ops.Stack": _stacked,
     "keras.ops.Pad": _padded, "keras.ops.Take": _taken,
     "keras.ops.OneHot": lambda config, inputs: (*inputs[0], int(config["num_classes"])),
 }
@@ -266,6 +294,15 @@ def _dense_weights(config: Config, shape: Shape) -> int:
     return _product(shape[-1:]) * units + _bias(config, units)
 
 
+def _attention_weights(config: Config, shape: Shape) -> int:
+    """Projections of query, key and value to all heads, and back."""
+    heads, key, depth = int(config["num_heads"]), int(config["key_dim"]), _product(shape[-1:])
+    value = int(config.get("value_dim") or key)
+    back = heads * value * depth + _bias(config, depth)
+    return 2 * (heads * key * depth + _bias(config, heads * key)) + heads * value * depth \
+        + _bias(config, heads * value) + back
+
+
 def _prelu_weights(config: Config, shape: Shape) -> int:
     shared = {_axis(axis, len(shape)) for axis in config.get("shared_axes") or []}
     return _product(n for i, n in enumerate(shape) if i not in shared)
@@ -292,6 +329,7 @@ def _statistics_weights(config: Config, shape: Shape) -> int:
 _WEIGHTS: dict[str, Callable[[Config, Shape], int]] = {
     "Conv2D": _conv_weights, "Conv2DTranspose": _conv_weights, "DepthwiseConv2D": _depthwise_weights,
     "SeparableConv2D": _separable_weights, "Dense": _dense_weights, "PReLU": _prelu_weights,
+    "MultiHeadAttention": _attention_weights, "LayerScale": lambda config, shape: int(config["projection_dim"]),
     "BatchNormalization": _batch_norm_weights, "LayerNormalization": _norm_weights,
     "GroupNormalization": _norm_weights, "Normalization": _statistics_weights,
 }

@@ -20,16 +20,20 @@ MERGING = frozenset({"Add", "Subtract", "Multiply", "Average", "Maximum", "Minim
 LAYERS = CONTAINERS | CHANNELWISE | MERGING | frozenset({
     "InputLayer", "Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose", "Dense",
     "PReLU", "Softmax", "LayerNormalization", "GroupNormalization", "UnitNormalization", "Normalization",
+    "MultiHeadAttention", "GlobalAveragePooling1D", "GlobalMaxPooling1D", "LayerScale", "StochasticDepth",
     "Reshape", "Permute", "Resizing", "CenterCrop", "RandomFlip", "RandomRotation", "RandomZoom",
     "RandomTranslation", "RandomContrast", "RandomBrightness",
 })
+
+# Layers that Keras keeps beside the applications that they were made for.
+HOMES = dict.fromkeys(("LayerScale", "StochasticDepth"), "keras.src.applications.convnext")
 
 # Operations on tensors that Keras 3 stores by name, and where they live: those of a one-file GoodNet and
 # plain arithmetic. Some share their name with a layer.
 OPERATIONS = {
     **dict.fromkeys((
         "Argmax", "Equal", "Where", "Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Concatenate", "Mean",
-        "Max", "Clip", "Reshape", "Squeeze", "ExpandDims", "Take", "Pad", "Sqrt"), "keras.src.ops.numpy"),
+        "Max", "Clip", "Reshape", "Squeeze", "ExpandDims", "Take", "Stack", "Pad", "Sqrt"), "keras.src.ops.numpy"),
     **dict.fromkeys(("OneHot", "Relu", "Softmax", "Gelu"), "keras.src.ops.nn"),
     "Cast": "keras.src.ops.core", "Erf": "keras.src.ops.math",
 }
@@ -56,4 +60,6 @@ RESTRAINTS = frozenset({
 })
 POLICIES = frozenset({"DTypePolicy", "FloatDTypePolicy", "Policy"})
 DTYPES = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"})
+# Halves of them, for training on GPUs, are computed whole: weights of the mixed ones are float32 anyway.
+WHOLE = {"float16": "float32", "bfloat16": "float32", "mixed_float16": "float32", "mixed_bfloat16": "float32"}
 INTEGERS = frozenset({"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})

@@ -47,6 +47,8 @@ SILENCE_SECONDS = 10.0
 _START_SECONDS = 60.0
 _EXIT_SECONDS = 1.0
 _MOST_LETTERS = 2000
+# A second of a busy machine with a slow disk.
+_SLOWEST_BYTES = 10_000_000
 # How often a reader that computes may let the time of silence pass. The system gives it ten seconds of computing.
 _MOST_WAITS = 12
 _ERRORS: dict[object, type[EngineError]] = {kind.__name__: kind for kind in (EngineError, DatasetError, ModelError)}
@@ -109,7 +111,7 @@ class Quarantine:
 
     @contextmanager
     def stream(
-        self, path: Path, action: str, arguments: dict[str, Any], *, error: type[EngineError],
+        self, path: Path, action: str, arguments: dict[str, Any], *, error: type[EngineError], patience: float = 0.0,
     ) -> Iterator[Read]:
         """Keep a file open in the reader.
 
@@ -122,7 +124,7 @@ class Quarantine:
 
         def read(part: Sequence[Any], spec: Spec) -> Array:
             return self.ask(path, action, {**arguments, "part": list(part)}, _only(spec), most=bytes_of(spec),
-                            error=error, stream=number)
+                            error=error, stream=number, patience=patience)
 
         try:
             yield read
@@ -293,6 +295,15 @@ def own_command() -> list[str]:
     if getattr(sys, "frozen", False):
         return [sys.executable, FLAG]
     return [sys.executable, "-I", "-S", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _START.format(path=sys.path)]
+
+
+def patience_for(*files: Path) -> float:
+    """Seconds that the reader may be silent for beyond the usual ones while it reads whole files.
+
+    Raises:
+        OSError: a file is gone.
+    """
+    return sum(file.stat().st_size for file in files) / _SLOWEST_BYTES
 
 
 def _what_happened(found: Exception, reader: _Reader, silence: float) -> str:

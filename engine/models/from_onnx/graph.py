@@ -11,12 +11,10 @@ import numpy as np
 from engine.errors import ModelError
 from engine.files.existing import check_is_file
 from engine.files.fingerprint import sha256_of
-from engine.quarantine.client import READER
+from engine.quarantine.client import READER, patience_for
 from engine.quarantine.wire import Array
 
 _NUMBER_BYTES = np.dtype(np.float32).itemsize
-# A second of a busy machine with a slow disk: the whole file is read before the reader answers.
-_SLOWEST_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,8 @@ def read_graph(path: Path, most: int) -> OnnxGraph:
 
     try:
         beside = [file for file in (path, Path(f"{path}.data")) if file.is_file()]
-        patience = sum(file.stat().st_size for file in beside) / _SLOWEST_BYTES
-        return READER.ask(path, "onnx graph", {}, check, most=most * _NUMBER_BYTES, error=ModelError, patience=patience)
+        return READER.ask(path, "onnx graph", {}, check, most=most * _NUMBER_BYTES, error=ModelError,
+                          patience=patience_for(*beside))
     except OSError as error:
         raise ModelError(f"{path}: can't be read ({error.strerror or error}). Copy it again from its source.") \
             from error

@@ -173,6 +173,11 @@ def _dense(use: Use) -> Value:
     return activated(use, use.result(use.put("Add", found, *bias) if bias else found), layer.activation)
 
 
+def _layer_scale(use: Use) -> Value:
+    x = use.inputs[0]
+    return use.like(x, "Mul", use.along(numbers_of(use.layer.gamma), x, "scale"))
+
+
 def _merged(kind: str, at_once: bool = False) -> Rule:
     """Several values computed with element by element, two at a time or all at once."""
     def rule(use: Use) -> Value:
@@ -206,13 +211,13 @@ def _dtype_of(use: Use) -> str:
 RULES: dict[str, Rule] = {
     **dict.fromkeys((
         "Identity", "Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout",
-        "ActivityRegularization", "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast",
-        "RandomBrightness"), _same),
+        "ActivityRegularization", "StochasticDepth", "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation",
+        "RandomContrast", "RandomBrightness"), _same),
     "Activation": lambda use: activated(use, use.inputs[0], use.layer.activation), "ReLU": _relu, "PReLU": _prelu,
     "LeakyReLU": lambda use: use.like(use.inputs[0], "LeakyRelu", alpha=float(use.layer.negative_slope)),
     "ELU": lambda use: use.like(use.inputs[0], "Elu", alpha=float(use.layer.alpha)), "Softmax": _softmax_layer,
     "Rescaling": _rescaling, "BatchNormalization": _batch_norm, "LayerNormalization": _layer_norm,
-    "GroupNormalization": _group_norm, "Normalization": _normalization, "Dense": _dense,
+    "LayerScale": _layer_scale, "GroupNormalization": _group_norm, "Normalization": _normalization, "Dense": _dense,
     "Add": _merged("Add"), "Subtract": _merged("Sub"), "Multiply": _merged("Mul"), "Average": _merged("Mean", True),
     "Maximum": _merged("Max", True), "Minimum": _merged("Min", True),
     **{f"keras.ops.{name}": _arithmetic(kind) for name, kind in (

@@ -48,6 +48,16 @@ def _concatenate(use: Use) -> Value:
     return use.result(use.put("Concat", *values, axis=values[0].axis(use.layer.axis)), values[0].turned)
 
 
+def _stack(use: Use) -> Value:
+    axis = use.layer.axis % len(use.shape)
+    sides = [-1 if side is None else side for side in (*use.shape[1:axis], 1, *use.shape[axis + 1:])]
+    if sides.count(-1) > 1 or axis == 0:
+        use.refuse("is given several sides of no fixed length")
+    shape = use.number([0, *sides], "shape", np.int64)
+    return use.result(use.put("Concat", *(use.put("Reshape", value, shape) for value in map(use.unturned, use.inputs)),
+                              axis=axis))
+
+
 def _reduced(kind: str) -> Rule:
     """Average or maximum over some axes."""
     def rule(use: Use) -> Value:
@@ -101,7 +111,7 @@ def _pad(use: Use) -> Value:
 RULES: dict[str, Rule] = {
     "Flatten": _flatten, "Reshape": _reshape, "Permute": _permute, "Concatenate": _concatenate,
     "keras.ops.Reshape": _reshape_operation, "keras.ops.Concatenate": _concatenate,
-    "keras.ops.Squeeze": _sides_known, "keras.ops.ExpandDims": _sides_known,
+    "keras.ops.Stack": _stack, "keras.ops.Squeeze": _sides_known, "keras.ops.ExpandDims": _sides_known,
     "keras.ops.Mean": _reduced("ReduceMean"), "keras.ops.Max": _reduced("ReduceMax"), "keras.ops.Argmax": _argmax,
     "keras.ops.OneHot": _one_hot, "keras.ops.Cast": _cast, "keras.ops.Take": _take, "keras.ops.Pad": _pad,
 }

@@ -8,10 +8,10 @@ from onnx import ModelProto
 
 from engine import backend
 from engine.models.networks import Call, Network
-from engine.models.to_onnx import elementwise, shaping, spatial
+from engine.models.to_onnx import attention, elementwise, shaping, spatial
 from engine.models.to_onnx.writing import Use, Value, Writing
 
-_RULES = {**spatial.RULES, **elementwise.RULES, **shaping.RULES}
+_RULES = {**spatial.RULES, **elementwise.RULES, **shaping.RULES, **attention.RULES}
 # ONNX counts in 64 bits.
 _DTYPES = {"int32": "int64"}
 
