@@ -113,7 +113,8 @@ class Card(QWidget):
 
     def __init__(self, field: QWidget | None = None) -> None:
         super().__init__()
-        self.caption, self.of, self.value, self.interval = PlainLabel(), ElidedLabel(), field or QLabel(), PlainLabel()
+        self.caption, self.value, self.interval = PlainLabel(), field or QLabel(), PlainLabel()
+        self.of = ElidedLabel(where=Qt.TextElideMode.ElideMiddle)  # parts of one file differ at the end
         self.interval.setToolTip(INTERVAL_TIP)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 4, 0)

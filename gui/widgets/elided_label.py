@@ -34,11 +34,12 @@ class ElidedLabel(PlainLabel):
 
     Args:
         lines: how many there is room for, whether the text needs them or not.
+        where: the ellipsis stands, at the end or where texts are least likely to differ.
     """
 
-    def __init__(self, lines: int = 1) -> None:
+    def __init__(self, lines: int = 1, where: Qt.TextElideMode = Qt.TextElideMode.ElideRight) -> None:
         super().__init__()
-        self._lines = lines
+        self._lines, self._where = lines, where
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         copy = QAction("&Copy", self)
         copy.triggered.connect(lambda: QGuiApplication.clipboard().setText(self.text()))
@@ -85,7 +86,7 @@ class ElidedLabel(PlainLabel):
             line.setLineWidth(max(1, self.width()))
             rest = text[line.textStart():]
             if number == self._lines - 1 or len(rest) <= line.textLength():
-                yield self.fontMetrics().elidedText(rest, Qt.TextElideMode.ElideRight, self.width())
+                yield self.fontMetrics().elidedText(rest, self._where, self.width())
                 break
             yield rest[:line.textLength()]
         layout.endLayout()
