@@ -67,6 +67,8 @@ def fuzz(name: str, first: int, count: int, seed: int, keep: Path) -> Tally:
     tally, number = Tally(), first
     while number < first + count:
         number = _batch(name, number, min(number + _BATCH, first + count), seed, keep, tally)
+        if number < first + count:
+            print(f"{name:<18} {tally} so far", file=sys.stderr, flush=True)
     return tally
 
 
