@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
+from engine.literal import literal
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.rates import Rate
 from engine.runs.rows import GoodNetRow
@@ -258,8 +259,9 @@ def spread(centres: Sequence[float], widths: Sequence[float], low: float, high: 
 
 
 def shortened(name: str) -> str:
-    """A name that fits into a legend; of a long one its beginning and end. Bytes that are no text become "?"."""
-    name = name.encode("utf-8", "replace").decode("utf-8")
+    """A name that fits into a legend; of a long one its beginning and end. Bytes that are no text become "?", what a
+    screen would obey is spelled out."""
+    name = literal(name.encode("utf-8", "replace").decode("utf-8"))
     if len(name) <= _LONGEST_NAME:
         return name
     kept = (_LONGEST_NAME - 1) // 2

@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 
 from engine.assessment import BEARABLE_LOSS_POINTS, HARMLESS_ATTACK
 from engine.defences.comparison import Comparison, ComparisonRow
+from engine.literal import literal
 from engine.reports.curve_figure import PRINT, Palette, save_drawing, spread
 
 SIZE_INCHES = (8.0, 4.4)
@@ -133,13 +134,15 @@ def _legend(axes: Axes, names: Sequence[str], rows: Sequence[ComparisonRow], pal
     handles = [Line2D([], [], linestyle="none", marker=_MARKERS[guard], markersize=_MARK_POINTS,
                       label="without a guard" if guard == "none" else f"behind the {guard} guard",
                       color=_colour(guard, palette), markeredgecolor=palette.ground) for guard in guards]
-    handles += [Line2D([], [], linestyle="none", label=f"{number}  {name}") for number, name in enumerate(names, 1)]
+    handles += [Line2D([], [], linestyle="none", label=f"{number}  {literal(name)}") for number, name in enumerate(names, 1)]
     clean, attack = rows[0].clean, rows[0].attack
     legend = axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=_FONT_POINTS,
                          labelcolor=palette.text, frameon=False, handlelength=1.0, borderpad=0.0, borderaxespad=0.2,
                          title=f"{clean.total:,} clean images,\n{attack.total if attack else 0:,} poisoned images",
                          title_fontsize=_FONT_POINTS, alignment="left")
     legend.get_title().set_color(palette.text)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a name with $ signs is no formula
     figure = axes.figure
     assert isinstance(figure, Figure)
     width, height = figure.get_size_inches()

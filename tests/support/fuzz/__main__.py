@@ -26,7 +26,7 @@ from engine.quarantine.client import READER
 from tests.support.fuzz import reading, samples
 from tests.support.fuzz.formats import ANYWHERE, FORMATS, STRUCTURED, damaged, set_up, way
 
-SECONDS, MEMORY, PATIENCE_SECONDS = 10, 2 << 30, 300
+SECONDS, MEMORY, PATIENCE_SECONDS = 10, 2 << 30, 900
 _BATCH = 250
 ENDED = "ended its reader"
 

@@ -196,8 +196,8 @@ def classes(path: Path) -> None:
 
 def look_at_names(path: Path) -> None:
     """As the window does, when names are chosen."""
-    from gui.jobs.choosing import read_names
-    read_names(path, NOBODY)
+    from gui.jobs.choosing import look_at_names as look
+    look(path, NOBODY)
 
 
 def foreign(path: Path) -> None:
