@@ -134,7 +134,8 @@ def _legend(axes: Axes, names: Sequence[str], rows: Sequence[ComparisonRow], pal
     handles = [Line2D([], [], linestyle="none", marker=_MARKERS[guard], markersize=_MARK_POINTS,
                       label="without a guard" if guard == "none" else f"behind the {guard} guard",
                       color=_colour(guard, palette), markeredgecolor=palette.ground) for guard in guards]
-    handles += [Line2D([], [], linestyle="none", label=f"{number}  {literal(name)}") for number, name in enumerate(names, 1)]
+    handles += [Line2D([], [], linestyle="none", label=f"{number}  {literal(name)}")
+                for number, name in enumerate(names, 1)]
     clean, attack = rows[0].clean, rows[0].attack
     legend = axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=_FONT_POINTS,
                          labelcolor=palette.text, frameon=False, handlelength=1.0, borderpad=0.0, borderaxespad=0.2,
