@@ -73,14 +73,15 @@ class Meter:
             self._done += done
 
     def report(self, finished: int | None = None) -> None:
-        """Tell the callback how many units are done as a whole, never fewer than before.
+        """Tell the callback how many units are done as a whole, if those are more than it was told before.
 
         Args:
             finished: units of which the result is there; None for all that threads have counted.
         """
-        counted = int(self._done + _ROUNDING) if finished is None else finished
-        self._told = max(self._told, min(self._total, counted))
-        self._progress(Progress(self._what, self._told, self._total))
+        counted = min(self._total, int(self._done + _ROUNDING) if finished is None else finished)
+        if counted > self._told:
+            self._told = counted
+            self._progress(Progress(self._what, self._told, self._total))
 
 
 def ignore_progress(_: Progress) -> None:

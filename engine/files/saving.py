@@ -91,6 +91,21 @@ def whole_folder(target: Path, inputs: Iterable[Path] = ()) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file that stays as it is a second name, and so no second place on the disk.
+
+    Either name alone is the whole file: moved, packed or copied elsewhere it needs no other. Where the file system has
+    no hard links, or the names lie on two of them, it is a copy.
+
+    Raises:
+        OSError: it can't be copied either.
+    """
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def recover(target: Path) -> None:
     """Bring back a folder whose replacement was cut short between moving it aside and taking its place.
 

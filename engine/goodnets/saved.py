@@ -13,7 +13,7 @@ from engine import backend
 from engine.data.preprocessing import AS_STORED, preprocessing
 from engine.errors import EngineError
 from engine.files.own import read_own
-from engine.files.saving import recover, whole_folder
+from engine.files.saving import link_or_copy, recover, whole_folder
 from engine.goodnets.legacy_h5 import fits_keras2, save_keras2_h5
 from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
 from engine.guards.guard_files import open_guard, save_guard
@@ -49,7 +49,9 @@ def one_file_model(goodnet: GoodNet) -> Any:
     return keras.Model(image, ops.one_hot(label, goodnet.flag_label + 1), name="goodnet")
 
 
-def save_pair(goodnet: GoodNet, folder: Path, pictures: Images | None = None) -> tuple[str, ...]:
+def save_pair(
+    goodnet: GoodNet, folder: Path, pictures: Images | None = None, same_b: Path | None = None,
+) -> tuple[str, ...]:
     """Write b.keras, b_prime.keras, goodnet.keras and .onnx, repaired_X.h5 and .onnx, goodnet.json and guard.npz.
 
     The `.h5` is left out for a network that Keras 2 has no words for, an `.onnx` for one that ONNX has none for or that
@@ -58,18 +60,24 @@ def save_pair(goodnet: GoodNet, folder: Path, pictures: Images | None = None) ->
 
     Args:
         pictures: float32[n, H, W, C] as stored, that the `.onnx` files are tried with; noise where there are none.
+        same_b: a pair's folder of this very B, saved a moment ago, with which this one shares the file b.keras.
     Returns:
         A sentence for each `.onnx` that was left out.
     Raises:
         OutputError: it can't be written, or would replace what isn't this program's or the networks' own files.
     """
     with whole_folder(folder, (goodnet.b.path, goodnet.b_prime.path)) as temporary:
-        return write_pair(goodnet, temporary, pictures)
+        return write_pair(goodnet, temporary, pictures, same_b)
 
 
-def write_pair(goodnet: GoodNet, folder: Path, pictures: Images | None = None) -> tuple[str, ...]:
+def write_pair(
+    goodnet: GoodNet, folder: Path, pictures: Images | None = None, same_b: Path | None = None,
+) -> tuple[str, ...]:
     """The files of save_pair in a folder that exists."""
-    goodnet.b.copy().model.save(folder / "b.keras")
+    if same_b:
+        link_or_copy(same_b / "b.keras", folder / "b.keras")
+    else:
+        goodnet.b.copy().model.save(folder / "b.keras")
     goodnet.b_prime.copy().model.save(folder / "b_prime.keras")
     whole = one_file_model(goodnet)
     whole.save(folder / "goodnet.keras")

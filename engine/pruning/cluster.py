@@ -178,11 +178,11 @@ def _open_source(source: _Source, network: Network) -> Dataset:
 def _rank_span(
     model: tuple[str, str, str], source: _Source, rank_at: RankAt, span: tuple[int, int],
 ) -> list[npt.NDArray[np.float64]]:
-    """Runs on a worker: each chunk's sums of mean activations, float64[C]."""
+    """Runs on a worker: sums of mean activations, float64[C], of each few images that are computed in one go."""
     network, predictor = _open_model(*model)
     run = compiled(network.submodel([network.input], [ranked_tensor(network, model[2], rank_at)]))
     chunks = _open_source(source, network).chunks(predictor.batch, span=span)
-    return [sums_and_features(run, chunk.images, network.batch)[0] for chunk in chunks]
+    return [part for chunk in chunks for part in sums_and_features(run, chunk.images, network.batch)[0]]
 
 
 def _count_span(

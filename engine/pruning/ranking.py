@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -76,14 +77,15 @@ def rank_channels(
     total, done = np.zeros(at.shape[-1], np.float64), 0
     meter = Meter("Ranking channels", len(dataset), progress)
 
-    def measure(chunk: Chunk, ended: CancelToken) -> tuple[int, Sums, Features]:
+    def measure(chunk: Chunk, ended: CancelToken) -> tuple[int, list[Sums], Features]:
         return len(chunk.labels), *sums_and_features(run, chunk.images, network.batch, ended, meter.add)
 
     # Sums come back and are added in the order of the images, so a run repeats to the bit.
-    chunks = dataset.chunks(predictor.batch if predictor else network.batch)
+    chunks = _chunks(dataset, predictor.batch if predictor else network.batch, network)
     for images, sums, features in in_parallel(measure, ((chunk,) for chunk in chunks), cancel=cancel,
                                               beat=meter.report):
-        total += sums
+        for part in sums:
+            total += part
         if kept and features:
             kept.keep(features)
         done += images
@@ -92,6 +94,14 @@ def rank_channels(
         meter.report(done)
         cancel.raise_if_cancelled()
     return ranking_from_means(layer, total / len(dataset), rank_at)
+
+
+def _chunks(dataset: Dataset, size: int, network: Network) -> Iterator[Chunk]:
+    """A set in chunks; of a large network the first one is small, so that there is something to look at soon."""
+    first = min(size, max(network.batch, network.quick // network.batch * network.batch), len(dataset))
+    for span in ((0, first), (first, len(dataset))):
+        with closing(dataset.chunks(size, span=span)) as chunks:
+            yield from chunks
 
 
 def ranked_tensor(network: Network, layer: str, rank_at: RankAt) -> Any:
@@ -105,10 +115,10 @@ def ranked_tensor(network: Network, layer: str, rank_at: RankAt) -> Any:
 
 
 def sums_and_features(run: Callable[[Images], Any], images: Images, size: int, cancel: CancelToken = NEVER_CANCELLED,
-                      did: Did = ignore_done) -> tuple[Sums, Features]:
-    """A layer's sum_of_means over all images, and features, from a model that gives both, `size` images at a time."""
+                      did: Did = ignore_done) -> tuple[list[Sums], Features]:
+    """A layer's sum_of_means of each `size` images, and features of all, from a model that gives both."""
     parts = list(map(arrays, in_batches(run, images, size, cancel, did)))
-    return np.sum([sum_of_means(part[0]) for part in parts], axis=0), joined(part[1:] for part in parts)
+    return [sum_of_means(part[0]) for part in parts], joined(part[1:] for part in parts)
 
 
 def sum_of_means(activation: npt.NDArray[np.float32]) -> Sums:

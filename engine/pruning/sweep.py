@@ -164,19 +164,20 @@ def sweep(
 
 
 def preview_curve(
-    predictor: StepPredictor, ranking: ChannelRanking, sets: Sequence[SweepSet], kept: KeptFeatures,
+    predictor: StepPredictor, ranking: ChannelRanking, sets: Sequence[SweepSet], kept: KeptFeatures, quick: int,
     cancel: CancelToken,
 ) -> PruningCurve:
     """The curve on each set's first images alone, by a ranking that isn't final: something to look at at once.
 
     Args:
         kept: as sweep's; nothing of it is used up.
+        quick: how many images the network answers in a second or two.
     """
     counts = []
     for i, which in enumerate(sets):
-        chunk = next(which.dataset.chunks(min(_PREVIEW, predictor.batch)))
+        chunk = next(which.dataset.chunks(min(_PREVIEW, predictor.batch, quick)))
         known = kept.first(len(chunk.labels)) if i == 0 else None
-        labels = predictor.labels(known or predictor.features(chunk.images), ranking.order, cancel)
+        labels = predictor.labels(known or predictor.features(chunk.images, cancel), ranking.order, cancel)
         counts.append(count_chunk(empty_counts(which, len(ranking.order)), labels, chunk.labels))
     return dataclasses.replace(as_curve(ranking.layer, ranking.order, counts), provisional=True)
 

@@ -45,6 +45,8 @@ def save_run(
 ) -> tuple[str, ...]:
     """Write a run's folder: figures, numbers and one pair a threshold; it appears whole or not at all.
 
+    B is written once; the pairs' folders share its file, see `link_or_copy`.
+
     Returns:
         What was left out, a sentence each.
     Raises:
@@ -61,15 +63,17 @@ def save_run(
     pictures = pictures_of(run)
     left_out: list[str] = []
     with whole_folder(folder, run.request.paths) as temporary:
+        first = temporary / pair_name(rows[0].x) if rows else None
         for number, row in enumerate(rows):
             cancel.raise_if_cancelled()
             progress(Progress("Saving GoodNet pairs", number, len(rows)))
             pair = temporary / pair_name(row.x)
             pair.mkdir()
-            left_out += write_pair(build_goodnet(run, row, network), pair, pictures)
+            left_out += write_pair(build_goodnet(run, row, network), pair, pictures, first if number else None)
         if run.guarded:
             (temporary / GUARDED_BADNET).mkdir()
-            left_out += write_pair(build_guarded_badnet(run, network), temporary / GUARDED_BADNET, pictures)
+            left_out += write_pair(build_guarded_badnet(run, network), temporary / GUARDED_BADNET, pictures,
+                                   first if rows else None)
         left_out = list(dict.fromkeys(left_out))
         document = {**run_json(run, rows), "left_out": left_out}
         write_text(temporary / "run.json", json.dumps(document, indent=1, allow_nan=False))

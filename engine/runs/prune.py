@@ -109,7 +109,7 @@ def _count_here(
 
     def preview(ranking: ChannelRanking) -> None:
         if partial:
-            partial(preview_curve(predictor, ranking, opened.sets, kept, cancel))
+            partial(preview_curve(predictor, ranking, opened.sets, kept, opened.network.quick, cancel))
 
     if request.order:
         ranking = given_order(opened.network, opened.layer, request.order)

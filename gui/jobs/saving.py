@@ -78,7 +78,7 @@ def save_pairs(
     for number, (row, place) in enumerate(zip(rows, places, strict=True)):
         context.cancel.raise_if_cancelled()
         context.progress(Progress("Saving GoodNet pairs", number, len(rows)))
-        left_out += save_pair(bench.built(run, row), place, pictures)
+        left_out += save_pair(bench.built(run, row), place, pictures, places[0] if number else None)
     return tuple(dict.fromkeys(left_out))
 
 

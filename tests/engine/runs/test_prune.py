@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +16,11 @@ from engine.data.sources.readers import Hdf5Reader, ReadSlice
 from engine.errors import Cancelled, EngineError, OutputError
 from engine.files.manifest import record
 from engine.files.saving import check_writable, whole_file, whole_folder
+from engine.goodnets.saved import open_goodnet
 from engine.looking.inspection import inspect
 from engine.models import networks
 from engine.progress import CancelSource, CancelToken, Progress
+from engine.pruning import incremental, steps
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.records.run_files import save_run
 from engine.runs.feeding import find_feeding
@@ -72,6 +76,20 @@ def test_at_every_chunk_there_is_a_curve(run: PruningRun, small_lab: SmallLab, s
             assert 0 < counts.images <= counts.total
             assert counts.agreeing[0] == counts.images  # B agrees with itself
             assert (counts.goodnet_correct <= np.minimum(counts.correct, counts.agreeing)).all()
+
+
+def test_of_a_large_network_a_few_images_are_counted_first(
+    run: PruningRun, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(networks, "_QUICK_PRODUCTS", 1)
+    monkeypatch.setattr(networks, "_FEWEST_QUICK", 6)
+    monkeypatch.setattr(networks, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(steps, "chunk_size", lambda network, tensors: 32)
+    monkeypatch.setattr(incremental, "chunk_size", lambda network, tensors: 32)
+    curves: list[PruningCurve] = []
+    found = run_pruning(request_of(small_lab), partial=curves.append)
+    assert curves[0].provisional and [s.images for s in curves[0].sets] == [6, 6, 6]
+    assert_same_counts(found.curve, run.curve)
 
 
 def test_no_more_than_a_chunk_is_read_at_once(
@@ -228,3 +246,22 @@ def test_the_sample_is_what_it_says(tmp_path: Path) -> None:
     found = inspect(sample / "badnet.keras")
     assert found.default_layer == "conv_3"  # type: ignore[union-attr]
     assert sum(p.stat().st_size for p in sample.rglob("*") if p.is_file()) < 12 * 2**20
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_b_is_written_once_a_run_and_every_pair_opens_alone(
+    links: bool, run: PruningRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no hard links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    save_run(run, tmp_path / "out")
+    pairs = sorted((tmp_path / "out").glob("goodnet-x*"))
+    assert len(pairs) > 1
+    assert len({(pair / "b.keras").stat().st_ino for pair in pairs}) == (1 if links else len(pairs))
+    shutil.copytree(pairs[-1], tmp_path / "alone")
+    shutil.rmtree(tmp_path / "out")
+    images = np.zeros((1, 12, 10, 3), np.float32)
+    assert open_goodnet([tmp_path / "alone"]).b.predict_labels(images).shape == (1,)
