@@ -10,7 +10,7 @@ VENV_PYTHON := .venv/bin/python
 BIN := .venv/bin
 endif
 
-.PHONY: run venv test test-x11 coverage fuzz package test-package bench screenshots bench-gui
+.PHONY: run venv test test-x11 coverage fuzz package test-package bench bench-large screenshots bench-gui
 
 run: venv
 	@$(VENV_PYTHON) .setup/run.py
@@ -53,6 +53,10 @@ fuzz: venv
 # Speed and memory against the plain loop, as one table in benchmarks/RESULTS.md; about ten minutes.
 bench: venv
 	$(VENV_PYTHON) -m benchmarks
+
+# Large networks at 224 x 224, as one table in benchmarks/LARGE_NETWORKS.md; some minutes.
+bench-large: venv
+	$(VENV_PYTHON) -m benchmarks.large_networks
 
 # The packed program, which runs without Python: dist/GoodNet/ and an archive of it.
 package: venv
