@@ -17,10 +17,10 @@ Verdict = Literal["backdoor likely", "suspicious", "nothing found"]
 # Suspicion from which on a label is named, and from which on a network is called suspicious; and how much more it takes
 # to name a further label, or two that stand out together, which happens in networks without a backdoor too. Fixed on
 # one half of the zoo of networks whose truth is known and measured on the other: `python -m benchmarks.zoo.examined`.
-LIKELY, SUSPICIOUS, TOGETHER = 0.75, 0.5, 0.5
-# One kind of evidence may weigh so much against a label, and so much for it; and what scan, mask and margin weigh.
-_AGAINST, _FOR = -0.25, 1.5
-_WEIGHTS = np.array([1.0, 1.5, 1.0])
+LIKELY, SUSPICIOUS, TOGETHER = 1.9, 1.2, 1.0
+# What scan, mask and margin weigh; and how far one of them may set a label apart from the second, so that none
+# of them decides alone.
+_WEIGHTS, _FARTHEST = np.array([1.0, 3.0, 1.0]), 1.5
 
 
 @dataclass(frozen=True)
@@ -98,17 +98,19 @@ def _weighed(evidence: Sequence[Evidence]) -> tuple[npt.NDArray[np.float64], lis
 
 
 def _ahead(kinds: npt.NDArray[np.float64], apart: Sequence[int]) -> npt.NDArray[np.float64]:
-    """How far each label is ahead of the best of the others in all kinds of evidence together.
+    """How far each label is ahead of the best of the others, all kinds of evidence weighed together.
 
     Args:
         kinds: float64[kinds, labels], the logarithm of each kind of evidence.
         apart: places of labels that the others, and each other, aren't held against.
     """
-    total = np.zeros(kinds.shape[1])
-    for i in range(len(total)):
-        others = np.delete(kinds, [i, *apart], axis=1)
-        total[i] = _WEIGHTS @ (kinds[:, i] - others.max(axis=1)).clip(_AGAINST, _FOR)
-    return total
+    lead = np.zeros(kinds.shape[1])
+    for i in range(len(lead)):
+        weighed = kinds[:, [i, *(j for j in range(len(lead)) if j != i and j not in apart)]]
+        second = np.sort(weighed, axis=1)[:, -2:-1]
+        total = _WEIGHTS @ (weighed - second).clip(-_FARTHEST, _FARTHEST)
+        lead[i] = total[0] - total[1:].max()
+    return lead
 
 
 def _in_words(
