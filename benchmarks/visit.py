@@ -54,7 +54,8 @@ class Visit:
         """Everything once."""
         phases: dict[str, Callable[[], None]] = {
             "drawing the window, loading matplotlib": self._settle, "nothing to do, for 3 s": lambda: look(3),
-            "opening the files": self._open, "the run and all it ends in": self._run, "the first scan": self._scan,
+            "opening the files": self._open, "the run and all it ends in": self._run,
+            "the first examination": self._examine,
             "a check of 3,000 pictures": self._check, "sorting them, six times": self._sort,
             "each view in turn": self._views, "the other theme, six times": self._themes, "repair": self._repair,
             "the comparison of all defences": self._compare, "bringing back a run": self._reopen}
@@ -80,11 +81,11 @@ class Visit:
         self._settle()
         assert self._session.run is not None
 
-    def _scan(self) -> None:
-        self._window.tabs.setCurrentWidget(self._window.scan)
-        self._window.scan.button.click()
+    def _examine(self) -> None:
+        self._window.tabs.setCurrentWidget(self._window.examine)
+        self._window.examine.button.click()
         self._settle()
-        assert self._window.scan.model.rows
+        assert self._window.desk.examining.examined is not None
 
     def _check(self) -> None:
         self._window.tabs.setCurrentWidget(self._window.check)

@@ -20,6 +20,11 @@ LEVEL_WORDS: dict[Level, str] = {"repaired": "Repaired", "protected": "Protected
 HARMLESS_ATTACK = 0.05
 BEARABLE_LOSS_POINTS = 5.0
 
+# Stands behind the name of a poisoned set whose trigger was computed from a network, wherever people read it.
+RECONSTRUCTED_MARK = "(reconstructed)"
+ESTIMATE = ("Attack success on a reconstructed trigger is an estimate: the attacker's own trigger isn't known, and it "
+            "may work where this one is stopped")
+
 
 @dataclass(frozen=True)
 class Attack:
@@ -40,6 +45,11 @@ class Attack:
     detection: Rate
     reconstructed: bool = False
     robust: Rate | None = None
+
+    @property
+    def title(self) -> str:
+        """The set's name as people read it."""
+        return titled(self.name, self.reconstructed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +107,9 @@ def assess(
     if attack is None:
         return _assessed("unknown", f"{name} {kept}", "; without poisoned images nobody can say whether the backdoor "
                                                       "is gone")
-    where = "poisoned images" if len(figures.attacks) == 1 else f"the images of {attack.name} (the worst set)"
+    worst = " (the worst set)" if len(figures.attacks) > 1 else ""
+    named = worth_naming([one.title for one in figures.attacks])
+    where = f"the images of {attack.title}{worst}" if named else "poisoned images"
     still = "still " if attack.success.value > HARMLESS_ATTACK else ""
     works = f"the attack {still}works on {percent(attack.success.value)} of {where}"
     if not shows_attack(figures.attacks):
@@ -115,6 +127,16 @@ def assess(
         return _assessed("costly", f"{name} {works}, but {kept}", ": that costs more than it is worth")
     level: Level = "protected" if guarded else "repaired"
     return _assessed(level, f"{name} {works} and {kept}", f": {level}, {as_far_as(figures.attacks)}")
+
+
+def titled(name: str, reconstructed: bool) -> str:
+    """A poisoned set's name as people read it: it says where the trigger is an estimate."""
+    return f"{name} {RECONSTRUCTED_MARK}" if reconstructed else name
+
+
+def worth_naming(titles: Sequence[str]) -> bool:
+    """Whether figures must say which poisoned set they are of: one of several, or one whose trigger is an estimate."""
+    return len(titles) > 1 or any(title.endswith(RECONSTRUCTED_MARK) for title in titles)
 
 
 def with_target(name: str, target: int | None) -> str:

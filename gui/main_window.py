@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QSplitter, QVBoxLayout,
 from gui.channels.wing import channels_wing
 from gui.check.wing import check_wing
 from gui.curve.wing import curve_wing
-from gui.defences.wing import defences_wing, scan_wing
+from gui.defences.wing import defences_wing
+from gui.examine.wing import examine_wing
 from gui.frame.desk import Desk, V, View, Wing
 from gui.goodnets.wing import goodnets_wing
 from gui.inputs.wing import inputs_wing, run_wing
@@ -46,11 +47,11 @@ class MainWindow(QMainWindow):
         self._themed: list[View] = []
         self._leaving = False
         self.inputs, self.run_bar = self._own(inputs_wing(desk)), self._own(run_wing(desk))
+        self.examine = self._add(examine_wing(desk))
         self.curve = self._add(curve_wing(desk))
         self.channels = self._add(channels_wing(desk))
         self.goodnets = self._add(goodnets_wing(desk))
         self.defences = self._add(defences_wing(desk))
-        self.scan = self._add(scan_wing(desk))
         self.check = self._add(check_wing(desk))
         self.runs = self._add(runs_wing(desk))
         self.result = self._own(result_wing(desk))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine import backend
-from engine.assessment import Figures, Level, percent, with_target
+from engine.assessment import Figures, Level, percent, titled, with_target
 from engine.cli.printing import rate_text, say, say_table
 from engine.data.preprocessing import preprocessing
 from engine.defences.comparison import Comparison
@@ -38,7 +38,7 @@ def say_run(run: PruningRun) -> None:
         + "".join(f"; attack success on {p.name} {rate_text(p.b_prime_rate(0))}" for p in curve.poisoned))
     say(rule_text(run.request.drop_mode, run.request.stop))
     say()
-    names, unit = [p.name for p in curve.poisoned], "points" if run.request.drop_mode == "points" else "per cent"
+    names, unit = [p.title for p in curve.poisoned], "points" if run.request.drop_mode == "points" else "per cent"
     say_table(["pair", "pruned", f"drop, {unit}", *_headings(names)],
               [[f"X = {row.x:g}", str(row.channels_pruned), f"{row.lost:.2f}", *_figures(row)] for row in rows])
     if run.guarded:
@@ -64,7 +64,7 @@ def summary_cells(run: PruningRun) -> list[str]:
 
 def say_comparison(comparison: Comparison) -> None:
     """All defences side by side."""
-    names = [attack.name for attack in comparison.rows[0].attacks] if comparison.rows else []
+    names = [attack.title for attack in comparison.rows[0].attacks] if comparison.rows else []
     say_table(["defence", "guard", "clean accuracy", *_of_each("attack success", names), "robust", "seconds"],
               [[row.defence, row.guard, rate_text(row.clean), *_attacks(row),
                 _percent(row.robust), f"{row.seconds:.1f}"] for row in comparison.rows], left=2)
@@ -87,7 +87,7 @@ def _say_headline(best: Headline) -> None:
 
 
 def _say_guarded(curve: GuardedCurve, rows: Sequence[GoodNetRow]) -> None:
-    calibration, names = curve.guard.calibration, [p.name for p in curve.poisoned]
+    calibration, names = curve.guard.calibration, [p.title for p in curve.poisoned]
     say(f"behind the {curve.guard.kind} guard ({calibration.images} calibration images, "
         f"{percent(calibration.false_alarms)} false alarms asked for)")
     steps = [("B", 0), *((f"X = {row.x:g}", row.channels_pruned) for row in rows)]
@@ -102,7 +102,7 @@ def _evaluation_rows(e: Evaluation) -> list[list[str]]:
         rates = (None, correct, None, flagged) if e.poisoned else (correct, None, flagged, None)
         return [name, str(e.images), *map(rate_text, rates[:2]), *map(_percent, rates[2:])]
 
-    name = with_target(e.name, e.target) if e.poisoned else e.name
+    name = titled(with_target(e.name, e.target), e.reconstructed) if e.poisoned else e.name
     rows = [row(name, e.correct, e.flagged)]
     if e.guarded_correct and e.guarded_flagged:
         rows.append(row(f"{name}, behind the guard", e.guarded_correct, e.guarded_flagged))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.assessment import titled
 from engine.data.datasets import Dataset
 from engine.data.targets import target_of
 from engine.goodnets.pair import GoodNet
@@ -21,6 +22,7 @@ class Evaluation:
         poisoned: whether its labels are the attacker's; target: the one that all its images have, else None.
         correct: clean accuracy, or the attack's success on a poisoned set; flagged: labelled N.
         guarded_correct, guarded_flagged: the same behind the guard; None without one.
+        reconstructed: of a poisoned set, whether its trigger was computed from a network.
     """
 
     name: str
@@ -31,6 +33,12 @@ class Evaluation:
     flagged: Rate
     guarded_correct: Rate | None = None
     guarded_flagged: Rate | None = None
+    reconstructed: bool = False
+
+    @property
+    def title(self) -> str:
+        """The set's name as people read it."""
+        return titled(self.name, self.reconstructed)
 
 
 def evaluate(
@@ -55,4 +63,6 @@ def evaluate(
         progress(Progress(f"Evaluating on {dataset.name}", chunk.start + len(chunk.labels), total))
     rates = [Rate(int(count), total) for count in counts]
     target = target_of(dataset) if poisoned else None
-    return Evaluation(dataset.name, total, poisoned, target, *(rates if goodnet.guard else rates[:2]))
+    guarded = rates[2:] if goodnet.guard else [None, None]
+    return Evaluation(dataset.name, total, poisoned, target, rates[0], rates[1], guarded[0], guarded[1],
+                      dataset.reconstructed)

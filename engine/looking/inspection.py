@@ -21,7 +21,8 @@ _LOOK_IMAGES = 64
 class DatasetDescription:
     """A data set's content; the value range is that of up to 64 images spread over it.
 
-    `findings` are what is odd about it at first sight; `label_names` are all names by which its images are labelled.
+    `findings` are what is odd about it at first sight; `label_names` are all names by which its images are labelled;
+    `reconstructed` says that its trigger was computed from a network.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class DatasetDescription:
     value_range: tuple[float, float]
     findings: tuple[Finding, ...] = ()
     label_names: tuple[str, ...] = ()
+    reconstructed: bool = False
 
 
 def inspect(path: Path) -> ModelDescription | DatasetDescription:
@@ -81,7 +83,7 @@ def describe_dataset(dataset: Dataset, role: Role | None = None, labels: int | N
         dataset.path, dataset.format, len(dataset), dataset.image_shape, dataset.stored_shape, dataset.dtype,
         len(np.unique(dataset.labels)), int(dataset.labels.min()), int(dataset.labels.max()),
         (float(images.min()), float(images.max())), quick_look(dataset, images, role, labels),
-        dataset.label_names)
+        dataset.label_names, dataset.reconstructed)
 
 
 def description_json(found: ModelDescription | DatasetDescription) -> dict[str, Any]:
@@ -97,4 +99,5 @@ def description_json(found: ModelDescription | DatasetDescription) -> dict[str, 
             "image_shape": list(found.image_shape), "stored_shape": list(found.stored_shape), "dtype": found.dtype,
             "labels": found.labels, "lowest_label": found.lowest_label, "highest_label": found.highest_label,
             "value_range": list(found.value_range), "label_names": list(found.label_names),
+            "reconstructed": found.reconstructed,
             "findings": [{"level": finding.level, "sentence": finding.sentence} for finding in found.findings]}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from engine.assessment import Attack, Figures
+from engine.assessment import Attack, Figures, titled
 from engine.data.datasets import Dataset
 from engine.data.targets import target_of
 from engine.models.networks import Images, Labels
@@ -52,6 +52,11 @@ class SetCounts:
     agreeing: Counts
     goodnet_correct: Counts
     reconstructed: bool = False
+
+    @property
+    def title(self) -> str:
+        """The set's name as people read it."""
+        return titled(self.name, self.reconstructed)
 
     def plus(self, part: SetCounts) -> SetCounts:
         """These counts and those of another chunk of the same set."""

@@ -1,4 +1,4 @@
-"""What defences and the scan found, as CSV tables."""
+"""What defences and an examination found, as CSV tables."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from engine.assessment import Attack
 from engine.defences.comparison import Comparison, ComparisonRow
-from engine.defences.scan import Scan
 from engine.literal import csv_cell
 from engine.rates import Rate
+from engine.runs.examine import Examination
 
 # Columns and what they are called in ComparisonRow; of several poisoned sets the one on which the attack works most.
 _RATES = {"clean_accuracy": "clean", "attack_success": "attack", "robust_accuracy": "robust",
@@ -34,14 +34,17 @@ def _several(comparison: Comparison) -> tuple[Attack, ...]:
     return attacks if len(attacks) > 1 else ()
 
 
-def write_scan_csv(found: Scan, names: Sequence[str], path: Path) -> None:
-    """A row for each suspect, most suspect first; `names` of labels, empty where there are none."""
+def write_examination_csv(found: Examination, names: Sequence[str], path: Path) -> None:
+    """A row for each label tried, most suspicious first; `names` of labels, empty where there are none."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["rank", "label", "name", "count"])
-        for rank, suspect in enumerate(found.suspects, start=1):
-            name = names[suspect.label] if suspect.label < len(names) else ""
-            writer.writerow([rank, suspect.label, csv_cell(name), suspect.count])
+        writer.writerow(["label", "name", "guilty", "suspect", "suspicion", "scan_count", "mask_pixels",
+                         "success_rate", "success_rate_low", "success_rate_high", "margin"])
+        for tried, suspicion in zip(found.tried, found.suspicion, strict=True):
+            one = tried.evidence
+            name = names[one.label] if one.label < len(names) else ""
+            writer.writerow([one.label, csv_cell(name), one.label in found.judgement.guilty, tried.suspect, suspicion,
+                             one.scan_count, one.mask_pixels, one.success.value, *one.success.interval, one.margin])
 
 
 def _rates(row: ComparisonRow) -> Iterator[float | str]:

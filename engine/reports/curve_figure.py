@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
+from engine.assessment import worth_naming
 from engine.literal import literal
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.rates import Rate
@@ -66,7 +67,7 @@ class Shape:
     @classmethod
     def of(cls, curve: PruningCurve, which: Which, by: By) -> Shape:
         """The shape that shows a curve."""
-        return cls(curve.layer, len(curve.order), tuple(c.name for c in curve.poisoned), which, by)
+        return cls(curve.layer, len(curve.order), tuple(c.title for c in curve.poisoned), which, by)
 
     @property
     def end(self) -> float:
@@ -197,7 +198,7 @@ class CurveDrawing:
         of, names = f"of {NAMES[self.shape.which]}", self.shape.poisoned
         yield f"Clean accuracy {of}", self.palette.clean, "-"
         for i, name in enumerate(names):
-            suffix = f", {shortened(name)}" if len(names) > 1 else ""
+            suffix = f", {shortened(name)}" if worth_naming(names) else ""
             yield (f"Attack success rate {of}{suffix}", self.palette.attack[i % len(self.palette.attack)],
                    _LINE_STYLES[i % len(_LINE_STYLES)])
 

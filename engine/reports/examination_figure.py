@@ -18,6 +18,8 @@ SIZE_INCHES = (9.0, 3.4)
 # Inches: left, bottom, right, top.
 _LEFT, _BOTTOM, _RIGHT, _TOP = 0.7, 0.75, 0.15, 0.4
 _MOST_NAMED = 30
+# A label of four digits needs so much room to stand level.
+_TICK_INCHES = 0.3
 
 
 def draw_masks(figure: Figure, examination: Examination, palette: Palette = PRINT,
@@ -45,9 +47,9 @@ def draw_masks(figure: Figure, examination: Examination, palette: Palette = PRIN
     axes.set_ylabel("Smallest stamp, pixels", color=palette.text, fontsize=9.5)
     axes.set_xlabel("Label", color=palette.text, fontsize=9.5)
     shown = [shortened((names or {}).get(one.evidence.label, str(one.evidence.label))) for one in tried]
-    upright = max(map(len, shown)) > 4
+    long, crowded = max(map(len, shown)) > 4, (width - _LEFT - _RIGHT) / len(tried) < _TICK_INCHES
     axes.set_xticks(np.arange(len(tried)), shown if len(tried) <= _MOST_NAMED else [""] * len(tried),
-                    rotation=45 if upright else 0, ha="right" if upright else "center")
+                    rotation=45 if long else 90 if crowded else 0, ha="right" if long else "center")
     axes.tick_params(colors=palette.muted, labelcolor=palette.text, labelsize=8.5)
     for text in axes.get_xticklabels():
         text.set_parse_math(False)  # a name with $ signs is no formula

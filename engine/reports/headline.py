@@ -9,7 +9,20 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from engine.assessment import RANK, Attack, Figures, Level, as_far_as, assess, percent, shows_attack, with_target
+from engine.assessment import (
+    ESTIMATE,
+    RANK,
+    Attack,
+    Figures,
+    Level,
+    as_far_as,
+    assess,
+    percent,
+    shows_attack,
+    titled,
+    with_target,
+    worth_naming,
+)
 from engine.defences.comparison import BADNET, ComparisonRow
 from engine.guards.calibration import Guard
 from engine.guards.guarded_curve import GuardedCurve
@@ -199,7 +212,7 @@ def _figures(of: Figures) -> str:
     clean = f"lean accuracy {_change(of.clean_before.value, of.clean.value)}"
     if of.worst is None:
         return f"C{clean}"
-    where = f" on {of.worst.name}" if len(of.attacks) > 1 else ""
+    where = f" on {of.worst.title}" if worth_naming([attack.title for attack in of.attacks]) else ""
     return f"Attack success{where} {_change(of.worst.before.value, of.worst.success.value)}, c{clean}"
 
 
@@ -210,6 +223,8 @@ def _sentence(best: _Candidate, run: PruningRun) -> str:
         parts[0] += f", {as_far_as(attacks)}"
     if len(attacks) > 1:
         parts.append("Attack success on each set: " + ", ".join(map(_told, attacks)))
+    if any(attack.reconstructed for attack in attacks):
+        parts.append(ESTIMATE)
     if best.compared:
         parts += filter(None, [run.comparison.warning.rstrip(".") if run.comparison else ""])
     elif guarded and "guard" in best.name and measured_text(guarded):
@@ -218,7 +233,8 @@ def _sentence(best: _Candidate, run: PruningRun) -> str:
 
 
 def _told(attack: Attack) -> str:
-    return f"{with_target(attack.name, attack.target)} {_change(attack.before.value, attack.success.value)}"
+    name = titled(with_target(attack.name, attack.target), attack.reconstructed)
+    return f"{name} {_change(attack.before.value, attack.success.value)}"
 
 
 def _change(before: float, after: float) -> str:

@@ -22,7 +22,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from engine import places
-from engine.assessment import LEVEL_WORDS
+from engine.assessment import LEVEL_WORDS, titled
 from engine.literal import literal
 from engine.pruning.thresholds import rule_text
 from engine.reports.advice import advise
@@ -63,7 +63,8 @@ def environment() -> jinja2.Environment:
         trim_blocks=True, lstrip_blocks=True, finalize=_shown)
     made.filters.update(
         number=number, percent=percent_of, interval=interval_of, count="{:,}".format, unbroken=unbroken,
-        activation=activation, file_name=lambda path: PurePath(path).name)
+        activation=activation, file_name=lambda path: PurePath(path).name,
+        set_title=lambda one: titled(one["name"], one["reconstructed"]))
     return made
 
 

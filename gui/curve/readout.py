@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QRect, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
-from engine.assessment import Attack, Figures, assess
+from engine.assessment import Attack, Figures, assess, worth_naming
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.pruning.thresholds import drop_percent
 from engine.rates import Rate
@@ -173,7 +173,7 @@ def figures_at(curve: PruningCurve, step: int, which: Which) -> list[CardFigure]
     figures = [CardFigure("Drop", f"{drop_percent(curve.validation, step, 'points'):.2f} points"),
                card("Clean accuracy", accuracy(curve.clean)), card("False alarms", curve.clean.flagged_rate(step))]
     for counts in curve.poisoned:
-        of = counts.name if len(curve.poisoned) > 1 else ""
+        of = counts.title if worth_naming([c.title for c in curve.poisoned]) else ""
         figures += [card("Attack success", accuracy(counts), of), card("Detection", counts.flagged_rate(step), of)]
     return figures
 

@@ -1,14 +1,11 @@
-"""The tabs of the defences beyond pruning and of the scan, and their menu."""
+"""The tab of the defences beyond pruning, and its menu."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtWidgets import QPushButton, QWidget
-
 from engine.defences.comparison import Comparison
 from engine.reports.headline import recommendation
-from gui.defences.scan_view import ScanView
 from gui.defences.view import DefencesView
 from gui.frame.desk import Desk, Wing
 from gui.frame.saves import keep_compared
@@ -49,34 +46,8 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
     view.compare_requested.connect(desk.defending.compare)
     view.repair_requested.connect(repair)
     view.message.connect(desk.say)
-    desk.menus.add("defend", "Compare all &defences", lambda: _press(desk, view, view.compare_button), "F7", "table",
+    desk.menus.add("defend", "Compare all &defences", lambda: desk.press(view, view.compare_button), "F7", "table",
                    possible)
-    desk.menus.add("defend", "R&epair…", lambda: _press(desk, view, view.repair_button), "F8", enabled=possible)
+    desk.menus.add("defend", "R&epair…", lambda: desk.press(view, view.repair_button), "F8", enabled=possible)
     show_state()
     return Wing("Defences", view)
-
-
-def scan_wing(desk: Desk) -> Wing[ScanView]:
-    """Which labels a network lets itself be pushed to."""
-    view, session = ScanView(desk.theme), desk.session
-
-    def show_state() -> None:
-        view.set_ready(session.inputs.ready)
-        view.set_busy(session.state.busy)
-
-    session.state_changed.connect(show_state)
-    session.inputs_changed.connect(show_state)
-    desk.session.names_changed.connect(view.show_names)
-    desk.defending.scan_changed.connect(view.show_scan)
-    view.scan_requested.connect(desk.defending.scan)
-    view.message.connect(desk.say)
-    desk.menus.add("scan", "&Scan for suspects", lambda: _press(desk, view, view.button), "F6", "look",
-                   lambda: session.inputs.ready and not session.state.busy)
-    show_state()
-    return Wing("Scan", view)
-
-
-def _press(desk: Desk, view: QWidget, button: QPushButton) -> None:
-    """Go to a tab and do there what its button does."""
-    desk.bring_up(view)
-    button.click()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from PySide6.QtWidgets import QMainWindow, QStackedWidget, QTabWidget, QWidget
+from PySide6.QtWidgets import QMainWindow, QPushButton, QStackedWidget, QTabWidget, QWidget
 
 from gui.frame.menus import Menus
 from gui.jobs.checking import Checking
 from gui.jobs.choosing import Choosing
 from gui.jobs.comparing import Comparing
 from gui.jobs.defending import Defending
+from gui.jobs.examining import Examining
 from gui.jobs.keeping import Keeping
 from gui.jobs.opening import Opening
 from gui.jobs.projects import Projects
@@ -54,6 +55,7 @@ class Desk:
         self.pruning = Pruning(self.session, self.checking)
         self.saving = Saving(self.session, self.pruning)
         self.defending = Defending(self.session)
+        self.examining = Examining(self.session, self.choosing)
         self.keeping = Keeping(self.session, self.choosing, self.pruning, settings.runs_folder)
         self.comparing = Comparing(self.session, self.opening, self.defending, self.keeping)
         self.several = Several(self.session, self.keeping, self.comparing)
@@ -74,6 +76,11 @@ class Desk:
         """Show a tab by its place."""
         self.tabs.setCurrentIndex(index)
         self.pages.setCurrentWidget(self.tabs)
+
+    def press(self, view: QWidget, button: QPushButton) -> None:
+        """Go to a view's tab and do there what its button does."""
+        self.bring_up(view)
+        button.click()
 
     def say(self, text: str) -> None:
         """Tell a person something on the status line."""

@@ -13,11 +13,11 @@ from gui.widgets import resources
 from gui.widgets.theme import Theme
 
 Place = Literal[
-    "project", "open", "check", "save", "quit", "undo", "run", "scan", "defend", "tabs", "themes", "guides", "about"]
+    "project", "open", "check", "save", "quit", "undo", "examine", "run", "defend", "tabs", "themes", "guides", "about"]
 _MENUS: dict[str, tuple[Place, ...]] = {
     "&File": ("project", "open", "check", "save", "quit"),
     "&Edit": ("undo",),
-    "&Run": ("run", "scan", "defend"),
+    "&Run": ("examine", "run", "defend"),
     "&View": ("tabs", "themes"),
     "&Help": ("guides", "about"),
 }

@@ -113,7 +113,7 @@ class GoodNetsModel(FigureModel[Pair]):
 
     def show_pairs(self, pairs: Sequence[Pair]) -> None:
         """Take new pairs; thresholds that stay keep their selection."""
-        sets = tuple(attack.name for attack in pairs[0].row.attacks) if pairs else ()
+        sets = tuple(attack.title for attack in pairs[0].row.attacks) if pairs else ()
         same = sets == self._sets and [(p.alone, p.row.x) for p in pairs] == [(p.alone, p.row.x) for p in self.rows]
         if same:
             self.change_rows(pairs)

@@ -99,6 +99,8 @@ class InputCard(QFrame):
             (f"{found.labels} {'target ' if self.role == 'poisoned' else ''}label{'s' if found.labels != 1 else ''} "
              f"({found.lowest_label} to {found.highest_label})")
         low, high = found.value_range
+        if self.role == "poisoned" and found.reconstructed:
+            labels += ", trigger reconstructed: an estimate"
         return f"{found.images:,} images, {size} · {labels} · values {low:.3g} to {high:.3g}"
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

@@ -1,4 +1,4 @@
-"""What a session can do about a backdoor besides pruning: scan, comparison, repair."""
+"""What a session can do about a backdoor besides pruning: comparison, repair."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from PySide6.QtCore import QObject, Signal
 from engine.assessment import percent
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.defences.distillation import distil
-from engine.defences.scan import Scan
-from engine.defences.scan import scan as scan_network
 from engine.files.saving import check_writable
 from engine.goodnets.evaluation import Evaluation
 from engine.records.repaired_pair import save_repaired
@@ -23,7 +21,6 @@ from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun
 from engine.runs.repair import as_pair
 from gui.messages import Message
-from gui.session.chosen import Inputs
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 
@@ -43,7 +40,7 @@ class Repaired:
         """Where it is and what it does, with its guard where it has one, in words."""
         clean, *poisoned = self.evaluations
         found = [f"clean accuracy {percent((clean.guarded_correct or clean.correct).value)}"]
-        found += [f"attack success {percent((e.guarded_correct or e.correct).value)} on {e.name}" for e in poisoned]
+        found += [f"attack success {percent((e.guarded_correct or e.correct).value)} on {e.title}" for e in poisoned]
         guarded = " behind its guard" if clean.guarded_correct else ""
         warning = f" Warning: {self.warning}" if self.warning else ""
         return " ".join((f"Saved {self.what} in {self.folder}: {', '.join(found)}{guarded}.{warning}", *self.left_out))
@@ -52,26 +49,16 @@ class Repaired:
 class Defending(QObject):
     """Goes on from a Session's run. All methods return at once; what they start ends in signals.
 
-    A scan is forgotten when another network or other clean images are chosen, a comparison when another run ends.
+    A comparison is forgotten when another run ends.
     """
 
-    scan_changed = Signal(object)  # Scan or None
     comparison_changed = Signal(object)  # Comparison or None
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._session = session
-        self._scanned: tuple[Path | None, ...] = ()
         self.made: Made | None = None  # by the comparison on show, if it was made in this window
-        session.inputs_changed.connect(self._forget_scan)
         session.run_changed.connect(self._show_comparison)
-
-    def scan(self) -> None:
-        """Look for labels that random stamps draw clean images to."""
-        session = self._session
-        if session.inputs.ready:
-            request = session.inputs.request(session.options, session.names)
-            session.submit(partial(scan, request), self.scan_changed.emit)
 
     def compare(self, allow_missing_labels: bool) -> None:
         """Make and measure every defence for the finished run, with the thresholds as they are now."""
@@ -106,25 +93,12 @@ class Defending(QObject):
         if session.run and self.made and self.made.can_build(row):
             session.submit(partial(keep, session.run, self.made, row, folder), saved)
 
-    def _forget_scan(self, inputs: Inputs) -> None:
-        now = tuple(item.path if item else None for item in (inputs.model, inputs.validation))
-        if now != self._scanned:
-            self._scanned = now
-            self.scan_changed.emit(None)
-
     def _show_comparison(self, run: PruningRun) -> None:
         self.made = None
         self.comparison_changed.emit(run.comparison)
 
 
 # On the worker's thread
-
-
-def scan(request: PruningRequest, context: TaskContext) -> Scan:
-    """Look for labels that random stamps draw images to."""
-    opened = open_inputs(dataclasses.replace(request, test=None, poisoned=()), progress=context.progress,
-                         cancel=context.cancel)
-    return scan_network(opened.network, opened.sets[0].dataset, progress=context.progress, cancel=context.cancel)
 
 
 def compare(run: PruningRun, allow_missing_labels: bool, context: TaskContext) -> tuple[Comparison, Made]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.data.classes import are_numbers
+from engine.runs.inputs import InputFiles
 from engine.runs.prune import PruningRequest, PruningRun
-from gui.session.chosen import ROLE_NAMES, Inputs
+from gui.session.chosen import ROLE_NAMES, Inputs, Role
 from gui.settings import Options
 
 
@@ -16,20 +17,24 @@ def other_inputs(run: PruningRun, inputs: Inputs, names: Sequence[str]) -> tuple
     Args:
         names: those of the labels, as they are now.
     """
-    asked = run.request
-    pairs = {
-        "model": (asked.model, inputs.model and inputs.model.path),
-        "validation": (asked.validation, inputs.validation and inputs.validation.path),
-        "test": (asked.test, inputs.test and inputs.test.path),
-        "poisoned": (asked.poisoned, tuple(i.path for i in inputs.poisoned)),
-    }
-    found = [name.lower() for role, name in ROLE_NAMES.items() if pairs[role][0] != pairs[role][1]]
+    found = list(other_files(run.request, inputs))
     # A model that is still being read has no layer yet.
     if not found and inputs.chosen_layer not in (None, run.model.layer):
         found.append("layer")
     if not found and other_classes(run, inputs, names):
         found.append("label names")
     return tuple(found)
+
+
+def other_files(asked: InputFiles, inputs: Inputs, roles: Sequence[Role] = tuple(ROLE_NAMES)) -> tuple[str, ...]:
+    """Which of the files that were asked for, in these roles, aren't those chosen now, in words."""
+    pairs = {
+        "model": (asked.model, inputs.model and inputs.model.path),
+        "validation": (asked.validation, inputs.validation and inputs.validation.path),
+        "test": (asked.test, inputs.test and inputs.test.path),
+        "poisoned": (asked.poisoned, tuple(i.path for i in inputs.poisoned)),
+    }
+    return tuple(ROLE_NAMES[role].lower() for role in roles if pairs[role][0] != pairs[role][1])
 
 
 def other_classes(run: PruningRun, inputs: Inputs, names: Sequence[str]) -> bool:

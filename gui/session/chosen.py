@@ -125,6 +125,11 @@ class Inputs:
         return self.model is not None and self.validation is not None and all(i.usable for i in self.all)
 
     @property
+    def examinable(self) -> bool:
+        """Whether a model and clean images are there and good, whatever else is chosen."""
+        return bool(self.model and self.model.usable and self.validation and self.validation.usable)
+
+    @property
     def missing(self) -> str:
         """What keeps a run from starting, as a sentence; empty when nothing does."""
         if any(i.error for i in self.all):

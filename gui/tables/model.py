@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
-from engine.assessment import Figures, Level
+from engine.assessment import RECONSTRUCTED_MARK, Figures, Level
 from engine.rates import Rate
 from gui.widgets.texts import as_tip, interval_text, plain, rate_text
 
@@ -88,8 +88,10 @@ def _set_column(number: int, name: str, figures: Callable[[Row], Sequence[Figure
         attacks = (one.attacks[number] for one in figures(row))
         return tuple(Block(rate_text(attack.success), f"N: {rate_text(attack.detection)}") for attack in attacks)
 
-    return Column(f"Attack:\n{_short(name)}", f"Attack success rate on the poisoned set {name}. Below it: the share "
-                  "of these images labelled N, backdoored. The set on which the attack works most decides.", blocks)
+    file = name.removesuffix(RECONSTRUCTED_MARK).rstrip()
+    what = "Attack" if file == name else "Reconstructed"
+    return Column(f"{what}:\n{_short(file)}", f"Attack success rate on the poisoned set {name}. Below it: the share of "
+                  "these images labelled N, backdoored. The set on which the attack works most decides.", blocks)
 
 
 def _short(name: str) -> str:

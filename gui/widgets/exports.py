@@ -32,16 +32,18 @@ class Exports(QWidget):
         write_figure: writes the figure into a file or a stream as "png", "svg" or "pdf".
         write_numbers: writes a CSV table; None where there are no numbers.
         drawn: whether it is a drawing that can be written as SVG and PDF too, or a picture of pixels.
+        text: the button's, where a view has several.
     """
 
     message = Signal(str)
 
     def __init__(self, what: str, stem: str, theme: Theme, write_figure: Callable[[Path | BytesIO, str], None],
-                 write_numbers: Callable[[Path], None] | None = None, *, drawn: bool = True) -> None:
+                 write_numbers: Callable[[Path], None] | None = None, *, drawn: bool = True,
+                 text: str = "E&xport") -> None:
         super().__init__()
         self.stem, self._write_figure, self._write_numbers = stem, write_figure, write_numbers
         self._filters = FIGURES if drawn else PICTURES
-        self.handle, self.button = DragHandle(self), QPushButton("E&xport")
+        self.handle, self.button = DragHandle(self), QPushButton(text)
         self.button.setAccessibleName(f"Export {what}")
         self.button.setToolTip("Copy or save it" if write_numbers is None else "Copy or save the figure, or save its "
                                "numbers")

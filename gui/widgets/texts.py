@@ -11,6 +11,8 @@ from PySide6.QtGui import Qt
 from engine.literal import literal
 from engine.rates import Rate
 
+_LONGEST_NAME = 40
+
 
 def rate_text(rate: Rate | None) -> str:
     """Such as "39.44 %"; a dash when nothing is known."""
@@ -28,6 +30,14 @@ def interval_text(rate: Rate | None) -> str:
 def label_text(label: int, names: Sequence[str]) -> str:
     """A label with its name, where there is one: "17 Mina"."""
     return f"{label} {literal(names[label])}" if label < len(names) else str(label)
+
+
+def label_and_name(label: int, names: Sequence[str]) -> str:
+    """A label with its name in brackets, where there is one, for a sentence: "17 (Mina)"; long names are cut."""
+    if label >= len(names):
+        return str(label)
+    name = literal(names[label])
+    return f"{label} ({name if len(name) <= _LONGEST_NAME else f'{name[:_LONGEST_NAME - 1]}…'})"
 
 
 def plain(text: str) -> str:

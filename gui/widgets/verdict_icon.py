@@ -82,11 +82,11 @@ class LevelIcon(QWidget):
         self._theme = theme
         self.update()
 
-    def show_level(self, level: Level) -> None:
-        """Show another level's icon."""
+    def show_level(self, level: Level, words: str = "") -> None:
+        """Show another level's icon; `words` say what it means here, if not what it means for a defence."""
         self._level = level
-        self.setAccessibleName(LEVEL_WORDS[level])
-        self.setToolTip(LEVEL_WORDS[level])
+        self.setAccessibleName(words or LEVEL_WORDS[level])
+        self.setToolTip(words or LEVEL_WORDS[level])
         self.update()
 
     def sizeHint(self) -> QSize:

@@ -27,6 +27,7 @@ from gui.main_window import MainWindow
 from gui.messages import Message
 from gui.widgets import asking
 from gui.widgets.texts import as_tip
+from tests.support.examinations import hurry
 from tests.support.networks import SmallLab
 from tests.support.window_driver import press_run, settle
 
@@ -97,7 +98,7 @@ def assert_all_plain(window: MainWindow) -> int:
 
 
 def test_no_widget_of_the_window_renders_words_of_files(window: MainWindow, qtbot: QtBot, evil: SmallLab,
-                                                        tmp_path: Path) -> None:
+                                                        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = window.desk
     for role, path in (("model", evil.badnet), ("validation", evil.clean), ("poisoned", evil.poisoned)):
         desk.choosing.open_as(role, path)
@@ -107,8 +108,10 @@ def test_no_widget_of_the_window_renders_words_of_files(window: MainWindow, qtbo
     desk.choosing.open_names(names)
     press_run(qtbot, window)
     assert window.session.run is not None
-    desk.defending.scan()
+    hurry(monkeypatch)
+    desk.examining.examine()
     settle(qtbot, window)
+    assert window.examine.verdict.isVisibleTo(window.examine)
     seen = assert_all_plain(window)
     assert seen > 15
     for message in (Message(f"Saved {evil.badnet}."), Message(str(evil.badnet), kind="error")):

@@ -18,6 +18,7 @@ from gui.messages import Message
 from gui.window.shortcuts import ShortcutList
 from tests.support.comparisons import comparison
 from tests.support.curves import curve, rows
+from tests.support.examinations import examination
 from tests.support.window_driver import settle
 
 TABS = range(7)
@@ -30,6 +31,7 @@ def filled(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> MainWindow:
     window.curve.show_curve(curve(), rows(curve(), 2, 10))
     window.goodnets.show_rows(rows(curve(), 2, 10), [99.0])
     window.defences.show_comparison(comparison())
+    window.examine.show_examination(examination())
     window.check.show_goodnet("a pair", 10)
     window.check.offer("Chec&k the same picture again", [tmp_path])
     window.check.show_samples(16)

@@ -1,4 +1,4 @@
-"""The real window with a guard, a scan, a comparison and a repair."""
+"""The real window with a guard, a comparison and a repair."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from engine.defences.comparison import Comparison
-from engine.defences.scan import scan
 from engine.defences.training import Repair
 from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import calibrate
@@ -141,42 +140,6 @@ def test_without_a_guard_all_is_as_before(window: MainWindow, qtbot: QtBot, smal
     assert window.session.run.guarded is None
     assert [pair.alone for pair in window.goodnets.model.rows] == [False] * len(window.desk.pruning.rows)
     assert not window.goodnets.guard_note.isVisibleTo(window.goodnets)
-
-
-def test_a_scan_needs_no_run_and_is_forgotten_with_its_network(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
-) -> None:
-    assert not window.scan.button.isEnabled()
-    assert not window.desk.menus.find("Scan for suspects").isEnabled()
-    open_small(qtbot, window, small_lab)
-    window.desk.menus.find("Scan for suspects").trigger()
-    settle(qtbot, window)
-    assert window.tabs.currentWidget() is window.scan
-    opened = open_inputs(window.session.inputs.request(window.session.options))
-    assert window.scan.model.found.suspects == scan(opened.network, opened.sets[0].dataset).suspects
-    window.desk.choosing.remove("poisoned", small_lab.poisoned)
-    assert window.scan.stack.currentIndex() == 1
-    window.desk.choosing.open_as("validation", small_lab.test)
-    assert window.scan.stack.currentIndex() == 0
-    settle(qtbot, window)
-
-
-def test_a_cancelled_scan_leaves_the_one_before(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
-) -> None:
-    open_small(qtbot, window, small_lab)
-    qtbot.mouseClick(window.scan.button, Qt.MouseButton.LeftButton)
-    settle(qtbot, window)
-    before = window.scan.model.found.suspects
-    with qtbot.waitSignal(window.session.progressed, timeout=PATIENCE_MS,
-                          check_params_cb=lambda p: p.what == "Scanning with stamps"):
-        window.scan.button.click()
-    assert not window.scan.button.isEnabled()
-    window.session.cancel()
-    settle(qtbot, window)
-    assert window.scan.model.found.suspects is before
-    assert window.scan.stack.currentIndex() == 1
-    assert window.scan.button.isEnabled()
 
 
 def test_a_comparison_is_shown_kept_and_saved(

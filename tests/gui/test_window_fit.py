@@ -10,13 +10,13 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
-from engine.defences.scan import Scan, Suspect
-from gui.defences.scan_model import LABEL
+from gui.examine.model import LABEL
 from gui.main_window import MainWindow, first_size
 from gui.messages import Message
 from gui.widgets.elided_label import ElidedLabel
 from tests.support.comparisons import comparison
 from tests.support.curves import curve, rows
+from tests.support.examinations import examination
 from tests.support.window_driver import settle
 
 # A title bar of a large theme, and what it leaves of the smallest screen that is supported.
@@ -96,16 +96,18 @@ def test_long_names_end_in_an_ellipsis(window: MainWindow, qtbot: QtBot, tmp_pat
     file = window.inputs.validation._file
     assert next(file.shown_lines()).endswith("…")
     assert str(path) in file.toolTip()
-    window.scan.show_scan(Scan(100, 50, (Suspect(0, 30), Suspect(1, 20)), (), "Two suspects."))
-    window.scan.show_names([long * 4, "short"])
-    window.tabs.setCurrentWidget(window.scan)
+    window.examine.show_examination(examination())
+    window.examine.show_names([*"012", long * 4, "short"])
+    window.tabs.setCurrentWidget(window.examine)
     window.check.show_goodnet(long, 10)
     window.run_bar.show_options(window.session.options.__class__(order=tmp_path / f"{long}.json"))
     window.run_bar._toggle.setChecked(True)
     window.grab()
     assert window.minimumSizeHint().width() <= before + 20
-    assert window.scan.table.columnWidth(LABEL) < 500
-    assert long * 4 in window.scan.model.index(0, LABEL).data(3)  # Qt.ItemDataRole.ToolTipRole
+    panel = window.examine.panel
+    assert panel is not None
+    assert panel.table.columnWidth(LABEL) < 500
+    assert long * 4 in panel.model.index(0, LABEL).data(3)  # Qt.ItemDataRole.ToolTipRole
     for label in (window.check.tools.source, window.run_bar._order):
         text = "".join(label.shown_lines()) if isinstance(label, ElidedLabel) else label.text()
         assert "…" in text

@@ -8,6 +8,7 @@ from pytestqt.qtbot import QtBot
 
 from gui.main_window import MainWindow
 from gui.session.session import State
+from tests.support.examinations import hurry
 from tests.support.networks import SmallLab
 from tests.support.window_driver import settle
 
@@ -26,14 +27,15 @@ def told(window: MainWindow, view: int) -> str:
 
 @pytest.mark.parametrize("view", range(6))
 def test_no_view_says_press_beside_a_running_bar(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, view: int,
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, view: int, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    hurry(monkeypatch)
     window.desk.choosing.open_all([("model", small_lab.badnet), ("validation", small_lab.clean)], "The lab.")
     settle(qtbot, window)
     assert view == 5 or any(word in told(window, view).lower() for word in ADVICE)
     seen: dict[State, str] = {}
     window.session.state_changed.connect(lambda state: seen.setdefault(state, told(window, view)))
-    window.scan.button.click()
+    window.examine.button.click()
     assert window.run_bar.bar.isVisibleTo(window)
     first = told(window, view).lower().partition("wait for what is running")[0]
     assert not any(word in first for word in ADVICE), first
@@ -46,9 +48,11 @@ def test_what_was_asked_for_says_that_it_goes_on(
 ) -> None:
     window.desk.choosing.open_all([("model", small_lab.badnet), ("validation", small_lab.clean)], "The lab.")
     settle(qtbot, window)
-    window.scan.button.click()
-    assert window.scan.empty.text().startswith("The scan goes on")
+    window.examine.button.click()
+    assert window.examine.going_on.isVisibleTo(window.examine)
+    assert window.examine.going_on.text().startswith("The examination goes on")
     assert "Then press Compare" in window.defences.empty.text()
     window.session.cancel()
     settle(qtbot, window)
-    assert "then press Scan" in window.scan.empty.text()
+    assert window.examine.empty.isVisibleTo(window.examine)
+    assert "then press Examine" in window.examine.empty.text()

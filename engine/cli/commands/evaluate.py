@@ -66,7 +66,7 @@ def _evaluation_json(guard: Guard | None, test: Evaluation, poisoned: list[Evalu
 def _guarded_json(guard: Guard, test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:
     first = poisoned[0] if poisoned else None
     each = [{"name": p.name, "target": p.target, **rate_json("attack_success_rate", p.guarded_correct),
-             **rate_json("detection_rate", p.guarded_flagged), "reconstructed": False} for p in poisoned]
+             **rate_json("detection_rate", p.guarded_flagged), "reconstructed": p.reconstructed} for p in poisoned]
     return {"guard": guard.kind, "threshold": finite(guard.threshold),
             **rate_json("clean_accuracy", test.guarded_correct),
             **rate_json("attack_success_rate", first.guarded_correct if first else None),

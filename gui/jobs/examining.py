@@ -1,0 +1,143 @@
+"""What a session can find out about a backdoor with clean images alone, and what it makes of that."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from engine.data.datasets import Dataset
+from engine.defences.reconstruction import Reconstruction
+from engine.errors import ModelError, OutputError
+from engine.files.saving import check_writable
+from engine.literal import literal
+from engine.models.networks import Network
+from engine.progress import Progress
+from engine.records.examination import save_examination
+from engine.runs.examine import Examination, Tried
+from engine.runs.examine import examine as examine_network
+from engine.runs.inputs import InputFiles, Opened, open_inputs
+from engine.runs.reconstructed import write_reconstructed
+from gui.jobs.choosing import Choosing
+from gui.messages import Message
+from gui.session.session import Session
+from gui.session.worker import TaskContext
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """An examination, the files it was asked for with, and the SHA-256 of the network it found there."""
+
+    files: InputFiles
+    sha256: str
+    found: Examination
+
+
+class Examining(QObject):
+    """Examines a Session's network. All methods return at once; what they start ends in signals."""
+
+    scanned = Signal(object)  # Scan, the first evidence of the examination under way
+    examined_changed = Signal(object)  # Examined
+
+    def __init__(self, session: Session, choosing: Choosing) -> None:
+        super().__init__(session)
+        self._session, self._choosing = session, choosing
+        self.examined: Examined | None = None
+
+    def examine(self) -> None:
+        """Look for a backdoor in the chosen network, with the clean images that are chosen."""
+        files = self._files()
+        if files:
+            self._session.submit(partial(examine, dataclasses.replace(files, test=None)), self._take,
+                                 partial=self.scanned.emit)
+
+    def save(self, folder: Path) -> None:
+        """Save the examination on show: its numbers, its pictures, its report and the images it made."""
+        session = self._session
+
+        def saved(_: None) -> None:
+            session.message.emit(Message(f"Saved the examination in {folder}.", folder=folder))
+
+        if self.examined:
+            session.submit(partial(save, self.examined, self._wearing(self.examined), folder), saved)
+
+    def use(self, tried: Tried, path: Path) -> None:
+        """Write clean images that wear a label's reconstructed stamp, and choose them as a poisoned set."""
+        def written(_: None) -> None:
+            self._choosing.open_as("poisoned", path)
+
+        if self.examined:
+            files = self._wearing(self.examined)
+            self._session.submit(partial(write, self.examined, files, tried.stamp, path), written)
+
+    def _take(self, examined: Examined) -> None:
+        self.examined = examined
+        self.examined_changed.emit(examined)
+
+    def _files(self) -> InputFiles | None:
+        """What is chosen, as far as an examination reads it: of what is only chosen beside, what is bad is left out."""
+        session, inputs = self._session, self._session.inputs
+        if not inputs.examinable:
+            return None
+        asked = inputs.request(session.options, session.names)
+        return InputFiles(asked.model, asked.validation, asked.test if inputs.test and inputs.test.usable else None,
+                          layer=asked.layer, scale=asked.scale, classes=asked.classes)
+
+    def _wearing(self, examined: Examined) -> InputFiles:
+        """An examination's files, with the clean test images if they are still chosen beside them."""
+        now = self._files()
+        beside = now is not None and (now.model, now.validation) == (examined.files.model, examined.files.validation)
+        return dataclasses.replace(examined.files, test=now.test if now and beside else None)
+
+
+# On the worker's thread
+
+
+def examine(files: InputFiles, context: TaskContext) -> Examined:
+    """Look for a backdoor."""
+    opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
+    found = examine_network(opened.network, opened.of("validation")[0], scanned=context.partial,
+                            progress=context.progress, cancel=context.cancel)
+    return Examined(files, opened.network.sha256, found)
+
+
+def save(examined: Examined, files: InputFiles, folder: Path, context: TaskContext) -> None:
+    """Save an examination."""
+    check_writable(folder, files.paths)
+    opened = _open_again(examined, files, context)
+    context.progress(Progress("Saving the examination", 0, 1))
+    save_examination(examined.found, opened.network, _clean(opened), folder, files.paths)
+
+
+def write(examined: Examined, files: InputFiles, stamp: Reconstruction, path: Path, context: TaskContext) -> None:
+    """Write clean images that wear a stamp."""
+    if path.resolve() in [read.resolve() for read in files.paths]:
+        raise OutputError(f"{literal(str(path))}: is what the images are made from, so it isn't replaced. Choose "
+                          "another name.")
+    opened = _open_again(examined, files, context)
+    context.progress(Progress("Putting the stamp on clean images", 0, 1))
+    write_reconstructed(_clean(opened), stamp, path)
+
+
+def _open_again(examined: Examined, files: InputFiles, context: TaskContext) -> Opened:
+    """The files of an examination.
+
+    Raises:
+        ModelError: another network has taken the examined one's place.
+    """
+    opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
+    _check_same(opened.network, examined)
+    return opened
+
+
+def _check_same(network: Network, examined: Examined) -> None:
+    if network.sha256 != examined.sha256:
+        raise ModelError(f"{literal(str(network.path))}: has changed since it was examined. Examine it again.")
+
+
+def _clean(opened: Opened) -> Dataset:
+    """The clean test images, or the validation images where there are none."""
+    return next(iter(opened.of("test")), opened.of("validation")[0])

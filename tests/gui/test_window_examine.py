@@ -1,0 +1,185 @@
+"""The real window asks whether there is a backdoor, and goes on from the answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from engine.defences.scan import Scan
+from engine.runs.examine import examine
+from engine.runs.inputs import open_inputs
+from gui.main_window import MainWindow
+from gui.session.session import State
+from gui.widgets import asking
+from tests.support.examinations import hurry
+from tests.support.networks import SmallLab
+from tests.support.window_driver import PATIENCE_MS, press_run, settle
+
+
+@pytest.fixture
+def lab_window(window: MainWindow, qtbot: QtBot, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch) -> MainWindow:
+    """The window with the little network and clean images, no poisoned ones; examinations take seconds."""
+    hurry(monkeypatch)
+    assert not window.examine.button.isEnabled() and not window.desk.menus.find("Examine").isEnabled()
+    window.desk.choosing.open_as("model", small_lab.badnet)
+    window.desk.choosing.open_as("validation", small_lab.clean)
+    settle(qtbot, window)
+    return window
+
+
+@pytest.fixture
+def examined(lab_window: MainWindow, qtbot: QtBot) -> MainWindow:
+    """The window after an examination."""
+    lab_window.desk.menus.find("Examine").trigger()
+    settle(qtbot, lab_window)
+    assert lab_window.desk.examining.examined is not None, lab_window.message_bar.text.text()
+    return lab_window
+
+
+def press_use(qtbot: QtBot, window: MainWindow, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have clean images wear the selected label's stamp."""
+    assert window.examine.panel is not None
+    monkeypatch.setattr(asking, "ask_new_file", lambda *_: path)
+    qtbot.mouseClick(window.examine.panel.use, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+
+
+def test_model_and_clean_images_are_enough(lab_window: MainWindow, qtbot: QtBot) -> None:
+    scans: list[Scan] = []
+    lab_window.desk.examining.scanned.connect(scans.append)
+    lab_window.desk.examining.scanned.connect(lambda _: shown.append(lab_window.examine.going_on.text()))
+    shown: list[str] = []
+    assert lab_window.tabs.widget(0) is lab_window.examine, "the first question is the first tab"
+    lab_window.tabs.setCurrentIndex(3)
+    lab_window.desk.menus.find("Examine").trigger()
+    assert lab_window.tabs.currentWidget() is lab_window.examine
+    settle(qtbot, lab_window)
+    view, found = lab_window.examine, lab_window.desk.examining.examined
+    assert found is not None and view.panel is not None
+    opened = open_inputs(lab_window.session.inputs.request(lab_window.session.options))
+    again = examine(opened.network, opened.of("validation")[0])
+    assert found.found.judgement == again.judgement and found.sha256 == opened.network.sha256
+    assert [row.tried.evidence for row in view.panel.model.rows] == [tried.evidence for tried in again.tried]
+    assert scans[0].suspects == again.scan.suspects and "label" in shown[0]
+    assert view.stack.currentWidget() is view.panel and view.verdict.isVisibleTo(view)
+    assert lab_window.session.run is None
+
+
+def test_bad_files_beside_them_are_no_hindrance(lab_window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.h5"
+    bad.write_bytes(b"nothing")
+    lab_window.desk.choosing.open_as("test", bad)
+    settle(qtbot, lab_window)
+    assert not lab_window.session.inputs.ready and lab_window.examine.button.isEnabled()
+    qtbot.mouseClick(lab_window.examine.button, Qt.MouseButton.LeftButton)
+    settle(qtbot, lab_window)
+    assert lab_window.desk.examining.examined is not None
+
+
+def test_cancel_and_failure_leave_the_one_before(
+    examined: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    view, before = examined.examine, examined.desk.examining.examined
+    with qtbot.waitSignal(examined.session.progressed, timeout=PATIENCE_MS,
+                          check_params_cb=lambda p: "stamps" in p.what):
+        view.button.click()
+    assert not view.button.isEnabled() and not view.verdict.isVisibleTo(view)
+    examined.session.cancel()
+    settle(qtbot, examined)
+    assert examined.desk.examining.examined is before and view.verdict.isVisibleTo(view)
+    assert view.stack.currentWidget() is view.panel and view.button.isEnabled()
+    monkeypatch.setattr("engine.runs.examine.FEWEST_IMAGES", 1000)
+    view.button.click()
+    settle(qtbot, examined)
+    assert "needs at least 1000" in examined.message_bar.text.text()
+    assert examined.desk.examining.examined is before and view.verdict.isVisibleTo(view)
+
+
+def test_an_examination_of_other_files_is_marked(examined: MainWindow, qtbot: QtBot, small_lab: SmallLab) -> None:
+    view = examined.examine
+    assert view.panel is not None and view.panel.use.isEnabled() and not view.mark.isVisibleTo(view)
+    examined.desk.choosing.open_as("test", small_lab.test)
+    settle(qtbot, examined)
+    assert not view.mark.isVisibleTo(view), "it doesn't rest on test images"
+    examined.desk.choosing.open_as("validation", small_lab.test)
+    settle(qtbot, examined)
+    assert "badnet.keras" in view.mark.text() and "clean validation images" in view.mark.text()
+    assert view.mark.isVisibleTo(view) and not view.panel.use.isEnabled()
+    examined.session.history.undo()
+    settle(qtbot, examined)
+    assert not view.mark.isVisibleTo(view) and view.panel.use.isEnabled()
+
+
+def test_an_examination_is_saved_with_its_images(
+    examined: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert examined.examine.panel is not None and examined.desk.examining.examined is not None
+    monkeypatch.setattr(asking, "ask_new_folder", lambda *_: tmp_path / "examined")
+    qtbot.mouseClick(examined.examine.panel.save, Qt.MouseButton.LeftButton)
+    settle(qtbot, examined)
+    document = json.loads((tmp_path / "examined" / "examine.json").read_text(encoding="utf-8"))
+    assert document["verdict"] == examined.desk.examining.examined.found.judgement.verdict
+    assert (tmp_path / "examined" / "report.html").is_file()
+    assert str(tmp_path / "examined") in examined.message_bar.text.text()
+
+
+def test_a_network_that_changed_meanwhile_is_not_saved_under_the_old_verdict(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hurry(monkeypatch)
+    own = tmp_path / "own.keras"
+    own.write_bytes(small_lab.badnet.read_bytes())
+    window.desk.choosing.open_as("model", own)
+    window.desk.choosing.open_as("validation", small_lab.clean)
+    settle(qtbot, window)
+    window.examine.button.click()
+    settle(qtbot, window)
+    import keras
+    model = keras.models.load_model(own)
+    model.set_weights([0.5 * weights for weights in model.get_weights()])
+    model.save(own)
+    press_use(qtbot, window, tmp_path / "stamped.h5", monkeypatch)
+    assert "has changed since it was examined" in window.message_bar.text.text()
+    assert not (tmp_path / "stamped.h5").exists() and window.session.inputs.poisoned == ()
+
+
+def test_a_stamp_is_used_as_poisoned_images_and_marked_everywhere(
+    examined: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    examined.desk.choosing.open_as("test", small_lab.test)
+    settle(qtbot, examined)
+    panel = examined.examine.panel
+    assert panel is not None
+    panel.table.selectRow(1)
+    tried, path = panel.selected(), tmp_path / "made.h5"
+    assert tried is not None
+    press_use(qtbot, examined, small_lab.clean, monkeypatch)
+    assert "isn't replaced" in examined.message_bar.text.text()
+    press_use(qtbot, examined, path, monkeypatch)
+    label = tried.evidence.label
+    with h5py.File(path) as made, h5py.File(small_lab.test) as clean:
+        others = np.asarray(clean["label"]) != label
+        assert made["label"][()].tolist() == [label] * int(others.sum()), "clean test images of other labels wear it"
+        assert "reconstructed" in made
+    chosen, = examined.session.inputs.poisoned
+    assert chosen.path == path and chosen.usable
+    assert "reconstructed" in examined.inputs.poisoned[0]._facts.text()
+    press_run(qtbot, examined)
+    assert examined.session.state is State.DONE and examined.session.run is not None
+    assert examined.session.run.curve.poisoned[0].reconstructed
+    assert examined.curve.panel is not None
+    legend = [text.get_text() for text in examined.curve.panel.canvas.figure.axes[0].get_legend().get_texts()]
+    assert any("reconstructed" in text for text in legend), legend
+    best = examined.desk.pruning.best
+    assert best is not None
+    if best.attack is not None:
+        assert "reconstructed" in examined.goodnets.headline.sentence.text()
+    examined.session.history.undo()
+    settle(qtbot, examined)
+    assert examined.session.inputs.poisoned == () and path.is_file()
