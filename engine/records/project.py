@@ -193,6 +193,8 @@ def _state_of(file: ProjectFile, folder: Path, cancel: CancelToken) -> State:
         return "found" if fingerprint(file.path, cancel) == file.sha256 else "changed"
     except OSError:
         return "missing"
+    except EngineError:  # what was a data set is none any more
+        return "changed"
 
 
 def on_another_machine(path: PurePath, folder: PurePath) -> bool:

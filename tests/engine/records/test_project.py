@@ -271,3 +271,13 @@ def test_a_share_of_another_computer_is_not_asked() -> None:
     assert not on_another_machine(PureWindowsPath("D:/data/net.keras"), mine)
     ours = PureWindowsPath("//office/share/work")
     assert not on_another_machine(PureWindowsPath("//office/share/data/net.keras"), ours)
+
+
+def test_a_folder_that_is_no_data_set_any_more_has_changed(tmp_path: Path) -> None:
+    (tmp_path / "model.keras").write_bytes(b"any")
+    folder = tmp_path / "pictures" / "0"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(folder / "a.png")
+    project = make_project(PruningRequest(tmp_path / "model.keras", folder.parent))
+    (folder / "a.png").unlink()
+    assert [looked.state for looked in look_for(project.files, tmp_path)][1] == "changed"
