@@ -357,7 +357,7 @@ def _with_two_labels(model: Any) -> Any:
         return model
     one = model.outputs[0]
     other = keras.layers.Rescaling(-1.0, 1.0, name=LABEL_0)(one)
-    return keras.Model(model.inputs, keras.layers.Concatenate(name=BOTH_LABELS)([other, one]))
+    return keras.Model(model.inputs[0], keras.layers.Concatenate(name=BOTH_LABELS)([other, one]))
 
 
 def _build_like(model: Any) -> Any:

@@ -23,6 +23,7 @@ from engine.files.scratch import scratch_folder
 from engine.models.config import Config, checked_config
 from engine.models.from_onnx.graph import read_graph
 from engine.models.from_onnx.translation import translate
+from engine.models.turning import turned
 from engine.quarantine.client import READER, Read, patience_for
 from engine.quarantine.wire import Array, Spec, bytes_of, spec_of
 
@@ -110,7 +111,8 @@ def read_model_file(path: Path) -> ModelFile:
     if text is None:
         return ModelFile(path, "DeepID weights (.h5)", sha256, None, parameters, labels, stored)
     kind = "Keras archive (.keras)" if archive else "whole model (.h5)"
-    return ModelFile(path, kind, sha256, checked_config(_parsed(text, path), path), parameters, None, stored)
+    config = turned(checked_config(_parsed(text, path), path), path)
+    return ModelFile(path, kind, sha256, config, parameters, None, stored)
 
 
 def _read_onnx(path: Path) -> ModelFile:

@@ -18,7 +18,7 @@ from engine.models.networks import open_network
 from engine.models.to_onnx.files import write_onnx
 from engine.progress import NEVER_CANCELLED
 from engine.pruning.incremental import predictor_for
-from tests.support.networks import Array, balance, plain_loop, random_images, randomise
+from tests.support.networks import Array, balance, plain_loop, random_images, randomise, zero_channels
 from tests.support.onnx_answers import onnx_answers
 
 if TYPE_CHECKING:
@@ -187,6 +187,43 @@ def test_a_file_above_256_mb_opens(tmp_path: Path) -> None:
         h5py.h5d.create(group.id, b"momentum", h5py.h5t.NATIVE_FLOAT, h5py.h5s.create_simple((75 << 20,)), how)
     assert path.stat().st_size > 300 << 20
     np.testing.assert_array_equal(open_network(path).predict(IMAGES)[:, 1:], model.predict(IMAGES, verbose=0))
+
+
+def maps_first(first: bool, flat: str) -> keras.Model:
+    """One network, its maps with their channels first or last; its weights fit both."""
+    from keras import Input, Model, layers
+    how: dict[str, Any] = {"data_format": "channels_first" if first else "channels_last"}
+    axis = 1 if first else 3
+    image = Input((3, 16, 14) if first else (16, 14, 3))
+    x = layers.ZeroPadding2D(((1, 0), (2, 0)), **how)(image)
+    x = before = layers.Conv2D(8, 3, strides=2, padding="same", name="pruned", **how)(x)
+    x = layers.ReLU()(layers.BatchNormalization(axis=axis)(x))
+    x = layers.Concatenate(axis=axis)([layers.Add()([x, before]), before])
+    x = layers.AveragePooling2D(2, **how)(layers.DepthwiseConv2D(2, activation="tanh", **how)(x))
+    x = layers.BatchNormalization()(layers.Flatten(data_format=flat)(x))
+    return Model(image, _ends(x))
+
+
+def test_maps_with_channels_first_are_turned(tmp_path: Path) -> None:
+    model, last = maps_first(True, "channels_first"), maps_first(False, "channels_last")
+    randomise(last)
+    balance(last)
+    model.set_weights(last.get_weights())
+    model.save(tmp_path / "m.keras")
+    pictures = random_images(40, 3, (16, 14, 3))
+    network, found = open_network(tmp_path / "m.keras"), describe_model(tmp_path / "m.keras")
+    assert network.input_shape == found.input_shape == (16, 14, 3)
+    # On a CPU Keras convolves with channels first in half precision, so a network with channels last is beside it.
+    assert_close(network.predict(pictures), np.asarray(model(pictures.transpose(0, 3, 1, 2), training=False)), 0.1)
+    assert_close(network.predict(pictures), last.predict(pictures, verbose=0))
+    zero_channels(last, "pruned", [0, 5])
+    assert_close(network.pruned("pruned", [0, 5]).predict(pictures), last.predict(pictures, verbose=0))
+
+
+def test_a_layer_that_cannot_be_turned_is_named(tmp_path: Path) -> None:
+    maps_first(True, "channels_last").save(tmp_path / "m.keras")
+    with pytest.raises(ModelError, match=r"'flatten\w*' \(Flatten\) would compute something else on turned pictures"):
+        open_network(tmp_path / "m.keras")
 
 
 def changed(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:

@@ -138,6 +138,12 @@ def test_pictures_may_be_of_any_size_where_keras_takes_any(tmp_path: Path) -> No
         np.testing.assert_allclose(onnx_answers(path, pictures), expected, atol=CLOSE * np.abs(expected).max())
 
 
+def test_a_model_that_takes_a_list_of_one_is_written(tmp_path: Path) -> None:
+    from keras import Model
+    model, _ = build("plain")
+    assert_equal(onnx_answers(written(Model([model.input], [model.output]), tmp_path), IMAGES), answers(model))
+
+
 def test_a_layer_without_a_rule_is_named_and_nothing_written(tmp_path: Path) -> None:
     from keras import layers
     model = one_layer(layers.Resizing(5, 5, name="smaller"))
