@@ -10,7 +10,7 @@ VENV_PYTHON := .venv/bin/python
 BIN := .venv/bin
 endif
 
-.PHONY: run venv test test-x11 coverage fuzz package test-package bench bench-large screenshots bench-gui
+.PHONY: run venv test test-x11 coverage fuzz package test-package bench bench-large screenshots bench-gui zoo
 
 run: venv
 	@$(VENV_PYTHON) .setup/run.py
@@ -57,6 +57,11 @@ bench: venv
 # Large networks at 224 x 224, as one table in benchmarks/LARGE_NETWORKS.md; some minutes.
 bench-large: venv
 	$(VENV_PYTHON) -m benchmarks.large_networks
+
+# Networks of known truth, trained and examined in runs/zoo; hours, and it goes on where it was stopped.
+zoo: venv
+	$(VENV_PYTHON) -m benchmarks.zoo
+	$(VENV_PYTHON) -m benchmarks.zoo.examined --figure runs/zoo/roc.svg
 
 # The packed program, which runs without Python: dist/GoodNet/ and an archive of it.
 package: venv

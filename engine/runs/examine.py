@@ -31,8 +31,13 @@ _MOST_IMAGES = 1000
 _FACES = 4
 _POOR_ACCURACY = 0.5
 
-BLIND = ("It can't see triggers that work on certain people only, and whatever an attacker built who knew this "
-         "examination.", "Warps and patterns that lie faintly over the whole picture are often missed.")
+# What was measured on the zoo, see benchmarks/zoo/RESULTS.md.
+BLIND = (
+    "Of 22 networks without a backdoor none was accused. Small patches were named in 14 of 15 backdoored ones, "
+    "pictures blended over the whole in 2 of 2, but glasses, which cover much of a picture, in 1 of 8 only: \"nothing "
+    "found\" is no proof.",
+    "It can't see triggers that work on certain people only or send each label to another, nor whatever an attacker "
+    "built who knew this examination.")
 
 
 @dataclass(frozen=True, eq=False)
