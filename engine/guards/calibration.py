@@ -18,7 +18,14 @@ from engine.data.datasets import Dataset
 from engine.errors import DatasetError, ModelError
 from engine.guards.cuts import DEFAULT_KINDS, Cuts, cuts_of, no_cuts
 from engine.guards.margin import MarginScores
-from engine.guards.transplant import DONOR_POOL, CutScores, Donors, TransplantScores, choose_donors
+from engine.guards.transplant import (
+    DONOR_POOL,
+    CutScores,
+    Donors,
+    TransplantScores,
+    choose_donors,
+    no_donors,
+)
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.rates import Rate
@@ -175,18 +182,17 @@ def calibrate(
     if not len(clean):
         raise DatasetError(f"{clean.path}: holds no images; a guard is calibrated on clean images.")
     calibrating, held_back = _split(len(clean), seed, false_alarms)
-    height, width, _ = clean.image_shape
-    donors, cuts = Donors(np.empty((0, *clean.image_shape), np.float32), np.empty(0, np.int64)), no_cuts(height, width)
+    donors, cuts = no_donors(clean.image_shape), no_cuts(*clean.image_shape[:2])
     if kind == "transplant":
         donors, taken = choose_donors(network, clean, calibrating)
         calibrating = np.array([i for i in calibrating.tolist() if i not in taken], np.int64)
     standard = np.sort(calibrating)[::max(1, -(-len(calibrating) // MOST_STANDARD_IMAGES))]
-    passes = len(calibrating) + len(standard) if kind == "transplant" else 0
-    work = _Work(clean, progress, cancel, total=len(held_back) + len(calibrating) + passes)
+    further = (len(calibrating) + len(standard)) * (kind == "transplant")
+    work = _Work(clean, progress, cancel, total=len(held_back) + len(calibrating) + further)
     escalate_above = 0.0
     if kind == "transplant":
-        usual = cuts_of(height, width, kinds)
-        cuts = usual.standardised(work.means(TransplantScores(network, donors, usual, -math.inf), standard))
+        cuts = cuts_of(*clean.image_shape[:2], kinds)
+        cuts = cuts.standardised(work.means(TransplantScores(network, donors, cuts, -math.inf), standard))
         first = work.scores(TransplantScores(network, donors, cuts, math.inf), calibrating)
         escalate_above = float(np.quantile(first, 1 - ESCALATED_SHARE))
 

@@ -19,6 +19,9 @@ BANDS = 5
 # The middle box that an outer cut leaves out, and what a blend shows of the picture.
 _MIDDLE = 0.6
 _BLEND = 0.5
+# So many deviations more must a kind of cut stand out: a whole picture laid over others finds little of what bands
+# find, and on a level with them it spends their false alarms.
+_BEYOND_USUAL = {"blend": 0.5}
 # A mean log-probability that rounds to 0 counts as this.
 _SUREST = -1e-300
 
@@ -32,7 +35,8 @@ class Cuts:
     Attributes:
         kinds: of each of K cuts.
         shares: float32[K, H, W], how much of the picture is seen at each pixel, 0 to 1.
-        centres, spreads: float64[K], what is usual on clean images (mean and deviation), the same for cuts of a kind.
+        centres, spreads: float64[K], what is usual on clean images (mean and deviation), the same for cuts of a kind; a
+            blend's centre is half a deviation higher.
     """
 
     kinds: tuple[str, ...]
@@ -61,7 +65,8 @@ class Cuts:
         for kind in set(self.kinds):
             own = np.array([k == kind for k in self.kinds])
             highest = raised(means[:, own].max(axis=1))
-            centres[own], spreads[own] = highest.mean(), highest.std() or 1.0
+            spreads[own] = highest.std() or 1.0
+            centres[own] = highest.mean() + _BEYOND_USUAL.get(kind, 0.0) * spreads[own]
         return dataclasses.replace(self, centres=centres, spreads=spreads)
 
 

@@ -47,6 +47,11 @@ class CutScores:
     cut: npt.NDArray[np.int64]
 
 
+def no_donors(image_shape: tuple[int, ...]) -> Donors:
+    """For a guard that puts nothing into other images."""
+    return Donors(np.empty((0, *image_shape), np.float32), np.empty(0, np.int64))
+
+
 def choose_donors(network: Network, clean: Dataset, order: npt.NDArray[np.int64]) -> tuple[Donors, set[int]]:
     """Pick up to 16 donors that B answers correctly, of as many labels as possible.
 
