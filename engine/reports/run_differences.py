@@ -154,8 +154,8 @@ def _counted(run: PruningRun) -> dict[_SetKey, SetCounts]:
     """A run's counts by the images; a file with several targets has counts for each."""
     found, left = {}, list(run.curve.sets)
     for file in (d for role in ("validation", "test", "poisoned") for d in _of(run, role)):
-        # Of a stranger's run the names may not belong together, so that nothing is left for a file.
-        sets = 1 if [counts.name for counts in left[:1]] == [file.name] else file.labels
+        parted = any(counts.name.endswith(f"(target {counts.target})") for counts in left[:1])
+        sets = file.labels if parted else 1
         found.update({(file.role == "poisoned", file.sha256, counts.target): counts for counts in left[:sets]})
         left = left[sets:]
     return found
