@@ -44,7 +44,7 @@ coverage: venv
 	$(VENV_PYTHON) -m coverage combine --quiet
 	$(VENV_PYTHON) -m coverage report
 
-# 2,000 damaged files of every format, and SIGKILL at 100 moments of saving; some minutes. Linux and macOS.
+# 2,000 damaged files of each of 49 kinds, and SIGKILL at 100 moments of saving; half an hour. Linux and macOS.
 fuzz: venv
 	$(VENV_PYTHON) -m tests.support.fuzz
 	$(VENV_PYTHON) -m tests.support.kill_saving steps
