@@ -47,7 +47,7 @@ def advise(run: PruningRun, rows: Sequence[GoodNetRow]) -> Advice:
 
 def _without_defence(run: PruningRun) -> str:
     clean = percent(run.curve.clean.b_prime_rate(0).value)
-    shown = [(p.name, p.b_prime_rate(0).value) for p in run.curve.poisoned
+    shown = [(p.title, p.b_prime_rate(0).value) for p in run.curve.poisoned
              if p.b_prime_rate(0).value > HARMLESS_ATTACK]
     if not shown:
         return f"Without a defence, B answers {clean} of clean images right."

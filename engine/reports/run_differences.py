@@ -146,7 +146,7 @@ def _curves(runs: Sequence[PruningRun]) -> Iterator[tuple[str, list[_Entry]]]:
             rates = np.stack([counts.goodnet_correct / counts.images for counts in curves])
             step = int(np.ptp(rates, axis=0).argmax())
             what = "Attack success" if curves[0].role == "poisoned" else "Clean accuracy"
-            yield (f"{what} on {curves[0].name}, curves furthest apart at {step} pruned",
+            yield (f"{what} on {curves[0].title}, curves furthest apart at {step} pruned",
                    [_rate(counts.goodnet_rate(step)) for counts in curves])
 
 

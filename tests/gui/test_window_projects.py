@@ -262,7 +262,7 @@ def test_the_start_page_shows_until_something_is_open(window: MainWindow, lab: S
     window.desk.choosing.remove("model", lab.badnet)
     assert window.start.isVisible()
     press(window, "Ctrl+1")
-    assert window.curve.isVisible()
+    assert window.examine.isVisible()
     settle(qtbot, window)
 
 
