@@ -30,8 +30,8 @@ from engine.records.checked import one_of as _one_of
 from engine.records.checked import text as _text
 from engine.records.run_files import GUARDED_BADNET
 from engine.records.settings import checked_settings
+from engine.runs.doubts.plausibility import Doubt, doubts_of
 from engine.runs.inputs import DatasetSummary, ModelSummary
-from engine.runs.plausibility import Doubt, doubts_of
 from engine.runs.prune import PruningRequest, PruningRun
 
 _MOST_CHANNELS = 1 << 20

@@ -19,9 +19,9 @@ from engine.pruning.ranking import ChannelRanking, RankAt, given_order, rank_cha
 from engine.pruning.steps import KeptFeatures
 from engine.pruning.sweep import PruningCurve, SweepSet, preview_curve, sweep
 from engine.pruning.thresholds import DEFAULT_DROPS, DropMode, Stop
-from engine.runs.causes import explained
+from engine.runs.doubts.causes import explained
+from engine.runs.doubts.plausibility import Doubt, SetSeen, doubts_of, hardly_better_than_chance
 from engine.runs.inputs import DatasetSummary, InputFiles, ModelSummary, Opened, open_inputs
-from engine.runs.plausibility import Doubt, SetSeen, doubts_of, hardly_better_than_chance
 
 Partial = Callable[[PruningCurve], None]
 

@@ -18,7 +18,7 @@ from engine.__main__ import AT_FAULT, DONE, main
 from engine.records.autosave import keep_run
 from engine.records.side_by_side import side_by_side
 from engine.reports.runs_figure import printed_runs
-from engine.runs.plausibility import Doubt
+from engine.runs.doubts.plausibility import Doubt
 from engine.runs.prune import PruningRun
 from tests.support.places import PROJECT
 from tests.support.runs import made_up_run

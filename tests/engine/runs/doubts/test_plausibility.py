@@ -12,7 +12,7 @@ import pytest
 from engine.models.networks import open_network
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.reports.headline import headline
-from engine.runs.plausibility import Doubt, SetSeen, doubts_of
+from engine.runs.doubts.plausibility import Doubt, SetSeen, doubts_of
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.rows import badnet_row, rows_of
 from tests.support.networks import LABELS, TARGET, Array, SmallLab, build, random_images, save_lab_file

@@ -11,8 +11,8 @@ from engine.data.datasets import Dataset, Images, Labels
 from engine.data.preprocessing import AS_STORED, known_for
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken
+from engine.runs.doubts.plausibility import Doubt
 from engine.runs.inputs import Opened
-from engine.runs.plausibility import Doubt
 
 _TRIAL_IMAGES = 256
 # So much better must B be with a slip undone, and so often right, that the slip is called likely.
