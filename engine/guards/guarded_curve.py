@@ -24,6 +24,7 @@ MeasuredOn = Literal["test images", "images held back", "calibration images"]
 
 # The transplant guard costs milliseconds an image; so many, spread over a set, give a rate to about 1 in 100.
 MOST_IMAGES = 2000
+_ANSWERS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +89,10 @@ def guarded_curve(
     for which, indices in zip(sets, chosen, strict=True):
         count = dataclasses.replace(empty_counts(which, len(order)), total=len(indices))
         right = 0
-        for chunk in which.dataset.chunks(predictor.batch, indices):
+        # A guard has B answer an image a score of times.
+        for chunk in which.dataset.chunks(min(predictor.batch, max(1, network.quick // _ANSWERS)), indices):
             cancel.raise_if_cancelled()
-            labels = predictor.labels(predictor.features(chunk.images), order, cancel)
+            labels = predictor.labels(predictor.features(chunk.images, cancel), order, cancel)
             right += int((labels[0] == chunk.labels).sum())
             count = count.plus(_behind(standing, count, labels, chunk.images, chunk.labels, cancel))
             done += len(chunk.labels)
