@@ -20,7 +20,7 @@ from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import one_file_model, open_goodnet, save_pair
 from engine.models.networks import Network, open_network
 from engine.progress import CancelSource
-from tests.support.networks import LABELS, NETWORKS, Array, SmallLab, build, random_images, save_lab_file, zero_channels
+from tests.support.networks import LABELS, NETWORKS, Array, SmallLab, build, plain_loop, random_images, save_lab_file
 
 IMAGES = random_images(60, seed=12)
 PRUNED = [0, 2, 3, 5]
@@ -33,9 +33,8 @@ def pair_of(name: str, scale: str = "none") -> tuple[GoodNet, Array, Array]:
     goodnet = GoodNet(network, network.pruned(layer, PRUNED), preprocessing(scale), {"x": 5.0})
     reference, _ = build(name)
     scaled = IMAGES if scale == "none" else IMAGES * np.float32(1 / 255)
-    b = reference.predict(scaled, verbose=0).argmax(axis=1)
-    zero_channels(reference, layer, PRUNED)
-    return goodnet, b, reference.predict(scaled, verbose=0).argmax(axis=1)
+    labels = plain_loop(reference, layer, PRUNED, scaled)
+    return goodnet, labels[0], labels[-1]
 
 
 @pytest.mark.parametrize("name", ["plain", "nested", "tied answers"])
