@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 from pathlib import Path
 
 from engine.cli.options import (
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
         return
     found = prune(models[0], out)
     if options.json:
-        say_json(run_json(found, rows_of(found)))
+        say_json(json.loads((out / "run.json").read_text(encoding="utf-8")) if out else run_json(found, rows_of(found)))
         return
     say_run(found)
     if found.comparison:
