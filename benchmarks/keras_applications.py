@@ -53,6 +53,8 @@ def compare(name: str, side: int, folder: Path) -> list[str]:
     predictor = predictor_for(network, layer)
     labels = predictor.labels(predictor.features(pictures), order, NEVER_CANCELLED)
     steps = np.linspace(0, len(order), STEPS, dtype=int)
+    if not network.call_of(layer).layer.weights:
+        return [*row, "yes", layer, str(len(order)), "not compared: its map is joined"]
     plain = [_pruned_labels(model, layer, order[:step], pictures) for step in steps]
     equal = sum(bool((labels[step] == expected).all()) for step, expected in zip(steps, plain, strict=True))
     different = np.mean([(expected != plain[0]).mean() for expected in plain[1:]])
@@ -96,6 +98,10 @@ def _pruned_labels(model: Any, layer: str, channels: Any, pictures: Any) -> Any:
     kept = owner.get_weights()
     zeroed = [array.copy() for array in kept]
     for array in zeroed:
+        if type(owner).__name__ == "DepthwiseConv2D":
+            array = array.reshape(*array.shape[:-2], -1) if array.ndim == 4 else array
+        elif array.shape[-1] != owner.filters:  # of a separable convolution what lies before the channels
+            continue
         array[..., channels] = 0
     owner.set_weights(zeroed)
     labels = model.predict(pictures, verbose=0, batch_size=20).argmax(axis=1)
