@@ -56,7 +56,8 @@ def _check(model: Any, network: Network, pictures: Images) -> None:
     except (checker.ValidationError, ValueError, RuntimeError, TypeError, LookupError, ArithmeticError) as error:
         raise ModelError(f"what was written isn't valid ({in_short(error).rstrip('.')})") from error
     # Layer by layer: for so few pictures a graph costs more than it saves.
-    given = [pictures] if isinstance(network.model.input, list) else pictures
+    sequential = type(network.model).__name__ == "Sequential"  # whose input isn't known by that name once copied
+    given = [pictures] if not sequential and isinstance(network.model.input, list) else pictures
     answer = network.model(given, training=False)
     expected = np.asarray(answer[0] if isinstance(answer, list) else answer)
     if found.shape != expected.shape or not _is_close(found, expected):
