@@ -56,7 +56,10 @@ def test_a_file_opens_again(name: str, tmp_path: Path) -> None:
     model, _ = build(name)
     again = open_network(written(model, tmp_path))
     assert_equal(again.predict(IMAGES), answers(model))
-    named = {layer.replace("/", "_") for layer in Network(model, Path("b.keras")).prunable_layers()}
+    # A separable convolution is two operators, the second of which has a name of its own.
+    whole = Network(model, Path("b.keras"))
+    named = {layer.replace("/", "_") for layer in whole.prunable_layers()
+             if type(whole.call_of(layer).layer).__name__ != "SeparableConv2D"}
     assert named <= set(again.prunable_layers())
 
 

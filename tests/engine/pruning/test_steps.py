@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,7 +64,9 @@ def test_little_memory_doesn_t_change_the_answers(
         monkeypatch.setattr(module, "MOST_VALUES", 3000)
     network = Network(before.model, Path("network.keras"))
     steps = PREDICTORS[predictor](network, layer)
-    assert network.batch <= steps.batch < before.batch and network.batch < IMAGES
+    assert network.batch < before.batch and network.batch < IMAGES
+    assert network.batch <= steps.batch
+    assert steps.batch * max(math.prod(tensor.shape[1:]) for tensor in steps.feature_tensors) <= 3000
     np.testing.assert_array_equal(steps.labels(steps.features(images), order, NEVER_CANCELLED), plain)
 
 
