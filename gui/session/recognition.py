@@ -73,8 +73,10 @@ def look_at(path: Path) -> Found:
     """Find out what a path is. Reads the file, so it is for the worker's thread."""
     if path.suffix.lower() in SUFFIXES and not path.is_dir():
         return Found(path, "pictures")
-    if path.suffix.lower() in _KINDS_BY_SUFFIX and path.is_file():
-        return Found(path, "names" if is_class_list(path) else _KINDS_BY_SUFFIX[path.suffix.lower()])
+    kind = _KINDS_BY_SUFFIX.get(path.suffix.lower())
+    if kind and path.is_file():
+        # A JSON list of words names labels, one of numbers orders channels.
+        return Found(path, "names" if kind == "order" and is_class_list(path) else kind)
     if path.is_dir():
         if (path / "b_prime.keras").is_file():
             return Found(path, "goodnet")
