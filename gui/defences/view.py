@@ -25,35 +25,40 @@ EMPTY = ("Nothing has been compared yet.\n\nRun the pruning, then press Compare.
          "pruned GoodNets, fine-pruning, repair by training, each alone and behind both guards, from the clean "
          "validation images, and measures all of them on the same images. It trains two networks, which takes minutes; "
          "Cancel stops it.\n\nRepair trains one copy that has learnt to ignore patches and saves it with B as a "
-         "GoodNet, without comparing anything.")
+         "GoodNet, without comparing anything.\n\nDefend does it all at once and needs no run: it examines the "
+         "network, makes and measures every defence, on reconstructed triggers where there are no poisoned images, and "
+         "saves the best with what it holds against.")
 COMPARING = "The comparison goes on; it takes minutes. The defences appear here side by side when it is done."
+DEFENDING = "The defence goes on; it takes minutes. What was chosen and where it is saved is told when it is done."
 REPAIRING = "The repair goes on. Where the repaired pair is saved is told when it is done."
 ALLOWED = "Networks that are trained will forget labels that have no clean validation image."
 
 
 class DefencesView(QWidget):
-    """Asks for a comparison or a repair, and shows the comparison.
+    """Asks for a comparison, a repair or the whole defence, and shows the comparison.
 
     Signals:
         compare_requested(bool): whether to train although labels lack images.
         repair_requested(bool): likewise.
+        defend_requested(): examine, make every defence, save the best.
         keep_requested(ComparisonRow): save this defence as it was made and measured.
         message(str): a sentence for the status line.
     """
 
     compare_requested = Signal(bool)
     repair_requested = Signal(bool)
+    defend_requested = Signal()
     keep_requested = Signal(object)
     message = Signal(str)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
-        self._ready, self._busy = False, False
+        self._ready = self._open = self._busy = False
         self._missing = self._of_result = self._asked = ""
         self.panel: ComparisonPanel | None = None
         self.compare_button = PrimaryButton("Co&mpare all defences (minutes)", "table", theme)
-        self.repair_button = QPushButton("Repa&ir…")
+        self.repair_button, self.defend_button = QPushButton("Repa&ir…"), QPushButton("Defend…")
         self.allow_box = QCheckBox("Train although labels lac&k images")
         self.allow_box.setToolTip("Training needs clean images of every label; what it never sees, it forgets. Tick "
                                   "this to train all the same.")
@@ -68,6 +73,7 @@ class DefencesView(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.allow_box)
         row.addStretch()
+        row.addWidget(self.defend_button)
         row.addWidget(self.repair_button)
         row.addWidget(self.compare_button)
         layout = QVBoxLayout(self)
@@ -76,6 +82,7 @@ class DefencesView(QWidget):
         layout.addWidget(self.stack, 1)
         self.compare_button.clicked.connect(lambda: self._ask(COMPARING, self.compare_requested))
         self.repair_button.clicked.connect(lambda: self._ask(REPAIRING, self.repair_requested))
+        self.defend_button.clicked.connect(self._defend)
         self.allow_box.toggled.connect(self._warn)
         self.set_theme(theme)
         self._enable()
@@ -115,9 +122,9 @@ class DefencesView(QWidget):
                          "forget those labels. Training is refused unless you tick the box.") if missing else ""
         self._warn()
 
-    def set_ready(self, ready: bool) -> None:
-        """Whether a finished run is there to compare."""
-        self._ready = ready
+    def set_ready(self, ready: bool, inputs: bool = False) -> None:
+        """Whether a finished run is there to compare, and whether a network and clean images are there to defend."""
+        self._ready, self._open = ready, inputs
         self._enable()
 
     def set_busy(self, busy: bool) -> None:
@@ -131,6 +138,10 @@ class DefencesView(QWidget):
         if going_on == COMPARING:
             in_turns(self, self._prepared)  # while the engine works, so that showing what it found takes less at once
         wish.emit(self.allow_box.isChecked())
+
+    def _defend(self) -> None:
+        self._asked = DEFENDING
+        self.defend_requested.emit()
 
     def _prepared(self) -> ComparisonPanel:
         if self.panel is None:
@@ -149,6 +160,9 @@ class DefencesView(QWidget):
                                                  "it")):
             button.setEnabled(self._ready and not self._busy)
             button.setToolTip(tip if self._ready else "Run the pruning first")
+        self.defend_button.setEnabled(self._open and not self._busy)
+        self.defend_button.setToolTip("Examine the network, make every defence and save the best; Cancel stops it"
+                                      if self._open else "Choose a model and clean validation images first")
 
     def _warn(self) -> None:
         """A result's own warning stays as long as the result; before that, what training would cost."""

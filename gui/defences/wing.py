@@ -18,11 +18,12 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
     view, session = DefencesView(desk.theme), desk.session
 
     def show_state() -> None:
-        view.set_ready(session.run is not None)
+        view.set_ready(session.run is not None, session.inputs.ready)
         view.set_busy(session.state.busy)
 
     def show_inputs(inputs: Inputs) -> None:
         view.show_missing_labels(inputs.missing_labels, inputs.labels or 0)
+        show_state()
 
     def repair(allow_missing_labels: bool) -> None:
         run = session.run
@@ -30,6 +31,13 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
                                        f"{run.model.path.stem}-repaired") if run else None
         if folder:
             desk.defending.repair(allow_missing_labels, folder)
+
+    def defend() -> None:
+        model = session.inputs.model
+        folder = asking.ask_new_folder(desk.window, f"Save the best defence of {model.path.name} in a new folder",
+                                       f"{model.path.stem}-defended") if model else None
+        if folder:
+            desk.defending.defend(folder)
 
     def show_comparison(comparison: Comparison | None) -> None:
         made = desk.defending.made
@@ -45,9 +53,12 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
     view.keep_requested.connect(partial(keep_compared, desk))
     view.compare_requested.connect(desk.defending.compare)
     view.repair_requested.connect(repair)
+    view.defend_requested.connect(defend)
     view.message.connect(desk.say)
     desk.menus.add("defend", "Compare all &defences", lambda: desk.press(view, view.compare_button), "F7", "table",
                    possible)
     desk.menus.add("defend", "R&epair…", lambda: desk.press(view, view.repair_button), "F8", enabled=possible)
+    desk.menus.add("defend", "De&fend…", lambda: desk.press(view, view.defend_button), "F9",
+                   enabled=lambda: session.inputs.ready and not session.state.busy)
     show_state()
     return Wing("Defences", view)

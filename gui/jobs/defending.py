@@ -14,8 +14,10 @@ from engine.defences.comparison import Comparison, ComparisonRow
 from engine.defences.distillation import distil
 from engine.files.saving import check_writable
 from engine.goodnets.evaluation import Evaluation
+from engine.records.defended import save_defended
 from engine.records.repaired_pair import save_repaired
 from engine.runs.all_defences import compare_defences
+from engine.runs.defend import defend as defend_network
 from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun
@@ -44,6 +46,23 @@ class Repaired:
         guarded = " behind its guard" if clean.guarded_correct else ""
         warning = f" Warning: {self.warning}" if self.warning else ""
         return " ".join((f"Saved {self.what} in {self.folder}: {', '.join(found)}{guarded}.{warning}", *self.left_out))
+
+
+@dataclass(frozen=True)
+class Defended:
+    """The best defence, saved: its name, what it does, what a person must know of it, and what was left out."""
+
+    name: str
+    folder: Path
+    figures: str
+    cautions: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What was chosen, what it does and where it is, in words."""
+        warning = f" Warning: {' '.join(self.cautions)}" if self.cautions else ""
+        return " ".join((f"Chose {self.name} and saved it in {self.folder}: {self.figures}.{warning}", *self.left_out))
 
 
 class Defending(QObject):
@@ -83,6 +102,17 @@ class Defending(QObject):
         if session.run:
             session.submit(partial(repair, session.run.request, allow_missing_labels, folder), saved)
 
+    def defend(self, folder: Path) -> None:
+        """Examine what is open, make every defence, and save the best in `folder`."""
+        session = self._session
+
+        def saved(defended: Defended) -> None:
+            session.message.emit(Message(defended.sentence, folder=defended.folder))
+
+        if session.inputs.ready:
+            request = session.inputs.request(session.options, session.names)
+            session.submit(partial(defend, request, folder), saved)
+
     def keep(self, row: ComparisonRow, folder: Path) -> None:
         """Save a defence that the comparison on show made, as it was measured."""
         session = self._session
@@ -121,6 +151,19 @@ def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, co
     context.cancel.raise_if_cancelled()
     left_out = save_repaired(pair, folder)
     return Repaired("the repaired pair", folder, pair.evaluations, pair.warning, left_out)
+
+
+def defend(request: PruningRequest, folder: Path, context: TaskContext) -> Defended:
+    """Examine a network, make every defence and save the best."""
+    check_writable(folder, request.paths)
+    found = defend_network(request, progress=context.progress, cancel=context.cancel)
+    context.cancel.raise_if_cancelled()
+    left_out = save_defended(found, open_inputs(request, cancel=context.cancel), folder)
+    row = found.chosen
+    figures = [f"clean accuracy {percent(row.clean_before.value)} → {percent(row.clean.value)}"]
+    figures += [f"attack success {percent(attack.before.value)} → {percent(attack.success.value)} on {attack.name}"
+                for attack in row.attacks]
+    return Defended(row.name, folder, ", ".join(figures), found.cautions, left_out)
 
 
 def keep(run: PruningRun, made: Made, row: ComparisonRow, folder: Path, context: TaskContext) -> Repaired:

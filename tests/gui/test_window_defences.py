@@ -288,6 +288,28 @@ def test_a_repaired_pair_is_saved(
     assert run_window.message_bar.open_folder.isVisible()
 
 
+def test_the_whole_defence_needs_no_run_and_saves_the_best_with_its_evidence(
+    window: MainWindow, small_lab: SmallLab, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert not window.defences.defend_button.isEnabled()
+    for role, path in (("model", small_lab.badnet), ("validation", small_lab.clean), ("test", small_lab.test)):
+        window.desk.choosing.open_as(role, path)
+    settle(qtbot, window)
+    monkeypatch.setattr(asking, "ask_new_folder", lambda *_: tmp_path / "badnet-defended")
+    window.tabs.setCurrentWidget(window.defences)
+    qtbot.mouseClick(window.defences.defend_button, Qt.MouseButton.LeftButton)
+    assert "The defence goes on" in window.defences.empty.text()
+    settle(qtbot, window)
+    saved = tmp_path / "badnet-defended"
+    document = json.loads((saved / "defend.json").read_text(encoding="utf-8"))
+    text = window.message_bar.text.text()
+    assert text.startswith(f"Chose {document['chosen']} and saved it in {saved}")
+    assert "an estimate" in text, "nobody gave poisoned images"
+    assert open_goodnet([saved / "goodnet"]).b.labels == LABELS
+    assert (saved / "examination" / "report.html").is_file()
+    assert window.message_bar.open_folder.isVisible()
+
+
 def test_missing_labels_are_refused_until_allowed(window: MainWindow, qtbot: QtBot, lab3: Path) -> None:
     window.desk.choosing.open_as("model", lab3 / "bd_weights.h5")
     window.desk.choosing.open_as("validation", lab3 / "clean_faces.h5")
