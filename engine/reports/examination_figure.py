@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from engine.reports.curve_figure import PRINT, Palette, shortened
 from engine.runs.examine import Examination
@@ -42,6 +42,7 @@ def draw_masks(figure: Figure, examination: Examination, palette: Palette = PRIN
                for one in tried]
     axes.bar(np.arange(len(tried)), [one.evidence.mask_pixels for one in tried], color=colours, width=0.72)
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # sizes mostly lie within one power of ten
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylabel("Smallest stamp, pixels", color=palette.text, fontsize=9.5)
