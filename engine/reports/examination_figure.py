@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from engine.reports.curve_figure import PRINT, Palette, shortened
 from engine.runs.examine import Examination
@@ -44,7 +44,7 @@ def draw_masks(figure: Figure, examination: Examination, palette: Palette = PRIN
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # sizes mostly lie within one power of ten
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_ylabel("Smallest stamp, pixels", color=palette.text, fontsize=9.5)
     axes.set_xlabel("Label", color=palette.text, fontsize=9.5)
     shown = [shortened((names or {}).get(one.evidence.label, str(one.evidence.label))) for one in tried]
