@@ -13,18 +13,19 @@ from engine.assessment import percent
 from engine.data.datasets import Dataset
 from engine.defences.margins import widest_margins
 from engine.defences.reconstruction import Reconstruction, reconstruct
-from engine.defences.scan import Scan, scan
+from engine.defences.scan import DEFAULT_STAMPS, Scan, scan
 from engine.defences.stamps import ValueRange, as_picture, value_range
 from engine.defences.suspicion import Evidence, Judgement, judge
 from engine.errors import DatasetError, EngineError
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 
-SUSPECTS = 8
+SUSPECTS, FEWER_SUSPECTS = 8, 4
 REFERENCES, FEWER_REFERENCES = 16, 6
+FEWER_STAMPS = 4_000
 # A network of so few labels has them all tried.
 _FEW_LABELS = 24
-# A network of which fewer images than this are computed at once is large, and gets fewer references.
+# A network of which fewer images than this are computed at once is large, and gets fewer of all of these.
 _LARGE_BATCH = 16
 FEWEST_IMAGES, ENOUGH_IMAGES = 20, 100
 _MOST_IMAGES = 1000
@@ -105,19 +106,20 @@ def examine(
     images, truth = _clean_images(clean, rng)
     own = network.predict_labels(images)
     _check(network, clean, own, labels)
-    found = scan(network, clean, seed=seed, progress=progress, cancel=cancel)
+    stamps = FEWER_STAMPS if _is_large(network) else DEFAULT_STAMPS
+    found = scan(network, clean, stamps, seed, progress=progress, cancel=cancel)
     scanned(found)
     suspects, references = chosen_labels(network, found, labels, rng)
     wanted = [*suspects, *references]
-    stamps = reconstruct(network, images, wanted, seed, progress=progress, cancel=cancel)
+    smallest = reconstruct(network, images, wanted, seed, progress=progress, cancel=cancel)
     margins = widest_margins(network, images, wanted, seed, progress=progress, cancel=cancel)
     counts = {suspect.label: suspect.count for suspect in found.suspects}
     evidence = [Evidence(stamp.label, counts.get(stamp.label, 0), stamp.mask_pixels, stamp.success, float(margin))
-                for stamp, margin in zip(stamps, margins, strict=True)]
+                for stamp, margin in zip(smallest, margins, strict=True)]
     judgement = judge(evidence, found.changed, _doubt(own, truth))
     within = value_range(images)
     tried = [Tried(one, one.label in suspects, stamp, _alone(stamp, within), _worn(stamp, images, own, within))
-             for one, stamp in zip(evidence, stamps, strict=True)]
+             for one, stamp in zip(evidence, smallest, strict=True)]
     order = sorted(range(len(tried)), key=lambda i: -judgement.suspicion[i])
     return Examination(judgement, tuple(tried[i] for i in order), tuple(judgement.suspicion[i] for i in order), found,
                        _limits(network, len(images), len(references)), len(images), seed, time.monotonic() - started)
@@ -127,12 +129,17 @@ def chosen_labels(
     network: Network, found: Scan, also: Sequence[int], rng: np.random.Generator,
 ) -> tuple[list[int], list[int]]:
     """The labels to try: the scan's first with those asked for, and others to compare them with."""
-    suspects = list(dict.fromkeys([*(s.label for s in found.suspects[:SUSPECTS]), *also]))
+    most = FEWER_SUSPECTS if _is_large(network) else SUSPECTS
+    suspects = list(dict.fromkeys([*(s.label for s in found.suspects[:most]), *also]))
     rest = np.setdiff1d(np.arange(network.labels), suspects)
-    if network.batch < _LARGE_BATCH:
+    if _is_large(network):
         return suspects, sorted(rng.permutation(rest)[:FEWER_REFERENCES].tolist())
     references = rest if network.labels < _FEW_LABELS else rng.permutation(rest)[:REFERENCES]
     return suspects, sorted(references.tolist())
+
+
+def _is_large(network: Network) -> bool:
+    return network.batch < _LARGE_BATCH
 
 
 def _clean_images(clean: Dataset, rng: np.random.Generator) -> tuple[Images, Labels]:
@@ -168,8 +175,9 @@ def _limits(network: Network, images: int, references: int) -> tuple[str, ...]:
     said = list(BLIND)
     if images < ENOUGH_IMAGES:
         said.append(f"Only {images} clean images were there; {ENOUGH_IMAGES} or more are better.")
-    if references <= FEWER_REFERENCES and network.labels >= _FEW_LABELS:
-        said.append(f"The network is large, so only {references} labels were tried to compare the suspects with.")
+    if _is_large(network):
+        said.append(f"The network is large, so fewer stamps were tried, and {references} labels to compare the "
+                    "suspects with.")
     return tuple(said)
 
 

@@ -82,7 +82,16 @@ def test_suspects_and_those_asked_for_come_first_and_references_are_others(netwo
     assert suspects == [*range(20, 28), 7]
     assert len(references) == 16 and not set(references) & set(suspects)
     wide.batch = 4
-    assert len(chosen_labels(wide, scanned, [], np.random.default_rng(0))[1]) == 6, "of a large network fewer"
+    suspects, references = chosen_labels(wide, scanned, [], np.random.default_rng(0))
+    assert (suspects, len(references)) == ([20, 21, 22, 23], 6), "of a large network fewer"
+
+
+def test_of_a_large_network_less_is_tried_and_that_is_said(network: Network, clean: Dataset) -> None:
+    large = linear_network(*weights())
+    large.batch = 8
+    found = examine(large, clean)
+    assert found.scan.stamps == 4000
+    assert any(limit.startswith("The network is large") for limit in found.limits)
 
 
 def test_scan_is_told_first_and_cancel_ends_it(network: Network, clean: Dataset) -> None:
