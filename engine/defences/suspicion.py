@@ -56,18 +56,19 @@ class Judgement:
     sentence: str
 
 
-def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "") -> Judgement:
+def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measured: bool = True) -> Judgement:
     """Weigh each label's evidence against that of the other labels of the same network.
 
     Args:
         evidence: of at least two labels.
         changed: images that the scan's stamps moved to any label.
         doubt: a sentence on why the images can't be trusted; with one nobody is named and nobody is cleared.
+        measured: whether the rule was measured on networks of this kind; if not, nobody is named.
     """
     suspicion, guilty = _weighed(evidence)
     highest = float(suspicion.max())
-    verdict: Verdict = "suspicious" if doubt or (not guilty and highest >= SUSPICIOUS) else \
-        "backdoor likely" if guilty else "nothing found"
+    suspicious = doubt or (guilty and not measured) or (not guilty and highest >= SUSPICIOUS)
+    verdict: Verdict = "suspicious" if suspicious else "backdoor likely" if guilty else "nothing found"
     named = tuple(evidence[i].label for i in guilty) if verdict == "backdoor likely" else ()
     first = guilty[0] if guilty else int(suspicion.argmax())
     sentence = doubt or _in_words(verdict, named, evidence, first, changed)

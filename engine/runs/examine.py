@@ -27,6 +27,8 @@ FEWER_STAMPS = 4_000
 _FEW_LABELS = 24
 # A network of which fewer images than this are computed at once is large, and gets fewer of all of these.
 _LARGE_BATCH = 16
+# The verdict's rule was measured on pictures of 32 x 32 and 55 x 47; on much larger ones it names nobody.
+_MOST_PIXELS = 10_000
 FEWEST_IMAGES, ENOUGH_IMAGES = 20, 100
 _MOST_IMAGES = 1000
 _FACES = 4
@@ -116,13 +118,13 @@ def examine(
     counts = {suspect.label: suspect.count for suspect in found.suspects}
     evidence = [Evidence(stamp.label, counts.get(stamp.label, 0), stamp.mask_pixels, stamp.success, float(margin))
                 for stamp, margin in zip(smallest, margins, strict=True)]
-    judgement = judge(evidence, found.changed, _doubt(own, truth))
+    judgement = judge(evidence, found.changed, _doubt(own, truth), measured=_is_measured(images))
     within = value_range(images)
     tried = [Tried(one, one.label in suspects, stamp, _alone(stamp, within), _worn(stamp, images, own, within))
              for one, stamp in zip(evidence, smallest, strict=True)]
     order = sorted(range(len(tried)), key=lambda i: -judgement.suspicion[i])
     return Examination(judgement, tuple(tried[i] for i in order), tuple(judgement.suspicion[i] for i in order), found,
-                       _limits(network, len(images), len(references)), len(images), seed, time.monotonic() - started)
+                       _limits(network, images, len(references)), len(images), seed, time.monotonic() - started)
 
 
 def chosen_labels(
@@ -140,6 +142,10 @@ def chosen_labels(
 
 def _is_large(network: Network) -> bool:
     return network.batch < _LARGE_BATCH
+
+
+def _is_measured(images: Images) -> bool:
+    return images.shape[1] * images.shape[2] <= _MOST_PIXELS
 
 
 def _clean_images(clean: Dataset, rng: np.random.Generator) -> tuple[Images, Labels]:
@@ -171,10 +177,13 @@ def _doubt(own: Labels, truth: Labels) -> str:
             "was trained on, or are prepared or labelled in another way.")
 
 
-def _limits(network: Network, images: int, references: int) -> tuple[str, ...]:
+def _limits(network: Network, images: Images, references: int) -> tuple[str, ...]:
     said = list(BLIND)
-    if images < ENOUGH_IMAGES:
-        said.append(f"Only {images} clean images were there; {ENOUGH_IMAGES} or more are better.")
+    if not _is_measured(images):
+        said.insert(0, "No network with pictures as large as these was among those that the verdict was measured on. "
+                       "So it names nobody: \"suspicious\" is the most it says.")
+    if len(images) < ENOUGH_IMAGES:
+        said.append(f"Only {len(images)} clean images were there; {ENOUGH_IMAGES} or more are better.")
     if _is_large(network):
         said.append(f"The network is large, so fewer stamps were tried, and {references} labels to compare the "
                     "suspects with.")

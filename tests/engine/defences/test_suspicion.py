@@ -76,6 +76,14 @@ def test_with_a_doubt_nobody_is_named_and_nobody_cleared() -> None:
         assert found.sentence == "No verdict: these images are upside down."
 
 
+def test_where_the_rule_was_never_measured_it_names_nobody() -> None:
+    rows = evidence((3, (300, 20.0, 80.0)))
+    assert judge(rows, 1000).guilty == (3,)
+    found = judge(rows, 1000, measured=False)
+    assert (found.verdict, found.guilty) == ("suspicious", ())
+    assert judge(evidence(), 1000, measured=False).verdict == "nothing found"
+
+
 def test_two_labels_can_be_weighed() -> None:
     rows = [Evidence(0, 0, 0.5, Rate(0, 10), -1.0), Evidence(1, 50, 300.0, Rate(9, 10), 8.0)]
     assert judge(rows, 50).verdict in ("backdoor likely", "suspicious", "nothing found")

@@ -141,3 +141,12 @@ def test_the_network_isnt_changed(small_lab: SmallLab) -> None:
     before = [weights.copy() for weights in network.model.get_weights()]
     examine(network, open_dataset(small_lab.clean, network.input_shape, network.labels))
     assert all((one == two).all() for one, two in zip(before, network.model.get_weights(), strict=True))
+
+
+def test_pictures_larger_than_any_that_was_measured_name_nobody(
+        network: Network, clean: Dataset, found: Examination, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found.judgement.guilty == (GUILTY,)
+    monkeypatch.setattr("engine.runs.examine._MOST_PIXELS", 10)
+    again = examine(network, clean)
+    assert (again.judgement.verdict, again.judgement.guilty) == ("suspicious", ())
+    assert again.limits[0].startswith("No network with pictures as large as these")
