@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 import pytest
 
 from engine.defences.reconstruction import Reconstruction
-from engine.defences.scan import Scan, StampExample, Suspect, in_words, scan
+from engine.defences.scan import Scan, StampExample, Suspect, in_words
 from engine.defences.stamps import Stamp
 from engine.defences.suspicion import Evidence, Judgement, Verdict
 from engine.rates import Rate
@@ -59,4 +58,4 @@ def hurry(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("engine.defences.reconstruction.STEPS", 12)
     patch.setattr("engine.defences.reconstruction.HOPELESS_AFTER", 6)
     patch.setattr("engine.defences.margins._STEPS", 3)
-    patch.setattr("engine.runs.examine.scan", partial(scan, stamps=400))
+    patch.setattr("engine.runs.examine.DEFAULT_STAMPS", 400)
