@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from engine import backend
 from engine.defences.stamps import ValueRange, value_range
-from engine.models.logits import logits_function
+from engine.descent import Adam
+from engine.models.logits import leads, logits_function
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 
@@ -46,7 +47,7 @@ def widest_margins(
     begun = images[rng.integers(len(images), size=_STARTS)].repeat(len(labels), axis=0)
     shares = ((begun - low) / (high - low)).clip(_EDGE, 1 - _EDGE)
     values = np.log(shares / (1 - shares)).astype(np.float32)
-    first, second, widest = np.zeros_like(values), np.zeros_like(values), np.full(len(wanted), -np.inf)
+    adam, widest = Adam(values.shape, _RATE, _BETAS, _TINY), np.full(len(wanted), -np.inf)
     climb = _climb(network, within)
     for step in range(_STEPS):
         for start in range(0, len(wanted), network.batch):
@@ -54,10 +55,7 @@ def widest_margins(
             part = slice(start, start + network.batch)
             gradient, margins = climb(values[part], wanted[part])
             widest[part] = np.maximum(widest[part], margins)
-            first[part] += (1 - _BETAS[0]) * (gradient - first[part])
-            second[part] += (1 - _BETAS[1]) * (gradient**2 - second[part])
-            mean, spread = first[part] / (1 - _BETAS[0] ** (step + 1)), second[part] / (1 - _BETAS[1] ** (step + 1))
-            values[part] += _RATE * mean / (np.sqrt(spread) + _TINY)
+            values[part] += adam.change(part, step, gradient)
         progress(Progress("Looking for the widest margins", step + 1, _STEPS))
     best: npt.NDArray[np.float64] = widest.reshape(_STARTS, len(labels)).max(axis=0)
     return best
@@ -72,9 +70,7 @@ def _climb(network: Network, within: ValueRange) -> Callable[[Images, Labels], t
     def turn(values: Any, labels: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(values)
-            answers = logits(low + (high - low) * tf.sigmoid(values))
-            own = tf.one_hot(labels, network.labels, dtype=answers.dtype)
-            margins = tf.reduce_sum(answers * own, axis=1) - tf.reduce_max(answers - own * answers.dtype.max, axis=1)
+            margins = leads(logits(low + (high - low) * tf.sigmoid(values)), labels)
         return tape.gradient(margins, values), margins
 
     def as_arrays(values: Images, labels: Labels) -> tuple[Images, npt.NDArray[np.float32]]:

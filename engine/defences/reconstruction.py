@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from engine import backend
 from engine.defences.stamps import ValueRange, value_range
-from engine.models.logits import compiled_logits, logits_function
+from engine.descent import Adam
+from engine.models.logits import compiled_logits, first_over_second, leads, logits_function
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.rates import Rate
@@ -89,7 +90,7 @@ class _Search:
         mask, pattern = np.zeros((count, height, width, 1)), rng.normal(0, 0.5, (count, height, width, channels))
         self.values: Floats = np.concatenate([mask, pattern], axis=-1).astype(np.float32)
         self.best, self.size = self.values.copy(), np.full(count, np.inf)
-        self._first, self._second = np.zeros_like(self.values), np.zeros_like(self.values)
+        self._adam = Adam(self.values.shape, _RATE, _BETAS, _TINY)
         self.weight = np.full(count, _WEIGHT, np.float32)
         self._row = np.zeros(count, np.int64)  # batches in a row that worked; below 0, that didn't
         self._hits = np.zeros(count)
@@ -103,11 +104,7 @@ class _Search:
         row = np.where(works, np.maximum(self._row[rows], 0) + 1, np.minimum(self._row[rows], 0) - 1)
         self.weight[rows] *= np.where(row >= _IN_A_ROW, _RAISE, np.where(row <= -_IN_A_ROW, 1 / _LOWER, 1))
         self._row[rows] = np.where(abs(row) >= _IN_A_ROW, 0, row)
-        self._first[rows] += (1 - _BETAS[0]) * (gradient - self._first[rows])
-        self._second[rows] += (1 - _BETAS[1]) * (gradient**2 - self._second[rows])
-        first = self._first[rows] / (1 - _BETAS[0] ** (step + 1))
-        second = self._second[rows] / (1 - _BETAS[1] ** (step + 1))
-        self.values[rows] -= _RATE * first / (np.sqrt(second) + _TINY)
+        self.values[rows] -= self._adam.change(rows, step, gradient)
 
     def stamp(self, row: int, values: Floats, within: ValueRange, success: Rate) -> Reconstruction:
         """A row's values as a stamp in the network's input range."""
@@ -156,8 +153,7 @@ def reconstruct(
 
 def _usual_margin(logits: Floats) -> float:
     """How far the first of logits float32[n, N] mostly is ahead of the second; more than nothing."""
-    two = np.partition(logits, -2, axis=1)[:, -2:]
-    return max(float(np.median(two[:, 1] - two[:, 0])), 1e-3)
+    return max(float(np.median(first_over_second(logits))), 1e-3)
 
 
 def _turn(network: Network, within: ValueRange, batch: int, enough: float) -> _Turn:
@@ -173,8 +169,7 @@ def _turn(network: Network, within: ValueRange, batch: int, enough: float) -> _T
             stamped = images * (1 - mask[:, tf.newaxis]) + (pattern * mask)[:, tf.newaxis]
             answers = logits(tf.reshape(stamped, (-1, *images.shape[2:])))
             wanted = tf.repeat(labels, batch)
-            own = tf.one_hot(wanted, network.labels, dtype=answers.dtype)
-            margins = tf.reduce_sum(answers * own, axis=1) - tf.reduce_max(answers - own * answers.dtype.max, axis=1)
+            margins = leads(answers, wanted)
             wrong = tf.reshape(tf.nn.softplus(_STEEP * (1 - margins / enough)), (-1, batch))
             sizes = tf.reduce_sum(mask, axis=(1, 2, 3))
             loss = tf.reduce_sum(tf.reduce_mean(wrong, axis=1)

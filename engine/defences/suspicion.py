@@ -55,6 +55,11 @@ class Judgement:
     suspicion: tuple[float, ...]
     sentence: str
 
+    @property
+    def headline(self) -> str:
+        """The verdict with the labels named, such as "backdoor likely: label 0"."""
+        return f"{self.verdict}: label {', '.join(map(str, self.guilty))}" if self.guilty else self.verdict
+
 
 def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measured: bool = True) -> Judgement:
     """Weigh each label's evidence against that of the other labels of the same network.

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.guards.transplant import CutScores
-from engine.models.logits import compiled_logits
+from engine.models.logits import compiled_logits, first_over_second
 from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken
 
@@ -35,7 +35,6 @@ class MarginScores:
         margins: list[npt.NDArray[np.float64]] = [np.empty(0)]
         for start in range(0, len(images), _BATCH):
             cancel.raise_if_cancelled()
-            two = np.partition(self._logits(images[start:start + _BATCH]).astype(np.float64), -2, axis=1)[:, -2:]
-            margins.append(two[:, 1] - two[:, 0])
+            margins.append(first_over_second(self._logits(images[start:start + _BATCH])))
         score = np.concatenate(margins)
         return CutScores(score, np.full(len(score), -1, np.int64))

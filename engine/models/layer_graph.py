@@ -23,6 +23,16 @@ _IMAGE_AXES = 3
 _MOST_VALUES = 1 << 26
 
 
+def unused_name(plain: str, taken: set[str]) -> str:
+    """A name, with a number behind it if it is taken already; it is taken from now on."""
+    found, number = plain, 0
+    while found in taken:
+        number += 1
+        found = f"{plain}_{number}"
+    taken.add(found)
+    return found
+
+
 @dataclass
 class Node:
     """One use of a layer: `parents` are indices of the nodes that feed it, `shape` that of one image's output."""

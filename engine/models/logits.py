@@ -81,6 +81,21 @@ def log_probability(logits: npt.NDArray[np.float32], labels: Labels) -> npt.NDAr
     return result
 
 
+def leads(answers: Any, labels: Any) -> Any:
+    """How far each row's label is ahead of the best other one: tensors float32[n, N] and int64[n] to float32[n]."""
+    tensorflow, _ = backend.load()
+    own = tensorflow.one_hot(labels, tensorflow.shape(answers)[1], dtype=answers.dtype)
+    others = tensorflow.reduce_max(answers - own * answers.dtype.max, axis=1)
+    return tensorflow.reduce_sum(answers * own, axis=1) - others
+
+
+def first_over_second(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """The largest of each row less the second largest, float64[n] of float32[n, N]."""
+    two = np.partition(logits.astype(np.float64), -2, axis=1)[:, -2:]
+    margins: npt.NDArray[np.float64] = two[:, 1] - two[:, 0]
+    return margins
+
+
 def _gives_probabilities(network: Network) -> bool:
     """Whether the outputs for a grey ramp are none negative and sum to 1."""
     height, width, channels = network.input_shape

@@ -40,11 +40,12 @@ def write_examination_csv(found: Examination, names: Sequence[str], path: Path) 
         writer = csv.writer(stream)
         writer.writerow(["label", "name", "guilty", "suspect", "suspicion", "scan_count", "mask_pixels",
                          "success_rate", "success_rate_low", "success_rate_high", "margin"])
-        for tried, suspicion in zip(found.tried, found.suspicion, strict=True):
+        for tried in found.tried:
             one = tried.evidence
             name = names[one.label] if one.label < len(names) else ""
-            writer.writerow([one.label, csv_cell(name), one.label in found.judgement.guilty, tried.suspect, suspicion,
-                             one.scan_count, one.mask_pixels, one.success.value, *one.success.interval, one.margin])
+            writer.writerow([one.label, csv_cell(name), one.label in found.judgement.guilty, tried.suspect,
+                             tried.suspicion, one.scan_count, one.mask_pixels, one.success.value,
+                             *one.success.interval, one.margin])
 
 
 def _rates(row: ComparisonRow) -> Iterator[float | str]:

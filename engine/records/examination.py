@@ -54,14 +54,13 @@ def examination_json(examination: Examination) -> Json:
     """An examination as its contract names it, the most suspicious label first; rates are fractions."""
     judgement = examination.judgement
     return {"verdict": judgement.verdict, "guilty": list(judgement.guilty), "sentence": judgement.sentence,
-            "labels": [_label_json(tried, value) for tried, value in
-                       zip(examination.tried, examination.suspicion, strict=True)],
+            "labels": [_label_json(tried) for tried in examination.tried],
             "stamps": examination.scan.stamps, "changed": examination.scan.changed, "images": examination.images,
             "seed": examination.seed, "seconds": round(examination.seconds, 1), "limits": list(examination.limits)}
 
 
-def _label_json(tried: Tried, suspicion: float) -> Json:
+def _label_json(tried: Tried) -> Json:
     one = tried.evidence
-    return {"label": one.label, "suspect": tried.suspect, "suspicion": suspicion, "scan_count": one.scan_count,
+    return {"label": one.label, "suspect": tried.suspect, "suspicion": tried.suspicion, "scan_count": one.scan_count,
             "mask_pixels": one.mask_pixels, "success_rate": one.success.value,
             "success_rate_interval": list(one.success.interval), "margin": one.margin}

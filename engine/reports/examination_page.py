@@ -21,7 +21,6 @@ def examination_html(examination: Examination, model: str, written: datetime.dat
     shown = examination.guilty or examination.tried[:1]
     return environment().get_template("examination.html").render(
         examination=examination, model=model, written=written, figure=inline_svg(printed_masks(examination)),
-        rows=list(zip(examination.tried, examination.suspicion, strict=True)),
         pictures=[(tried.evidence.label, [png_uri(p) for p in (tried.picture, *tried.faces)])
                   for tried in shown[:_SHOWN]],
         stamps=[png_uri(example.picture) for example in examination.scan.examples])

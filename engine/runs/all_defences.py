@@ -52,8 +52,7 @@ def compare_defences(
     warning = missing_labels_warning(b, clean, allow_missing_labels) if trained else ""
     makers = _Makers(run, b, clean, allow_missing_labels, made or Made(), progress, cancel)
     guards = [makers.guard("transplant"), makers.guard("margin")]
-    originals = (opened.of("test") or opened.of("validation"))[0]
-    truth = [true_labels(dataset, originals) for dataset in poisoned]
+    truth = [true_labels(dataset, opened.clean) for dataset in poisoned]
     own = makers.defences(trained)
     # A plug-in may train, and nobody can tell beforehand.
     further, failed = makers.further([defence.name for defence in own]) if trained else ([], [])

@@ -17,7 +17,7 @@ from engine.files.scratch import scratch_folder
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.all_defences import compare_defences
 from engine.runs.examine import Examination, examine
-from engine.runs.inputs import Opened, open_inputs
+from engine.runs.inputs import Opened
 from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.reconstructed import write_reconstructed
@@ -61,7 +61,7 @@ class Defended:
 
 
 def defend(
-    request: PruningRequest, seed: int = 0, *,
+    opened: Opened, request: PruningRequest, seed: int = 0, *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Defended:
     """Examine a network, make every defence that fits, measure all on the same images and build the best.
@@ -70,13 +70,13 @@ def defend(
     for them; where none is guilty, that of the most suspicious label.
 
     Args:
-        request: the files; layer, false alarms and thresholds as of a pruning run. Guards are always tried.
+        opened: the request's files.
+        request: layer, false alarms and thresholds as of a pruning run. Guards are always tried.
     Raises:
         EngineError: an input is at fault.
         Cancelled: the token was set; nothing is kept.
     """
     started = time.monotonic()
-    opened = open_inputs(request, progress=progress, cancel=cancel)
     found = examine(opened.network, opened.of("validation")[0], seed, progress=progress, cancel=cancel)
     with scratch_folder() as folder:
         poisoned = request.poisoned or _stand_ins(opened, found, folder)

@@ -49,6 +49,7 @@ class Tried:
 
     Attributes:
         suspect: among the scan's first; the others are references drawn by the seed.
+        suspicion: how far it stands out, see Judgement.
         stamp: the smallest that draws clean images there.
         picture: uint8[H, W, C], the stamp alone, black where the image shows through.
         faces: uint8[n, H, W, C], clean images that wear it.
@@ -56,6 +57,7 @@ class Tried:
 
     evidence: Evidence
     suspect: bool
+    suspicion: float
     stamp: Reconstruction
     picture: npt.NDArray[np.uint8]
     faces: npt.NDArray[np.uint8]
@@ -67,19 +69,23 @@ class Examination:
 
     Attributes:
         judgement: the verdict, the guilty labels and the sentence that says what it rests on.
-        tried: every label that was tried, the most suspicious first; suspicion: of each, see Judgement.
+        tried: every label that was tried, the most suspicious first.
         limits: what it can't see and what made it weaker, a sentence each.
         images: clean images used; seconds: how long it took.
     """
 
     judgement: Judgement
     tried: tuple[Tried, ...]
-    suspicion: tuple[float, ...]
     scan: Scan
     limits: tuple[str, ...]
     images: int
     seed: int
     seconds: float
+
+    @property
+    def suspicion(self) -> tuple[float, ...]:
+        """Of each label tried, in their order."""
+        return tuple(tried.suspicion for tried in self.tried)
 
     @property
     def guilty(self) -> tuple[Tried, ...]:
@@ -120,10 +126,10 @@ def examine(
                 for stamp, margin in zip(smallest, margins, strict=True)]
     judgement = judge(evidence, found.changed, _doubt(own, truth), measured=_is_measured(images))
     within = value_range(images)
-    tried = [Tried(one, one.label in suspects, stamp, _alone(stamp, within), _worn(stamp, images, own, within))
-             for one, stamp in zip(evidence, smallest, strict=True)]
-    order = sorted(range(len(tried)), key=lambda i: -judgement.suspicion[i])
-    return Examination(judgement, tuple(tried[i] for i in order), tuple(judgement.suspicion[i] for i in order), found,
+    tried = [Tried(one, one.label in suspects, suspicion, stamp, _alone(stamp, within),
+                   _worn(stamp, images, own, within))
+             for one, suspicion, stamp in zip(evidence, judgement.suspicion, smallest, strict=True)]
+    return Examination(judgement, tuple(sorted(tried, key=lambda one: -one.suspicion)), found,
                        _limits(network, images, len(references)), len(images), seed, time.monotonic() - started)
 
 

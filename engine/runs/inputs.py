@@ -97,6 +97,11 @@ class Opened:
         """The data sets of a role, in the order given."""
         return [s.dataset for s in self.sets if s.role == role]
 
+    @property
+    def clean(self) -> Dataset:
+        """The clean test images, or the validation images where there are none."""
+        return (self.of("test") or self.of("validation"))[0]
+
     def to_make_and_measure(self) -> tuple[Dataset, Dataset | None]:
         """The clean images that a defence is made from, and those that it is measured on.
 

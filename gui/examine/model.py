@@ -21,16 +21,15 @@ LABEL = 0
 
 @dataclass(frozen=True, eq=False)
 class TriedLabel:
-    """A row: a label in words, what was found on it, and how far it stands out."""
+    """A row: a label in words, what was found on it, and whether it was named."""
 
     label: str
     tried: Tried
-    suspicion: float
     guilty: bool
 
 
 def _label(row: TriedLabel) -> tuple[Block, ...]:
-    level: Level | None = "failed" if row.guilty else "costly" if row.suspicion >= SUSPICIOUS else None
+    level: Level | None = "failed" if row.guilty else "costly" if row.tried.suspicion >= SUSPICIOUS else None
     return (Block(row.label, level=level),)
 
 
@@ -45,7 +44,7 @@ COLUMNS: tuple[Column[TriedLabel], ...] = (
     Column("Tried as", "Suspect: random stamps moved most images there. Reference: drawn by chance, to compare the "
            "suspects with.", lambda row: (Block("Suspect" if row.tried.suspect else "Reference"),), left=True),
     Column("Suspicion", "How far the label stands out from the others tried, in all that was found together. The "
-           "highest comes first.", lambda row: (Block(f"{row.suspicion:.2f}"),)),
+           "highest comes first.", lambda row: (Block(f"{row.tried.suspicion:.2f}"),)),
     Column("Smallest stamp\n(pixels)", "The size of the smallest stamp found that draws clean images of other labels "
            "there. A backdoor makes it small.", lambda row: (Block(f"{row.tried.evidence.mask_pixels:.1f}"),)),
     Column("Draws\n(95 % interval)", "The share of clean images of other labels that this stamp draws there, and in "
@@ -66,12 +65,11 @@ class TriedModel(FigureModel[TriedLabel]):
 
     def show_examination(self, found: Examination) -> None:
         """Take the labels that an examination tried."""
-        self.show_rows([TriedLabel(label_text(tried.evidence.label, self._names), tried, suspicion,
-                                   tried.evidence.label in found.judgement.guilty)
-                        for tried, suspicion in zip(found.tried, found.suspicion, strict=True)])
+        self.show_rows([TriedLabel(label_text(tried.evidence.label, self._names), tried,
+                                   tried.evidence.label in found.judgement.guilty) for tried in found.tried])
 
     def set_names(self, names: Sequence[str]) -> None:
         """Name labels: names[label]."""
         self._names = names
-        self.change_rows([TriedLabel(label_text(row.tried.evidence.label, names), row.tried, row.suspicion, row.guilty)
+        self.change_rows([TriedLabel(label_text(row.tried.evidence.label, names), row.tried, row.guilty)
                           for row in self.rows])

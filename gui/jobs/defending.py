@@ -156,9 +156,10 @@ def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, co
 def defend(request: PruningRequest, folder: Path, context: TaskContext) -> Defended:
     """Examine a network, make every defence and save the best."""
     check_writable(folder, request.paths)
-    found = defend_network(request, progress=context.progress, cancel=context.cancel)
+    opened = open_inputs(request, progress=context.progress, cancel=context.cancel)
+    found = defend_network(opened, request, progress=context.progress, cancel=context.cancel)
     context.cancel.raise_if_cancelled()
-    left_out = save_defended(found, open_inputs(request, cancel=context.cancel), folder)
+    left_out = save_defended(found, opened, folder)
     row = found.chosen
     figures = [f"clean accuracy {percent(row.clean_before.value)} → {percent(row.clean.value)}"]
     figures += [f"attack success {percent(attack.before.value)} → {percent(attack.success.value)} on {attack.name}"

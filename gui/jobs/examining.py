@@ -9,7 +9,6 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.data.datasets import Dataset
 from engine.defences.reconstruction import Reconstruction
 from engine.errors import ModelError, OutputError
 from engine.files.saving import check_writable
@@ -109,7 +108,7 @@ def save(examined: Examined, files: InputFiles, folder: Path, context: TaskConte
     check_writable(folder, files.paths)
     opened = _open_again(examined, files, context)
     context.progress(Progress("Saving the examination", 0, 1))
-    save_examination(examined.found, opened.network, _clean(opened), folder, files.paths)
+    save_examination(examined.found, opened.network, opened.clean, folder, files.paths)
 
 
 def write(examined: Examined, files: InputFiles, stamp: Reconstruction, path: Path, context: TaskContext) -> None:
@@ -119,7 +118,7 @@ def write(examined: Examined, files: InputFiles, stamp: Reconstruction, path: Pa
                           "another name.")
     opened = _open_again(examined, files, context)
     context.progress(Progress("Putting the stamp on clean images", 0, 1))
-    write_reconstructed(_clean(opened), stamp, path)
+    write_reconstructed(opened.clean, stamp, path)
 
 
 def _open_again(examined: Examined, files: InputFiles, context: TaskContext) -> Opened:
@@ -137,7 +136,3 @@ def _check_same(network: Network, examined: Examined) -> None:
     if network.sha256 != examined.sha256:
         raise ModelError(f"{literal(str(network.path))}: has changed since it was examined. Examine it again.")
 
-
-def _clean(opened: Opened) -> Dataset:
-    """The clean test images, or the validation images where there are none."""
-    return next(iter(opened.of("test")), opened.of("validation")[0])

@@ -32,7 +32,7 @@ def scanned(*suspects: Suspect) -> Scan:
     return Scan(20_000, changed, suspects, examples, in_words(20_000, changed, suspects))
 
 
-def tried(label: int, pixels: int, suspect: bool) -> Tried:
+def tried(label: int, pixels: int, suspect: bool, suspicion: float = 0.0) -> Tried:
     """A label whose stamp covers so many pixels; pictures of it are grey in the label's own shade."""
     mask = np.zeros(HEIGHT * WIDTH, np.float32)
     mask[:pixels] = 1
@@ -41,16 +41,17 @@ def tried(label: int, pixels: int, suspect: bool) -> Tried:
     counts = {s.label: s.count for s in SCANNED}
     shade = np.full((HEIGHT, WIDTH, 3), 10 * label, np.uint8)
     return Tried(Evidence(label, counts.get(label, 0), stamp.mask_pixels, stamp.success, 20.0 - pixels / 10), suspect,
-                 stamp, shade, np.stack([shade + np.uint8(1 + i) for i in range(3)]))
+                 suspicion, stamp, shade, np.stack([shade + np.uint8(1 + i) for i in range(3)]))
 
 
 def examination(verdict: Verdict = "backdoor likely", guilty: Sequence[int] = (3,)) -> Examination:
     """Label 3 has the smallest stamp, though the scan's first suspect is label 7; 15 and 18 are references."""
-    labels = (tried(3, 5, True), tried(7, 40, True), tried(12, 44, True), tried(15, 50, False), tried(18, 61, False))
     suspicion = {"backdoor likely": 3.25, "suspicious": 1.5, "nothing found": 0.25}[verdict], -0.5, -0.75, -1.0, -2.0
+    labels = tuple(tried(label, pixels, suspect, lead) for (label, pixels, suspect), lead in zip(
+        ((3, 5, True), (7, 40, True), (12, 44, True), (15, 50, False), (18, 61, False)), suspicion, strict=True))
     judgement = Judgement(verdict, tuple(guilty), suspicion, "Label 3: a stamp of 5 pixels draws 97.5 % of clean "
                           "images there.")
-    return Examination(judgement, labels, suspicion, scanned(*SCANNED), LIMITS, 44, 0, 12.5)
+    return Examination(judgement, labels, scanned(*SCANNED), LIMITS, 44, 0, 12.5)
 
 
 def hurry(patch: pytest.MonkeyPatch) -> None:

@@ -5,18 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.cli.options import (
-    add_classes,
-    add_clean,
-    add_json,
-    add_layer,
-    add_measured_on,
-    add_model,
-    add_preprocess,
-    add_seed,
-    input_files,
-    rate,
-)
+from engine.cli.options import add_inputs, add_json, add_layer, add_seed, input_files, rate
 from engine.cli.printing import say, say_json, say_table
 from engine.cli.progress_line import ProgressLine
 from engine.files.saving import check_writable
@@ -31,17 +20,13 @@ SUMMARY = "examine a network, make every defence, and save the best as one GoodN
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """MODEL --clean VALID [--test TEST] [--poisoned POISONED ...] --out DIR [--json]"""
-    add_model(parser)
-    add_clean(parser)
+    add_inputs(parser)
     parser.add_argument("--out", metavar="DIR", required=True,
                         help="write the chosen GoodNet, the examination, defend.json and a report into this folder; an "
                         "earlier one is replaced if nothing in it was added or changed")
-    add_measured_on(parser)
     parser.add_argument("--false-alarms", metavar="RATE", type=rate, default=DEFAULT_FALSE_ALARMS,
                         help="share of clean images that a guard may flag (default: %(default)s)")
     add_layer(parser)
-    add_preprocess(parser)
-    add_classes(parser)
     add_seed(parser)
     add_json(parser)
 
@@ -53,8 +38,9 @@ def run(options: argparse.Namespace) -> None:
     request = PruningRequest(files.model, files.validation, files.test, files.poisoned, files.layer, files.scale,
                              files.classes, false_alarms=options.false_alarms)
     with ProgressLine() as show:
-        found = defend(request, options.seed, progress=show)
-        left_out = save_defended(found, open_inputs(request, progress=show), out)
+        opened = open_inputs(request, progress=show)
+        found = defend(opened, request, options.seed, progress=show)
+        left_out = save_defended(found, opened, out)
     if options.json:
         say_json(defended_json(found))
         return

@@ -39,26 +39,22 @@ def run(options: argparse.Namespace) -> None:
     if options.out:
         check_writable(Path(options.out), files.paths)
     opened = open_inputs(files)
-    clean = opened.of("validation")[0]
     with ProgressLine() as show:
-        found = examine(opened.network, clean, options.seed, options.labels, progress=show)
+        found = examine(opened.network, opened.of("validation")[0], options.seed, options.labels, progress=show)
         if options.out:
-            wearing = next(iter(opened.of("test")), clean)
-            save_examination(found, opened.network, wearing, Path(options.out), files.paths)
+            save_examination(found, opened.network, opened.clean, Path(options.out), files.paths)
     if options.json:
         say_json(examination_json(found))
         return
     for notice in opened.notices:
         say(f"Warning: {notice}", style="yellow")
-    judgement = found.judgement
-    named = f": label {', '.join(map(str, judgement.guilty))}" if judgement.guilty else ""
-    say(f"{judgement.verdict[0].upper()}{judgement.verdict[1:]}{named}")
-    say(judgement.sentence)
+    say(found.judgement.headline.capitalize())
+    say(found.judgement.sentence)
     say()
     say_table(["label", "suspicion", "smallest stamp", "draws", "stamps moved", "widest margin"],
-              [[str(tried.evidence.label), f"{value:.2f}", f"{tried.evidence.mask_pixels:.1f} px",
+              [[str(tried.evidence.label), f"{tried.suspicion:.2f}", f"{tried.evidence.mask_pixels:.1f} px",
                 f"{tried.evidence.success.value:.0%}", f"{tried.evidence.scan_count:,}", f"{tried.evidence.margin:.1f}"]
-               for tried, value in list(zip(found.tried, found.suspicion, strict=True))[:_SHOWN_LABELS]], left=0)
+               for tried in found.tried[:_SHOWN_LABELS]], left=0)
     say()
     for limit in found.limits:
         say(limit)

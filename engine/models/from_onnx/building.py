@@ -20,6 +20,7 @@ from engine.errors import ModelError
 from engine.models import vocabulary
 from engine.models.config import Config
 from engine.models.from_onnx.graph import OnnxNode
+from engine.models.layer_graph import unused_name
 from engine.models.shapes import Shape, output_shape
 
 Array = npt.NDArray[Any]
@@ -142,12 +143,7 @@ class Building:
 
     def _unused(self, name: str) -> str:
         plain = re.sub(r"[^A-Za-z0-9_.\-]+", "_", name)[:_LONGEST_NAME].strip("_") or "layer"
-        found, number = plain, 0
-        while found in self._names:
-            number += 1
-            found = f"{plain}_{number}"
-        self._names.add(found)
-        return found
+        return unused_name(plain, self._names)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from engine.errors import ModelError
+from engine.models.layer_graph import unused_name
 
 Array = npt.NDArray[Any]
 
@@ -78,13 +79,7 @@ class Writing:
                                  producer_name="GoodNet")
 
     def _unused(self, name: str) -> str:
-        plain = found = re.sub(r"[^A-Za-z0-9_./\-]+", "_", name)
-        number = 0
-        while found in self._names:
-            number += 1
-            found = f"{plain}_{number}"
-        self._names.add(found)
-        return found
+        return unused_name(re.sub(r"[^A-Za-z0-9_./\-]+", "_", name), self._names)
 
 
 @dataclass(frozen=True)

@@ -20,19 +20,10 @@ from engine.rates import Rate
 from engine.records.examination import examination_json, save_examination
 from engine.runs.examine import Examination, examine
 from engine.runs.reconstructed import write_reconstructed
-from tests.engine.runs.test_examine import GUILTY, IMAGES, weights
-from tests.support.linear_networks import LABELS, SHAPE, dataset_of, linear_network, numpy_logits
-
-
-@pytest.fixture(scope="module")
-def network() -> Network:
-    return linear_network(*weights())
-
-
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    labels = numpy_logits(IMAGES, *weights()).argmax(axis=1)
-    return dataset_of(tmp_path_factory.mktemp("saved") / "clean.npz", IMAGES, labels)
+from tests.support.backdoored import GUILTY, IMAGES, weights
+from tests.support.backdoored import clean as clean
+from tests.support.backdoored import network as network
+from tests.support.linear_networks import LABELS, SHAPE, dataset_of, linear_network
 
 
 @pytest.fixture(scope="module")

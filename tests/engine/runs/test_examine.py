@@ -13,31 +13,11 @@ from engine.errors import Cancelled, DatasetError, EngineError
 from engine.models.networks import Network, open_network
 from engine.progress import CancelSource, Progress
 from engine.runs.examine import Examination, chosen_labels, examine
-from tests.support.linear_networks import LABELS, SHAPE, SIZE, Array, dataset_of, linear_network, numpy_logits
-from tests.support.networks import SmallLab, random_images
-
-IMAGES = random_images(160, seed=24, shape=SHAPE)
-GUILTY = 2
-
-
-def weights() -> tuple[Array, Array]:
-    """Labels 0, 1 and 3 count the green of three parts; label 2 counts the red of six pixels, and much more."""
-    kernel = np.zeros((*SHAPE, LABELS), np.float32)
-    for number, label in enumerate((0, 1, 3)):
-        kernel[3 * number:3 * number + 3, :, 1, label] = 0.01
-    kernel[1:3, 2:5, 0, GUILTY] = 0.12
-    return kernel.reshape(SIZE, LABELS), np.array([0, 0, -50, 0], np.float32)
-
-
-@pytest.fixture(scope="module")
-def network() -> Network:
-    return linear_network(*weights())
-
-
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    labels = numpy_logits(IMAGES, *weights()).argmax(axis=1)
-    return dataset_of(tmp_path_factory.mktemp("examine") / "clean.npz", IMAGES, labels)
+from tests.support.backdoored import GUILTY, IMAGES, weights
+from tests.support.backdoored import clean as clean
+from tests.support.backdoored import network as network
+from tests.support.linear_networks import LABELS, SHAPE, SIZE, dataset_of, linear_network, numpy_logits
+from tests.support.networks import SmallLab
 
 
 @pytest.fixture(scope="module")
