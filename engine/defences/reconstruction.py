@@ -70,8 +70,8 @@ class Reconstruction:
 
     @property
     def mask_pixels(self) -> float:
-        """The mask's size: its values summed over all pixels."""
-        return float(self.mask.sum(dtype=np.float64))
+        """The mask's size: its values summed over all pixels; where none works, no part of a picture is enough."""
+        return float(self.mask.sum(dtype=np.float64)) if self.found else float(self.mask.size)
 
     def put_on(self, images: Images) -> Images:
         """Images float32[n, H, W, C] in the network's input range with the stamp, as a copy."""
@@ -122,7 +122,7 @@ def reconstruct(
 
     Args:
         images: clean, float32[n, H, W, C] in the network's input range; three in four find, the others measure.
-        labels: those to try, each with images of other labels in both parts. Several are searched at once.
+        labels: those to try, each with images of other labels. Several are searched at once.
     Returns:
         One for each label, in their order.
     Raises:
@@ -136,7 +136,7 @@ def reconstruct(
     turn, together = _turn(network, within, batch, enough), max(1, network.batch // batch)
     held = np.arange(_HELD - 1, len(images), _HELD)
     finding = np.setdiff1d(np.arange(len(images)), held)
-    pools = [finding[own[finding] != label] for label in labels]
+    pools = [_of_others(own, finding, label) for label in labels]
     active: Indices = np.arange(len(labels))
     for step in range(steps):
         for start in range(0, len(active), together):
@@ -149,6 +149,12 @@ def reconstruct(
             active = np.sort(np.argsort(search.size, kind="stable")[:max(len(labels) // 3, _FINALISTS)])
         progress(Progress("Reconstructing triggers", step + 1, steps))
     return tuple(_measured(network, search, images, own, held, row, within) for row in range(len(labels)))
+
+
+def _of_others(own: Labels, part: Indices, label: int) -> Indices:
+    """A part's images of other labels; where chance left none there, those of all images."""
+    others = part[own[part] != label]
+    return others if len(others) else np.flatnonzero(own != label)
 
 
 def _usual_margin(logits: Floats) -> float:
@@ -189,7 +195,7 @@ def _measured(
 ) -> Reconstruction:
     """A row's stamp with its success on all images held aside."""
     values = search.best if np.isfinite(search.size[row]) else search.values
-    trial = held[own[held] != search.labels[row]]
+    trial = _of_others(own, held, int(search.labels[row]))
     stamp = search.stamp(row, values, within, Rate(0, 0))
     answers = network.predict_labels(stamp.put_on(images[trial]))
     return search.stamp(row, values, within, Rate(int((answers == stamp.label).sum()), len(trial)))

@@ -76,7 +76,7 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
     verdict: Verdict = "suspicious" if suspicious else "backdoor likely" if guilty else "nothing found"
     named = tuple(evidence[i].label for i in guilty) if verdict == "backdoor likely" else ()
     first = guilty[0] if guilty else int(suspicion.argmax())
-    sentence = doubt or _in_words(verdict, named, evidence, first, changed)
+    sentence = doubt or _in_words(verdict, named, evidence, first, changed, stands_out=bool(guilty))
     return Judgement(verdict, named, tuple(suspicion.tolist()), sentence)
 
 
@@ -120,7 +120,7 @@ def _ahead(kinds: npt.NDArray[np.float64], apart: Sequence[int]) -> npt.NDArray[
 
 
 def _in_words(
-    verdict: Verdict, guilty: Sequence[int], evidence: Sequence[Evidence], first: int, changed: int,
+    verdict: Verdict, guilty: Sequence[int], evidence: Sequence[Evidence], first: int, changed: int, stands_out: bool,
 ) -> str:
     one, others = evidence[first], [e for i, e in enumerate(evidence) if i != first and e.label not in guilty]
     masks = sorted(other.mask_pixels for other in others)
@@ -132,6 +132,8 @@ def _in_words(
     if verdict == "backdoor likely":
         more = f" So are label {' and '.join(map(str, guilty[1:]))}." if len(guilty) > 1 else ""
         return f"Label {one.label} stands out as labels of attackers do. {facts}{more}"
+    if stands_out:
+        return f"Label {one.label} stands out, but whether that means an attacker was never measured here. {facts}"
     if verdict == "suspicious":
         return f"Label {one.label} stands out, but less than labels of attackers mostly do. {facts}"
     return ("No label stands out as those of attackers mostly do. That is no proof that there is no backdoor. The "

@@ -27,8 +27,9 @@ FEWER_STAMPS = 4_000
 _FEW_LABELS = 24
 # A network of which fewer images than this are computed at once is large, and gets fewer of all of these.
 _LARGE_BATCH = 16
-# The verdict's rule was measured on pictures of 32 x 32 and 55 x 47; on much larger ones it names nobody.
-_MOST_PIXELS = 10_000
+# The verdict's rule was measured on pictures of 32 x 32 and 55 x 47 and of a dozen labels or more. On much larger ones,
+# and where a label has hardly any others to be held against, it names nobody.
+_MOST_PIXELS, _FEWEST_LABELS = 10_000, 4
 FEWEST_IMAGES, ENOUGH_IMAGES = 20, 100
 _MOST_IMAGES = 1000
 _FACES = 4
@@ -124,7 +125,7 @@ def examine(
     counts = {suspect.label: suspect.count for suspect in found.suspects}
     evidence = [Evidence(stamp.label, counts.get(stamp.label, 0), stamp.mask_pixels, stamp.success, float(margin))
                 for stamp, margin in zip(smallest, margins, strict=True)]
-    judgement = judge(evidence, found.changed, _doubt(own, truth), measured=_is_measured(images))
+    judgement = judge(evidence, found.changed, _doubt(own, truth), measured=_is_measured(network, images))
     within = value_range(images)
     tried = [Tried(one, one.label in suspects, suspicion, stamp, _alone(stamp, within),
                    _worn(stamp, images, own, within))
@@ -150,8 +151,8 @@ def _is_large(network: Network) -> bool:
     return network.batch < _LARGE_BATCH
 
 
-def _is_measured(images: Images) -> bool:
-    return images.shape[1] * images.shape[2] <= _MOST_PIXELS
+def _is_measured(network: Network, images: Images) -> bool:
+    return images.shape[1] * images.shape[2] <= _MOST_PIXELS and network.labels >= _FEWEST_LABELS
 
 
 def _clean_images(clean: Dataset, rng: np.random.Generator) -> tuple[Images, Labels]:
@@ -185,9 +186,10 @@ def _doubt(own: Labels, truth: Labels) -> str:
 
 def _limits(network: Network, images: Images, references: int) -> tuple[str, ...]:
     said = list(BLIND)
-    if not _is_measured(images):
-        said.insert(0, "No network with pictures as large as these was among those that the verdict was measured on. "
-                       "So it names nobody: \"suspicious\" is the most it says.")
+    if not _is_measured(network, images):
+        unlike = "with pictures as large as these" if network.labels >= _FEWEST_LABELS else "of so few labels"
+        said.insert(0, f"No network {unlike} was among those that the verdict was measured on. So it names nobody: "
+                       "\"suspicious\" is the most it says.")
     if len(images) < ENOUGH_IMAGES:
         said.append(f"Only {len(images)} clean images were there; {ENOUGH_IMAGES} or more are better.")
     if _is_large(network):

@@ -82,6 +82,16 @@ def test_a_label_that_nothing_draws_images_to_is_said_not_to_be_found() -> None:
     bias[3] = -1e6
     found = reconstruct(linear_network(kernel, bias), IMAGES, [3, GUILTY], steps=30)
     assert not found[0].found and found[0].success.count == 0
+    assert found[0].mask_pixels == SHAPE[0] * SHAPE[1], "a small mask that does nothing is no small stamp"
+
+
+def test_few_images_of_others_find_and_measure_all_the_same(network: Network) -> None:
+    own = numpy_logits(IMAGES, *backdoored_weights()).argmax(axis=1)
+    most = int(np.bincount(own).argmax())
+    chosen = [*np.flatnonzero(own == most)[:18], *np.flatnonzero(own != most)[:2]]
+    for order in (chosen, chosen[::-1], [*chosen[:3], chosen[18], *chosen[3:7], chosen[19], *chosen[7:18]]):
+        for stamp in reconstruct(network, IMAGES[order], [most, GUILTY], steps=20):
+            assert stamp.success.total > 0
 
 
 def test_hopeless_labels_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch, network: Network) -> None:

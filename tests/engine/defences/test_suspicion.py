@@ -81,6 +81,7 @@ def test_where_the_rule_was_never_measured_it_names_nobody() -> None:
     assert judge(rows, 1000).guilty == (3,)
     found = judge(rows, 1000, measured=False)
     assert (found.verdict, found.guilty) == ("suspicious", ())
+    assert "but less" not in found.sentence and "never measured" in found.sentence
     assert judge(evidence(), 1000, measured=False).verdict == "nothing found"
 
 

@@ -130,3 +130,19 @@ def test_pictures_larger_than_any_that_was_measured_name_nobody(
     again = examine(network, clean)
     assert (again.judgement.verdict, again.judgement.guilty) == ("suspicious", ())
     assert again.limits[0].startswith("No network with pictures as large as these")
+
+
+def test_a_network_of_two_labels_names_nobody(tmp_path: Path) -> None:
+    """Of two labels one is always ahead of the other."""
+    from engine import backend
+
+    _, keras = backend.load()
+    image = keras.Input(SHAPE)
+    dense = keras.layers.Dense(2)
+    model = keras.Model(image, dense(keras.layers.Flatten()(keras.layers.Rescaling(1.0, offset=-127.5)(image))))
+    kernel, bias = weights()
+    dense.set_weights([kernel[:, [0, GUILTY]], bias[[0, GUILTY]] + np.float32([0, 52])])
+    two = Network(model, Path("two.keras"))
+    found = examine(two, dataset_of(tmp_path / "two.npz", IMAGES, two.predict_labels(IMAGES)))
+    assert found.judgement.verdict != "backdoor likely" and found.judgement.guilty == ()
+    assert found.limits[0].startswith("No network of so few labels")
