@@ -180,10 +180,13 @@ def preview_curve(
     """
     counts = []
     for i, which in enumerate(sets):
-        chunk = next(which.dataset.chunks(min(_PREVIEW, predictor.batch, quick)))
-        known = kept.first(len(chunk.labels)) if i == 0 else None
-        labels = predictor.labels(known or predictor.features(chunk.images, cancel), ranking.order, cancel)
-        counts.append(count_chunk(empty_counts(which, len(ranking.order)), labels, chunk.labels))
+        most = min(_PREVIEW, predictor.batch, quick)
+        features = kept.first(most) if i == 0 else None
+        if not features:
+            features = predictor.features(next(which.dataset.chunks(most)).images, cancel)
+        labels = predictor.labels(features, ranking.order, cancel)
+        truth = which.dataset.labels[:labels.shape[1]]  # of the images in the first chunk kept, which may be fewer
+        counts.append(count_chunk(empty_counts(which, len(ranking.order)), labels, truth))
     return dataclasses.replace(as_curve(ranking.layer, ranking.order, counts), provisional=True)
 
 

@@ -78,17 +78,18 @@ def test_at_every_chunk_there_is_a_curve(run: PruningRun, small_lab: SmallLab, s
             assert (counts.goodnet_correct <= np.minimum(counts.correct, counts.agreeing)).all()
 
 
+@pytest.mark.parametrize(("quick", "first"), [(6, 6), (7, 6)])  # ranked in whole batches of two
 def test_of_a_large_network_a_few_images_are_counted_first(
-    run: PruningRun, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch,
+    quick: int, first: int, run: PruningRun, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(networks, "_QUICK_PRODUCTS", 1)
-    monkeypatch.setattr(networks, "_FEWEST_QUICK", 6)
+    monkeypatch.setattr(networks, "_FEWEST_QUICK", quick)
     monkeypatch.setattr(networks, "MOST_AT_ONCE", 2)
     monkeypatch.setattr(steps, "chunk_size", lambda network, tensors: 32)
     monkeypatch.setattr(incremental, "chunk_size", lambda network, tensors: 32)
     curves: list[PruningCurve] = []
     found = run_pruning(request_of(small_lab), partial=curves.append)
-    assert curves[0].provisional and [s.images for s in curves[0].sets] == [6, 6, 6]
+    assert curves[0].provisional and [s.images for s in curves[0].sets] == [first, quick, quick]
     assert_same_counts(found.curve, run.curve)
 
 
