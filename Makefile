@@ -10,7 +10,7 @@ VENV_PYTHON := .venv/bin/python
 BIN := .venv/bin
 endif
 
-.PHONY: run venv test test-x11 coverage fuzz package test-package bench bench-large screenshots bench-gui zoo
+.PHONY: run venv test test-x11 coverage fuzz package test-package bench bench-large screenshots bench-gui zoo peers
 
 run: venv
 	@$(VENV_PYTHON) .setup/run.py
@@ -62,6 +62,11 @@ bench-large: venv
 zoo: venv
 	$(VENV_PYTHON) -m benchmarks.zoo
 	$(VENV_PYTHON) -m benchmarks.zoo.examined --figure runs/zoo/roc.svg
+
+# Other people's defences and ours on those networks, as a table in benchmarks/peers/; hours as well, and it goes on.
+peers: venv
+	$(VENV_PYTHON) -m benchmarks.peers
+	$(VENV_PYTHON) -m benchmarks.peers --table benchmarks/peers/RESULTS.md
 
 # The packed program, which runs without Python: dist/GoodNet/ and an archive of it.
 package: venv

@@ -1,0 +1,59 @@
+"""Measures other people's defences and this project's own on the zoo's networks.
+
+    python -m benchmarks.peers [--zoo runs/zoo] [--only WORD ...] [--methods WORD ...] [--out FILE] [--table FILE]
+
+Goes on where it was stopped: what FILE (a JSON object a line) holds already isn't measured again. Every defence is made
+from the validation pictures alone; clean accuracy is that of the test pictures, attack success that of the poisoned
+ones. With --table the whole file is written as Markdown, and nothing is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from benchmarks.peers.measured import kept_records, measure
+from benchmarks.peers.methods import METHODS
+from benchmarks.peers.ours import OURS, as_method
+from benchmarks.peers.table import tables
+from benchmarks.zoo.plan import plans
+from benchmarks.zoo.worlds import PROJECT
+
+EVERY = (*map(as_method, METHODS), *OURS)
+
+
+def main() -> None:
+    """Read the command line; measure what is missing, or write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--zoo", type=Path, default=PROJECT / "runs" / "zoo", help="where the networks are")
+    parser.add_argument("--only", nargs="*", default=[], help="only networks whose name holds one of these words")
+    parser.add_argument("--methods", nargs="*", default=[], help="only methods whose name holds one of these words")
+    parser.add_argument("--out", type=Path, default=PROJECT / "runs" / "peers.jsonl", help="what was measured")
+    parser.add_argument("--table", type=Path, help="write this Markdown file from what was measured")
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if options.table:
+        options.table.write_text(tables(kept_records(options.out), [m.name for m in EVERY]), encoding="utf-8")
+        return
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    for plan in plans():
+        facts = options.zoo / f"{plan.name}.json"
+        if plan.backdoored and facts.exists() and _wanted(plan.name, options.only):
+            done = {(record.network, record.method) for record in kept_records(options.out)}
+            missing = [m for m in EVERY if _wanted(m.name, options.methods) and (plan.name, m.name) not in done]
+            for record in measure(options.zoo, json.loads(facts.read_text(encoding="utf-8")), missing):
+                with options.out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(record.as_json()) + "\n")
+                print(f"{record.network:<24}{record.method:<20}" + (record.failed or (
+                    f"lost {record.lost:5.1f}  attack {100 * record.attack.value:5.1f} %  {record.seconds:.0f} s")),
+                    flush=True)
+
+
+def _wanted(name: str, words: list[str]) -> bool:
+    return not words or any(word in name for word in words)
+
+
+if __name__ == "__main__":
+    main()
