@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.zoo.plan import CLEAN, Plan, plans
 from benchmarks.zoo.worlds import PROJECT
-from engine.defences.suspicion import Evidence, Judgement, judge
+from engine.defences.evidence.suspicion import Evidence, Judgement, judge
 from engine.rates import Rate
 from engine.records.examination import examination_json
 from engine.runs.examine import examine
@@ -76,7 +76,7 @@ def evidence_of(plan: Plan, zoo: Path) -> dict[str, Any]:
 def case_of(plan: Plan, kept: dict[str, Any]) -> Case:
     """The verdict on kept evidence by the rule as it is now."""
     evidence = [Evidence(e["label"], e["scan_count"], e["mask_pixels"], Rate(round(100 * e["success_rate"]), 100),
-                         e["margin"]) for e in kept["labels"]]
+                         e["margin"], e["universal_stamps"]) for e in kept["labels"]]
     return Case(plan, judge(evidence, kept["changed"]))
 
 

@@ -39,13 +39,13 @@ def write_examination_csv(found: Examination, names: Sequence[str], path: Path) 
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["label", "name", "guilty", "suspect", "suspicion", "scan_count", "mask_pixels",
-                         "success_rate", "success_rate_low", "success_rate_high", "margin"])
+                         "success_rate", "success_rate_low", "success_rate_high", "margin", "universal_stamps"])
         for tried in found.tried:
             one = tried.evidence
             name = names[one.label] if one.label < len(names) else ""
             writer.writerow([one.label, csv_cell(name), one.label in found.judgement.guilty, tried.suspect,
                              tried.suspicion, one.scan_count, one.mask_pixels, one.success.value,
-                             *one.success.interval, one.margin])
+                             *one.success.interval, one.margin, one.universal])
 
 
 def _rates(row: ComparisonRow) -> Iterator[float | str]:

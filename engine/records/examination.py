@@ -63,4 +63,5 @@ def _label_json(tried: Tried) -> Json:
     one = tried.evidence
     return {"label": one.label, "suspect": tried.suspect, "suspicion": tried.suspicion, "scan_count": one.scan_count,
             "mask_pixels": one.mask_pixels, "success_rate": one.success.value,
-            "success_rate_interval": list(one.success.interval), "margin": one.margin}
+            "success_rate_interval": list(one.success.interval), "margin": one.margin,
+            "universal_stamps": one.universal}

@@ -11,18 +11,21 @@ import numpy.typing as npt
 
 from engine.assessment import percent
 from engine.data.datasets import Dataset
-from engine.defences.margins import widest_margins
-from engine.defences.reconstruction import Reconstruction, reconstruct
+from engine.defences.evidence.margins import widest_margins
+from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
+from engine.defences.evidence.suspicion import Evidence, Judgement, judge
+from engine.defences.evidence.universal import DEFAULT_UNIVERSAL, universal_stamps
 from engine.defences.scan import DEFAULT_STAMPS, Scan, scan
 from engine.defences.stamps import ValueRange, as_picture, value_range
-from engine.defences.suspicion import Evidence, Judgement, judge
 from engine.errors import DatasetError, EngineError
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 
 SUSPECTS, FEWER_SUSPECTS = 8, 4
+# Of the suspects, so many are those that most universal stamps lead to.
+_LED_TO = 2
 REFERENCES, FEWER_REFERENCES = 16, 6
-FEWER_STAMPS = 4_000
+FEWER_STAMPS, FEWER_UNIVERSAL = 4_000, 2_000
 # A network of so few labels has them all tried.
 _FEW_LABELS = 24
 # A network of which fewer images than this are computed at once is large, and gets fewer of all of these.
@@ -115,15 +118,17 @@ def examine(
     images, truth = _clean_images(clean, rng)
     own = network.predict_labels(images)
     _check(network, clean, own, labels)
-    stamps = FEWER_STAMPS if _is_large(network) else DEFAULT_STAMPS
+    stamps, more = (FEWER_STAMPS, FEWER_UNIVERSAL) if _is_large(network) else (DEFAULT_STAMPS, DEFAULT_UNIVERSAL)
     found = scan(network, clean, stamps, seed, progress=progress, cancel=cancel)
     scanned(found)
-    suspects, references = chosen_labels(network, found, labels, rng)
+    universal = universal_stamps(network, images, more, seed, progress=progress, cancel=cancel)
+    suspects, references = chosen_labels(network, found, universal, labels, rng)
     wanted = [*suspects, *references]
     smallest = reconstruct(network, images, wanted, seed, progress=progress, cancel=cancel)
     margins = widest_margins(network, images, wanted, seed, progress=progress, cancel=cancel)
     counts = {suspect.label: suspect.count for suspect in found.suspects}
-    evidence = [Evidence(stamp.label, counts.get(stamp.label, 0), stamp.mask_pixels, stamp.success, float(margin))
+    evidence = [Evidence(stamp.label, counts.get(stamp.label, 0), stamp.mask_pixels, stamp.success, float(margin),
+                         int(universal[stamp.label]))
                 for stamp, margin in zip(smallest, margins, strict=True)]
     judgement = judge(evidence, found.changed, _doubt(own, truth), measured=_is_measured(network, images))
     within = value_range(images)
@@ -135,11 +140,14 @@ def examine(
 
 
 def chosen_labels(
-    network: Network, found: Scan, also: Sequence[int], rng: np.random.Generator,
+    network: Network, found: Scan, universal: Labels, also: Sequence[int], rng: np.random.Generator,
 ) -> tuple[list[int], list[int]]:
-    """The labels to try: the scan's first with those asked for, and others to compare them with."""
+    """The labels to try: the two that most universal stamps lead to and the scan's first, with those asked for; and
+    others to compare them with."""
     most = FEWER_SUSPECTS if _is_large(network) else SUSPECTS
-    suspects = list(dict.fromkeys([*(s.label for s in found.suspects[:most]), *also]))
+    led_to = [int(i) for i in np.argsort(-universal, kind="stable")[:_LED_TO] if universal[i]]
+    first = list(dict.fromkeys([*led_to, *(s.label for s in found.suspects)]))[:most]
+    suspects = list(dict.fromkeys([*first, *also]))
     rest = np.setdiff1d(np.arange(network.labels), suspects)
     if _is_large(network):
         return suspects, sorted(rng.permutation(rest)[:FEWER_REFERENCES].tolist())

@@ -10,7 +10,7 @@ import numpy as np
 from engine.data.datasets import CHUNK, Dataset
 from engine.data.labels import RECONSTRUCTED
 from engine.data.preprocessing import AS_STORED
-from engine.defences.reconstruction import Reconstruction
+from engine.defences.evidence.reconstruction import Reconstruction
 from engine.errors import DatasetError
 from engine.files.saving import whole_file
 from engine.literal import literal

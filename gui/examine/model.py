@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
-from engine.defences.suspicion import SUSPICIOUS
+from engine.defences.evidence.suspicion import SUSPICIOUS
 from gui.tables.model import Block, Column, FigureModel
 from gui.widgets.texts import interval_text, label_text, rate_text
 
@@ -51,6 +51,9 @@ COLUMNS: tuple[Column[TriedLabel], ...] = (
            "which range of per cent the true share lies with 95 % confidence.", _success),
     Column("Random stamps\nmoved there", "How many clean images changed to the label when a random stamp was put on "
            "them.", lambda row: (Block(f"{row.tried.evidence.scan_count:,}"),)),
+    Column("Stamps that\nmove nearly all", "How many random stamps, each put on eight images, draw all of them "
+           "there, or all but one. Large triggers show here.",
+           lambda row: (Block(f"{row.tried.evidence.universal:,}"),)),
     Column("Widest\nmargin", "How far ahead of all other labels any input at all can bring it. A backdoor makes it "
            "wide.", lambda row: (Block(f"{row.tried.evidence.margin:.1f}"),)),
 )

@@ -15,7 +15,7 @@ from gui.widgets.verdict_icon import LevelIcon, level_colour
 
 if TYPE_CHECKING:
     from engine.assessment import Level
-    from engine.defences.suspicion import Judgement, Verdict
+    from engine.defences.evidence.suspicion import Judgement, Verdict
     from engine.runs.examine import Examination
 
 # A tick would say too much of a network in which nothing was found.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.defences.reconstruction import Reconstruction
+from engine.defences.evidence.reconstruction import Reconstruction
 from engine.errors import ModelError, OutputError
 from engine.files.saving import check_writable
 from engine.literal import literal

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from engine.defences.reconstruction import Reconstruction
+from engine.defences.evidence.reconstruction import Reconstruction
+from engine.defences.evidence.suspicion import Evidence, Judgement, Verdict
 from engine.defences.scan import Scan, StampExample, Suspect, in_words
 from engine.defences.stamps import Stamp
-from engine.defences.suspicion import Evidence, Judgement, Verdict
 from engine.rates import Rate
 from engine.runs.examine import BLIND, Examination, Tried
 
@@ -40,8 +40,8 @@ def tried(label: int, pixels: int, suspect: bool, suspicion: float = 0.0) -> Tri
                            True)
     counts = {s.label: s.count for s in SCANNED}
     shade = np.full((HEIGHT, WIDTH, 3), 10 * label, np.uint8)
-    return Tried(Evidence(label, counts.get(label, 0), stamp.mask_pixels, stamp.success, 20.0 - pixels / 10), suspect,
-                 suspicion, stamp, shade, np.stack([shade + np.uint8(1 + i) for i in range(3)]))
+    return Tried(Evidence(label, counts.get(label, 0), stamp.mask_pixels, stamp.success, 20.0 - pixels / 10, 3 * label),
+                 suspect, suspicion, stamp, shade, np.stack([shade + np.uint8(1 + i) for i in range(3)]))
 
 
 def examination(verdict: Verdict = "backdoor likely", guilty: Sequence[int] = (3,)) -> Examination:
@@ -56,7 +56,8 @@ def examination(verdict: Verdict = "backdoor likely", guilty: Sequence[int] = (3
 
 def hurry(patch: pytest.MonkeyPatch) -> None:
     """Have examinations take seconds: what they find is worth little, but every part of them is run."""
-    patch.setattr("engine.defences.reconstruction.STEPS", 12)
-    patch.setattr("engine.defences.reconstruction.HOPELESS_AFTER", 6)
-    patch.setattr("engine.defences.margins._STEPS", 3)
+    patch.setattr("engine.defences.evidence.reconstruction.STEPS", 12)
+    patch.setattr("engine.defences.evidence.reconstruction.HOPELESS_AFTER", 6)
+    patch.setattr("engine.defences.evidence.margins._STEPS", 3)
     patch.setattr("engine.runs.examine.DEFAULT_STAMPS", 400)
+    patch.setattr("engine.runs.examine.DEFAULT_UNIVERSAL", 256)

@@ -51,9 +51,10 @@ def run(options: argparse.Namespace) -> None:
     say(found.judgement.headline.capitalize())
     say(found.judgement.sentence)
     say()
-    say_table(["label", "suspicion", "smallest stamp", "draws", "stamps moved", "widest margin"],
+    say_table(["label", "suspicion", "smallest stamp", "draws", "stamps moved", "move nearly all", "widest margin"],
               [[str(tried.evidence.label), f"{tried.suspicion:.2f}", f"{tried.evidence.mask_pixels:.1f} px",
-                f"{tried.evidence.success.value:.0%}", f"{tried.evidence.scan_count:,}", f"{tried.evidence.margin:.1f}"]
+                f"{tried.evidence.success.value:.0%}", f"{tried.evidence.scan_count:,}",
+                f"{tried.evidence.universal:,}", f"{tried.evidence.margin:.1f}"]
                for tried in found.tried[:_SHOWN_LABELS]], left=0)
     say()
     for limit in found.limits:

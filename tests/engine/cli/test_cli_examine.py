@@ -10,7 +10,7 @@ import pytest
 
 from engine.__main__ import main
 from engine.data.datasets import open_dataset
-from engine.defences.reconstruction import Reconstruction
+from engine.defences.evidence.reconstruction import Reconstruction
 from engine.models.networks import open_network
 from engine.rates import Rate
 from engine.runs.examine import examine

@@ -13,7 +13,7 @@ from PIL import Image
 
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import KNOWN
-from engine.defences.reconstruction import Reconstruction
+from engine.defences.evidence.reconstruction import Reconstruction
 from engine.errors import DatasetError, OutputError
 from engine.models.networks import Network
 from engine.rates import Rate

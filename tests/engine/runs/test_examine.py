@@ -58,12 +58,14 @@ def test_suspects_and_those_asked_for_come_first_and_references_are_others(netwo
     wide = linear_network(np.zeros((SIZE, LABELS), np.float32), np.zeros(LABELS, np.float32))
     wide.labels = 100
     scanned = Scan(10, 10, tuple(Suspect(label, 50 - label) for label in range(20, 40)), (), "")
-    suspects, references = chosen_labels(wide, scanned, [7, 21], np.random.default_rng(0))
+    universal = np.zeros(100, np.int64)
+    suspects, references = chosen_labels(wide, scanned, universal, [7, 21], np.random.default_rng(0))
     assert suspects == [*range(20, 28), 7]
     assert len(references) == 16 and not set(references) & set(suspects)
     wide.batch = 4
-    suspects, references = chosen_labels(wide, scanned, [], np.random.default_rng(0))
-    assert (suspects, len(references)) == ([20, 21, 22, 23], 6), "of a large network fewer"
+    universal[[50, 21, 60]] = 9, 4, 2
+    suspects, references = chosen_labels(wide, scanned, universal, [], np.random.default_rng(0))
+    assert (suspects, len(references)) == ([50, 21, 20, 22], 6), "of a large network fewer"
 
 
 def test_of_a_large_network_less_is_tried_and_that_is_said(network: Network, clean: Dataset) -> None:

@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
-from engine.defences.suspicion import Verdict
+from engine.defences.evidence.suspicion import Verdict
 from engine.runs.examine import BLIND
 from gui.examine.model import TriedModel
 from gui.examine.panel import EvidencePanel
@@ -97,6 +97,7 @@ def test_labels_stand_in_the_order_of_suspicion(view: ExamineView) -> None:
     assert column(view, "Suspicion") == ["3.25", "-0.50", "-0.75", "-1.00", "-2.00"]
     assert column(view, "Smallest stamp") == ["5.0", "40.0", "44.0", "50.0", "61.0"]
     assert column(view, "Random stamps") == ["300", "1,200", "5", "0", "0"]
+    assert column(view, "Stamps that") == ["9", "21", "36", "45", "54"]
     assert column(view, "Widest") == ["19.5", "16.0", "15.6", "15.0", "13.9"]
     assert column(view, "Draws") == ["97.50 % (87.1–99.6)"] * 5
     marks = [panel_of(view).model.index(row, 0).data(BLOCKS_ROLE)[0].level for row in range(5)]

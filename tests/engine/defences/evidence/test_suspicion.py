@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from engine.defences.suspicion import LIKELY, Evidence, judge
+from engine.defences.evidence.suspicion import LIKELY, Evidence, judge
 from engine.rates import Rate
 
 # Counts, masks and margins of eight labels none of which stands out.
@@ -16,7 +17,14 @@ USUAL = [(100, 50.0, 40.0), (90, 52.0, 38.0), (80, 60.0, 41.0), (70, 55.0, 39.0)
 
 def evidence(*changed: tuple[int, tuple[int, float, float]]) -> list[Evidence]:
     values = dict(enumerate(USUAL)) | dict(changed)
-    return [Evidence(label, count, mask, Rate(95, 100), margin) for label, (count, mask, margin) in values.items()]
+    return [Evidence(label, count, mask, Rate(95, 100), margin, 5) for label, (count, mask, margin) in values.items()]
+
+
+def lead(label: int, rows: list[Evidence]) -> float:
+    """The larger of two leads: by three kinds of evidence together, and by universal stamps."""
+    universal = [row.universal + 10 for row in rows]
+    return max(by_hand(label, rows), 1.54 * math.log(
+        universal[label] / max(count for other, count in enumerate(universal) if other != label)))
 
 
 def by_hand(label: int, rows: list[Evidence]) -> float:
@@ -36,7 +44,7 @@ def by_hand(label: int, rows: list[Evidence]) -> float:
 def test_suspicion_is_the_weighed_lead_over_the_best_of_the_others() -> None:
     rows = evidence((3, (300, 20.0, 80.0)))
     found = judge(rows, 1000)
-    assert found.suspicion == pytest.approx([by_hand(label, rows) for label in range(8)])
+    assert found.suspicion == pytest.approx([lead(label, rows) for label in range(8)])
     assert found.verdict == "backdoor likely" and found.guilty == (3,)
     assert "label 3" in found.sentence and "20 pixels" in found.sentence and "300 of 1,000" in found.sentence
 
@@ -52,6 +60,28 @@ def test_a_lead_between_the_thresholds_is_suspicious_and_names_nobody() -> None:
     found = judge(evidence((3, (70, 29.0, 44.0))), 1000)
     assert (found.verdict, found.guilty) == ("suspicious", ())
     assert found.sentence.startswith("Label 3 stands out, but less")
+
+
+def drawing(*universal: int) -> list[Evidence]:
+    return [replace(one, universal=count) for one, count in zip(evidence(), universal, strict=True)]
+
+
+def test_a_large_trigger_is_seen_by_stamps_that_move_nearly_all_images() -> None:
+    found = judge(drawing(20, 5, 8, 300, 0, 2, 40, 1), 1000)
+    assert (found.verdict, found.guilty) == ("backdoor likely", (3,))
+    assert found.suspicion[3] == pytest.approx(1.54 * math.log(310 / 50))
+    assert "300 stamps move nearly every image there (to the next 40)" in found.sentence
+
+
+def test_a_large_and_a_small_trigger_are_both_named() -> None:
+    rows = evidence((6, (400, 16.0, 120.0)))
+    rows = [replace(row, universal=400 if row.label == 3 else row.label) for row in rows]
+    assert set(judge(rows, 1000).guilty) == {3, 6}
+
+
+def test_few_such_stamps_more_or_less_accuse_nobody() -> None:
+    assert judge(drawing(2, 0, 0, 9, 0, 0, 0, 1), 1000).verdict == "nothing found"
+    assert judge(drawing(80, 0, 50, 90, 0, 30, 0, 1), 1000).verdict == "nothing found"
 
 
 def test_a_second_guilty_label_isnt_hidden_by_the_first() -> None:
@@ -86,5 +116,5 @@ def test_where_the_rule_was_never_measured_it_names_nobody() -> None:
 
 
 def test_two_labels_can_be_weighed() -> None:
-    rows = [Evidence(0, 0, 0.5, Rate(0, 10), -1.0), Evidence(1, 50, 300.0, Rate(9, 10), 8.0)]
+    rows = [Evidence(0, 0, 0.5, Rate(0, 10), -1.0, 0), Evidence(1, 50, 300.0, Rate(9, 10), 8.0, 3)]
     assert judge(rows, 50).verdict in ("backdoor likely", "suspicious", "nothing found")

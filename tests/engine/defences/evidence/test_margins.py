@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.defences.margins import widest_margins
+from engine.defences.evidence.margins import widest_margins
 from engine.errors import Cancelled
 from engine.progress import CancelSource
 from tests.support.linear_networks import LABELS, SHAPE, Array, linear_network, linear_weights, numpy_logits

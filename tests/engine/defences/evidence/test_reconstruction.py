@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.defences import reconstruction
-from engine.defences.reconstruction import Reconstruction, reconstruct
+from engine.defences.evidence import reconstruction
+from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
 from engine.errors import Cancelled
 from engine.models.networks import Network
 from engine.progress import CancelSource, Progress

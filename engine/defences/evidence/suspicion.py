@@ -21,6 +21,9 @@ LIKELY, SUSPICIOUS, TOGETHER = 1.9, 1.2, 1.0
 # What scan, mask and margin weigh; and how far one of them may set a label apart from the second, so that none
 # of them decides alone.
 _WEIGHTS, _FARTHEST = np.array([1.0, 3.0, 1.0]), 1.5
+# What universal stamps weigh; by themselves, because a large trigger shows there and nowhere else. So many are added to
+# each count, lest chance decides between few and fewer.
+_UNIVERSAL, _CHANCE = 1.54, 10.0
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Evidence:
         scan_count: images that random stamps moved there.
         mask_pixels: size of the smallest stamp that draws images there; success: the share of images it draws.
         margin: the widest by which any input sets it above all other labels.
+        universal: random stamps that draw nearly all images there.
     """
 
     label: int
@@ -38,6 +42,7 @@ class Evidence:
     mask_pixels: float
     success: Rate
     margin: float
+    universal: int
 
 
 @dataclass(frozen=True)
@@ -83,19 +88,36 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
 def _weighed(evidence: Sequence[Evidence]) -> tuple[npt.NDArray[np.float64], list[int]]:
     """How far each label stands out, and the places of those that are named.
 
-    A named label is left out when the others are weighed again, because it would hide a second one, and of two that
-    hide each other each is weighed as if the other weren't there.
+    A label stands out as those of small triggers do, or as those of large ones.
     """
-    kinds = np.stack([np.log([one.scan_count + 1.0 for one in evidence]),
+    small = np.stack([np.log([one.scan_count + 1.0 for one in evidence]),
                       -np.log([max(one.mask_pixels, 1.0) for one in evidence]),
                       np.log([max(one.margin, 1.0) for one in evidence])])
-    suspicion, guilty = _ahead(kinds, []), list[int]()
+    large = np.log([[one.universal + _CHANCE for one in evidence]])
+    found = [_standing_out(_WEIGHTS[:, np.newaxis] * small, _WEIGHTS[:, np.newaxis] * _FARTHEST),
+             _standing_out(_UNIVERSAL * large, np.inf)]
+    suspicion = np.maximum(found[0][0], found[1][0])
+    return suspicion, list(dict.fromkeys([*found[0][1], *found[1][1]]))
+
+
+def _standing_out(
+    kinds: npt.NDArray[np.float64], farthest: npt.NDArray[np.float64] | float,
+) -> tuple[npt.NDArray[np.float64], list[int]]:
+    """How far each label is ahead by some kinds of evidence, and the places of those that are named by them.
+
+    A named label is left out when the others are weighed again, because it would hide a second one, and of two that
+    hide each other each is weighed as if the other weren't there.
+
+    Args:
+        kinds, farthest: see _ahead.
+    """
+    suspicion, guilty = _ahead(kinds, farthest, []), list[int]()
     if suspicion.max() >= LIKELY:
         guilty.append(int(suspicion.argmax()))
-    while len(guilty) < len(evidence) - 2:
-        further = np.argsort(-_ahead(kinds, guilty), kind="stable")
+    while len(guilty) < len(suspicion) - 2:
+        further = np.argsort(-_ahead(kinds, farthest, guilty), kind="stable")
         hidden = [int(i) for i in further if i not in guilty][:1 if guilty else 2]
-        apart = _ahead(kinds, [*guilty, *hidden])[hidden]
+        apart = _ahead(kinds, farthest, [*guilty, *hidden])[hidden]
         if apart.min() < LIKELY + TOGETHER:
             break
         suspicion[hidden] = apart
@@ -103,18 +125,21 @@ def _weighed(evidence: Sequence[Evidence]) -> tuple[npt.NDArray[np.float64], lis
     return suspicion, guilty
 
 
-def _ahead(kinds: npt.NDArray[np.float64], apart: Sequence[int]) -> npt.NDArray[np.float64]:
-    """How far each label is ahead of the best of the others, all kinds of evidence weighed together.
+def _ahead(
+    kinds: npt.NDArray[np.float64], farthest: npt.NDArray[np.float64] | float, apart: Sequence[int],
+) -> npt.NDArray[np.float64]:
+    """How far each label is ahead of the best of the others, some kinds of evidence weighed together.
 
     Args:
-        kinds: float64[kinds, labels], the logarithm of each kind of evidence.
+        kinds: float64[kinds, labels], the logarithm of each kind of evidence, weighed.
+        farthest: how far one kind may set a label apart from the second, for each kind [kinds, 1] or for all.
         apart: places of labels that the others, and each other, aren't held against.
     """
     lead = np.zeros(kinds.shape[1])
     for i in range(len(lead)):
         weighed = kinds[:, [i, *(j for j in range(len(lead)) if j != i and j not in apart)]]
         second = np.sort(weighed, axis=1)[:, -2:-1]
-        total = _WEIGHTS @ (weighed - second).clip(-_FARTHEST, _FARTHEST)
+        total = (weighed - second).clip(-farthest, farthest).sum(axis=0)
         lead[i] = total[0] - total[1:].max()
     return lead
 
@@ -127,8 +152,9 @@ def _in_words(
     facts = (f"A stamp of {one.mask_pixels:.0f} pixels draws {percent(one.success.value)} of clean images to label "
              f"{one.label} (others take {masks[0]:.0f} at the least and {float(np.median(masks)):.0f} in the middle), "
              f"random stamps moved {one.scan_count:,} of {changed:,} images there (to the next label "
-             f"{max(other.scan_count for other in others):,}), and an input can set it {one.margin:.0f} ahead of all "
-             f"other labels (the next {max(other.margin for other in others):.0f}).")
+             f"{max(other.scan_count for other in others):,}), {one.universal:,} stamps move nearly every image there "
+             f"(to the next {max(other.universal for other in others):,}), and an input can set it {one.margin:.0f} "
+             f"ahead of all other labels (the next {max(other.margin for other in others):.0f}).")
     if verdict == "backdoor likely":
         more = f" So are label {' and '.join(map(str, guilty[1:]))}." if len(guilty) > 1 else ""
         return f"Label {one.label} stands out as labels of attackers do. {facts}{more}"

@@ -1,0 +1,1 @@
+"""What speaks for a backdoor, found with clean images alone, and the verdict on it."""

@@ -1,0 +1,76 @@
+"""Random stamps that draw nearly every image to one label, counted for each label.
+
+A single image is moved by many stamps, and to whatever label is near. A stamp that moves nearly all images to the same
+one is rare, unless somebody taught the network to obey something like it: then there are many, for a trigger works in
+other places, sizes and colours than its own too. So this finds large triggers, such as glasses, of which no label needs
+as much as a smallest stamp would show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.defences.stamps import Stamp, ValueRange, random_stamp, value_range
+from engine.models.networks import Images, Labels, Network
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+
+DEFAULT_UNIVERSAL = 16_000
+# A stamp that moves the first few images to one label is tried on more, of which it may miss one.
+_FIRST, _MORE, _MISSED = 2, 6, 1
+_BATCH = 128
+
+
+def universal_stamps(
+    network: Network, images: Images, stamps: int = DEFAULT_UNIVERSAL, seed: int = 0, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> npt.NDArray[np.int64]:
+    """Try random stamps, half of them mirrored pairs, on eight images each.
+
+    Args:
+        images: clean, float32[n, H, W, C] in the network's input range, of several labels.
+    Returns:
+        int64[labels]: how many stamps draw nearly all images to each label.
+    Raises:
+        Cancelled: the token was set; nothing is kept.
+    """
+    rng = np.random.default_rng(seed)
+    own, within = network.predict_labels(images), value_range(images)
+    counts = np.zeros(network.labels, np.int64)
+    for start in range(0, stamps, _BATCH):
+        cancel.raise_if_cancelled()
+        tried = [_parts(rng, images.shape[1:], within) for _ in range(min(_BATCH, stamps - start))]
+        first = _drawn_to(network, images, own, tried, _FIRST, rng)
+        passed = np.flatnonzero((first == first[:, :1]).all(axis=1) & (first[:, 0] >= 0))
+        more = _drawn_to(network, images, own, [tried[i] for i in passed], _MORE, rng)
+        labels = first[passed, 0]
+        kept = (more == labels[:, np.newaxis]).sum(axis=1) >= _MORE - _MISSED
+        counts += np.bincount(labels[kept], minlength=network.labels)
+        progress(Progress("Trying stamps on several images", start + len(tried), stamps))
+    return counts
+
+
+def _parts(rng: np.random.Generator, shape: tuple[int, ...], within: ValueRange) -> tuple[Stamp, ...]:
+    """A random stamp, or half of the time a narrower one on each side of the middle, as lenses are."""
+    rows, columns, channels = shape
+    stamp = random_stamp(rng, (rows, columns, channels), within)
+    if columns < 2 or rng.random() < 0.5:
+        return (stamp,)
+    width = max(1, min(stamp.width, columns // 2) * 2 // 3)
+    left = int(rng.integers(columns // 2 - width + 1))
+    return replace(stamp, width=width, left=left), replace(stamp, width=width, left=columns - left - width)
+
+
+def _drawn_to(
+    network: Network, images: Images, own: Labels, tried: list[tuple[Stamp, ...]], count: int, rng: np.random.Generator,
+) -> Labels:
+    """Each stamp on `count` random images: the labels they are moved to, int64[stamps, count]; -1 where none is."""
+    which = rng.integers(len(images), size=(len(tried), count))
+    stamped = images[which]
+    for parts, on in zip(tried, stamped, strict=True):
+        for part in parts:
+            part.put_on(on)
+    answers = network.predict_labels(stamped.reshape(-1, *images.shape[1:])).reshape(which.shape)
+    return np.where(answers == own[which], -1, answers)
