@@ -14,8 +14,8 @@ from benchmarks.peers.methods import student as students
 from benchmarks.peers.methods.student import Descent, Recipe, Step, Student, trained
 from engine import backend
 from engine.data.datasets import Dataset
+from engine.defences.evidence.reconstruction import Reconstruction
 from engine.defences.further import defended
-from engine.defences.reconstruction import Reconstruction
 from engine.guards.calibration import Guard
 from engine.models.networks import Network
 from engine.rates import Rate

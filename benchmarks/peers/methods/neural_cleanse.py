@@ -19,8 +19,8 @@ import numpy.typing as npt
 from benchmarks.peers.methods import fine_tuning
 from benchmarks.peers.methods.student import SEED, Descent, Recipe, Step, Student, trained
 from engine.data.datasets import Dataset
+from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
 from engine.defences.further import ALL_LABELS, Further
-from engine.defences.reconstruction import Reconstruction, reconstruct
 from engine.defences.scan import scan
 from engine.models.networks import Images, Labels, Network
 
