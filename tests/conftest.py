@@ -76,6 +76,16 @@ def no_leaked_threads(request: pytest.FixtureRequest) -> Iterator[None]:
     assert running_qthreads() == [], "Qt threads outlived the test"
 
 
+@pytest.fixture(autouse=True)
+def emptied_clipboard(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test of the window left on the clipboard is gone: Qt would free it after Python, and crash at the end."""
+    yield
+    if "qtbot" in request.fixturenames:
+        from PySide6.QtGui import QGuiApplication
+
+        QGuiApplication.clipboard().clear()
+
+
 def running_qthreads() -> list[str]:
     """Names of all threads that were made with QThread and still run."""
     import shiboken6

@@ -23,6 +23,7 @@ from engine.errors import DatasetError, in_short
 from engine.files.existing import check_is_file
 from engine.files.hdf5 import check_heaps, open_array, open_hdf5
 from engine.files.hdf5_blocks import BlockChecker
+from engine.quarantine.wire import is_shape
 
 Array = npt.NDArray[Any]
 Rows = Generator[Array | None, list[int], None]
@@ -142,6 +143,8 @@ def npz_members(path: Path, names: Sequence[str], most: int, said: str, remedy: 
         for name in names:
             with archive.open(f"{name}.npy") as stream:
                 shape, dtype = read_header(stream, path)
+                if dtype.kind not in "biufU":
+                    raise ValueError(f"'{name}' is stored as {dtype}")
                 most -= math.prod(shape) * dtype.itemsize
                 if most < 0:
                     raise ValueError(f"'{name}' has the shape {shape}, more than memory should hold")
@@ -214,7 +217,7 @@ def read_header(stream: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtyp
     version = form.read_magic(stream)
     read = form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0
     shape, fortran, dtype = read(stream)
-    if any(n < 0 for n in shape):
+    if not is_shape(shape):
         raise ValueError(f"an array of shape {shape}")
     if fortran and len(shape) > 1:
         raise DatasetError(f"{path}: its array is stored by columns, which can't be read in pieces. "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,17 @@ def first_foreign(folder: Path) -> Path | None:
         elif recorded is None or entry.is_symlink() or not _is_recorded(entry, recorded):
             return entry
     return None
+
+
+def first_changed(folder: Path, names: Iterable[str]) -> Path | None:
+    """The first of some files that isn't as the folder's manifest recorded it; what isn't recorded can't be told.
+
+    Raises:
+        OSError: a file can't be read.
+    """
+    recorded = _recorded(folder / MANIFEST) or {}
+    return next((folder / name for name in names
+                 if name in recorded and recorded[name] != sha256_of([folder / name])), None)
 
 
 def _is_recorded(path: Path, recorded: dict[str, Any]) -> bool:

@@ -130,7 +130,7 @@ def pictures_in(folder: Path) -> list[Path]:
     Raises:
         DatasetError, OSError: as entries.
     """
-    return sorted(folder / entry.name for entry in entries(folder) if _is_picture(entry))
+    return [folder / name for name in sorted(entry.name for entry in entries(folder) if _is_picture(entry))]
 
 
 def _is_picture(entry: os.DirEntry[str]) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from engine import backend
 from engine.data.preprocessing import AS_STORED, preprocessing
 from engine.errors import EngineError
+from engine.files.manifest import first_changed
 from engine.files.own import read_own
 from engine.files.saving import link_or_copy, recover, whole_folder
 from engine.goodnets.legacy_h5 import fits_keras2, save_keras2_h5
@@ -23,6 +24,8 @@ from engine.models.reading import read_model_file
 from engine.models.to_onnx.files import write_onnx
 
 GUARD_FILE = "guard.npz"
+# What a pair answers with.
+_PAIR_FILES = ("b.keras", "b_prime.keras", "goodnet.json", GUARD_FILE)
 # Noise that files are tried with where there are no pictures; its side for a network that takes any.
 _PICTURES, _SIDE = 8, 64
 
@@ -129,10 +132,24 @@ def _open_pair(folder: Path) -> GoodNet:
         if not (folder / name).is_file():
             raise EngineError(f"{folder}: holds no {name}, so it isn't a saved GoodNet pair. "
                               "Choose a folder such as goodnet-x2 of a run.")
+    _refuse_changed(folder)
     notes = _notes(folder / "goodnet.json") if (folder / "goodnet.json").is_file() else {}
     guard = open_guard(folder / GUARD_FILE) if (folder / GUARD_FILE).is_file() else None
     b, b_prime = open_network(folder / "b.keras"), open_network(folder / "b_prime.keras")
     return GoodNet(b, b_prime, preprocessing(notes.get("scale", "none")), notes, guard)
+
+
+def _refuse_changed(folder: Path) -> None:
+    """B's file is one for all pairs of a run, so who edits it in place changes pairs that nobody looks at."""
+    try:
+        changed = first_changed(folder, [name for name in _PAIR_FILES if (folder / name).is_file()])
+    except OSError as error:
+        raise EngineError(f"{folder}: can't be read ({error.strerror or error}). Copy the pair again from its "
+                          "source.") from error
+    if changed:
+        raise EngineError(f"{changed}: was changed after this pair was saved, so what its run found out doesn't hold "
+                          "for it. The pairs of a run share the file of B. Save the pair again, or open b.keras and "
+                          "b_prime.keras as two files.")
 
 
 def _notes(path: Path) -> dict[str, Any]:

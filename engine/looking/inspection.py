@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.data.datasets import ANY_SHAPE, Dataset, open_dataset
 from engine.data.doctor import Finding, Role, quick_look
+from engine.data.sources.beginnings import kind_of_data
 from engine.errors import DatasetError, EngineError, UnfitError
 from engine.models.architecture import ModelDescription, describe_model
 from engine.models.reading import is_saved_model
@@ -46,7 +47,7 @@ def inspect(path: Path) -> ModelDescription | DatasetDescription:
     Raises:
         EngineError: neither; the message is that of the likelier of the two.
     """
-    if (path.is_dir() and not is_saved_model(path)) or path.suffix.lower() == ".npz":
+    if (path.is_dir() and not is_saved_model(path)) or path.suffix.lower() == ".npz" or _is_packed_data(path):
         return describe_dataset(open_any_dataset(path))
     try:
         return describe_model(path)
@@ -57,6 +58,14 @@ def inspect(path: Path) -> ModelDescription | DatasetDescription:
             return describe_dataset(open_any_dataset(path))
         except DatasetError as as_data:
             raise as_data if "holds no model" in str(as_model) else as_model from None
+
+
+def _is_packed_data(path: Path) -> bool:
+    """Whether a file begins as those do that hold data only; HDF5 and archives may hold models, too."""
+    try:
+        return kind_of_data(path) not in ("hdf5", "npz")
+    except (EngineError, OSError):
+        return False  # a pickle may be another program's model, of which opening says more
 
 
 def open_any_dataset(path: Path) -> Dataset:

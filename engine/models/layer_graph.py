@@ -184,18 +184,25 @@ def _calls(layer: Config) -> list[_Call]:
             for call in layer.get("inbound_nodes") or []] or [_Call([], [], [])]
 
 
+def _arguments(call: Any) -> list[Any]:
+    args = call.get("args") if isinstance(call, dict) else None
+    return args if isinstance(args, list) else []
+
+
 def _literals(call: Any) -> list[Any]:
     """What an operation is called with behind its first tensor, where those are numbers."""
-    args = call.get("args") if isinstance(call, dict) else None
-    return [value for value in args[1:] if not isinstance(value, dict)] if isinstance(args, list) else []
+    return [value for value in _arguments(call)[1:] if not isinstance(value, dict)]
 
 
 def _constants(call: Any) -> list[Shape]:
     """Shapes of the arrays that an operation is called with, without a batch axis."""
-    args = call.get("args") if isinstance(call, dict) else None
-    arrays = [value["config"]["value"] for value in args or [] if isinstance(value, dict)
-              and value.get("class_name") == "__tensor__"]
-    return [_shape(array)[1:] if len(_shape(array)) == _IMAGE_AXES + 1 else _shape(array) for array in arrays]
+    shapes = [_shape(value["config"].get("value")) for value in _arguments(call) if _is_a(value, "__tensor__")]
+    return [shape[1:] if len(shape) == _IMAGE_AXES + 1 else shape for shape in shapes]
+
+
+def _is_a(value: Any, kind: str) -> bool:
+    """Whether this is an object of a kind, with its settings."""
+    return isinstance(value, dict) and value.get("class_name") == kind and isinstance(value.get("config"), dict)
 
 
 def _shape(array: Any) -> Shape:
@@ -205,7 +212,7 @@ def _shape(array: Any) -> Shape:
 def _sources(node: Any) -> list[Source]:
     """All tensors that an inbound node refers to, in the words of Keras 2 or 3."""
     if isinstance(node, dict):
-        if node.get("class_name") == "__keras_tensor__":
+        if _is_a(node, "__keras_tensor__"):
             return _sources(node["config"].get("keras_history"))
         return [source for value in node.values() for source in _sources(value)]
     if isinstance(node, list):

@@ -270,7 +270,7 @@ class _Reader:
 
     def how_it_ended(self) -> str:
         """What the file did to the reader, in words."""
-        if self.process.returncode == -getattr(signal, "SIGXCPU", 0):
+        if self.process.returncode == -getattr(signal, "SIGXCPU", signal.NSIG):  # Windows has none
             return f"takes more than {limits.SECONDS} seconds of processor time to read"
         return "crashed what reads it"
 
@@ -294,7 +294,13 @@ def own_command() -> list[str]:
     """What starts the program's reader: this Python with the same packages and nothing else, or the packed program."""
     if getattr(sys, "frozen", False):
         return [sys.executable, FLAG]
-    return [sys.executable, "-I", "-S", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _START.format(path=sys.path)]
+    return [_python(), "-I", "-S", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _START.format(path=sys.path)]
+
+
+def _python() -> str:
+    """This Python itself: on Windows an environment's python.exe starts it as a second process, and the limits, which
+    allow one, would hold the wrong one of the two."""
+    return getattr(sys, "_base_executable", sys.executable) if sys.platform == "win32" else sys.executable
 
 
 def patience_for(*files: Path) -> float:

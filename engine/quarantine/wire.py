@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO
 
@@ -98,6 +98,11 @@ def spec_json(array: Array) -> list[Any]:
     return [array.dtype.str, list(array.shape)]
 
 
+def is_shape(sides: Sequence[Any]) -> bool:
+    """Whether these are an array's sides, of a size that may be handed over."""
+    return len(sides) <= _MOST_AXES and all(type(n) is int and 0 <= n <= _LONGEST_AXIS for n in sides)
+
+
 def spec_of(value: Any) -> Spec:
     """The type and shape that JSON values announce.
 
@@ -106,8 +111,7 @@ def spec_of(value: Any) -> Spec:
     """
     try:
         name, sides = value
-        if not _PLAIN_DTYPE.fullmatch(name) or len(sides) > _MOST_AXES \
-                or not all(type(n) is int and 0 <= n <= _LONGEST_AXIS for n in sides):
+        if not _PLAIN_DTYPE.fullmatch(name) or not is_shape(sides):
             raise BrokenWireError(f"an array of {value!r:.100}")
         return np.dtype(name), tuple(sides)
     except (TypeError, ValueError) as error:

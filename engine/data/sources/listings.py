@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -126,7 +126,7 @@ def _located(table: Path, names: Sequence[str]) -> list[Path]:
     found = []
     for name in names:
         path = Path(name)
-        if path.is_absolute() or ".." in path.parts or path.drive:
+        if lies_elsewhere(path):
             raise DatasetError(f"{table}: names {name}, which lies elsewhere; only files in the table's own folder are "
                                "read. Put the table beside the pictures.")
         if not (folder / path).is_file():
@@ -136,6 +136,11 @@ def _located(table: Path, names: Sequence[str]) -> list[Path]:
                                    "the folder of its pictures.")
         found.append(index.get(name, folder / path))
     return found
+
+
+def lies_elsewhere(path: PurePath) -> bool:
+    """Whether a name leads out of the folder that it is looked up in: on Windows "/x" and "C:x" do, too."""
+    return bool(path.anchor) or ".." in path.parts
 
 
 def _index(folder: Path) -> dict[str, Path]:

@@ -10,7 +10,7 @@ import pickle
 import struct
 import tarfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from PIL import Image
 from engine.__main__ import main
 from engine.data.datasets import open_dataset
 from engine.data.sources.kinds import files_of
+from engine.data.sources.listings import lies_elsewhere
 from engine.errors import DatasetError
-from engine.looking.inspection import describe_dataset, open_any_dataset
+from engine.looking.inspection import describe_dataset, inspect, open_any_dataset
 from tests.support.deep_pictures import write_png
 from tests.support.foreign_sets import write_cifar, write_idx, write_parquet, write_tar, write_tfrecord
 
@@ -211,6 +212,13 @@ def test_what_is_cut_off_is_refused(kind: str, tmp_path: Path) -> None:
     assert "damaged" in (said := refused(cut(FORMATS[kind](tmp_path)))) or "isn't one of CIFAR" in said
 
 
+@pytest.mark.parametrize("kind", ["npy", "mat", "tar", "tfrecord", "parquet"])
+def test_what_is_wrong_is_said_of_the_data_and_not_of_a_model(kind: str, tmp_path: Path) -> None:
+    path = cut(FORMATS[kind](tmp_path))
+    with pytest.raises(DatasetError, match="damaged"):
+        inspect(path)
+
+
 @pytest.mark.parametrize("kind", ["npy", "mat, packed", "tar", "tfrecord", "parquet"])
 def test_changed_bytes_end_in_a_sentence_or_in_a_sound_set(kind: str, tmp_path: Path) -> None:
     path = FORMATS[kind](tmp_path)
@@ -329,6 +337,11 @@ def test_tables_that_are_none(lines: str, said: str, tmp_path: Path) -> None:
     table(tmp_path)
     (tmp_path / "labels.csv").write_text(lines, encoding="utf-8")
     assert said in refused(tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize("name", ["/x.png", "C:x.png", "C:/x.png", "//host/share/x.png", "a/../../x.png"])
+def test_what_leads_elsewhere_on_windows(name: str) -> None:
+    assert lies_elsewhere(PureWindowsPath(name)) and not lies_elsewhere(PureWindowsPath("a/x.png"))
 
 
 def test_without_pyarrow_the_sentence_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,6 +159,8 @@ def _pickled() -> bytes:
     (npy(IMAGES, shape=(-1, 12, 10, 3)), npy(NUMBERS), "damaged"),
     (npy(IMAGES, shape=(20, 10**6, 10**6, 3)), npy(NUMBERS), "more than memory"),
     (npy(IMAGES, shape=(20, 24, 10, 3)), npy(NUMBERS), "damaged"),
+    (npy(IMAGES, shape=(20, 2**53, 10, 3)), npy(NUMBERS), "an array of shape"),
+    (npy(IMAGES, shape=(20, 12, False, 3)), npy(NUMBERS), "an array of shape"),
     (npy(IMAGES), npy(NUMBERS, shape=(20, 10**12)), "more than memory"),
     (npy(IMAGES, fortran_order=True), npy(NUMBERS), "by columns"),
     (npy(IMAGES)[:300], npy(NUMBERS), "damaged"), (b"", npy(NUMBERS), "damaged"),

@@ -101,6 +101,29 @@ def test_a_saved_pair_is_whole_and_opens_again(tmp_path: Path) -> None:
     assert all(old.tobytes() == new.tobytes() for old, new in zip(before, after, strict=True))
 
 
+def test_a_b_that_was_edited_in_one_pair_is_seen_in_every_pair_that_shares_it(tmp_path: Path) -> None:
+    goodnet, _, _ = pair_of("plain")
+    save_pair(goodnet, tmp_path / "x2")
+    save_pair(goodnet, tmp_path / "x5", same_b=tmp_path / "x2")
+    other, _ = build("plain", seed=9)
+    other.save(tmp_path / "other.keras")
+    with (tmp_path / "x2" / "b.keras").open("r+b") as stream:  # in place, as a tool that knows nothing of links does
+        stream.truncate(stream.write((tmp_path / "other.keras").read_bytes()))
+    for folder in (tmp_path / "x2", tmp_path / "x5"):
+        with pytest.raises(EngineError, match=r"b\.keras: was changed after this pair was saved"):
+            open_goodnet([folder])
+        assert open_goodnet([folder / "b.keras", folder / "b_prime.keras"]).b.labels == LABELS
+
+
+@pytest.mark.parametrize("name", ["b_prime.keras", "goodnet.json"])
+def test_so_is_every_other_file_of_a_pair(name: str, tmp_path: Path) -> None:
+    save_pair(pair_of("plain")[0], tmp_path / "pair")
+    with (tmp_path / "pair" / name).open("ab") as stream:
+        stream.write(b"\n")
+    with pytest.raises(EngineError, match=rf"{name}: was changed after"):
+        open_goodnet([tmp_path / "pair"])
+
+
 def test_evaluation_counts_image_for_image(tmp_path: Path) -> None:
     goodnet, b, b_prime = pair_of("plain")
     truth = np.where(np.arange(60) % 3 == 0, (b + 1) % LABELS, b)

@@ -410,6 +410,26 @@ def test_the_packed_program_is_its_own_reader(data: Path, monkeypatch: pytest.Mo
     quarantine.close()
 
 
+def test_on_windows_the_reader_is_python_itself_and_not_what_starts_it(
+    data: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An environment's python.exe there starts another process, which the job object wouldn't hold."""
+    with monkeypatch.context() as windows:
+        windows.setattr(sys, "platform", "win32")
+        command = client.own_command()
+    assert command[0] == sys._base_executable  # type: ignore[attr-defined]
+    quarantine = Quarantine(command)
+    labels = quarantine.ask(data, "describe hdf5", {}, lambda _, arrays: arrays[0], most=10_000, error=DatasetError)
+    quarantine.close()
+    assert labels.tolist() == NUMBERS.tolist()
+
+
+def test_without_a_signal_for_it_nobody_is_told_of_processor_time(fakes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(signal, "SIGXCPU", raising=False)
+    with pytest.raises(DatasetError, match=r"^stranger\.h5: crashed what reads it"):
+        ask(fakes("os._exit(0)"))
+
+
 def test_relative_names_begin_where_the_program_is(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

@@ -66,7 +66,6 @@ def view(qtbot: QtBot) -> Iterator[CheckView]:
     view.show_goodnet("goodnet-x10", N)
     view.show()
     yield view
-    QGuiApplication.clipboard().clear()
 
 
 def _application() -> QApplication:

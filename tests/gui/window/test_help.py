@@ -242,4 +242,3 @@ def test_about_shows_and_copies_versions_in_one_window(window: QMainWindow) -> N
     copy = next(b for b in about.findChildren(QPushButton) if "Copy" in b.text())
     copy.click()
     assert QGuiApplication.clipboard().text() == about.versions.text()
-    QGuiApplication.clipboard().clear()

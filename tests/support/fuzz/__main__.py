@@ -19,6 +19,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.errors import EngineError
@@ -27,21 +28,32 @@ from tests.support.fuzz import reading, samples
 from tests.support.fuzz.formats import ANYWHERE, FORMATS, STRUCTURED, damaged, set_up, way
 
 SECONDS, MEMORY, PATIENCE_SECONDS = 10, 2 << 30, 900
-_BATCH = 250
+_BATCH = 500
 ENDED = "ended its reader"
 
 
+@dataclass
 class Tally:
     """What came of the files of a format: how often what, and the most of memory and time that one took."""
 
-    def __init__(self) -> None:
-        self.outcomes: Counter[str] = Counter()
-        self.megabytes = self.seconds = 0.0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    megabytes: float = 0.0
+    seconds: float = 0.0
 
     def add(self, outcome: str, seconds: float = 0.0, megabytes: float = 0.0) -> None:
         """Count a file."""
         self.outcomes[outcome.split(":")[0]] += 1
         self.seconds, self.megabytes = max(self.seconds, seconds), max(self.megabytes, megabytes)
+
+    def take(self, other: Tally) -> None:
+        """Add another tally's files."""
+        self.outcomes += other.outcomes
+        self.megabytes, self.seconds = max(self.megabytes, other.megabytes), max(self.seconds, other.seconds)
+
+    @property
+    def files(self) -> int:
+        """How many files were tried."""
+        return self.outcomes.total()
 
     @property
     def failed(self) -> bool:
@@ -50,7 +62,7 @@ class Tally:
 
     def __str__(self) -> str:
         told = ", ".join(f"{n:,} {outcome}" for outcome, n in sorted(self.outcomes.items()))
-        return f"{sum(self.outcomes.values()):>6,} files: {told}; at most {self.seconds:.1f} s, {self.megabytes:.0f} MB"
+        return f"{self.files:>6,} files: {told}; at most {self.seconds:.1f} s, {self.megabytes:.0f} MB"
 
 
 def fuzz(name: str, first: int, count: int, seed: int, keep: Path) -> Tally:

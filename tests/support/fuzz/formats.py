@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
+from typing import Any
 
-from tests.support.fuzz import mutations, picture_structures, reading, samples
+import numpy as np
+
+from tests.support import foreign_sets
+from tests.support.fuzz import foreign_structures, mutations, picture_structures, reading, samples
 from tests.support.fuzz.hdf5_structures import hdf5_structures
-from tests.support.fuzz.onnx_structures import protobuf_numbers
 from tests.support.fuzz.reading import Way, command_line
 from tests.support.fuzz.samples import Sample, cached
 from tests.support.fuzz.structures import rewriting
+from tests.support.fuzz.varint_structures import parquet_places, protobuf_places, renumbering
 from tests.support.places import PROJECT
 
 Mutate = Callable[[bytes, Random], bytes]
@@ -42,9 +48,18 @@ def _model(sample: Sample, mutate: Mutate, name: str) -> Format:
                   reading.build, command_line("inspect", "FILE", "--json", alone=True))
 
 
-def _data(sample: Sample, mutate: Mutate, name: str) -> Format:
-    return Format(sample, mutate, (reading.stream, reading.look_at_data, command_line("inspect", "FILE", "--json")),
-                  name, alone=command_line("inspect", "FILE", alone=True))
+def _data(
+    sample: Sample, mutate: Mutate, name: str, *, shape: reading.Shape = reading.SHAPE, read: str = "",
+    beside: Mapping[str, Sample] = MappingProxyType({}),
+) -> Format:
+    """A data set; `read` is what of it is read, where that isn't the damaged file itself."""
+    ways = (reading.streaming(shape), reading.looking_at(shape), command_line("inspect", "FILE", "--json"))
+    return Format(sample, mutate, tuple(reading.beside(read, way) for way in ways) if read else ways,
+                  name, alone=None if read else command_line("inspect", "FILE", alone=True), beside=beside)
+
+
+def _foreign(name: str, write: Callable[[Path, Any, list[int]], object], side: int = 0) -> Sample:
+    return cached(samples.foreign(name, write, side))
 
 
 def _picture(ending: str, mutate: Mutate) -> Format:
@@ -52,6 +67,7 @@ def _picture(ending: str, mutate: Mutate) -> Format:
 
 
 _GZIP = {"compression": "gzip", "chunks": (4, 1, 6, 10), "shuffle": True}
+_SMALL, _SMALL_H5 = cached(samples.small_model("keras")), cached(samples.small_model("h5"))
 _H5, _LATEST = cached(samples.model("h5")), cached(samples.model_latest)
 _WEIGHTS, _PLAIN, _PACKED = cached(samples.weights), cached(samples.data()), cached(samples.data(**_GZIP))
 _NEW_DATA, _NPZ = cached(samples.data_latest), cached(samples.npz)
@@ -65,6 +81,17 @@ _KEPT = {"name": "run.json", "beside": {"guard.npz": _GUARD}, "alone": command_l
 _KEPT_WAYS = (reading.reopen, reading.list_run, command_line("compare", "FOLDER", "FOLDER", "--json"))
 _ONNX = PROJECT / "tests/data/onnx/squeezenet-script13.onnx"
 _STRUCTURES = rewriting(hdf5_structures)
+
+_NPY_IMAGES = _foreign("images.npy", lambda path, images, labels: samples.write_npy(path, labels, images))
+_NPY_LABELS = _foreign("labels.npy", samples.write_npy)
+_IDX_IMAGES = _foreign("images.idx", lambda path, images, _: foreign_sets.write_idx(path, images))
+_IDX_LABELS = _foreign("labels.idx", lambda path, _, labels: foreign_sets.write_idx(path, np.array(labels)))
+_IDX_PACKED = _foreign("images.gz", lambda path, images, _: foreign_sets.write_idx(path, images, packed=True))
+_CIFAR, _TAR = _foreign("d.bin", foreign_sets.write_cifar, 32), _foreign("d.tar", foreign_sets.write_tar)
+_MAT, _MAT_PACKED = _foreign("d.mat", samples.write_mat), _foreign("d.mat", partial(samples.write_mat, packed=True))
+_TABLE = _foreign("labels.csv", samples.write_table)
+_PICTURES = {f"{number}.png": cached(samples.picture("png")) for number in range(samples.PICTURES)}
+_IDX_HEAD = rewriting(foreign_structures.idx_head)
 
 # Anywhere in the file.
 ANYWHERE: dict[str, Format] = {
@@ -83,12 +110,41 @@ ANYWHERE: dict[str, Format] = {
     "run.json": Format(_RUN, mutations.mutated_json, _KEPT_WAYS, **_KEPT),
 }
 
+# Of those by their structure: pictures, and the files of other programs.
+PICTURES: dict[str, Format] = {
+    **{f"{ending}-fields": _picture(ending, rewriting(locate)) for ending, locate in (
+        ("png", picture_structures.png_chunks), ("jpg", picture_structures.jpeg_segments),
+        ("tif", picture_structures.tiff_fields), ("webp", picture_structures.riff_chunks),
+        ("gif", picture_structures.gif_blocks), *((other, picture_structures.header) for other in (
+            "bmp", "ico", "tga", "pcx", "sgi", "dds", "jp2", "avif")))},
+    "ppm-numbers": _picture("ppm", picture_structures.ppm_numbers),
+}
+FOREIGN: dict[str, Format] = {
+    "onnx-numbers": _model(_ONNX.read_bytes, renumbering(protobuf_places), "m.onnx"),
+    "npy-images": _data(_NPY_IMAGES, mutations.one_array_word, "images.npy", beside={"labels.npy": _NPY_LABELS}),
+    "npy-labels": _data(_NPY_LABELS, mutations.one_array_word, "labels.npy", read="images.npy",
+                        beside={"images.npy": _NPY_IMAGES}),
+    "idx-images": _data(_IDX_IMAGES, _IDX_HEAD, "images.idx", beside={"labels.idx": _IDX_LABELS}),
+    "idx-labels": _data(_IDX_LABELS, _IDX_HEAD, "labels.idx", read="images.idx", beside={"images.idx": _IDX_IMAGES}),
+    "idx-packed": _data(_IDX_PACKED, foreign_structures.in_gzip(_IDX_HEAD), "images.gz",
+                        beside={"labels": _IDX_LABELS}),
+    "cifar-records": _data(_CIFAR, foreign_structures.cifar_record, "d.bin", shape=(32, 32, 3)),
+    "mat-elements": _data(_MAT, rewriting(foreign_structures.mat_elements), "d.mat"),
+    "mat-packed": _data(_MAT_PACKED, foreign_structures.mat_unpacked, "d.mat"),
+    "tar-headers": _data(_TAR, foreign_structures.tar_field, "d.tar"),
+    "tfrecord-fields": _data(_foreign("d.tfrecord", foreign_sets.write_tfrecord), foreign_structures.tfrecord_field,
+                             "d.tfrecord"),
+    "parquet-numbers": _data(_foreign("d.parquet", foreign_sets.write_parquet), renumbering(parquet_places),
+                             "d.parquet"),
+    "table-cells": _data(_TABLE, foreign_structures.one_cell, "labels.csv", read=".", beside=_PICTURES),
+}
+
 # By their structure: some values or fields at a bound, in an otherwise sound file.
 STRUCTURED: dict[str, Format] = {
     "keras-keys": _model(samples.plain_model, mutations.in_member(".json", mutations.one_bound), "m.keras"),
-    "keras-headers": _model(samples.plain_model, mutations.one_header_field, "m.keras"),
-    "keras-weights": _model(samples.plain_model, mutations.in_member(".h5", _STRUCTURES), "m.keras"),
-    "h5-fields": _model(_H5, _STRUCTURES, "m.h5"),
+    "keras-headers": _model(_SMALL, mutations.one_header_field, "m.keras"),
+    "keras-weights": _model(_SMALL, mutations.in_member(".h5", _STRUCTURES), "m.keras"),
+    "h5-fields": _model(_SMALL_H5, _STRUCTURES, "m.h5"),
     "h5-latest-fields": _model(_LATEST, _STRUCTURES, "m.h5"),
     "weights-fields": _model(_WEIGHTS, _STRUCTURES, "w.h5"),
     "hdf5-fields": _data(_PLAIN, _STRUCTURES, "d.h5"),
@@ -108,13 +164,7 @@ STRUCTURED: dict[str, Format] = {
     "names-keys": Format(cached(samples.names("json")), mutations.one_bound, (reading.classes,), "names.json"),
     "names-lines": Format(cached(samples.names("txt")), mutations.one_line, (reading.classes, reading.look_at_names),
                           "names.txt"),
-    "onnx-numbers": _model(_ONNX.read_bytes, protobuf_numbers, "m.onnx"),
-    **{f"{ending}-fields": _picture(ending, rewriting(locate)) for ending, locate in (
-        ("png", picture_structures.png_chunks), ("jpg", picture_structures.jpeg_segments),
-        ("tif", picture_structures.tiff_fields), ("webp", picture_structures.riff_chunks),
-        ("gif", picture_structures.gif_blocks), *((other, picture_structures.header) for other in (
-            "bmp", "ico", "tga", "pcx", "sgi", "dds", "jp2", "avif")))},
-    "ppm-numbers": _picture("ppm", picture_structures.ppm_numbers),
+    **PICTURES, **FOREIGN,
 }
 
 FORMATS = {**ANYWHERE, **STRUCTURED}

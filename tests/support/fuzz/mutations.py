@@ -7,6 +7,7 @@ import copy
 import io
 import json
 import random
+import re
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -119,13 +120,14 @@ def _places(node: Any) -> Any:
 
 
 # For one value at a time: the ends of every kind of number, and words that are none.
-_BOUNDS: list[Any] = [
+BOUNDS: list[Any] = [
     *(sign * (2**bits + off) for bits in (0, 7, 8, 15, 16, 31, 32, 53, 63, 64) for off in (-1, 0, 1)
       for sign in (1, -1)),
     10**400, -(10**400), 0.0, -0.0, 5e-324, -5e-324, 1e-300, 1e308, -1e308, 0.1 + 0.2, float("nan"), float("inf"),
     -float("inf"), None, True, False, "", " ", "a b", "\u200b", "\u202e", "\ud800", "\x00", "\x1b[31m", "a" * 10**5,
     "=1+1", "<img src='/dev/zero'>", "1e999", "../../x", [], [[]], {}, {"": None}, [0] * 1000]
 # Types of NumPy's that hold something else than plain numbers, or nothing.
+_NUMERIC = ["<f2", "<f4", ">f8", "|u1", "|i1", "<i2", ">u4", "<i8", ">u8", "|b1"]
 _TYPES = ["|O", "<f2", ">f8", "<c16", "|V0", "|V2147483647", "|S0", "<U9", "<M8[ns]", "<f16", "|b1", ">u8", "x,y",
           "<f4,<i4", [["a", "<f4"]], [("a", "<f4"), ("b", "|O")], "<f4" * 1000, "(1000000,1000000)f4"]
 
@@ -135,18 +137,18 @@ def one_bound(content: bytes, dice: random.Random) -> bytes:
     root = [json.loads(content)]
     holder, key = dice.choice(list(_places(root)))
     if isinstance(holder, dict) and dice.random() < 0.1:
-        word = dice.choice([bound for bound in _BOUNDS if isinstance(bound, str)])
+        word = dice.choice([bound for bound in BOUNDS if isinstance(bound, str)])
         holder[word] = holder.pop(key)
     else:
-        alike = [bound for bound in _BOUNDS if type(bound) is type(holder[key])]
-        holder[key] = copy.deepcopy(dice.choice(alike if alike and dice.random() < 0.5 else _BOUNDS))
+        alike = [bound for bound in BOUNDS if type(bound) is type(holder[key])]
+        holder[key] = copy.deepcopy(dice.choice(alike if alike and dice.random() < 0.5 else BOUNDS))
     return json.dumps(root[0]).encode()
 
 
 def one_line(content: bytes, dice: random.Random) -> bytes:
     """A text one of whose lines is another one, stands twice, or is very long."""
     lines = content.split(b"\n")
-    words = [str(bound).encode("utf-8", "surrogatepass") for bound in _BOUNDS]
+    words = [str(bound).encode("utf-8", "surrogatepass") for bound in BOUNDS]
     at = dice.randrange(len(lines))
     lines[at:at + 1] = dice.choice([[lines[at]] * 2, [dice.choice(words)], [b"\xff\xfe"], [b"\0" * 100], [b"x"] * 5000])
     return b"\n".join(lines)
@@ -164,23 +166,31 @@ def in_member(ending: str, mutate: Callable[[bytes, random.Random], bytes]) -> C
 
 
 def one_array_word(content: bytes, dice: random.Random) -> bytes:
-    """A NumPy array with one word of its header at a bound: version, length, type, order, shape."""
+    """A NumPy array with one word of its header at a bound: version, length, type, order, shape.
+
+    Half of the time what stands there then is of the right kind, so that what comes after the header is met, too.
+    """
     size = int.from_bytes(content[8:10], "little")
     words, data = ast.literal_eval(content[10:10 + size].decode()), content[10 + size:]
-    key = dice.choice(list(words))
-    if key == "shape" and words["shape"] and dice.random() < 0.7:
-        sides = list(words["shape"])
-        sides[dice.randrange(len(sides))] = dice.choice([n for n in _BOUNDS if isinstance(n, int)])
+    key, sides = dice.choice(list(words)), list(words["shape"])
+    if key == "shape" and sides and dice.random() < 0.7:
+        at = dice.randrange(len(sides))
+        sides[at] = dice.choice([sides[at] + dice.choice((-1, 1)), *(n for n in BOUNDS if isinstance(n, int))])
         words["shape"] = tuple(sides)
+    elif dice.random() < 0.5:
+        dice.shuffle(sides)
+        words[key] = {"descr": dice.choice(_NUMERIC), "fortran_order": not words["fortran_order"],
+                      "shape": dice.choice([tuple(sides), (*sides, 1), (1, *sides), tuple(sides[1:])])}[key]
     else:
-        words[key] = copy.deepcopy(dice.choice([*_BOUNDS, *_TYPES]))
+        words[key] = copy.deepcopy(dice.choice([*BOUNDS, *_TYPES]))
     text = repr(words).encode("utf-8", "surrogatepass") + b"\n"
-    version, length = content[6:8], len(text)
+    version, width, length = content[6:8], 2, len(text)
     if dice.random() < 0.2:
         version = dice.choice([b"\0\0", b"\2\0", b"\3\0", b"\1\1", b"\xff\xff"])
-    if dice.random() < 0.1 or length > 65535:
+        width = 4 if version[:1] in b"\2\3" else 2
+    if dice.random() < 0.1:
         length = dice.choice([0, 1, length - 1, 65535])
-    return content[:6] + version + (length % 65536).to_bytes(2, "little") + text + data
+    return content[:6] + version + (length % 256**width).to_bytes(width, "little") + text + data
 
 
 # A ZIP archive's records, and where their fields are and how long.
@@ -195,7 +205,12 @@ def one_header_field(content: bytes, dice: random.Random) -> bytes:
     data = bytearray(content)
     for _ in range(dice.randint(1, 2)):
         sign = dice.choice(list(_RECORDS))
-        starts = [at for at in range(len(data)) if data.startswith(sign, at)]
+        starts = [found.start() for found in re.finditer(re.escape(sign), data)]
         start, (at, size) = dice.choice(starts), dice.choice(_RECORDS[sign])
-        data[start + at:start + at + size] = (dice.choice(_NUMBERS) % 256**size).to_bytes(size, "little")
+        data[:] = in_place(bytes(data), start + at, size, dice)
     return bytes(data)
+
+
+def in_place(content: bytes, at: int, size: int, dice: random.Random) -> bytes:
+    """A field of so many bytes at a bound."""
+    return content[:at] + (dice.choice(_NUMBERS) % 256**size).to_bytes(size, "little") + content[at + size:]

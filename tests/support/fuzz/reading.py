@@ -20,6 +20,7 @@ from engine.progress import CancelToken, ignore_progress
 from tests.support.places import PROJECT
 
 Way = Callable[[Path], object]
+Shape = tuple[int, int, int]
 HEAD = "goodnet: "
 
 
@@ -86,28 +87,43 @@ def look_at(path: Path) -> None:
         raise found.error
 
 
-def look_at_data(path: Path) -> None:
-    """As the window does, when data is chosen for a network."""
-    from gui.jobs.choosing import look_at_dataset
-    look_at(path)
-    look = look_at_dataset("validation", path, (12, 10, 3), 7, (), NOBODY)
-    assert look.thumbnails.shape[1:] == (12, 10, 3)
+def looking_at(shape: Shape) -> Way:
+    """As the window does, when data is chosen for a network of 7 labels that takes images of that shape."""
+    def look_at_data(path: Path) -> None:
+        from gui.jobs.choosing import look_at_dataset
+        look_at(path)
+        look = look_at_dataset("validation", path, shape, 7, (), NOBODY)
+        assert look.thumbnails.shape[1:] == shape
+
+    return look_at_data
 
 
-def stream(path: Path) -> None:
-    """Describe data and read it all, as a run does."""
-    import numpy as np
+def streaming(shape: Shape) -> Way:
+    """Describe data and read it all, as a run of a network does that takes images of that shape."""
+    def stream(path: Path) -> None:
+        import numpy as np
 
-    from engine.data.datasets import open_dataset
-    from engine.looking.inspection import describe_dataset, open_any_dataset
-    describe_dataset(open_any_dataset(path))
-    dataset = open_dataset(path, (12, 10, 3), 7)
-    seen = 0
-    for chunk in dataset.chunks(128):
-        assert chunk.images.shape[1:] == (12, 10, 3) and np.isfinite(chunk.images).all()
-        assert ((chunk.labels >= 0) & (chunk.labels < 7)).all()
-        seen += len(chunk.labels)
-    assert seen == len(dataset)
+        from engine.data.datasets import open_dataset
+        from engine.looking.inspection import describe_dataset, open_any_dataset
+        describe_dataset(open_any_dataset(path))
+        dataset = open_dataset(path, shape, 7)
+        seen = 0
+        for chunk in dataset.chunks(128):
+            assert chunk.images.shape[1:] == shape and np.isfinite(chunk.images).all()
+            assert ((chunk.labels >= 0) & (chunk.labels < 7)).all()
+            seen += len(chunk.labels)
+        assert seen == len(dataset)
+
+    return stream
+
+
+SHAPE: Shape = (12, 10, 3)
+stream, look_at_data = streaming(SHAPE), looking_at(SHAPE)
+
+
+def beside(name: str, way: Way) -> Way:
+    """The way in which a file beside the damaged one is read, or, by the name ".", the folder that both are in."""
+    return lambda path: way(path.parent / name)
 
 
 def picture(path: Path) -> None:

@@ -7,8 +7,11 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 Sample = Callable[[], bytes]
+# In a data set of another program's.
+PICTURES = 12
 
 
 def cached(make: Callable[[Path], Path]) -> Sample:
@@ -42,13 +45,28 @@ def model(ending: str) -> Callable[[Path], Path]:
     return make
 
 
+def small_model(ending: str) -> Callable[[Path], Path]:
+    """A network with as few layers as there are kinds of structures in its file: these are what is damaged."""
+    def make(folder: Path) -> Path:
+        import logging
+
+        import keras
+        logging.disable(logging.WARNING)
+        layers = keras.layers
+        keras.Sequential([keras.Input((12, 10, 3)), layers.Conv2D(4, 3, name="c"), layers.GlobalAveragePooling2D(),
+                          layers.Dense(7, activation="softmax")]).save(folder / f"m.{ending}")
+        return folder / f"m.{ending}"
+
+    return make
+
+
 plain_model = cached(model("keras"))
 
 
 def model_latest(folder: Path) -> Path:
-    """The same model in the newest layout of HDF5."""
+    """The small model in the newest layout of HDF5."""
     import h5py
-    model("h5")(folder)
+    small_model("h5")(folder)
     with h5py.File(folder / "m.h5") as old, h5py.File(folder / "latest.h5", "w", libver="latest") as new:
         for key, value in old.attrs.items():
             new.attrs[key] = value
@@ -200,3 +218,39 @@ def names(ending: str) -> Callable[[Path], Path]:
         return path
 
     return make
+
+
+def foreign(name: str, write: Callable[[Path, Any, list[int]], object], side: int = 0) -> Callable[[Path], Path]:
+    """A data set of another program's: twelve pictures of 12 x 10, or of `side` x `side`, and their labels.
+
+    Args:
+        write: is given where to, the pictures uint8[12, H, W, 3], and the labels.
+    """
+    def make(folder: Path) -> Path:
+        import numpy as np
+
+        from tests.support.networks import random_images
+        pictures = random_images(PICTURES, shape=(side or 12, side or 10, 3)).astype(np.uint8)
+        write(folder / name, pictures, [number % 7 for number in range(PICTURES)])
+        return folder / name
+
+    return make
+
+
+def write_mat(path: Path, pictures: Any, labels: list[int], *, packed: bool = False) -> None:
+    """As SVHN has them, with a word and a cell beside."""
+    import numpy as np
+    from scipy import io
+    io.savemat(path, {"X": pictures.transpose(1, 2, 3, 0), "y": np.array(labels)[:, None], "note": "text",
+                      "cell": np.array([1, "a"], object)}, do_compression=packed)
+
+
+def write_npy(path: Path, _: Any, values: Any) -> None:
+    """An array in a file of its own."""
+    import numpy as np
+    np.save(path, values)
+
+
+def write_table(path: Path, _: Any, labels: list[int]) -> None:
+    """A table of the pictures 0.png, 1.png, and so on."""
+    path.write_text("\n".join(["file,label", *(f"{number}.png,{label}" for number, label in enumerate(labels))]))
