@@ -19,8 +19,8 @@ from engine.rates import Rate
 
 # What B is called among the defences, where nothing but a guard is beside it.
 BADNET = "B"
-# A repaired copy that answers alone: agreement with B costs clean accuracy and stops little more.
-UNPAIRED = "repaired network alone"
+# Repaired copies that answer alone: agreement with B costs clean accuracy and stops little more.
+UNPAIRED, UNLEARNT_UNPAIRED = "repaired network alone", "unlearnt network alone"
 _CHUNK = 64
 
 

@@ -6,13 +6,14 @@ Kin: Moosavi-Dezfooli et al., Universal Adversarial Perturbations, 2017; Zeng et
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.defences.stamps import ValueRange
+from engine.defences.stamps import ValueRange, value_range
 from engine.models.logits import logits_function
 from engine.models.networks import Images, Network
 
@@ -22,6 +23,27 @@ _IMAGES = 68
 # Of 255: where it begins, how far a step goes, and how far all of them together may go.
 _BEGIN, _STEP, _MOST = 6, 4.8, 24
 _STRENGTHS = (0.3, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """A change of every pixel, float32[H, W, C], that draws a network to a label; `values` is the range it keeps to."""
+
+    label: int
+    change: npt.NDArray[np.float32]
+    values: ValueRange
+
+    def put_on(self, images: Images) -> Images:
+        """Copies of float32[n, H, W, C] in the network's input range with the change."""
+        shown: Images = (images + self.change).clip(*self.values)
+        return shown
+
+
+def find_pattern(network: Network, images: Images, label: int, seed: int = 0) -> Pattern:
+    """The change of at most 24 of 255 a pixel that draws a network to a label on images, clean ones of all labels."""
+    values = value_range(images)
+    search = Targeted(network, images, [label], values, np.random.default_rng(seed))
+    return Pattern(label, search.find(label), values)
 
 
 class Targeted:
@@ -37,13 +59,14 @@ class Targeted:
     def put_on(self, images: Images) -> Images:
         """Copies of float32[n, H, W, C], each with the perturbation at 0.3 to 1 of its strength."""
         if self._found is None or self._asked % EVERY == 0:
-            self._found = self._find(self._labels[self._asked // EVERY % len(self._labels)])
+            self._found = self.find(self._labels[self._asked // EVERY % len(self._labels)])
         self._asked += 1
         strengths = self._rng.uniform(*_STRENGTHS, (len(images), 1, 1, 1)).astype(np.float32)
         shown: Images = (images + strengths * self._found).clip(*self._values)
         return shown
 
-    def _find(self, label: int) -> npt.NDArray[np.float32]:
+    def find(self, label: int) -> npt.NDArray[np.float32]:
+        """The change float32[H, W, C] that draws the network, as it is now, to a label."""
         unit = (self._values[1] - self._values[0]) / 255
         found = self._rng.choice([-_BEGIN, _BEGIN], self._images.shape[1:]).astype(np.float32) * np.float32(unit)
         for _ in range(_STEPS):

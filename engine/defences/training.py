@@ -1,4 +1,4 @@
-"""Training a copy of B further on clean images: what repair by distillation and fine-pruning have in common.
+"""Training a copy of B further on clean images: what all repairs have in common.
 
 Own loop, no Keras `fit`: it is cancelled between steps, repeats to the bit from its seed, and layers that behave
 differently in training (dropout, batch normalisation) stay as they are when the network answers.
@@ -44,7 +44,7 @@ class Repair:
     """A trained B' as plain values; `repaired_network` makes it a network.
 
     Attributes:
-        method: "distillation" or "fine-pruning".
+        method: "distillation", "unlearning" or "fine-pruning".
         weights: of all layers, as Keras orders them.
         steps: steps trained; kept_step: the step whose state was kept.
         before, after: clean accuracy of B and of B' on the images held aside.

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.data.datasets import Dataset
 from engine.data.targets import true_labels
-from engine.defences.comparison import BADNET, UNPAIRED, Comparison, Defence, GuardDefence, compare
+from engine.defences.comparison import (
+    BADNET,
+    UNLEARNT_UNPAIRED,
+    UNPAIRED,
+    Comparison,
+    Defence,
+    GuardDefence,
+    compare,
+)
 from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
 from engine.defences.further import defended, further_defences
 from engine.defences.training import Repair, missing_labels_warning, repaired_network
+from engine.defences.unlearning import unlearn
 from engine.errors import EngineError
 from engine.guards.calibration import Guard, Kind, calibrate
 from engine.literal import literal
@@ -30,7 +39,7 @@ def compare_defences(
     run: PruningRun, *, allow_missing_labels: bool = False, trained: bool = True, made: Made | None = None,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Comparison:
-    """Make and measure B, the run's pruned GoodNets, fine-pruning and repair by distillation, plain and guarded.
+    """Make and measure B, the run's pruned GoodNets, fine-pruning and both other repairs, plain and guarded.
 
     B' of fine-pruning starts from the run's last threshold. Everything is made from the clean validation set alone
     and measured on the test set (where there is none, on validation images held back) and every poisoned set. Takes
@@ -81,11 +90,8 @@ class _Makers:
         last = max(steps.values(), default=0)
         if last:
             made.append(self._fine_pruned(last))
-        repaired = self._distilled()
-        # Without B it can give backdoored inputs their true label, but nothing flags the others.
-        alone = dataclasses.replace(repaired, name=UNPAIRED, paired=False)
-        self.made.repairs[UNPAIRED] = self.made.repairs[repaired.name]
-        return [*made, repaired, alone]
+        return [*made, *self._both("repaired by distillation", UNPAIRED, distil),
+                *self._both("repaired by unlearning", UNLEARNT_UNPAIRED, unlearn)]
 
     def further(self, taken: Sequence[str]) -> tuple[list[Defence], list[str]]:
         """What the registry and plug-ins make, and a sentence for each that can't; a network answers alone.
@@ -129,11 +135,14 @@ class _Makers:
                             allow_missing_labels=self.allow_missing_labels, progress=self.progress, cancel=self.cancel)
         return self._trained(f"fine-pruned, {step} channels", repair, started)
 
-    def _distilled(self) -> Defence:
+    def _both(self, name: str, alone: str, method: Callable[..., Repair]) -> list[Defence]:
+        """A repaired copy beside B, and alone: that can give backdoored inputs their true label, but flags none."""
         started = time.monotonic()
-        repair = distil(self.b, self.clean, allow_missing_labels=self.allow_missing_labels,
+        repair = method(self.b, self.clean, allow_missing_labels=self.allow_missing_labels,
                         progress=self.progress, cancel=self.cancel)
-        return self._trained("repaired by distillation", repair, started)
+        pair = self._trained(name, repair, started)
+        self.made.repairs[alone] = repair
+        return [pair, dataclasses.replace(pair, name=alone, paired=False)]
 
     def _trained(self, name: str, repair: Repair, started: float) -> Defence:
         self.made.repairs[name] = repair

@@ -6,12 +6,10 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from engine.assessment import HARMLESS_ATTACK, percent
-from engine.data.datasets import Dataset
 from engine.defences.comparison import ComparisonRow
 from engine.files.scratch import scratch_folder
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
@@ -20,7 +18,7 @@ from engine.runs.examine import Examination, examine
 from engine.runs.inputs import Opened
 from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
-from engine.runs.reconstructed import write_reconstructed
+from engine.runs.reconstructed import write_stand_ins
 from engine.runs.repair import RepairedPair
 
 # What a defence may cost, in points of clean accuracy, before one that costs less but stops less is looked at.
@@ -66,8 +64,8 @@ def defend(
 ) -> Defended:
     """Examine a network, make every defence that fits, measure all on the same images and build the best.
 
-    Where no poisoned images are given, clean images that wear the reconstructed stamps of the guilty labels stand in
-    for them; where none is guilty, that of the most suspicious label.
+    Where no poisoned images are given, clean images that wear the reconstructed stamps of the guilty labels, and
+    patterns over the whole picture, stand in for them; where none is guilty, those of the most suspicious label.
 
     Args:
         opened: the request's files.
@@ -79,7 +77,8 @@ def defend(
     started = time.monotonic()
     found = examine(opened.network, opened.of("validation")[0], seed, progress=progress, cancel=cancel)
     with scratch_folder() as folder:
-        poisoned = request.poisoned or _stand_ins(opened, found, folder)
+        suspects = found.guilty or found.tried[:1]
+        poisoned = request.poisoned or write_stand_ins(opened, [tried.stamp for tried in suspects], folder)
         asked = dataclasses.replace(request, layer=opened.layer, scale=opened.preprocessing.name, guard="transplant",
                                     poisoned=tuple(poisoned))
         run = run_pruning(asked, progress=progress, cancel=cancel)
@@ -103,17 +102,6 @@ def best_row(rows: Sequence[ComparisonRow]) -> ComparisonRow:
         return not fits, round(lost if fits else attack + lost, 9)
 
     return min(rows, key=harm)
-
-
-def _stand_ins(opened: Opened, found: Examination, folder: Path) -> list[Path]:
-    """Poisoned sets made of reconstructed stamps on the images that defences are measured on."""
-    making, measuring = opened.to_make_and_measure()
-    wearing: Dataset = measuring or making
-    paths = []
-    for tried in found.guilty or found.tried[:1]:
-        paths.append(folder / f"reconstructed_{tried.evidence.label}.h5")
-        write_reconstructed(wearing, tried.stamp, paths[-1])
-    return paths
 
 
 def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import h5py
 import numpy as np
@@ -11,42 +13,79 @@ from engine.data.datasets import CHUNK, Dataset
 from engine.data.labels import RECONSTRUCTED
 from engine.data.preprocessing import AS_STORED
 from engine.defences.evidence.reconstruction import Reconstruction
+from engine.defences.targeted import find_pattern
 from engine.errors import DatasetError
 from engine.files.saving import whole_file
 from engine.literal import literal
+from engine.models.networks import Images
+from engine.runs.inputs import Opened
+
+_MOST_IMAGES = 400
 
 
-def write_reconstructed(clean: Dataset, stamp: Reconstruction, path: Path) -> None:
-    """Write clean images that wear a reconstructed stamp, in the lab's layout with the stamp's label as theirs.
+class Trigger(Protocol):
+    """What was computed from a network: the label it draws images to, and the way it looks on them."""
+
+    @property
+    def label(self) -> int:
+        """The label that it draws images to."""
+        ...
+
+    def put_on(self, images: Images) -> Images:
+        """Images float32[n, H, W, C] in the network's input range with the trigger, as a copy."""
+        ...
+
+
+def write_stand_ins(opened: Opened, stamps: Sequence[Reconstruction], folder: Path) -> list[Path]:
+    """Write poisoned sets that stand in for an attacker's: for each stamp's label one with the stamp, and one with a
+    pattern over the whole picture, because a stamp is no likeness of a blended picture or of stripes.
+
+    Both are put on the images that defences are measured on, and found without them.
+
+    Raises:
+        OutputError, DatasetError: as write_reconstructed.
+    """
+    making, measuring = opened.to_make_and_measure()
+    images = making.take(making.spread(min(_MOST_IMAGES, making.most_at_once)))
+    paths = []
+    for stamp in stamps:
+        for name, trigger in (("reconstructed", stamp), ("pattern", find_pattern(opened.network, images, stamp.label))):
+            paths.append(folder / f"{name}_{stamp.label}.h5")
+            write_reconstructed(measuring or making, trigger, paths[-1])
+    return paths
+
+
+def write_reconstructed(clean: Dataset, trigger: Trigger, path: Path) -> None:
+    """Write clean images that wear a reconstructed trigger, in the lab's layout with its label as theirs.
 
     An array named "reconstructed" stands beside them, so that everything made from the file says what it is.
 
     Args:
-        clean: in the network's input range; images of the stamp's own label are left out.
+        clean: in the network's input range; images of the trigger's own label are left out.
     Raises:
         OutputError: it can't be written.
         DatasetError: there is no image of another label, or the images can't be read.
     """
     with whole_file(path) as temporary:
-        _write(clean, stamp, temporary)
+        _write(clean, trigger, temporary)
 
 
-def _write(clean: Dataset, stamp: Reconstruction, path: Path) -> None:
-    others = np.flatnonzero(clean.labels != stamp.label).tolist()
+def _write(clean: Dataset, trigger: Trigger, path: Path) -> None:
+    others = np.flatnonzero(clean.labels != trigger.label).tolist()
     if not others:
-        raise DatasetError(f"{literal(str(clean.path))}: holds images of label {stamp.label} only, so none could wear "
-                           "its stamp. Choose clean images of several labels.")
+        raise DatasetError(f"{literal(str(clean.path))}: holds images of label {trigger.label} only, so none could "
+                           "wear its stamp. Choose clean images of several labels.")
     whole = np.dtype(clean.dtype).kind in "ui" or _are_whole(clean)
     height, width, channels = clean.image_shape
     with h5py.File(path, "w", locking=False) as file:  # whole_file holds it
         data = file.create_dataset("data", (len(others), channels, height, width), np.uint8 if whole else np.float32,
                                    chunks=(min(CHUNK, len(others)), channels, height, width), compression="gzip")
-        file.create_dataset("label", data=np.full(len(others), stamp.label, np.float64))
+        file.create_dataset("label", data=np.full(len(others), trigger.label, np.float64))
         file.create_dataset(RECONSTRUCTED, data=np.uint8(1))
         done = 0
         for images, stored in zip(clean.chunks(CHUNK, others), clean.prepared(AS_STORED).chunks(CHUNK, others),
                                   strict=True):
-            values = clean.preprocessing.undone(stamp.put_on(images.images), stored.images)
+            values = clean.preprocessing.undone(trigger.put_on(images.images), stored.images)
             values = values.transpose(0, 3, 1, 2)
             data[done:done + len(values)] = values.round().clip(0, 255) if whole else values
             done += len(values)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 EMPTY = ("Nothing has been compared yet.\n\nRun the pruning, then press Compare. It makes every defence there is, the "
          "pruned GoodNets, fine-pruning, repair by training, each alone and behind both guards, from the clean "
-         "validation images, and measures all of them on the same images. It trains two networks, which takes minutes; "
-         "Cancel stops it.\n\nRepair trains one copy that has learnt to ignore patches and saves it with B as a "
-         "GoodNet, without comparing anything.\n\nDefend does it all at once and needs no run: it examines the "
+         "validation images, and measures all of them on the same images. It trains three networks, which takes "
+         "minutes; Cancel stops it.\n\nRepair trains one copy that has learnt to ignore patches and saves it with B as "
+         "a GoodNet, without comparing anything.\n\nDefend does it all at once and needs no run: it examines the "
          "network, makes and measures every defence, on reconstructed triggers where there are no poisoned images, and "
          "saves the best with what it holds against.")
 COMPARING = "The comparison goes on; it takes minutes. The defences appear here side by side when it is done."

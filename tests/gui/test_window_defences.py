@@ -182,6 +182,7 @@ def test_a_comparison_ends_with_what_is_best_and_keeps_it(
     assert panel.table.currentIndex().row() == run.comparison.rows.index(best.row)
     monkeypatch.setattr("gui.jobs.defending.distil", None)  # nothing is trained again
     monkeypatch.setattr("engine.runs.all_defences.distil", None)
+    monkeypatch.setattr("engine.runs.all_defences.unlearn", None)
     row = next(i for i, row in enumerate(run.comparison.rows)
                if (row.defence, row.guard) == ("repaired by distillation", "margin"))
     panel.table.selectRow(row)

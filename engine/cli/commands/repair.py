@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.cli.options import (
@@ -21,6 +22,7 @@ from engine.data.datasets import Dataset
 from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
 from engine.defences.training import Repair
+from engine.defences.unlearning import unlearn
 from engine.errors import EngineError
 from engine.files.saving import check_writable
 from engine.pruning.ranking import rank_channels
@@ -28,6 +30,7 @@ from engine.records.repaired_pair import repaired_json, save_repaired
 from engine.runs.inputs import Opened, open_inputs
 from engine.runs.repair import as_pair
 
+METHODS: dict[str, Callable[..., Repair]] = {"distillation": distil, "unlearning": unlearn}
 SUMMARY = "train a B' on clean images instead of pruning, and save it with B as a pair"
 
 
@@ -37,9 +40,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", required=True,
                         help="write the pair's folder here; an earlier pair's folder is replaced if nothing in it was "
                         "added or changed")
-    parser.add_argument("--method", choices=["distillation", "fine-pruning"], default="distillation",
-                        help="how B' is trained: a copy of B taught by B on changed images (distillation), or B "
-                        "pruned and trained again (fine-pruning) (default: %(default)s)")
+    parser.add_argument("--method", choices=[*METHODS, "fine-pruning"], default="distillation",
+                        help="how B' is trained: a copy of B taught by B on changed images (distillation), a copy "
+                        "shown reconstructed triggers with true labels (unlearning), or B pruned and trained again "
+                        "(fine-pruning) (default: %(default)s)")
     add_layer(parser, when="with fine-pruning: ")
     parser.add_argument("--channels", metavar="NUMBER", type=int,
                         help="with fine-pruning: how many channels are pruned (default: nine tenths)")
@@ -80,9 +84,9 @@ def run(options: argparse.Namespace) -> None:
 
 def _repair(options: argparse.Namespace, opened: Opened, clean: Dataset, show: ProgressLine) -> Repair:
     network, layer = opened.network, opened.layer
-    if options.method == "distillation":
-        return distil(network, clean, seed=options.seed, allow_missing_labels=options.allow_missing_labels,
-                      progress=show)
+    if options.method in METHODS:
+        return METHODS[options.method](network, clean, seed=options.seed,
+                                       allow_missing_labels=options.allow_missing_labels, progress=show)
     order = rank_channels(network, layer, clean, progress=show).order
     count = options.channels if options.channels is not None else len(order) * 9 // 10
     if not 0 <= count < len(order):

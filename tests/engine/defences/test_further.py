@@ -14,6 +14,7 @@ import pytest
 from engine.defences.comparison import Comparison, Defence, compare
 from engine.defences.distillation import distil
 from engine.defences.further import ALL_LABELS, Further, defended, further_defences
+from engine.defences.unlearning import unlearn
 from engine.errors import EngineError
 from engine.guards.calibration import calibrate
 from engine.runs.all_defences import compare_defences
@@ -101,6 +102,7 @@ def test_plug_ins_stand_in_the_comparison(plug_ins: None, small_lab: SmallLab, m
     request = PruningRequest(small_lab.badnet, small_lab.clean, small_lab.test, (small_lab.poisoned,), drops=())
     run = run_pruning(request)
     monkeypatch.setattr("engine.runs.all_defences.distil", partial(distil, steps=2))
+    monkeypatch.setattr("engine.runs.all_defences.unlearn", partial(unlearn, steps=2))
     found = compare_defences(run, allow_missing_labels=True)
     by_name = rows(found)
     assert by_name["a copy"] == by_name["B"]

@@ -13,6 +13,7 @@ import pytest
 from engine.data.datasets import Dataset
 from engine.defences.distillation import distil
 from engine.defences.training import Repair
+from engine.defences.unlearning import unlearn
 from engine.errors import DatasetError
 from engine.goodnets.evaluation import Evaluation
 from engine.goodnets.saved import open_goodnet
@@ -31,6 +32,7 @@ from tests.support.networks import LABELS, SmallLab, build, random_images, save_
 def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is learnt is tested elsewhere."""
     monkeypatch.setattr("engine.runs.all_defences.distil", partial(distil, steps=30))
+    monkeypatch.setattr("engine.runs.all_defences.unlearn", partial(unlearn, steps=30))
 
 
 @pytest.fixture
@@ -54,7 +56,8 @@ def test_the_warning_stays_on_the_comparison(run: PruningRun) -> None:
     run = dataclasses.replace(run, request=dataclasses.replace(run.request, drops=()))
     found = compare_defences(run, allow_missing_labels=True)
     assert "have no image in part.h5; expect the trained network to have forgotten" in found.warning
-    assert [row.defence for row in found.rows[::3]] == ["B", "repaired by distillation", "repaired network alone"]
+    assert [row.defence for row in found.rows[::3]] == [
+        "B", "repaired by distillation", "repaired network alone", "repaired by unlearning", "unlearnt network alone"]
 
 
 def test_every_pair_of_a_comparison_can_be_kept_as_it_was_measured(
@@ -64,11 +67,12 @@ def test_every_pair_of_a_comparison_can_be_kept_as_it_was_measured(
     made = Made()
     found = compare_defences(run, allow_missing_labels=True, made=made)
     monkeypatch.setattr("engine.runs.all_defences.distil", None)
+    monkeypatch.setattr("engine.runs.all_defences.unlearn", None)
     monkeypatch.setattr("engine.runs.all_defences.fine_prune", None)
     monkeypatch.setattr("engine.runs.repair.calibrate", None)
     kept = [row for row in found.rows if made.can_build(row)]
     assert {row.name for row in found.rows} - {row.name for row in kept} == {"B"}
-    for row in (*kept[:2], *kept[-6:]):
+    for row in (*kept[:2], *kept[-12:]):
         pair = kept_pair(run, made, row)
         clean, poisoned = pair.evaluations
         assert figures(clean) == (row.clean, row.false_alarms), row.name
@@ -96,13 +100,14 @@ def test_without_a_test_set_images_are_held_back_from_all_that_is_made(
         return Repair("distillation", weights, 0, 0, Rate(0, 1), Rate(0, 1), "", (), "", 0)
 
     monkeypatch.setattr("engine.runs.all_defences.distil", unchanged)
+    monkeypatch.setattr("engine.runs.all_defences.unlearn", unchanged)
     monkeypatch.setattr("engine.runs.all_defences.calibrate", lambda b, clean, *more, **named: (
         given.append(clean), calibrate(b, clean, *more, **named))[1])
     made = Made()
     found = compare_defences(run, made=made)
     taught = {image.tobytes() for dataset in given for image in dataset.take(range(len(dataset)))}
     held = np.array([image.tobytes() not in taught for image in images])
-    assert len(given) == 3 and 40 <= held.sum() <= 75
+    assert len(given) == 4 and 40 <= held.sum() <= 75
     assert set(labels[~held]) == set(labels)
     for row in found.rows:
         assert row.clean_before == Rate(int((answers == labels)[held].sum()), int(held.sum()))

@@ -43,7 +43,7 @@ def test_without_poisoned_images_a_reconstructed_trigger_stands_in_and_everythin
     assert printed["chosen"] in by_name
     assert all(candidate["estimated"] for candidate in printed["candidates"])
     first = printed["examination"]["labels"][0]["label"]
-    assert list(by_name["B"]["attack_success_rate"]) == [f"reconstructed_{first}"]
+    assert list(by_name["B"]["attack_success_rate"]) == [f"reconstructed_{first}", f"pattern_{first}"]
     assert any("an estimate" in caution for caution in printed["cautions"])
     assert "Nobody has tried" in (out / "report.html").read_text()
     assert {path.name for path in out.iterdir()} == {"goodnet", "examination", "defend.json", "report.html",

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engine.__main__ import main
+from engine.cli.commands.repair import METHODS
 from engine.data.preprocessing import AS_STORED
 from engine.defences.training import Repair
+from engine.defences.unlearning import unlearn
 from engine.errors import EngineError, OutputError
 from engine.goodnets.saved import open_goodnet
 from engine.rates import Rate
 from engine.records.repaired_pair import save_repaired
+from engine.runs.inputs import InputFiles, open_inputs
 from engine.runs.repair import FLATTERED, as_pair
 from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
-from tests.support.networks import random_images
+from tests.support.networks import SmallLab, random_images
 
 TARGET = 3
 B, B_PRIME = linear_weights(0), linear_weights(1)
@@ -97,3 +102,19 @@ def test_refusals_leave_nothing(tmp_path: Path) -> None:
     with pytest.raises(OutputError):
         save_repaired(as_pair(linear_network(*B), REPAIR, AS_STORED, clean, None, []), tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clean.npz", "out"]
+
+
+def test_unlearning_is_a_method_of_the_command_line(
+        small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    short = partial(unlearn, steps=2, allow_missing_labels=True)
+    monkeypatch.setitem(METHODS, "unlearning", lambda *given, allow_missing_labels, **named: short(*given, **named))
+    assert main(["repair", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+                 "--method", "unlearning", "--seed", "3", "--alone", "--out", str(tmp_path / "out"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["method"] == "unlearning"
+    saved = open_goodnet([tmp_path / "out"])
+    assert saved.b_prime_alone and saved.notes["method"] == "unlearning"
+    opened = open_inputs(InputFiles(small_lab.badnet, small_lab.clean, small_lab.test))
+    wanted = short(opened.network, opened.to_make_and_measure()[0], seed=3).weights
+    for kept, own in zip(saved.b_prime.model.get_weights(), wanted, strict=True):
+        np.testing.assert_array_equal(kept, own)

@@ -1,0 +1,132 @@
+"""Measures every defence on every backdoored network of the zoo, and what `defend` would choose.
+
+    python -m benchmarks.zoo.matrix [--zoo runs/zoo] [--only WORD ...] [--write MATRIX.md]
+
+Defences are made from clean validation pictures alone and measured on test pictures, with the true trigger and with
+stand-ins: triggers computed from the network, which are all that somebody has who was never attacked. Goes on where it
+was stopped: NAME-defended.json beside each network keeps the counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.zoo.examined import case_of, evidence_of
+from benchmarks.zoo.matrix_tables import written
+from benchmarks.zoo.plan import Plan, plans
+from benchmarks.zoo.worlds import PROJECT
+from engine.defences.comparison import UNPAIRED, ComparisonRow, Defence, compare
+from engine.defences.distillation import TOWARDS_B
+from engine.defences.reconstruction import reconstruct
+from engine.defences.training import Repair, repaired_network
+from engine.models.networks import Network
+from engine.rates import Rate
+from engine.runs.all_defences import compare_defences
+from engine.runs.inputs import Opened, open_inputs
+from engine.runs.kept import Made
+from engine.runs.prune import PruningRequest, run_pruning
+from engine.runs.reconstructed import write_stand_ins
+
+# The distilled copy further back towards B, or not at all, beside the way back that it goes by itself.
+ALPHAS = (0.0, 0.3)
+
+
+def main() -> None:
+    """Read the command line, measure what is missing, write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--zoo", type=Path, default=PROJECT / "runs" / "zoo", help="where the networks are")
+    parser.add_argument("--only", nargs="*", default=[], help="only networks whose name holds one of these words")
+    parser.add_argument("--write", type=Path, help="write the tables here, of all networks measured so far")
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    wanted = [plan for plan in plans() if plan.backdoored and (options.zoo / f"{plan.name}.json").exists()]
+    for plan in wanted:
+        kept = options.zoo / f"{plan.name}-defended.json"
+        if not kept.exists() and (not options.only or any(word in plan.name for word in options.only)):
+            found = measured(plan, options.zoo)
+            kept.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            print(f"{plan.name:<26}{found['seconds']:6.0f} s", flush=True)
+    if options.write:
+        kept_files = [options.zoo / f"{plan.name}-defended.json" for plan in wanted]
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in kept_files if path.exists()]
+        options.write.write_text(written(found), encoding="utf-8")
+
+
+def measured(plan: Plan, zoo: Path) -> dict[str, Any]:
+    """One network: every defence's counts, plain and behind each guard, with the true trigger and with stand-ins."""
+    started = time.monotonic()
+    world = f"{plan.world.kind}{plan.world.number}"
+    poisoned = sorted(zoo.glob(f"{plan.name}-poisoned-*.h5"))
+    request = PruningRequest(zoo / f"{plan.name}.keras", zoo / f"{world}-validation.h5", zoo / f"{world}-test.h5",
+                             scale="255" if plan.world.kind == "signs" else "none")
+    opened = open_inputs(request)
+    guilty, labels = suspects(plan, zoo)
+    with TemporaryDirectory() as folder:
+        stand_ins = _stand_ins(opened, labels, Path(folder))
+        run = run_pruning(dataclasses.replace(request, poisoned=(*poisoned, *stand_ins)))
+        made = Made()
+        found = compare_defences(run, made=made)
+        opened = open_inputs(run.request)
+        rows = [*found.rows, *_further_back(opened, made.repairs[UNPAIRED])]
+        files = [dataset.path.name for dataset in opened.of("poisoned")]
+    return {"name": plan.name, "kind": plan.world.kind, "family": plan.family, "half": plan.half, "guilty": guilty,
+            "targets": list(plan.targets), "stand_ins_of": labels, "seconds": round(time.monotonic() - started, 1),
+            "rows": [_row(row, files, made.can_build(row)) for row in rows]}
+
+
+def suspects(plan: Plan, zoo: Path) -> tuple[list[int], list[int]]:
+    """The labels an examination names, and those whose triggers stand in: the same or, of none, the most suspicious."""
+    kept = zoo / f"{plan.name}-examined.json"
+    if not kept.exists():
+        kept.write_text(json.dumps(evidence_of(plan, zoo), indent=1) + "\n", encoding="utf-8")
+    evidence = json.loads(kept.read_text(encoding="utf-8"))
+    judgement = case_of(plan, evidence).judgement
+    first = max(range(len(judgement.suspicion)), key=lambda i: judgement.suspicion[i])
+    return list(judgement.guilty), list(judgement.guilty) or [int(evidence["labels"][first]["label"])]
+
+
+def _stand_ins(opened: Opened, labels: Sequence[int], folder: Path) -> list[Path]:
+    validation = opened.of("validation")[0]
+    stamps = reconstruct(opened.network, validation.take(range(len(validation))), labels)
+    return write_stand_ins(opened, stamps, folder)
+
+
+def _further_back(opened: Opened, repair: Repair) -> list[ComparisonRow]:
+    """The distilled copy with other shares of B's weights, as a pair and alone."""
+    b, defences = opened.network, list[Defence]()
+    for alpha in ALPHAS:
+        copy = repaired_network(b, moved(b, repair, alpha))
+        defences += [Defence(f"distilled, {alpha:g} of B, pair", copy, 0),
+                     Defence(f"distilled, {alpha:g} of B, alone", copy, 0, paired=False)]
+    return list(compare(b, defences, [], opened.of("test")[0], opened.of("poisoned")).rows)
+
+
+def moved(b: Network, repair: Repair, alpha: float) -> Repair:
+    """A repair that went TOWARDS_B of the way back to B, with `alpha` of it instead."""
+    factor = (1 - alpha) / (1 - TOWARDS_B)
+    return dataclasses.replace(repair, towards_b=alpha, weights=tuple(
+        own + factor * (weights - own) for own, weights in zip(b.model.get_weights(), repair.weights, strict=True)))
+
+
+def _row(row: ComparisonRow, files: Sequence[str], candidate: bool) -> dict[str, Any]:
+    return {"defence": row.defence, "guard": row.guard, "candidate": candidate, "seconds": round(row.seconds, 1),
+            "clean_before": _counts(row.clean_before), "clean": _counts(row.clean),
+            "false_alarms": _counts(row.false_alarms),
+            "attacks": [{"set": file, "reconstructed": attack.reconstructed, "before": _counts(attack.before),
+                         "after": _counts(attack.success)} for attack, file in zip(row.attacks, files, strict=True)]}
+
+
+def _counts(rate: Rate) -> list[int]:
+    return [rate.count, rate.total]
+
+
+if __name__ == "__main__":
+    main()
