@@ -58,10 +58,11 @@ bench: venv
 bench-large: venv
 	$(VENV_PYTHON) -m benchmarks.large_networks
 
-# Networks of known truth, trained and examined in runs/zoo; hours, and it goes on where it was stopped.
+# Networks of known truth, trained, examined and defended in runs/zoo; hours, and it goes on where it was stopped.
 zoo: venv
 	$(VENV_PYTHON) -m benchmarks.zoo
 	$(VENV_PYTHON) -m benchmarks.zoo.examined --figure runs/zoo/roc.svg
+	$(VENV_PYTHON) -m benchmarks.zoo.matrix --write runs/zoo/MATRIX.md
 
 # Other people's defences and ours on those networks, as a table in benchmarks/peers/; hours as well, and it goes on.
 peers: venv

@@ -1,0 +1,66 @@
+"""The matrix's tables from counts that a person can add up, and the way back towards B."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.zoo.matrix import moved
+from benchmarks.zoo.matrix_tables import chosen, defences, estimates, reach
+from engine.defences.training import Repair
+from engine.rates import Rate
+from tests.support.linear_networks import linear_network, linear_weights
+
+
+def row(defence: str, guard: str, clean: int, true: tuple[int, ...], stamp: int, pattern: int) -> dict[str, Any]:
+    """A defence that leaves `clean` of 100 right (B: 95); the true trigger's file has a set for each number."""
+    attacks = [("poisoned-0", False, count) for count in true]
+    attacks += [("reconstructed_3.h5", True, stamp), ("pattern_3.h5", True, pattern)]
+    return {"defence": defence, "guard": guard, "candidate": defence != "B" or guard != "none", "seconds": 1,
+            "clean_before": [95, 100], "clean": [clean, 100], "false_alarms": [0, 100],
+            "attacks": [{"set": name, "reconstructed": made, "before": [50, 50], "after": [count, 50]}
+                        for name, made, count in attacks]}
+
+
+FOUND = {"name": "faces-glasses-0", "kind": "faces", "family": "glasses", "half": "fix", "guilty": [3], "targets": [3],
+         "stand_ins_of": [3], "rows": [
+             row("B", "none", 95, (50, 50), 50, 45), row("B", "transplant", 94, (0, 1), 0, 40),
+             row("repaired network alone", "none", 92, (10, 20), 0, 1)]}
+
+
+def test_a_choice_sees_stand_ins_or_the_true_trigger_but_never_both() -> None:
+    assert chosen(FOUND, True).name == "repaired network alone"
+    assert chosen(FOUND, False).name == "B behind the transplant guard"
+    assert [attack.success.count for attack in chosen(FOUND, True).attacks] == [10, 20], "and is judged by the true one"
+
+
+def test_a_cell_says_what_is_lost_and_how_often_the_attack_works_on_all_of_a_file() -> None:
+    line = defences([FOUND]).splitlines()[-1]
+    assert line.startswith("| faces, a glasses (0) | 0.0 / 100.0 (96-100) |")
+    low, high = (round(100 * end) for end in Rate(30, 100).interval)
+    assert f" 3.0 / 30.0 ({low}-{high}) " in line
+    assert "**1.0 / 1.0 (0-5)**" in line
+
+
+def test_the_reach_counts_what_stops_the_attack_at_a_bearable_cost() -> None:
+    lines = {line.split(" | ")[0].strip("| "): line for line in reach([FOUND]).splitlines()}
+    assert lines["transplant guard"].endswith("| 1 of 1 | 1 % | - | - |")
+    assert lines["distilled alone"].endswith("| 0 of 1 | 30 % | - | - |")
+    assert lines["defend, stand-ins"].endswith("| 0 of 1 | 30 % | - | - |")
+
+
+def test_true_and_computed_triggers_stand_side_by_side() -> None:
+    line = estimates([FOUND]).splitlines()[-1]
+    assert " 100 / 100 / 90 " in line and " 30 / 0 / 2 " in line
+
+
+def test_another_way_back_towards_b_is_a_mixture_of_weights() -> None:
+    (kernel, bias), (other_kernel, other_bias) = linear_weights(0), linear_weights(1)
+    mixed = tuple(0.15 * own + np.float32(0.85) * other
+                  for own, other in ((kernel, other_kernel), (bias, other_bias)))
+    repair = Repair("distillation", mixed, 1, 1, Rate(1, 1), Rate(1, 1), "", (), "", 0, 0.15)
+    for alpha in (0.0, 0.3):
+        found = moved(linear_network(kernel, bias), repair, alpha)
+        np.testing.assert_allclose(found.weights[0], alpha * kernel + (1 - alpha) * other_kernel, atol=1e-7)
+        np.testing.assert_allclose(found.weights[1], alpha * bias + (1 - alpha) * other_bias, atol=1e-6)
