@@ -25,7 +25,7 @@ from benchmarks.zoo.plan import Plan, plans
 from benchmarks.zoo.worlds import PROJECT
 from engine.defences.comparison import UNPAIRED, ComparisonRow, Defence, compare
 from engine.defences.distillation import TOWARDS_B
-from engine.defences.reconstruction import reconstruct
+from engine.defences.evidence.reconstruction import reconstruct
 from engine.defences.training import Repair, repaired_network
 from engine.models.networks import Network
 from engine.rates import Rate

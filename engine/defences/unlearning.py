@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from engine.data.datasets import Dataset
 from engine.defences.distillation import soft_labels
-from engine.defences.reconstruction import Reconstruction, reconstruct
+from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
 from engine.defences.scan import scan
 from engine.defences.training import (
     Batch,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.data.datasets import Dataset
-from engine.defences.reconstruction import Reconstruction
+from engine.defences.evidence.reconstruction import Reconstruction
 from engine.defences.unlearning import smallest, unlearn, worn
 from engine.errors import Cancelled, DatasetError
 from engine.models.networks import Network
