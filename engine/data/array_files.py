@@ -201,7 +201,7 @@ def _archive(
         check_members(path)
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (zipfile.BadZipFile, zlib.error, tokenize.TokenError, EOFError, OSError, ValueError, RuntimeError,
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError,
             SyntaxError, MemoryError, OverflowError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise DatasetError(f"{path}: {said} ({in_short(error)}). {remedy}") from error
 
@@ -216,7 +216,10 @@ def read_header(stream: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtyp
     form: Any = np.lib.format  # without annotations in NumPy
     version = form.read_magic(stream)
     read = form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0
-    shape, fortran, dtype = read(stream)
+    try:
+        shape, fortran, dtype = read(stream)
+    except tokenize.TokenError as error:
+        raise ValueError(f"its header is no text of NumPy's: {in_short(error)}") from error
     if not is_shape(shape):
         raise ValueError(f"an array of shape {shape}")
     if fortran and len(shape) > 1:

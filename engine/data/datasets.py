@@ -298,7 +298,8 @@ def _label_numbers(path: Path, stored: npt.NDArray[Any], images: int) -> Labels:
     flat = stored.reshape(images, -1)
     if flat.dtype.kind == "b":
         flat = flat.astype(np.uint8)
-    if not np.isfinite(flat).all() or (flat != np.floor(flat)).any() or (flat < 0).any():
+    broken = flat.dtype.kind == "f" and (not np.isfinite(flat).all() or (flat != np.floor(flat)).any())
+    if broken or (flat < 0).any():
         raise DatasetError(f"{path}: holds labels that aren't whole numbers from 0 up. Check how they were saved.")
     if (flat > _HIGHEST_LABEL).any():
         raise DatasetError(f"{path}: holds the label {flat.max():g}. Labels count from 0: check how they were saved.")

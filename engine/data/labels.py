@@ -16,6 +16,7 @@ from engine.quarantine.wire import Array, BrokenWireError
 Label = int | str | bytes
 
 MOST_LABEL_BYTES = 1 << 28
+_NUMBER_BYTES = np.dtype(np.int64).itemsize
 # Labels that are words: so many different ones, so many letters each.
 _MOST_NAMES, _MOST_LETTERS = 50_000, 200
 # An array of this name stands in HDF5 beside images whose trigger was computed from a network.
@@ -41,7 +42,8 @@ def check_labels(
     if shape[:1] != images[:1]:
         raise DatasetError(f"{path}: has {images[0] if images else 'no'} images but labels of shape {shape}; "
                            "one label an image was expected.")
-    if math.prod(shape) * dtype.itemsize > MOST_LABEL_BYTES:
+    # As stored, and as the whole numbers that they become.
+    if max(math.prod(shape) * dtype.itemsize, math.prod(shape[:1]) * _NUMBER_BYTES) > MOST_LABEL_BYTES:
         raise DatasetError(f"{path}: its labels have the shape {shape}, more than memory should hold. "
                            "Save one label number an image.")
 

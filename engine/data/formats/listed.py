@@ -13,6 +13,7 @@ from engine.data.array_files import Array
 from engine.data.formats.opening import opened
 from engine.data.labels import Label, numbered
 from engine.errors import DatasetError
+from engine.files.pictures import MOST_ENTRIES
 
 _FILES = ("file", "filename", "file_name", "filepath", "path", "image", "image_path", "image_id", "id", "name")
 _LABELS = ("label", "labels", "class", "class_id", "class_name", "target", "category")
@@ -59,7 +60,7 @@ def _rows(text: str, path: Path) -> list[tuple[str, str]]:
     if file is None or label is None:
         raise DatasetError(f"{path}: a table with the columns 'file' and 'label' was expected; found "
                            f"{', '.join(columns[:8])[:200] or 'nothing'}. Name the columns so in its first line.")
-    rows = []
+    rows: list[tuple[str, str]] = []
     for row in table:
         if not row:
             continue
@@ -69,5 +70,8 @@ def _rows(text: str, path: Path) -> list[tuple[str, str]]:
         name = row[file].strip()
         if not name or "\0" in name or len(name) > _MOST_NAME:
             raise DatasetError(f"{path}: line {table.line_num} names no file. Mend the table.")
+        if len(rows) == MOST_ENTRIES:
+            raise DatasetError(f"{path}: lists more than {MOST_ENTRIES:,} pictures, more than a set may have. Choose a "
+                               "part of them.")
         rows.append((name, row[label].strip()))
     return rows

@@ -93,7 +93,7 @@ def by_table(table: Path) -> Listing:
     def checked(found: Any, arrays: list[Array]) -> tuple[tuple[str, ...], Array, list[str]]:
         labels, packed = arrays
         names, files = check_codes(found["names"], labels), packed.tobytes().decode("utf-8").split("\0")[:-1]
-        if len(files) != len(labels) or not files or labels.dtype != np.int64:
+        if len(files) != len(labels) or not 0 < len(files) <= MOST_ENTRIES or labels.dtype != np.int64:
             raise BrokenWireError("no table")
         return names, labels, files
 

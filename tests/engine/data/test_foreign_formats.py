@@ -260,9 +260,24 @@ def test_headers_that_promise_too_much_are_refused(tmp_path: Path) -> None:
             np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
     assert "more than memory should hold" in refused(path)
     idx = tmp_path / "images.idx"
-    idx.write_bytes(gzip.compress(struct.pack(">HBB3I", 0, 8, 3, 1 << 27, 1 << 10, 1 << 10) + bytes(1000)))
-    (tmp_path / "labels.idx").write_bytes(gzip.compress(struct.pack(">HBBI", 0, 8, 1, 1 << 27) + bytes(1 << 20)))
+    idx.write_bytes(gzip.compress(struct.pack(">HBB3I", 0, 8, 3, 1 << 25, 1 << 10, 1 << 10) + bytes(1000)))
+    (tmp_path / "labels.idx").write_bytes(gzip.compress(struct.pack(">HBBI", 0, 8, 1, 1 << 25) + bytes(1 << 20)))
     assert "damaged" in refused(idx)
+
+
+@pytest.mark.parametrize("beginning", [b"\2\0\x76\0", b"\1\0\x30\0", b"\3\0\xff\xff"])
+def test_a_header_that_is_no_text_of_numpys_is_refused(beginning: bytes, tmp_path: Path) -> None:
+    path = npy(tmp_path)
+    path.write_bytes(b"\x93NUMPY" + beginning + path.read_bytes()[10:])
+    assert "the NumPy array is damaged" in refused(path)
+
+
+def test_labels_of_few_bytes_that_become_gigabytes_are_refused(tmp_path: Path) -> None:
+    """A byte each as stored, of eight bytes each as they are used; packed, the file has 65 kB."""
+    count = 1 << 26
+    (tmp_path / "images.gz").write_bytes(gzip.compress(struct.pack(">HBB4I", 0, 8, 4, count, 1, 1, 3)))
+    (tmp_path / "labels.gz").write_bytes(gzip.compress(struct.pack(">HBBI", 0, 8, 1, count) + bytes(count), 1))
+    assert "more than memory should hold" in refused(tmp_path / "images.gz")
 
 
 def test_a_mat_whose_numbers_unpack_to_more_is_read_no_further(tmp_path: Path) -> None:
@@ -332,7 +347,8 @@ def test_a_picture_bomb_inside_is_refused(tmp_path: Path) -> None:
     ("file,label\n../../etc/passwd,1\n", "lies elsewhere"), ("file,label\n/etc/passwd,1\n", "lies elsewhere"),
     ("file,label\nmissing.png,1\n", "no such picture"), ("a,b\n1,2\n", "columns 'file' and 'label'"),
     ("file,label\n0.png\n", "line 2 has 1 columns"), ("file,label\n", "no rows"),
-    ('file,label\n"0.png,1\n', "damaged")])
+    ('file,label\n"0.png,1\n', "damaged"),
+    ("file,label\n" + "0.png,1\n" * 250_001, "lists more than 250,000 pictures")])
 def test_tables_that_are_none(lines: str, said: str, tmp_path: Path) -> None:
     table(tmp_path)
     (tmp_path / "labels.csv").write_text(lines, encoding="utf-8")
