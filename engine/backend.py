@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import os
 import sys
@@ -38,7 +39,7 @@ def load() -> tuple[ModuleType, ModuleType]:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
-        with nullcontext() if is_loaded() else _quiet_stderr():
+        with nullcontext() if is_loaded() else _once():
             _map_libraries()
             import keras
             import tensorflow
@@ -75,6 +76,24 @@ def _map_libraries() -> None:
         library = Path(package.origin).with_name(name)
         if library.is_file():
             system.dlopen(os.fsencode(library), os.RTLD_NOW)
+
+
+@contextmanager
+def _once() -> Iterator[None]:
+    """Quietly, and with no garbage collected meanwhile.
+
+    Looking through all that an import makes takes half a second and would stop a window several times, for up to a
+    sixth of a second. Nor are its modules, which stay until the end, looked through at collections afterwards.
+    """
+    wanted = gc.isenabled()
+    gc.disable()
+    try:
+        with _quiet_stderr():
+            yield
+        gc.freeze()
+    finally:
+        if wanted:
+            gc.enable()
 
 
 @contextmanager

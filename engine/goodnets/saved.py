@@ -43,11 +43,9 @@ def one_file_model(goodnet: GoodNet) -> Any:
     answers = []
     asked = [("b", goodnet.b)] * (not goodnet.b_prime_alone) + [("b_prime", goodnet.b_prime)]
     for name, network in asked:
-        part = network.copy().model
-        part.name = name
-        answer = part(prepared)
-        # Networks from old .h5 files answer with a list of one.
-        answers.append(ops.argmax(answer[0] if isinstance(answer, list) else answer, axis=-1))
+        # The same layers under another name; one tensor in, one out, where old files have lists of one.
+        part = keras.Model(network.model.inputs[0], network.model.outputs[0], name=name)
+        answers.append(ops.argmax(part(prepared), axis=-1))
     label = answers[0] if goodnet.b_prime_alone else ops.where(ops.equal(*answers), answers[0], goodnet.flag_label)
     return keras.Model(image, ops.one_hot(label, goodnet.flag_label + 1), name="goodnet")
 
@@ -80,8 +78,8 @@ def write_pair(
     if same_b:
         link_or_copy(same_b / "b.keras", folder / "b.keras")
     else:
-        goodnet.b.copy().model.save(folder / "b.keras")
-    goodnet.b_prime.copy().model.save(folder / "b_prime.keras")
+        goodnet.b.model.save(folder / "b.keras")
+    goodnet.b_prime.model.save(folder / "b_prime.keras")
     whole = one_file_model(goodnet)
     whole.save(folder / "goodnet.keras")
     repaired = folder / repaired_name(goodnet.notes.get("x"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,20 +19,8 @@ def nothing(*_: object) -> None:
 
 
 def load_engine(_: TaskContext) -> str:
-    """Load TensorFlow; the device it computes on.
-
-    Garbage isn't collected meanwhile: looking through all that an import makes would stop the window several times, for
-    up to a sixth of a second. Nor are its modules, which stay until the end, looked through at collections afterwards.
-    """
-    if backend.is_loaded():
-        return backend.device()
-    gc.disable()
-    try:
-        device = backend.device()
-        gc.freeze()
-    finally:
-        gc.enable()
-    return device
+    """Load TensorFlow; the device it computes on."""
+    return backend.device()
 
 
 @dataclass(eq=False)

@@ -25,6 +25,25 @@ def test_the_libraries_are_there_before_python_imports_them() -> None:
     assert done.stdout.split() == ["False", "True"]
 
 
+COLLECTED = """
+import gc
+from engine import backend
+runs = []
+gc.callbacks.append(lambda phase, of: runs.append(phase))
+del runs[:]
+backend.load()
+print(len(runs), gc.isenabled(), gc.get_freeze_count() > 100_000)
+gc.disable()
+backend.load()
+print(gc.isenabled())
+"""
+
+
+def test_no_garbage_is_collected_while_it_is_loaded() -> None:
+    done = subprocess.run([sys.executable, "-c", COLLECTED], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "True", "True", "False"]
+
+
 def test_loading_is_quiet() -> None:
     done = subprocess.run([sys.executable, "-c", "from engine import backend; print(backend.device()[:3])"],
                           cwd=PROJECT, capture_output=True, text=True, check=True)
