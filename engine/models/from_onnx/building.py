@@ -137,8 +137,8 @@ class Building:
                 kept.append(layer)
                 wanted.update(tensor[0] for tensor in references(layer))
         config: Config = {"class_name": "Functional", "config": {
-            "name": "from_onnx", "layers": kept[::-1], "input_layers": [[self.image.layer, 0, 0]],
-            "output_layers": [[answer, 0, 0]]}}
+            "name": "from_onnx", "layers": kept[::-1], "input_layers": [self.image.layer, 0, 0],
+            "output_layers": [answer, 0, 0]}}
         return config, {name: arrays for name, arrays in self.weights.items() if name in wanted}
 
     def _unused(self, name: str) -> str:

@@ -99,6 +99,13 @@ def test_a_saved_copy_is_a_plain_keras_model(name: str, tmp_path: Path) -> None:
     assert again.prunable_layers() == opened(name).prunable_layers()
 
 
+@pytest.mark.parametrize("name", SOME)
+def test_the_network_takes_pictures_as_one_of_keras_s_does(name: str) -> None:
+    """Keras would warn of a list of one input where it is given none."""
+    answer = opened(name).model(pictures(), training=False)
+    assert largest_difference(np.asarray(answer), answers()[name]) < CLOSE
+
+
 @pytest.mark.parametrize("name", [name for name in FILES if name.endswith("-dynamo")])
 def test_every_step_answers_as_the_plain_loop(name: str) -> None:
     network = opened(name)
