@@ -12,7 +12,7 @@ from engine.assessment import Attack, Figures
 from engine.data.datasets import Dataset
 from engine.data.targets import target_of
 from engine.errors import DatasetError
-from engine.guards.calibration import Guard
+from engine.guards.calibration import Guard, at_once
 from engine.models.networks import Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.rates import Rate
@@ -167,12 +167,11 @@ def _answers(
     own_labels: list[Labels] = []
     labels: list[list[Labels]] = [[] for _ in defences]
     flags: list[list[npt.NDArray[np.bool_]]] = [[] for _ in guards]
-    for chunk in dataset.chunks(_CHUNK):
-        cancel.raise_if_cancelled()
-        own = b.predict_labels(chunk.images)
+    for chunk in dataset.chunks(at_once(b, _CHUNK)):
+        own = b.predict_labels(chunk.images, cancel)
         own_labels.append(own)
         for into, defence, before in zip(labels, defences, own_guards, strict=True):
-            other = defence.b_prime.predict_labels(chunk.images) if defence.b_prime else own
+            other = defence.b_prime.predict_labels(chunk.images, cancel) if defence.b_prime else own
             flagged_too = before.answer(chunk.images, cancel).flagged if before else np.zeros(len(own), bool)
             disagree = (own != other) if defence.paired else np.zeros(len(own), bool)
             into.append(np.where(disagree | flagged_too, b.labels, other))

@@ -44,6 +44,8 @@ ESCALATED_SHARE = 0.25
 MOST_STANDARD_IMAGES = 256
 
 _CHUNK = 64
+# B answers about so many images for each that a guard is asked about.
+_ANSWERS = 20
 
 
 class Scores(Protocol):
@@ -184,11 +186,11 @@ def calibrate(
     calibrating, held_back = _split(len(clean), seed, false_alarms)
     donors, cuts = no_donors(clean.image_shape), no_cuts(*clean.image_shape[:2])
     if kind == "transplant":
-        donors, taken = choose_donors(network, clean, calibrating)
+        donors, taken = choose_donors(network, clean, calibrating, progress=progress, cancel=cancel)
         calibrating = np.array([i for i in calibrating.tolist() if i not in taken], np.int64)
     standard = np.sort(calibrating)[::max(1, -(-len(calibrating) // MOST_STANDARD_IMAGES))]
     further = (len(calibrating) + len(standard)) * (kind == "transplant")
-    work = _Work(clean, progress, cancel, total=len(held_back) + len(calibrating) + further)
+    work = _Work(clean, at_once(network, _CHUNK), progress, cancel, len(held_back) + len(calibrating) + further)
     escalate_above = 0.0
     if kind == "transplant":
         cuts = cuts_of(*clean.image_shape[:2], kinds)
@@ -240,6 +242,11 @@ def held_back_of(calibration: Calibration, images: int) -> Labels:
     return np.sort(_split(images, calibration.seed, calibration.false_alarms)[1])
 
 
+def at_once(network: Network, most: int) -> int:
+    """About how many images a guard is asked in a second or two, in which nothing is reported; up to `most`."""
+    return max(1, min(most, network.quick // _ANSWERS))
+
+
 def _split(images: int, seed: int, false_alarms: float) -> tuple[Labels, Labels]:
     """Numbers of the calibrating and of the held-back images, int64 each, in the seed's order."""
     order = np.random.default_rng(seed).permutation(images).astype(np.int64)
@@ -261,6 +268,7 @@ class _Work:
     """Scores parts of a data set chunk by chunk and reports how far all of them are."""
 
     clean: Dataset
+    size: int
     progress: ProgressCallback
     cancel: CancelToken
     total: int
@@ -276,7 +284,7 @@ class _Work:
 
     def _all(self, of: Callable[[Images], npt.NDArray[np.float64]], indices: Labels) -> npt.NDArray[np.float64]:
         parts: list[npt.NDArray[np.float64]] = []
-        for chunk in self.clean.chunks(_CHUNK, np.sort(indices).tolist()):
+        for chunk in self.clean.chunks(self.size, np.sort(indices).tolist()):
             self.cancel.raise_if_cancelled()
             parts.append(of(chunk.images))
             self.done += len(chunk.labels)

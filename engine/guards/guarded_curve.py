@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from engine.assessment import Figures
 from engine.data.subsets import subset
-from engine.guards.calibration import Guard, StandingGuard, held_back_of
+from engine.guards.calibration import Guard, StandingGuard, at_once, held_back_of
 from engine.models.networks import Network
 from engine.progress import CancelToken, Progress, ProgressCallback
 from engine.pruning.steps import StepPredictor
@@ -24,7 +24,6 @@ MeasuredOn = Literal["test images", "images held back", "calibration images"]
 
 # The transplant guard costs milliseconds an image; so many, spread over a set, give a rate to about 1 in 100.
 MOST_IMAGES = 2000
-_ANSWERS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +88,7 @@ def guarded_curve(
     for which, indices in zip(sets, chosen, strict=True):
         count = dataclasses.replace(empty_counts(which, len(order)), total=len(indices))
         right = 0
-        # A guard has B answer an image a score of times.
-        for chunk in which.dataset.chunks(min(predictor.batch, max(1, network.quick // _ANSWERS)), indices):
+        for chunk in which.dataset.chunks(at_once(network, predictor.batch), indices):
             cancel.raise_if_cancelled()
             labels = predictor.labels(predictor.features(chunk.images, cancel), order, cancel)
             right += int((labels[0] == chunk.labels).sum())

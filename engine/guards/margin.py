@@ -8,14 +8,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.guards.transplant import CutScores
 from engine.models.logits import compiled_logits, first_over_second
 from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken
-
-_BATCH = 256
 
 
 class MarginScores:
@@ -32,9 +29,5 @@ class MarginScores:
         Raises:
             Cancelled: the token was set.
         """
-        margins: list[npt.NDArray[np.float64]] = [np.empty(0)]
-        for start in range(0, len(images), _BATCH):
-            cancel.raise_if_cancelled()
-            margins.append(first_over_second(self._logits(images[start:start + _BATCH])))
-        score = np.concatenate(margins)
+        score = first_over_second(self._logits(images, cancel))
         return CutScores(score, np.full(len(score), -1, np.int64))

@@ -17,13 +17,14 @@ from engine.errors import DatasetError
 from engine.guards.cuts import Cuts
 from engine.models.logits import compiled_logits, log_probability
 from engine.models.networks import Images, Labels, Network, largest
-from engine.progress import NEVER_CANCELLED, CancelToken
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 
 FIRST_DONORS = 2
 ALL_DONORS = 8
 DONOR_POOL = 16
 
 _MIX_BYTES = 32 << 20
+_TOGETHER = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,10 @@ def no_donors(image_shape: tuple[int, ...]) -> Donors:
     return Donors(np.empty((0, *image_shape), np.float32), np.empty(0, np.int64))
 
 
-def choose_donors(network: Network, clean: Dataset, order: npt.NDArray[np.int64]) -> tuple[Donors, set[int]]:
+def choose_donors(
+    network: Network, clean: Dataset, order: npt.NDArray[np.int64], *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> tuple[Donors, set[int]]:
     """Pick up to 16 donors that B answers correctly, of as many labels as possible.
 
     At most a fifth of the images become donors, so that a small set still calibrates.
@@ -63,11 +67,13 @@ def choose_donors(network: Network, clean: Dataset, order: npt.NDArray[np.int64]
         The donors and their numbers.
     Raises:
         DatasetError: B answers images of fewer than two labels correctly, so some image would have no donor.
+        Cancelled: the token was set.
     """
-    rising = np.sort(order)
-    right = np.concatenate([network.predict_labels(chunk.images) == chunk.labels
-                            for chunk in clean.chunks(256, rising.tolist())])
-    usable = set(rising[right].tolist())
+    rising, parts = np.sort(order), []
+    for chunk in clean.chunks(min(_TOGETHER, network.quick), rising.tolist()):
+        progress(Progress("Choosing images to put parts into", chunk.start, len(order)))
+        parts.append(network.predict_labels(chunk.images, cancel) == chunk.labels)
+    usable = set(rising[np.concatenate(parts)].tolist())
     tried = [i for i in order.tolist() if i in usable]
     first_of: dict[int, int] = {}
     for i in tried:

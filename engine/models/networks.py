@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.errors import EngineError, LayerNotFound, ModelError
+from engine.errors import Cancelled, EngineError, LayerNotFound, ModelError
 from engine.models.architecture import BOTH_LABELS, LABEL_0, checked_nodes
 from engine.models.deepid import build_deepid
 from engine.models.layer_graph import Node
@@ -34,7 +34,7 @@ MOST_AT_ONCE = 256
 # Values of one tensor computed in one go: 16 MB, of which there are several at a time.
 MOST_VALUES = 1 << 22
 # Products of numbers computed in one go: a fraction of a second, in which nobody can cancel.
-MOST_PRODUCTS = 1 << 33
+MOST_PRODUCTS = 1 << 34
 # The same of what is tried out before the work itself: a second or two.
 _QUICK_PRODUCTS = 1 << 37
 _FEWEST_QUICK = 16
@@ -156,7 +156,7 @@ class Network:
 
     def copy(self) -> Network:
         """A network of the same architecture and weights that shares nothing with this one."""
-        model = _build_like(self.model)
+        model = type(self.model).from_config(self.model.get_config())
         model.set_weights(self.model.get_weights())
         _take_over_statistics(model)
         return Network(model, self.path, self.sha256)
@@ -215,34 +215,38 @@ class Network:
         return self._input
 
 
-def open_network(path: Path) -> Network:
+def open_network(path: Path, cancel: CancelToken = NEVER_CANCELLED) -> Network:
     """Open a model file: whole-model `.h5` of Keras 2 or 3, `.keras`, `.onnx`, or DeepID weights in `.h5`.
 
     Raises:
         ModelError: the file isn't a model, isn't safe, or isn't an image classifier.
+        Cancelled: the token was set.
     """
     file = read_model_file(path)
-    return Network(_with_two_labels(build_model(file)), path, file.sha256)
+    return Network(_with_two_labels(build_model(file, cancel)), path, file.sha256)
 
 
-def build_model(file: ModelFile) -> Any:
+def build_model(file: ModelFile, cancel: CancelToken = NEVER_CANCELLED) -> Any:
     """The Keras model of a checked model file, with its weights.
 
     Raises:
         ModelError: Keras can't build it.
+        Cancelled: the token was set.
     """
     path = file.path
     checked_nodes(file)
     tensorflow, keras = backend.load()
     try:
         model = _build(file, keras)
+        cancel.raise_if_cancelled()
         if file.weights is None:
             with weights_file(file) as weights:
                 model.load_weights(str(weights))
         else:
             for name, arrays in file.weights.items():
                 model.get_layer(name).set_weights(arrays)
-    except ModelError:
+        cancel.raise_if_cancelled()
+    except (ModelError, Cancelled):
         raise
     except (*_KERAS_ERRORS, tensorflow.errors.OpError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
@@ -358,10 +362,6 @@ def _with_two_labels(model: Any) -> Any:
     one = model.outputs[0]
     other = keras.layers.Rescaling(-1.0, 1.0, name=LABEL_0)(one)
     return keras.Model(model.inputs[0], keras.layers.Concatenate(name=BOTH_LABELS)([other, one]))
-
-
-def _build_like(model: Any) -> Any:
-    return type(model).from_config(model.get_config())
 
 
 def _take_over_statistics(model: Any) -> None:

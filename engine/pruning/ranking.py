@@ -30,6 +30,8 @@ from engine.pruning.steps import Features, KeptFeatures, StepPredictor, arrays, 
 
 Sums = npt.NDArray[np.float64]
 RankAt = Literal["conv", "pool"]
+# A provisional ranking is told again on so many times as many images.
+_SHARPER = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +64,8 @@ def rank_channels(
         dataset: N images, H x W x 3, in the network's input range.
         rank_at: measure at the layer itself or behind the pooling layer it feeds.
         predictor, kept: the features that the sweep will need are put aside on the way.
-        provisional: is given the ranking on the first chunk alone.
+        provisional: is given the ranking on the first chunk alone, and again each time that it rests on four times as
+            many images.
     Returns:
         ChannelRanking: `order` int64[C], `mean_activation` float64[C] (mean over images and positions).
         Channels with equal means keep their index order, so a run repeats exactly.
@@ -74,7 +77,7 @@ def rank_channels(
     at = ranked_tensor(network, layer, rank_at)
     tensors = predictor.feature_tensors if predictor and kept else []
     run = compiled(network.submodel([network.input], [at, *tensors]))
-    total, done = np.zeros(at.shape[-1], np.float64), 0
+    total, done, told_at = np.zeros(at.shape[-1], np.float64), 0, 0
     meter = Meter("Ranking channels", len(dataset), progress)
 
     def measure(chunk: Chunk, ended: CancelToken) -> tuple[int, list[Sums], Features]:
@@ -89,7 +92,8 @@ def rank_channels(
         if kept and features:
             kept.keep(features)
         done += images
-        if provisional and done == images:
+        if provisional and done >= _SHARPER * told_at:
+            told_at = done
             provisional(ranking_from_means(layer, total / images, rank_at))
         meter.report(done)
         cancel.raise_if_cancelled()

@@ -128,7 +128,11 @@ class KeptFeatures:
 
     def first(self, images: int) -> Features | None:
         """The features of up to so many first images, or None when none were kept."""
-        return [array[:images] for array in self._chunks[0]] if self._chunks else None
+        parts: list[Features] = []
+        for features in self._chunks:
+            if sum(len(part[0]) for part in parts) < images:
+                parts.append(features)
+        return [array[:images] for array in joined(parts)] if parts else None
 
     def give_away(self) -> Iterator[Features]:
         """One chunk's features after the other, which are kept no longer."""

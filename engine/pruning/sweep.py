@@ -22,8 +22,8 @@ from engine.pruning.steps import Features, KeptFeatures, StepPredictor
 from engine.rates import Rate
 
 Role = Literal["validation", "test", "poisoned"]
-# Images of each set that are counted for a first look, while the ranking waits.
-_PREVIEW = 64
+# Images of each set that are counted for a first look, while the ranking waits; of the set that is ranked on, most.
+_PREVIEW, _MOST_PREVIEW = 64, 256
 
 Counts = npt.NDArray[np.int64]
 
@@ -168,26 +168,38 @@ def sweep(
     return as_curve(layer, order, counts)
 
 
-def preview_curve(
-    predictor: StepPredictor, ranking: ChannelRanking, sets: Sequence[SweepSet], kept: KeptFeatures, quick: int,
-    cancel: CancelToken,
-) -> PruningCurve:
-    """The curve on each set's first images alone, by a ranking that isn't final: something to look at at once.
+class Preview:
+    """The curve on each set's first images by a ranking that isn't final: something to look at at once."""
 
-    Args:
-        kept: as sweep's; nothing of it is used up.
-        quick: how many images the network answers in a second or two.
-    """
-    counts = []
-    for i, which in enumerate(sets):
-        most = min(_PREVIEW, predictor.batch, quick)
-        features = kept.first(most) if i == 0 else None
-        if not features:
-            features = predictor.features(next(which.dataset.chunks(most)).images, cancel)
-        labels = predictor.labels(features, ranking.order, cancel)
-        truth = which.dataset.labels[:labels.shape[1]]  # of the images in the first chunk kept, which may be fewer
-        counts.append(count_chunk(empty_counts(which, len(ranking.order)), labels, truth))
-    return dataclasses.replace(as_curve(ranking.layer, ranking.order, counts), provisional=True)
+    def __init__(self, predictor: StepPredictor, sets: Sequence[SweepSet], kept: KeptFeatures, quick: int) -> None:
+        """
+        Args:
+            kept: as sweep's; nothing of it is used up, and the more it holds the more images are counted.
+            quick: how many images the network answers in a second or two.
+        """
+        self._predictor, self._sets, self._kept = predictor, sets, kept
+        self._most = min(_PREVIEW, predictor.batch, quick)
+        self._others: dict[int, Features] = {}
+
+    def curve(self, ranking: ChannelRanking, cancel: CancelToken) -> PruningCurve:
+        """The curve by this ranking.
+
+        Raises:
+            Cancelled: the token was set.
+        """
+        counts = []
+        for i, which in enumerate(self._sets):
+            features = self._kept.first(_MOST_PREVIEW) if i == 0 else None
+            labels = self._predictor.labels(features or self._computed(i, cancel), ranking.order, cancel)
+            truth = which.dataset.labels[:labels.shape[1]]
+            counts.append(count_chunk(empty_counts(which, len(ranking.order)), labels, truth))
+        return dataclasses.replace(as_curve(ranking.layer, ranking.order, counts), provisional=True)
+
+    def _computed(self, which: int, cancel: CancelToken) -> Features:
+        if which not in self._others:
+            chunk = next(self._sets[which].dataset.chunks(self._most))
+            self._others[which] = self._predictor.features(chunk.images, cancel)
+        return self._others[which]
 
 
 def empty_counts(which: SweepSet, channels: int) -> SetCounts:

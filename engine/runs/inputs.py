@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine import backend
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import AUTO, Preprocessing, preprocessing
 from engine.data.subsets import hold_back
@@ -142,16 +143,25 @@ def open_inputs(
         EngineError: a file can't be opened, or doesn't belong to the network.
         Cancelled: the token was set.
     """
-    progress(Progress("Opening files", 0, 1))
-    network = open_network(files.model)
-    cancel.raise_if_cancelled()
-    layer = files.layer or network.default_layer()
-    network.call_of(layer)
-
     chosen: list[tuple[Role, Path]] = [("validation", files.validation)]
     chosen += [("test", files.test)] if files.test else []
     chosen += [("poisoned", path) for path in files.poisoned]
-    stored = [open_dataset(path, network.input_shape) for _, path in chosen]
+    stages = iter(range(len(chosen) + 2))
+
+    def opening() -> None:
+        cancel.raise_if_cancelled()
+        progress(Progress("Opening files", next(stages), len(chosen) + 2))
+
+    opening()
+    backend.load()  # seconds, and by itself, so that they aren't added to the network's
+    opening()
+    network = open_network(files.model, cancel)
+    layer = files.layer or network.default_layer()
+    network.call_of(layer)
+    stored = []
+    for _, path in chosen:
+        opening()
+        stored.append(open_dataset(path, network.input_shape))
     wanted = None if files.scale == AUTO else preprocessing(files.scale)
     labelling = find_labelling(network, files.classes, stored[0], stored[1:], wanted, progress=progress, cancel=cancel)
     labelled = [labelling.of(dataset, network.labels) for dataset in stored]

@@ -17,7 +17,7 @@ from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, igno
 from engine.pruning.incremental import predictor_for
 from engine.pruning.ranking import ChannelRanking, RankAt, given_order, rank_channels
 from engine.pruning.steps import KeptFeatures
-from engine.pruning.sweep import PruningCurve, SweepSet, preview_curve, sweep
+from engine.pruning.sweep import Preview, PruningCurve, SweepSet, sweep
 from engine.pruning.thresholds import DEFAULT_DROPS, DropMode, Stop
 from engine.runs.doubts.causes import explained
 from engine.runs.doubts.plausibility import Doubt, SetSeen, doubts_of, hardly_better_than_chance
@@ -93,7 +93,7 @@ def run_pruning(
         ranking, curve = _count_here(request, dataclasses.replace(opened, sets=read), partial, progress, cancel)
     seen = [SetSeen(s.dataset.name, s.role, s.dataset.labels, p.complete())
             for s, p in zip(opened.sets, prints, strict=True)]
-    doubts = (*explained(doubts_of(curve, opened.network.labels, seen), opened, cancel),
+    doubts = (*explained(doubts_of(curve, opened.network.labels, seen), opened, progress, cancel),
               *(Doubt(notice, implausible=False) for notice in opened.notices))
     # A guard learns what is normal from images that B answers; of nonsense it learns nonsense, or nothing.
     guarded = None if request.guard == "none" or hardly_better_than_chance(curve.validation, opened.network.labels) \
@@ -106,17 +106,15 @@ def _count_here(
     request: PruningRequest, opened: Opened, partial: Partial | None, progress: ProgressCallback, cancel: CancelToken,
 ) -> tuple[ChannelRanking, PruningCurve]:
     predictor, kept = predictor_for(opened.network, opened.layer), KeptFeatures()
-
-    def preview(ranking: ChannelRanking) -> None:
-        if partial:
-            partial(preview_curve(predictor, ranking, opened.sets, kept, opened.network.quick, cancel))
+    preview = Preview(predictor, opened.sets, kept, opened.network.quick)
 
     if request.order:
         ranking = given_order(opened.network, opened.layer, request.order)
     else:
         ranking = rank_channels(
             opened.network, opened.layer, opened.sets[0].dataset, rank_at=request.rank_at, predictor=predictor,
-            kept=kept, provisional=preview, progress=progress, cancel=cancel)
+            kept=kept, provisional=lambda r: partial(preview.curve(r, cancel)) if partial else None, progress=progress,
+            cancel=cancel)
     curve = sweep(predictor, opened.layer, ranking.order, opened.sets, kept=kept, partial=partial, progress=progress,
                   cancel=cancel)
     return ranking, curve

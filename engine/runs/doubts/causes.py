@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from engine.assessment import percent
 from engine.data.datasets import Dataset, Images, Labels
 from engine.data.preprocessing import AS_STORED, known_for
 from engine.models.networks import Network
-from engine.progress import NEVER_CANCELLED, CancelToken
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.runs.doubts.plausibility import Doubt
 from engine.runs.inputs import Opened
 
@@ -23,7 +24,8 @@ _LABEL_SLIPS = {0: "", 1: "every label is one too high; save the set again with 
                 -1: "every label is one too low; save the set again with labels that count from 0."}
 
 
-def explained(doubts: Iterable[Doubt], opened: Opened, cancel: CancelToken) -> tuple[Doubt, ...]:
+def explained(doubts: Iterable[Doubt], opened: Opened, progress: ProgressCallback,
+              cancel: CancelToken) -> tuple[Doubt, ...]:
     """Doubts with their likely causes, where a common slip explains them.
 
     Raises:
@@ -35,12 +37,13 @@ def explained(doubts: Iterable[Doubt], opened: Opened, cancel: CancelToken) -> t
         if doubt.unexplained is not None:
             asked = opened.sets[doubt.unexplained]
             likely = likely_target if asked.role == "poisoned" else likely_cause
-            doubt = doubt.because(likely(opened.network, asked.dataset, cancel))
+            doubt = doubt.because(likely(opened.network, asked.dataset, progress, cancel))
         found.append(doubt)
     return tuple(found)
 
 
-def likely_cause(network: Network, dataset: Dataset, cancel: CancelToken = NEVER_CANCELLED) -> str:
+def likely_cause(network: Network, dataset: Dataset, progress: ProgressCallback = ignore_progress,
+                 cancel: CancelToken = NEVER_CANCELLED) -> str:
     """Why B answers a clean set badly, as far as a common slip explains it.
 
     Args:
@@ -52,7 +55,10 @@ def likely_cause(network: Network, dataset: Dataset, cancel: CancelToken = NEVER
     """
     where = dataset.sample(min(_TRIAL_IMAGES, 2 * network.quick))
     truth = dataset.labels[where]
-    answers = {cause: network.predict_labels(tried, cancel) for cause, tried in _images_tried(dataset, where)}
+    answers: dict[str, Labels] = {}
+    for cause, images in (tries := _tries(dataset, where)).items():
+        progress(Progress("Looking for a likely cause", len(answers), len(tries)))
+        answers[cause] = network.predict_labels(images(), cancel)
     before = float((answers[""] == truth).mean())
     found = [(float((labels == truth - shift).mean()), f"{slip} {cause}".strip())
              for cause, labels in answers.items() for shift, slip in _LABEL_SLIPS.items()]
@@ -62,12 +68,14 @@ def likely_cause(network: Network, dataset: Dataset, cancel: CancelToken = NEVER
     return f"Likely cause: {told} B is then right on {percent(best)} of {len(where)} images tried."
 
 
-def likely_target(network: Network, poisoned: Dataset, cancel: CancelToken = NEVER_CANCELLED) -> str:
+def likely_target(network: Network, poisoned: Dataset, progress: ProgressCallback = ignore_progress,
+                  cancel: CancelToken = NEVER_CANCELLED) -> str:
     """Whether B answers one other label on most of a poisoned set that doesn't show a backdoor.
 
     Raises:
         Cancelled: the token was set.
     """
+    progress(Progress("Looking for a likely cause", 0, 1))
     where = poisoned.sample(min(_TRIAL_IMAGES, 2 * network.quick))
     numbers, counts = np.unique(network.predict_labels(poisoned.take(where), cancel), return_counts=True)
     most, share = int(numbers[counts.argmax()]), float(counts.max() / len(where))
@@ -77,17 +85,19 @@ def likely_target(network: Network, poisoned: Dataset, cancel: CancelToken = NEV
             "label the set with the attacker's target.")
 
 
-def _images_tried(dataset: Dataset, where: Sequence[int]) -> Iterator[tuple[str, Images]]:
-    """Images as they are and with slips undone, each behind what is then the cause."""
+def _tries(dataset: Dataset, where: Sequence[int]) -> dict[str, Callable[[], Images]]:
+    """Images as they are and with slips undone, by what is then the cause."""
     images = dataset.take(where)
-    yield "", images
+    tries: dict[str, Callable[[], Images]] = {"": lambda: images}
     for known in known_for(dataset.prepared(AS_STORED).take(where)).values():
         if known != dataset.preprocessing:
-            yield f"The network wants values {known.words}.", dataset.prepared(known).take(where)
+            tries[f"The network wants values {known.words}."] = partial(dataset.prepared(known).take, where)
     if images.shape[3] == 3:
-        yield "Red and blue are exchanged; save the images as RGB.", np.ascontiguousarray(images[..., ::-1])
+        tries["Red and blue are exchanged; save the images as RGB."] = lambda: np.ascontiguousarray(images[..., ::-1])
     if images.shape[1] == images.shape[2]:
-        yield "The images lie on their side, rows stored as columns.", np.ascontiguousarray(images.swapaxes(1, 2))
+        tries["The images lie on their side, rows stored as columns."] = \
+            lambda: np.ascontiguousarray(images.swapaxes(1, 2))
+    return tries
 
 
 def _of_order(answers: Labels, truth: Labels) -> str:

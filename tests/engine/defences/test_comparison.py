@@ -92,3 +92,17 @@ def test_refusals_progress_and_cancel(networks: tuple[Network, Network], sets: t
 
     with pytest.raises(Cancelled):
         compare(b, [Defence("pair", other, 0)], [], sets[0], [sets[1]], progress=stop, cancel=source.token)
+
+
+def test_of_a_costly_network_a_few_images_are_compared_at_a_time(
+    networks: tuple[Network, Network], sets: tuple[Dataset, Dataset], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    b, other = networks
+    guard = GuardDefence(calibrate(b, sets[0], "margin", 0.3), 0)
+    usual = compare(b, [Defence("pair", other, 0)], [guard], sets[0], [sets[1]], [TRUE_LABELS])
+    monkeypatch.setattr(b, "quick", 100)
+    done: list[int] = []
+    found = compare(b, [Defence("pair", other, 0)], [guard], sets[0], [sets[1]], [TRUE_LABELS],
+                    progress=lambda report: done.append(report.done))
+    assert found == usual
+    assert done == [*range(5, 221, 5)]

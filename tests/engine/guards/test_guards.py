@@ -347,6 +347,34 @@ def test_calibration_reports_and_is_cancelled(network: Network, clean: Dataset) 
         calibrate(network, clean, progress=stop, cancel=source.token)
 
 
+@pytest.mark.parametrize("kind", ["transplant", "margin"])
+def test_on_a_costly_network_a_calibration_is_heard_of_more_often_and_ends_sooner(
+    kind: Any, network: Network, clean: Dataset, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual = calibrate(network, clean, kind)
+    monkeypatch.setattr(network, "quick", 60)
+    reports: list[Progress] = []
+    same_guard(calibrate(network, clean, kind, progress=reports.append), usual)
+    stages = {report.what: [r.done for r in reports if r.what == report.what] for report in reports}
+    assert list(stages) == ["Choosing images to put parts into", "Calibrating the guard"][kind == "margin":]
+    for done in stages.values():
+        assert max(np.diff(done)) <= 60
+    assert max(np.diff(stages["Calibrating the guard"])) == 3
+    for stage in stages:
+        source, after = CancelSource(), []
+
+        def stop(report: Progress, stage: str = stage, source: CancelSource = source,
+                 after: list[Progress] = after) -> None:
+            if source.token.is_cancelled:
+                after.append(report)
+            if report.what == stage:
+                source.cancel()
+
+        with pytest.raises(Cancelled):
+            calibrate(network, clean, kind, progress=stop, cancel=source.token)
+        assert not after
+
+
 def test_a_guard_refuses_another_network(network: Network, clean: Dataset) -> None:
     guard = calibrate(network, clean)
     with pytest.raises(ModelError, match="Calibrate a guard"):

@@ -65,9 +65,9 @@ def test_chunks_don_t_change_the_curve(run: PruningRun, small_lab: SmallLab, sma
 def test_at_every_chunk_there_is_a_curve(run: PruningRun, small_lab: SmallLab, small_chunks: int) -> None:
     curves: list[PruningCurve] = []
     run_pruning(request_of(small_lab), partial=curves.append)
-    preview, *counted = curves
-    assert preview.provisional and not any(c.provisional for c in counted)
-    assert [s.images for s in preview.sets] == [16, 16, 16]
+    first, sharper, *counted = curves  # ranked on a chunk, and on four times as many images
+    assert first.provisional and sharper.provisional and not any(c.provisional for c in counted)
+    assert [s.images for s in first.sets] == [16, 16, 16] and [s.images for s in sharper.sets] == [64, 16, 16]
     images = [sum(s.images for s in curve.sets) for curve in counted]
     assert images == sorted(images) and images[0] <= 4 * small_chunks and images[-1] == 180
     assert_same_counts(counted[-1], run.curve)
@@ -121,6 +121,22 @@ def test_progress_names_each_stage_and_ends_at_its_total(small_lab: SmallLab, sm
     counting = [p for p in seen if p.what == stages[2]]
     assert counting[-1].done == counting[-1].total == 180
     assert [p.done for p in counting] == sorted({p.done for p in counting})
+
+
+def test_each_file_that_is_opened_is_told_of(small_lab: SmallLab) -> None:
+    seen: list[Progress] = []
+    open_inputs(request_of(small_lab), progress=seen.append)
+    assert [(p.done, p.total) for p in seen] == [(0, 5), (1, 5), (2, 5), (3, 5), (4, 5)]
+    for stage in range(5):
+        source = CancelSource()
+
+        def cancel(progress: Progress, stage: int = stage, source: CancelSource = source) -> None:
+            assert progress.done <= stage
+            if progress.done == stage:
+                source.cancel()
+
+        with pytest.raises(Cancelled):
+            run_pruning(request_of(small_lab), progress=cancel, cancel=source.token)
 
 
 @pytest.mark.parametrize("stage", ["Opening files", "Ranking channels", "Counting every pruning step"])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from engine.models.networks import open_network
+from engine.progress import Progress, ProgressCallback, ignore_progress
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.reports.headline import headline
 from engine.runs.doubts.plausibility import Doubt, SetSeen, doubts_of
@@ -146,11 +147,12 @@ def images() -> Sets:
             "bad": (drawn[attacked], np.full(40, TARGET))}
 
 
-def run_on(lab: SmallLab, sets: Sets, folder: Path, guard: str = "none") -> PruningRun:
+def run_on(lab: SmallLab, sets: Sets, folder: Path, guard: str = "none",
+           progress: ProgressCallback = ignore_progress) -> PruningRun:
     paths = {name: save_lab_file(folder / f"{name}.h5", *data) for name, data in sets.items()}
     request = PruningRequest(lab.badnet, paths["valid"], paths.get("test"), (paths["bad"],), drops=(2.0, 30.0, 60.0),
                              scale="none", guard=guard, false_alarms=0.1)  # type: ignore[arg-type]
-    return run_pruning(request)
+    return run_pruning(request, progress=progress)
 
 
 def shifted(sets: Sets, by: int) -> Sets:
@@ -196,7 +198,9 @@ def test_files_that_aren_t(
 
 
 def test_a_wrong_target_is_named(small_lab: SmallLab, images: Sets, tmp_path: Path) -> None:
-    run = run_on(small_lab, wrong_target(images), tmp_path)
+    told: list[Progress] = []
+    run = run_on(small_lab, wrong_target(images), tmp_path, progress=told.append)
+    assert "Looking for a likely cause" in {report.what for report in told}
     assert any(f"wrong target. B answers label {TARGET} on 100 %" in d.sentence for d in run.doubts)
     best = headline(run, rows_of(run))
     assert best is not None and best.level == "unknown"
