@@ -5,7 +5,8 @@
 Weights are random, for 1,000 labels as the pretrained ones. Each network is built for the smallest pictures that its
 family takes, saved as `.keras`, opened through the program and given 60 blurry random pictures. At five steps of a
 random pruning order of the default layer the labels of all pictures must be those of a copy with zeros in its weights,
-as Keras itself predicts them. Prints a Markdown table; with names, a part of it.
+or in its map where that is joined of branches, as Keras itself predicts them. Prints a Markdown table; with names, a
+part of it.
 """
 
 from __future__ import annotations

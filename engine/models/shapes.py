@@ -259,7 +259,7 @@ _RULES: dict[str, Callable[[Config, Sequence[Shape]], Shape]] = {
     "Permute": lambda config, inputs: tuple(inputs[0][_axis(d, len(inputs[0]))] for d in config["dims"]),
     "Dense": lambda config, inputs: (*inputs[0][:-1], int(config["units"])),
     "Concatenate": _concatenate, "Dot": _dot,
-    **dict.fromkeys(("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"), _broadcast),
+    **dict.fromkeys(("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "CustomScaleLayer"), _broadcast),
     **dict.fromkeys((f"keras.ops.{name}" for name in
                      ("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Equal", "Where")), _broadcast),
     "keras.ops.Concatenate": _concatenate, "keras.ops.Reshape": _reshape_operation,

@@ -15,7 +15,9 @@ CHANNELWISE = POOLING | frozenset({
     "ZeroPadding2D", "Cropping2D", "UpSampling2D", "Flatten",
 })
 
-MERGING = frozenset({"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"})
+MERGING = frozenset({
+    "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot", "CustomScaleLayer",
+})
 
 LAYERS = CONTAINERS | CHANNELWISE | MERGING | frozenset({
     "InputLayer", "Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose", "Dense",
@@ -26,7 +28,8 @@ LAYERS = CONTAINERS | CHANNELWISE | MERGING | frozenset({
 })
 
 # Layers that Keras keeps beside the applications that they were made for.
-HOMES = dict.fromkeys(("LayerScale", "StochasticDepth"), "keras.src.applications.convnext")
+HOMES = {**dict.fromkeys(("LayerScale", "StochasticDepth"), "keras.src.applications.convnext"),
+         "CustomScaleLayer": "keras.src.applications.inception_resnet_v2"}
 
 # Operations on tensors that Keras 3 stores by name, and where they live: those of a one-file GoodNet and
 # plain arithmetic. Some share their name with a layer.

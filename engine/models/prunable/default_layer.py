@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.models.layer_graph import Node
 
 _GLOBAL_POOLING = frozenset({"GlobalAveragePooling2D", "GlobalMaxPooling2D", "keras.ops.Mean", "keras.ops.Max"})
-_ELEMENTWISE = frozenset({"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"})
+_ELEMENTWISE = frozenset({"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "CustomScaleLayer"})
 # What makes new channels of those it is given.
 _MIXING = frozenset({"Conv2D", "SeparableConv2D", "Conv2DTranspose", "Dense"})
 

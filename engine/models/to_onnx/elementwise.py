@@ -191,6 +191,13 @@ def _merged(kind: str, at_once: bool = False) -> Rule:
     return rule
 
 
+def _scaled_sum(use: Use) -> Value:
+    """One value and a part of another: a residual of InceptionResNetV2."""
+    first, second = use.alike()
+    part = use.put("Mul", second, use.number(use.layer.scale, "scale"))
+    return use.result(use.put("Add", first, part), first.turned)
+
+
 def _arithmetic(kind: str) -> Rule:
     """An operation on two values or a value and a constant, in any order; Where takes three."""
     def rule(use: Use) -> Value:
@@ -219,7 +226,7 @@ RULES: dict[str, Rule] = {
     "Rescaling": _rescaling, "BatchNormalization": _batch_norm, "LayerNormalization": _layer_norm,
     "LayerScale": _layer_scale, "GroupNormalization": _group_norm, "Normalization": _normalization, "Dense": _dense,
     "Add": _merged("Add"), "Subtract": _merged("Sub"), "Multiply": _merged("Mul"), "Average": _merged("Mean", True),
-    "Maximum": _merged("Max", True), "Minimum": _merged("Min", True),
+    "Maximum": _merged("Max", True), "Minimum": _merged("Min", True), "CustomScaleLayer": _scaled_sum,
     **{f"keras.ops.{name}": _arithmetic(kind) for name, kind in (
         ("Add", "Add"), ("Subtract", "Sub"), ("Multiply", "Mul"), ("Divide", "Div"), ("TrueDivide", "Div"),
         ("Equal", "Equal"), ("Where", "Where"))},

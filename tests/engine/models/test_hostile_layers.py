@@ -86,9 +86,10 @@ def _merging(layers: Any, x: Any) -> Any:
 
 def _attention(layers: Any, x: Any) -> Any:
     from keras.src.applications.convnext import LayerScale, StochasticDepth
+    from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
     x = layers.Rescaling(1 / 255)(x)
     scaled = LayerScale(0.5, 6)(layers.Conv2D(6, 3, strides=3)(x))
-    x = layers.Reshape((-1, 6))(layers.Add()([scaled, StochasticDepth(0.1)(scaled)]))
+    x = layers.Reshape((-1, 6))(CustomScaleLayer(0.3)([scaled, StochasticDepth(0.1)(scaled)]))
     x = layers.Add()([x, layers.MultiHeadAttention(2, 3)(x, x)])
     return layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
 

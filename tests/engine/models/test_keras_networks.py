@@ -65,6 +65,15 @@ def scaled_layers() -> keras.Model:
     return Model(image, _ends(layers.GlobalAveragePooling2D()(x)))
 
 
+def scaled_sums() -> keras.Model:
+    from keras import Input, Model, layers
+    from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+    image = Input((16, 16, 3))
+    x = before = layers.Conv2D(8, 4, strides=4, name="before")(layers.Rescaling(1 / 128)(image))
+    x = CustomScaleLayer(0.4)([before, layers.Conv2D(8, 3, padding="same", name="pruned")(x)])
+    return Model(image, _ends(layers.GlobalAveragePooling2D()(layers.ReLU()(x))))
+
+
 def cut_and_turned() -> keras.Model:
     from keras import Input, Model, layers
     image = Input((16, 16, 3))
@@ -76,7 +85,8 @@ def cut_and_turned() -> keras.Model:
 NETWORKS: dict[str, Callable[[], keras.Model]] = {
     "caffe's preprocessing": lambda: prepared_by("vgg16"), "-1..1": lambda: prepared_by("mobilenet"),
     "ImageNet's preprocessing": lambda: prepared_by("densenet"), "vision transformer": vision_transformer,
-    "LayerScale and StochasticDepth": scaled_layers, "cut and turned": cut_and_turned,
+    "LayerScale and StochasticDepth": scaled_layers, "scaled sums": scaled_sums,
+    "cut and turned": cut_and_turned,
 }
 
 
