@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,6 +31,15 @@ def archive_of_millions(path: Path) -> Path:
     listed = entry * 3_000_000
     path.write_bytes(content[:start] + listed + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(listed), start, 0))
     return path
+
+
+def test_a_configuration_of_millions_of_nothings_is_refused_unparsed(tmp_path: Path) -> None:
+    """Each of its three bytes would be a dictionary of 88."""
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["model_config"] = '{"class_name": "Functional", "config": {"layers": [' + "{}," * 6_000_000 + "{}]}}"
+        file.create_group("model_weights").attrs["layer_names"] = np.array([b"a"])
+    with pytest.raises(ModelError, match=r"m\.h5: its configuration has 18,000,\d+ bytes; refused"):
+        read_model_file(tmp_path / "m.h5")
 
 
 @pytest.fixture(scope="module")
