@@ -65,7 +65,7 @@ zoo: venv
 	$(VENV_PYTHON) -m benchmarks.zoo.examined --figure runs/zoo/roc.svg
 	$(VENV_PYTHON) -m benchmarks.zoo.matrix --write runs/zoo/MATRIX.md
 
-# Other people's defences and ours on those networks, as a table in benchmarks/peers/; hours as well, and it goes on.
+# Other people's defences on those networks, as a table in benchmarks/peers/, ours beside them; hours as well.
 peers: venv
 	$(VENV_PYTHON) -m benchmarks.peers
 	$(VENV_PYTHON) -m benchmarks.peers --table benchmarks/peers/RESULTS.md

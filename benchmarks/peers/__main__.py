@@ -1,10 +1,11 @@
-"""Measures other people's defences and this project's own on the zoo's networks.
+"""Measures other people's defences on the zoo's networks.
 
     python -m benchmarks.peers [--zoo runs/zoo] [--only WORD ...] [--methods WORD ...] [--out FILE] [--table FILE]
 
 Goes on where it was stopped: what FILE (a JSON object a line) holds already isn't measured again. Every defence is made
 from the validation pictures alone; clean accuracy is that of the test pictures, attack success that of the poisoned
-ones. With --table the whole file is written as Markdown, and nothing is measured.
+ones. With --table the whole file is written as Markdown beside what `benchmarks.zoo.matrix` measured of this project's
+own defences, and nothing is measured.
 """
 
 from __future__ import annotations
@@ -16,12 +17,10 @@ from pathlib import Path
 
 from benchmarks.peers.measured import kept_records, measure
 from benchmarks.peers.methods import METHODS
-from benchmarks.peers.ours import OURS, as_method
+from benchmarks.peers.ours import CHOICE, OURS, our_records
 from benchmarks.peers.table import tables
 from benchmarks.zoo.plan import plans
 from benchmarks.zoo.worlds import PROJECT
-
-EVERY = (*map(as_method, METHODS), *OURS)
 
 
 def main() -> None:
@@ -35,14 +34,16 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if options.table:
-        options.table.write_text(tables(kept_records(options.out), [m.name for m in EVERY]), encoding="utf-8")
+        columns = [*(method.name for method in METHODS), *OURS, CHOICE]
+        records = [*kept_records(options.out), *our_records(options.zoo)]
+        options.table.write_text(tables(records, columns), encoding="utf-8")
         return
     options.out.parent.mkdir(parents=True, exist_ok=True)
     for plan in plans():
         facts = options.zoo / f"{plan.name}.json"
         if plan.backdoored and facts.exists() and _wanted(plan.name, options.only):
             done = {(record.network, record.method) for record in kept_records(options.out)}
-            missing = [m for m in EVERY if _wanted(m.name, options.methods) and (plan.name, m.name) not in done]
+            missing = [m for m in METHODS if _wanted(m.name, options.methods) and (plan.name, m.name) not in done]
             for record in measure(options.zoo, json.loads(facts.read_text(encoding="utf-8")), missing):
                 with options.out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(record.as_json()) + "\n")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.ours import Case, Method
 from benchmarks.zoo.guards import opened
-from engine.defences.comparison import compare
+from engine.defences.comparison import Defence, compare
+from engine.defences.further import Further, defended
 from engine.errors import EngineError
+from engine.guards.calibration import Guard
 from engine.rates import Rate
 
 
@@ -22,7 +24,7 @@ class Record:
     Attributes:
         before, after: clean accuracy of B and with the defence; flagged: clean pictures given no label.
         attacks: of each poisoned set the attack success of B and with the defence.
-        seconds: what making it took, by the clock.
+        seconds: of the processor that making it took; by the clock it may be any multiple on a machine in use.
     """
 
     network: str
@@ -61,27 +63,33 @@ def record_of(kept: dict[str, Any]) -> Record:
 
 
 def kept_records(path: Path) -> list[Record]:
-    """What a file holds, a JSON object a line; nothing where there is no file yet."""
-    if not path.exists():
-        return []
-    return [record_of(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    """What a file holds, a JSON object a line; nothing where there is no file yet.
+
+    Of what two runs side by side measured both, the last counts.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    records = [record_of(json.loads(line)) for line in lines]
+    return list({(record.network, record.method): record for record in records}.values())
 
 
-def measure(zoo: Path, facts: dict[str, Any], methods: list[Method]) -> Iterator[Record]:
+def measure(zoo: Path, facts: dict[str, Any], methods: Sequence[Further]) -> Iterator[Record]:
     """Make and measure each method on one network of the zoo."""
     known = opened(zoo, facts)
-    case = Case(known, zoo / f"{facts['name']}.keras", zoo / f"{facts['world']}-validation.h5")
     about = (facts["name"], facts["kind"], facts["family"], facts["half"])
     for method in methods:
+        started = time.process_time()
         try:
-            defence = method.make(case)
+            made = defended(method, known.network, known.validation)
         except EngineError as error:
             nothing = Rate(0, 0)
             yield Record(*about, method.name, nothing, nothing, nothing, (), 0.0, str(error))
             continue
+        seconds = round(time.process_time() - started, 1)
+        network, guard = (None, made) if isinstance(made, Guard) else (made, None)
+        defence = Defence(method.name, network, seconds, paired=False, guard=guard)
         row, = compare(known.network, [defence], [], known.test, known.poisoned).rows
         yield Record(*about, method.name, row.clean_before, row.clean, row.false_alarms,
-                     tuple((attack.before, attack.success) for attack in row.attacks), round(defence.seconds, 1))
+                     tuple((attack.before, attack.success) for attack in row.attacks), seconds)
 
 
 def _pair(rate: Rate) -> list[int]:

@@ -1,87 +1,49 @@
-"""This project's own defences as the peers are measured: made from the validation pictures alone."""
+"""This project's own defences on the same networks, as `benchmarks.zoo.matrix` measured them."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
-from benchmarks.zoo.guards import Known
-from engine.defences.comparison import BADNET, UNPAIRED, Defence
-from engine.defences.distillation import distil
-from engine.defences.further import Further, defended
-from engine.defences.training import repaired_network
-from engine.guards.calibration import Guard, calibrate
-from engine.runs.defend import defend
-from engine.runs.inputs import open_inputs
-from engine.runs.pairs import build_goodnet
-from engine.runs.prune import PruningRequest, run_pruning
-from engine.runs.rows import rows_of
+from benchmarks.peers.measured import Record
+from benchmarks.zoo.matrix_tables import DEFENCES, chosen
+from engine.rates import Rate
 
-# Points of clean accuracy at which pruning stops.
-PRUNED_AT = 4.0
+OURS = ("pruned, X = 4", "distilled alone", "unlearnt alone", "transplant guard")
+# What is chosen by somebody who has only triggers computed from the network to measure with.
+CHOICE = "what defend picks"
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A network of the zoo and the files it was opened from."""
-
-    known: Known
-    model: Path
-    validation: Path
-
-    @property
-    def request(self) -> PruningRequest:
-        """What a person asks who has neither a test set nor poisoned pictures."""
-        return PruningRequest(self.model, self.validation, scale=self.known.validation.preprocessing.name,
-                              drops=(PRUNED_AT,))
+def our_records(zoo: Path) -> list[Record]:
+    """Of every network in a folder that has been defended, see `benchmarks.zoo.matrix`."""
+    found = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(zoo.glob("*-defended.json")))
+    return [record for network in found for record in records_of(network)]
 
 
-@dataclass(frozen=True, eq=False)
-class Method:
-    """A defence under its name in the table; `make` makes it of a case."""
-
-    name: str
-    make: Callable[[Case], Defence]
-
-
-def as_method(further: Further) -> Method:
-    """A plug-in's kind of defence."""
-    def make(case: Case) -> Defence:
-        started = time.monotonic()
-        made = defended(further, case.known.network, case.known.validation)
-        network, guard = (None, made) if isinstance(made, Guard) else (made, None)
-        return Defence(further.name, network, time.monotonic() - started, paired=False, guard=guard)
-
-    return Method(further.name, make)
+def records_of(found: dict[str, Any]) -> list[Record]:
+    """Of one network; what wasn't made of it is left out."""
+    choice = chosen(found, estimated=True)
+    wanted = {DEFENCES[name]: name for name in OURS}
+    made = []
+    for row in found["rows"]:
+        key = (row["defence"], row["guard"])
+        made += [_record(found, row, name) for name in ([wanted[key]] if key in wanted else [])]
+        made += [_record(found, row, CHOICE)] if key == (choice.defence, choice.guard) else []
+    return made
 
 
-def _pruned(case: Case) -> Defence:
-    started = time.monotonic()
-    run = run_pruning(case.request)
-    goodnet = build_goodnet(run, rows_of(run)[0], case.known.network)
-    return Defence("pruned", goodnet.b_prime, time.monotonic() - started)
+def _record(found: dict[str, Any], row: dict[str, Any], name: str) -> Record:
+    files: dict[str, list[tuple[Rate, Rate]]] = defaultdict(list)
+    for attack in row["attacks"]:
+        if not attack["reconstructed"]:
+            files[attack["set"]].append((Rate(*attack["before"]), Rate(*attack["after"])))
+    # A file whose pictures go to several labels is one again.
+    attacks = tuple((_together([b for b, _ in rates]), _together([a for _, a in rates])) for rates in files.values())
+    return Record(found["name"], found["kind"], found["family"], found["half"], name, Rate(*row["clean_before"]),
+                  Rate(*row["clean"]), Rate(*row["false_alarms"]), attacks, row["seconds"])
 
 
-def _distilled(case: Case) -> Defence:
-    started = time.monotonic()
-    repair = distil(case.known.network, case.known.validation)
-    return Defence(UNPAIRED, repaired_network(case.known.network, repair), time.monotonic() - started, paired=False)
-
-
-def _guarded(case: Case) -> Defence:
-    started = time.monotonic()
-    guard = calibrate(case.known.network, case.known.validation)
-    return Defence(BADNET, None, time.monotonic() - started, guard=guard)
-
-
-def _defended(case: Case) -> Defence:
-    started = time.monotonic()
-    goodnet = defend(open_inputs(case.request), case.request).pair.goodnet
-    return Defence("defend", goodnet.b_prime, time.monotonic() - started, paired=not goodnet.b_prime_alone,
-                   guard=goodnet.guard)
-
-
-OURS = (Method("pruned pair, X = 4", _pruned), Method("distilled alone", _distilled),
-        Method("transplant guard", _guarded), Method("what defend picks", _defended))
+def _together(rates: list[Rate]) -> Rate:
+    return Rate(sum(rate.count for rate in rates), sum(rate.total for rate in rates))

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.peers import __main__ as command
 from benchmarks.peers.measured import Record, kept_records, record_of
+from benchmarks.peers.ours import records_of
 from benchmarks.peers.table import cell, holding, tables
 from engine.rates import Rate
 
@@ -52,6 +53,27 @@ def test_halves_and_kinds_stand_apart() -> None:
     assert "| CLP" not in text
 
 
+def test_our_own_defences_are_taken_from_the_matrix() -> None:
+    def row(defence: str, guard: str, clean: int, after: list[int], stand_in: int) -> dict[str, Any]:
+        # The second file's pictures go to two labels.
+        sets = [("a.h5", False, after[0]), ("b.h5", False, after[1]), ("b.h5", False, after[2]),
+                ("s.h5", True, stand_in)]
+        return {"defence": defence, "guard": guard, "candidate": True, "seconds": 3.5, "clean_before": [98, 100],
+                "clean": [clean, 100], "false_alarms": [2, 100],
+                "attacks": [{"set": name, "reconstructed": made, "before": [10, 10], "after": [count, 10]}
+                            for name, made, count in sets]}
+
+    found = {"name": "faces-corner-0", "kind": "faces", "family": "corner", "half": "fix", "rows": [
+        row("B", "none", 98, [10, 10, 10], 10), row("B", "transplant", 96, [1, 2, 3], 9),
+        row("repaired network alone", "none", 97, [4, 0, 1], 0)]}
+    guarded, distilled, picked = records_of(found)
+    assert [record.method for record in (guarded, distilled, picked)] == [
+        "transplant guard", "distilled alone", "what defend picks"]
+    assert guarded.attacks == ((Rate(10, 10), Rate(1, 10)), (Rate(20, 20), Rate(5, 20)))
+    assert (guarded.lost, distilled.attack) == (pytest.approx(2), Rate(4, 10))
+    assert dataclasses.replace(picked, method=distilled.method) == distilled
+
+
 def test_what_was_measured_is_not_measured_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -76,6 +98,10 @@ def test_what_was_measured_is_not_measured_again(
     assert asked == [("faces-corner-0", ["NAD", "STRIP"]), ("faces-corner-0", ["CLP"]),
                      ("faces-warp-1", ["NAD", "CLP", "STRIP"])]
     assert len(kept_records(out)) == 6
+    with out.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({**GOOD.as_json(), "seconds": 99.0}) + "\n")
+    assert len(kept_records(out)) == 6
+    assert kept_records(out)[0].seconds == 99
     run("--table", str(tmp_path / "table.md"))
     assert "faces, half" in (tmp_path / "table.md").read_text()
     assert "clean" not in capsys.readouterr().out

@@ -3,7 +3,8 @@ for the learning rate.
 
 Papers train with batch normalisation's own statistics of the batch, so this isn't `engine.defences.training`, which
 leaves such layers as they are. Their learning rates are for inputs and networks that are normalised; DeepID takes 0 to
-255 and normalises nothing, so a rule that needs clean images alone divides the rate by ten until the network survives.
+255 and normalises nothing, and SGD at any rate wrecks it, so there Adam 1e-3 stands in, as this project trains. A rule
+that needs clean images alone divides a rate by ten until the network survives.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from engine.models.networks import Images, Labels, Network, largest
 
 SEED = 0
 MOMENTUM = 0.9
+# Where nothing is normalised.
+ADAM_RATE = 1e-3
 # A learning rate is too high that costs more points of clean accuracy on images held aside; then a tenth is tried.
 BEARABLE_LOSS = 0.05
 TRIES = 5
@@ -74,6 +77,11 @@ class Student:
         """What can be trained."""
         return list(self.model.trainable_variables)
 
+    @property
+    def normalised(self) -> bool:
+        """Whether there is any batch normalisation."""
+        return any(type(layer).__name__ == "BatchNormalization" for layer in self.model.layers)
+
     def network(self) -> Network:
         """The student as it is now, ending as B does."""
         made = self._b.copy()
@@ -86,12 +94,16 @@ class Student:
 
 
 class Descent:
-    """Stochastic gradient descent with momentum and weight decay as PyTorch has it: decay is part of the gradient."""
+    """Stochastic gradient descent with momentum, and with weight decay as PyTorch has it: as part of the gradient.
+
+    Where nothing is normalised it is Adam, without decay, which Adam would make as large as any gradient.
+    """
 
     def __init__(self, student: Student, recipe: Recipe, rate: float, *, nesterov: bool = False) -> None:
         _, keras = backend.load()
-        self._variables, self._decay = student.variables, recipe.decay
-        self._optimizer = keras.optimizers.SGD(rate, momentum=MOMENTUM, nesterov=nesterov)
+        self._variables, self._decay = student.variables, recipe.decay if student.normalised else 0.0
+        self._optimizer = keras.optimizers.SGD(rate, momentum=MOMENTUM, nesterov=nesterov) if student.normalised \
+            else keras.optimizers.Adam(rate)
         self._optimizer.build(self._variables)
         self.rate = self._optimizer.learning_rate
 
@@ -118,7 +130,8 @@ def trained(network: Network, clean: Dataset, recipe: Recipe, lesson: Lesson, *,
         _train(student, data, recipe, rate, lesson, least, nesterov)
         return student.network()
 
-    return first_harmless(network, data, recipe.rate, attempt)
+    rate = recipe.rate if Student(network).normalised else min(recipe.rate, ADAM_RATE)
+    return first_harmless(network, data, rate, attempt)
 
 
 def first_harmless(network: Network, data: TrainingData, rate: float, attempt: Attempt) -> Network:
