@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from engine.models.to_onnx.files import write_onnx
 GUARD_FILE = "guard.npz"
 # What a pair answers with.
 _PAIR_FILES = ("b.keras", "b_prime.keras", "goodnet.json", GUARD_FILE)
+# Pieces of work in which a pair is written, none of them much longer than another.
+PIECES = 5
 # Noise that files are tried with where there are no pictures; its side for a network that takes any.
 _PICTURES, _SIDE = 8, 64
 
@@ -73,13 +75,21 @@ def save_pair(
 
 def write_pair(
     goodnet: GoodNet, folder: Path, pictures: Images | None = None, same_b: Path | None = None,
+    before_each: Callable[[], None] = lambda: None,
 ) -> tuple[str, ...]:
-    """The files of save_pair in a folder that exists."""
+    """The files of save_pair in a folder that exists.
+
+    Args:
+        before_each: called before each of the PIECES that the work falls into, and may raise what ends it.
+    """
+    before_each()
     if same_b:
         link_or_copy(same_b / "b.keras", folder / "b.keras")
     else:
         goodnet.b.model.save(folder / "b.keras")
+    before_each()
     goodnet.b_prime.model.save(folder / "b_prime.keras")
+    before_each()
     whole = one_file_model(goodnet)
     whole.save(folder / "goodnet.keras")
     repaired = folder / repaired_name(goodnet.notes.get("x"))
@@ -87,9 +97,11 @@ def write_pair(
         save_keras2_h5(goodnet.b_prime, repaired)
     pictures = _noise(goodnet.b) if pictures is None else pictures
     prepared = goodnet.preprocessing.applied(pictures.copy())
-    left_out = tuple(filter(None, (
-        write_onnx(Network(whole, goodnet.b.path), folder / "goodnet.onnx", pictures),
-        write_onnx(goodnet.b_prime, folder / f"{repaired.stem}.onnx", prepared))))
+    before_each()
+    of_pair = write_onnx(Network(whole, goodnet.b.path), folder / "goodnet.onnx", pictures)
+    before_each()
+    of_b_prime = write_onnx(goodnet.b_prime, folder / f"{repaired.stem}.onnx", prepared)
+    left_out = tuple(filter(None, (of_pair, of_b_prime)))
     notes = {"schema": 1, "flag_label": goodnet.flag_label, "scale": goodnet.preprocessing.name,
              "left_out": list(left_out), **goodnet.notes}
     (folder / "goodnet.json").write_text(json.dumps(notes, indent=1), encoding="utf-8")

@@ -23,7 +23,7 @@ from engine.rates import Rate
 
 Role = Literal["validation", "test", "poisoned"]
 # Images of each set that are counted for a first look, while the ranking waits; of the set that is ranked on, most.
-_PREVIEW, _MOST_PREVIEW = 64, 256
+_PREVIEW, _MOST_PREVIEW = 64, 128
 
 Counts = npt.NDArray[np.int64]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import csv
 import datetime
+import itertools
 import json
 import math
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ import numpy as np
 from engine.assessment import Attack, Figures
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.files.saving import whole_folder
-from engine.goodnets.saved import write_pair
+from engine.goodnets.pair import GoodNet
+from engine.goodnets.saved import PIECES, write_pair
 from engine.guards.guarded_curve import GuardedCurve
 from engine.literal import csv_cell
 from engine.models.networks import open_network
@@ -61,19 +64,22 @@ def save_run(
     rows = rows_of(run)
     network = open_network(run.model.path)
     pictures = pictures_of(run)
-    left_out: list[str] = []
+    goodnets: dict[str, Callable[[], GoodNet]] = {
+        pair_name(row.x): partial(build_goodnet, run, row, network) for row in rows}
+    if run.guarded:
+        goodnets[GUARDED_BADNET] = partial(build_guarded_badnet, run, network)
+    pieces, total, left_out = itertools.count(), PIECES * len(goodnets), list[str]()
+
+    def saving() -> None:
+        cancel.raise_if_cancelled()
+        progress(Progress("Saving GoodNet pairs", next(pieces), total))
+
     with whole_folder(folder, run.request.paths) as temporary:
-        first = temporary / pair_name(rows[0].x) if rows else None
-        for number, row in enumerate(rows):
-            cancel.raise_if_cancelled()
-            progress(Progress("Saving GoodNet pairs", number, len(rows)))
-            pair = temporary / pair_name(row.x)
-            pair.mkdir()
-            left_out += write_pair(build_goodnet(run, row, network), pair, pictures, first if number else None)
-        if run.guarded:
-            (temporary / GUARDED_BADNET).mkdir()
-            left_out += write_pair(build_guarded_badnet(run, network), temporary / GUARDED_BADNET, pictures,
-                                   first if rows else None)
+        first = None
+        for name, built in goodnets.items():
+            (temporary / name).mkdir()
+            left_out += write_pair(built(), temporary / name, pictures, first, saving)
+            first = first or temporary / name
         left_out = list(dict.fromkeys(left_out))
         document = {**run_json(run, rows), "left_out": left_out}
         write_text(temporary / "run.json", json.dumps(document, indent=1, allow_nan=False))
@@ -82,7 +88,7 @@ def save_run(
         save_figure(run.curve, rows, temporary / "curve.png")
         save_figure(run.curve, rows, temporary / "curve.svg")
         cancel.raise_if_cancelled()
-    progress(Progress("Saving GoodNet pairs", len(rows), len(rows)))
+    progress(Progress("Saving GoodNet pairs", total, total))
     return tuple(left_out)
 
 

@@ -197,6 +197,25 @@ def test_cancelled_saving_leaves_nothing(run: PruningRun, tmp_path: Path) -> Non
     assert not list(tmp_path.iterdir())
 
 
+def test_saving_is_told_of_and_cancelled_piece_by_piece(run: PruningRun, tmp_path: Path) -> None:
+    """A pair of large networks takes ten seconds to write."""
+    pieces = 5 * len(rows_of(run))
+    told: list[tuple[int, int]] = []
+    save_run(run, tmp_path / "whole", progress=lambda p: told.append((p.done, p.total)))
+    assert told == [(done, pieces) for done in range(pieces + 1)]
+    for last in (1, pieces - 1):
+        source, seen = CancelSource(), []
+
+        def stop(progress: Progress, last: int = last, source: CancelSource = source, seen: list[int] = seen) -> None:
+            seen.append(progress.done)
+            if progress.done == last:
+                source.cancel()
+
+        with pytest.raises(Cancelled):
+            save_run(run, tmp_path / "out", progress=stop, cancel=source.token)
+        assert seen == list(range(last + 1)) and [path.name for path in tmp_path.iterdir()] == ["whole"]
+
+
 def test_an_older_run_stays_when_saving_is_cancelled(run: PruningRun, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "run.json").write_text("old")
