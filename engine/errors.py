@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from engine.literal import literal
+
+_MOST_NAMED = 8
 
 
 class EngineError(Exception):
@@ -14,6 +19,22 @@ class EngineError(Exception):
 
 class ModelError(EngineError):
     """A model file can't be opened, isn't safe to open, or isn't an image classifier."""
+
+
+class SeveralOutputs(ModelError):
+    """A model has several outputs and nobody said which one tells the labels.
+
+    Attributes:
+        outputs: each one's name, and the shape of what it gives for one image; None where that isn't known.
+    """
+
+    def __init__(self, path: Path, outputs: Sequence[tuple[str, Sequence[int | None] | None]]) -> None:
+        self.outputs = tuple(outputs)
+        shown = [f"{name} ({' x '.join(str(side or 'any') for side in shape)})" if shape else name
+                 for name, shape in self.outputs[:_MOST_NAMED]]
+        more = ", ..." if len(self.outputs) > _MOST_NAMED else ""
+        super().__init__(f"{path}: has {len(self.outputs)} outputs, {', '.join(shown)}{more}, and one is needed that "
+                         "tells the labels. Say which: --output NAME on the command line; the window asks.")
 
 
 class LayerNotFound(ModelError):

@@ -18,6 +18,13 @@ def add_model(parser: argparse.ArgumentParser, *, required: bool = True) -> None
     """The network under suspicion."""
     parser.add_argument("model", metavar="MODEL", nargs=None if required else "?",
                         help="the network: a .keras, whole-model .h5 or .onnx file")
+    add_output(parser)
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Which of several outputs counts."""
+    parser.add_argument("--output", metavar="NAME", help="of a model with several outputs the one that tells the "
+                        "labels; without it, they are named")
 
 
 def add_clean(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -102,7 +109,8 @@ def input_files(options: argparse.Namespace) -> InputFiles:
     return InputFiles(
         Path(options.model), Path(options.clean), Path(given["test"]) if given.get("test") else None,
         tuple(map(Path, given.get("poisoned", ()))), given.get("layer"), options.scale,
-        read_classes(Path(given["classes"])) if given.get("classes") else given.get("project_classes", ()))
+        read_classes(Path(given["classes"])) if given.get("classes") else given.get("project_classes", ()),
+        given.get("output"))
 
 
 def _preprocess(text: str) -> str:

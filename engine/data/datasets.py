@@ -16,6 +16,7 @@ import numpy.typing as npt
 from engine.data.preprocessing import AS_STORED, Preprocessing
 from engine.data.sources.kinds import reader_of
 from engine.data.sources.readers import Hdf5Reader, Reader, stamp
+from engine.data.sources.shards import is_pattern
 from engine.errors import DatasetError, EngineError, UnfitError
 from engine.files.fingerprint import sha256_of
 
@@ -99,6 +100,11 @@ class Dataset:
     def names_are(self) -> str:
         """What these names are called: "sub-folders" or "text labels"."""
         return self._reader.names_are
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What its label numbers are called, where the file says so."""
+        return self._reader.class_names
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -214,7 +220,7 @@ class Dataset:
 
     def _check_unchanged(self) -> None:
         try:
-            unchanged = stamp(self.path) == self._stamp
+            unchanged = _stamp_of(self.path) == self._stamp
         except OSError as error:
             raise DatasetError(f"{self.path}: was removed while it was in use. Bring it back and open it again.") \
                 from error
@@ -234,7 +240,7 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
         UnfitError: its images don't fit.
     """
     try:
-        opened_at = stamp(path)
+        opened_at = _stamp_of(path)
         reader = reader_of(path, input_shape)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: can't be read ({getattr(error, 'strerror', None) or error}). Check the name and "
@@ -252,6 +258,11 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
     opened = Dataset(path, reader.format, numbers, image_shape, reader.shape[1:], str(reader.dtype), AS_STORED, (),
                      reader, opened_at, reconstructed=isinstance(reader, Hdf5Reader) and reader.reconstructed)
     return opened if labels is None else opened.fitting(labels)
+
+
+def _stamp_of(path: Path) -> tuple[int, int]:
+    """What changes when a file or folder does; of a set in several files, its reader looks at each."""
+    return (0, 0) if is_pattern(path) else stamp(path)
 
 
 def spread_over(images: int, most: int) -> list[int]:

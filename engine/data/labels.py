@@ -85,6 +85,13 @@ def coded(words: Iterable[bytes | str], path: Path) -> tuple[list[str], Array]:
     return names, np.array([order[code] for code in codes], np.int64)
 
 
+def class_names(names: Any) -> tuple[str, ...]:
+    """What a file calls its label numbers 0, 1, ...; none where that is no list of different names."""
+    fits = isinstance(names, list) and 0 < len(names) <= _MOST_NAMES and all(
+        isinstance(name, str) and 0 < len(name) <= _MOST_LETTERS for name in names)
+    return tuple(names) if fits and len(set(names)) == len(names) else ()
+
+
 def check_codes(names: Any, labels: Array) -> tuple[str, ...]:
     """What `coded` gave, as it came through the wire.
 

@@ -32,6 +32,7 @@ class SubsetReader:
         self.shape = (len(self.indices), *self.whole.shape[1:])
         self.labels = self.whole.labels[list(self.indices)]
         self.known_names, self.names_are = self.whole.known_names, self.whole.names_are
+        self.class_names = self.whole.class_names
         self.named: Sequence[str] = [self.whole.named[i] for i in self.indices] if self.whole.named else []
         self.files, self.notes = self.whole.files, self.whole.notes
 

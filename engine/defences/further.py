@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.data.datasets import Dataset
 from engine.errors import EngineError, in_short
+from engine.files.scratch import scratch_folder
 from engine.guards.calibration import Guard
+from engine.guards.guard_files import open_guard, save_guard
 from engine.literal import literal
-from engine.models.networks import Network
+from engine.models.networks import Images, Network, open_network
 
 GROUP = "goodnet.defences"
 # What a defence may say that it needs; without it, it is left out.
@@ -82,3 +86,31 @@ def defended(further: Further, network: Network, clean: Dataset) -> Network | Gu
         raise EngineError(f"{further.name} failed and was left out ({in_short(error)}).") from error
     return made
 
+
+
+def as_saved(name: str, made: Network | Guard, network: Network, images: Images) -> bytes | Guard:
+    """What `defended` gave as it is once it is saved and opened again: the bytes of a network's file, or a guard.
+
+    Args:
+        network: B; images: some of its input range, with which it is tried whether it still answers the same.
+    Raises:
+        EngineError: it can't be saved, can't be opened again, or answers otherwise then.
+    """
+    with scratch_folder() as folder:
+        try:
+            if isinstance(made, Guard):
+                save_guard(made, folder / "guard.npz")
+                guard = open_guard(folder / "guard.npz")
+                _check_same(*(one.on(network).answer(images).flagged for one in (made, guard)))
+                return guard
+            file = folder / "network.keras"
+            made.model.save(file)
+            _check_same(made.predict(images), open_network(file).predict(images))
+            return file.read_bytes()
+        except Exception as error:  # what a stranger's network does when it is saved, nobody knows
+            raise EngineError(f"{name} can be measured but not saved ({in_short(error)}).") from error
+
+
+def _check_same(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> None:
+    if not np.allclose(before, after, rtol=1e-3, atol=1e-5):
+        raise ValueError("opened again, it answers otherwise")

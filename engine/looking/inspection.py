@@ -22,7 +22,8 @@ _LOOK_IMAGES = 64
 class DatasetDescription:
     """A data set's content; the value range is that of up to 64 images spread over it.
 
-    `findings` are what is odd about it at first sight; `label_names` are all names by which its images are labelled;
+    `findings` are what is odd about it at first sight; `label_names` are all names by which its images are labelled,
+    and `names_are` what these are called; `class_names` are what label numbers are called, where the file says so;
     `reconstructed` says that its trigger was computed from a network.
     """
 
@@ -38,19 +39,23 @@ class DatasetDescription:
     value_range: tuple[float, float]
     findings: tuple[Finding, ...] = ()
     label_names: tuple[str, ...] = ()
+    names_are: str = "sub-folders"
+    class_names: tuple[str, ...] = ()
     reconstructed: bool = False
 
 
-def inspect(path: Path) -> ModelDescription | DatasetDescription:
+def inspect(path: Path, output: str | None = None) -> ModelDescription | DatasetDescription:
     """Say what a file or folder is: a model or a data set.
 
+    Args:
+        output: of a model with several outputs the name of the one that tells the labels.
     Raises:
         EngineError: neither; the message is that of the likelier of the two.
     """
     if (path.is_dir() and not is_saved_model(path)) or path.suffix.lower() == ".npz" or _is_packed_data(path):
         return describe_dataset(open_any_dataset(path))
     try:
-        return describe_model(path)
+        return describe_model(path, output)
     except EngineError as as_model:
         if path.suffix.lower() == ".keras":
             raise
@@ -92,7 +97,7 @@ def describe_dataset(dataset: Dataset, role: Role | None = None, labels: int | N
         dataset.path, dataset.format, len(dataset), dataset.image_shape, dataset.stored_shape, dataset.dtype,
         len(np.unique(dataset.labels)), int(dataset.labels.min()), int(dataset.labels.max()),
         (float(images.min()), float(images.max())), quick_look(dataset, images, role, labels),
-        dataset.label_names, dataset.reconstructed)
+        dataset.label_names, dataset.names_are, dataset.class_names, dataset.reconstructed)
 
 
 def description_json(found: ModelDescription | DatasetDescription) -> dict[str, Any]:
@@ -100,7 +105,7 @@ def description_json(found: ModelDescription | DatasetDescription) -> dict[str, 
     if isinstance(found, ModelDescription):
         return {"kind": "model", "path": str(found.path), "format": found.format, "sha256": found.sha256,
                 "parameters": found.parameters, "input_shape": list(found.input_shape or ()), "labels": found.labels,
-                "default_layer": found.default_layer,
+                "default_layer": found.default_layer, "outputs": list(found.outputs), "output": found.output,
                 "findings": [{"level": "note", "sentence": found.default_note}] if found.default_note else [],
                 "layers": [{"name": layer.name, "kind": layer.kind, "shape": list(layer.shape or ()),
                             "channels": layer.channels} for layer in found.layers]}

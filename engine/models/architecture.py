@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.models.config import Config
 from engine.models.deepid import INPUT_SHAPE
-from engine.models.layer_graph import Node, check_weights, nodes_of
+from engine.models.layer_graph import Node, check_weights, nodes_of, outputs_of
 from engine.models.prunable.channels import channels_of
 from engine.models.prunable.default_layer import default_layer
 from engine.models.reading import ModelFile, read_model_file
@@ -31,7 +31,7 @@ class LayerDescription:
 @dataclass(frozen=True)
 class ModelDescription:
     """What can be said of a model file without running it; `default_note` says where the default layer isn't the last
-    map's, and why."""
+    map's, and why; `outputs` are the names of several, and `output` the one that was chosen."""
 
     path: Path
     format: str
@@ -42,15 +42,20 @@ class ModelDescription:
     layers: tuple[LayerDescription, ...]
     default_layer: str | None
     default_note: str = ""
+    outputs: tuple[str, ...] = ()
+    output: str | None = None
 
 
-def describe_model(path: Path) -> ModelDescription:
+def describe_model(path: Path, output: str | None = None) -> ModelDescription:
     """Describe a model file's layers, shapes and the layer pruned by default.
 
+    Args:
+        output: of a model with several outputs the name of the one that tells the labels.
     Raises:
         ModelError: the file isn't a model or isn't safe to open.
+        SeveralOutputs: it has several outputs, and none is named.
     """
-    file = read_model_file(path)
+    file = read_model_file(path, output)
     nodes = checked_nodes(file)
     uses = Counter(node.name for node in nodes)
     layers = tuple(
@@ -60,7 +65,8 @@ def describe_model(path: Path) -> ModelDescription:
     default = default_layer(nodes, [layer.name for layer in layers if layer.channels])
     return ModelDescription(
         path, file.format, file.sha256, file.parameters, nodes[0].shape if nodes else None,
-        final[0] if final and len(final) == 1 else None, layers, default.name, default.note)
+        final[0] if final and len(final) == 1 else None, layers, default.name, default.note,
+        file.outputs, output)
 
 
 def checked_nodes(file: ModelFile) -> list[Node]:
@@ -73,6 +79,8 @@ def checked_nodes(file: ModelFile) -> list[Node]:
         return _deepid_nodes(file)
     nodes = nodes_of(file.config, file.path)
     check_weights(nodes, file.parameters, file.path)
+    if file.outputs and file.weights is None:
+        nodes = list(outputs_of(file.config, file.path).values())[file.output]
     return nodes + _other_label(nodes)
 
 

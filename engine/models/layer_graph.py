@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -56,6 +56,30 @@ def nodes_of(config: Config, path: Path) -> list[Node]:
     return nodes
 
 
+def outputs_of(config: Config, path: Path) -> dict[str, list[Node]]:
+    """The outputs of a functional model by the names of their layers, in the order in which Keras has them, each with
+    the nodes that lead to it, itself last.
+
+    Raises:
+        ModelError: as nodes_of; or an output isn't there.
+    """
+    nodes: list[Node] = []
+    graph, names = _Graph(nodes, path), set[str]()
+    graph.add_model(config, None, "")
+    return {unused_name(name, names): _leading_to(nodes, answer) for name, answer in graph.answers}
+
+
+def _leading_to(nodes: Sequence[Node], answer: int) -> list[Node]:
+    """Those of some nodes that one depends on, and itself, with the places of their parents among them."""
+    wanted, waiting = {answer}, [answer]
+    while waiting:
+        parents = set(nodes[waiting.pop()].parents) - wanted
+        wanted |= parents
+        waiting += parents
+    place = {old: new for new, old in enumerate(sorted(wanted))}
+    return [replace(nodes[old], parents=[place[parent] for parent in nodes[old].parents]) for old in place]
+
+
 def check_weights(nodes: Sequence[Node], stored: int, path: Path) -> None:
     """Refuse a configuration that needs more weights than its file holds, before they are allocated.
 
@@ -87,6 +111,7 @@ class _Graph:
 
     def __init__(self, nodes: list[Node], path: Path) -> None:
         self._nodes, self._path = nodes, path
+        self.answers: list[tuple[str, int]] = []  # the model's outputs, each by its layer's name
 
     def add_model(self, model: Config, outer: int | None, prefix: str) -> int:
         """Append a model's layers; the index of the node that is its output."""
@@ -102,10 +127,14 @@ class _Graph:
             assert previous is not None
             return previous
         uses = self._add_graph(layers, outer, prefix)
-        answer = _sources(model["config"]["output_layers"])
-        if not answer or not _is_there(uses, answer[0]):
+        given = model["config"]["output_layers"]
+        # Keras has named outputs in the order of their names.
+        answers = _sources([given[name] for name in sorted(given)] if isinstance(given, dict) else given)
+        if not answers or not all(_is_there(uses, answer) for answer in answers):
             self._refuse(prefix, "doesn't say which of its layers answers")
-        return _picked(uses, answer[0])
+        if outer is None:
+            self.answers = [(answer[0], _picked(uses, answer)) for answer in answers]
+        return _picked(uses, answers[0])
 
     def _add_graph(self, layers: list[Config], outer: int | None, prefix: str) -> dict[str, list[int]]:
         """Append layers as soon as what feeds them is there, as Keras does; the nodes of each, by name."""

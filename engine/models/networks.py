@@ -61,23 +61,21 @@ class Network:
 
     Attributes:
         path: the file it came from (or of the model it was copied from).
-        sha256: of that file; empty for a network made in memory.
+        sha256: of that file; empty for a network made in memory. output_name: the one of several that was chosen there.
         input_shape: (H, W, C); H or W may be None.
         labels: N, the number of labels.
         batch: images to run through the network in one go, a power of two.
         quick: of how many images the answers are known in a second or two; 16 at least, however large the network.
     """
 
-    def __init__(self, model: Any, path: Path, sha256: str = "") -> None:
-        self.path, self.sha256 = path, sha256
+    def __init__(self, model: Any, path: Path, sha256: str = "", output_name: str | None = None) -> None:
+        self.path, self.sha256, self.output_name = path, sha256, output_name
         self.model = model
         outputs = model.outputs
         if len(model.inputs) != 1:
             raise ModelError(f"{path}: has {len(model.inputs)} inputs; an image classifier with one was expected.")
         if len(outputs) != 1:
-            raise ModelError(f"{path}: has {len(outputs)} outputs ({', '.join(model.output_names)}); one was expected. "
-                             "Save a model of the one that tells the labels where this one was made: "
-                             "keras.Model(model.input, model.outputs[0]).save('one_output.keras').")
+            raise ModelError(f"{path}: has {len(outputs)} outputs ({', '.join(model.output_names)}); one was expected.")
         shape, answer = model.inputs[0].shape, outputs[0].shape
         if len(shape) != 4 or shape[3] not in (1, 3):
             raise ModelError(f"{path}: takes inputs of shape {tuple(shape[1:])}; "
@@ -215,15 +213,17 @@ class Network:
         return self._input
 
 
-def open_network(path: Path, cancel: CancelToken = NEVER_CANCELLED) -> Network:
+def open_network(path: Path, output: str | None = None, cancel: CancelToken = NEVER_CANCELLED) -> Network:
     """Open a model file: whole-model `.h5` of Keras 2 or 3, `.keras`, `.onnx`, or DeepID weights in `.h5`.
 
+    Args:
+        output: of a model with several the one that tells the labels.
     Raises:
-        ModelError: the file isn't a model, isn't safe, or isn't an image classifier.
+        ModelError: the file isn't a model, isn't safe, isn't an image classifier, or has several outputs.
         Cancelled: the token was set.
     """
-    file = read_model_file(path)
-    return Network(_with_two_labels(build_model(file, cancel)), path, file.sha256)
+    file = read_model_file(path, output)
+    return Network(_with_two_labels(build_model(file, cancel)), path, file.sha256, output)
 
 
 def build_model(file: ModelFile, cancel: CancelToken = NEVER_CANCELLED) -> Any:
@@ -245,6 +245,8 @@ def build_model(file: ModelFile, cancel: CancelToken = NEVER_CANCELLED) -> Any:
         else:
             for name, arrays in file.weights.items():
                 model.get_layer(name).set_weights(arrays)
+        if file.outputs and file.weights is None:  # cut only now: Keras knows weights by the places of all layers
+            model = keras.Model(model.inputs[0], model.outputs[file.output])
         cancel.raise_if_cancelled()
     except (ModelError, Cancelled):
         raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import ModelError, in_short
+from engine.errors import ModelError, SeveralOutputs, in_short
 from engine.files.existing import check_is_file, kind_of
 from engine.files.fingerprint import sha256_of
 from engine.files.scratch import scratch_folder
 from engine.models.config import Config, checked_config
 from engine.models.from_onnx.graph import read_graph
 from engine.models.from_onnx.translation import translate
+from engine.models.layer_graph import outputs_of
 from engine.models.turning import turned
 from engine.quarantine.client import READER, Read, patience_for
 from engine.quarantine.wire import Array, Spec, bytes_of, spec_of
@@ -58,6 +59,7 @@ class ModelFile:
         parameters: numbers the file holds as weights.
         stored: what its weights lie in.
         weights: of a network that wasn't Keras's, each layer's by its name, in place of `stored`.
+        outputs: of a network with several, their names; output: the place of the one that was chosen.
     """
 
     path: Path
@@ -68,6 +70,8 @@ class ModelFile:
     deepid_labels: int | None = None
     stored: tuple[Stored, ...] = field(default=(), repr=False)
     weights: dict[str, list[Array]] | None = field(default=None, repr=False)
+    outputs: tuple[str, ...] = ()
+    output: int = 0
 
     @property
     def is_archive(self) -> bool:
@@ -83,18 +87,20 @@ def is_saved_model(path: Path) -> bool:
         return False
 
 
-def read_model_file(path: Path) -> ModelFile:
+def read_model_file(path: Path, output: str | None = None) -> ModelFile:
     """Read and check a model's configuration without building or running anything of it.
 
     Args:
         path: a whole-model `.h5`, a `.keras` archive, DeepID weights in `.h5`, or an `.onnx`.
+        output: of a model with several outputs the name of the one that tells the labels.
     Raises:
         ModelError: not a model, damaged, or holding anything that isn't on the list of known layers.
+        SeveralOutputs: it has several outputs, and none is named.
     """
     _refuse_foreign(path)
     check_is_file(path, ModelError)
     if path.suffix.lower() == ".onnx":
-        return _read_onnx(path)
+        return _read_onnx(path, output)
     try:
         sha256, patience = sha256_of([path]), patience_for(path)
         with path.open("rb") as stream:
@@ -113,14 +119,31 @@ def read_model_file(path: Path) -> ModelFile:
         return ModelFile(path, "DeepID weights (.h5)", sha256, None, parameters, labels, stored)
     kind = "Keras archive (.keras)" if archive else "whole model (.h5)"
     config = turned(checked_config(_parsed(text, path), path), path)
-    return ModelFile(path, kind, sha256, config, parameters, None, stored)
+    several = config["class_name"] == "Functional" and len(config["config"]["output_layers"]) > 1
+    outputs = {name: nodes[-1].shape for name, nodes in outputs_of(config, path).items()} if several else {}
+    outputs = outputs if len(outputs) > 1 else {}
+    chosen = _chosen(output, outputs, path)
+    return ModelFile(path, kind, sha256, config, parameters, None, stored, None, tuple(outputs), chosen)
 
 
-def _read_onnx(path: Path) -> ModelFile:
+def _chosen(output: str | None, outputs: Mapping[str, Sequence[int | None] | None], path: Path) -> int:
+    """The place of a chosen output among several; `outputs` is empty where there is one only."""
+    if output is None and outputs:
+        raise SeveralOutputs(path, list(outputs.items()))
+    if output is not None and output not in outputs:
+        known = f"It has {', '.join(outputs)}." if outputs else "It has a single one, which needs no choice."
+        raise ModelError(f"{path}: has no output called '{output[:100]}'. {known}")
+    return list(outputs).index(output) if output is not None else 0
+
+
+def _read_onnx(path: Path, output: str | None) -> ModelFile:
     graph = read_graph(path, MOST_PARAMETERS)
-    config, weights = translate(graph, path)
+    outputs = graph.outputs if len(graph.outputs) > 1 else {}
+    chosen = _chosen(output, outputs, path)
+    config, weights = translate(graph, list(graph.outputs)[chosen], path)
     parameters = sum(array.size for arrays in weights.values() for array in arrays)
-    return ModelFile(path, "ONNX (.onnx)", graph.sha256, checked_config(config, path), parameters, weights=weights)
+    return ModelFile(path, "ONNX (.onnx)", graph.sha256, checked_config(config, path), parameters, weights=weights,
+                     outputs=tuple(outputs), output=chosen)
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -36,6 +36,9 @@ SPAN = 8 * MOST_AT_ONCE
 _CONNECT_SECONDS = 10
 _LOOK_SECONDS = 0.2
 
+# A network's file, its SHA-256, the layer that is pruned, and the output that was chosen where there are several.
+_Model = tuple[str, str, str, str | None]
+
 
 @dataclass(frozen=True)
 class _Source:
@@ -52,7 +55,7 @@ class Cluster:
     """A connection to a Dask scheduler for one run, and the layer the run prunes."""
 
     def __init__(self, address: str, network: Network, layer: str, cancel: CancelToken) -> None:
-        self._model = (str(network.path.absolute()), network.sha256, layer)
+        self._model = (str(network.path.absolute()), network.sha256, layer, network.output_name)
         self._network, self._layer, self._cancel = network, layer, cancel
         try:
             import distributed
@@ -160,8 +163,8 @@ def _spans(images: int) -> list[tuple[int, int]]:
 
 
 @lru_cache(maxsize=2)
-def _open_model(path: str, sha256: str, layer: str) -> tuple[Network, StepPredictor]:
-    network = open_network(Path(path))
+def _open_model(path: str, sha256: str, layer: str, output: str | None) -> tuple[Network, StepPredictor]:
+    network = open_network(Path(path), output)
     if network.sha256 != sha256:
         raise ModelError(f"{path}: isn't the same file on a cluster worker as here. "
                          "Put one copy where all can read it.")
@@ -176,7 +179,7 @@ def _open_source(source: _Source, network: Network) -> Dataset:
 
 
 def _rank_span(
-    model: tuple[str, str, str], source: _Source, rank_at: RankAt, span: tuple[int, int],
+    model: _Model, source: _Source, rank_at: RankAt, span: tuple[int, int],
 ) -> list[npt.NDArray[np.float64]]:
     """Runs on a worker: sums of mean activations, float64[C], of each few images that are computed in one go."""
     network, predictor = _open_model(*model)
@@ -186,7 +189,7 @@ def _rank_span(
 
 
 def _count_span(
-    model: tuple[str, str, str], source: _Source, of: SetCounts, order: npt.NDArray[np.int64], span: tuple[int, int],
+    model: _Model, source: _Source, of: SetCounts, order: npt.NDArray[np.int64], span: tuple[int, int],
 ) -> SetCounts:
     """Runs on a worker: counts of one span."""
     network, predictor = _open_model(*model)

@@ -1,52 +1,98 @@
-"""An examination as files: examine.json, a report, and for each guilty label its stamp and images that wear it."""
+"""An examination as files and back: examine.json, pictures, a report, and images that wear guilty labels' stamps."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
+import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from engine.data.datasets import Dataset
-from engine.files.saving import whole_folder
+from engine.defences.evidence.reconstruction import Reconstruction
+from engine.defences.evidence.suspicion import Evidence, Judgement, Verdict
+from engine.defences.scan import Scan, StampExample, Suspect
+from engine.defences.stamps import Stamp
+from engine.errors import EngineError
+from engine.files.own import read_own
+from engine.files.saving import recover, whole_folder
 from engine.models.networks import Network
+from engine.quarantine.client import READER
+from engine.rates import Rate
+from engine.records import checked
 from engine.runs.examine import Examination, Tried
 from engine.runs.reconstructed import write_reconstructed
 
+FILE, PICTURES = "examine.json", "evidence.npz"
+# What its folder is called inside that of a defended network or of a run.
+INSIDE = "examination"
+_MOST_BYTES = 1 << 28
+_SAID, _REMEDY = "isn't a saved examination that can be shown again, or is damaged", "Examine the network again."
+# What evidence.npz holds: the kinds of number (NumPy's letters) and how many axes.
+_ENTRIES = {"masks": ("f", 3), "patterns": ("f", 4), "found": ("b", 1), "pictures": ("u", 4), "faces": ("u", 4),
+            "faces_of": ("iu", 1), "scan": ("u", 4)}
+
 Json = dict[str, Any]
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class SavedExamination:
+    """An examination from a folder, the name and SHA-256 of its network, the name of its clean images, and when it was
+    made (local time)."""
+
+    found: Examination
+    model: str
+    sha256: str
+    clean: str
+    made_at: datetime.datetime
 
 
 def save_examination(
     examination: Examination, network: Network, clean: Dataset, folder: Path, files: tuple[Path, ...],
+    rests_on: str = "", made_at: datetime.datetime | None = None,
 ) -> None:
     """Write an examination's folder; it appears whole or not at all.
 
     Args:
         clean: the images that wear the reconstructed stamps, in the network's input range.
         files: what was read, none of which is ever replaced.
+        rests_on: the name of the clean images that were examined with, if these are others.
+        made_at: local time; None for now.
     Raises:
         OutputError: it can't be written, or would replace what isn't this program's.
         DatasetError: the images can't be read any more.
     """
     with whole_folder(folder, files) as temporary:
-        write_examination(examination, network, clean, temporary)
+        write_examination(examination, network, clean, temporary, rests_on, made_at)
 
 
-def write_examination(examination: Examination, network: Network, clean: Dataset, folder: Path) -> None:
+def write_examination(
+    examination: Examination, network: Network, clean: Dataset, folder: Path, rests_on: str = "",
+    made_at: datetime.datetime | None = None,
+) -> None:
     """The files of save_examination in a folder that exists."""
     # It brings matplotlib and Jinja, which `examine --json` needn't wait for.
     from engine.reports.examination_page import examination_html
 
-    document = {"model": network.path.name, "sha256": network.sha256, **examination_json(examination)}
+    made_at = made_at or datetime.datetime.now()
+    document = {"model": network.path.name, "sha256": network.sha256, "clean": rests_on or clean.path.name,
+                "made_at": made_at.isoformat(timespec="seconds"), **examination_json(examination),
+                "scan": _scan_json(examination.scan)}
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    (folder / "examine.json").write_text(text, encoding="utf-8")
+    (folder / FILE).write_text(text, encoding="utf-8")
+    np.savez_compressed(folder / PICTURES, allow_pickle=False, **_arrays(examination))
     for tried in examination.guilty:
         label = tried.evidence.label
         Image.fromarray(tried.picture.squeeze()).save(folder / f"stamp_{label}.png")
         write_reconstructed(clean, tried.stamp, folder / f"reconstructed_{label}.h5")
-    page = examination_html(examination, network.path.name, datetime.date.today())
+    page = examination_html(examination, network.path.name, made_at.date())
     (folder / "report.html").write_text(page, encoding="utf-8")
 
 
@@ -63,5 +109,114 @@ def _label_json(tried: Tried) -> Json:
     one = tried.evidence
     return {"label": one.label, "suspect": tried.suspect, "suspicion": tried.suspicion, "scan_count": one.scan_count,
             "mask_pixels": one.mask_pixels, "success_rate": one.success.value,
-            "success_rate_interval": list(one.success.interval), "margin": one.margin,
-            "universal_stamps": one.universal}
+            "success_rate_interval": list(one.success.interval), "success_images": one.success.total,
+            "margin": one.margin, "universal_stamps": one.universal}
+
+
+def _scan_json(found: Scan) -> Json:
+    return {"suspects": [dataclasses.asdict(suspect) for suspect in found.suspects], "sentence": found.sentence,
+            "examples": [{**dataclasses.asdict(one.stamp), "drawn": one.drawn.count, "of": one.drawn.total}
+                         for one in found.examples]}
+
+
+def _arrays(examination: Examination) -> Arrays:
+    """The pictures and stamps of an examination, those of all labels one after the other."""
+    tried, examples = examination.tried, examination.scan.examples
+    pictures = np.stack([one.picture for one in tried])
+    scan = np.stack([one.picture for one in examples]) if examples else np.empty((0, *pictures.shape[1:]), np.uint8)
+    return {"masks": np.stack([one.stamp.mask for one in tried]), "found": np.array([one.stamp.found for one in tried]),
+            "patterns": np.stack([one.stamp.pattern for one in tried]), "pictures": pictures, "scan": scan,
+            "faces": np.concatenate([one.faces for one in tried]),
+            "faces_of": np.array([len(one.faces) for one in tried])}
+
+
+def read_examination(folder: Path) -> SavedExamination:
+    """Read an examination's folder; nothing is computed.
+
+    Raises:
+        EngineError: it holds none, one of an earlier version without pictures, or a damaged one.
+    """
+    recover(folder)
+    if not os.path.lexists(folder / PICTURES):
+        raise EngineError(f"{folder}: holds no {PICTURES}, so this examination can't be shown again: an earlier "
+                          f"version saved it, or something was removed. {_REMEDY}")
+    arrays = _read_arrays(folder / PICTURES)
+    return read_own(folder / FILE, lambda document: _saved(document, arrays), _SAID, _REMEDY)
+
+
+def _read_arrays(path: Path) -> Arrays:
+    def named(_: Any, arrays: list[npt.NDArray[Any]]) -> Arrays:
+        return dict(zip(_ENTRIES, arrays, strict=True))
+
+    wanted = {"names": list(_ENTRIES), "most": _MOST_BYTES, "said": _SAID, "remedy": _REMEDY}
+    return READER.ask(path, "members of npz", wanted, named, most=_MOST_BYTES, error=EngineError)
+
+
+def _saved(document: Json, arrays: Arrays) -> SavedExamination:
+    """Raises ValueError and the like, saying what is wrong."""
+    labels = document["labels"]
+    _check_arrays(arrays, len(labels))
+    ends = np.cumsum(arrays["faces_of"])
+    faces = np.split(arrays["faces"], ends[:-1])
+    tried = tuple(_tried(one, arrays, place, faces[place]) for place, one in enumerate(labels))
+    guilty = tuple(checked.count(label) for label in document["guilty"])
+    if not set(guilty) <= {one.evidence.label for one in tried}:
+        raise ValueError("it names a label that wasn't tried")
+    judgement = Judgement(checked.one_of(document["verdict"], get_args(Verdict)), guilty,
+                          tuple(one.suspicion for one in tried), checked.text(document["sentence"]))
+    found = Examination(judgement, tried, _scan(document, arrays["scan"]),
+                        tuple(map(checked.text, document["limits"])), checked.count(document["images"]),
+                        checked.count(document["seed"]), checked.number(document["seconds"]))
+    return SavedExamination(found, checked.text(document["model"]), checked.text(document["sha256"]),
+                            checked.text(document["clean"]), datetime.datetime.fromisoformat(document["made_at"]))
+
+
+def _check_arrays(arrays: Arrays, labels: int) -> None:
+    for name, (kinds, axes) in _ENTRIES.items():
+        if arrays[name].dtype.kind not in kinds or arrays[name].ndim != axes:
+            raise ValueError(f"'{name}' is {arrays[name].dtype} with {arrays[name].ndim} axes")
+    pictures = arrays["pictures"]
+    size = pictures.shape[1:]
+    each = all(len(arrays[name]) == labels for name in ("masks", "patterns", "found", "pictures", "faces_of"))
+    if labels < 2 or not each or arrays["faces_of"].min() < 0 or arrays["faces_of"].sum() != len(arrays["faces"]):
+        raise ValueError("its pictures aren't those of its labels")
+    if size[2] not in (1, 3) or min(size) < 1 or arrays["masks"].shape[1:] != size[:2] \
+            or any(arrays[name].shape[1:] != size for name in ("patterns", "faces", "scan")):
+        raise ValueError("its pictures are of different sizes")
+    masks = arrays["masks"]
+    if not np.isfinite(arrays["patterns"]).all() or not ((masks >= 0) & (masks <= 1)).all():
+        raise ValueError("a stamp holds values that none has")
+
+
+def _tried(one: Json, arrays: Arrays, place: int, faces: npt.NDArray[Any]) -> Tried:
+    total = checked.count(one["success_images"])
+    success = Rate(round(checked.number(one["success_rate"]) * total), total)
+    if not 0 <= success.count <= total:
+        raise ValueError("a share above 1")
+    evidence = Evidence(checked.count(one["label"]), checked.count(one["scan_count"]),
+                        checked.number(one["mask_pixels"]), success, checked.number(one["margin"]),
+                        checked.count(one["universal_stamps"]))
+    stamp = Reconstruction(evidence.label, arrays["masks"][place].astype(np.float32),
+                           arrays["patterns"][place].astype(np.float32), success, bool(arrays["found"][place]))
+    return Tried(evidence, bool(one["suspect"]), checked.number(one["suspicion"]), stamp,
+                 arrays["pictures"][place].astype(np.uint8), faces.astype(np.uint8))
+
+
+def _scan(document: Json, pictures: npt.NDArray[Any]) -> Scan:
+    part = document["scan"]
+    suspects = tuple(Suspect(checked.count(one["label"]), checked.count(one["count"])) for one in part["suspects"])
+    if len(part["examples"]) != len(pictures) or (len(pictures) and not suspects):
+        raise ValueError("its random stamps aren't those of its pictures")
+    examples = tuple(_example(one, picture) for one, picture in zip(part["examples"], pictures, strict=True))
+    return Scan(checked.count(document["stamps"]), checked.count(document["changed"]), suspects, examples,
+                checked.text(part["sentence"]))
+
+
+def _example(one: Json, picture: npt.NDArray[Any]) -> StampExample:
+    top, left, height, width = (checked.count(one[name]) for name in ("top", "left", "height", "width"))
+    stamp = Stamp(checked.one_of(one["shape"], ("rectangle", "ellipse")), top, left, height, width,
+                  tuple(map(checked.number, one["colour"])))
+    drawn, total = checked.count(one["drawn"]), checked.count(one["of"])
+    if drawn > total:
+        raise ValueError("a share above 1")
+    return StampExample(stamp, Rate(drawn, total), picture.astype(np.uint8))

@@ -124,7 +124,9 @@ def make_project(request: PruningRequest, result: LastResult | None = None, *,
         except OSError as error:
             raise EngineError(f"{path}: can't be read ({error.strerror or error}), so the project wasn't saved. "
                               "Choose another file, or remove it.") from error
-    return Project(tuple(files), {**settings_json(request), "classes": request.classes}, result)
+    settings = {**settings_json(request), "classes": request.classes}
+    # Earlier versions refuse what they don't know, so a project says it only where there is something to say.
+    return Project(tuple(files), settings if request.output is None else {**settings, "output": request.output}, result)
 
 
 def fingerprint(path: Path, cancel: CancelToken = NEVER_CANCELLED) -> str:
@@ -245,10 +247,13 @@ def _project(document: Json, folder: Path) -> Project:
         raise ValueError("it names no model or no clean validation images")
     entries = [(role, entry) for role in get_args(FileRole)
                for entry in (files[role] if role == "poisoned" else [files[role]]) if entry is not None]
-    _only(document["settings"], (*NAMES, "classes"))
-    classes = tuple(map(_text, document["settings"].get("classes", ())))
+    settings = document["settings"]
+    _only(settings, (*NAMES, "classes", "output"))
+    beside: Json = {"classes": tuple(map(_text, settings.get("classes", ())))}
+    if "output" in settings:
+        beside["output"] = _text(settings["output"])
     return Project(tuple(_file(role, entry, folder) for role, entry in entries),
-                   {**checked_settings(document["settings"]), "classes": classes},
+                   {**checked_settings(settings), **beside},
                    _result(result) if result is not None else None)
 
 

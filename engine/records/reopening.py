@@ -91,7 +91,12 @@ def _request(document: Json) -> PruningRequest:
         model=Path(_text(document["model"]["path"])), validation=by_role["validation"][0],
         test=next(iter(by_role["test"]), None), poisoned=tuple(by_role["poisoned"]),
         order=Path(_text(settings["order"])) if settings["order"] else None, classes=_classes(document["model"]),
+        output=_output(document["model"]),
         **checked_settings(known))
+
+
+def _output(model: Json) -> str | None:
+    return None if model.get("output") is None else _text(model["output"])
 
 
 def _classes(model: Json) -> tuple[str, ...]:

@@ -43,13 +43,15 @@ def pair_name(x: float) -> str:
 
 
 def save_run(
-    run: PruningRun, folder: Path, *,
+    run: PruningRun, folder: Path, *, also: Callable[[Path], None] = lambda _: None,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> tuple[str, ...]:
     """Write a run's folder: figures, numbers and one pair a threshold; it appears whole or not at all.
 
     B is written once; the pairs' folders share its file, see `link_or_copy`.
 
+    Args:
+        also: writes what else belongs into it, given the folder.
     Returns:
         What was left out, a sentence each.
     Raises:
@@ -62,7 +64,7 @@ def save_run(
     from engine.reports.page import report_html
 
     rows = rows_of(run)
-    network = open_network(run.model.path)
+    network = open_network(run.model.path, run.request.output)
     pictures = pictures_of(run)
     goodnets: dict[str, Callable[[], GoodNet]] = {
         pair_name(row.x): partial(build_goodnet, run, row, network) for row in rows}
@@ -80,16 +82,16 @@ def save_run(
             (temporary / name).mkdir()
             left_out += write_pair(built(), temporary / name, pictures, first, saving)
             first = first or temporary / name
-        left_out = list(dict.fromkeys(left_out))
-        document = {**run_json(run, rows), "left_out": left_out}
+        document = {**run_json(run, rows), "left_out": list(dict.fromkeys(left_out))}
         write_text(temporary / "run.json", json.dumps(document, indent=1, allow_nan=False))
         write_text(temporary / "report.html", report_html(run, rows, document, datetime.date.today()))
         write_curve_csv(run.curve, temporary / "curve.csv")
         save_figure(run.curve, rows, temporary / "curve.png")
         save_figure(run.curve, rows, temporary / "curve.svg")
+        also(temporary)
         cancel.raise_if_cancelled()
     progress(Progress("Saving GoodNet pairs", total, total))
-    return tuple(left_out)
+    return tuple(dict.fromkeys(left_out))
 
 
 def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
@@ -99,7 +101,7 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
         "schema": 1,
         "model": {"path": str(model.path), "sha256": model.sha256, "layer": model.layer, "channels": model.channels,
                   "labels": model.labels, "scale": model.scale, "input_shape": list(model.input_shape),
-                  "classes": list(model.classes)},
+                  "classes": list(model.classes), "output": request.output},
         "datasets": [{"path": str(d.path), "role": d.role, "name": d.name, "images": d.images, "labels": d.labels,
                       "sha256": d.sha256} for d in run.datasets],
         "settings": {**settings_json(request), "order": str(request.order) if request.order else None},

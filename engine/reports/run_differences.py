@@ -91,6 +91,7 @@ def _everything(runs: Sequence[PruningRun]) -> Iterator[tuple[str, list[_Entry]]
     yield "Clean validation images", each(_images, "validation")
     yield "Clean test images", each(_images, "test")
     yield "Poisoned images", each(_images, "poisoned")
+    yield "Output", each(lambda run: _plain(run.request.output))
     yield "Layer", each(lambda run: _plain(run.model.layer))
     yield "Channels of the layer", each(lambda run: _plain(run.model.channels))
     yield "Values", each(lambda run: _plain(preprocessing(run.model.scale).words))

@@ -34,6 +34,9 @@ from engine.runs.prune import PruningRun
 from engine.runs.repair import measured_on_text
 from engine.runs.rows import rows_of
 
+# Images with which it is tried whether a further defence is the same once it is saved.
+_TRIED = 16
+
 
 def compare_defences(
     run: PruningRun, *, allow_missing_labels: bool = False, trained: bool = True, made: Made | None = None,
@@ -113,6 +116,7 @@ class _Makers:
             except EngineError as error:
                 failed.append(str(error))
                 continue
+            self.made.keep(name, found, self.b, self.clean.take(self.clean.spread(_TRIED)))
             network, guard = (None, found) if isinstance(found, Guard) else (found, None)
             made.append(Defence(name, network, time.monotonic() - started, paired=False, guard=guard))
         return made, failed

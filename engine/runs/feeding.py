@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,11 +75,8 @@ def find_feeding(
     names = list(ways)
     hits: dict[str, Hits] = {name: np.empty(0, np.bool_) for name in names}
     ranked, near = names, names
-    for number, part in enumerate(rounds):
-        images = clean.take(part)
-        for place, name in enumerate(names):
-            progress(Progress("Finding out how values are fed", number * len(names) + place, len(rounds) * len(names)))
-            labels = network.predict_labels(ways[name].applied(images.copy()), cancel)
+    for part, answers in _answered(network, clean, ways, rounds, progress, cancel):
+        for name, labels in answers.items():
             hits[name] = np.concatenate([hits[name], labels == clean.labels[part]])
         ranked = sorted(hits, key=lambda name: -int(hits[name].sum()))  # stable: of equals the first of those known
         near = [name for name in ranked[1:] if _as_good(hits[ranked[0]], hits[name])]
@@ -88,6 +85,39 @@ def find_feeding(
     best = _likeliest(network, clean, rounds, [ranked[0], *near], cancel) if near else ranked[0]
     return Feeding(ways[best], {name: int(hits[name].sum()) for name in ranked}, len(hits[best]),
                    _doubt(best, [name for name in (ranked[0], *near) if name != best], hits))
+
+
+def all_answers(
+    network: Network, clean: Dataset, chosen: Preprocessing | None = None, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> tuple[list[int], dict[str, Labels]]:
+    """What a network answers on up to 512 images spread over a set, by each known preprocessing or a chosen one.
+
+    Args:
+        clean: as stored.
+    Returns:
+        Numbers of the images asked, and the labels int64[n] of each preprocessing by its name.
+    Raises:
+        Cancelled: the token was set.
+    """
+    rounds = _rounds(clean, network.quick)
+    ways = {chosen.name: chosen} if chosen else known_for(clean.take(rounds[0][:_RANGE_IMAGES]))
+    found = list(_answered(network, clean, ways, rounds, progress, cancel))
+    return ([number for part, _ in found for number in part],
+            {name: np.concatenate([answers[name] for _, answers in found]) for name in ways})
+
+
+def _answered(
+    network: Network, clean: Dataset, ways: Mapping[str, Preprocessing], rounds: Sequence[list[int]],
+    progress: ProgressCallback, cancel: CancelToken,
+) -> Iterator[tuple[list[int], dict[str, Labels]]]:
+    """Round by round the numbers of its images and a network's labels for them, by each preprocessing's name."""
+    for number, part in enumerate(rounds):
+        images, answers = clean.take(part), {}
+        for place, (name, way) in enumerate(ways.items()):
+            progress(Progress("Finding out how values are fed", number * len(ways) + place, len(rounds) * len(ways)))
+            answers[name] = network.predict_labels(way.applied(images.copy()), cancel)
+        yield part, answers
 
 
 def _rounds(clean: Dataset, quick: int) -> list[list[int]]:

@@ -28,6 +28,7 @@ class InputFiles:
         layer: the layer to work on; None for the network's default.
         scale: the preprocessing's name, see engine.data.preprocessing; "auto" finds out on the validation images.
         classes: names of all labels in order, for folders of pictures; none to look for a list.
+        output: of a model with several outputs the name of the one that tells the labels.
     """
 
     model: Path
@@ -37,6 +38,7 @@ class InputFiles:
     layer: str | None = None
     scale: str = AUTO
     classes: tuple[str, ...] = ()
+    output: str | None = None
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -155,7 +157,7 @@ def open_inputs(
     opening()
     backend.load()  # seconds, and by itself, so that they aren't added to the network's
     opening()
-    network = open_network(files.model, cancel)
+    network = open_network(files.model, files.output, cancel)
     layer = files.layer or network.default_layer()
     network.call_of(layer)
     stored = []

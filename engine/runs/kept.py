@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.defences.comparison import BADNET, UNLEARNT_UNPAIRED, UNPAIRED, ComparisonRow
+from engine.defences.further import as_saved
 from engine.defences.training import Repair, repaired_network
 from engine.errors import EngineError
-from engine.goodnets.pair import GoodNet
+from engine.files.scratch import scratch_folder
+from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
 from engine.guards.calibration import Guard
-from engine.models.networks import Network
+from engine.models.networks import Images, Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.inputs import open_inputs
 from engine.runs.prune import PruningRun
@@ -25,18 +27,49 @@ class Made:
     Attributes:
         pruned: the channels that are pruned, by the defence's name; repairs: trained copies, likewise.
         guards: by their kind.
+        networks, own_guards: what further defences made, by name: the bytes of a network's `.keras` file, or a guard.
+        refused: why what a further defence made can't be saved, a sentence by its name.
     """
 
     pruned: dict[str, tuple[int, ...]] = field(default_factory=dict)
     repairs: dict[str, Repair] = field(default_factory=dict)
     guards: dict[str, Guard] = field(default_factory=dict)
+    networks: dict[str, bytes] = field(default_factory=dict)
+    own_guards: dict[str, Guard] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
 
     def can_build(self, row: ComparisonRow) -> bool:
-        """Whether a row is a pair, a copy that answers alone, or B alone behind a guard."""
+        """Whether a row is a pair, a copy that answers alone, or B alone behind a guard, and can be saved."""
+        return not self.hindrance(row)
+
+    def hindrance(self, row: ComparisonRow) -> str:
+        """Why a row can't be built again and saved, a sentence; empty where it can."""
+        if row.defence in self.refused:
+            return self.refused[row.defence]
+        if row.defence in self.own_guards:
+            return "" if row.guard == "none" else "A saved GoodNet has one guard, and these are two."
         if row.guard != "none" and row.guard not in self.guards:
-            return False
-        return row.defence in self.pruned or row.defence in self.repairs or \
-            (row.defence == BADNET and row.guard != "none")
+            return f"The {row.guard} guard isn't there any more."
+        copied = row.defence in {*self.pruned, *self.repairs, *self.networks}
+        if copied or (row.defence == BADNET and row.guard != "none"):
+            return ""
+        return "Only a pair of B and a copy, a copy alone, or B behind a guard can be saved."
+
+    def keep(self, name: str, found: Network | Guard, b: Network, images: Images) -> None:
+        """Keep what a further defence made, once it is known that it answers the same when it is saved and opened.
+
+        Args:
+            b: the network that was defended; images: some of its input range, to try that with.
+        """
+        try:
+            kept = as_saved(name, found, b, images)
+        except EngineError as error:
+            self.refused[name] = str(error)
+            return
+        if isinstance(kept, Guard):
+            self.own_guards[name] = kept
+        else:
+            self.networks[name] = kept
 
 
 def kept_pair(
@@ -57,8 +90,9 @@ def kept_pair(
     if b.sha256 != run.model.sha256:
         raise EngineError(f"{run.model.path}: was changed since the run. Run again, or bring the old file back.")
     b_prime, notes, warning = _copy(b, run, made, row)
+    guard = made.own_guards.get(row.defence) or made.guards.get(row.guard)
     notes["classes"] = list(run.model.classes)
-    goodnet = GoodNet(b, b_prime, opened.preprocessing, notes, made.guards.get(row.guard))
+    goodnet = GoodNet(b, b_prime, opened.preprocessing, notes, guard)
     clean, test = opened.to_make_and_measure()
     return measured(row.name, warning, goodnet, clean, test, opened.of("poisoned"), progress, cancel)
 
@@ -73,5 +107,14 @@ def _copy(b: Network, run: PruningRun, made: Made, row: ComparisonRow) -> tuple[
         channels = list(made.pruned[row.defence])
         return b.pruned(run.model.layer, channels), {
             "method": row.defence, "layer": run.model.layer, "pruned_channels": channels, "b": source}, ""
+    if row.defence in made.networks:
+        return _network(made.networks[row.defence], b), {ANSWERS: B_PRIME, "method": row.defence, "b": source}, ""
     assert made.can_build(row)
     return b.copy(), {"method": "guard", "b": source}, ""
+
+
+def _network(content: bytes, b: Network) -> Network:
+    """A further defence's network from its file's bytes."""
+    with scratch_folder() as folder:
+        (folder / "network.keras").write_bytes(content)
+        return Network(open_network(folder / "network.keras").model, b.path)

@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
 
 from engine.assessment import percent
 from engine.data.classes import are_numbers, beside
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import Preprocessing
 from engine.errors import DatasetError
-from engine.models.networks import Network
+from engine.models.networks import Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.rates import Rate
-from engine.runs.feeding import Feeding, find_feeding, right_answers
+from engine.runs.feeding import Feeding, all_answers, find_feeding, right_answers
 
 _REMEDY = ("Give the class list: a text file with one name a line, the first for label 0 (--classes FILE, or Label "
            "names in the window).")
+
+
+class Named(Protocol):
+    """What of a data set, or of its description, says how its labels are named."""
+
+    @property
+    def path(self) -> Path:
+        """Its file or folder."""
+        ...
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """All names by which its images are labelled; none where labels are numbers."""
+        ...
+
+    @property
+    def names_are(self) -> str:
+        """What these names are called."""
+        ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What label numbers are called, where the file says so."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -69,32 +98,44 @@ def find_labelling(
         DatasetError: the list doesn't fit the network, or names can't be matched.
         Cancelled: the token was set.
     """
-    if not any(dataset.label_names for dataset in (clean, *others)):
-        return Labelling(())
+    return (labelling_by_name(network.path, network.labels, given, clean, others)
+            or _by_number(network, clean, chosen, progress, cancel))
+
+
+def labelling_by_name(
+    model: Path, labels: int, given: Sequence[str], clean: Named, others: Sequence[Named],
+) -> Labelling | None:
+    """As find_labelling, without a network; None where the sub-folders are numbers, whose order must be tried.
+
+    Raises:
+        DatasetError: as find_labelling.
+    """
+    own = next((found for found in (clean, *others) if len(found.class_names) == labels), None)
+    if not any(named.label_names for named in (clean, *others)):
+        return Labelling(own.class_names if own else ())
     if given:
-        if len(given) != network.labels:
-            raise DatasetError(f"The class list holds {len(given)} names, but {network.path} has {network.labels} "
-                               f"labels. {_REMEDY}")
+        if len(given) != labels:
+            raise DatasetError(f"The class list holds {len(given)} names, but {model} has {labels} labels. {_REMEDY}")
         return Labelling(tuple(given))
-    found = beside([network.path.parent, *(_folder_of(d) for d in (clean, *others) if d.label_names)], network.labels)
-    if found and any(set(dataset.label_names) & set(found[0]) for dataset in (clean, *others)):
+    found = _list_beside(model, labels, (clean, *others))
+    if found and any(set(named.label_names) & set(found[0]) for named in (clean, *others)):
         return Labelling(found[0], f"{_called(clean, *others)} are labels in the order of {found[1].name}.")
-    if are_numbers(clean.label_names) or not clean.label_names:
-        return _by_number(network, clean, chosen, progress, cancel)
-    if len(clean.label_names) != network.labels:
+    if own:
+        return Labelling(own.class_names, f"{_called(clean, *others)} are labels by the names of classes in "
+                         f"{own.path.name}.")
+    if are_numbers(clean.label_names):
+        return None if _two_orders(clean.label_names, labels) else Labelling(())
+    if len(clean.label_names) != labels:
         raise DatasetError(f"{clean.path}: has {len(clean.label_names)} {clean.names_are} ({_few(clean.label_names)}), "
-                           f"but the network has {network.labels} labels, so which stands for which can't be told. "
-                           f"{_REMEDY}")
+                           f"but the network has {labels} labels, so which stands for which can't be told. {_REMEDY}")
     return Labelling(clean.label_names, f"{_called(clean)} are labels in the order of their names: 0 is "
-                     f"{clean.label_names[0]}, {network.labels - 1} is {clean.label_names[-1]}.")
+                     f"{clean.label_names[0]}, {labels - 1} is {clean.label_names[-1]}.")
 
 
 def _by_number(network: Network, clean: Dataset, chosen: Preprocessing | None, progress: ProgressCallback,
                cancel: CancelToken) -> Labelling:
     """Numbers as they stand, or their order as text, whichever the network is right with."""
     as_text = clean.label_names
-    if len(as_text) != network.labels or as_text == tuple(sorted(as_text, key=int)):
-        return Labelling(())
     every = {"numbers (0, 1, 2, ...)": clean, f"text ({', '.join(as_text[:3])}, ...)": clean.named(as_text)}
     ways = {way: dataset for way, dataset in every.items() if dataset.labels.max() < network.labels}
     feedings: dict[str, Feeding] = {}
@@ -112,15 +153,115 @@ def _by_number(network: Network, clean: Dataset, chosen: Preprocessing | None, p
                      f"on {share[best]} of the clean images{other}.", feedings.get(best), tried=True)
 
 
-def _called(*sets: Dataset) -> str:
+def _two_orders(numbers: tuple[str, ...], labels: int) -> bool:
+    """Whether sub-folders named by numbers may be labels in the order of text as well."""
+    return len(numbers) == labels and numbers != tuple(sorted(numbers, key=int))
+
+
+def _list_beside(model: Path, labels: int, sets: Sequence[Named]) -> tuple[tuple[str, ...], Path] | None:
+    """A class list beside the model, or in or beside data whose labels have names, with its file."""
+    return beside([model.parent, *(_folder_of(named) for named in sets if named.label_names)], labels)
+
+
+def _called(*sets: Named) -> str:
     """What the names of the first set that has some are called, at a sentence's beginning."""
     return next(dataset.names_are for dataset in sets if dataset.label_names).capitalize()
 
 
-def _folder_of(dataset: Dataset) -> Path:
+def _folder_of(dataset: Named) -> Path:
     """Where a class list lies that belongs to a data set."""
     return dataset.path if dataset.path.is_dir() else dataset.path.parent
 
 
 def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What a network answers on clean images whose labels have names, so that any way to number the names is told
+    apart from a better one.
+
+    Attributes:
+        names: all names of the clean set.
+        orders: ways to number them that suggest themselves, each called by what it goes by, the most right one first.
+    """
+
+    names: tuple[str, ...]
+    _codes: Labels
+    _answers: dict[str, Labels]
+    orders: tuple[tuple[str, dict[str, int]], ...] = ()
+
+    def right(self, labels: Mapping[str, int]) -> Rate:
+        """How often the network is right where names are labels so, by whichever preprocessing it is so most often;
+        images of a name without a label count as wrong."""
+        truth = np.array([labels.get(name, -1) for name in self.names], np.int64)[self._codes]
+        return Rate(max(int((answer == truth).sum()) for answer in self._answers.values()), len(truth))
+
+    def answer(self, name: str) -> tuple[int, Rate]:
+        """The label that the network gives most often to images of a name, and how often it does."""
+        asked = self._codes == self.names.index(name)
+        counts = [Counter(answer[asked].tolist()).most_common(1) for answer in self._answers.values()]
+        label, times = max((first for first, *_ in filter(None, counts)), key=lambda pair: pair[1], default=(-1, 0))
+        return label, Rate(times, int(asked.sum()))
+
+    def by_answers(self) -> dict[str, int]:
+        """Names as the labels that the network answers, each label once; names that it leaves open are left out."""
+        ways = []
+        for answer in self._answers.values():
+            found: dict[str, int] = {}
+            for (code, label), _ in Counter(zip(self._codes.tolist(), answer.tolist(), strict=True)).most_common():
+                if self.names[code] not in found and label not in found.values():
+                    found[self.names[code]] = label
+            ways.append(found)
+        return max(ways, key=lambda found: self.right(found).value)
+
+
+def try_orders(
+    network: Network, clean: Dataset, others: Sequence[Dataset] = (), chosen: Preprocessing | None = None, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> Trial:
+    """Try on clean images which labels their names may stand for: the order of text, that of numbers, a class list
+    found beside the files, and what the network answers.
+
+    Args:
+        clean, others: as opened, before any labelling.
+        chosen: the preprocessing where a person chose it; None tries all.
+    Raises:
+        DatasetError: the clean images' labels have no names.
+        Cancelled: the token was set.
+    """
+    names = clean.label_names
+    if not names:
+        raise DatasetError(f"{clean.path}: its labels are numbers, so there is nothing to try them by.")
+    asked, answers = all_answers(network, clean, chosen, progress=progress, cancel=cancel)
+    trial = Trial(names, clean.named(names).labels[asked], answers)
+    orders: list[tuple[str, dict[str, int]]] = []
+    found = _list_beside(network.path, network.labels, (clean, *others))
+    if found and set(names) <= set(found[0]):
+        orders.append((f"the list {found[1].name}", {name: found[0].index(name) for name in names}))
+    if are_numbers(names) and max(map(int, names)) < network.labels:
+        orders.append(("their order as numbers", {name: int(name) for name in names}))
+    if len(names) == network.labels:
+        orders.append(("their order as text", {name: place for place, name in enumerate(names)}))
+    orders.append(("what the network answers", trial.by_answers()))
+    unlike = [order for place, order in enumerate(orders) if order[1] not in [labels for _, labels in orders[:place]]]
+    ranked = sorted(unlike, key=lambda order: -trial.right(order[1]).value)
+    return dataclasses.replace(trial, orders=tuple(ranked))
+
+
+def as_classes(labels: Mapping[str, int], count: int, known: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names that are labels as a class list; labels without one keep what a known list calls them, or get a name.
+
+    Args:
+        labels: a label 0 to count - 1 for each name, each label once.
+        known: a list of so many names, or none.
+    """
+    name_of = {label: name for name, label in labels.items()}
+    classes: list[str] = []
+    for label in range(count):
+        name = name_of.get(label) or (known[label] if len(known) == count else f"label {label}")
+        while label not in name_of and (name in labels or name in classes):
+            name += " (no images)"
+        classes.append(name)
+    return tuple(classes)

@@ -23,7 +23,7 @@ def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = No
     Raises:
         EngineError: the model's file was changed since the run.
     """
-    b = network or open_network(run.model.path)
+    b = network or open_network(run.model.path, run.request.output)
     if b.sha256 != run.model.sha256:
         raise EngineError(f"{run.model.path}: was changed since the run. Run again, or bring the old file back.")
     channels = [int(c) for c in run.ranking.order[:row.channels_pruned]]

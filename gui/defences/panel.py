@@ -23,8 +23,10 @@ from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import Exports
 from gui.widgets.figure_canvas import RemadeCanvas
 from gui.widgets.primary_button import PrimaryButton
-from gui.widgets.texts import unbroken
+from gui.widgets.texts import as_tip, unbroken
 from gui.widgets.theme import Theme
+
+_GONE = "What this comparison made isn't there any more: compare again to keep a defence"
 
 
 class ComparisonCanvas(RemadeCanvas):
@@ -57,7 +59,7 @@ class ComparisonPanel(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._comparison: Comparison | None = None
-        self._keepable: Callable[[ComparisonRow], bool] | None = None
+        self._hindrance: Callable[[ComparisonRow], str] | None = None
         self._busy = False
         self.best = PlainLabel()
         self.best.setWordWrap(True)
@@ -98,13 +100,13 @@ class ComparisonPanel(QWidget):
         self.table.set_theme(theme)
 
     def show_comparison(self, comparison: Comparison, best: Recommendation | None = None,
-                        keepable: Callable[[ComparisonRow], bool] | None = None) -> None:
+                        hindrance: Callable[[ComparisonRow], str] | None = None) -> None:
         """Show a comparison, its best row selected; the figure's guard stays where it is there too.
 
         Args:
-            best, keepable: as DefencesView's.
+            best, hindrance: as DefencesView's.
         """
-        self._comparison, self._keepable = comparison, keepable
+        self._comparison, self._hindrance = comparison, hindrance
         self.model.show_comparison(comparison)
         self.best.setText(best_text(best))
         if best:
@@ -128,12 +130,11 @@ class ComparisonPanel(QWidget):
 
     def _enable(self) -> None:
         row = self._selected()
-        possible = row is not None and self._keepable is not None and self._keepable(row)
-        self.keep.setEnabled(possible and not self._busy)
-        self.keep.setToolTip(
-            f"Save {row.name} as it was made and measured here; nothing is trained again" if row and possible else
-            "What this comparison made isn't there any more: compare again to keep a defence" if not self._keepable else
-            "Only a pair of B and a copy, or B behind a guard, can be kept" if row else "Select a defence in the table")
+        why_not = "Select a defence in the table" if row is None else _GONE if self._hindrance is None else \
+            self._hindrance(row)
+        self.keep.setEnabled(not why_not and not self._busy)
+        self.keep.setToolTip(as_tip(
+            why_not or f"Save {row.name if row else ''} as it was made and measured here; nothing is trained again"))
 
     def _draw(self) -> None:
         if self._comparison:

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 EMPTY = ("Nothing has been compared yet.\n\nRun the pruning, then press Compare. It makes every defence there is, the "
          "pruned GoodNets, fine-pruning, repair by training, each alone and behind both guards, from the clean "
          "validation images, and measures all of them on the same images. It trains three networks, which takes "
-         "minutes; Cancel stops it.\n\nRepair trains one copy that has learnt to ignore patches and saves it with B as "
-         "a GoodNet, without comparing anything.\n\nDefend does it all at once and needs no run: it examines the "
-         "network, makes and measures every defence, on reconstructed triggers where there are no poisoned images, and "
-         "saves the best with what it holds against.")
+         "minutes; Cancel stops it.\n\nRepair trains one copy that has learnt to ignore patches and saves it, alone or "
+         "with B as a GoodNet, without comparing anything.\n\nDefend does it all at once and needs no run: it examines "
+         "the network, makes and measures every defence, on reconstructed triggers where there are no poisoned images, "
+         "and saves the best with what it holds against.")
 COMPARING = "The comparison goes on; it takes minutes. The defences appear here side by side when it is done."
 DEFENDING = "The defence goes on; it takes minutes. What was chosen and where it is saved is told when it is done."
-REPAIRING = "The repair goes on. Where the repaired pair is saved is told when it is done."
+REPAIRING = "The repair goes on. Where the repaired copy is saved is told when it is done."
 ALLOWED = "Networks that are trained will forget labels that have no clean validation image."
 
 
@@ -100,19 +100,19 @@ class DefencesView(QWidget):
             self.panel.set_theme(theme)
 
     def show_comparison(self, comparison: Comparison | None, best: Recommendation | None = None,
-                        keepable: Callable[[ComparisonRow], bool] | None = None) -> None:
+                        hindrance: Callable[[ComparisonRow], str] | None = None) -> None:
         """Show a comparison with its warning, if it has one; None shows what to do to get one.
 
         Args:
             best: its best row, None where nothing can be recommended.
-            keepable: which rows can be saved; None where what it made is gone.
+            hindrance: why a row can't be saved, empty where it can; None where what the comparison made is gone.
         """
         self._of_result = comparison.warning if comparison else ""
         if comparison is None:
             self.stack.setCurrentWidget(self.empty)
         else:
             panel = self._prepared()
-            panel.show_comparison(comparison, best, keepable)
+            panel.show_comparison(comparison, best, hindrance)
             self.stack.setCurrentWidget(panel)
         self._warn()
 

@@ -25,13 +25,6 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
         view.show_missing_labels(inputs.missing_labels, inputs.labels or 0)
         show_state()
 
-    def repair(allow_missing_labels: bool) -> None:
-        run = session.run
-        folder = asking.ask_new_folder(desk.window, f"Save {run.model.path.name}, repaired, in a new folder",
-                                       f"{run.model.path.stem}-repaired") if run else None
-        if folder:
-            desk.defending.repair(allow_missing_labels, folder)
-
     def defend() -> None:
         model = session.inputs.model
         folder = asking.ask_new_folder(desk.window, f"Save the best defence of {model.path.name} in a new folder",
@@ -42,7 +35,7 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
     def show_comparison(comparison: Comparison | None) -> None:
         made = desk.defending.made
         view.show_comparison(comparison, recommendation(session.run) if session.run else None,
-                             made.can_build if made else None)
+                             made.hindrance if made else None)
 
     def possible() -> bool:
         return session.run is not None and not session.state.busy
@@ -52,7 +45,7 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
     desk.defending.comparison_changed.connect(show_comparison)
     view.keep_requested.connect(partial(keep_compared, desk))
     view.compare_requested.connect(desk.defending.compare)
-    view.repair_requested.connect(repair)
+    view.repair_requested.connect(partial(_repair, desk))
     view.defend_requested.connect(defend)
     view.message.connect(desk.say)
     desk.menus.add("defend", "Compare all &defences", lambda: desk.press(view, view.compare_button), "F7", "table",
@@ -62,3 +55,16 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
                    enabled=lambda: session.inputs.ready and not session.state.busy)
     show_state()
     return Wing("Defences", view)
+
+
+def _repair(desk: Desk, allow_missing_labels: bool) -> None:
+    """Ask whether the repaired copy answers alone, and where it is saved."""
+    run = desk.session.run
+
+    def save(alone: bool) -> None:
+        folder = asking.ask_new_folder(desk.window, f"Save {run.model.path.name}, repaired, in a new folder",
+                                       f"{run.model.path.stem}-repaired") if run else None
+        if folder:
+            desk.defending.repair(allow_missing_labels, folder, alone)
+
+    asking.ask_alone(desk.window, save)

@@ -71,7 +71,7 @@ class ExamineView(QWidget):
             self.stack.addWidget(page)
         self._lay_out()
         self.set_theme(theme)
-        self.show_mark("")
+        self.show_mark("", "")
         self._render()
 
     def set_theme(self, theme: Theme) -> None:
@@ -80,7 +80,7 @@ class ExamineView(QWidget):
         for part in (self.button, self.verdict):
             part.set_theme(theme)
         self._mark_icon.setPixmap(icon("error", theme, theme.warning).pixmap(_ICON, _ICON))
-        self.mark.setStyleSheet(f"color: {theme.warning}")
+        self.mark.setStyleSheet(f"color: {theme.muted if self._current else theme.warning}")
         if self.panel:
             self.panel.set_theme(theme)
 
@@ -96,12 +96,13 @@ class ExamineView(QWidget):
         self._prepared().show_examination(found)
         self._render()
 
-    def show_mark(self, text: str) -> None:
-        """Say that the examination on show isn't of what is chosen; empty for nothing to say."""
-        self._current = not text
-        self.mark.setText(text)
-        for widget in (self._mark_icon, self.mark):
-            widget.setVisible(bool(text))
+    def show_mark(self, then: str, other: str) -> None:
+        """Say when the examination on show was made, and that it isn't of what is chosen; empty for nothing to say."""
+        self._current = not other
+        self.mark.setText(" ".join(filter(None, (then, other))))
+        self.mark.setStyleSheet(f"color: {self._theme.warning if other else self._theme.muted}")
+        self._mark_icon.setVisible(bool(other))
+        self.mark.setVisible(bool(then or other))
         self._render()
 
     def show_names(self, names: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ def examine_wing(desk: Desk) -> Wing[ExamineView]:
     def show_state() -> None:
         view.set_ready(session.inputs.examinable)
         view.set_busy(session.state.busy)
-        view.show_mark(mark_of(examining.examined, session))
+        view.show_mark(made_then(examining.examined), mark_of(examining.examined, session))
 
     def show(examined: Examined) -> None:
         view.show_examination(examined.found)
@@ -46,6 +46,9 @@ def examine_wing(desk: Desk) -> Wing[ExamineView]:
     session.names_changed.connect(view.show_names)
     examining.scanned.connect(view.show_scan)
     examining.examined_changed.connect(show)
+    desk.projects.opened.connect(lambda path, project: examining.look_in(path.parent, project.request, next(
+        file.sha256 for file in project.files if file.role == "model")))
+    desk.keeping.reopened.connect(lambda folder, run: examining.look_in(folder, run.request, run.model.sha256))
     view.examine_requested.connect(examining.examine)
     view.use_requested.connect(use)
     view.save_requested.connect(save)
@@ -56,6 +59,13 @@ def examine_wing(desk: Desk) -> Wing[ExamineView]:
     return Wing("Examine", view)
 
 
+def made_then(examined: Examined | None) -> str:
+    """When an examination was made that is only read again; empty for one made just now."""
+    if examined is None or not examined.brought_back:
+        return ""
+    return f"Brought back from {examined.made_at:%Y-%m-%d %H:%M}; nothing was computed again."
+
+
 def mark_of(examined: Examined | None, session: Session) -> str:
     """What stands beside an examination that isn't of what is chosen; empty where it is."""
     if examined is None:
@@ -64,5 +74,8 @@ def mark_of(examined: Examined | None, session: Session) -> str:
     if others:
         return (f"This is the examination of {examined.files.model.name}; it isn't of what is chosen now. What is "
                 f"different: {', '.join(others)}.")
+    chosen = session.inputs.model.model if session.inputs.model else None
+    if chosen and chosen.sha256 != examined.sha256:
+        return f"{examined.files.model.name} has changed since this examination. Examine it again."
     return "" if examined.files.scale == session.options.scale else \
         "This examination was made with other run options than those set now."

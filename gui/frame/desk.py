@@ -14,6 +14,7 @@ from gui.jobs.comparing import Comparing
 from gui.jobs.defending import Defending
 from gui.jobs.examining import Examining
 from gui.jobs.keeping import Keeping
+from gui.jobs.naming import Naming
 from gui.jobs.opening import Opening
 from gui.jobs.projects import Projects
 from gui.jobs.pruning import Pruning
@@ -51,11 +52,12 @@ class Desk:
         self.session = Session(settings.options)
         self.opening = Opening(self.session)
         self.choosing = Choosing(self.session, self.opening)
+        self.naming = Naming(self.session, self.choosing)
         self.checking = Checking(self.session, self.opening)
         self.pruning = Pruning(self.session, self.checking)
         self.saving = Saving(self.session, self.pruning)
         self.defending = Defending(self.session)
-        self.examining = Examining(self.session, self.choosing)
+        self.examining = Examining(self.session, self.opening, self.choosing)
         self.keeping = Keeping(self.session, self.choosing, self.pruning, settings.runs_folder)
         self.comparing = Comparing(self.session, self.opening, self.defending, self.keeping)
         self.several = Several(self.session, self.keeping, self.comparing)

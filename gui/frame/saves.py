@@ -44,4 +44,4 @@ def save_run(desk: Desk) -> None:
     folder = asking.ask_new_folder(desk.window, f"Save the run on {run.model.path.name} in a new folder",
                                    f"{run.model.path.stem}-goodnets") if run else None
     if folder:
-        desk.saving.save_run(folder)
+        desk.saving.save_run(folder, desk.examining.examined)

@@ -6,6 +6,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
+from engine.data.classes import are_numbers
+from engine.data.sources.shards import joined
 from engine.literal import literal
 from gui.inputs.thumbnails import ThumbnailStrip
 from gui.session.chosen import ROLE_NAMES, ROLE_TITLES, DatasetLook, Input, Role
@@ -94,18 +96,20 @@ class InputCard(QFrame):
             return ""
         found = item.data.description
         size = " × ".join(map(str, found.image_shape))
-        one = self.role == "poisoned" and found.labels == 1
-        labels = f"target label {found.lowest_label}" if one else \
-            (f"{found.labels} {'target ' if self.role == 'poisoned' else ''}label{'s' if found.labels != 1 else ''} "
-             f"({found.lowest_label} to {found.highest_label})")
+        one, target = self.role == "poisoned" and found.labels == 1, "target " if self.role == "poisoned" else ""
+        # What a name stands for depends on the other sets, too: the card of labels says it.
+        first, last = (found.label_names[0], found.label_names[-1]) if not are_numbers(found.label_names) else \
+            (found.lowest_label, found.highest_label)
+        labels = f"target label {first}" if one else \
+            f"{found.labels} {target}label{'s' if found.labels != 1 else ''} ({first} to {last})"
         low, high = found.value_range
         if self.role == "poisoned" and found.reconstructed:
             labels += ", trigger reconstructed: an estimate"
         return f"{found.images:,} images, {size} · {labels} · values {low:.3g} to {high:.3g}"
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take a single file or folder; several are the window's business."""
-        if len(local_paths(event.mimeData())) == 1:
+        """Take a single file or folder, or the pieces of one set; several others are the window's business."""
+        if len(joined(local_paths(event.mimeData()))) == 1:
             event.acceptProposedAction()
             self._frame(self._theme.accent)
 
@@ -118,7 +122,7 @@ class InputCard(QFrame):
         """Take what was dropped for this card's role."""
         self._frame(self._theme.border)
         event.acceptProposedAction()
-        self.dropped.emit(local_paths(event.mimeData())[0])
+        self.dropped.emit(joined(local_paths(event.mimeData()))[0])
 
     def _header(self) -> QHBoxLayout:
         name = ROLE_NAMES[self.role]

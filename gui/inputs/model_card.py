@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
+from engine.literal import literal
 from engine.models.architecture import LayerDescription, ModelDescription
 from engine.models.shapes import Shape
 from gui.inputs.card import InputCard
@@ -18,17 +19,19 @@ from gui.widgets.theme import Theme
 
 
 class ModelCard(InputCard):
-    """An InputCard that also lets a person choose the layer to prune. Signals: `layer_chosen(str)`."""
+    """An InputCard that also lets a person choose the layer to prune, and one of several outputs.
+
+    Signals: `layer_chosen(str)`, `output_chosen(str)`.
+    """
 
     layer_chosen = Signal(str)
+    output_chosen = Signal(str)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__("model", "The network to repair: a Keras file (.keras, .h5) or PyTorch's .onnx.", theme)
-        self._layer = QComboBox()
-        self._layer.setAccessibleName("Layer to prune")
-        self._layer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._layer.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self._layer.setMinimumContentsLength(8)
+        self._layer, self._output = _narrow_box("Layer to prune"), _narrow_box("Output that tells the labels")
+        self._output.setToolTip("The model has several outputs: this one tells the labels, the others are left out.")
+        self._output.activated.connect(lambda index: self.output_chosen.emit(self._output.itemData(index)))
         self._layer.activated.connect(lambda index: self.layer_chosen.emit(self._layer.itemData(index)))
         self._toggle = QToolButton()
         self._toggle.setCheckable(True)
@@ -50,7 +53,15 @@ class ModelCard(InputCard):
             row.addWidget(widget)
         self._further = ElidedLabel()
         self._further.hide()
+        self._outputs = QWidget()
+        outputs, caption = QHBoxLayout(self._outputs), PlainLabel("Output")
+        outputs.setContentsMargins(0, 0, 0, 0)
+        caption.setBuddy(self._output)
+        for widget in (caption, self._output):
+            outputs.addWidget(widget)
+        self._outputs.hide()
         self.body.addWidget(self._further)
+        self.body.addWidget(self._outputs)
         self.body.addWidget(self._choice)
         self.body.addWidget(self._table)
         self._choice.hide()
@@ -65,11 +76,13 @@ class ModelCard(InputCard):
         self.show_input(item)
         model = item.model if item else None
         self._choice.setVisible(model is not None)
+        self._outputs.setVisible(model is not None and bool(model.outputs))
         self._table.setVisible(model is not None and self._toggle.isChecked())
         if model is None:
             return
         if before is not item:
             self._fill(model)
+        self._output.setCurrentIndex(max(0, self._output.findData(model.output)))
         self._layer.setCurrentIndex(max(0, self._layer.findData(layer)))
 
     def facts_of(self, item: Input) -> str:
@@ -83,6 +96,9 @@ class ModelCard(InputCard):
 
     def _fill(self, model: ModelDescription) -> None:
         self._layer.clear()
+        self._output.clear()
+        for name in model.outputs:
+            self._output.addItem(literal(name), name)
         self._layer.setToolTip("Channels of this layer are pruned. The usual choice is the last one that everything "
                                f"passes through on its way to the labels. {model.default_note}".rstrip())
         for layer in model.layers:
@@ -90,6 +106,15 @@ class ModelCard(InputCard):
                 self._layer.addItem(f"{layer.name} ({layer.channels} channels)", layer.name)
         rows = "".join(_layer_row(layer) for layer in model.layers)
         self._table.setText(f"<table cellspacing='0' cellpadding='2'>{rows}</table>")
+
+
+def _narrow_box(name: str) -> QComboBox:
+    box = QComboBox()
+    box.setAccessibleName(name)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(8)
+    return box
 
 
 def shape_text(shape: Shape | None) -> str:

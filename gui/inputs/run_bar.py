@@ -99,7 +99,7 @@ class RunBar(QFrame):
             has_run: a finished run is there to save.
             failure: what went wrong, when the state is FAILED.
             seconds: how long the finished run took.
-            missing: what keeps a run from starting, when the state is EMPTY.
+            missing: what keeps a run from starting, when the state is EMPTY, or from ending well, when it is READY.
         """
         busy = state.busy
         self.run.setVisible(not busy)
@@ -113,7 +113,7 @@ class RunBar(QFrame):
             self._what = ""
         self.status.setText({
             State.EMPTY: missing,
-            State.READY: "Ready to run.",
+            State.READY: missing or "Ready to run.",
             State.LOADING_ENGINE: "Loading the engine (TensorFlow); this takes a few seconds, once…",
             State.RUNNING: "Starting…",
             State.CANCELLING: "Cancelling…",

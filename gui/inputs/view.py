@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from gui.inputs.card import InputCard
+from gui.inputs.labels_card import LabelsCard
 from gui.inputs.model_card import ModelCard
 from gui.session.chosen import Inputs, Role
 from gui.widgets import resources
@@ -34,13 +35,14 @@ class InputsView(QWidget):
         self._theme = theme
         self.model = ModelCard(theme)
         self.validation, self.test = (InputCard(role, _HINTS[role], theme) for role in ("validation", "test"))
+        self.labels = LabelsCard(theme)
         self.poisoned: list[InputCard] = []
         self._add = QPushButton("Add another poisoned set…")
         self._add.setToolTip("Another trigger or another target label; each set gets its own curve")
         self._add.clicked.connect(lambda: self.pick_requested.emit("poisoned", False))
         self._column = QVBoxLayout()
         self._column.setContentsMargins(8, 8, 8, 8)
-        for widget in (self.model, self.validation, self.test, self._add):
+        for widget in (self.model, self.labels, self.validation, self.test, self._add):
             self._column.addWidget(widget)
         self._column.addStretch(1)
         for card in (self.model, self.validation, self.test):
@@ -54,6 +56,7 @@ class InputsView(QWidget):
         """Draw everything as the theme has it."""
         self._theme = theme
         self._add.setIcon(resources.icon("add", theme))
+        self.labels.set_theme(theme)
         for card in self.cards:
             card.set_theme(theme)
 

@@ -10,6 +10,7 @@ from engine.literal import literal
 from engine.records.autosave import KeptRun
 from gui.frame.desk import Desk
 from gui.frame.saves import save_run
+from gui.inputs.labels_editor import LabelsEditor
 from gui.inputs.run_bar import RunBar
 from gui.inputs.view import InputsView
 from gui.session import sample
@@ -20,6 +21,8 @@ from gui.widgets import asking
 _DATA: dict[Role, str] = {"validation": "Clean &validation images…", "test": "Clean &test images…",
                           "poisoned": "&Poisoned images…"}
 
+_UNMATCHED = "Say which label is which before you run."
+
 
 def inputs_wing(desk: Desk) -> InputsView:
     """The cards of what is chosen, with the File menu's first part."""
@@ -27,20 +30,35 @@ def inputs_wing(desk: Desk) -> InputsView:
 
     def pick(role: Role, folder: bool = False) -> None:
         title = f"Choose {ROLE_NAMES[role].lower()}"
-        path = asking.ask_folder(desk.window, title) if folder else asking.ask_file(
-            desk.window, title, asking.MODEL_FILES if role == "model" else asking.DATA_FILES)
-        if path:
-            choosing.open_as(role, path)
+        if role == "model" or folder:
+            path = asking.ask_folder(desk.window, title) if folder else \
+                asking.ask_file(desk.window, title, asking.MODEL_FILES)
+            paths = [path] if path else []
+        else:
+            paths = asking.ask_files(desk.window, title, asking.DATA_FILES)
+        choosing.open_each(role, paths)
 
     def ask_role(path: Path) -> None:
         asking.ask_role(desk.window, path, lambda role: choosing.open_as(role, path))
 
+    def ask_output(path: Path, outputs: Sequence[tuple[str, Sequence[int | None] | None]]) -> None:
+        asking.ask_output(desk.window, path, outputs, partial(choosing.open_output, path))
+
+    def choose_output(name: str) -> None:
+        model = desk.session.inputs.model
+        if model and name != model.output:
+            choosing.open_output(model.path, name)
+
     desk.session.inputs_changed.connect(view.show_inputs)
     choosing.role_needed.connect(ask_role)
+    choosing.output_needed.connect(ask_output)
     view.pick_requested.connect(pick)
     view.dropped.connect(choosing.open_as)
     view.removed.connect(choosing.remove)
     view.layer_chosen.connect(choosing.choose_layer)
+    view.model.output_chosen.connect(choose_output)
+    desk.naming.changed.connect(view.labels.show_matching)
+    view.labels.edit_requested.connect(partial(edit_labels, desk))
     menus.add("open", "Open &model…", lambda: pick("model"), "Ctrl+O", "model")
     data = menus.add_menu("open", "Open &data")
     for number, role in enumerate(DATA_ROLES, start=1):
@@ -55,14 +73,28 @@ def inputs_wing(desk: Desk) -> InputsView:
     return view
 
 
+def edit_labels(desk: Desk) -> None:
+    """Ask which label each sub-folder stands for, with what the network says of the clean images."""
+    naming, session = desk.naming, desk.session
+    if naming.matching is None:
+        return
+    editor = LabelsEditor(desk.window, naming.matching, desk.theme)
+    editor.try_requested.connect(naming.propose)
+    editor.stop_requested.connect(session.cancel)
+    editor.taken.connect(naming.take)
+    naming.tried.connect(editor.show_trial)
+    naming.ended.connect(editor.show_ended)
+    editor.open()
+
+
 def run_wing(desk: Desk) -> RunBar:
     """Options, Run, progress, Cancel and Save, with the Run menu's first part."""
-    bar, session, pruning = RunBar(desk.theme), desk.session, desk.pruning
+    bar, session, pruning, naming = RunBar(desk.theme), desk.session, desk.pruning, desk.naming
 
     def show_state() -> None:
         run = session.run
         bar.show_state(session.state, run is not None, session.failure, run.seconds if run else 0.0,
-                       session.inputs.missing)
+                       session.inputs.missing or (_UNMATCHED if naming.matching and naming.matching.problem else ""))
 
     def show_options() -> None:
         desk.settings.options = session.options
@@ -82,7 +114,8 @@ def run_wing(desk: Desk) -> RunBar:
         (desk.several if session.inputs.further else pruning).start()
 
     session.state_changed.connect(show_state)
-    session.inputs_changed.connect(lambda: None if session.state.busy else show_state())
+    for changed in (session.inputs_changed, naming.changed):
+        changed.connect(lambda: None if session.state.busy else show_state())
     session.inputs_changed.connect(lambda inputs: bar.show_models(1 + len(inputs.further)))
     session.options_changed.connect(show_options)
     session.progressed.connect(bar.show_progress)

@@ -14,8 +14,9 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.data.classes import read_classes
 from engine.data.datasets import Dataset, open_dataset
+from engine.data.sources.shards import joined
 from engine.data.targets import by_target
-from engine.errors import ModelError
+from engine.errors import ModelError, SeveralOutputs
 from engine.looking.inspection import describe_dataset, open_any_dataset
 from engine.models.architecture import ModelDescription, describe_model
 from engine.models.shapes import Shape
@@ -40,6 +41,7 @@ class Choosing(QObject):
     """Fills a session's inputs."""
 
     role_needed = Signal(object)  # Path of a data set whose role a person must say
+    output_needed = Signal(object, object)  # Path of a model with several outputs, SeveralOutputs.outputs
 
     def __init__(self, session: Session, opening: Opening) -> None:
         super().__init__(session)
@@ -57,13 +59,29 @@ class Choosing(QObject):
             path = part
         self._open([(role, path)], self._session.inputs, f"{ROLE_NAMES[role]}: {path.name}")
 
+    def open_each(self, role: Role, paths: Sequence[Path]) -> None:
+        """Choose files for a role: several that are pieces of one set as that set, several poisoned sets each."""
+        sets = joined(paths)
+        if len(sets) > 1 and role != "poisoned":
+            self._session.message.emit(Message(
+                f"{sets[0].name} and {sets[1].name} aren't pieces of one set, going by their names. Choose one, or "
+                "files that are numbered as the pieces of a set are: data-00000-of-00004.tar.", "error"))
+            return
+        for path in sets:
+            self.open_as(role, path)
+
+    def open_output(self, path: Path, output: str) -> None:
+        """Choose a model with several outputs, and the one that tells the labels."""
+        self._open([("model", path)], self._session.inputs, f"{path.name}: labels from its output {output}",
+                   output=output)
+
     def move(self, role: Role, before: Path, path: Path) -> None:
         """Choose a file in place of another one, which gives it its place among poisoned sets and a model its layer."""
         old = self._session.inputs.at(role, before)
         if old is None:
             self.open_as(role, path)
             return
-        new = Input(role, path, layer=old.layer, before=old if old.usable else old.before)
+        new = Input(role, path, layer=old.layer, output=old.output, before=old if old.usable else old.before)
         step = self._change(self._session.inputs.with_instead(old, new), f"{ROLE_NAMES[role]}: {path.name}")
         self._read(role, path, step)
 
@@ -89,21 +107,22 @@ class Choosing(QObject):
         self._session.in_background(partial(look_at_names, sample.NAMES), self._session.name_labels, tell=True)
 
     def open_all(self, files: Sequence[tuple[Role, Path]], what: str, layer: str | None = None,
-                 options: Options | None = None) -> None:
+                 options: Options | None = None, output: str | None = None) -> None:
         """Choose files for their roles, in place of whatever is chosen.
 
         Args:
             what: says so in words.
             layer: the layer to prune; None for the model's default.
             options: how it is run; None to leave that as it is.
+            output: of a model with several outputs the name of the one that tells the labels.
         """
-        self._open(files, Inputs(), what, layer, options)
+        self._open(files, Inputs(), what, layer, options, output=output)
 
     def open_files_of(self, run: PruningRun) -> None:
         """Choose what a run was made of, its options included, in place of whatever is chosen."""
         self.open_all([("model", run.model.path), *((found.role, found.path) for found in run.datasets)],
                       f"Chose the files of the run on {run.model.path.name}", run.request.layer,
-                      options_of(run, self._session.options.cluster))
+                      options_of(run, self._session.options.cluster), run.request.output)
         if run.model.classes or run.request.classes:
             self._session.name_labels(run.request.classes)
 
@@ -152,19 +171,26 @@ class Choosing(QObject):
 
     def open_names(self, path: Path) -> None:
         """Read label names."""
-        def take(names: Sequence[str]) -> None:
-            step = self._step(f"Label names: {path.name}")
-            self._session.name_labels(names)
-            self._session.did(step)
+        self._session.in_background(partial(look_at_names, path),
+                                    partial(self.name_labels, what=f"Label names: {path.name}"), tell=True)
 
-        self._session.in_background(partial(look_at_names, path), take, tell=True)
+    def name_labels(self, names: Sequence[str], what: str) -> None:
+        """Call labels by names, which sub-folders belong to from now on, in a way that can be undone.
+
+        Args:
+            what: says so in words.
+        """
+        step = self._step(what)
+        self._session.name_labels(names)
+        self._session.did(step)
 
     def _open(self, files: Sequence[tuple[Role, Path]], inputs: Inputs, what: str, layer: str | None = None,
-              options: Options | None = None, further: Sequence[Path] = ()) -> None:
+              options: Options | None = None, further: Sequence[Path] = (), output: str | None = None) -> None:
         step = self._step(what, {} if options is None else dataclasses.asdict(self._session.options))
         waiting = self._session.inputs.further
         for role, path in files:
-            inputs = inputs.with_input(Input(role, path, layer=layer if role == "model" else None))
+            inputs = inputs.with_input(
+                Input(role, path, layer=layer, output=output) if role == "model" else Input(role, path))
         if further:
             inputs = dataclasses.replace(inputs, further=tuple(further))
         self._session.set_options(options or self._session.options)
@@ -214,6 +240,7 @@ class Choosing(QObject):
             if not session.inputs.has(item):
                 return  # taken out again, or another one chosen in its place
             session.learn(session.inputs.with_instead(item, found))
+            self._name_by(found)
             if found.usable and found.path == path:
                 session.opened.emit(path)
             if role == "model":
@@ -225,6 +252,8 @@ class Choosing(QObject):
                   dataclasses.replace(read, data=found))
 
         def bad(error: Exception) -> None:
+            if isinstance(error, SeveralOutputs) and session.inputs.has(item):
+                self.output_needed.emit(path, error.outputs)
             failed = dataclasses.replace(item, error=words(error), before=None)
             if item.before is None:
                 known(failed)
@@ -240,9 +269,15 @@ class Choosing(QObject):
             known(dataclasses.replace(item.before, refused=failed))
 
         clean = [i.path for i in session.inputs.data if i.usable and i.role != "poisoned" and i.path != path]
-        look = partial(look_at_model, path) if role == "model" else \
+        look = partial(look_at_model, path, item.output) if role == "model" else \
             partial(look_at_dataset, role, path, session.inputs.shape, session.inputs.labels, clean)
         session.add(Job(look, good, key=f"read {role} {path}", failed=bad))
+
+    def _name_by(self, found: Input) -> None:
+        """Call labels as a data set does that says what its numbers mean, where nothing else does."""
+        names = found.data.description.class_names if found.data else ()
+        if names and not self._session.names and self._session.inputs.labels in (None, len(names)):
+            self._session.name_labels(names)
 
     def _read_data_again(self) -> None:
         """Whether data fits depends on the network, so a change of network asks the question again."""
@@ -254,13 +289,13 @@ class Choosing(QObject):
 # On the worker's thread
 
 
-def look_at_model(path: Path, _: TaskContext) -> ModelDescription:
+def look_at_model(path: Path, output: str | None, _: TaskContext) -> ModelDescription:
     """Describe a model to prune.
 
     Raises:
         ModelError: it isn't one, or has no layer that can be pruned.
     """
-    found = describe_model(path)
+    found = describe_model(path, output)
     if is_one_file_goodnet(found):
         raise ModelError(f"{path}: is a GoodNet, a pair that is pruned already. Open it with File, Open GoodNet.")
     if found.default_layer is None:

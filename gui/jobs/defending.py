@@ -92,15 +92,19 @@ class Defending(QObject):
         if run:
             session.submit(partial(compare, run, allow_missing_labels), compared)
 
-    def repair(self, allow_missing_labels: bool, folder: Path) -> None:
-        """Train a repaired copy of the finished run's network and save it with B in `folder`."""
+    def repair(self, allow_missing_labels: bool, folder: Path, alone: bool = False) -> None:
+        """Train a repaired copy of the finished run's network and save it in `folder`.
+
+        Args:
+            alone: it answers without B having to agree.
+        """
         session = self._session
 
         def saved(repaired: Repaired) -> None:
             session.message.emit(Message(repaired.sentence, folder=repaired.folder))
 
         if session.run:
-            session.submit(partial(repair, session.run.request, allow_missing_labels, folder), saved)
+            session.submit(partial(repair, session.run.request, allow_missing_labels, folder, alone), saved)
 
     def defend(self, folder: Path) -> None:
         """Examine what is open, make every defence, and save the best in `folder`."""
@@ -139,18 +143,20 @@ def compare(run: PruningRun, allow_missing_labels: bool, context: TaskContext) -
     return found, made
 
 
-def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, context: TaskContext) -> Repaired:
-    """Train a repaired copy and save it with B as a pair."""
+def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, alone: bool,
+           context: TaskContext) -> Repaired:
+    """Train a repaired copy and save it, with B as a pair or alone."""
     check_writable(folder, request.paths)
     opened = open_inputs(request, progress=context.progress, cancel=context.cancel)
     clean, test = opened.to_make_and_measure()
     found = distil(opened.network, clean, allow_missing_labels=allow_missing_labels, progress=context.progress,
                    cancel=context.cancel)
     pair = as_pair(opened.network, found, opened.preprocessing, clean, test, opened.of("poisoned"),
-                   request.guard, request.false_alarms, progress=context.progress, cancel=context.cancel)
+                   request.guard, request.false_alarms, alone, progress=context.progress, cancel=context.cancel)
     context.cancel.raise_if_cancelled()
     left_out = save_repaired(pair, folder)
-    return Repaired("the repaired pair", folder, pair.evaluations, pair.warning, left_out)
+    what = "the repaired network, which answers alone," if alone else "the repaired pair"
+    return Repaired(what, folder, pair.evaluations, pair.warning, left_out)
 
 
 def defend(request: PruningRequest, folder: Path, context: TaskContext) -> Defended:

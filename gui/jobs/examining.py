@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,12 +16,20 @@ from engine.files.saving import check_writable
 from engine.literal import literal
 from engine.models.networks import Network
 from engine.progress import Progress
-from engine.records.examination import save_examination
+from engine.records.examination import (
+    FILE,
+    INSIDE,
+    SavedExamination,
+    read_examination,
+    save_examination,
+    write_examination,
+)
 from engine.runs.examine import Examination, Tried
 from engine.runs.examine import examine as examine_network
 from engine.runs.inputs import InputFiles, Opened, open_inputs
 from engine.runs.reconstructed import write_reconstructed
 from gui.jobs.choosing import Choosing
+from gui.jobs.opening import Opening
 from gui.messages import Message
 from gui.session.session import Session
 from gui.session.worker import TaskContext
@@ -28,11 +37,17 @@ from gui.session.worker import TaskContext
 
 @dataclass(frozen=True, eq=False)
 class Examined:
-    """An examination, the files it was asked for with, and the SHA-256 of the network it found there."""
+    """An examination, the files it was asked for with, and the SHA-256 of the network it found there.
+
+    Attributes:
+        made_at: local time; brought_back: whether it was made then and only read again.
+    """
 
     files: InputFiles
     sha256: str
     found: Examination
+    made_at: datetime.datetime
+    brought_back: bool = False
 
 
 class Examining(QObject):
@@ -41,9 +56,10 @@ class Examining(QObject):
     scanned = Signal(object)  # Scan, the first evidence of the examination under way
     examined_changed = Signal(object)  # Examined
 
-    def __init__(self, session: Session, choosing: Choosing) -> None:
+    def __init__(self, session: Session, opening: Opening, choosing: Choosing) -> None:
         super().__init__(session)
         self._session, self._choosing = session, choosing
+        opening.takes("examination", lambda found: self.bring_back(found[-1].path))
         self.examined: Examined | None = None
 
     def examine(self) -> None:
@@ -52,6 +68,30 @@ class Examining(QObject):
         if files:
             self._session.submit(partial(examine, dataclasses.replace(files, test=None)), self._take,
                                  partial=self.scanned.emit)
+
+    def bring_back(self, folder: Path) -> None:
+        """Show an examination that was saved in a folder; nothing is computed."""
+        def taken(saved: SavedExamination) -> None:
+            now, model = self._files(), self._session.inputs.model
+            same = model and model.model and model.model.sha256 == saved.sha256
+            self._take_back(now if same else None, saved)
+
+        self._session.in_background(partial(read, folder), taken, tell=True)
+
+    def look_in(self, folder: Path, files: InputFiles, sha256: str) -> None:
+        """Show the examination of files that are opened, if one was saved in a folder or in a usual place inside it.
+
+        Args:
+            sha256: the network's; an examination of another one isn't of these files.
+        """
+        files = InputFiles(files.model, files.validation, layer=files.layer, scale=files.scale, classes=files.classes,
+                           output=files.output)
+
+        def taken(saved: SavedExamination | None) -> None:
+            if saved:
+                self._take_back(files, saved)
+
+        self._session.in_background(partial(look_for, folder, files.model, sha256), taken, tell=True)
 
     def save(self, folder: Path) -> None:
         """Save the examination on show: its numbers, its pictures, its report and the images it made."""
@@ -72,6 +112,18 @@ class Examining(QObject):
             files = self._wearing(self.examined)
             self._session.submit(partial(write, self.examined, files, tried.stamp, path), written)
 
+    def _take_back(self, files: InputFiles | None, saved: SavedExamination) -> None:
+        """Show what was saved.
+
+        Args:
+            files: those of the same network that it may be of; None where there are none.
+        """
+        if files is None or files.validation.name != saved.clean:
+            files = InputFiles(files.model if files else Path(saved.model), Path(saved.clean))
+        self._take(Examined(files, saved.sha256, saved.found, saved.made_at, brought_back=True))
+        self._session.message.emit(Message(
+            f"Brought back the examination of {saved.model}; nothing was computed again."))
+
     def _take(self, examined: Examined) -> None:
         self.examined = examined
         self.examined_changed.emit(examined)
@@ -83,7 +135,7 @@ class Examining(QObject):
             return None
         asked = inputs.request(session.options, session.names)
         return InputFiles(asked.model, asked.validation, asked.test if inputs.test and inputs.test.usable else None,
-                          layer=asked.layer, scale=asked.scale, classes=asked.classes)
+                          layer=asked.layer, scale=asked.scale, classes=asked.classes, output=asked.output)
 
     def _wearing(self, examined: Examined) -> InputFiles:
         """An examination's files, with the clean test images if they are still chosen beside them."""
@@ -100,7 +152,7 @@ def examine(files: InputFiles, context: TaskContext) -> Examined:
     opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
     found = examine_network(opened.network, opened.of("validation")[0], scanned=context.partial,
                             progress=context.progress, cancel=context.cancel)
-    return Examined(files, opened.network.sha256, found)
+    return Examined(files, opened.network.sha256, found, datetime.datetime.now())
 
 
 def save(examined: Examined, files: InputFiles, folder: Path, context: TaskContext) -> None:
@@ -108,7 +160,39 @@ def save(examined: Examined, files: InputFiles, folder: Path, context: TaskConte
     check_writable(folder, files.paths)
     opened = _open_again(examined, files, context)
     context.progress(Progress("Saving the examination", 0, 1))
-    save_examination(examined.found, opened.network, opened.clean, folder, files.paths)
+    save_examination(examined.found, opened.network, opened.clean, folder, files.paths, files.validation.name,
+                     examined.made_at)
+
+
+def put_inside(examined: Examined, files: InputFiles, folder: Path, context: TaskContext) -> None:
+    """Save an examination in a folder inside one that is being written.
+
+    Args:
+        files: where its network is, and clean images that wear its stamps.
+    """
+    opened = _open_again(examined, files, context)
+    (folder / INSIDE).mkdir()
+    write_examination(examined.found, opened.network, opened.clean, folder / INSIDE, examined.files.validation.name,
+                      examined.made_at)
+
+
+def read(folder: Path, _: TaskContext) -> SavedExamination:
+    """Read an examination's folder."""
+    return read_examination(folder)
+
+
+def look_for(folder: Path, model: Path, sha256: str, _: TaskContext) -> SavedExamination | None:
+    """The examination of a network that lies in a folder, or in one inside it as this program names them.
+
+    Raises:
+        EngineError: there is one, but it can't be read.
+    """
+    for place in (folder, folder / INSIDE, folder / f"{model.stem}-examined"):
+        if (place / FILE).is_file():
+            saved = read_examination(place)
+            if saved.sha256 == sha256:
+                return saved
+    return None
 
 
 def write(examined: Examined, files: InputFiles, stamp: Reconstruction, path: Path, context: TaskContext) -> None:

@@ -26,9 +26,11 @@ class Keeping(QObject):
 
     Signals:
         kept_changed(object): tuple of KeptRun, newest first.
+        reopened(object, object): the folder of a run that was brought back, and the run.
     """
 
     kept_changed = Signal(object)
+    reopened = Signal(object, object)
 
     def __init__(self, session: Session, choosing: Choosing, pruning: Pruning, folder: Path | None) -> None:
         """Runs are kept in `folder`, or where the system keeps a program's data."""
@@ -43,7 +45,7 @@ class Keeping(QObject):
 
     def reopen(self, folder: Path) -> None:
         """Bring a run back from its folder, without computing anything."""
-        self._session.submit(partial(_reopen, folder), self._reopened, needs_engine=False)
+        self._session.submit(partial(_reopen, folder), partial(self._reopened, folder), needs_engine=False)
 
     def keep(self, run: PruningRun) -> None:
         """Keep a finished run."""
@@ -54,12 +56,13 @@ class Keeping(QObject):
         if self._lock:
             self._lock.unlock()
 
-    def _reopened(self, run: PruningRun) -> None:
+    def _reopened(self, folder: Path, run: PruningRun) -> None:
         """Show a run that was saved before, with its files where they still are."""
         self._choosing.open_files_of(run)
         self._session.finish(run)
         self._session.message.emit(
             Message(f"Brought back the run on {run.model.path.name}; nothing was computed again."))
+        self.reopened.emit(folder, run)
 
     def _started(self, kept: tuple[KeptRun, ...]) -> None:
         self.kept_changed.emit(kept)

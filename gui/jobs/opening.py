@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject
 
+from engine.data.sources.shards import joined
 from gui.session.queue import Job
 from gui.session.recognition import Found, Kind, look_at, sets_in
 from gui.session.session import Session
@@ -45,9 +46,10 @@ class Opening(QObject):
 
 
 def look_at_all(paths: Sequence[Path], context: TaskContext) -> list[Found]:
-    """Find out what each path is; of a folder with several data sets, what those to be opened are."""
+    """Find out what each path is; files that are one set in pieces are one, and of a folder with several data sets
+    those are meant that are to be opened."""
     found = []
-    for path in paths:
+    for path in joined(paths):
         context.cancel.raise_if_cancelled()
         parts = sets_in(path)
         found += [dataclasses.replace(look_at(part), part_of=None if parts == [path] else path) for part in parts]

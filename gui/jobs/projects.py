@@ -35,6 +35,9 @@ from gui.session.session import Session
 from gui.session.worker import TaskContext
 from gui.settings import Options, Settings
 
+# Settings of a project that belong to what is chosen, not to the options.
+_OF_INPUTS = ("layer", "classes", "output")
+
 
 @dataclass(frozen=True)
 class RecentProject:
@@ -58,6 +61,7 @@ class Projects(QObject):
 
     changed = Signal()  # which project is open, or whether it has changes that aren't saved
     lost_found = Signal(object)  # tuple[Looked, ...]: files of the project that moved or changed and aren't dealt with
+    opened = Signal(object, object)  # Path of a project that was opened, and the Project
     named = Signal(object)  # Path of a project that was dropped or named with other files
     recent_changed = Signal(object)  # tuple[RecentProject, ...], newest first
 
@@ -133,16 +137,17 @@ class Projects(QObject):
         unread = {found.file.path for found in looked if found.state == "remote"}
         outside = [str(file.path) for file in project.files if path.parent not in file.path.parents]
         where = f"; {len(outside)} of its files lie outside its folder: {', '.join(outside)}" if outside else ""
-        settings = {name: value for name, value in project.settings.items() if name not in ("layer", "classes")}
+        settings = {name: value for name, value in project.settings.items() if name not in _OF_INPUTS}
         self._choosing.open_all(
             [(file.role, file.path) for file in project.files if file.role != "order" and file.path not in unread],
             f"Opened the project {path.name}{where}", request.layer,
-            Options(**settings, order=request.order, cluster=session.options.cluster))
+            Options(**settings, order=request.order, cluster=session.options.cluster), request.output)
         session.name_labels(request.classes)
         self._lost = tuple(found for found in looked if found.state != "found")
         self._now_open(path, _Contents(request, project.result))
         if self._lost:
             self.lost_found.emit(self._lost)
+        self.opened.emit(path, project)
 
     def _take_places(self, places: dict[ProjectFile, Path]) -> None:
         for file, path in places.items():

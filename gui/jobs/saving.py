@@ -13,9 +13,11 @@ from engine.goodnets.saved import save_pair
 from engine.progress import Progress
 from engine.records.run_files import GUARDED_BADNET, pair_name
 from engine.records.run_files import save_run as write_run
+from engine.runs.inputs import InputFiles
 from engine.runs.pairs import pictures_of
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
+from gui.jobs.examining import Examined, put_inside
 from gui.jobs.pruning import Pruning
 from gui.messages import Message
 from gui.session.session import Session
@@ -47,8 +49,12 @@ class Saving(QObject):
                            cancelled=lambda: session.message.emit(Message(
                                f"Cancelled; GoodNets that were saved before stay in {folder}.", folder=folder)))
 
-    def save_run(self, folder: Path) -> None:
-        """Save the run's whole folder: numbers, figures and all pairs."""
+    def save_run(self, folder: Path, examined: Examined | None = None) -> None:
+        """Save the run's whole folder: numbers, figures and all pairs.
+
+        Args:
+            examined: an examination that is saved in it if it is of the same network.
+        """
         session = self._session
 
         def saved(left_out: Sequence[str]) -> None:
@@ -56,7 +62,8 @@ class Saving(QObject):
             session.message.emit(Message(" ".join((what, *left_out)), folder=folder))
 
         if session.run_to_save:
-            session.submit(partial(save_run, session.run_to_save, folder), saved)
+            same = examined and examined.sha256 == session.run_to_save.model.sha256
+            session.submit(partial(save_run, session.run_to_save, examined if same else None, folder), saved)
 
 
 def folder_name(row: GoodNetRow | None) -> str:
@@ -82,7 +89,13 @@ def save_pairs(
     return tuple(dict.fromkeys(left_out))
 
 
-def save_run(run: PruningRun, folder: Path, context: TaskContext) -> tuple[str, ...]:
-    """Save a whole run's folder; what was left out."""
+def save_run(run: PruningRun, examined: Examined | None, folder: Path, context: TaskContext) -> tuple[str, ...]:
+    """Save a whole run's folder, with an examination of its network inside; what was left out."""
     check_writable(folder, run.request.paths)
-    return write_run(run, folder, progress=context.progress, cancel=context.cancel)
+    if examined is None:
+        return write_run(run, folder, progress=context.progress, cancel=context.cancel)
+    of = run.request
+    files = InputFiles(of.model, of.validation, of.test, layer=of.layer, scale=of.scale, classes=of.classes,
+                       output=of.output)
+    return write_run(run, folder, also=partial(put_inside, examined, files, context=context),
+                     progress=context.progress, cancel=context.cancel)

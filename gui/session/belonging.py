@@ -18,6 +18,8 @@ def other_inputs(run: PruningRun, inputs: Inputs, names: Sequence[str]) -> tuple
         names: those of the labels, as they are now.
     """
     found = list(other_files(run.request, inputs))
+    if not found and inputs.model and inputs.model.output != run.request.output:
+        found.append("output")
     # A model that is still being read has no layer yet.
     if not found and inputs.chosen_layer not in (None, run.model.layer):
         found.append("layer")

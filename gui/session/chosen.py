@@ -44,6 +44,7 @@ class Input:
         model: what it is, when it is the model; data: when it is a data set.
         error: one or two sentences on why it can't be used, else empty.
         layer: of a model, the layer to prune; None for its default.
+        output: of a model with several outputs the name of the one that tells the labels.
         before: the good one that this one took the place of, and that comes back if this one can't be used.
         refused: one that was chosen in its place and can't be used.
     """
@@ -56,10 +57,11 @@ class Input:
     layer: str | None = None
     before: Input | None = None
     refused: Input | None = None
+    output: str | None = None
 
     def unread(self) -> Input:
         """As it is before it is read."""
-        return Input(self.role, self.path, layer=self.layer, before=self.before)
+        return Input(self.role, self.path, layer=self.layer, before=self.before, output=self.output)
 
     @property
     def usable(self) -> bool:
@@ -152,8 +154,8 @@ class Inputs:
         old: Input | None = self.at("poisoned", new.path) if new.role == "poisoned" else getattr(self, new.role)
         if old is None:
             return self._changed(new.role, (*self.poisoned, new) if new.role == "poisoned" else new)
-        if old.path == new.path:
-            new = dataclasses.replace(new, layer=old.layer)
+        if old.path == new.path and new.output in (None, old.output):
+            new = dataclasses.replace(new, layer=old.layer, output=old.output)
         else:
             new = dataclasses.replace(new, before=old if old.usable else old.before)
         return self.with_instead(old, new)
@@ -194,7 +196,7 @@ class Inputs:
             poisoned=tuple(i.path for i in self.poisoned), layer=self.chosen_layer, rank_at=options.rank_at,
             order=options.order, drops=options.drops, drop_mode=options.drop_mode, stop=options.stop,
             scale=options.scale, guard=options.guard, false_alarms=options.false_alarms,
-            cluster=options.cluster or None, classes=self.classes(classes))
+            cluster=options.cluster or None, classes=self.classes(classes), output=self.model.output)
 
     def classes(self, names: Sequence[str]) -> tuple[str, ...]:
         """The names by which sub-folders of pictures, or labels that are text, become numbers: none where no data set

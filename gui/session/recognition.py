@@ -12,14 +12,15 @@ from PySide6.QtCore import QMimeData
 from engine.data.classes import is_class_list
 from engine.data.sources.kinds import parts_of
 from engine.data.sources.listings import table_in
-from engine.errors import EngineError
+from engine.errors import EngineError, SeveralOutputs
 from engine.files.pictures import SUFFIXES, has_pictures
 from engine.looking.inspection import inspect
 from engine.models.architecture import ModelDescription
+from engine.records.examination import FILE
 from engine.records.project import SUFFIX
 from gui.session.chosen import ROLE_NAMES, Role
 
-Kind = Literal["model", "data", "goodnet", "run", "pictures", "order", "names", "project"]
+Kind = Literal["model", "data", "goodnet", "run", "examination", "pictures", "order", "names", "project"]
 _KINDS_BY_SUFFIX: dict[str, Kind] = {".json": "order", ".txt": "names", SUFFIX: "project"}
 
 
@@ -82,12 +83,16 @@ def look_at(path: Path) -> Found:
             return Found(path, "goodnet")
         if (path / "run.json").is_file():
             return Found(path, "run")
+        if (path / FILE).is_file():
+            return Found(path, "examination")
     pictures = False
     try:
         pictures = path.is_dir() and has_pictures(path)
         if pictures and table_in(path) is None:
             return Found(path, "pictures")
         found = inspect(path)
+    except SeveralOutputs:
+        return Found(path, "model")  # which of them is asked when it is read
     except EngineError as error:
         return Found(path, "pictures") if pictures else Found(path, None, error=error)
     if isinstance(found, ModelDescription):

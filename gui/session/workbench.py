@@ -19,6 +19,7 @@ class Workbench:
 
     def __init__(self) -> None:
         self._network: Network | None = None
+        self._opened: tuple[str, str | None] | None = None  # the SHA-256 and the output that were asked for
         self._goodnet: GoodNet | None = None
 
     def network(self, run: PruningRun) -> Network:
@@ -27,8 +28,9 @@ class Workbench:
         Raises:
             ModelError: its file can't be used any more.
         """
-        if self._network is None or self._network.sha256 != run.model.sha256:
-            self._network = open_network(run.model.path)
+        wanted = run.model.sha256, run.request.output
+        if self._network is None or self._opened != wanted:
+            self._network, self._opened = open_network(run.model.path, run.request.output), wanted
         return self._network
 
     def built(self, run: PruningRun, row: GoodNetRow | None) -> GoodNet:
@@ -58,5 +60,6 @@ class Workbench:
             EngineError: there is none.
         """
         if self._goodnet is None:
-            raise EngineError("There is no GoodNet to check pictures with. Run the pruning, or open a saved GoodNet.")
+            raise EngineError("There is no GoodNet yet to check pictures with: press Run, or open a saved one. "
+                              "A folder of pictures with labels has one sub-folder for each label.")
         return self._goodnet

@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
 
 from engine.data.sources.kinds import SUFFIXES as DATA_SUFFIXES
 from engine.files.pictures import SUFFIXES
+from engine.literal import literal
 from engine.models.reading import SUFFIXES as MODEL_SUFFIXES
 from engine.records.project import SUFFIX
 from gui.session.chosen import DATA_ROLES, ROLE_NAMES, Role
@@ -123,6 +124,44 @@ def ask_role(parent: QWidget, path: Path, answer: Callable[[Role], None]) -> QMe
     buttons = {box.addButton(ROLE_NAMES[role], QMessageBox.ButtonRole.AcceptRole): role for role in DATA_ROLES}
     box.addButton(QMessageBox.StandardButton.Cancel)
     box.buttonClicked.connect(lambda button: answer(buttons[button]) if button in buttons else None)
+    box.finished.connect(box.deleteLater)
+    box.open()
+    return box
+
+
+def ask_output(parent: QWidget, path: Path, outputs: Sequence[tuple[str, Sequence[int | None] | None]],
+               answer: Callable[[str], None]) -> QInputDialog:
+    """Ask which of a model's outputs tells the labels, without blocking; `answer` isn't called when it is dismissed.
+
+    Args:
+        outputs: names, and the shape of what each gives for one image, where it is known.
+    """
+    def text(name: str, shape: Sequence[int | None] | None) -> str:
+        return literal(name) if not shape else f"{literal(name)}: {' × '.join(str(n or 'any') for n in shape)} values"
+
+    items = {f"{number}. {text(*output)}": output[0] for number, output in enumerate(outputs, start=1)}
+    dialog = QInputDialog(parent)
+    dialog.setWindowTitle("Which output tells the labels?")
+    dialog.setLabelText(as_tip(f"{path.name} has {len(outputs)} outputs. Choose the one that gives a value for each "
+                               "label; the others are left out."))
+    dialog.setComboBoxItems(list(items))
+    dialog.textValueSelected.connect(lambda chosen: answer(items[chosen]))
+    dialog.finished.connect(dialog.deleteLater)
+    dialog.open()
+    return dialog
+
+
+def ask_alone(parent: QWidget, answer: Callable[[bool], None]) -> QMessageBox:
+    """Ask whether a repaired copy answers alone, without blocking; `answer` isn't called when it is dismissed."""
+    box = QMessageBox(QMessageBox.Icon.Question, "How should the repaired copy answer?",
+                      "The repaired copy can answer alone, or together with the network it was made from.",
+                      parent=parent)
+    box.setInformativeText("Alone it costs less clean accuracy, and only a guard labels a picture N, backdoored. "
+                           "Together, a picture is labelled N too where the two disagree.")
+    alone = box.addButton("&Alone", QMessageBox.ButtonRole.AcceptRole)
+    together = box.addButton("As a &pair", QMessageBox.ButtonRole.AcceptRole)
+    box.addButton(QMessageBox.StandardButton.Cancel)
+    box.buttonClicked.connect(lambda button: answer(button is alone) if button in (alone, together) else None)
     box.finished.connect(box.deleteLater)
     box.open()
     return box

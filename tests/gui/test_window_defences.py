@@ -6,10 +6,13 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
+from engine.data.datasets import open_dataset
 from engine.defences.comparison import Comparison
 from engine.defences.training import Repair
 from engine.goodnets.saved import open_goodnet
@@ -232,7 +235,7 @@ def test_of_a_run_that_was_brought_back_nothing_can_be_kept(window: MainWindow, 
     view.panel.table.selectRow(1)
     assert not view.panel.keep.isEnabled()
     assert "compare again" in view.panel.keep.toolTip()
-    view.show_comparison(comparison(), keepable=lambda row: row.guard != "none")
+    view.show_comparison(comparison(), hindrance=lambda row: "" if row.guard != "none" else "Not this one.")
     view.panel.table.selectRow(1)
     assert view.panel.keep.isEnabled()
     view.set_busy(True)
@@ -272,16 +275,31 @@ def test_a_cancelled_comparison_leaves_everything(run_window: MainWindow, qtbot:
     assert run_window.defences.compare_button.isEnabled()
 
 
-def test_a_repaired_pair_is_saved(
-    run_window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_repaired_copy_is_saved_as_a_pair_or_alone(
+    alone: bool, run_window: MainWindow, small_lab: SmallLab, qtbot: QtBot, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(asking, "ask_new_folder", lambda *_: tmp_path / "badnet-repaired")
     qtbot.mouseClick(run_window.defences.repair_button, Qt.MouseButton.LeftButton)
+    box, = run_window.findChildren(QMessageBox)
+    assert run_window.session.idle and not (tmp_path / "badnet-repaired").exists()
+    button, = (b for b in box.buttons() if b.text().replace("&", "") == ("Alone" if alone else "As a pair"))
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     settle(qtbot, run_window)
     saved = tmp_path / "badnet-repaired"
     pair = open_goodnet([saved])
     assert pair.guard is not None
-    assert pair.notes["method"] == "distillation"
+    assert pair.notes["method"] == "distillation" and pair.b_prime_alone is alone
+    assert ("which answers alone" in run_window.message_bar.text.text()) is alone
+    # The one file answers as the networks say: B' where it is alone, else N where they disagree.
+    import keras
+    images = open_dataset(small_lab.test, pair.b.input_shape).take(range(40))
+    prepared = pair.preprocessing.applied(images.copy())
+    b, b_prime = pair.b.predict_labels(prepared), pair.b_prime.predict_labels(prepared)
+    wanted = b_prime if alone else np.where(b == b_prime, b, LABELS)
+    answer = keras.models.load_model(saved / "goodnet.keras").predict(images, verbose=0)
+    np.testing.assert_array_equal(answer.argmax(axis=1), wanted)
     measured = json.loads((saved / "evaluation.json").read_text(encoding="utf-8"))
     text = run_window.message_bar.text.text()
     assert str(saved) in text

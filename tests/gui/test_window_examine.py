@@ -9,17 +9,20 @@ import h5py
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from engine.defences.scan import Scan
 from engine.runs.examine import examine
 from engine.runs.inputs import open_inputs
+from gui.jobs.examining import Examined
 from gui.main_window import MainWindow
 from gui.session.session import State
+from gui.settings import Settings
 from gui.widgets import asking
 from tests.support.examinations import hurry
 from tests.support.networks import SmallLab
-from tests.support.window_driver import PATIENCE_MS, press_run, settle
+from tests.support.window_driver import PATIENCE_MS, drop, press_run, settle
 
 
 @pytest.fixture
@@ -183,3 +186,99 @@ def test_a_stamp_is_used_as_poisoned_images_and_marked_everywhere(
     examined.session.history.undo()
     settle(qtbot, examined)
     assert examined.session.inputs.poisoned == () and path.is_file()
+
+
+def brought_back(window: MainWindow, qtbot: QtBot, examined: Examined) -> None:
+    """The examination is shown as it was, marked as from then, and nothing was computed."""
+    settle(qtbot, window)
+    view, back = window.examine, window.desk.examining.examined
+    assert back is not None and back.brought_back and view.panel is not None, window.message_bar.text.text()
+    assert back.found.judgement.verdict == examined.found.judgement.verdict
+    assert [row.tried.evidence for row in view.panel.model.rows] == [one.evidence for one in examined.found.tried]
+    assert view.stack.currentWidget() is view.panel and view.verdict.isVisibleTo(view)
+    assert view.panel.pictures.count() == 1 + len(examined.found.tried[0].faces)
+    assert f"Brought back from {examined.made_at:%Y-%m-%d %H:%M}" in view.mark.text() and view.mark.isVisibleTo(view)
+
+
+def saved(window: MainWindow, qtbot: QtBot, folder: Path) -> Examined:
+    window.desk.examining.save(folder)
+    settle(qtbot, window)
+    assert window.desk.examining.examined is not None and (folder / "examine.json").is_file()
+    return window.desk.examining.examined
+
+
+@pytest.fixture
+def other_window(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MainWindow:
+    """Another window, in which nothing may be examined."""
+    window = MainWindow(Settings(tmp_path / "other.ini"))
+    qtbot.addWidget(window)
+    window.show()
+    monkeypatch.setattr("gui.jobs.examining.examine_network", None)
+    # When it is closed, a project that was changed is left as it is.
+    monkeypatch.setattr(asking, "ask_unsaved", lambda *_: QMessageBox.StandardButton.Discard)
+    return window
+
+
+def test_an_examination_beside_a_project_comes_back_with_it(
+    examined: MainWindow, other_window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = saved(examined, qtbot, tmp_path / "work" / "badnet-examined")
+    examined.desk.projects.save(tmp_path / "work" / "mine.goodnet")
+    settle(qtbot, examined)
+    assert drop(other_window, [tmp_path / "work" / "mine.goodnet"])
+    brought_back(other_window, qtbot, before)
+    assert not other_window.examine._mark_icon.isVisibleTo(other_window), "it is of what is chosen"
+    press_use(qtbot, other_window, tmp_path / "worn.h5", monkeypatch)
+    chosen, = other_window.session.inputs.poisoned
+    assert chosen.usable and chosen.path == tmp_path / "worn.h5"
+
+
+def test_an_examination_in_a_run_s_folder_comes_back_with_it(
+    examined: MainWindow, other_window: MainWindow, qtbot: QtBot, tmp_path: Path,
+) -> None:
+    press_run(qtbot, examined)
+    before = examined.desk.examining.examined
+    assert before is not None
+    examined.desk.saving.save_run(tmp_path / "run", before)
+    settle(qtbot, examined)
+    assert (tmp_path / "run" / "examination" / "report.html").is_file()
+    assert drop(other_window, [tmp_path / "run"])
+    brought_back(other_window, qtbot, before)
+    assert other_window.session.state is State.DONE
+
+
+def test_a_dropped_examination_of_another_network_says_so(
+    examined: MainWindow, other_window: MainWindow, qtbot: QtBot, tmp_path: Path,
+) -> None:
+    before = saved(examined, qtbot, tmp_path / "saved")
+    assert drop(other_window, [tmp_path / "saved"])
+    brought_back(other_window, qtbot, before)
+    assert "isn't of what is chosen now" in other_window.examine.mark.text()
+    assert other_window.examine.panel is not None and not other_window.examine.panel.use.isEnabled()
+
+
+def test_a_damaged_examination_is_a_sentence_and_the_project_opens(
+    examined: MainWindow, other_window: MainWindow, qtbot: QtBot, tmp_path: Path,
+) -> None:
+    saved(examined, qtbot, tmp_path / "work" / "badnet-examined")
+    (tmp_path / "work" / "badnet-examined" / "examine.json").write_text("{", encoding="utf-8")
+    examined.desk.projects.save(tmp_path / "work" / "mine.goodnet")
+    settle(qtbot, examined)
+    other_window.desk.projects.open(tmp_path / "work" / "mine.goodnet")
+    settle(qtbot, other_window)
+    assert "examine.json: isn't a saved examination" in other_window.message_bar.text.text()
+    assert other_window.desk.examining.examined is None and other_window.session.state is State.READY
+
+
+def test_an_examination_of_another_network_doesn_t_come_with_a_project(
+    examined: MainWindow, other_window: MainWindow, qtbot: QtBot, tmp_path: Path,
+) -> None:
+    folder = tmp_path / "work" / "badnet-examined"
+    saved(examined, qtbot, folder)
+    document = json.loads((folder / "examine.json").read_text(encoding="utf-8"))
+    (folder / "examine.json").write_text(json.dumps({**document, "sha256": "0" * 64}), encoding="utf-8")
+    examined.desk.projects.save(tmp_path / "work" / "mine.goodnet")
+    settle(qtbot, examined)
+    other_window.desk.projects.open(tmp_path / "work" / "mine.goodnet")
+    settle(qtbot, other_window)
+    assert other_window.desk.examining.examined is None and not other_window.message_bar.isVisibleTo(other_window)

@@ -65,12 +65,15 @@ def write_tfrecord(path: Path, images: Pictures, labels: Sequence[int | str],
     return path
 
 
-def write_parquet(path: Path, images: Pictures, labels: Sequence[int | str], **how: Any) -> Path:
-    """As Hugging Face's library does: a struct of bytes and a name that says nothing."""
+def write_parquet(path: Path, images: Pictures, labels: Sequence[int | str], classes: Any = None, **how: Any) -> Path:
+    """As Hugging Face's library does: a struct of bytes and a name that says nothing, names of classes in a note."""
     import pyarrow as pa
     from pyarrow import parquet
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     table = pa.table({"image": pa.array([{"bytes": png(image), "path": None} for image in images], kind),
                       "label": pa.array(list(labels))})
+    if classes is not None:
+        features = {"image": {"_type": "Image"}, "label": {"names": classes, "_type": "ClassLabel"}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     parquet.write_table(table, path, **how)
     return path

@@ -35,8 +35,7 @@ def run(options: argparse.Namespace) -> None:
     """Defend a network and say what was chosen and what it holds against."""
     files, out = input_files(options), Path(options.out)
     check_writable(out, files.paths)
-    request = PruningRequest(files.model, files.validation, files.test, files.poisoned, files.layer, files.scale,
-                             files.classes, false_alarms=options.false_alarms)
+    request = PruningRequest(**vars(files), false_alarms=options.false_alarms)
     with ProgressLine() as show:
         opened = open_inputs(request, progress=show)
         found = defend(opened, request, options.seed, progress=show)

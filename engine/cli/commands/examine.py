@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
     with ProgressLine() as show:
         found = examine(opened.network, opened.of("validation")[0], options.seed, options.labels, progress=show)
         if options.out:
-            save_examination(found, opened.network, opened.clean, Path(options.out), files.paths)
+            save_examination(found, opened.network, opened.clean, Path(options.out), files.paths, files.validation.name)
     if options.json:
         say_json(examination_json(found))
         return

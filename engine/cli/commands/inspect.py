@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.cli.options import DATA, add_json
+from engine.cli.options import DATA, add_json, add_output
 from engine.cli.printing import say, say_json, say_table
 from engine.looking.inspection import DatasetDescription, description_json, inspect
 from engine.models.architecture import ModelDescription
@@ -14,14 +14,15 @@ SUMMARY = "say what a model or data file is"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """FILE [--json]"""
+    """FILE [--output NAME] [--json]"""
     parser.add_argument("file", metavar="FILE", help=f"a model, or images: {DATA}")
+    add_output(parser)
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print what a file is."""
-    found = inspect(Path(options.file))
+    found = inspect(Path(options.file), options.output)
     if options.json:
         say_json(description_json(found))
     elif isinstance(found, ModelDescription):
@@ -34,6 +35,8 @@ def _say_model(found: ModelDescription) -> None:
     say(f"{found.path}: {found.format}, input {_size(found.input_shape) or 'unknown'}, "
         f"{found.labels or 'unknown number of'} labels, {found.parameters:,} weights")
     say(f"SHA-256 {found.sha256}")
+    if found.outputs:
+        say(f"Outputs {', '.join(found.outputs)}; this is what leads to {found.output}")
     say()
     say_table(["layer", "kind", "output", ""],
               [[layer.name, layer.kind, _size(layer.shape) or "?",

@@ -5,6 +5,7 @@ pyarrow reads it, an optional package of a hundred megabytes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine.data.array_files import Array
-from engine.data.labels import numbered
+from engine.data.labels import class_names, numbered
 from engine.errors import DatasetError, in_short
 from engine.files.decoding import picture_in
 from engine.files.existing import check_is_file
@@ -26,13 +27,15 @@ _AT_ONCE, _BUFFER_BYTES = 16, 1 << 18
 
 
 def describe_parquet(path: Path) -> tuple[Any, list[Array]]:
-    """As places.describe_tar; a picture's place is its row group and its row in there.
+    """As places.describe_tar; a picture's place is its row group and its row in there. "classes" are what label numbers
+    are called, where the file says so.
 
     Raises:
         DatasetError: pyarrow isn't installed, the file is damaged, or has no such columns.
     """
     with _opened(path) as file:
         _, label = _columns(file, path)
+        classes = _class_names(file.schema_arrow.metadata, label)
         labels = [value for batch in file.iter_batches(columns=[label], use_threads=False)
                   for value in batch.column(0).to_pylist()]
         if any(isinstance(value, bool) or not isinstance(value, int | str) for value in labels):
@@ -44,7 +47,7 @@ def describe_parquet(path: Path) -> tuple[Any, list[Array]]:
         raise DatasetError(f"{path}: holds {len(labels):,} labels for {len(places):,} pictures; one label a picture "
                            "was expected. Save it again.")
     names, numbers = numbered(labels, path)
-    return {"names": names}, [numbers, places]
+    return {"names": names, "classes": [] if names else classes}, [numbers, places]
 
 
 def parquet_pictures(path: Path) -> Pictures:
@@ -96,6 +99,15 @@ def _opened(path: Path) -> Iterator[Any]:
             OverflowError, RuntimeError, StopIteration) as error:
         raise DatasetError(f"{path}: the Parquet file is damaged ({in_short(error)}). Copy it again from its source.") \
             from error
+
+
+def _class_names(notes: dict[bytes, bytes] | None, label: str) -> list[str]:
+    """What the numbers in the column of labels are called, where Hugging Face's library wrote it beside them."""
+    try:
+        feature = json.loads((notes or {})[b"huggingface"])["info"]["features"][label]
+        return list(class_names(feature["names"])) if feature["_type"] == "ClassLabel" else []
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return []
 
 
 def _columns(file: Any, path: Path) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from engine.data.sources.readers import (
     PicturesReader,
     Reader,
 )
+from engine.data.sources.shards import PiecesReader, is_pattern, pieces, sets_in_pieces
 from engine.errors import DatasetError
 from engine.files.pictures import entries
 
@@ -31,6 +32,8 @@ _PARTS = {**dict.fromkeys(("train", "training"), "train"), **dict.fromkeys(("tes
 _BESIDE = (("images", "labels"), ("image", "label"), ("data", "labels"), ("data", "label"), ("x", "y"), ("X", "y"),
            ("X", "Y"))
 
+_FIRST_WORD = re.compile(r"[-_.]")
+
 
 def reader_of(path: Path, input_shape: Shape) -> Reader:
     """The reader of a data file or folder.
@@ -41,6 +44,12 @@ def reader_of(path: Path, input_shape: Shape) -> Reader:
         DatasetError: it is no data set, or holds several.
         OSError: it can't be read.
     """
+    files = _pieces_of(path)
+    if files:
+        first = reader_of(files[0], input_shape)
+        # Packed pictures take any size, so those of all pieces are fitted to the first one's.
+        shape = (first.shape[1], first.shape[2], first.shape[3]) if isinstance(first, PackedReader) else input_shape
+        return PiecesReader([first, *(reader_of(file, shape) for file in files[1:])])
     listing = _listing_of(path)
     if listing:
         return PicturesReader(listing, input_shape)
@@ -59,6 +68,9 @@ def files_of(path: Path) -> list[Path]:
         DatasetError: it is a folder or table that holds no data set.
         OSError: it can't be read.
     """
+    files = _pieces_of(path)
+    if files:
+        return [part for file in files for part in files_of(file)]
     listing = _listing_of(path)
     if listing:
         return listing.files
@@ -66,11 +78,17 @@ def files_of(path: Path) -> list[Path]:
 
 
 def parts_of(folder: Path) -> dict[str, Path]:
-    """The data sets "train", "validation" and "test" that lie in a folder as sub-folders; none where it is one itself.
+    """The data sets "train", "validation" and "test" that lie in a folder, as sub-folders or in several files
+    each; none where it is one itself.
 
     Raises:
         DatasetError, OSError: as files.pictures.entries.
     """
+    sets = sets_in_pieces(folder)
+    if len(sets) > 1:
+        # CIFAR calls what it trains with just data.
+        named = {_FIRST_WORD.split(path.name)[0].lower(): path for path in sets}
+        return {{**_PARTS, "data": "train"}.get(name, name): path for name, path in named.items()}
     found: dict[str, Path] = {}
     for entry in entries(folder):
         if entry.is_dir() and not entry.name.startswith("."):
@@ -79,6 +97,14 @@ def parts_of(folder: Path) -> dict[str, Path]:
                 return {}
             found[part] = folder / entry.name
     return found
+
+
+def _pieces_of(path: Path) -> list[Path]:
+    """The files of a set in several, given as a pattern or as the folder that holds them; none for other sets."""
+    if is_pattern(path):
+        return pieces(path)
+    sets = sets_in_pieces(path) if path.is_dir() else []
+    return pieces(sets[0]) if len(sets) == 1 else []
 
 
 def labels_beside(path: Path) -> Path:

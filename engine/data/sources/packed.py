@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.data.labels import MOST_LABEL_BYTES, check_codes
+from engine.data.labels import MOST_LABEL_BYTES, check_codes, class_names
 from engine.data.sources.depth import common_depth
 from engine.data.sources.listings import labels_of
 from engine.data.sources.readers import ReadSlice
@@ -38,14 +38,14 @@ class PackedReader:
         self._kind = kind
         self.files: Sequence[Path] = [path]
 
-        def described(found: Any, arrays: list[Array]) -> tuple[tuple[str, ...], Array, Array]:
+        def described(found: Any, arrays: list[Array]) -> tuple[tuple[str, ...], tuple[str, ...], Array, Array]:
             labels, places = arrays
             if labels.dtype != np.int64 or places.dtype != np.int64 or labels.ndim != 1 or not len(labels) \
                     or places.shape != (len(labels), 2) or places.min() < 0:
                 raise BrokenWireError("no places")
-            return check_codes(found["names"], labels), labels, places
+            return check_codes(found["names"], labels), class_names(found.get("classes")), labels, places
 
-        self.known_names, codes, self._places = READER.ask(
+        self.known_names, self.class_names, codes, self._places = READER.ask(
             path, f"describe {kind}", {}, described, most=3 * MOST_LABEL_BYTES, error=DatasetError)
         self.named: Sequence[str] = [self.known_names[code] for code in codes.tolist()] if self.known_names else []
         self.labels: Array = labels_of(self.known_names)[codes] if self.known_names else codes

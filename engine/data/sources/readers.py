@@ -31,6 +31,7 @@ class Reader(Protocol):
         named: each image's label as a name, where labels have names; empty where they are numbers.
         known_names: all names there are, in the order of text, also those of no image.
         names_are: what they are called, such as "sub-folders".
+        class_names: what label numbers are called, where the file says so.
         files: what it is read from.
         notes: what was decided in a person's place, a sentence each.
     """
@@ -43,6 +44,7 @@ class Reader(Protocol):
     named: Sequence[str]
     known_names: tuple[str, ...]
     names_are: str
+    class_names: tuple[str, ...]
     files: Sequence[Path]
     notes: tuple[str, ...]
 
@@ -55,6 +57,7 @@ class _ArrayFile:
     """Two arrays in one file, images and labels, which the reader's process reads."""
 
     format, names_are = "", "text labels"
+    class_names: tuple[str, ...] = ()
     _kind = ""
     _arguments: Mapping[str, str] = {}  # what the parsers are given besides the path
 
@@ -126,6 +129,8 @@ class MatReader(_ArrayFile):
 
 class PicturesReader:
     """Picture files with labels, each fitted to the network's input: a folder's, or those that a table lists."""
+
+    class_names: tuple[str, ...] = ()
 
     def __init__(self, listing: Listing, input_shape: tuple[int | None, int | None, int]) -> None:
         self.format, self.names_are = listing.format, listing.names_are

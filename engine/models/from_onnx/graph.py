@@ -35,6 +35,7 @@ class OnnxGraph:
     Attributes:
         sha256: of the file, followed by those in which it keeps weights.
         input_shape: as declared, batch first; None where a side isn't fixed.
+        outputs: the shapes of one image's answers by their names.
         nodes: each behind those that feed it.
         constants: by name, floating-point numbers as float32.
     """
@@ -42,7 +43,7 @@ class OnnxGraph:
     sha256: str
     input_name: str
     input_shape: tuple[int | None, ...]
-    output_name: str
+    outputs: dict[str, tuple[int | None, ...]]
     nodes: tuple[OnnxNode, ...]
     constants: dict[str, Array]
 
@@ -53,7 +54,7 @@ def read_graph(path: Path, most: int) -> OnnxGraph:
     Args:
         most: numbers that it may hold.
     Raises:
-        ModelError: not an ONNX file, damaged, of an opset that isn't known, or not of one input and one output.
+        ModelError: not an ONNX file, damaged, of an opset that isn't known, or not of one input.
     """
     check_is_file(path, ModelError)
 
@@ -64,9 +65,12 @@ def read_graph(path: Path, most: int) -> OnnxGraph:
             raise ValueError("no shape")
         nodes = tuple(_node(node, arrays) for node in found["nodes"])
         files = [path, *(path.parent / Path(name).name for name in _words(found["outside"]))]
-        input_name, output_name = _words([found["input"], found["output"]])
+        input_name, = _words([found["input"]])
+        outputs = {name: _sides(sides) for name, sides in zip(_words(found["outputs"]), found["sides"], strict=True)}
+        if not outputs:
+            raise ValueError("no output")
         constants = dict(zip(names, arrays[:len(names)], strict=True))
-        return OnnxGraph(sha256_of(files), input_name, shape, output_name, nodes, constants)
+        return OnnxGraph(sha256_of(files), input_name, shape, outputs, nodes, constants)
 
     try:
         beside = [file for file in (path, Path(f"{path}.data")) if file.is_file()]
@@ -75,6 +79,11 @@ def read_graph(path: Path, most: int) -> OnnxGraph:
     except OSError as error:
         raise ModelError(f"{path}: can't be read ({error.strerror or error}). Copy it again from its source.") \
             from error
+
+
+def _sides(sides: Any) -> tuple[int | None, ...]:
+    """A shape as declared, None where a side isn't known."""
+    return tuple(side if type(side) is int and side > 0 else None for side in list(sides))
 
 
 def _node(node: Any, arrays: list[Array]) -> OnnxNode:

@@ -23,7 +23,7 @@ Array = npt.NDArray[Any]
 
 OLDEST_OPSET = 13
 _MOST_BYTES = (1 << 31) - 1  # of a protocol buffer
-_MOST_NODES = 20_000
+_MOST_NODES, _MOST_OUTPUTS = 20_000, 100
 _LONGEST_NAME = 400
 _KNOWN_DOMAINS = ("", "ai.onnx")
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -38,12 +38,13 @@ def parse_onnx(path: Path) -> tuple[Any, list[Array]]:
     """What an ONNX file holds, without running anything of it.
 
     Returns:
-        {"input": name, "shape": batch first, null where a side isn't fixed, "output": name, "nodes": [[name, operator,
-        inputs, outputs, attributes], ...], "constants": names, "outside": names of files beside it that hold weights},
-        and arrays: those of the constants, then those of attributes, which are {"array": index} in their place.
+        {"input": name, "shape": batch first, null where a side isn't fixed, "outputs": names, "sides": the shapes of
+        what each gives for one image, 0 where a side isn't fixed, "nodes": [[name, operator, inputs, outputs,
+        attributes], ...], "constants": names, "outside": names of files beside it that hold weights}, and arrays: those
+        of the constants, then those of attributes, which are {"array": index} in their place.
         Floating-point numbers are float32.
     Raises:
-        ModelError: not an ONNX file, damaged, of an opset that isn't known, or not of one input and one output.
+        ModelError: not an ONNX file, damaged, of an opset that isn't known, or not of one input.
     """
     try:
         return _Parser(path).parsed()
@@ -77,12 +78,14 @@ class _Parser:
             raise ModelError(f"{self._path}: isn't a valid ONNX file ({said}). {_AGAIN}") from error
         constants = [tensor.name for tensor in graph.initializer]
         name, shape = self._input(graph, constants)
-        if len(graph.output) != 1:
+        outputs = [given.name for given in graph.output]
+        if not 1 <= len(set(outputs)) == len(outputs) <= _MOST_OUTPUTS:
             raise ModelError(f"{self._path}: gives {len(graph.output)} outputs; an image classifier with one was "
                              f"expected. {_AGAIN}")
+        sides = [[dim.dim_value for dim in given.type.tensor_type.shape.dim][1:] for given in graph.output]
         nodes = [self._node(node) for node in graph.node]
-        return {"input": name, "shape": shape, "output": graph.output[0].name, "nodes": nodes, "constants": constants,
-                "outside": list(self._outside)}, self._arrays
+        return {"input": name, "shape": shape, "outputs": outputs,
+                "sides": sides, "nodes": nodes, "constants": constants, "outside": list(self._outside)}, self._arrays
 
     def _model(self) -> onnx.ModelProto:
         try:

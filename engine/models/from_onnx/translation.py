@@ -26,15 +26,17 @@ _SMALL = 1 << 22
 _MISFITS = (ValueError, LookupError, TypeError, ArithmeticError, AttributeError, StopIteration)
 
 
-def translate(graph: OnnxGraph, path: Path) -> tuple[Config, dict[str, list[Array]]]:
+def translate(graph: OnnxGraph, output: str, path: Path) -> tuple[Config, dict[str, list[Array]]]:
     """Turn a graph into Keras layers that compute the same, pictures as (height, width, channels).
 
+    Args:
+        output: the name of the one that is wanted; what doesn't lead to it is left out.
     Returns:
         A Keras model's configuration, not checked yet, and its layers' weights by name, in Keras's order.
     Raises:
         ModelError: it holds an operator, or a use of one, that isn't known; the sentence names it.
     """
-    return _Translator(graph, path).translation()
+    return _Translator(graph, path).translation(output)
 
 
 class _Translator:
@@ -46,14 +48,14 @@ class _Translator:
         self._room = _MOST_GROWTH * sum(array.size for array in graph.constants.values()) + _SMALL
         self._building = self._begun()
 
-    def translation(self) -> tuple[Config, dict[str, list[Array]]]:
+    def translation(self, output: str) -> tuple[Config, dict[str, list[Array]]]:
         """The graph, node by node."""
-        for node in self._graph.nodes:
+        for node in _leading_to(output, self._graph):
             inputs = [self._values.get(name) for name in node.inputs]
             constant = self._constant(node, inputs)
             found = self._layers(node, inputs) if constant is None else [constant]
             self._values.update(zip(node.outputs, found, strict=False))
-        answer = self._values.get(self._graph.output_name)
+        answer = self._values.get(output)
         if not isinstance(answer, Tensor):
             raise ModelError(f"{self._path}: answers the same whatever picture it is given; an image classifier was "
                              "expected.")
@@ -110,6 +112,18 @@ class _Translator:
         return found if isinstance(found, list) else [found]
 
 
+def _leading_to(output: str, graph: OnnxGraph) -> Sequence[OnnxNode]:
+    """The operators that an output of several depends on; of a single one all."""
+    if len(graph.outputs) == 1:
+        return graph.nodes
+    wanted, kept = {output}, []
+    for node in reversed(graph.nodes):
+        if wanted & set(node.outputs):
+            kept.append(node)
+            wanted.update(node.inputs)
+    return kept[::-1]
+
+
 def layer_name(node: OnnxNode) -> str:
     """What a person who knows the PyTorch model calls the part of it that an operator comes from.
 
@@ -122,5 +136,5 @@ def layer_name(node: OnnxNode) -> str:
     scopes = [part for part in node.name.split("/") if part]
     if len(scopes) > 1 and scopes[-1].split("_")[0] == node.operator:
         scopes.pop()
-    kept = [part for part, inner in zip(scopes, [*scopes[1:], ""], strict=True) if not inner.startswith(f"{part}.")]
+    kept = [part for part, inner in zip(scopes, [*scopes, ""][1:], strict=True) if not inner.startswith(f"{part}.")]
     return ".".join(kept).removeprefix("node_") or node.operator

@@ -375,3 +375,21 @@ def test_inspect_says_what_they_are(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert main(["inspect", str(FORMATS[kind](folder)), "--json"]) == 0
         found = json.loads(capsys.readouterr().out)
         assert (found["kind"], found["format"], found["images"]) == ("dataset", called, COUNT)
+
+
+@pytest.mark.parametrize(("classes", "found"), [
+    (["fox", "cat", "dog"], ("fox", "cat", "dog")), (["fox", "fox"], ()), ([], ()), ("fox", ()), ([1, 2], ()),
+    ({"a": 1}, ()), (["x" * 5000], ())])
+def test_names_of_classes_in_parquet(classes: Any, found: tuple[str, ...], tmp_path: Path) -> None:
+    """What Hugging Face's library writes beside the columns; whatever else stands there is left alone."""
+    dataset = open_dataset(write_parquet(tmp_path / "d.parquet", IMAGES[:3], [0, 1, 2], classes))
+    assert dataset.class_names == found and dataset.labels.tolist() == [0, 1, 2] and dataset.label_names == ()
+
+
+def test_a_note_that_is_no_json_is_left_alone(tmp_path: Path) -> None:
+    from pyarrow import parquet
+    path = write_parquet(tmp_path / "d.parquet", IMAGES[:3], [0, 1, 2], ["a", "b", "c"])
+    table = parquet.read_table(path)
+    for note in (b"{", b"[" * 100_000, b"7", b'{"info": 3}'):
+        parquet.write_table(table.replace_schema_metadata({b"huggingface": note}), path)
+        assert open_dataset(path).class_names == ()

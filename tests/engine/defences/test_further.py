@@ -11,14 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.data.datasets import open_dataset
 from engine.defences.comparison import Comparison, Defence, compare
 from engine.defences.distillation import distil
 from engine.defences.further import ALL_LABELS, Further, defended, further_defences
 from engine.defences.unlearning import unlearn
 from engine.errors import EngineError
+from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import calibrate
+from engine.records.repaired_pair import save_repaired
 from engine.runs.all_defences import compare_defences
+from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, run_pruning
+from tests.engine.runs.test_all_defences import figures
 from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
 from tests.support.networks import SmallLab, random_images
 
@@ -29,7 +34,7 @@ LABELS_OF = numpy_logits(IMAGES, *B).argmax(axis=1)
 
 @pytest.fixture
 def plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five of them: a network, a guard, one that fails, one that can't be loaded, and one that is something else."""
+    """Two networks, of which one can't be saved, a guard, and four that are of no use."""
     (tmp_path / "goodnet_plug.py").write_text(textwrap.dedent("""
         from engine.defences.further import Further
         from engine.guards.calibration import calibrate
@@ -43,7 +48,14 @@ def plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def failing(network, clean):
             raise RuntimeError("no luck\\nat all")
 
+        def odd(network, clean):
+            import keras
+            from engine.models.networks import Network
+            doubled = keras.layers.Lambda(lambda x: 2 * x)(network.model.outputs[0])
+            return Network(keras.Model(network.model.inputs[0], doubled), network.path)
+
         network = Further("a copy", (), copied)
+        lambdas = Further("a lambda", (), odd)
         guard = Further("a guard", (), guarded)
         fails = Further("a failure", (), failing)
         twice = Further("B", (), copied)
@@ -52,15 +64,16 @@ def plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = tmp_path / "goodnet_plug-1.0.dist-info"
     facts.mkdir()
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: goodnet-plug\nVersion: 1.0\n")
+    names = ("network", "guard", "fails", "twice", "nothing", "missing", "lambdas")
     (facts / "entry_points.txt").write_text("[goodnet.defences]\n" + "\n".join(
-        f"{name} = goodnet_plug:{name}" for name in ("network", "guard", "fails", "twice", "nothing", "missing")))
+        f"{name} = goodnet_plug:{name}" for name in names))
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "goodnet_plug", raising=False)
 
 
 def test_plug_ins_are_found_and_those_that_cannot_be_loaded_are_sentences(plug_ins: None) -> None:
     found, failed = further_defences()
-    assert [further.name for further in found] == ["a failure", "a guard", "a copy", "B"], failed
+    assert [further.name for further in found] == ["a failure", "a guard", "a lambda", "a copy", "B"], failed
     assert len(failed) == 2
     assert "plug-in missing can't be loaded" in failed[0]
     assert "plug-in nothing is a int; a Further was expected" in failed[1]
@@ -98,15 +111,33 @@ def test_a_defence_with_a_guard_of_its_own_is_counted_by_hand(tmp_path: Path) ->
         assert row.false_alarms.count == (wanted == LABELS).sum()
 
 
-def test_plug_ins_stand_in_the_comparison(plug_ins: None, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plug_ins_stand_in_the_comparison_and_are_kept_as_they_were_measured(
+    plug_ins: None, small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
     request = PruningRequest(small_lab.badnet, small_lab.clean, small_lab.test, (small_lab.poisoned,), drops=())
     run = run_pruning(request)
     monkeypatch.setattr("engine.runs.all_defences.distil", partial(distil, steps=2))
     monkeypatch.setattr("engine.runs.all_defences.unlearn", partial(unlearn, steps=2))
-    found = compare_defences(run, allow_missing_labels=True)
+    made = Made()
+    found = compare_defences(run, allow_missing_labels=True, made=made)
     by_name = rows(found)
     assert by_name["a copy"] == by_name["B"]
     assert by_name["a guard"][1] > 0
+    kept = [row for row in found.rows if made.can_build(row) and row.defence.startswith("a ")]
+    assert [row.name for row in kept] == ["a guard", "a copy", "a copy behind the transplant guard",
+                                          "a copy behind the margin guard"]
+    for number, row in enumerate(kept):
+        pair = kept_pair(run, made, row)
+        assert figures(pair.evaluations[0]) == (row.clean, row.false_alarms), row.name
+        assert figures(pair.evaluations[1]) == (row.attacks[0].success, row.attacks[0].detection), row.name
+        save_repaired(pair, tmp_path / str(number))
+        again = open_goodnet([tmp_path / str(number)])
+        images = open_dataset(small_lab.test, again.b.input_shape).prepared(again.preprocessing).take(range(50))
+        np.testing.assert_array_equal(again.answer(images).labels, pair.goodnet.answer(images).labels)
+        assert again.b_prime_alone is (row.defence == "a copy") and (again.guard is None) is (row.name == "a copy")
+    refused = {row.name: made.hindrance(row) for row in found.rows if row.defence.startswith("a ") and row not in kept}
+    assert "a lambda can be measured but not saved (" in refused["a lambda"]
+    assert refused["a guard behind the margin guard"] == "A saved GoodNet has one guard, and these are two."
     for words in ("a failure failed and was left out (no luck)", "plug-in missing", "plug-in nothing",
                   "There is a defence called B already"):
         assert words in found.warning

@@ -177,15 +177,6 @@ def test_one_answer_that_is_no_probability_is_refused(tmp_path: Path) -> None:
         open_network(path)
 
 
-def test_several_outputs_are_named(tmp_path: Path) -> None:
-    from keras import Input, Model, layers
-    image = Input((16, 16, 3))
-    x = layers.GlobalAveragePooling2D()(layers.Conv2D(6, 3)(image))
-    path = saved(Model(image, [layers.Dense(5, name="animal")(x), layers.Dense(3, name="colour")(x)]), tmp_path)
-    with pytest.raises(ModelError, match=r"has 2 outputs \(animal, colour\).*keras.Model\(model.input, model.outputs"):
-        open_network(path)
-
-
 def test_a_file_above_256_mb_opens(tmp_path: Path) -> None:
     model = one_answer("sigmoid")
     path = saved(model, tmp_path, ".h5")

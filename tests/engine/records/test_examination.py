@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,10 +17,10 @@ from PIL import Image
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import KNOWN
 from engine.defences.evidence.reconstruction import Reconstruction
-from engine.errors import DatasetError, OutputError
+from engine.errors import DatasetError, EngineError, OutputError
 from engine.models.networks import Network
 from engine.rates import Rate
-from engine.records.examination import examination_json, save_examination
+from engine.records.examination import examination_json, read_examination, save_examination
 from engine.runs.examine import Examination, examine
 from engine.runs.reconstructed import write_reconstructed
 from tests.support.backdoored import GUILTY, IMAGES, weights
@@ -35,7 +38,8 @@ def test_a_folder_holds_what_the_contract_names(
         network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
     save_examination(found, network, clean, tmp_path / "out", (clean.path,))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "examine.json", "report.html", f"stamp_{GUILTY}.png", f"reconstructed_{GUILTY}.h5", "manifest.json"}
+        "examine.json", "report.html", "evidence.npz", f"stamp_{GUILTY}.png", f"reconstructed_{GUILTY}.h5",
+        "manifest.json"}
     document = json.loads((tmp_path / "out" / "examine.json").read_text())
     assert {"verdict", "guilty", "labels", "seconds", "limits"} <= set(document)
     assert document["verdict"] == "backdoor likely" and document["guilty"] == [GUILTY]
@@ -105,6 +109,82 @@ def test_images_of_the_stamps_own_label_alone_are_refused(network: Network, tmp_
     with pytest.raises(DatasetError, match=r"one\.npz: holds images of label 2 only"):
         write_reconstructed(clean, stamp, tmp_path / "worn.h5")
     assert not (tmp_path / "worn.h5").exists()
+
+
+def test_a_folder_is_read_back_whole(
+        network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
+    then = datetime.datetime(2026, 1, 2, 3, 4, 5)
+    save_examination(found, network, clean, tmp_path / "out", (clean.path,), "valid.h5", then)
+    saved = read_examination(tmp_path / "out")
+    assert (saved.model, saved.sha256, saved.clean, saved.made_at) == (
+        network.path.name, network.sha256, "valid.h5", then)
+    again = saved.found
+    assert examination_json(again) == examination_json(found)
+    assert again.judgement.sentence == found.judgement.sentence and again.limits == found.limits
+    assert again.scan.suspects == found.scan.suspects
+    for one, two in zip(again.tried, found.tried, strict=True):
+        assert one.evidence == two.evidence and (one.suspect, one.suspicion) == (two.suspect, two.suspicion)
+        assert (one.picture == two.picture).all() and (one.faces == two.faces).all()
+        assert (one.stamp.put_on(IMAGES[:3]) == two.stamp.put_on(IMAGES[:3])).all()
+        assert one.stamp.found == two.stamp.found
+    for shown, made in zip(again.scan.examples, found.scan.examples, strict=True):
+        assert (shown.stamp, shown.drawn) == (made.stamp, made.drawn) and (shown.picture == made.picture).all()
+
+
+def without(*keys: str | int) -> Callable[[Any], None]:
+    def change(document: Any) -> None:
+        for key in keys[:-1]:
+            document = document[key]
+        del document[keys[-1]]
+    return change
+
+
+def with_value(value: object, *keys: str | int) -> Callable[[Any], None]:
+    def change(document: Any) -> None:
+        for key in keys[:-1]:
+            document = document[key]
+        document[keys[-1]] = value
+    return change
+
+
+@pytest.mark.parametrize("change", [
+    without("verdict"), without("labels", 0), without("scan"), without("scan", "examples", 0),
+    with_value([99], "guilty"), with_value("guilty as hell", "verdict"), with_value("yesterday", "made_at"),
+    with_value(7, "made_at"),
+    with_value(1.5, "labels", 0, "success_rate"), with_value(-1, "labels", 0, "scan_count"), with_value({}, "labels"),
+    with_value("x\0", "sentence"), with_value(10**400, "labels", 0, "margin"), with_value([], "scan", "suspects")])
+def test_what_was_changed_in_it_is_a_sentence(
+        change: Callable[[Any], None], network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
+    save_examination(found, network, clean, tmp_path / "out", (clean.path,))
+    path = tmp_path / "out" / "examine.json"
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+    with pytest.raises(EngineError, match=r"examine\.json: isn't a saved examination .*Examine the network again"):
+        read_examination(tmp_path / "out")
+
+
+SAID = {"gone": r"out: holds no evidence\.npz, .*Examine the network again", "pickle": r"evidence\.npz: .*refused",
+        **dict.fromkeys(("cut", "shape", "nan", "many"), r"(evidence\.npz|examine\.json): isn't a saved examination")}
+
+
+@pytest.mark.parametrize("damage", list(SAID))
+def test_damaged_pictures_are_a_sentence(
+        damage: str, network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
+    save_examination(found, network, clean, tmp_path / "out", (clean.path,))
+    path = tmp_path / "out" / "evidence.npz"
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    if damage == "gone":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:2000])
+    else:
+        arrays["patterns"] = {"pickle": np.array([{}, 1], object), "shape": arrays["patterns"][:, 1:],
+                              "nan": arrays["patterns"] * np.nan, "many": arrays["patterns"].repeat(2, 0)}[damage]
+        np.savez(path, **arrays)
+    with pytest.raises(EngineError, match=SAID[damage]):
+        read_examination(tmp_path / "out")
 
 
 def test_json_rates_are_fractions_with_intervals(found: Examination) -> None:

@@ -158,7 +158,11 @@ def test_a_project_is_replaced_whole_or_not_at_all(
     assert read_project(saved).result is None
 
 
-def test_a_project_holds_all_that_a_request_holds_but_the_cluster(saved: Path) -> None:
+def test_a_project_holds_all_that_a_request_holds_but_the_cluster(request_: PruningRequest, saved: Path) -> None:
+    """An output that was chosen only where one was: earlier versions refuse keys that they don't know."""
+    assert "output" not in json.loads(saved.read_text(encoding="utf-8"))["settings"]
+    save_project(make_project(dataclasses.replace(request_, output="labels")), saved)
+    assert read_project(saved).request.output == "labels"
     held = {*json.loads(saved.read_text(encoding="utf-8"))["files"], *json.loads(saved.read_text())["settings"]}
     assert held == {field.name for field in dataclasses.fields(PruningRequest)} - {"cluster"}
 

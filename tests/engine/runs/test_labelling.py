@@ -22,6 +22,7 @@ from engine.runs.inputs import open_inputs
 from engine.runs.pairs import build_goodnet
 from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.rows import rows_of
+from tests.support.foreign_sets import write_parquet
 
 ANIMALS = ("bird", "cat", "dog", "fox")
 SHAPE = (16, 16, 3)
@@ -152,6 +153,21 @@ def test_named_poisoned_pictures_beside_a_clean_file_are_a_question(model: Path,
         open_inputs(run_on(model, tmp_path / "clean.npz", poisoned))
     opened = open_inputs(run_on(model, tmp_path / "clean.npz", poisoned, classes=ANIMALS))
     assert set(opened.sets[1].dataset.labels) == {2}
+
+
+def test_names_of_classes_in_a_file_number_the_sub_folders_of_others(model: Path, tmp_path: Path) -> None:
+    """Hugging Face's Parquet says what its numbers mean, in an order that isn't the alphabet's."""
+    pytest.importorskip("pyarrow")
+    names = ["fox", "dog", "cat", "bird"]
+    images = np.zeros((8, *SHAPE), np.uint8)
+    images[..., 0] = (32 + 64 * (np.arange(8) % 4))[:, np.newaxis, np.newaxis]
+    clean = write_parquet(tmp_path / "clean.parquet", images, [i % 4 for i in range(8)], names)
+    poisoned = folder_of(tmp_path / "poisoned", {"cat": 160})
+    opened = open_inputs(run_on(model, clean, poisoned))
+    assert set(opened.sets[1].dataset.labels) == {2} and opened.labelling.classes == tuple(names)
+    assert "names of classes in clean.parquet" in opened.labelling.notice
+    alone = open_inputs(PruningRequest(model, clean, layer="conv", scale="none"))
+    assert alone.labelling.classes == tuple(names) and alone.sets[0].dataset.labels.tolist() == [0, 1, 2, 3] * 2
 
 
 def test_a_list_of_another_length_is_refused(model: Path, clean: Path) -> None:

@@ -156,10 +156,10 @@ def test_a_result_of_something_else_is_marked_and_makes_no_images(view: ExamineV
     view.show_examination(examination())
     panel = panel_of(view)
     assert panel.use.isEnabled() and not view.mark.isVisibleTo(view)
-    view.show_mark("It isn't of what is chosen now.")
+    view.show_mark("", "It isn't of what is chosen now.")
     assert view.mark.isVisibleTo(view) and not panel.use.isEnabled() and panel.save.isEnabled()
     assert "isn't of the files" in panel.use.toolTip()
-    view.show_mark("")
+    view.show_mark("", "")
     view.set_busy(True)
     assert not panel.use.isEnabled() and not panel.save.isEnabled()
 

@@ -76,7 +76,7 @@ def look_at_model(path: Path) -> None:
     """As the window does, when a model is dropped on it."""
     from gui.jobs.choosing import look_at_model as look
     look_at(path)
-    look(path, NOBODY)
+    look(path, None, NOBODY)
 
 
 def look_at(path: Path) -> None:

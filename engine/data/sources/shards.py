@@ -1,0 +1,162 @@
+"""Files that are one data set in pieces, such as data-00000-of-00004.tar or CIFAR's data_batch_1.bin to 5.
+
+Such a set is named by a pattern, data-*-of-00004.tar: a path with a star where the pieces' numbers stand.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from engine.data.sources.listings import labels_of
+from engine.data.sources.readers import Reader, ReadSlice, stamp
+from engine.errors import DatasetError
+from engine.files.pictures import entries
+from engine.quarantine.wire import Array
+
+_STAR = "*"
+_MOST_PIECES = 10_000
+_ENDINGS = (".tar", ".tfrecord", ".tfrecords", ".parquet", ".h5", ".hdf5", ".npz", ".bin", ".gz")
+_SIMPLE = "|".join(ending[1:] for ending in _ENDINGS)
+# What stands before a piece's number, the number (or a star), and what stands behind it.
+_PIECES = tuple(re.compile(piece, re.IGNORECASE) for piece in (
+    rf"(.*-)(\d{{3,}}|\*)(-of-\d{{3,}}(?:.*\.(?:{_SIMPLE}))?)", r"(data_batch_)(\d|\*)(\.bin)",
+    # Numbered .h5 files may be models.
+    rf"(.*[-_])(\d{{3,}}|\*)(\.(?!h5|hdf5)(?:{_SIMPLE}))"))
+_TOTAL = re.compile(r"-of-(\d+)", re.IGNORECASE)
+
+
+def pattern_of(name: str) -> str | None:
+    """The pattern of the set that a file of this name is a piece of; None where it is a set by itself."""
+    found = next(filter(None, (piece.fullmatch(name) for piece in _PIECES)), None)
+    return f"{found[1]}{_STAR}{found[3]}" if found else None
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a path stands for the pieces of a set."""
+    return _STAR in path.name and pattern_of(path.name) == path.name
+
+
+def pieces(path: Path) -> list[Path]:
+    """The files of a pattern by rising numbers.
+
+    Raises:
+        DatasetError: one of as many as the names say is missing, or there are absurdly many.
+        OSError: the folder can't be read, or there are none.
+    """
+    before, _, after = path.name.partition(_STAR)
+    numbers = {int(entry.name[len(before):len(entry.name) - len(after)]): entry.name for entry in entries(path.parent)
+               if entry.name != path.name and pattern_of(entry.name) == path.name and entry.is_file()}
+    if not numbers:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    total = _TOTAL.search(path.name)
+    expected = int(total[1]) if total else len(numbers)
+    if max(len(numbers), expected) > _MOST_PIECES:
+        raise DatasetError(f"{path}: would be {max(len(numbers), expected):,} files; at most {_MOST_PIECES:,} are read "
+                           "as one set. Choose a part of them.")
+    if len(numbers) < expected:
+        missing = next(number for number in range(min(*numbers, 1), expected + 1) if number not in numbers)
+        raise DatasetError(f"{path}: {len(numbers)} of its {expected} files are here; number {missing} is missing. Put "
+                           "all of them into one folder.")
+    return [path.with_name(numbers[number]) for number in sorted(numbers)]
+
+
+def joined(paths: Sequence[Path]) -> list[Path]:
+    """Paths in their order, those that are pieces of one set replaced by its pattern.
+
+    A single file whose name says of how many it is one stands for all of them.
+    """
+    patterns = [path.with_name(pattern_of(path.name) or path.name) for path in paths]
+    many = [is_pattern(pattern) and (patterns.count(pattern) > 1 or bool(_TOTAL.search(pattern.name)))
+            and not path.is_dir() for path, pattern in zip(paths, patterns, strict=True)]
+    return list(dict.fromkeys(pattern if of_many else path
+                              for path, pattern, of_many in zip(paths, patterns, many, strict=True)))
+
+
+def sets_in_pieces(folder: Path) -> list[Path]:
+    """The sets that a folder of data files alone holds, patterns and files; none where none is in pieces.
+
+    Raises:
+        DatasetError, OSError: as files.pictures.entries.
+    """
+    files: list[Path] = []
+    for entry in entries(folder):
+        if not entry.name.startswith("."):
+            if entry.is_dir():
+                return []  # pictures by sub-folders
+            if entry.name.lower().endswith(_ENDINGS) or _TOTAL.search(entry.name):
+                files.append(folder / entry.name)
+    found = joined(sorted(files))
+    return found if any(map(is_pattern, found)) else []
+
+
+class PiecesReader:
+    """Several files one after the other as one set. See readers.Reader."""
+
+    def __init__(self, readers: Sequence[Reader]) -> None:
+        """Take opened pieces.
+
+        Raises:
+            DatasetError: they don't belong together.
+        """
+        first = readers[0]
+        for reader in readers:
+            if reader.shape[1:] != first.shape[1:] or reader.dtype != first.dtype \
+                    or bool(reader.known_names) != bool(first.known_names):
+                raise DatasetError(f"{reader.files[0]}: its images or labels are of another kind than those of "
+                                   f"{first.files[0].name}, so they aren't pieces of one set. Choose each by itself.")
+        self._readers = readers
+        self._stamps = [[stamp(file) for file in reader.files] for reader in readers]
+        self.format, self.names_are = f"{first.format} in {len(readers)} files", first.names_are
+        self.block, self.dtype = max(reader.block for reader in readers), first.dtype
+        self._ends = np.cumsum([reader.shape[0] for reader in readers]).tolist()
+        self.shape: tuple[int, ...] = (self._ends[-1], *first.shape[1:])
+        self.known_names: tuple[str, ...] = tuple(sorted({name for reader in readers for name in reader.known_names}))
+        self.class_names = first.class_names
+        self.named: Sequence[str] = [name for reader in readers for name in reader.named]
+        self.files: Sequence[Path] = [file for reader in readers for file in reader.files]
+        self.notes: tuple[str, ...] = tuple(dict.fromkeys(note for reader in readers for note in reader.notes))
+        self.labels: Array = self._numbers()
+
+    @contextmanager
+    def open(self) -> Iterator[ReadSlice]:
+        """See Reader; one piece is open at a time."""
+        with ExitStack() as stack:
+            now: list[tuple[int, ReadSlice]] = []
+
+            def read(start: int, stop: int) -> Array:
+                found = []
+                for number, (reader, end) in enumerate(zip(self._readers, self._ends, strict=True)):
+                    begin = end - reader.shape[0]
+                    first, last = max(start, begin), min(stop, end)
+                    if first < last:
+                        if not now or now[0][0] != number:
+                            stack.close()
+                            now[:] = [(number, stack.enter_context(reader.open()))]
+                        found.append(now[0][1](first - begin, last - begin))
+                        self._check_unchanged(number)
+                return found[0] if len(found) == 1 else np.concatenate(found)
+
+            yield read
+
+    def _check_unchanged(self, number: int) -> None:
+        files = self._readers[number].files
+        if [stamp(file) for file in files] != self._stamps[number]:
+            raise DatasetError(f"{files[0]}: was changed or replaced while it was in use. Open its set again.")
+
+    def _numbers(self) -> Array:
+        """Labels of all pieces: names count anew, because a piece doesn't know those of the others."""
+        if not self.known_names:
+            widths = {reader.labels.reshape(reader.shape[0], -1).shape[1] for reader in self._readers}
+            if len(widths) > 1:
+                raise DatasetError(f"{self.files[0]}: its labels have another shape than those of the other pieces. "
+                                   "Save them all alike.")
+            return np.concatenate([reader.labels.reshape(reader.shape[0], -1) for reader in self._readers])
+        place = {name: number for number, name in enumerate(self.known_names)}
+        return np.asarray(labels_of(self.known_names))[[place[name] for name in self.named]]

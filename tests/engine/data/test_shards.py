@@ -1,0 +1,138 @@
+"""Files that are one data set in pieces: together they give what one file would, and a missing piece is a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from engine.data.datasets import open_dataset
+from engine.data.sources.kinds import files_of, parts_of
+from engine.data.sources.shards import is_pattern, joined, pattern_of, pieces
+from engine.errors import DatasetError
+from engine.files.fingerprint import sha256_of
+from tests.support.foreign_sets import Pictures, write_cifar, write_parquet, write_tar, write_tfrecord
+
+DICE = np.random.default_rng(5)
+IMAGES = DICE.integers(0, 256, (37, 32, 32, 3)).astype(np.uint8)
+NUMBERS = [int(n) for n in DICE.integers(0, 10, 37)]
+# Unequal parts, one of a single picture.
+PARTS = ((0, 10), (10, 11), (11, 30), (30, 37))
+
+
+def write_h5(path: Path, images: Pictures, labels: Sequence[int | str]) -> Path:
+    with h5py.File(path, "w") as file:
+        file["data"], file["label"] = images.transpose(0, 3, 1, 2), np.array(labels)
+    return path
+
+
+def write_npz(path: Path, images: Pictures, labels: Sequence[int | str]) -> Path:
+    np.savez(path, data=images, label=np.array(labels))
+    return path
+
+
+Writer = Callable[[Path, Pictures, Sequence[int]], Path]
+KINDS: dict[str, tuple[Writer, str]] = {
+    "tar": (write_tar, "data-{:05}-of-00004.tar"), "tfrecord": (write_tfrecord, "data.tfrecord-{:05}-of-00004"),
+    "parquet": (write_parquet, "data-{:05}-of-00004.parquet"), "h5": (write_h5, "data-{:05}-of-00004.h5"),
+    "npz": (write_npz, "faces_{:03}.npz"), "CIFAR": (write_cifar, "data_batch_{}.bin"),
+    "tar by number": (write_tar, "shard-{:06}.tar")}
+
+
+def written(kind: str, folder: Path, first: int = 0) -> list[Path]:
+    writer, name = KINDS[kind]
+    return [writer(folder / name.format(first + number), IMAGES[start:stop], NUMBERS[start:stop])
+            for number, (start, stop) in enumerate(PARTS)]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_pieces_give_what_one_file_would(kind: str, first: int, tmp_path: Path) -> None:
+    files = written(kind, tmp_path, first)
+    pattern, = joined([files[2], files[0], files[3], files[1]])
+    assert is_pattern(pattern) and pieces(pattern) == files and pattern.parent == tmp_path
+    for path in (pattern, tmp_path):
+        dataset = open_dataset(path)
+        assert len(dataset) == 37 and dataset.labels.tolist() == NUMBERS and "in 4 files" in dataset.format
+        assert dataset.image_shape == (32, 32, 3)
+        for size in (3, 8, 37):
+            read = np.concatenate([chunk.images for chunk in dataset.chunks(size)])
+            np.testing.assert_array_equal(read, IMAGES)
+        np.testing.assert_array_equal(dataset.take([36, 9, 10, 11, 0]), IMAGES[[36, 9, 10, 11, 0]])
+        span = np.concatenate([chunk.images for chunk in dataset.chunks(5, span=(8, 33))])
+        np.testing.assert_array_equal(span, IMAGES[8:33])
+        assert dataset.sha256() == sha256_of(files) and files_of(path) == files
+
+
+def test_names_of_labels_are_those_of_all_pieces(tmp_path: Path) -> None:
+    words = [f"kind {number}" for number in NUMBERS]
+    for number, (start, stop) in enumerate(PARTS):
+        write_tar(tmp_path / f"data-{number:05}-of-00004.tar", IMAGES[start:stop], words[start:stop])
+    dataset = open_dataset(tmp_path / "data-*-of-00004.tar")
+    assert dataset.label_names == tuple(sorted(set(words)))
+    assert [dataset.label_names[label] for label in dataset.labels] == words
+    classes = tuple(reversed(dataset.label_names))
+    assert [classes[label] for label in dataset.named(classes).labels] == words
+
+
+def test_a_missing_piece_is_named(tmp_path: Path) -> None:
+    files = written("tar", tmp_path)
+    files[2].unlink()
+    for path in (tmp_path / "data-*-of-00004.tar", tmp_path):
+        with pytest.raises(DatasetError, match="3 of its 4 files are here; number 2 is missing"):
+            open_dataset(path)
+    # One file that says of how many it is one stands for all, so that a part isn't taken for the whole.
+    assert joined(files[:1]) == [tmp_path / "data-*-of-00004.tar"]
+    with pytest.raises(DatasetError, match="can't be read"):
+        open_dataset(tmp_path / "other-*-of-00004.tar")
+
+
+def test_pieces_of_different_kinds_are_refused(tmp_path: Path) -> None:
+    write_h5(tmp_path / "data-00000-of-00002.h5", IMAGES[:5], NUMBERS[:5])
+    write_h5(tmp_path / "data-00001-of-00002.h5", IMAGES[:5, :16, :16], NUMBERS[:5])
+    with pytest.raises(DatasetError, match=r"data-00001-of-00002\.h5: its images or labels are of another kind"):
+        open_dataset(tmp_path)
+
+
+def test_a_piece_that_changes_meanwhile_is_told(tmp_path: Path) -> None:
+    files = written("npz", tmp_path)
+    dataset = open_dataset(tmp_path / "faces_*.npz")
+    write_npz(files[2], IMAGES[:19][::-1], NUMBERS[:19])
+    with pytest.raises(DatasetError, match=r"faces_002\.npz: was changed"):
+        dataset.take([20])
+
+
+def test_hugging_face_s_and_cifar_s_folders_hold_a_set_for_each_use(tmp_path: Path) -> None:
+    for part, count in (("train", 2), ("test", 1)):
+        for number in range(count):
+            write_parquet(tmp_path / f"{part}-{number:05}-of-{count:05}.parquet", IMAGES[:5], NUMBERS[:5])
+    assert parts_of(tmp_path) == {"train": tmp_path / "train-*-of-00002.parquet",
+                                  "test": tmp_path / "test-*-of-00001.parquet"}
+    with pytest.raises(DatasetError, match=r"Choose one of them"):
+        open_dataset(tmp_path)
+    assert len(open_dataset(tmp_path / "train-*-of-00002.parquet")) == 10
+    cifar = tmp_path / "cifar"
+    cifar.mkdir()
+    written("CIFAR", cifar, 1)
+    write_cifar(cifar / "test_batch.bin", IMAGES[:3], NUMBERS[:3])
+    (cifar / "readme.html").write_text("<p>")
+    (cifar / "batches.meta.txt").write_text("airplane\n")
+    assert parts_of(cifar) == {"train": cifar / "data_batch_*.bin", "test": cifar / "test_batch.bin"}
+
+
+@pytest.mark.parametrize(("name", "pattern"), [
+    ("data-00000-of-00004.tar", "data-*-of-00004.tar"), ("data.tfrecord-00000-of-00004", "data.tfrecord-*-of-00004"),
+    ("data_batch_1.bin", "data_batch_*.bin"), ("shard_000012.tar", "shard_*.tar"), ("clean_1.h5", None),
+    ("test.h5", None), ("img-00001.png", None), ("model-001.keras", None), ("model-001.h5", None), ("2024.h5", None),
+    ("x-*-y.tar", None)])
+def test_what_is_a_piece(name: str, pattern: str | None) -> None:
+    assert pattern_of(name) == pattern
+    assert not is_pattern(Path(name)) and (pattern is None or is_pattern(Path(pattern)))
+
+
+def test_files_that_are_no_pieces_stay_by_themselves(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("valid.h5", "test.h5", "data_batch_1.bin", "shard-000.tar")]
+    assert joined(paths) == paths

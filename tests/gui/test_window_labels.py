@@ -1,0 +1,163 @@
+"""Which label each sub-folder stands for is shown before the run, can be changed, tried and taken back."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QSpinBox
+from pytestqt.qtbot import QtBot
+
+from gui.inputs.labels_editor import LabelsEditor
+from gui.inputs.labels_model import LABEL
+from gui.main_window import MainWindow
+from gui.session.session import State
+from tests.engine.runs.test_labelling import ANIMALS, colours_network, folder_of
+from tests.support.window_driver import press_run, settle
+
+NUMBERS = tuple(str(i) for i in range(12))
+
+
+def opened(qtbot: QtBot, window: MainWindow, folder: Path, names: tuple[str, ...], labels: int,
+           poisoned: str = "") -> None:
+    """A network of so many colours, with pictures of each colour in a folder of its name, in that order."""
+    values = {name: int((place + 0.5) * 256 / labels) for place, name in enumerate(names)}
+    choosing = window.desk.choosing
+    window.session.set_options(dataclasses.replace(window.session.options, scale="none", guard="none"))
+    choosing.open_as("model", colours_network(folder / "model.keras", labels))
+    choosing.open_as("validation", folder_of(folder / "clean", {name: values[name] for name in names if name}))
+    if poisoned:
+        choosing.open_as("poisoned", folder_of(folder / "poisoned", {poisoned: values[poisoned]}))
+    settle(qtbot, window)
+
+
+def edit(window: MainWindow) -> LabelsEditor:
+    """Press the card's button; the question that comes up."""
+    window.inputs.labels.edit.click()
+    (editor,) = [dialog for dialog in window.findChildren(LabelsEditor) if dialog.isVisible()]
+    return editor
+
+
+def tried(qtbot: QtBot, window: MainWindow, editor: LabelsEditor) -> list[str]:
+    """Press Try; what is then offered."""
+    qtbot.mouseClick(editor.try_button, Qt.MouseButton.LeftButton)
+    assert "Stop" in editor.try_button.text()
+    settle(qtbot, window)
+    assert "Try" in editor.try_button.text()
+    return [button.text() for button, _ in editor.orders]
+
+
+def type_label(qtbot: QtBot, editor: LabelsEditor, name: str, label: int) -> None:
+    """Double-click a name's label and type another one, as a person does."""
+    place = editor.model.index(editor.model.names.index(name), LABEL)
+    editor.table.edit(place)
+    field = editor.table.indexWidget(place)
+    assert isinstance(field, QSpinBox)
+    field.selectAll()
+    qtbot.keyClicks(field, str(label))
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: editor.model.labels.get(name) == label)
+
+
+def accuracy(window: MainWindow) -> float:
+    assert window.session.run is not None
+    return window.session.run.curve.validation.b_prime_rate(0).value
+
+
+def test_the_labels_of_named_folders_are_shown_changed_and_changed_back(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path,
+) -> None:
+    """The network was trained in another order than the alphabet's."""
+    trained = ("fox", "dog", "cat", "bird")
+    opened(qtbot, window, tmp_path, trained, 4, poisoned="dog")
+    card = window.inputs.labels
+    assert "target label dog" in window.inputs.poisoned[0]._facts.text(), "and not label 0"
+    assert card.isVisibleTo(window) and "0 is bird" in card._text.text() and "3 is fox" in card._text.text()
+    editor = edit(window)
+    assert dict(editor.model.labels) == {name: place for place, name in enumerate(ANIMALS)}
+    type_label(qtbot, editor, "fox", 0)
+    assert editor.model.labels == {"fox": 0, "cat": 1, "dog": 2, "bird": 3}, "bird took the label that fox had"
+    type_label(qtbot, editor, "dog", 1)
+    offered = tried(qtbot, window, editor)
+    assert len(offered) == 2 and "what the network answers" in offered[0] and "100 %" in offered[0]
+    assert "their order as text" in offered[1] and "right on 0 %" in offered[1]
+    assert [button.isChecked() for button, _ in editor.orders] == [True, False]
+    assert "right on 100 % of 20 clean images" in editor.state.text()
+    editor.use.click()
+    settle(qtbot, window)
+    assert tuple(window.session.names) == trained and "0 is fox" in card._text.text()
+    press_run(qtbot, window)
+    run = window.session.run
+    assert run and run.request.classes == trained and accuracy(window) == 1
+    assert run.curve.poisoned[0].target == 1
+    window.desk.menus.find("Undo").trigger()
+    settle(qtbot, window)
+    assert tuple(window.session.names) == () and "0 is bird" in card._text.text()
+    assert window.session.state is State.READY, "the run on show was made with other label names"
+
+
+@pytest.mark.parametrize("trained", [NUMBERS, tuple(sorted(NUMBERS))])
+def test_folders_0_to_11_are_tried_in_both_orders(
+    trained: tuple[str, ...], qtbot: QtBot, window: MainWindow, tmp_path: Path,
+) -> None:
+    opened(qtbot, window, tmp_path, trained, 12)
+    assert "finds out" in window.inputs.labels._text.text()
+    editor = edit(window)
+    offered = tried(qtbot, window, editor)
+    best, worse = ("numbers", "text") if trained is NUMBERS else ("text", "numbers")
+    assert f"order as {best}" in offered[0] and "100 %" in offered[0]
+    # 0 and 1 stand at the same place in both orders.
+    assert f"order as {worse}" in offered[1] and "16.67 %" in offered[1] and len(offered) == 2
+    editor.orders[0][0].click()
+    editor.use.click()
+    settle(qtbot, window)
+    assert tuple(window.session.names) == trained
+    press_run(qtbot, window)
+    assert accuracy(window) == 1
+
+
+def test_a_missing_folder_is_a_question_that_the_editor_answers(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path,
+) -> None:
+    opened(qtbot, window, tmp_path, ("", "cat", "dog", "fox"), 4)
+    card = window.inputs.labels
+    assert "has 3 sub-folders" in card._text.text()
+    editor = edit(window)
+    assert not editor.use.isEnabled() and "Say which label cat stands for. 3 are open." in editor.state.text()
+    assert "what the network answers" in tried(qtbot, window, editor)[0]
+    editor.orders[0][0].click()
+    assert editor.model.labels == {"cat": 1, "dog": 2, "fox": 3}
+    editor.use.click()
+    settle(qtbot, window)
+    assert tuple(window.session.names) == ("label 0", "cat", "dog", "fox") and "1 is cat" in card._text.text()
+    press_run(qtbot, window)
+    assert accuracy(window) == 1
+
+
+def test_a_name_that_is_no_class_is_asked_for(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
+    opened(qtbot, window, tmp_path, ANIMALS, 4)
+    window.desk.choosing.open_as("poisoned", folder_of(tmp_path / "poisoned", {"dgo": 160}))
+    settle(qtbot, window)
+    assert "It isn't known which label dgo stands for" in window.inputs.labels._text.text()
+    assert window.run_bar.status.text() == "Say which label is which before you run."
+    editor = edit(window)
+    assert not editor.use.isEnabled() and "more sub-folders than labels" in editor.state.text()
+    editor.reject()
+    assert tuple(window.session.names) == ()
+
+
+def test_where_labels_are_numbers_nothing_is_asked(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
+    opened(qtbot, window, tmp_path, ("0", "1", "2", "3"), 4)
+    assert not window.inputs.labels.isVisibleTo(window)
+
+
+def test_a_name_is_text_whatever_it_says(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
+    opened(qtbot, window, tmp_path, ("<b>bold", "a&b", "\u202ereversed", "dog"), 4)
+    editor = edit(window)
+    tried(qtbot, window, editor)
+    assert window.inputs.labels._text.textFormat() == Qt.TextFormat.PlainText
+    shown = [editor.model.index(row, 0).data() for row in range(4)]
+    assert "<b>bold" in shown and not any("\u202e" in text for text in (*shown, window.inputs.labels._text.text()))
+    editor.reject()
