@@ -65,10 +65,10 @@ zoo: venv
 	$(VENV_PYTHON) -m benchmarks.zoo.examined --figure runs/zoo/roc.svg
 	$(VENV_PYTHON) -m benchmarks.zoo.matrix --write runs/zoo/MATRIX.md
 
-# Other people's defences on those networks, as a table in benchmarks/peers/, ours beside them; hours as well.
+# Other people's defences on those networks, as a table in runs/peers.md, ours beside them; hours as well.
 peers: venv
 	$(VENV_PYTHON) -m benchmarks.peers
-	$(VENV_PYTHON) -m benchmarks.peers --table benchmarks/peers/RESULTS.md
+	$(VENV_PYTHON) -m benchmarks.peers --table runs/peers.md
 
 # The packed program, which runs without Python: dist/GoodNet/ and an archive of it.
 package: venv

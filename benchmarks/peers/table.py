@@ -11,12 +11,12 @@ from engine.rates import Rate
 MOST_ATTACK, MOST_LOST = 5.0, 3.0
 _HEAD = """# Other people's defences on the zoo's networks
 
-Written by `python -m benchmarks.peers --table`. Every defence was made from a network's clean validation pictures alone
-(384 faces, 480 signs) and measured on its test pictures and on these with the trigger. A cell says how many points of
-clean accuracy were lost / attack success in per cent, with its 95 % interval in brackets; networks of one family and
-half are taken together, of two backdoors the worse counts. **Bold**: at most 5 % attack success at no more than 3
-points; "held" counts such families. Each method's module in `benchmarks/peers/methods` says where it departs from its
-paper: all are shortened to a minute of processor time or less, so a longer run may do better.
+By `python -m benchmarks.peers --table`. Every defence was made from a network's clean validation pictures alone (384
+faces, 480 signs) and measured on its test pictures and on these with the trigger. A cell says how many points of clean
+accuracy were lost / attack success in per cent, with its 95 % interval in brackets; networks of one family and half are
+taken together, of two backdoors the worse counts; an empty cell wasn't measured. **Bold**: at most 5 % attack success
+at no more than 3 points; "held" counts such families. Each method's module in `benchmarks/peers/methods` says where it
+departs from its paper: all are shortened to about a minute of processor time, so a longer run may do better.
 """
 
 
