@@ -57,7 +57,7 @@ def test_labels_close_together_accuse_nobody() -> None:
 
 
 def test_a_lead_between_the_thresholds_is_suspicious_and_names_nobody() -> None:
-    found = judge(evidence((3, (70, 29.0, 44.0))), 1000)
+    found = judge(evidence((3, (70, 26.0, 44.0))), 1000)
     assert (found.verdict, found.guilty) == ("suspicious", ())
     assert found.sentence.startswith("Label 3 stands out, but less")
 
