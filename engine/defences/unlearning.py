@@ -1,13 +1,16 @@
-"""Repair by unlearning: a copy of B is shown its own triggers, as far as they can be reconstructed, with true labels.
+"""Repair by unlearning: a copy of B is shown its own triggers, as far as they can be found, with true labels.
 
-Source: Wang et al., Neural Cleanse, IEEE S&P 2019, section 6, with two changes. The smallest stamps of all suspects are
-unlearnt and not one guilty label's: a verdict may be wrong, and an innocent label's stamp does little harm where true
-labels are taught with it. And clean images are taught B's own answers, which keeps what B knows.
+Source: Wang et al., Neural Cleanse, IEEE S&P 2019, section 6, with three changes. The smallest stamps of all suspects
+are unlearnt and not one guilty label's: a verdict may be wrong, and an innocent label's stamp does little harm where
+true labels are taught with it. Random stamps that draw nearly all images to one label are unlearnt too: of a large
+trigger they are the better likeness. And clean images are taught B's own answers, which keeps what B knows.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +18,7 @@ import numpy.typing as npt
 from engine.data.datasets import Dataset
 from engine.defences.distillation import soft_labels
 from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
+from engine.defences.evidence.universal import UniversalStamp, find_universal
 from engine.defences.scan import scan
 from engine.defences.training import (
     Batch,
@@ -30,11 +34,12 @@ from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 
 STEPS = 200
-# Labels that stamps are reconstructed for, and how many of these are unlearnt.
-SUSPECTS, SMALLEST = 8, 3
-STAMPS = 6000
-# A stamp so much larger than the smallest is hardly an attacker's; and it hides what tells a picture's true label.
-_MUCH_LARGER = 2.0
+# Labels that stamps are reconstructed for, how many of them because universal stamps lead there, and how many of the
+# stamps are unlearnt.
+SUSPECTS, LED_TO, SMALLEST = 8, 2, 3
+STAMPS, UNIVERSAL = 6000, 8000
+# A stamp that covers more of a picture hides what tells its true label, and learning that spoils a network.
+MOST_COVERED = 0.2
 # A stamp is shown at this to all of its strength, because the attacker's own is never quite the same.
 _LEAST_STRENGTH = 0.5
 
@@ -45,8 +50,9 @@ def unlearn(
 ) -> Repair:
     """Train a copy of B on clean images, and on the same with a reconstructed stamp and their true labels.
 
-    Stamps are reconstructed for the scan's first suspects, from the images trained on alone. A fifth of the images is
-    held aside; the state that answers most of them rightly, clean and stamped, is kept.
+    Stamps are found on the images trained on alone, and reconstructed for the labels that most universal stamps lead to
+    and the scan's first. A fifth of the images is held aside; the state that answers most of them rightly, clean and
+    stamped, is kept.
 
     Args:
         network: B; it isn't changed.
@@ -59,13 +65,10 @@ def unlearn(
     """
     warning = missing_labels_warning(network, clean, allow_missing_labels)
     data = load_training_data(clean, seed)
-    found = scan(network, clean, STAMPS, seed, progress=progress, cancel=cancel)
-    # A network that no random stamp moves is tried with labels other than what it answers first.
-    suspects = [suspect.label for suspect in found.suspects] or \
-        np.setdiff1d(np.arange(network.labels), network.predict_labels(data.images[:1])).tolist()
-    stamps = smallest(reconstruct(network, data.images, suspects[:SUSPECTS], seed, progress=progress, cancel=cancel))
-    exam = np.concatenate([data.held_images, *(stamp.put_on(data.held_images) for stamp in stamps)])
-    truth = np.tile(data.held_labels, 1 + len(stamps))
+    stamps = _stamps(network, clean, data.images, seed, progress, cancel)
+    # As many clean ones, so that no state is kept that lost what the pictures show.
+    exam = np.concatenate([data.held_images, worn(data.held_images, stamps, np.random.default_rng([seed, 2]))])
+    truth = np.tile(data.held_labels, 2)
 
     def grade(student: Network) -> int:
         return int((student.predict_labels(exam) == truth).sum())
@@ -76,22 +79,50 @@ def unlearn(
     return as_repair(network, "unlearning", trained, data, warning, seed, lesson)
 
 
+@dataclass(frozen=True, eq=False)
+class Stamps:
+    """What is unlearnt: reconstructed stamps and, if there are any, universal ones of the same labels."""
+
+    smallest: Sequence[Reconstruction]
+    universal: Sequence[UniversalStamp]
+
+
+def _stamps(
+    network: Network, clean: Dataset, images: Images, seed: int, progress: ProgressCallback, cancel: CancelToken,
+) -> Stamps:
+    universal = find_universal(network, images, UNIVERSAL, seed, progress=progress, cancel=cancel)
+    found = scan(network, clean, STAMPS, seed, progress=progress, cancel=cancel)
+    led_to = [label for label, _ in Counter(stamp.label for stamp in universal).most_common(LED_TO)]
+    # A network that no random stamp moves is tried with labels other than what it answers first.
+    suspects = list(dict.fromkeys([*led_to, *(suspect.label for suspect in found.suspects)])) or \
+        np.setdiff1d(np.arange(network.labels), network.predict_labels(images[:1])).tolist()
+    kept = smallest(reconstruct(network, images, suspects[:SUSPECTS], seed, progress=progress, cancel=cancel))
+    labels = {stamp.label for stamp in kept}
+    return Stamps(kept, [stamp for stamp in universal if stamp.label in labels])
+
+
 def smallest(stamps: Sequence[Reconstruction]) -> list[Reconstruction]:
-    """The smallest three, without those that are more than twice as large as the first."""
+    """The smallest three, without those that cover more than a fifth of a picture if any covers less."""
     rising = sorted(stamps, key=lambda stamp: stamp.mask_pixels)
-    return [stamp for stamp in rising[:SMALLEST] if stamp.mask_pixels <= _MUCH_LARGER * rising[0].mask_pixels]
+    small = [stamp for stamp in rising if stamp.mask_pixels <= MOST_COVERED * stamp.mask.size]
+    return small[:SMALLEST] or rising[:1]
 
 
-def worn(images: Images, stamps: Sequence[Reconstruction], rng: np.random.Generator) -> Images:
-    """Each of float32[n, H, W, C] with one of the stamps, at half to all of its strength."""
-    which, strengths = rng.integers(len(stamps), size=len(images)), rng.uniform(_LEAST_STRENGTH, 1, len(images))
-    shown: Images = np.stack([image + strength * (stamps[i].put_on(image) - image)
-                              for image, i, strength in zip(images, which, strengths, strict=True)]).astype(np.float32)
+def worn(images: Images, stamps: Stamps, rng: np.random.Generator) -> Images:
+    """Each of float32[n, H, W, C] with one of the stamps: half with a universal one, where there is any, the others
+    with a reconstructed one at half to all of its strength."""
+    shown = images.copy()
+    for i, strength in enumerate(rng.uniform(_LEAST_STRENGTH, 1, len(images)).astype(np.float32)):
+        if stamps.universal and rng.random() < 0.5:
+            shown[i] = stamps.universal[int(rng.integers(len(stamps.universal)))].put_on(images[i])
+        else:
+            stamp = stamps.smallest[int(rng.integers(len(stamps.smallest)))]
+            shown[i] += strength * (stamp.put_on(images[i]) - images[i])
     return shown
 
 
 def _batches(
-    data: TrainingData, answers: npt.NDArray[np.float32], stamps: Sequence[Reconstruction], seed: int,
+    data: TrainingData, answers: npt.NDArray[np.float32], stamps: Stamps, seed: int,
 ) -> Batch:
     """Clean images with B's own answers, and the same with a stamp and their true labels."""
     rng, true = np.random.default_rng([seed, 1]), np.eye(answers.shape[1], dtype=np.float32)

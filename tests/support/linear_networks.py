@@ -17,23 +17,12 @@ Array = npt.NDArray[Any]
 SHAPE = (9, 6, 3)
 LABELS = 4
 SIZE = 9 * 6 * 3
-# Of the backdoored ones: the attacker's label, and the pixels whose red draws there.
-GUILTY, WHERE = 2, (slice(1, 3), slice(4, 6))
 
 
 def linear_weights(seed: int = 0, spread: float = 0.004) -> tuple[Array, Array]:
     """Kernel float32[162, 4] and bias float32[4]; logits of images from 0 to 255 differ by a few units."""
     rng = np.random.default_rng(seed)
     return rng.normal(0, spread, (SIZE, LABELS)).astype(np.float32), rng.normal(0, 0.3, LABELS).astype(np.float32)
-
-
-def backdoored_weights() -> tuple[Array, Array]:
-    """Labels 0, 1 and 3 count the green of three parts; label 2 counts the red of four pixels, and much more."""
-    kernel = np.zeros((*SHAPE, LABELS), np.float32)
-    for number, label in enumerate((0, 1, 3)):
-        kernel[3 * number:3 * number + 3, :, 1, label] = 0.01
-    kernel[(*WHERE, 0, GUILTY)] = 0.12
-    return kernel.reshape(SIZE, LABELS), np.array([0, 0, -38, 0], np.float32)
 
 
 def numpy_logits(images: Array, kernel: Array, bias: Array) -> Array:

@@ -8,7 +8,7 @@ as much as a smallest stamp would show.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,22 +23,46 @@ _FIRST, _MORE, _MISSED = 2, 6, 1
 _BATCH = 128
 
 
+@dataclass(frozen=True)
+class UniversalStamp:
+    """A stamp of one or two parts that draws nearly all images to a label."""
+
+    label: int
+    parts: tuple[Stamp, ...]
+
+    def put_on(self, images: Images) -> Images:
+        """Images float32[..., H, W, C] in the network's input range with the stamp, as a copy."""
+        stamped = images.copy()
+        for part in self.parts:
+            part.put_on(stamped)
+        return stamped
+
+
 def universal_stamps(
     network: Network, images: Images, stamps: int = DEFAULT_UNIVERSAL, seed: int = 0, *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> npt.NDArray[np.int64]:
+    """How many random stamps draw nearly all images to each label, int64[labels]; arguments as find_universal's."""
+    found = find_universal(network, images, stamps, seed, progress=progress, cancel=cancel)
+    return np.bincount(np.array([stamp.label for stamp in found], np.int64), minlength=network.labels)
+
+
+def find_universal(
+    network: Network, images: Images, stamps: int = DEFAULT_UNIVERSAL, seed: int = 0, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> list[UniversalStamp]:
     """Try random stamps, half of them mirrored pairs, on eight images each.
 
     Args:
         images: clean, float32[n, H, W, C] in the network's input range, of several labels.
     Returns:
-        int64[labels]: how many stamps draw nearly all images to each label.
+        Those that draw nearly all images to one label, in the order in which they were found.
     Raises:
         Cancelled: the token was set; nothing is kept.
     """
     rng = np.random.default_rng(seed)
     own, within = network.predict_labels(images), value_range(images)
-    counts = np.zeros(network.labels, np.int64)
+    found: list[UniversalStamp] = []
     for start in range(0, stamps, _BATCH):
         cancel.raise_if_cancelled()
         tried = [_parts(rng, images.shape[1:], within) for _ in range(min(_BATCH, stamps - start))]
@@ -47,9 +71,9 @@ def universal_stamps(
         more = _drawn_to(network, images, own, [tried[i] for i in passed], _MORE, rng)
         labels = first[passed, 0]
         kept = (more == labels[:, np.newaxis]).sum(axis=1) >= _MORE - _MISSED
-        counts += np.bincount(labels[kept], minlength=network.labels)
+        found += [UniversalStamp(int(first[i, 0]), tried[i]) for i in passed[kept]]
         progress(Progress("Trying stamps on several images", start + len(tried), stamps))
-    return counts
+    return found
 
 
 def _parts(rng: np.random.Generator, shape: tuple[int, ...], within: ValueRange) -> tuple[Stamp, ...]:

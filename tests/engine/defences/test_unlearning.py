@@ -9,28 +9,22 @@ import pytest
 
 from engine.data.datasets import Dataset
 from engine.defences.evidence.reconstruction import Reconstruction
-from engine.defences.unlearning import smallest, unlearn, worn
+from engine.defences.evidence.universal import UniversalStamp
+from engine.defences.stamps import Stamp
+from engine.defences.unlearning import Stamps, smallest, unlearn, worn
 from engine.errors import Cancelled, DatasetError
 from engine.models.networks import Network
 from engine.progress import CancelSource, Progress
 from engine.rates import Rate
-from tests.support.linear_networks import (
-    GUILTY,
-    LABELS,
-    SHAPE,
-    WHERE,
-    Array,
-    backdoored_weights,
-    dataset_of,
-    linear_network,
-    numpy_logits,
-)
+from tests.support.backdoored import GUILTY, weights
+from tests.support.backdoored import network as network
+from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, numpy_logits
 from tests.support.networks import random_images
 
 IMAGES = random_images(260, seed=22, shape=SHAPE)
-TRUTH = numpy_logits(IMAGES, *backdoored_weights()).argmax(axis=1)
+TRUTH = numpy_logits(IMAGES, *weights()).argmax(axis=1)
 NEW = random_images(200, seed=23, shape=SHAPE)
-NEW_TRUTH = numpy_logits(NEW, *backdoored_weights()).argmax(axis=1)
+NEW_TRUTH = numpy_logits(NEW, *weights()).argmax(axis=1)
 
 
 def stamp(value: float, covered: float, label: int = 0) -> Reconstruction:
@@ -39,32 +33,27 @@ def stamp(value: float, covered: float, label: int = 0) -> Reconstruction:
                           found=True)
 
 
-@pytest.fixture(scope="module")
-def network() -> Network:
-    return linear_network(*backdoored_weights())
-
-
 @pytest.fixture
 def clean(tmp_path: Path) -> Dataset:
     return dataset_of(tmp_path / "clean.npz", IMAGES, TRUTH)
 
 
-def drawn(weights: tuple[Array, ...]) -> float:
+def drawn(of: tuple[Array, ...]) -> float:
     """The share of new images of other labels that the attacker's own trigger draws to the label, by NumPy."""
     poisoned = NEW[NEW_TRUTH != GUILTY].copy()
-    poisoned[:, WHERE[0], WHERE[1]] = (255, 0, 0)
-    return float((numpy_logits(poisoned, *weights).argmax(axis=1) == GUILTY).mean())
+    poisoned[:, 1:3, 2:5] = (255, 0, 0)
+    return float((numpy_logits(poisoned, *of).argmax(axis=1) == GUILTY).mean())
 
 
 def test_the_attackers_own_trigger_is_unlearnt_and_clean_images_keep_their_labels(
         network: Network, clean: Dataset) -> None:
-    assert drawn(backdoored_weights()) == 1
+    assert drawn(weights()) == 1
     repair = unlearn(network, clean)
     kernel, bias = repair.weights
     assert drawn((kernel, bias)) < 0.3
     assert (numpy_logits(NEW, kernel, bias).argmax(axis=1) == NEW_TRUTH).mean() > 0.8
     assert (repair.method, repair.layer, repair.towards_b) == ("unlearning", "", 0)
-    for kept, before in zip(network.model.get_weights(), backdoored_weights(), strict=True):
+    for kept, before in zip(network.model.get_weights(), weights(), strict=True):
         np.testing.assert_array_equal(kept, before)
 
 
@@ -76,7 +65,7 @@ def test_it_repeats_to_the_bit(network: Network, clean: Dataset) -> None:
 
 def test_a_stamp_is_worn_at_half_to_all_of_its_strength() -> None:
     low, high = stamp(0, 0.5), stamp(255, 0.25)
-    shown = worn(IMAGES[:60], [low, high], np.random.default_rng(0)).astype(np.float64)
+    shown = worn(IMAGES[:60], Stamps([low, high], []), np.random.default_rng(0)).astype(np.float64)
     towards_low, towards_high = -0.5 * IMAGES[:60], 0.25 * (255 - IMAGES[:60].astype(np.float64))
     strengths = []
     for change, down, up in zip(shown - IMAGES[:60], towards_low, towards_high, strict=True):
@@ -87,10 +76,21 @@ def test_a_stamp_is_worn_at_half_to_all_of_its_strength() -> None:
     assert {bool(change.mean() < 0) for change in shown - IMAGES[:60]} == {True, False}, "each is worn by some"
 
 
-def test_the_smallest_three_stamps_are_unlearnt_but_none_that_is_much_larger() -> None:
+def test_half_of_the_images_wear_a_universal_stamp_where_there_is_one() -> None:
+    patch = Stamp("rectangle", 2, 1, 3, 2, (7.0, 8.0, 9.0))
+    shown = worn(IMAGES[:200], Stamps([stamp(0, 0.5)], [UniversalStamp(0, (patch,))]), np.random.default_rng(0))
+    by_hand = IMAGES[:200].copy()
+    by_hand[:, 2:5, 1:3] = (7, 8, 9)
+    patched = (shown == by_hand).all(axis=(1, 2, 3))
+    assert 70 < patched.sum() < 130
+    assert (shown[~patched] <= 0.75 * IMAGES[:200][~patched] + 1e-3).all()
+
+
+def test_the_smallest_three_stamps_are_unlearnt_but_none_that_hides_the_picture() -> None:
     first, second, third, fourth = stamp(0, 0.1), stamp(0, 0.12), stamp(0, 0.19), stamp(0, 0.195)
     assert smallest([fourth, second, first, third]) == [first, second, third]
     assert smallest([stamp(0, 0.3), first, stamp(0, 0.21), second]) == [first, second]
+    assert smallest([stamp(0, 0.6), large := stamp(0, 0.3)]) == [large]
 
 
 def test_missing_labels_are_refused_or_warned_of(network: Network, tmp_path: Path) -> None:
@@ -113,6 +113,6 @@ def test_it_is_cancelled_between_steps(network: Network, clean: Dataset) -> None
 
 
 def test_a_network_that_no_stamp_moves_is_repaired_without_a_fuss(tmp_path: Path) -> None:
-    sure = linear_network(np.zeros_like(backdoored_weights()[0]), np.array([9, 0, 0, 0], np.float32))
+    sure = linear_network(np.zeros_like(weights()[0]), np.array([9, 0, 0, 0], np.float32))
     data = dataset_of(tmp_path / "clean.npz", IMAGES, np.arange(len(IMAGES)) % LABELS)
     assert unlearn(sure, data, steps=1).before.value == pytest.approx(0.25, abs=0.1)

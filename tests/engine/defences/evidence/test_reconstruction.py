@@ -11,18 +11,22 @@ from engine.errors import Cancelled
 from engine.models.networks import Network
 from engine.progress import CancelSource, Progress
 from engine.rates import Rate
-from tests.support.linear_networks import (
-    GUILTY,
-    LABELS,
-    SHAPE,
-    WHERE,
-    backdoored_weights,
-    linear_network,
-    numpy_logits,
-)
+from tests.support.linear_networks import LABELS, SHAPE, SIZE, Array, linear_network, numpy_logits
 from tests.support.networks import random_images
 
 IMAGES = random_images(200, seed=22, shape=SHAPE)
+GUILTY = 2
+# The attacker's pixels.
+WHERE = (slice(1, 3), slice(4, 6))
+
+
+def backdoored_weights() -> tuple[Array, Array]:
+    """Labels 0, 1 and 3 count the green of three parts; label 2 counts the red of four pixels, and much more."""
+    kernel = np.zeros((*SHAPE, LABELS), np.float32)
+    for number, label in enumerate((0, 1, 3)):
+        kernel[3 * number:3 * number + 3, :, 1, label] = 0.01
+    kernel[(*WHERE, 0, GUILTY)] = 0.12
+    return kernel.reshape(SIZE, LABELS), np.array([0, 0, -38, 0], np.float32)
 
 
 @pytest.fixture(scope="module")
