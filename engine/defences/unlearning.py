@@ -38,8 +38,9 @@ STEPS = 200
 # stamps are unlearnt.
 SUSPECTS, LED_TO, SMALLEST = 8, 2, 3
 STAMPS, UNIVERSAL = 6000, 8000
-# A stamp that covers more of a picture hides what tells its true label, and learning that spoils a network.
-MOST_COVERED = 0.2
+# A stamp so much larger than the smallest is hardly an attacker's, and hides what tells a picture's true label:
+# learning that spoils a network. So do universal stamps, unless so many more lead to their label than to the next.
+MUCH_LARGER, LEAD = 2.0, 2.5
 # A stamp is shown at this to all of its strength, because the attacker's own is never quite the same.
 _LEAST_STRENGTH = 0.5
 
@@ -81,7 +82,7 @@ def unlearn(
 
 @dataclass(frozen=True, eq=False)
 class Stamps:
-    """What is unlearnt: reconstructed stamps and, if there are any, universal ones of the same labels."""
+    """What is unlearnt: reconstructed stamps and, if there are any, universal ones."""
 
     smallest: Sequence[Reconstruction]
     universal: Sequence[UniversalStamp]
@@ -96,16 +97,21 @@ def _stamps(
     # A network that no random stamp moves is tried with labels other than what it answers first.
     suspects = list(dict.fromkeys([*led_to, *(suspect.label for suspect in found.suspects)])) or \
         np.setdiff1d(np.arange(network.labels), network.predict_labels(images[:1])).tolist()
-    kept = smallest(reconstruct(network, images, suspects[:SUSPECTS], seed, progress=progress, cancel=cancel))
-    labels = {stamp.label for stamp in kept}
-    return Stamps(kept, [stamp for stamp in universal if stamp.label in labels])
+    tried = reconstruct(network, images, suspects[:SUSPECTS], seed, progress=progress, cancel=cancel)
+    return Stamps(smallest(tried), outstanding(universal))
 
 
 def smallest(stamps: Sequence[Reconstruction]) -> list[Reconstruction]:
-    """The smallest three, without those that cover more than a fifth of a picture if any covers less."""
+    """The smallest three, without those that are more than twice as large as the first."""
     rising = sorted(stamps, key=lambda stamp: stamp.mask_pixels)
-    small = [stamp for stamp in rising if stamp.mask_pixels <= MOST_COVERED * stamp.mask.size]
-    return small[:SMALLEST] or rising[:1]
+    return [stamp for stamp in rising[:SMALLEST] if stamp.mask_pixels <= MUCH_LARGER * rising[0].mask_pixels]
+
+
+def outstanding(stamps: Sequence[UniversalStamp]) -> list[UniversalStamp]:
+    """Those of the label that most lead to, if that many more do than to the next; else none."""
+    counts = [*Counter(stamp.label for stamp in stamps).most_common(2), (-1, 0), (-1, 0)]
+    (label, first), (_, second) = counts[:2]
+    return [stamp for stamp in stamps if stamp.label == label] if first >= LEAD * second else []
 
 
 def worn(images: Images, stamps: Stamps, rng: np.random.Generator) -> Images:

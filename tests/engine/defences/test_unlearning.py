@@ -11,7 +11,7 @@ from engine.data.datasets import Dataset
 from engine.defences.evidence.reconstruction import Reconstruction
 from engine.defences.evidence.universal import UniversalStamp
 from engine.defences.stamps import Stamp
-from engine.defences.unlearning import Stamps, smallest, unlearn, worn
+from engine.defences.unlearning import Stamps, outstanding, smallest, unlearn, worn
 from engine.errors import Cancelled, DatasetError
 from engine.models.networks import Network
 from engine.progress import CancelSource, Progress
@@ -86,11 +86,19 @@ def test_half_of_the_images_wear_a_universal_stamp_where_there_is_one() -> None:
     assert (shown[~patched] <= 0.75 * IMAGES[:200][~patched] + 1e-3).all()
 
 
-def test_the_smallest_three_stamps_are_unlearnt_but_none_that_hides_the_picture() -> None:
+def test_the_smallest_three_stamps_are_unlearnt_but_none_that_is_much_larger() -> None:
     first, second, third, fourth = stamp(0, 0.1), stamp(0, 0.12), stamp(0, 0.19), stamp(0, 0.195)
     assert smallest([fourth, second, first, third]) == [first, second, third]
     assert smallest([stamp(0, 0.3), first, stamp(0, 0.21), second]) == [first, second]
-    assert smallest([stamp(0, 0.6), large := stamp(0, 0.3)]) == [large]
+
+
+def test_universal_stamps_are_unlearnt_of_a_label_that_many_more_lead_to_than_to_the_next() -> None:
+    def led(*labels: int) -> list[UniversalStamp]:
+        return [UniversalStamp(label, ()) for label in labels]
+
+    assert outstanding(led(3, 1, 3, 3, 1, 3, 3)) == led(3, 3, 3, 3, 3)
+    assert outstanding(led(3, 1, 3, 3, 1, 3)) == []
+    assert outstanding(led(2)) == led(2) and outstanding([]) == []
 
 
 def test_missing_labels_are_refused_or_warned_of(network: Network, tmp_path: Path) -> None:
