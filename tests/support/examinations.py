@@ -46,7 +46,7 @@ def tried(label: int, pixels: int, suspect: bool, suspicion: float = 0.0) -> Tri
 
 def examination(verdict: Verdict = "backdoor likely", guilty: Sequence[int] = (3,)) -> Examination:
     """Label 3 has the smallest stamp, though the scan's first suspect is label 7; 15 and 18 are references."""
-    suspicion = {"backdoor likely": 3.25, "suspicious": 1.5, "nothing found": 0.25}[verdict], -0.5, -0.75, -1.0, -2.0
+    suspicion = {"backdoor likely": 3.25, "suspicious": 1.75, "nothing found": 0.25}[verdict], -0.5, -0.75, -1.0, -2.0
     labels = tuple(tried(label, pixels, suspect, lead) for (label, pixels, suspect), lead in zip(
         ((3, 5, True), (7, 40, True), (12, 44, True), (15, 50, False), (18, 61, False)), suspicion, strict=True))
     judgement = Judgement(verdict, tuple(guilty), suspicion, "Label 3: a stamp of 5 pixels draws 97.5 % of clean "

@@ -36,7 +36,7 @@ from gui.jobs.choosing import look_at_dataset, look_at_model
 from gui.session.recognition import look_at
 path, good = map(Path, sys.argv[1:])
 said = [str(look_at(path).error)]
-for look in (partial(look_at_dataset, "validation", path, None, None, ()), partial(look_at_model, path)):
+for look in (partial(look_at_dataset, "validation", path, None, None, ()), partial(look_at_model, path, None)):
     try:
         look(None)
         said.append("opened")
