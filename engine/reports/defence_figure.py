@@ -25,6 +25,8 @@ _MARKERS = {"none": "o", "transplant": "^", "margin": "s"}
 _MARGINS = (0.62, 0.52, 0.1, 0.1)  # inches: left, bottom, right, top
 _MARK_POINTS = 8.0
 _FONT_POINTS = 8.5
+# Space between the legend's lines and their size, the first that has room for all defences.
+_LEGENDS = ((0.5, _FONT_POINTS), (0.1, _FONT_POINTS), (0.1, 7.0), (0.0, 6.0))
 _LINE_POINTS = 1.2 * _FONT_POINTS
 _NUMBER_GAP = 6.0  # points between the middle of a mark and its number
 _COLUMN = 26.0  # points; numbers of marks nearer than that sidewards must not overlap
@@ -137,16 +139,19 @@ def _legend(axes: Axes, names: Sequence[str], rows: Sequence[ComparisonRow], pal
     handles += [Line2D([], [], linestyle="none", label=f"{number}  {literal(name)}")
                 for number, name in enumerate(names, 1)]
     clean, attack = rows[0].clean, rows[0].attack
-    legend = axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=_FONT_POINTS,
-                         labelcolor=palette.text, frameon=False, handlelength=1.0, borderpad=0.0, borderaxespad=0.2,
-                         title=f"{clean.total:,} clean images,\n{attack.total if attack else 0:,} poisoned images",
-                         title_fontsize=_FONT_POINTS, alignment="left")
-    legend.get_title().set_color(palette.text)
-    for text in legend.get_texts():
-        text.set_parse_math(False)  # a name with $ signs is no formula
     figure = axes.figure
     assert isinstance(figure, Figure)
     width, height = figure.get_size_inches()
+    for spacing, points in _LEGENDS:
+        legend = axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=points,
+                             labelspacing=spacing, labelcolor=palette.text, frameon=False, handlelength=1.0,
+                             borderpad=0.0, borderaxespad=0.2, title_fontsize=points, alignment="left",
+                             title=f"{clean.total:,} clean images,\n{attack.total if attack else 0:,} poisoned images")
+        for text in legend.get_texts():
+            text.set_parse_math(False)  # a name with $ signs is no formula
+        if legend.get_window_extent().height <= (height - _MARGINS[3]) * figure.dpi:
+            break
+    legend.get_title().set_color(palette.text)
     left, bottom, right, top = _MARGINS
     beside = legend.get_window_extent().width / figure.dpi
     axes.set_position((left / width, bottom / height, max(0.1, 1 - (left + right + beside) / width),

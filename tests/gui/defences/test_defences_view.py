@@ -81,6 +81,16 @@ def test_the_legend_explains_shapes_and_numbers() -> None:
     assert box.x0 >= axes.get_window_extent().x1 - 1
 
 
+def test_the_legend_of_many_defences_fits_a_low_figure() -> None:
+    names = ["B", *(f"a defence of number {number}" for number in range(9))]
+    axes = drawn(Comparison(tuple(row(name, "none", 70, 5) for name in names), ""), size=(8, 2.3))
+    legend = axes.get_legend()
+    assert legend is not None and legend.get_texts()[-1].get_text() == "10  a defence of number 8"
+    box, inside = legend.get_window_extent(), axes.figure.bbox
+    assert inside.y0 <= box.y0 and box.y1 <= inside.y1
+    assert legend.get_texts()[0].get_fontsize() >= 6
+
+
 def test_the_good_corner_is_where_a_defence_is_called_a_repair() -> None:
     axes = drawn(comparison())
     corner, = (patch for patch in axes.patches if isinstance(patch, Rectangle))
