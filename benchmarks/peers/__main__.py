@@ -19,7 +19,7 @@ from benchmarks.peers.measured import kept_records, measure
 from benchmarks.peers.methods import METHODS
 from benchmarks.peers.ours import CHOICE, OURS, our_records
 from benchmarks.peers.table import tables
-from benchmarks.zoo.plan import plans
+from benchmarks.zoo.plan import asked_for, trained
 from benchmarks.zoo.worlds import PROJECT
 
 
@@ -39,21 +39,17 @@ def main() -> None:
         options.table.write_text(tables(records, columns), encoding="utf-8")
         return
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    for plan in plans():
+    for plan in trained(options.zoo, options.only):
         facts = options.zoo / f"{plan.name}.json"
-        if plan.backdoored and facts.exists() and _wanted(plan.name, options.only):
+        if plan.backdoored:
             done = {(record.network, record.method) for record in kept_records(options.out)}
-            missing = [m for m in METHODS if _wanted(m.name, options.methods) and (plan.name, m.name) not in done]
+            missing = [m for m in METHODS if asked_for(m.name, options.methods) and (plan.name, m.name) not in done]
             for record in measure(options.zoo, json.loads(facts.read_text(encoding="utf-8")), missing):
                 with options.out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(record.as_json()) + "\n")
                 print(f"{record.network:<24}{record.method:<20}" + (record.failed or (
                     f"lost {record.lost:5.1f}  attack {100 * record.attack.value:5.1f} %  {record.seconds:.0f} s")),
                     flush=True)
-
-
-def _wanted(name: str, words: list[str]) -> bool:
-    return not words or any(word in name for word in words)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.zoo.plan import Plan, plans
+from benchmarks.zoo.plan import Plan, asked_for, plans
 from benchmarks.zoo.training import attacks_of, inputs_of, poisoned, train
 from benchmarks.zoo.worlds import PROJECT, Pictures
 
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], help="only networks whose name holds one of these words")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    wanted = [p for p in plans() if not options.only or any(word in p.name for word in options.only)]
+    wanted = [p for p in plans() if asked_for(p.name, options.only)]
     for number, plan in enumerate(wanted, start=1):
         if not (options.out / f"{plan.name}.json").exists():
             started = time.monotonic()

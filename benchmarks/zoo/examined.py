@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.zoo.plan import CLEAN, Plan, plans
+from benchmarks.zoo.plan import CLEAN, Plan, trained
 from benchmarks.zoo.worlds import PROJECT
 from engine.defences.evidence.suspicion import Evidence, Judgement, judge
 from engine.rates import Rate
@@ -52,18 +52,21 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, help="draw how many are named against how many are accused here")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    there = [p for p in plans() if (options.zoo / f"{p.name}.json").exists()
-             and (not options.only or any(word in p.name for word in options.only))]
-    for plan in there:
-        kept = options.zoo / f"{plan.name}-examined.json"
-        if not kept.exists():
-            kept.write_text(json.dumps(evidence_of(plan, options.zoo), indent=1) + "\n", encoding="utf-8")
-            print(plan.name, flush=True)
-    cases = [case_of(plan, json.loads((options.zoo / f"{plan.name}-examined.json").read_text())) for plan in there]
+    cases = [case_of(plan, kept_evidence(plan, options.zoo)) for plan in trained(options.zoo, options.only)]
     for half in ("fix", "report"):
         print_table(half, [case for case in cases if case.plan.half == half])
     if options.figure:
         draw_roc(cases, options.figure)
+
+
+def kept_evidence(plan: Plan, zoo: Path) -> dict[str, Any]:
+    """What an examination of a network found, examined now if it wasn't before."""
+    kept = zoo / f"{plan.name}-examined.json"
+    if not kept.exists():
+        kept.write_text(json.dumps(evidence_of(plan, zoo), indent=1) + "\n", encoding="utf-8")
+        print(plan.name, flush=True)
+    evidence: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    return evidence
 
 
 def evidence_of(plan: Plan, zoo: Path) -> dict[str, Any]:

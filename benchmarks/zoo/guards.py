@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.zoo.plan import asked_for
 from benchmarks.zoo.worlds import PROJECT
 
 CHOICES = (("rows",), ("rows", "blend"), ("rows", "outer", "blend"), ("rows", "columns", "blend"), ("grid", "blend"),
@@ -46,7 +47,7 @@ def main() -> None:
     print(f"{'points lost / attack success %':<26}" + "".join(f"{'+'.join(kinds):>28}" for kinds in CHOICES))
     for path in sorted(options.out.glob("*.json")):
         facts = json.loads(path.read_text(encoding="utf-8"))
-        wanted = not options.only or any(word in path.stem for word in options.only)
+        wanted = asked_for(path.stem, options.only)
         if facts["half"] == options.half and facts["targets"] and wanted:
             found = measured(opened(options.out, facts))
             cells = (f"{lost:.1f} / {' '.join(f'{a:.1f}' for a in attacks)}" for lost, *attacks in found)

@@ -19,9 +19,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.zoo.examined import case_of, evidence_of
+from benchmarks.zoo.examined import case_of, kept_evidence
 from benchmarks.zoo.matrix_tables import written
-from benchmarks.zoo.plan import Plan, plans
+from benchmarks.zoo.plan import Plan, asked_for, trained
 from benchmarks.zoo.worlds import PROJECT
 from engine.defences.comparison import UNPAIRED, ComparisonRow, Defence, compare
 from engine.defences.distillation import TOWARDS_B
@@ -47,15 +47,15 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="write the tables here, of all networks measured so far")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    wanted = [plan for plan in plans() if plan.backdoored and (options.zoo / f"{plan.name}.json").exists()]
-    for plan in wanted:
+    backdoored = [plan for plan in trained(options.zoo) if plan.backdoored]
+    for plan in backdoored:
         kept = options.zoo / f"{plan.name}-defended.json"
-        if not kept.exists() and (not options.only or any(word in plan.name for word in options.only)):
+        if not kept.exists() and asked_for(plan.name, options.only):
             found = measured(plan, options.zoo)
             kept.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
             print(f"{plan.name:<26}{found['seconds']:6.0f} s", flush=True)
     if options.write:
-        kept_files = [options.zoo / f"{plan.name}-defended.json" for plan in wanted]
+        kept_files = [options.zoo / f"{plan.name}-defended.json" for plan in backdoored]
         found = [json.loads(path.read_text(encoding="utf-8")) for path in kept_files if path.exists()]
         options.write.write_text(written(found), encoding="utf-8")
 
@@ -84,10 +84,7 @@ def measured(plan: Plan, zoo: Path) -> dict[str, Any]:
 
 def suspects(plan: Plan, zoo: Path) -> tuple[list[int], list[int]]:
     """The labels an examination names, and those whose triggers stand in: the same or, of none, the most suspicious."""
-    kept = zoo / f"{plan.name}-examined.json"
-    if not kept.exists():
-        kept.write_text(json.dumps(evidence_of(plan, zoo), indent=1) + "\n", encoding="utf-8")
-    evidence = json.loads(kept.read_text(encoding="utf-8"))
+    evidence = kept_evidence(plan, zoo)
     judgement = case_of(plan, evidence).judgement
     first = max(range(len(judgement.suspicion)), key=lambda i: judgement.suspicion[i])
     return list(judgement.guilty), list(judgement.guilty) or [int(evidence["labels"][first]["label"])]

@@ -6,7 +6,9 @@ Thresholds are fixed on the half called "fix" and reported on the half called "r
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.zoo.triggers import TRIGGERS
 from benchmarks.zoo.worlds import World
@@ -69,3 +71,13 @@ def plans() -> list[Plan]:
             made += [Plan(World(kind, seed // 2 % 2), family, seed) for family in families
                      for kind in ("signs", "faces")]
     return made
+
+
+def trained(zoo: Path, words: Sequence[str] = ()) -> list[Plan]:
+    """Those whose networks lie in a folder, as far as they are asked for."""
+    return [plan for plan in plans() if (zoo / f"{plan.name}.json").exists() and asked_for(plan.name, words)]
+
+
+def asked_for(name: str, words: Sequence[str]) -> bool:
+    """Whether a name holds one of the words, or there are none."""
+    return not words or any(word in name for word in words)

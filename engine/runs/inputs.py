@@ -45,6 +45,11 @@ class InputFiles:
         """Every file and folder that is read."""
         return tuple(path for path in (self.model, self.validation, self.test, *self.poisoned) if path)
 
+    def clean_alone(self, test: Path | None = None) -> InputFiles:
+        """The same network and validation images as plain inputs, without poisoned sets, with these test images."""
+        return InputFiles(self.model, self.validation, test, layer=self.layer, scale=self.scale, classes=self.classes,
+                          output=self.output)
+
 
 @dataclass(frozen=True)
 class ModelSummary:

@@ -84,8 +84,7 @@ class Examining(QObject):
         Args:
             sha256: the network's; an examination of another one isn't of these files.
         """
-        files = InputFiles(files.model, files.validation, layer=files.layer, scale=files.scale, classes=files.classes,
-                           output=files.output)
+        files = files.clean_alone()
 
         def taken(saved: SavedExamination | None) -> None:
             if saved:
@@ -134,8 +133,7 @@ class Examining(QObject):
         if not inputs.examinable:
             return None
         asked = inputs.request(session.options, session.names)
-        return InputFiles(asked.model, asked.validation, asked.test if inputs.test and inputs.test.usable else None,
-                          layer=asked.layer, scale=asked.scale, classes=asked.classes, output=asked.output)
+        return asked.clean_alone(asked.test if inputs.test and inputs.test.usable else None)
 
     def _wearing(self, examined: Examined) -> InputFiles:
         """An examination's files, with the clean test images if they are still chosen beside them."""

@@ -13,7 +13,6 @@ from engine.goodnets.saved import save_pair
 from engine.progress import Progress
 from engine.records.run_files import GUARDED_BADNET, pair_name
 from engine.records.run_files import save_run as write_run
-from engine.runs.inputs import InputFiles
 from engine.runs.pairs import pictures_of
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
@@ -94,8 +93,6 @@ def save_run(run: PruningRun, examined: Examined | None, folder: Path, context: 
     check_writable(folder, run.request.paths)
     if examined is None:
         return write_run(run, folder, progress=context.progress, cancel=context.cancel)
-    of = run.request
-    files = InputFiles(of.model, of.validation, of.test, layer=of.layer, scale=of.scale, classes=of.classes,
-                       output=of.output)
+    files = run.request.clean_alone(run.request.test)
     return write_run(run, folder, also=partial(put_inside, examined, files, context=context),
                      progress=context.progress, cancel=context.cancel)

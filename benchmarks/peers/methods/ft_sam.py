@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.peers.methods import fine_tuning
 from benchmarks.peers.methods.student import (
     Descent,
     Gradients,
-    Recipe,
     Step,
     Student,
     compiled_step,
-    cosine,
     cross_entropy,
     trained,
 )
@@ -28,7 +27,7 @@ from engine.data.datasets import Dataset
 from engine.defences.further import ALL_LABELS, Further
 from engine.models.networks import Network
 
-RECIPE = Recipe(rate=0.01, epochs=30, falls=cosine, decay=5e-4)
+RECIPE = fine_tuning.RECIPE
 RHO = 2.0
 SMOOTHING = 0.1
 _TINY = 1e-12
