@@ -58,11 +58,13 @@ class ComparisonRow(Figures):
     Attributes:
         defence: its name; guard: "none", "transplant" or "margin".
         seconds: what defence and guard together took to make.
+        paired: whether B has to agree; else the network beside it answers alone.
     """
 
     defence: str
     guard: str
     seconds: float
+    paired: bool = True
 
     @property
     def name(self) -> str:
@@ -147,7 +149,7 @@ def compare(
                 clean=_share(clean == test.labels), clean_before=_share(on_test.b == test.labels),
                 false_alarms=_share(clean == b.labels),
                 attacks=tuple(attack(which, d, g) for which in range(len(poisoned))),
-                seconds=defence.seconds + (standing.seconds if standing else 0)))
+                seconds=defence.seconds + (standing.seconds if standing else 0), paired=defence.paired))
     return Comparison(tuple(rows))
 
 

@@ -179,7 +179,8 @@ def _compared(row: Json, alone: Json, document: Json) -> ComparisonRow:
     return ComparisonRow(
         defence=_text(row["defence"]), guard=_text(row["guard"]), clean=_rate(row[clean], images),
         clean_before=_rate(row.get("badnet_clean_accuracy", alone[clean]), images),
-        false_alarms=_rate(row["false_alarm_rate"], images), attacks=tuple(attacks), seconds=_number(row["seconds"]))
+        false_alarms=_rate(row["false_alarm_rate"], images), attacks=tuple(attacks), seconds=_number(row["seconds"]),
+        paired=bool(row.get("paired", True)))
 
 
 def _attack(one: Json) -> Attack:

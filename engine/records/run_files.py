@@ -129,7 +129,7 @@ def comparison_json(comparison: Comparison) -> list[Json]:
     """All defences side by side, a row each, plain and behind guards."""
     def one(row: ComparisonRow) -> Json:
         first = row.attacks[0] if row.attacks else None
-        return {"defence": row.defence, "guard": row.guard, **figures_json(row),
+        return {"defence": row.defence, "guard": row.guard, "paired": row.paired, **figures_json(row),
                 **rate_json("robust_accuracy", first.robust if first else None),
                 **rate_json("badnet_clean_accuracy", row.clean_before), "seconds": round(row.seconds, 3),
                 "images": row.clean.total, "poisoned_images": first.success.total if first else None}

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.defences.comparison import BADNET, UNLEARNT_UNPAIRED, UNPAIRED, ComparisonRow
+from engine.defences.comparison import BADNET, ComparisonRow
 from engine.defences.further import as_saved
 from engine.defences.training import Repair, repaired_network
 from engine.errors import EngineError
@@ -100,8 +100,8 @@ def kept_pair(
 def _copy(b: Network, run: PruningRun, made: Made, row: ComparisonRow) -> tuple[Network, dict[str, Any], str]:
     """B', what is noted of it, and what a person must know before using it."""
     if row.defence in made.repairs:
-        repair, alone = made.repairs[row.defence], row.defence in (UNPAIRED, UNLEARNT_UNPAIRED)
-        return repaired_network(b, repair), notes_of(repair, b, alone), repair.warning
+        repair = made.repairs[row.defence]
+        return repaired_network(b, repair), notes_of(repair, b, not row.paired), repair.warning
     source = {"name": run.model.path.name, "sha256": run.model.sha256}
     if row.defence in made.pruned:
         channels = list(made.pruned[row.defence])

@@ -38,7 +38,7 @@ def made_up_run(channels: int = 60, images: int = 12_830, seed: int = 0) -> Prun
                   Donors(random_images(4), np.arange(4)), cuts_of(12, 10), 0.9)
     rows = tuple(ComparisonRow(
         defence=name, guard=kind, clean=Rate(9 * n, 77), clean_before=Rate(0, 77), false_alarms=Rate(2, 77),
-        seconds=1.5, attacks=(
+        seconds=1.5, paired=n == 0, attacks=(
             Attack("sun ☀", 0, Rate(0, 55), Rate(n, 55), Rate(50, 55), robust=Rate(40, 55) if n else None),
             Attack("eyes", 0, Rate(7, 44), Rate(n, 44), Rate(40, 44), reconstructed=True)),
     ) for n, (name, kind) in enumerate([("B", "none"), ("B'", "margin")]))

@@ -23,8 +23,10 @@ from engine.progress import Progress
 from engine.rates import Rate
 from engine.records.repaired_pair import save_repaired
 from engine.runs.all_defences import compare_defences
+from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
+from tests.support.comparisons import row as compared_row
 from tests.support.networks import LABELS, SmallLab, build, random_images, save_lab_file
 
 
@@ -82,6 +84,15 @@ def test_every_pair_of_a_comparison_can_be_kept_as_it_was_measured(
     assert again.guard is not None and again.guard.threshold == made.guards[row.guard].threshold
     for saved, trained in zip(again.b_prime.model.get_weights(), made.repairs[row.defence].weights, strict=True):
         np.testing.assert_array_equal(saved, trained)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_whatever_a_repair_is_called_its_row_says_whether_it_answers_alone(run: PruningRun, paired: bool) -> None:
+    b = open_inputs(run.request).network
+    weights = [np.asarray(value) for value in b.model.get_weights()]
+    made = Made(repairs={"a third": Repair("thirdly", weights, 0, 0, Rate(0, 1), Rate(0, 1), "", (), "", 0)})
+    row = dataclasses.replace(compared_row("a third", "none", 76, 80), paired=paired)
+    assert kept_pair(run, made, row).goodnet.b_prime_alone is not paired
 
 
 def test_without_a_test_set_images_are_held_back_from_all_that_is_made(
