@@ -76,6 +76,15 @@ class Quarantine:
         # Filled without the lock, because a stream may be given up by the garbage collector in the middle of a request.
         self._given_up: deque[int] = deque()
 
+    def start(self) -> None:
+        """Have a reader begin to start, which takes as long as other things to be loaded; who asks first waits for it.
+
+        Raises:
+            EngineError: it can't be started.
+        """
+        with self._lock:
+            self._running()
+
     def ask(
         self, path: Path, action: str, arguments: dict[str, Any], check: Check[Checked], *,
         most: int, error: type[EngineError], stream: int | None = None, patience: float = 0.0,
@@ -214,10 +223,22 @@ class _Reader:
         assert self.process.stdin and self.process.stdout
         self.request, self.answer = self.process.stdin.fileno(), self.process.stdout.fileno()
         self._job = limits.hold(self.process)
-        try:
+        self._ready = False
+        with self._starting():
             send(self.request, {"area": self.area.name})
-            self.wait(_START_SECONDS)
-            receive(self.answer, _START_SECONDS)
+
+    def _get_ready(self) -> None:
+        """Wait until it has started."""
+        if not self._ready:
+            with self._starting():
+                self.wait(_START_SECONDS)
+                receive(self.answer, _START_SECONDS)
+            self._ready = True
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        try:
+            yield
         except BrokenWireError as error:
             self.end()
             raise EngineError(f"The part of the program that opens files can't be started ({error}). "
@@ -262,6 +283,7 @@ class _Reader:
         """A request and its answer; whatever interrupts them ends the reader, whose answer the next one would get."""
         whole = False
         try:
+            self._get_ready()
             yield
             whole = True
         finally:

@@ -16,6 +16,7 @@ from engine.data.targets import by_target, unshown_targets
 from engine.models.networks import Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.sweep import Role, SweepSet
+from engine.quarantine.client import READER
 from engine.runs.feeding import Feeding, find_feeding
 from engine.runs.labelling import Labelling, find_labelling
 
@@ -160,6 +161,7 @@ def open_inputs(
         progress(Progress("Opening files", next(stages), len(chosen) + 2))
 
     opening()
+    READER.start()  # in a process of its own, while TensorFlow is loaded
     backend.load()  # seconds, and by itself, so that they aren't added to the network's
     opening()
     network = open_network(files.model, files.output, cancel)

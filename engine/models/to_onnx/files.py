@@ -15,10 +15,16 @@ import numpy.typing as npt
 
 from engine.data.datasets import spread_over
 from engine.errors import ModelError, in_short
-from engine.models.networks import Images, Network
+from engine.models.networks import Images, Network, largest
 
 # The largest difference of answers, as a part of their range.
 CLOSE = 1e-4
+# Where layers enlarge what each rounds off, two right ways to compute in float32 differ by more: on a ResNet-50 of
+# random weights Keras's answers lie 2.1e-4 of their range beside those of float64, and the file's, in NumPy, 1.5e-4.
+# So the network's answers are held against the file's in float64. A mistake is in both of the file's precisions and
+# not in what lies between them, which is rounding alone and says how much of it a right file may show: so many times
+# as much (3.3 times were the most on three networks and their pruned copies), but no more than this part of the range.
+_ROUNDINGS, _MOST_ROUNDING = 4, 1e-3
 # Values that all layers together give for the pictures that are compared: ten seconds or so of the reference.
 _MOST_VALUES = 1 << 24
 _FEWEST = 2
@@ -46,27 +52,36 @@ def write_onnx(network: Network, path: Path, pictures: Images) -> str:
 def _check(model: Any, network: Network, pictures: Images) -> None:
     """Raises ModelError, a part of a sentence, where a file isn't valid or answers otherwise."""
     from onnx import checker
-
-    from engine.models.to_onnx.reference import computed
     if model.ByteSize() > _MOST_BYTES:
         raise ModelError(f"it would have {model.ByteSize():,} bytes, more than an ONNX file may")
-    try:
-        checker.check_model(model, full_check=True)
-        found = computed(model, pictures)
-    except (checker.ValidationError, ValueError, RuntimeError, TypeError, LookupError, ArithmeticError) as error:
-        raise ModelError(f"what was written isn't valid ({in_short(error).rstrip('.')})") from error
     # Layer by layer: for so few pictures a graph costs more than it saves.
     sequential = type(network.model).__name__ == "Sequential"  # whose input isn't known by that name once copied
     given = [pictures] if not sequential and isinstance(network.model.input, list) else pictures
     answer = network.model(given, training=False)
     expected = np.asarray(answer[0] if isinstance(answer, list) else answer)
-    if found.shape != expected.shape or not _is_close(found, expected):
+    try:
+        checker.check_model(model, full_check=True)
+        same = _answers_alike(model, pictures, expected)
+    except (checker.ValidationError, ValueError, RuntimeError, TypeError, LookupError, ArithmeticError) as error:
+        raise ModelError(f"what was written isn't valid ({in_short(error).rstrip('.')})") from error
+    if not same:
         raise ModelError(f"it didn't answer as the network does on {len(pictures)} pictures")
 
 
-def _is_close(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> bool:
+def _answers_alike(model: Any, pictures: Images, expected: npt.NDArray[np.float32]) -> bool:
+    """Whether a graph gives a network's answers float32[n, labels], or its labels and answers but for rounding."""
+    from engine.models.to_onnx.reference import computed, in_double
+    found = computed(model, pictures)
+    if found.shape != expected.shape:
+        return False
     span = float(expected.max() - expected.min()) or 1.0
-    return bool(np.abs(found - expected).max() <= CLOSE * span)
+    if np.abs(found - expected).max() <= CLOSE * span:
+        return True
+    if not np.array_equal(largest(found), largest(expected)):
+        return False
+    exact = computed(in_double(model), pictures.astype(np.float64))
+    rounding = float(np.abs(found - exact).max())
+    return bool(np.abs(expected - exact).max() <= min(_ROUNDINGS * rounding, _MOST_ROUNDING * span))
 
 
 def _some(pictures: Images, network: Network) -> Images:

@@ -13,6 +13,7 @@ import pytest
 from engine.models.networks import Network, open_network
 from engine.models.to_onnx import spatial, translation
 from engine.models.to_onnx.files import write_onnx
+from engine.models.to_onnx.reference import computed
 from tests.support.networks import LABELS, NETWORKS, build, random_images, randomise
 from tests.support.onnx_answers import onnx_answers
 
@@ -161,6 +162,49 @@ def test_a_file_that_answers_otherwise_is_not_written(tmp_path: Path, monkeypatc
     said = write_onnx(Network(model, Path("b.keras")), tmp_path / "network.onnx", IMAGES)
     assert said == "network.onnx was left out: it didn't answer as the network does on 24 pictures."
     assert not list(tmp_path.iterdir())
+
+
+def far_from_zero(offset: float) -> keras.Model:
+    """A network whose convolution adds up numbers around an offset, most of which its bias takes off again: the larger
+    it is, the more float32 rounds off."""
+    from keras import Input, Model, layers
+    image = Input((12, 10, 3))
+    x = layers.Conv2D(6, 3, activation="relu", name="conv")(layers.Rescaling(1, offset=offset)(image))
+    model = Model(image, layers.Dense(LABELS, name="output")(layers.Flatten()(x)))
+    randomise(model)
+    kernel, _ = model.get_layer("conv").get_weights()
+    model.get_layer("conv").set_weights([kernel, -(offset + 128) * kernel.sum(axis=(0, 1, 2))])
+    return model
+
+
+def test_what_float32_rounds_off_is_no_mistake(tmp_path: Path) -> None:
+    """Both ways to compute are more than the usual difference apart, and equally far from float64."""
+    model = far_from_zero(2e5)
+    path, expected = written(model, tmp_path), answers(model)
+    found = onnx_answers(path, IMAGES)
+    assert np.abs(found - expected).max() > 1e-4 * (expected.max() - expected.min())
+    np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1))
+
+
+@pytest.mark.parametrize("offset", [0, 2e5])
+def test_a_mistake_is_none_of_rounding(offset: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One weight of 3,360 is wrong, which changes no label and answers by little."""
+    model, right = far_from_zero(offset), translation.translated
+
+    def wrong(network: Network) -> onnx.ModelProto:
+        graph = right(network)
+        (weight,) = [tensor for tensor in graph.graph.initializer if tensor.name == "output.weight"]
+        numbers = onnx.numpy_helper.to_array(weight).copy()
+        numbers[0, 0] *= 1.02 if offset == 0 else 1.04
+        weight.CopyFrom(onnx.numpy_helper.from_array(numbers, weight.name))
+        found, expected = computed(graph, IMAGES), answers(model)
+        assert np.abs(found - expected).max() < 1.5e-3 * (expected.max() - expected.min())
+        np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1))
+        return graph
+
+    monkeypatch.setattr(translation, "translated", wrong)
+    said = write_onnx(Network(model, Path("b.keras")), tmp_path / "network.onnx", IMAGES)
+    assert said == "network.onnx was left out: it didn't answer as the network does on 24 pictures."
 
 
 def test_a_file_that_is_not_valid_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

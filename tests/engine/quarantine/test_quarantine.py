@@ -214,6 +214,30 @@ def test_a_reader_that_cannot_be_started_is_a_sentence(tmp_path: Path) -> None:
             ask(Quarantine(command))
 
 
+def test_a_reader_that_was_started_ahead_is_the_one_that_answers(fakes: Any) -> None:
+    quarantine = fakes("send(1, {'value': 0, 'arrays': []})")
+    quarantine.start()
+    number = quarantine.process_id
+    quarantine.start()
+    assert ask(quarantine) == [] and ask(quarantine) == [] and quarantine.process_id == number is not None
+
+
+def test_nobody_waits_for_a_reader_that_is_started_ahead() -> None:
+    """This one never says that it is ready."""
+    quarantine = Quarantine([sys.executable, "-c", "import sys; sys.stdin.buffer.read()"])
+    quarantine.start()
+    assert quarantine.process_id is not None
+    quarantine.close()
+
+
+def test_a_reader_that_ends_while_it_starts_is_a_sentence() -> None:
+    quarantine = Quarantine([sys.executable, "-c", "import os; os.read(0, 4); raise SystemExit(3)"])
+    quarantine.start()
+    with pytest.raises(EngineError, match="can't be started"):
+        ask(quarantine)
+    assert quarantine.process_id is None
+
+
 def test_arrays_of_several_pieces_arrive_whole(tmp_path: Path) -> None:
     images = np.random.default_rng(1).integers(0, 256, (40, 3, 300, 301), np.uint8)
     assert images.nbytes > 2 * PIECE and images.nbytes % PIECE
