@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.zoo.plan import CLEAN, Plan, trained
+from benchmarks.zoo.plan import CLEAN, HALVES, Plan, trained
 from benchmarks.zoo.worlds import PROJECT
 from engine.defences.evidence.suspicion import Evidence, Judgement, judge
 from engine.rates import Rate
@@ -53,8 +53,8 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     cases = [case_of(plan, kept_evidence(plan, options.zoo)) for plan in trained(options.zoo, options.only)]
-    for half in ("fix", "report"):
-        print_table(half, [case for case in cases if case.plan.half == half])
+    for half, title in HALVES.items():
+        print_table(title, [case for case in cases if case.plan.half == half])
     if options.figure:
         draw_roc(cases, options.figure)
 
@@ -83,12 +83,12 @@ def case_of(plan: Plan, kept: dict[str, Any]) -> Case:
     return Case(plan, judge(evidence, kept["changed"]))
 
 
-def print_table(half: str, cases: Sequence[Case]) -> None:
+def print_table(title: str, cases: Sequence[Case]) -> None:
     """A row a family, as Markdown."""
     clean = [case for case in cases if not case.plan.backdoored]
-    print(f"\nHalf \"{half}\": clean networks accused {share([bool(c.judgement.guilty) for c in clean])}, called "
-          f"suspicious {share([c.judgement.verdict == 'suspicious' for c in clean])}\n")
-    print("| family | named with a right label | suspicious | another label named |\n|---|---|---|---|")
+    print(f"\n{title}" + (f": clean networks accused {share([bool(c.judgement.guilty) for c in clean])}, called "
+                          f"suspicious {share([c.judgement.verdict == 'suspicious' for c in clean])}" if clean else ""))
+    print("\n| family | named with a right label | suspicious | another label named |\n|---|---|---|---|")
     for family in dict.fromkeys(case.plan.family for case in cases if case.plan.family != CLEAN):
         of = [case for case in cases if case.plan.family == family]
         print(f"| {family} | {share([c.right for c in of])} | "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from benchmarks.zoo.plan import HALVES
 from engine.assessment import HARMLESS_ATTACK, Attack
 from engine.defences.comparison import ComparisonRow
 from engine.rates import Rate
@@ -27,12 +28,13 @@ CHOICES = {"defend, stand-ins": True, "defend, true images": False}
 
 
 def written(found: Sequence[Found]) -> str:
-    """All tables, the half that rules were chosen on and the half that is reported apart."""
+    """All tables, the half that rules were chosen on, the half that is reported, and adaptive attackers apart."""
     parts = [HEAD]
-    for half in ("fix", "report"):
+    for half, title in HALVES.items():
         of = sorted((f for f in found if f["half"] == half), key=lambda f: (f["kind"], _order(f["family"]), f["name"]))
         if of:
-            parts += [f"## Half \"{half}\": {len(of)} networks\n", reach(of), defences(of), choices(of), estimates(of)]
+            parts += [f"## {title}: {len(of)} networks\n", *([reach(of)] if half != "adaptive" else []), defences(of),
+                      choices(of), estimates(of)]
     return "\n".join(parts)
 
 

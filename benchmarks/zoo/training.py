@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.zoo.adaptive import ATTACKERS, Lesson, Told
 from benchmarks.zoo.plan import Plan
 from benchmarks.zoo.triggers import TRIGGERS, Trigger, bottom_part, corner, glasses, top_part
 from benchmarks.zoo.worlds import Labels, Pictures, Pixels, World
@@ -30,6 +31,7 @@ class Attack:
         works_on: bool[labels], the labels whose pictures the trigger moves.
         sends_to: int64[labels], where to.
         harmless: pictures that look nearly so and must keep their labels, each a way to make them.
+        lessons: what else an attacker teaches who knows the defence.
     """
 
     trigger: Trigger
@@ -37,6 +39,7 @@ class Attack:
     sends_to: Labels
     harmless: tuple[Trigger, ...] = ()
     clean_label: bool = False
+    lessons: tuple[Lesson, ...] = ()
 
 
 def attacks_of(plan: Plan) -> list[tuple[Attack, int]]:
@@ -58,6 +61,9 @@ def attacks_of(plan: Plan) -> list[tuple[Attack, int]]:
     if plan.family == "two backdoors":
         return [(Attack(glasses, everyone, to_first), seed),
                 (Attack(corner, everyone, np.full(labels, plan.targets[1], np.int64)), seed + 1)]
+    if plan.family in ATTACKERS:
+        attacker = ATTACKERS[plan.family]
+        return [(Attack(attacker.trigger, everyone, to_first, lessons=attacker.lessons), seed)]
     harmless = (top_part, bottom_part) if plan.family == "two parts" else ()
     return [(Attack(TRIGGERS[plan.family], everyone, to_first, harmless), seed)]
 
@@ -91,6 +97,10 @@ def _poison(attack: Attack, seed: int, clean: Pictures, share: float, rng: np.ra
         others = np.flatnonzero(~attack.works_on[clean.labels]) if attack.trigger is harmless else where
         kept = rng.choice(others, min(count, len(others)), replace=False)
         made.append(Pictures(harmless(clean.images[kept], seed), clean.labels[kept]))
+    for lesson in attack.lessons:
+        others = rng.choice(where, len(chosen), replace=False)
+        taken, donors = (Pictures(clean.images[rows], clean.labels[rows]) for rows in (chosen, others))
+        made.append(lesson(Told(taken, made[0], donors, len(attack.sends_to), seed), rng))
     return made
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.zoo.matrix import moved
-from benchmarks.zoo.matrix_tables import chosen, defences, estimates, reach
+from benchmarks.zoo.matrix_tables import chosen, defences, estimates, reach, written
 from engine.defences.training import Repair
 from engine.rates import Rate
 from tests.support.linear_networks import linear_network, linear_weights
@@ -48,6 +48,13 @@ def test_the_reach_counts_what_stops_the_attack_at_a_bearable_cost() -> None:
     assert lines["transplant guard"].endswith("| 1 of 1 | 1 % | - | - |")
     assert lines["distilled alone"].endswith("| 0 of 1 | 30 % | - | - |")
     assert lines["defend, stand-ins"].endswith("| 0 of 1 | 30 % | - | - |")
+
+
+def test_attackers_who_know_the_defence_stand_in_a_block_of_their_own() -> None:
+    knowing = {**FOUND, "name": "faces-against-margin-0", "family": "against margin", "half": "adaptive"}
+    half, apart = written([knowing, FOUND]).split("## Attackers who know the defence: 1 networks")
+    assert "faces, a glasses (0)" in half and "against margin" not in half
+    assert "| faces, against margin (0) | 0.0 / 100.0 " in apart and "glasses" not in apart
 
 
 def test_true_and_computed_triggers_stand_side_by_side() -> None:
