@@ -1,23 +1,33 @@
-"""A trained B' made useful: beside B as a pair, behind a guard if wanted, and measured."""
+"""A B' trained in one of several ways, and made useful: beside B as a pair, behind a guard if wanted, and measured."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import Preprocessing
 from engine.data.subsets import HELD_BACK, stored_pictures
+from engine.defences.distillation import distil
+from engine.defences.fine_pruning import fine_prune
 from engine.defences.training import Repair, repaired_network
+from engine.defences.unlearning import unlearn
+from engine.errors import EngineError
 from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
 from engine.guards.guarded_curve import GuardChoice
 from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+from engine.pruning.ranking import rank_channels
 from engine.runs.pairs import PICTURES
 
+# What trains a B' from B and clean images alone, by the method's name.
+TRAINED: dict[str, Callable[..., Repair]] = {"distillation": distil, "unlearning": unlearn}
+FINE_PRUNING = "fine-pruning"
+METHODS = (*TRAINED, FINE_PRUNING)
+DEFAULT_METHOD = "distillation"
 FLATTERED = ("No test set was given, and the clean images are too few to hold some back: clean accuracy and false "
              "alarms are measured on the images that the defence was made from, which flatters it.")
 
@@ -37,6 +47,36 @@ class RepairedPair:
     evaluations: tuple[Evaluation, ...]
     pictures: Images
     warning: str
+
+
+def repair_by(
+    method: str, network: Network, clean: Dataset, layer: str, channels: int | None = None, *, seed: int = 0,
+    allow_missing_labels: bool = False,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> Repair:
+    """Train a B' by one of METHODS.
+
+    Args:
+        network: B; it isn't changed.
+        clean: clean images with true labels in the network's input range, of every label.
+        layer, channels: with fine-pruning, where and how many channels of the lowest mean activation are pruned
+            first; None: nine tenths.
+        allow_missing_labels: train although labels have no image; the result carries a warning.
+    Raises:
+        EngineError: no channel would be left.
+        DatasetError: a label has no image and that wasn't allowed, or none can be held aside.
+        Cancelled: the token was set; nothing is kept.
+    """
+    if method != FINE_PRUNING:
+        return TRAINED[method](network, clean, seed=seed, allow_missing_labels=allow_missing_labels,
+                               progress=progress, cancel=cancel)
+    order = rank_channels(network, layer, clean, progress=progress, cancel=cancel).order
+    count = channels if channels is not None else len(order) * 9 // 10
+    if not 0 <= count < len(order):
+        raise EngineError(f"{count} channels can't be pruned: {layer} has {len(order)} channels and at least one must "
+                          f"stay. Choose 0 to {len(order) - 1}.")
+    return fine_prune(network, clean, layer, [int(c) for c in order[:count]], seed=seed,
+                      allow_missing_labels=allow_missing_labels, progress=progress, cancel=cancel)
 
 
 def as_pair(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, SignalInstance
-from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.primary_button import PrimaryButton
 from gui.widgets.texts import unbroken, waiting
-from gui.widgets.theme import Theme
+from gui.widgets.theme import Theme, outline
 from gui.widgets.turns import in_turns
 
 if TYPE_CHECKING:
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
 EMPTY = ("Nothing has been compared yet.\n\nRun the pruning, then press Compare. It makes every defence there is, the "
          "pruned GoodNets, fine-pruning, repair by training, each alone and behind both guards, from the clean "
          "validation images, and measures all of them on the same images. It trains three networks, which takes "
-         "minutes; Cancel stops it.\n\nRepair trains one copy that has learnt to ignore patches and saves it, alone or "
-         "with B as a GoodNet, without comparing anything.\n\nDefend does it all at once and needs no run: it examines "
-         "the network, makes and measures every defence, on reconstructed triggers where there are no poisoned images, "
-         "and saves the best with what it holds against.")
+         "minutes; Cancel stops it.\n\nRepair trains one copy in one of three ways, as you choose, and saves it, alone "
+         "or with B as a GoodNet, without comparing anything.\n\nDefend does it all at once and needs no run: it "
+         "examines the network, makes and measures every defence, on reconstructed triggers where there are no "
+         "poisoned images, and saves the best with what it holds against.")
 COMPARING = "The comparison goes on; it takes minutes. The defences appear here side by side when it is done."
 DEFENDING = "The defence goes on; it takes minutes. What was chosen and where it is saved is told when it is done."
 REPAIRING = "The repair goes on. Where the repaired copy is saved is told when it is done."
@@ -93,9 +92,7 @@ class DefencesView(QWidget):
         self._theme = theme
         self.compare_button.set_theme(theme)
         self.warning.setStyleSheet(f"color: {theme.warning}")
-        palette = self.allow_box.palette()
-        palette.setColor(QPalette.ColorRole.Window, QColor(theme.muted))  # of which Fusion draws the box's outline
-        self.allow_box.setPalette(palette)
+        outline(self.allow_box, theme)
         if self.panel:
             self.panel.set_theme(theme)
 
@@ -156,8 +153,8 @@ class DefencesView(QWidget):
         if self.panel:
             self.panel.set_busy(self._busy)
         for button, tip in ((self.compare_button, "Make and measure all defences; Cancel stops it"),
-                            (self.repair_button, "Train a repaired copy and save it with B as a GoodNet; Cancel stops "
-                                                 "it")):
+                            (self.repair_button, "Train a repaired copy in one of three ways and save it; Cancel "
+                                                 "stops it")):
             button.setEnabled(self._ready and not self._busy)
             button.setToolTip(tip if self._ready else "Run the pruning first")
         self.defend_button.setEnabled(self._open and not self._busy)

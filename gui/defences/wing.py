@@ -6,6 +6,7 @@ from functools import partial
 
 from engine.defences.comparison import Comparison
 from engine.reports.headline import recommendation
+from gui.defences.repair_dialog import RepairDialog
 from gui.defences.view import DefencesView
 from gui.frame.desk import Desk, Wing
 from gui.frame.saves import keep_compared
@@ -58,13 +59,15 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
 
 
 def _repair(desk: Desk, allow_missing_labels: bool) -> None:
-    """Ask whether the repaired copy answers alone, and where it is saved."""
+    """Ask how the copy is trained and answers, and where it is saved."""
     run = desk.session.run
 
-    def save(alone: bool) -> None:
+    def save(method: str, alone: bool) -> None:
         folder = asking.ask_new_folder(desk.window, f"Save {run.model.path.name}, repaired, in a new folder",
                                        f"{run.model.path.stem}-repaired") if run else None
         if folder:
-            desk.defending.repair(allow_missing_labels, folder, alone)
+            desk.defending.repair(allow_missing_labels, folder, alone, method)
 
-    asking.ask_alone(desk.window, save)
+    dialog = RepairDialog(desk.window, desk.theme)
+    dialog.chosen.connect(save)
+    dialog.open()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
@@ -24,7 +23,7 @@ from engine.runs.labelling import Trial
 from gui.inputs.labels_model import LABEL, LabelDelegate, LabelsModel
 from gui.jobs.naming import Matching
 from gui.widgets.elided_label import PlainLabel
-from gui.widgets.theme import Theme
+from gui.widgets.theme import Theme, outline
 
 _TRY, _STOP = "&Try on the clean images", "&Stop trying"
 
@@ -86,9 +85,7 @@ class LabelsEditor(QDialog):
             button = QRadioButton(_shown(f"By {what}: the network is right on {percent(rate.value)} of {rate.total} "
                                          "clean images"))
             button.setAutoExclusive(False)
-            palette = button.palette()
-            palette.setColor(QPalette.ColorRole.Window, QColor(self._theme.muted))  # of which Fusion draws its outline
-            button.setPalette(palette)
+            outline(button, self._theme)
             button.clicked.connect(partial(self.model.take, labels))
             self._orders.addWidget(button)
             self.orders.append((button, labels))

@@ -11,7 +11,6 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.assessment import percent
 from engine.defences.comparison import Comparison, ComparisonRow
-from engine.defences.distillation import distil
 from engine.files.saving import check_writable
 from engine.goodnets.evaluation import Evaluation
 from engine.records.defended import save_defended
@@ -21,7 +20,7 @@ from engine.runs.defend import defend as defend_network
 from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun
-from engine.runs.repair import as_pair
+from engine.runs.repair import DEFAULT_METHOD, as_pair, repair_by
 from gui.messages import Message
 from gui.session.session import Session
 from gui.session.worker import TaskContext
@@ -92,11 +91,13 @@ class Defending(QObject):
         if run:
             session.submit(partial(compare, run, allow_missing_labels), compared)
 
-    def repair(self, allow_missing_labels: bool, folder: Path, alone: bool = False) -> None:
+    def repair(
+        self, allow_missing_labels: bool, folder: Path, alone: bool = False, method: str = DEFAULT_METHOD,
+    ) -> None:
         """Train a repaired copy of the finished run's network and save it in `folder`.
 
         Args:
-            alone: it answers without B having to agree.
+            alone: it answers without B having to agree; method: one of the engine's METHODS.
         """
         session = self._session
 
@@ -104,7 +105,7 @@ class Defending(QObject):
             session.message.emit(Message(repaired.sentence, folder=repaired.folder))
 
         if session.run:
-            session.submit(partial(repair, session.run.request, allow_missing_labels, folder, alone), saved)
+            session.submit(partial(repair, session.run.request, method, allow_missing_labels, folder, alone), saved)
 
     def defend(self, folder: Path) -> None:
         """Examine what is open, make every defence, and save the best in `folder`."""
@@ -143,20 +144,20 @@ def compare(run: PruningRun, allow_missing_labels: bool, context: TaskContext) -
     return found, made
 
 
-def repair(request: PruningRequest, allow_missing_labels: bool, folder: Path, alone: bool,
+def repair(request: PruningRequest, method: str, allow_missing_labels: bool, folder: Path, alone: bool,
            context: TaskContext) -> Repaired:
     """Train a repaired copy and save it, with B as a pair or alone."""
     check_writable(folder, request.paths)
     opened = open_inputs(request, progress=context.progress, cancel=context.cancel)
     clean, test = opened.to_make_and_measure()
-    found = distil(opened.network, clean, allow_missing_labels=allow_missing_labels, progress=context.progress,
-                   cancel=context.cancel)
+    found = repair_by(method, opened.network, clean, opened.layer, allow_missing_labels=allow_missing_labels,
+                      progress=context.progress, cancel=context.cancel)
     pair = as_pair(opened.network, found, opened.preprocessing, clean, test, opened.of("poisoned"),
                    request.guard, request.false_alarms, alone, progress=context.progress, cancel=context.cancel)
     context.cancel.raise_if_cancelled()
     left_out = save_repaired(pair, folder)
-    what = "the repaired network, which answers alone," if alone else "the repaired pair"
-    return Repaired(what, folder, pair.evaluations, pair.warning, left_out)
+    what = "network repaired by {}, which answers alone," if alone else "pair repaired by {}"
+    return Repaired(f"the {what.format(method)}", folder, pair.evaluations, pair.warning, left_out)
 
 
 def defend(request: PruningRequest, folder: Path, context: TaskContext) -> Defended:

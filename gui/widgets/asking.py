@@ -151,22 +151,6 @@ def ask_output(parent: QWidget, path: Path, outputs: Sequence[tuple[str, Sequenc
     return dialog
 
 
-def ask_alone(parent: QWidget, answer: Callable[[bool], None]) -> QMessageBox:
-    """Ask whether a repaired copy answers alone, without blocking; `answer` isn't called when it is dismissed."""
-    box = QMessageBox(QMessageBox.Icon.Question, "How should the repaired copy answer?",
-                      "The repaired copy can answer alone, or together with the network it was made from.",
-                      parent=parent)
-    box.setInformativeText("Alone it costs less clean accuracy, and only a guard labels a picture N, backdoored. "
-                           "Together, a picture is labelled N too where the two disagree.")
-    alone = box.addButton("&Alone", QMessageBox.ButtonRole.AcceptRole)
-    together = box.addButton("As a &pair", QMessageBox.ButtonRole.AcceptRole)
-    box.addButton(QMessageBox.StandardButton.Cancel)
-    box.buttonClicked.connect(lambda button: answer(button is alone) if button in (alone, together) else None)
-    box.finished.connect(box.deleteLater)
-    box.open()
-    return box
-
-
 def _chosen(parent: QWidget, name: str) -> Path | None:
     """What a person chose; the next dialog starts beside it."""
     if not name:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication
 
 from gui.settings import ThemeChoice
 
@@ -46,6 +46,13 @@ def resolve(choice: ThemeChoice) -> Theme:
         dark = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
         return DARK if dark else LIGHT
     return DARK if choice == "dark" else LIGHT
+
+
+def outline(button: QAbstractButton, theme: Theme) -> None:
+    """Have a tick box or a round button seen on its ground: Fusion draws its outline from the window's colour."""
+    palette = button.palette()
+    palette.setColor(QPalette.ColorRole.Window, QColor(theme.muted))
+    button.setPalette(palette)
 
 
 def apply(application: QApplication, theme: Theme) -> None:

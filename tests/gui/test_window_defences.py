@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QLabel, QPushButton, QRadioButton
 from pytestqt.qtbot import QtBot
 
 from engine.data.datasets import open_dataset
@@ -21,7 +21,10 @@ from engine.rates import Rate
 from engine.reports.headline import calibration_text, recommendation
 from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made
+from engine.runs.repair import METHODS
 from engine.runs.rows import badnet_row
+from gui.defences.repair_dialog import METHODS as OFFERED
+from gui.defences.repair_dialog import RepairDialog
 from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.settings import Options, Settings
@@ -183,7 +186,7 @@ def test_a_comparison_ends_with_what_is_best_and_keeps_it(
     assert panel.best.text().replace("\u00a0", " ").startswith(f"Best of these: {best.row.name}. Attack success")
     assert panel.best.text().endswith(best.sentence.replace(" %", "\u00a0%"))
     assert panel.table.currentIndex().row() == run.comparison.rows.index(best.row)
-    monkeypatch.setattr("gui.jobs.defending.distil", None)  # nothing is trained again
+    monkeypatch.setattr("engine.runs.repair.TRAINED", {})  # nothing is trained again
     monkeypatch.setattr("engine.runs.all_defences.distil", None)
     monkeypatch.setattr("engine.runs.all_defences.unlearn", None)
     row = next(i for i, row in enumerate(run.comparison.rows)
@@ -275,22 +278,37 @@ def test_a_cancelled_comparison_leaves_everything(run_window: MainWindow, qtbot:
     assert run_window.defences.compare_button.isEnabled()
 
 
-@pytest.mark.parametrize("alone", [False, True])
-def test_a_repaired_copy_is_saved_as_a_pair_or_alone(
-    alone: bool, run_window: MainWindow, small_lab: SmallLab, qtbot: QtBot, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def answer_repair(qtbot: QtBot, window: MainWindow, *choices: str) -> None:
+    """Press Repair, choose in the question that follows, and say yes."""
+    qtbot.mouseClick(window.defences.repair_button, Qt.MouseButton.LeftButton)
+    dialog, = (found for found in window.findChildren(RepairDialog) if found.isVisible())
+    assert window.session.idle
+    for choice in choices:
+        button, = (b for b in dialog.findChildren(QRadioButton) if b.text().replace("&", "") == choice)
+        button.click()
+    yes, = (b for b in dialog.findChildren(QPushButton) if b.text().replace("&", "") == "Choose a folder…")
+    qtbot.mouseClick(yes, Qt.MouseButton.LeftButton)
+
+
+@pytest.mark.parametrize(("alone", "choices", "method"), [
+    (False, ["As a pair with the network"], "distillation"), (True, [], "distillation"),
+    (True, ["Unlearning"], "unlearning"), (False, ["Fine-pruning", "As a pair with the network"], "fine-pruning")])
+def test_a_repaired_copy_is_trained_and_answers_as_a_person_chose(
+    alone: bool, choices: list[str], method: str, run_window: MainWindow, small_lab: SmallLab, qtbot: QtBot,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(asking, "ask_new_folder", lambda *_: tmp_path / "badnet-repaired")
-    qtbot.mouseClick(run_window.defences.repair_button, Qt.MouseButton.LeftButton)
-    box, = run_window.findChildren(QMessageBox)
-    assert run_window.session.idle and not (tmp_path / "badnet-repaired").exists()
-    button, = (b for b in box.buttons() if b.text().replace("&", "") == ("Alone" if alone else "As a pair"))
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    answer_repair(qtbot, run_window, *choices)
     settle(qtbot, run_window)
     saved = tmp_path / "badnet-repaired"
     pair = open_goodnet([saved])
     assert pair.guard is not None
-    assert pair.notes["method"] == "distillation" and pair.b_prime_alone is alone
+    assert pair.notes["method"] == method and pair.b_prime_alone is alone
+    assert f"repaired by {method}" in run_window.message_bar.text.text()
+    run = run_window.session.run
+    assert run is not None
+    order = [int(channel) for channel in run.ranking.order]
+    assert pair.notes["pruned_channels"] == (order[:len(order) * 9 // 10] if method == "fine-pruning" else [])
     assert ("which answers alone" in run_window.message_bar.text.text()) is alone
     # The one file answers as the networks say: B' where it is alone, else N where they disagree.
     import keras
@@ -305,6 +323,24 @@ def test_a_repaired_copy_is_saved_as_a_pair_or_alone(
     assert str(saved) in text
     assert f"clean accuracy {100 * measured['test']['guarded_accuracy']:.2f}".rstrip("0").rstrip(".") in text
     assert run_window.message_bar.open_folder.isVisible()
+
+
+def test_every_method_of_the_engine_can_be_chosen_and_nothing_is_done_unasked(
+    run_window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert tuple(method for method, _, _ in OFFERED) == METHODS
+    asked: list[object] = []
+    monkeypatch.setattr(asking, "ask_new_folder", lambda *words: asked.append(words))
+    run_window.desk.menus.find("Repair").trigger()
+    dialog, = run_window.findChildren(RepairDialog)
+    assert run_window.tabs.currentWidget() is run_window.defences
+    # Whole words are seen: each label is as high as its text, broken at its width, needs.
+    for label in dialog.findChildren(QLabel):
+        assert label.height() >= label.heightForWidth(label.width()), label.text()
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert not asked
+    answer_repair(qtbot, run_window)
+    assert len(asked) == 1 and run_window.session.idle, "no folder was named"
 
 
 def test_the_whole_defence_needs_no_run_and_saves_the_best_with_its_evidence(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from engine.cli.options import (
@@ -18,19 +17,11 @@ from engine.cli.options import (
 from engine.cli.printing import complain, rate_text, say, say_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations
-from engine.data.datasets import Dataset
-from engine.defences.distillation import distil
-from engine.defences.fine_pruning import fine_prune
-from engine.defences.training import Repair
-from engine.defences.unlearning import unlearn
-from engine.errors import EngineError
 from engine.files.saving import check_writable
-from engine.pruning.ranking import rank_channels
 from engine.records.repaired_pair import repaired_json, save_repaired
-from engine.runs.inputs import Opened, open_inputs
-from engine.runs.repair import as_pair
+from engine.runs.inputs import open_inputs
+from engine.runs.repair import DEFAULT_METHOD, METHODS, as_pair, repair_by
 
-METHODS: dict[str, Callable[..., Repair]] = {"distillation": distil, "unlearning": unlearn}
 SUMMARY = "train a B' on clean images instead of pruning, and save it with B as a pair"
 
 
@@ -40,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", required=True,
                         help="write the pair's folder here; an earlier pair's folder is replaced if nothing in it was "
                         "added or changed")
-    parser.add_argument("--method", choices=[*METHODS, "fine-pruning"], default="distillation",
+    parser.add_argument("--method", choices=METHODS, default=DEFAULT_METHOD,
                         help="how B' is trained: a copy of B taught by B on changed images (distillation), a copy "
                         "shown reconstructed triggers with true labels (unlearning), or B pruned and trained again "
                         "(fine-pruning) (default: %(default)s)")
@@ -64,7 +55,8 @@ def run(options: argparse.Namespace) -> None:
     with ProgressLine() as show:
         opened = open_inputs(files, progress=show)
         clean, test = opened.to_make_and_measure()
-        repair = _repair(options, opened, clean, show)
+        repair = repair_by(options.method, opened.network, clean, opened.layer, options.channels, seed=options.seed,
+                           allow_missing_labels=options.allow_missing_labels, progress=show)
         pair = as_pair(opened.network, repair, opened.preprocessing, clean, test, opened.of("poisoned"),
                        options.guard, options.false_alarms, options.alone, progress=show)
         left_out = save_repaired(pair, out)
@@ -80,17 +72,3 @@ def run(options: argparse.Namespace) -> None:
         say(f"Warning: {pair.warning}", style="yellow")
     say()
     say(f"Saved in {out}")
-
-
-def _repair(options: argparse.Namespace, opened: Opened, clean: Dataset, show: ProgressLine) -> Repair:
-    network, layer = opened.network, opened.layer
-    if options.method in METHODS:
-        return METHODS[options.method](network, clean, seed=options.seed,
-                                       allow_missing_labels=options.allow_missing_labels, progress=show)
-    order = rank_channels(network, layer, clean, progress=show).order
-    count = options.channels if options.channels is not None else len(order) * 9 // 10
-    if not 0 <= count < len(order):
-        raise EngineError(f"--channels {count}: {layer} has {len(order)} channels and at least one must stay. "
-                          f"Choose 0 to {len(order) - 1}.")
-    return fine_prune(network, clean, layer, [int(c) for c in order[:count]], seed=options.seed,
-                      allow_missing_labels=options.allow_missing_labels, progress=show)

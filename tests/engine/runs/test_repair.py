@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from engine.__main__ import main
-from engine.cli.commands.repair import METHODS
 from engine.data.preprocessing import AS_STORED
 from engine.defences.training import Repair
 from engine.defences.unlearning import unlearn
@@ -19,7 +18,7 @@ from engine.goodnets.saved import open_goodnet
 from engine.rates import Rate
 from engine.records.repaired_pair import save_repaired
 from engine.runs.inputs import InputFiles, open_inputs
-from engine.runs.repair import FLATTERED, as_pair
+from engine.runs.repair import FLATTERED, TRAINED, as_pair
 from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
 from tests.support.networks import SmallLab, random_images
 
@@ -109,7 +108,7 @@ def test_unlearning_is_a_method_of_the_command_line(
         small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str]) -> None:
     short = partial(unlearn, steps=2, allow_missing_labels=True)
-    monkeypatch.setitem(METHODS, "unlearning", lambda *given, allow_missing_labels, **named: short(*given, **named))
+    monkeypatch.setitem(TRAINED, "unlearning", lambda *given, allow_missing_labels, **named: short(*given, **named))
     assert main(["repair", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
                  "--method", "unlearning", "--seed", "3", "--alone", "--out", str(tmp_path / "out"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["method"] == "unlearning"

@@ -1,0 +1,79 @@
+"""The question how a repaired copy is trained and how it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGroupBox, QRadioButton, QVBoxLayout, QWidget
+
+from gui.widgets.elided_label import PlainLabel
+from gui.widgets.theme import Theme, outline
+
+_WIDTH, _INDENT = 560, 24
+INTRO = ("A copy of the network is trained on your clean validation images and saved; the network itself stays as it "
+         "is. Which way works best differs from network to network: Compare all defences makes and measures all three.")
+# Each method of the engine: what its button says, what it does and how long it takes, the default first.
+METHODS = (
+    ("distillation", "&Distillation",
+     "The copy learns to answer as the network does, whatever patch, pattern or light lies over a picture. That takes "
+     "longest: with the sample half a minute."),
+    ("unlearning", "&Unlearning",
+     "Patterns that draw pictures to one label, as a trigger does, are looked for, and the copy learns the true labels "
+     "of pictures that wear them. With the sample it takes a quarter of a minute."),
+    ("fine-pruning", "&Fine-pruning",
+     "Nine in ten channels of the prune layer, those that clean pictures use least, are pruned, and the rest is "
+     "trained again. That takes seconds, but in the sample a third of the attack is left."))
+ANSWERS = (
+    (True, "&Alone", "This costs less clean accuracy. Only a guard labels a picture N, backdoored."),
+    (False, "As a &pair with the network",
+     "Where the two disagree, a picture is labelled N too. This costs a little more clean accuracy."))
+
+
+class RepairDialog(QDialog):
+    """Signals: `chosen(str, bool)` with the method and whether the copy answers alone; it doesn't block."""
+
+    chosen = Signal(str, bool)
+
+    def __init__(self, parent: QWidget, theme: Theme) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Repair the network")
+        intro = PlainLabel(INTRO)
+        intro.setWordWrap(True)
+        methods = {_radio(text, theme): (name, what) for name, text, what in METHODS}
+        answers = {_radio(text, theme): (alone, what) for alone, text, what in ANSWERS}
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        buttons.addButton("&Choose a folder…", QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        self.accepted.connect(lambda: self.chosen.emit(
+            *(next(choice for button, (choice, _) in of.items() if button.isChecked()) for of in (methods, answers))))
+        self.finished.connect(self.deleteLater)
+        column = QVBoxLayout(self)
+        column.addWidget(intro)
+        column.addWidget(_question("How is the copy trained?", [(b, what) for b, (_, what) in methods.items()], theme))
+        column.addWidget(_question("How does it answer?", [(b, what) for b, (_, what) in answers.items()], theme))
+        column.addWidget(buttons)
+        self.setFixedSize(_WIDTH, column.totalHeightForWidth(_WIDTH))
+
+
+def _question(title: str, options: Sequence[tuple[QRadioButton, str]], theme: Theme) -> QGroupBox:
+    """Buttons of which one is always chosen, the first at first, and below each what it means."""
+    box = QGroupBox(title)
+    column = QVBoxLayout(box)
+    for button, meaning in options:
+        button.setAccessibleDescription(meaning)
+        words = PlainLabel(meaning)
+        words.setWordWrap(True)
+        words.setContentsMargins(_INDENT, 0, 0, 4)
+        words.setStyleSheet(f"color: {theme.muted}")
+        column.addWidget(button)
+        column.addWidget(words)
+    options[0][0].setChecked(True)
+    return box
+
+
+def _radio(text: str, theme: Theme) -> QRadioButton:
+    button = QRadioButton(text)
+    outline(button, theme)
+    return button
