@@ -184,15 +184,15 @@ def _check_arrays(arrays: Arrays, labels: int) -> None:
             or any(arrays[name].shape[1:] != size for name in ("patterns", "faces", "scan")):
         raise ValueError("its pictures are of different sizes")
     masks = arrays["masks"]
-    if not np.isfinite(arrays["patterns"]).all() or not ((masks >= 0) & (masks <= 1)).all():
+    if not (np.abs(arrays["patterns"]) <= np.finfo(np.float32).max).all() or not ((masks >= 0) & (masks <= 1)).all():
         raise ValueError("a stamp holds values that none has")
 
 
 def _tried(one: Json, arrays: Arrays, place: int, faces: npt.NDArray[Any]) -> Tried:
     total = checked.count(one["success_images"])
     success = Rate(round(checked.number(one["success_rate"]) * total), total)
-    if not 0 <= success.count <= total:
-        raise ValueError("a share above 1")
+    if not total or not 0 <= success.count <= total:
+        raise ValueError("a share of no images, or above 1")
     evidence = Evidence(checked.count(one["label"]), checked.count(one["scan_count"]),
                         checked.number(one["mask_pixels"]), success, checked.number(one["margin"]),
                         checked.count(one["universal_stamps"]))

@@ -151,7 +151,8 @@ def with_value(value: object, *keys: str | int) -> Callable[[Any], None]:
     without("verdict"), without("labels", 0), without("scan"), without("scan", "examples", 0),
     with_value([99], "guilty"), with_value("guilty as hell", "verdict"), with_value("yesterday", "made_at"),
     with_value(7, "made_at"),
-    with_value(1.5, "labels", 0, "success_rate"), with_value(-1, "labels", 0, "scan_count"), with_value({}, "labels"),
+    with_value(1.5, "labels", 0, "success_rate"), with_value(0, "labels", 0, "success_images"),
+    with_value(-1, "labels", 0, "scan_count"), with_value({}, "labels"),
     with_value("x\0", "sentence"), with_value(10**400, "labels", 0, "margin"), with_value([], "scan", "suspects")])
 def test_what_was_changed_in_it_is_a_sentence(
         change: Callable[[Any], None], network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
@@ -165,7 +166,8 @@ def test_what_was_changed_in_it_is_a_sentence(
 
 
 SAID = {"gone": r"out: holds no evidence\.npz, .*Examine the network again", "pickle": r"evidence\.npz: .*refused",
-        **dict.fromkeys(("cut", "shape", "nan", "many"), r"(evidence\.npz|examine\.json): isn't a saved examination")}
+        **dict.fromkeys(("cut", "shape", "nan", "huge", "many"),
+                        r"(evidence\.npz|examine\.json): isn't a saved examination")}
 
 
 @pytest.mark.parametrize("damage", list(SAID))
@@ -181,7 +183,8 @@ def test_damaged_pictures_are_a_sentence(
         path.write_bytes(path.read_bytes()[:2000])
     else:
         arrays["patterns"] = {"pickle": np.array([{}, 1], object), "shape": arrays["patterns"][:, 1:],
-                              "nan": arrays["patterns"] * np.nan, "many": arrays["patterns"].repeat(2, 0)}[damage]
+                              "nan": arrays["patterns"] * np.nan, "huge": arrays["patterns"] + np.float64(1e300),
+                              "many": arrays["patterns"].repeat(2, 0)}[damage]
         np.savez(path, **arrays)
     with pytest.raises(EngineError, match=SAID[damage]):
         read_examination(tmp_path / "out")

@@ -58,6 +58,11 @@ def _data(
                   name, alone=None if read else command_line("inspect", "FILE", alone=True), beside=beside)
 
 
+def _evidence(mutate: Mutate) -> Format:
+    return Format(_EVIDENCE, mutate, (reading.examination, reading.look_for_examination), "evidence.npz",
+                  reading.examination_report, beside={"examine.json": _FOUND})
+
+
 def _foreign(name: str, write: Callable[[Path, Any, list[int]], object], side: int = 0) -> Sample:
     return cached(samples.foreign(name, write, side))
 
@@ -79,6 +84,7 @@ _PAIR = {"name": "goodnet.json", "rare": reading.pair, "beside": {
 _KEPT = {"name": "run.json", "beside": {"guard.npz": _GUARD}, "alone": command_line(
     "compare", "FOLDER", "FOLDER", alone=True)}
 _KEPT_WAYS = (reading.reopen, reading.list_run, command_line("compare", "FOLDER", "FOLDER", "--json"))
+_FOUND, _EVIDENCE = (cached(samples.examination(name)) for name in ("examine.json", "evidence.npz"))
 _ONNX = PROJECT / "tests/data/onnx/squeezenet-script13.onnx"
 _STRUCTURES = rewriting(hdf5_structures)
 
@@ -106,6 +112,7 @@ ANYWHERE: dict[str, Format] = {
     "png": _picture("png", mutations.mutated_bytes), "jpeg": _picture("jpg", mutations.mutated_bytes),
     "goodnet.json": Format(_NOTES, mutations.mutated_json, (reading.notes,), **_PAIR),
     "guard.npz": Format(_GUARD, mutations.mutated_archive, (reading.guard,), "guard.npz"),
+    "evidence.npz": _evidence(mutations.mutated_archive),
     "order": Format(_RUN, mutations.mutated_json, (reading.order, reading.look_at_order), "run.json"),
     "run.json": Format(_RUN, mutations.mutated_json, _KEPT_WAYS, **_KEPT),
 }
@@ -155,6 +162,10 @@ STRUCTURED: dict[str, Format] = {
     "guard-headers": Format(_GUARD, mutations.one_header_field, (reading.guard,), "guard.npz"),
     "guard-arrays": Format(_GUARD, mutations.in_member(".npy", mutations.one_array_word), (reading.guard,),
                            "guard.npz"),
+    "evidence-headers": _evidence(mutations.one_header_field),
+    "evidence-arrays": _evidence(mutations.in_member(".npy", mutations.one_array_word)),
+    "examine.json-keys": Format(_FOUND, mutations.one_bound, (reading.examination, reading.look_for_examination),
+                                "examine.json", reading.examination_report, beside={"evidence.npz": _EVIDENCE}),
     "goodnet.json-keys": Format(_NOTES, mutations.one_bound, (reading.notes,), **_PAIR),
     "run.json-keys": Format(_RUN, mutations.one_bound, _KEPT_WAYS, **_KEPT),
     "order-keys": Format(_RUN, mutations.one_bound, (reading.order, reading.look_at_order), "run.json"),

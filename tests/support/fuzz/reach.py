@@ -29,6 +29,7 @@ CLASSES: dict[str, tuple[int, tuple[str, ...]]] = {
     "npz": (20_000, ("npz-headers", "npz-arrays", "guard-headers", "guard-arrays")),
     "json": (20_000, ("goodnet.json-keys", "run.json-keys", "order-keys", "project-keys", "manifest-keys",
                       "names-keys")),
+    "examination": (3_000, ("evidence-headers", "evidence-arrays", "examine.json-keys")),
     "pictures": (5_000, tuple(PICTURES)), "foreign": (2_000 * len(FOREIGN), tuple(FOREIGN))}
 
 

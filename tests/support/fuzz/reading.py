@@ -191,6 +191,31 @@ def list_run(path: Path) -> None:
     read_folders([path.parent], NOBODY)
 
 
+def examination(path: Path) -> None:
+    """A saved examination, which can be saved again."""
+    import json
+
+    from engine.records.examination import examination_json, read_examination
+    found = read_examination(path.parent).found
+    assert len(found.tried) > 1 and json.dumps(examination_json(found), allow_nan=False)
+
+
+def examination_report(path: Path) -> None:
+    """A saved examination as a page, in which all its pictures are drawn."""
+    import datetime
+
+    from engine.records.examination import read_examination
+    from engine.reports.examination_page import examination_html
+    saved = read_examination(path.parent)
+    examination_html(saved.found, saved.model, datetime.date(2026, 1, 2))
+
+
+def look_for_examination(path: Path) -> None:
+    """As the window does, when what it lies beside is brought back."""
+    from gui.jobs.examining import look_for
+    look_for(path.parent, Path("m.keras"), "ab" * 32, NOBODY)
+
+
 def project(path: Path) -> None:
     """A project, and where its files are."""
     from engine.records.project import look_for, read_project
@@ -225,5 +250,5 @@ def foreign(path: Path) -> None:
 def load() -> None:
     """Import what the ways use, so that processes forked from this one have it; nothing is computed here."""
     for name in ("engine.__main__", "gui.jobs.checking", "gui.jobs.choosing", "gui.jobs.comparing",
-                 "gui.jobs.projects", "gui.session.recognition"):
+                 "gui.jobs.examining", "gui.jobs.projects", "gui.session.recognition"):
         importlib.import_module(name)

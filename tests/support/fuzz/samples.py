@@ -209,6 +209,21 @@ def manifest(folder: Path) -> Path:
     return folder / MANIFEST
 
 
+def examination(name: str) -> Callable[[Path], Path]:
+    """One of the files of a saved examination."""
+    def make(folder: Path) -> Path:
+        from types import SimpleNamespace
+
+        from engine.records.examination import write_examination
+        from tests.support import examinations
+        network: Any = SimpleNamespace(path=folder / "m.keras", sha256="ab" * 32)
+        clean: Any = SimpleNamespace(path=folder / "clean.h5")
+        write_examination(examinations.examination(guilty=()), network, clean, folder)
+        return folder / name
+
+    return make
+
+
 def names(ending: str) -> Callable[[Path], Path]:
     """Names of labels."""
     def make(folder: Path) -> Path:
