@@ -67,7 +67,7 @@ def add_classes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--classes", metavar="FILE",
                         help="names of the network's labels, for folders of pictures: one a line, the first for label "
                         "0, or a JSON list (default: names.txt, classes.json or the like beside the model or in a "
-                        "folder of pictures, else the names of the clean images' sub-folders)")
+                        "folder of pictures, else the names in the model's file, else the clean images' sub-folders)")
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:

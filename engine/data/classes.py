@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from engine.data.labels import class_names
 from engine.errors import EngineError
-from engine.files.own import read_lines, read_own
+from engine.files.own import MOST_TEXT_BYTES, read_lines, read_own
 
 # Found beside a model or in a folder of pictures.
 LIST_NAMES = ("names.txt", "classes.txt", "classes.json", "class_names.txt", "labels.txt")
+# Under which keys a model's file keeps the names of its labels, first of all that of Ultralytics.
+_NOTED_AS = ("names", "class_names", "classes", "labels", "id2label")
+# What parsing text that its author chose may raise.
+_MISFITS = (ValueError, TypeError, LookupError, SyntaxError, RecursionError, MemoryError, OverflowError)
 _REMEDY = "A text file with one name a line, the first for label 0, or a JSON list of names was expected."
 
 
@@ -59,6 +67,44 @@ def beside(folders: Sequence[Path], labels: int) -> tuple[tuple[str, ...], Path]
 def are_numbers(folders: Sequence[str]) -> bool:
     """Whether sub-folders are named by numbers."""
     return all(name.isdecimal() and len(name) <= 9 for name in folders)
+
+
+def names_in(notes: Mapping[Any, Any]) -> list[str]:
+    """The names of labels 0, 1, ... in what a model's file says of itself; none where nothing there is a list of names.
+
+    Args:
+        notes: by their names, text or JSON values. Text is a list or a dictionary as JSON or Python write it, such as
+            "{0: 'cat', 1: 'dog'}", or names apart by commas or lines.
+    """
+    found = {str(key).lower(): value for key, value in notes.items()}
+    for key in _NOTED_AS:
+        with suppress(*_MISFITS):
+            names = class_names(_from_json(_document(found[key])))
+            if len(names) > 1:
+                "".join(names).encode()  # halves of characters are no text
+                return list(names)
+    return []
+
+
+def _document(note: Any) -> Any:
+    """A note as JSON values.
+
+    Raises:
+        ValueError, SyntaxError, RecursionError, MemoryError: it is a list or dictionary that can't be read, or too
+            long.
+    """
+    if not isinstance(note, str):
+        return note
+    text = note.strip()
+    if len(text) > MOST_TEXT_BYTES:
+        raise ValueError("it is too long")
+    if not text.startswith(("[", "{", "(")):
+        return text.splitlines() if "\n" in text else text.split(",")
+    try:
+        return json.loads(text)
+    except ValueError:
+        value = ast.literal_eval(text)  # reads literals, and computes nothing
+        return list(value) if isinstance(value, tuple) else value
 
 
 def _from_json(document: Any) -> list[str]:

@@ -112,12 +112,13 @@ class Dataset:
         return self._reader.notes
 
     def named(self, classes: tuple[str, ...]) -> Dataset:
-        """The same images, each labelled by its name's place among `classes`; unchanged where labels are numbers.
+        """The same images, each labelled by its name's place among `classes`; unchanged where labels are numbers of
+        which the file doesn't say that they stand for these names in another order.
 
         Raises:
             DatasetError: a name is none of these.
         """
-        names = self._reader.named
+        names = self._reader.named or self._other_order(classes)
         if not names or not classes:
             return self
         place = {name: number for number, name in enumerate(classes)}
@@ -129,6 +130,12 @@ class Dataset:
                                "network.")
         labels = np.array([place[name] for name in names], np.int64)
         return dataclasses.replace(self, labels=labels, classes=classes)
+
+    def _other_order(self, classes: tuple[str, ...]) -> list[str]:
+        """The images' names where labels are numbers of the same names in another order; else none."""
+        own = self.class_names
+        differ = not self.classes and own != classes[:len(own)] and set(own) <= set(classes)
+        return [own[label] for label in self.labels] if differ and self.labels.max() < len(own) else []
 
     def fitting(self, labels: int) -> Dataset:
         """The same data, found to have none but a network's labels.

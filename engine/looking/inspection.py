@@ -106,6 +106,7 @@ def description_json(found: ModelDescription | DatasetDescription) -> dict[str, 
         return {"kind": "model", "path": str(found.path), "format": found.format, "sha256": found.sha256,
                 "parameters": found.parameters, "input_shape": list(found.input_shape or ()), "labels": found.labels,
                 "default_layer": found.default_layer, "outputs": list(found.outputs), "output": found.output,
+                "class_names": list(found.classes),
                 "findings": [{"level": "note", "sentence": found.default_note}] if found.default_note else [],
                 "layers": [{"name": layer.name, "kind": layer.kind, "shape": list(layer.shape or ()),
                             "channels": layer.channels} for layer in found.layers]}

@@ -31,7 +31,8 @@ class LayerDescription:
 @dataclass(frozen=True)
 class ModelDescription:
     """What can be said of a model file without running it; `default_note` says where the default layer isn't the last
-    map's, and why; `outputs` are the names of several, and `output` the one that was chosen."""
+    map's, and why; `outputs` are the names of several, and `output` the one that was chosen; `classes` are what the
+    file calls its labels, none where it doesn't say so for each."""
 
     path: Path
     format: str
@@ -44,6 +45,7 @@ class ModelDescription:
     default_note: str = ""
     outputs: tuple[str, ...] = ()
     output: str | None = None
+    classes: tuple[str, ...] = ()
 
 
 def describe_model(path: Path, output: str | None = None) -> ModelDescription:
@@ -62,11 +64,12 @@ def describe_model(path: Path, output: str | None = None) -> ModelDescription:
         LayerDescription(n.name, n.kind.removeprefix("keras.ops."), n.shape,
                          channels_of(n) if uses[n.name] == 1 else None) for n in nodes)
     final = nodes[-1].shape if nodes else None
+    labels = final[0] if final and len(final) == 1 else None
     default = default_layer(nodes, [layer.name for layer in layers if layer.channels])
     return ModelDescription(
         path, file.format, file.sha256, file.parameters, nodes[0].shape if nodes else None,
-        final[0] if final and len(final) == 1 else None, layers, default.name, default.note,
-        file.outputs, output)
+        labels, layers, default.name, default.note, file.outputs, output,
+        file.classes if len(file.classes) == labels else ())
 
 
 def checked_nodes(file: ModelFile) -> list[Node]:

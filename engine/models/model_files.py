@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.array_files import check_members
+from engine.data.classes import names_in
 from engine.errors import ModelError, in_short
 from engine.files.hdf5 import open_hdf5
 from engine.files.hdf5_blocks import BlockChecker
@@ -52,13 +53,17 @@ def describe_model(path: Path, archive: bool) -> tuple[Any, list[Array]]:
         archive: whether it is a `.keras` archive; else HDF5.
     Returns:
         {"parameters": how many numbers are weights, "labels": of DeepID's weights alone, "stored": [[name, type and
-        shape or null for a group, notes], ...]}, and the configuration's text as bytes; none of DeepID's weights.
+        shape or null for a group, notes], ...], "classes": names of labels, if it says any}, and the configuration's
+        text as bytes; none of DeepID's weights.
     Raises:
         ModelError: not a model, damaged, or holding anything that a plain model doesn't.
     """
+    beside: bytes = b""
     if archive:
         with _open_archive(path) as opened:
             text: str | bytes | None = opened.read("config.json")
+            if "metadata.json" in opened.namelist():
+                beside = opened.read("metadata.json")
             with _weights_in(opened, path) as inside, \
                     open_hdf5(inside, f"{path} ({WEIGHTS})", ModelError, attributes=True) as file:
                 found = _described(file, path)
@@ -75,7 +80,18 @@ def describe_model(path: Path, archive: bool) -> tuple[Any, list[Array]]:
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text or b""
     if len(content) > MOST_CONFIG_BYTES:
         raise ModelError(f"{path}: its configuration has {len(content):,} bytes; refused. Save the model again.")
+    found["classes"] = found["classes"] or _names_in_json(beside) or _names_in_json(content)
     return found, [np.frombuffer(content, np.uint8)]
+
+
+def _names_in_json(text: bytes) -> list[str]:
+    """Names of labels in notes or in a configuration, at the top or among the model's own settings."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return []  # of a configuration, the program says so when it reads it
+    inner = document.get("config") if isinstance(document, dict) else None
+    return next((names for place in (document, inner) if isinstance(place, dict) and (names := names_in(place))), [])
 
 
 def _check_is_model(file: h5py.File, path: Path) -> None:
@@ -134,7 +150,7 @@ def _described(file: h5py.File, path: Path) -> dict[str, Any]:
     file.visititems(add)
     if len(json.dumps(stored)) > _MOST_LIST_LETTERS:
         raise ModelError(f"{path}: holds more names than a network needs; refused. Save the model again.")
-    return {"parameters": total, "labels": None, "stored": stored}
+    return {"parameters": total, "labels": None, "stored": stored, "classes": names_in(_words(file))}
 
 
 def _array_bytes(file: h5py.File) -> int:
@@ -159,6 +175,17 @@ def _notes(item: Any) -> dict[str, str | list[str]]:
             found[key] = [text(value) for value in item.attrs[key]]
         elif key in _WORDS:
             found[key] = text(item.attrs[key])
+    return found
+
+
+def _words(file: h5py.File) -> dict[str, str | list[str]]:
+    """The file's own notes that are words or lists of words, once they were found good; those that aren't text go."""
+    found: dict[str, str | list[str]] = {}
+    for key in file.attrs:
+        if h5py.check_string_dtype(file.attrs.get_id(key).dtype) is not None:
+            words = [word.decode("utf-8", "surrogateescape") if isinstance(word, bytes) else str(word)
+                     for word in np.ravel(file.attrs[key]).tolist()]
+            found[key] = words[0] if file.attrs.get_id(key).shape == () else words
     return found
 
 

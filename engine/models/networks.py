@@ -63,12 +63,13 @@ class Network:
         path: the file it came from (or of the model it was copied from).
         sha256: of that file; empty for a network made in memory. output_name: the one of several that was chosen there.
         input_shape: (H, W, C); H or W may be None.
-        labels: N, the number of labels.
+        labels: N, the number of labels; classes: what the file calls each of them, none where it doesn't say.
         batch: images to run through the network in one go, a power of two.
         quick: of how many images the answers are known in a second or two; 16 at least, however large the network.
     """
 
-    def __init__(self, model: Any, path: Path, sha256: str = "", output_name: str | None = None) -> None:
+    def __init__(self, model: Any, path: Path, sha256: str = "", output_name: str | None = None,
+                 classes: Sequence[str] = ()) -> None:
         self.path, self.sha256, self.output_name = path, sha256, output_name
         self.model = model
         outputs = model.outputs
@@ -85,6 +86,7 @@ class Network:
                              "one value for each of at least 2 labels was expected.")
         self.input_shape: tuple[int | None, int | None, int] = tuple(shape[1:])
         self.labels = int(answer[1])
+        self.classes = tuple(classes) if len(classes) == self.labels else ()
         self.calls, self._input, self._output = _flatten(model)
         self.batch = images_at_once([call.output for call in self.calls], products(self.calls))
         self.quick = max(_FEWEST_QUICK, _QUICK_PRODUCTS // products(self.calls))
@@ -223,7 +225,7 @@ def open_network(path: Path, output: str | None = None, cancel: CancelToken = NE
         Cancelled: the token was set.
     """
     file = read_model_file(path, output)
-    return Network(_with_two_labels(build_model(file, cancel)), path, file.sha256, output)
+    return Network(_with_two_labels(build_model(file, cancel)), path, file.sha256, output, file.classes)
 
 
 def build_model(file: ModelFile, cancel: CancelToken = NEVER_CANCELLED) -> Any:
@@ -338,10 +340,8 @@ def _build(file: ModelFile, keras: Any) -> Any:
         assert file.deepid_labels is not None
         return build_deepid(file.deepid_labels)
     config = copy.deepcopy(file.config)  # from_config takes entries out of what it is given
-    if config["class_name"] == "Sequential":
-        model = keras.Sequential.from_config(config["config"])
-    else:
-        model = keras.Model.from_config(config["config"])
+    kind = keras.Sequential if config["class_name"] == "Sequential" else keras.Model
+    model = kind.from_config(config["config"])
     if not getattr(model, "inputs", None):
         raise ModelError(f"{file.path}: doesn't say what shape its input has. Save it again after building it "
                          "for a fixed image size.")

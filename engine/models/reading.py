@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.data.labels import class_names
 from engine.errors import ModelError, SeveralOutputs, in_short
 from engine.files.existing import check_is_file, kind_of
 from engine.files.fingerprint import sha256_of
@@ -60,6 +61,7 @@ class ModelFile:
         stored: what its weights lie in.
         weights: of a network that wasn't Keras's, each layer's by its name, in place of `stored`.
         outputs: of a network with several, their names; output: the place of the one that was chosen.
+        classes: what the file calls labels 0, 1, ...; none where it holds no list of names.
     """
 
     path: Path
@@ -72,6 +74,7 @@ class ModelFile:
     weights: dict[str, list[Array]] | None = field(default=None, repr=False)
     outputs: tuple[str, ...] = ()
     output: int = 0
+    classes: tuple[str, ...] = ()
 
     @property
     def is_archive(self) -> bool:
@@ -112,18 +115,18 @@ def read_model_file(path: Path, output: str | None = None) -> ModelFile:
     if not archive and magic != b"\x89HDF\r\n\x1a\n":
         raise ModelError(f"{path}: is neither HDF5 nor a Keras archive, it is {kind_of(magic)}. "
                          "Choose a model saved by Keras as .h5 or .keras, or exported as .onnx.")
-    text, parameters, labels, stored = READER.ask(
+    text, parameters, labels, stored, classes = READER.ask(
         path, "describe model", {"archive": archive}, _described, most=MOST_CONFIG_BYTES, error=ModelError,
         patience=patience)
     if text is None:
-        return ModelFile(path, "DeepID weights (.h5)", sha256, None, parameters, labels, stored)
+        return ModelFile(path, "DeepID weights (.h5)", sha256, None, parameters, labels, stored, classes=classes)
     kind = "Keras archive (.keras)" if archive else "whole model (.h5)"
     config = turned(checked_config(_parsed(text, path), path), path)
     several = config["class_name"] == "Functional" and len(config["config"]["output_layers"]) > 1
     outputs = {name: nodes[-1].shape for name, nodes in outputs_of(config, path).items()} if several else {}
     outputs = outputs if len(outputs) > 1 else {}
     chosen = _chosen(output, outputs, path)
-    return ModelFile(path, kind, sha256, config, parameters, None, stored, None, tuple(outputs), chosen)
+    return ModelFile(path, kind, sha256, config, parameters, None, stored, None, tuple(outputs), chosen, classes)
 
 
 def _chosen(output: str | None, outputs: Mapping[str, Sequence[int | None] | None], path: Path) -> int:
@@ -143,7 +146,7 @@ def _read_onnx(path: Path, output: str | None) -> ModelFile:
     config, weights = translate(graph, list(graph.outputs)[chosen], path)
     parameters = sum(array.size for arrays in weights.values() for array in arrays)
     return ModelFile(path, "ONNX (.onnx)", graph.sha256, checked_config(config, path), parameters, weights=weights,
-                     outputs=tuple(outputs), output=chosen)
+                     outputs=tuple(outputs), output=chosen, classes=graph.classes)
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -219,7 +222,9 @@ def _copy(part: Stored, read: Read, target: Any) -> None:
         place.attrs[key] = note if isinstance(note, str) else np.array([word.encode() for word in note], "S")
 
 
-def _described(found: Any, arrays: list[Array]) -> tuple[bytes | None, int, int | None, tuple[Stored, ...]]:
+def _described(
+    found: Any, arrays: list[Array],
+) -> tuple[bytes | None, int, int | None, tuple[Stored, ...], tuple[str, ...]]:
     """The reader's answer on a model, checked; raises what shows that it lies."""
     parameters, labels, stored = found["parameters"], found["labels"], found["stored"]
     if type(parameters) is not int or not 0 <= parameters <= MOST_PARAMETERS or len(stored) > _MOST_PARTS \
@@ -230,7 +235,7 @@ def _described(found: Any, arrays: list[Array]) -> tuple[bytes | None, int, int 
         for key, note in notes.items()}) for name, spec, notes in stored)
     if sum(math.prod(part.spec[1]) for part in parts if part.spec) > MOST_PARAMETERS:
         raise ValueError("too many weights")
-    return arrays[0].tobytes() if arrays else None, parameters, labels, parts
+    return arrays[0].tobytes() if arrays else None, parameters, labels, parts, class_names(found["classes"])
 
 
 def _word(value: Any) -> str:

@@ -87,8 +87,9 @@ def find_labelling(
     """Find out what the sub-folders of a network's data sets, or their labels that are words, stand for.
 
     A class list that was given counts, or one that lies beside the model or in a folder of pictures; else the names
-    of the clean set's sub-folders, where there is one for each label. Where these are numbers that text and numbers
-    order differently, both orders are tried on the clean images, and the one with more right answers is taken.
+    in the model's own file, or those in a file of images; else the names of the clean set's sub-folders, where there is
+    one for each label. Where these are numbers that text and numbers order differently, both orders are tried on the
+    clean images, and the one with more right answers is taken.
 
     Args:
         given: a class list; none to look for one.
@@ -98,28 +99,34 @@ def find_labelling(
         DatasetError: the list doesn't fit the network, or names can't be matched.
         Cancelled: the token was set.
     """
-    return (labelling_by_name(network.path, network.labels, given, clean, others)
+    return (labelling_by_name(network.path, network.labels, given, clean, others, network.classes)
             or _by_number(network, clean, chosen, progress, cancel))
 
 
 def labelling_by_name(
     model: Path, labels: int, given: Sequence[str], clean: Named, others: Sequence[Named],
+    in_model: tuple[str, ...] = (),
 ) -> Labelling | None:
     """As find_labelling, without a network; None where the sub-folders are numbers, whose order must be tried.
 
+    Args:
+        in_model: what the model's file calls its labels; none where it doesn't say.
     Raises:
         DatasetError: as find_labelling.
     """
     own = next((found for found in (clean, *others) if len(found.class_names) == labels), None)
     if not any(named.label_names for named in (clean, *others)):
-        return Labelling(own.class_names if own else ())
+        return Labelling(in_model or (own.class_names if own else ()))
     if given:
         if len(given) != labels:
             raise DatasetError(f"The class list holds {len(given)} names, but {model} has {labels} labels. {_REMEDY}")
         return Labelling(tuple(given))
     found = _list_beside(model, labels, (clean, *others))
-    if found and any(set(named.label_names) & set(found[0]) for named in (clean, *others)):
+    names = {name for named in (clean, *others) for name in named.label_names}
+    if found and names & set(found[0]):
         return Labelling(found[0], f"{_called(clean, *others)} are labels in the order of {found[1].name}.")
+    if names & set(in_model):
+        return Labelling(in_model, f"{_called(clean, *others)} are labels by the names in the model file {model.name}.")
     if own:
         return Labelling(own.class_names, f"{_called(clean, *others)} are labels by the names of classes in "
                          f"{own.path.name}.")
@@ -222,7 +229,7 @@ def try_orders(
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Trial:
     """Try on clean images which labels their names may stand for: the order of text, that of numbers, a class list
-    found beside the files, and what the network answers.
+    found beside the files or in the model, and what the network answers.
 
     Args:
         clean, others: as opened, before any labelling.
@@ -238,8 +245,10 @@ def try_orders(
     trial = Trial(names, clean.named(names).labels[asked], answers)
     orders: list[tuple[str, dict[str, int]]] = []
     found = _list_beside(network.path, network.labels, (clean, *others))
-    if found and set(names) <= set(found[0]):
-        orders.append((f"the list {found[1].name}", {name: found[0].index(name) for name in names}))
+    lists = {f"the list {found[1].name}": found[0]} if found else {}
+    for called, classes in (lists | {"the names in the model file": network.classes}).items():
+        if set(names) <= set(classes):
+            orders.append((called, {name: classes.index(name) for name in names}))
     if are_numbers(names) and max(map(int, names)) < network.labels:
         orders.append(("their order as numbers", {name: int(name) for name in names}))
     if len(names) == network.labels:

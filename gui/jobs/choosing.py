@@ -276,8 +276,9 @@ class Choosing(QObject):
     def _name_by(self, found: Input) -> None:
         """Call labels as a data set does that says what its numbers mean, where nothing else does."""
         names = found.data.description.class_names if found.data else ()
-        if names and not self._session.names and self._session.inputs.labels in (None, len(names)):
-            self._session.name_labels(names)
+        session = self._session
+        if names and not (session.names or session.inputs.model_names) and session.inputs.labels in (None, len(names)):
+            session.name_labels(names)
 
     def _read_data_again(self) -> None:
         """Whether data fits depends on the network, so a change of network asks the question again."""

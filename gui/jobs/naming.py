@@ -94,12 +94,14 @@ class Naming(QObject):
         if clean and inputs.model and inputs.labels and any(found.label_names for found in sets):
             others = [found for found in sets if found is not clean]
             given = inputs.classes(self._session.names)
-            self._session.add(Job(partial(match, inputs.model.path, inputs.labels, given, clean, others), self._take,
-                                  key="match labels", failed=self._session.tell))
+            look = partial(match, inputs.model.path, inputs.labels, inputs.model_names, given, clean, others)
+            self._session.add(Job(look, self._take, key="match labels", failed=self._session.tell))
         else:
             self._take(None)
 
     def _take(self, matching: Matching | None) -> None:
+        known = matching.classes if matching else ()
+        self._session.find_names(known or self._session.inputs.model_names)
         if matching != self.matching:
             self.matching = matching
             self.changed.emit(matching)
@@ -108,7 +110,7 @@ class Naming(QObject):
 # On the worker's thread
 
 
-def match(model: Path, count: int, given: Sequence[str], clean: DatasetDescription,
+def match(model: Path, count: int, in_model: tuple[str, ...], given: Sequence[str], clean: DatasetDescription,
           others: Sequence[DatasetDescription], _: TaskContext) -> Matching | None:
     """How names belong to labels in a run on these files; None where they are numbers that raise no question."""
     sets = (clean, *others)
@@ -117,7 +119,7 @@ def match(model: Path, count: int, given: Sequence[str], clean: DatasetDescripti
     classes: tuple[str, ...] = ()
     sentence = problem = ""
     try:
-        labelling = labelling_by_name(model, count, given, clean, others)
+        labelling = labelling_by_name(model, count, given, clean, others, in_model)
         classes = labelling.classes if labelling else ()
         sentence = "As you said." if given else _beginning(labelling.notice) if labelling else _UNKNOWN
     except DatasetError as error:

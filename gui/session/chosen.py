@@ -109,6 +109,11 @@ class Inputs:
         return self.model.model.labels if self.model and self.model.model else None
 
     @property
+    def model_names(self) -> tuple[str, ...]:
+        """What the model's file calls the network's labels; none where it doesn't say or isn't read."""
+        return self.model.model.classes if self.model and self.model.model else ()
+
+    @property
     def chosen_layer(self) -> str | None:
         """The layer that will be pruned."""
         if self.model is None or self.model.model is None:

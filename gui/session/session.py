@@ -49,7 +49,7 @@ class Session(QObject):
     run_changed = Signal(object)  # PruningRun
     progressed = Signal(object)  # Progress of what a person waits for
     opened = Signal(object)  # Path, worth remembering
-    names_changed = Signal(object)  # Sequence[str]
+    names_changed = Signal(object)  # Sequence[str], what labels are called on show
     engine_loaded = Signal(str)  # the device TensorFlow computes on
     message = Signal(object)  # Message
 
@@ -57,7 +57,8 @@ class Session(QObject):
         super().__init__()
         self.inputs = Inputs()
         self.options = options or Options()
-        self.names: Sequence[str] = ()  # names[label]; empty for none
+        self.names: Sequence[str] = ()  # names[label] as a person says them; empty for none
+        self._found: Sequence[str] = ()  # as files have them
         self.run: PruningRun | None = None
         self.state = State.EMPTY
         self.failure = ""
@@ -124,10 +125,17 @@ class Session(QObject):
         self._settle()
 
     def name_labels(self, names: Sequence[str]) -> None:
-        """Call labels by names from now on."""
+        """Call labels by names from now on; empty to call them as files do."""
         self.names = names
-        self.names_changed.emit(names)
+        self.names_changed.emit(names or self._found)
         self._settle()
+
+    def find_names(self, names: Sequence[str]) -> None:
+        """Call labels as files do, while nobody says otherwise."""
+        if names != self._found:
+            self._found = names
+            if not self.names:
+                self.names_changed.emit(names)
 
     def did(self, step: Step) -> None:
         """Remember a change that a person made, and tell them how it is undone."""

@@ -15,6 +15,7 @@ from gui.inputs.labels_model import LABEL
 from gui.main_window import MainWindow
 from gui.session.session import State
 from tests.engine.runs.test_labelling import ANIMALS, colours_network, folder_of
+from tests.support.noted_models import archive_with
 from tests.support.window_driver import press_run, settle
 
 NUMBERS = tuple(str(i) for i in range(12))
@@ -96,6 +97,35 @@ def test_the_labels_of_named_folders_are_shown_changed_and_changed_back(
     settle(qtbot, window)
     assert tuple(window.session.names) == () and "0 is bird" in card._text.text()
     assert window.session.state is State.READY, "the run on show was made with other label names"
+
+
+def test_names_in_the_model_s_file_are_shown_and_used(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
+    """They go before the folders' own order; what a person says goes before them, and is taken back."""
+    trained = ("fox", "dog", "cat", "<b>bird")
+    opened(qtbot, window, tmp_path, trained, 4, poisoned="dog")
+    assert "0 is <b>bird" in window.inputs.labels._text.text() and "order of their names" in \
+        window.inputs.labels._text.text()
+    window.desk.choosing.open_as("model", archive_with(tmp_path, tmp_path / "model.keras", "metadata.json",
+                                                       names=str(dict(enumerate(trained)))))
+    settle(qtbot, window)
+    card = window.inputs.labels
+    assert card._text.text() == ("Sub-folders are labels by the names in the model file noted.keras. "
+                                 "0 is fox, 1 is dog, …, 3 is <b>bird.")
+    assert tuple(window.session.names) == (), "nobody said them"
+    assert window.check.model._names == trained
+    editor = edit(window)
+    offered = tried(qtbot, window, editor)
+    assert "the names in the model file" in offered[0] and "100 %" in offered[0]
+    editor.reject()
+    window.desk.choosing.name_labels(ANIMALS, "Label names")
+    settle(qtbot, window)
+    assert window.check.model._names == ANIMALS
+    window.session.history.undo()
+    settle(qtbot, window)
+    assert window.check.model._names == trained
+    press_run(qtbot, window)
+    assert window.session.run and window.session.run.model.classes == trained and accuracy(window) == 1
+    assert window.session.run.curve.poisoned[0].target == 1 and window.session.state is State.DONE
 
 
 @pytest.mark.parametrize("trained", [NUMBERS, tuple(sorted(NUMBERS))])

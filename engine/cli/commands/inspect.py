@@ -37,6 +37,8 @@ def _say_model(found: ModelDescription) -> None:
     say(f"SHA-256 {found.sha256}")
     if found.outputs:
         say(f"Outputs {', '.join(found.outputs)}; this is what leads to {found.output}")
+    if found.classes:
+        say(f"The file names its labels: {', '.join(found.classes[:6])}{', ...' if len(found.classes) > 6 else ''}")
     say()
     say_table(["layer", "kind", "output", ""],
               [[layer.name, layer.kind, _size(layer.shape) or "?",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.data.labels import class_names
 from engine.errors import ModelError
 from engine.files.existing import check_is_file
 from engine.files.fingerprint import sha256_of
@@ -38,6 +39,7 @@ class OnnxGraph:
         outputs: the shapes of one image's answers by their names.
         nodes: each behind those that feed it.
         constants: by name, floating-point numbers as float32.
+        classes: what the file calls labels 0, 1, ...; none where it holds no list of names.
     """
 
     sha256: str
@@ -46,6 +48,7 @@ class OnnxGraph:
     outputs: dict[str, tuple[int | None, ...]]
     nodes: tuple[OnnxNode, ...]
     constants: dict[str, Array]
+    classes: tuple[str, ...]
 
 
 def read_graph(path: Path, most: int) -> OnnxGraph:
@@ -70,7 +73,8 @@ def read_graph(path: Path, most: int) -> OnnxGraph:
         if not outputs:
             raise ValueError("no output")
         constants = dict(zip(names, arrays[:len(names)], strict=True))
-        return OnnxGraph(sha256_of(files), input_name, shape, outputs, nodes, constants)
+        return OnnxGraph(sha256_of(files), input_name, shape, outputs, nodes, constants,
+                         class_names(found["classes"]))
 
     try:
         beside = [file for file in (path, Path(f"{path}.data")) if file.is_file()]

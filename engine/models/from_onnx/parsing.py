@@ -16,6 +16,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import AttributeProto, TensorProto, checker, defs, helper, numpy_helper
 
+from engine.data.classes import names_in
 from engine.errors import ModelError, in_short
 from engine.files.existing import check_is_file
 
@@ -40,8 +41,9 @@ def parse_onnx(path: Path) -> tuple[Any, list[Array]]:
     Returns:
         {"input": name, "shape": batch first, null where a side isn't fixed, "outputs": names, "sides": the shapes of
         what each gives for one image, 0 where a side isn't fixed, "nodes": [[name, operator, inputs, outputs,
-        attributes], ...], "constants": names, "outside": names of files beside it that hold weights}, and arrays: those
-        of the constants, then those of attributes, which are {"array": index} in their place.
+        attributes], ...], "constants": names, "outside": names of files beside it that hold weights, "classes": names
+        of labels, if it says any}, and arrays: those of the constants, then those of attributes, which are
+        {"array": index} in their place.
         Floating-point numbers are float32.
     Raises:
         ModelError: not an ONNX file, damaged, of an opset that isn't known, or not of one input.
@@ -85,7 +87,8 @@ class _Parser:
         sides = [[dim.dim_value for dim in given.type.tensor_type.shape.dim][1:] for given in graph.output]
         nodes = [self._node(node) for node in graph.node]
         return {"input": name, "shape": shape, "outputs": outputs,
-                "sides": sides, "nodes": nodes, "constants": constants, "outside": list(self._outside)}, self._arrays
+                "sides": sides, "nodes": nodes, "constants": constants, "outside": list(self._outside),
+                "classes": names_in({note.key: note.value for note in model.metadata_props})}, self._arrays
 
     def _model(self) -> onnx.ModelProto:
         try:

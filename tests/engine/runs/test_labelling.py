@@ -13,16 +13,19 @@ from PIL import Image
 
 from engine.cli.commands.evaluate import _opened as opened_by_evaluate
 from engine.data.classes import read_classes
+from engine.data.datasets import open_dataset
 from engine.errors import EngineError
 from engine.goodnets.saved import open_goodnet, save_pair
 from engine.models.networks import Network
 from engine.records.reopening import reopen_run
 from engine.records.run_files import save_run
 from engine.runs.inputs import open_inputs
+from engine.runs.labelling import try_orders
 from engine.runs.pairs import build_goodnet
 from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.rows import rows_of
 from tests.support.foreign_sets import write_parquet
+from tests.support.noted_models import archive_with
 
 ANIMALS = ("bird", "cat", "dog", "fox")
 SHAPE = (16, 16, 3)
@@ -168,6 +171,59 @@ def test_names_of_classes_in_a_file_number_the_sub_folders_of_others(model: Path
     assert "names of classes in clean.parquet" in opened.labelling.notice
     alone = open_inputs(PruningRequest(model, clean, layer="conv", scale="none"))
     assert alone.labelling.classes == tuple(names) and alone.sets[0].dataset.labels.tolist() == [0, 1, 2, 3] * 2
+
+
+TRAINED = ("fox", "dog", "cat", "bird")
+
+
+@pytest.fixture
+def noted(model: Path, tmp_path: Path) -> Path:
+    """The network, whose file says that its labels go by another order than the alphabet's."""
+    return archive_with(tmp_path, model, "metadata.json", names=TRAINED)
+
+
+def test_names_in_the_model_s_file_number_the_sub_folders(noted: Path, tmp_path: Path) -> None:
+    clean = folder_of(tmp_path / "clean", {name: 32 + 64 * i for i, name in enumerate(TRAINED) if name != "cat"})
+    poisoned = folder_of(tmp_path / "poisoned", {"cat": 160})
+    opened = open_inputs(run_on(noted, clean, poisoned))
+    assert opened.labelling.classes == TRAINED
+    assert opened.labelling.notice == "Sub-folders are labels by the names in the model file noted.keras."
+    run = run_pruning(run_on(noted, clean, poisoned))
+    assert run.curve.validation.b_prime_rate(0).value == 1 and run.curve.poisoned[0].target == 2
+    assert run.model.classes == TRAINED
+    trial = try_orders(opened.network, open_dataset(clean, SHAPE), chosen=opened.preprocessing)
+    assert trial.orders[0] == ("the names in the model file", {"bird": 3, "dog": 1, "fox": 0})
+
+
+def test_a_list_goes_before_the_names_in_the_model_s_file(noted: Path, clean: Path, tmp_path: Path) -> None:
+    request = PruningRequest(noted, clean, layer="conv", scale="none")
+    assert open_inputs(request).labelling.classes == TRAINED
+    assert open_inputs(dataclasses.replace(request, classes=ANIMALS)).labelling.classes == ANIMALS
+    (tmp_path / "names.txt").write_text("\n".join(sorted(ANIMALS, key=len)), encoding="utf-8")
+    opened = open_inputs(request)
+    assert opened.labelling.classes == ("cat", "dog", "fox", "bird") and "names.txt" in opened.labelling.notice
+
+
+def test_names_in_the_model_s_file_that_are_no_sub_folder_s_leave_these_their_own(model: Path, clean: Path,
+                                                                                   tmp_path: Path) -> None:
+    other = archive_with(tmp_path, model, "metadata.json", names=["n01", "n02", "n03", "n04"])
+    assert open_inputs(PruningRequest(other, clean, layer="conv", scale="none")).labelling.classes == ANIMALS
+
+
+def test_numbers_of_the_same_names_in_another_order_are_numbered_as_the_model_s(
+    noted: Path, model: Path, tmp_path: Path,
+) -> None:
+    """A data set says 0 is bird, the model's file 3 is; without the model's word numbers stay as they are."""
+    pytest.importorskip("pyarrow")
+    images = np.zeros((8, *SHAPE), np.uint8)
+    images[..., 0] = (32 + 64 * (np.arange(8) % 4))[:, np.newaxis, np.newaxis]
+    by_alphabet = [ANIMALS.index(TRAINED[i % 4]) for i in range(8)]
+    clean = write_parquet(tmp_path / "clean.parquet", images, by_alphabet, list(ANIMALS))
+    opened = open_inputs(PruningRequest(noted, clean, layer="conv", scale="none"))
+    assert opened.sets[0].dataset.labels.tolist() == [0, 1, 2, 3] * 2 and opened.labelling.classes == TRAINED
+    assert run_pruning(PruningRequest(noted, clean, layer="conv")).curve.validation.b_prime_rate(0).value == 1
+    alone = open_inputs(PruningRequest(model, clean, layer="conv", scale="none"))
+    assert alone.sets[0].dataset.labels.tolist() == by_alphabet and alone.labelling.classes == ANIMALS
 
 
 def test_a_list_of_another_length_is_refused(model: Path, clean: Path) -> None:
