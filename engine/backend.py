@@ -79,21 +79,27 @@ def _map_libraries() -> None:
 
 
 @contextmanager
-def _once() -> Iterator[None]:
-    """Quietly, and with no garbage collected meanwhile.
+def uncollected() -> Iterator[None]:
+    """Import a large package with no garbage collected meanwhile.
 
-    Looking through all that an import makes takes half a second and would stop a window several times, for up to a
-    sixth of a second. Nor are its modules, which stay until the end, looked through at collections afterwards.
+    Looking through all that TensorFlow's import makes takes half a second and would stop a window several times, for up
+    to a sixth of a second; with matplotlib's it is a fifteenth. Nor are modules, which stay until the end, looked
+    through at collections afterwards.
     """
     wanted = gc.isenabled()
     gc.disable()
     try:
-        with _quiet_stderr():
-            yield
+        yield
         gc.freeze()
     finally:
         if wanted:
             gc.enable()
+
+
+@contextmanager
+def _once() -> Iterator[None]:
+    with _quiet_stderr(), uncollected():
+        yield
 
 
 @contextmanager

@@ -51,6 +51,22 @@ def view(qtbot: QtBot) -> CurveView:
     return made
 
 
+PREPARED = """
+import gc
+from gui.curve import plotting
+runs = []
+gc.callbacks.append(lambda phase, of: runs.append(of["generation"]))
+del runs[:]
+plotting.load_plotting(None)
+print(max(runs, default=0) < 2, gc.isenabled(), gc.get_freeze_count() > 50_000)
+"""
+
+
+def test_matplotlib_is_loaded_without_looking_through_everything_for_garbage() -> None:
+    done = subprocess.run([sys.executable, "-c", PREPARED], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"] * 3
+
+
 def mouse(canvas: CurveCanvas, kind: QEvent.Type, at: QPointF, button: Qt.MouseButton = Qt.MouseButton.LeftButton,
           keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
     event = QMouseEvent(kind, at, canvas.mapToGlobal(at), button, button, keys)
