@@ -54,6 +54,8 @@ _MOST_WAITS = 12
 _ERRORS: dict[object, type[EngineError]] = {kind.__name__: kind for kind in (EngineError, DatasetError, ModelError)}
 # What checks of an answer raise, all of which show that the reader broke the rules.
 _LIES = (BrokenWireError, ValueError, TypeError, KeyError, MemoryError)
+# NumPy's threads take addresses; so does pyarrow's own allocator, a gigabyte, half of what the reader may have.
+_FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 _START = "import sys; sys.path[:] = {path!r}; from engine.reader import main; sys.exit(main())"
 
 
@@ -308,7 +310,7 @@ class _Reader:
 def _started(command: Sequence[str], area: Area) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
-        cwd=program_folder(), pass_fds=area.handles, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        cwd=program_folder(), pass_fds=area.handles, env={**os.environ, **_FRUGAL},
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0))
 
 

@@ -23,6 +23,7 @@ from engine.data.sources.kinds import files_of
 from engine.data.sources.listings import lies_elsewhere
 from engine.errors import DatasetError
 from engine.looking.inspection import describe_dataset, inspect, open_any_dataset
+from engine.quarantine.client import READER
 from tests.support.deep_pictures import write_png
 from tests.support.foreign_sets import write_cifar, write_idx, write_parquet, write_tar, write_tfrecord
 
@@ -217,6 +218,18 @@ def test_what_is_wrong_is_said_of_the_data_and_not_of_a_model(kind: str, tmp_pat
     path = cut(FORMATS[kind](tmp_path))
     with pytest.raises(DatasetError, match="damaged"):
         inspect(path)
+
+
+@pytest.mark.parametrize("kind", ["npy", "mat, packed", "tar", "tfrecord", "parquet"])
+def test_the_reader_outlives_what_it_refuses(kind: str, tmp_path: Path) -> None:
+    for name in ("sound", "cut"):
+        (tmp_path / name).mkdir()
+    sound, damaged = FORMATS[kind](tmp_path / "sound"), cut(FORMATS[kind](tmp_path / "cut"))
+    assert len(open_any_dataset(sound)) == COUNT
+    reader = READER.process_id
+    for _ in range(3):
+        refused(damaged)
+    assert READER.process_id == reader is not None
 
 
 @pytest.mark.parametrize("kind", ["npy", "mat, packed", "tar", "tfrecord", "parquet"])
