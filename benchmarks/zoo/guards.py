@@ -1,6 +1,6 @@
 """Measures which cuts the transplant guard should try, family by family, on the zoo's networks.
 
-    python -m benchmarks.zoo.guards [--out runs/zoo] [--half fix|report] [--only WORD ...]
+    python -m benchmarks.zoo.guards [--out runs/zoo] [--half fix|report|adaptive] [--only WORD ...]
 
 Every kind of cut is answered once a picture; what several together are worth follows from the same figures. For each
 network: clean accuracy lost in points and attack success in per cent behind the guard, set to 2 % false alarms.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.zoo.plan import asked_for
+from benchmarks.zoo.plan import HALVES, asked_for
 from benchmarks.zoo.worlds import PROJECT
 
 CHOICES = (("rows",), ("rows", "blend"), ("rows", "outer", "blend"), ("rows", "columns", "blend"), ("grid", "blend"),
@@ -40,7 +40,7 @@ def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=PROJECT / "runs" / "zoo", help="where the networks are kept")
-    parser.add_argument("--half", choices=["fix", "report"], default="fix")
+    parser.add_argument("--half", choices=[*HALVES], default="fix")
     parser.add_argument("--only", nargs="*", default=[], help="only networks whose name holds one of these words")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
