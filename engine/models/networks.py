@@ -21,6 +21,7 @@ from engine.errors import Cancelled, EngineError, LayerNotFound, ModelError
 from engine.models.architecture import BOTH_LABELS, LABEL_0, checked_nodes
 from engine.models.deepid import build_deepid
 from engine.models.layer_graph import Node
+from engine.models.preprocessing_layers import take_over_statistics
 from engine.models.prunable.channels import JOINING, channel_weights, channels_of, settings_of, with_channels_shut
 from engine.models.prunable.default_layer import default_layer
 from engine.models.reading import ModelFile, read_model_file, weights_file
@@ -29,6 +30,8 @@ from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 
+# Pieces in which a network is opened, besides the last.
+OPENING_PIECES = 3
 # Images computed in one go: enough for full speed.
 MOST_AT_ONCE = 256
 # Values of one tensor computed in one go: 16 MB, of which there are several at a time.
@@ -158,7 +161,7 @@ class Network:
         """A network of the same architecture and weights that shares nothing with this one."""
         model = type(self.model).from_config(self.model.get_config())
         model.set_weights(self.model.get_weights())
-        _take_over_statistics(model)
+        take_over_statistics(model)
         return Network(model, self.path, self.sha256)
 
     def pruned(self, layer: str, channels: Sequence[int]) -> Network:
@@ -170,7 +173,7 @@ class Network:
         """
         if type(self.call_of(layer).layer).__name__ == JOINING:
             model = with_channels_shut(self.model, layer, channels)
-            _take_over_statistics(model)
+            take_over_statistics(model)
             return Network(model, self.path, self.sha256)
         result = self.copy()
         for variable in channel_weights(result.call_of(layer).layer):
@@ -215,41 +218,42 @@ class Network:
         return self._input
 
 
-def open_network(path: Path, output: str | None = None, cancel: CancelToken = NEVER_CANCELLED) -> Network:
+def open_network(path: Path, output: str | None = None, between: Callable[[], None] = lambda: None) -> Network:
     """Open a model file: whole-model `.h5` of Keras 2 or 3, `.keras`, `.onnx`, or DeepID weights in `.h5`.
 
     Args:
         output: of a model with several the one that tells the labels.
+        between: called OPENING_PIECES times between pieces of the work, and may raise what ends it.
     Raises:
         ModelError: the file isn't a model, isn't safe, isn't an image classifier, or has several outputs.
-        Cancelled: the token was set.
     """
     file = read_model_file(path, output)
-    return Network(_with_two_labels(build_model(file, cancel)), path, file.sha256, output, file.classes)
+    return Network(_with_two_labels(build_model(file, between)), path, file.sha256, output, file.classes)
 
 
-def build_model(file: ModelFile, cancel: CancelToken = NEVER_CANCELLED) -> Any:
+def build_model(file: ModelFile, between: Callable[[], None] = lambda: None) -> Any:
     """The Keras model of a checked model file, with its weights.
 
     Raises:
         ModelError: Keras can't build it.
-        Cancelled: the token was set.
     """
     path = file.path
     checked_nodes(file)
     tensorflow, keras = backend.load()
     try:
         model = _build(file, keras)
-        cancel.raise_if_cancelled()
+        between()
         if file.weights is None:
             with weights_file(file) as weights:
+                between()
                 model.load_weights(str(weights))
         else:
+            between()
             for name, arrays in file.weights.items():
                 model.get_layer(name).set_weights(arrays)
         if file.outputs and file.weights is None:  # cut only now: Keras knows weights by the places of all layers
             model = keras.Model(model.inputs[0], model.outputs[file.output])
-        cancel.raise_if_cancelled()
+        between()
     except (ModelError, Cancelled):
         raise
     except (*_KERAS_ERRORS, tensorflow.errors.OpError) as error:
@@ -265,9 +269,11 @@ def largest(answers: npt.NDArray[np.float32]) -> Labels:
     return labels
 
 
-def compiled(model: Any) -> Any:
+def compiled(model: Any, at_once: bool = False) -> Any:
     """A Keras model as one TensorFlow graph for any batch size: arrays in, tensor (or list) out.
 
+    Args:
+        at_once: write the graph down now, of a large network a second's work, and not on the first call.
     Raises:
         EngineError: on a call, when TensorFlow can't compute it, for instance for want of memory.
     """
@@ -278,6 +284,9 @@ def compiled(model: Any) -> Any:
     def run(*tensors: Any) -> Any:
         answer = model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
         return answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
+
+    if at_once:
+        run.get_concrete_function()
 
     def run_or_explain(*arrays: Any) -> Any:
         try:
@@ -364,15 +373,6 @@ def _with_two_labels(model: Any) -> Any:
     one = model.outputs[0]
     other = keras.layers.Rescaling(-1.0, 1.0, name=LABEL_0)(one)
     return keras.Model(model.inputs[0], keras.layers.Concatenate(name=BOTH_LABELS)([other, one]))
-
-
-def _take_over_statistics(model: Any) -> None:
-    """A Normalization layer computes with copies of its weights, which only loading from a file renews."""
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            _take_over_statistics(layer)
-        elif hasattr(layer, "finalize_state"):
-            layer.finalize_state()
 
 
 def _flatten(model: Any) -> tuple[tuple[Call, ...], Any, Any]:

@@ -1,4 +1,5 @@
-"""A preprocessing as layers at the front of a saved model, so that it takes pictures as they are stored."""
+"""A preprocessing as layers: at the front of a saved model, so that it takes pictures as they are stored; and a
+network's own, whose statistics a copy takes over."""
 
 from __future__ import annotations
 
@@ -46,6 +47,15 @@ def preprocessing_of(layers: list[Any]) -> Preprocessing:
     means = [-o / s for o, s in zip(offset * (wide // len(offset)), scale * (wide // len(scale)), strict=True)]
     name = f"mean={_listed(means)} std={_listed([1 / s for s in scale])}"
     return Preprocessing(name, preprocessing(name).words, scale, offset)
+
+
+def take_over_statistics(model: Any) -> None:
+    """A Normalization layer computes with copies of its weights, which only loading from a file renews."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            take_over_statistics(layer)
+        elif hasattr(layer, "finalize_state"):
+            layer.finalize_state()
 
 
 def _number_or_list(values: tuple[float, ...]) -> float | list[float]:

@@ -22,6 +22,7 @@ from engine.progress import (
     CancelToken,
     Did,
     Meter,
+    Progress,
     ProgressCallback,
     ignore_done,
     ignore_progress,
@@ -30,6 +31,7 @@ from engine.pruning.steps import Features, KeptFeatures, StepPredictor, arrays, 
 
 Sums = npt.NDArray[np.float64]
 RankAt = Literal["conv", "pool"]
+_RANKING = "Ranking channels"
 # A provisional ranking is told again on so many times as many images.
 _SHARPER = 4
 
@@ -76,9 +78,9 @@ def rank_channels(
     """
     at = ranked_tensor(network, layer, rank_at)
     tensors = predictor.feature_tensors if predictor and kept else []
-    run = compiled(network.submodel([network.input], [at, *tensors]))
+    run = _prepared(network, [at, *tensors], dataset, progress, cancel)
     total, done, told_at = np.zeros(at.shape[-1], np.float64), 0, 0
-    meter = Meter("Ranking channels", len(dataset), progress)
+    meter = Meter(_RANKING, len(dataset), progress)
 
     def measure(chunk: Chunk, ended: CancelToken) -> tuple[int, list[Sums], Features]:
         return len(chunk.labels), *sums_and_features(run, chunk.images, network.batch, ended, meter.add)
@@ -98,6 +100,26 @@ def rank_channels(
         meter.report(done)
         cancel.raise_if_cancelled()
     return ranking_from_means(layer, total / len(dataset), rank_at)
+
+
+def _prepared(network: Network, tensors: list[Any], dataset: Dataset, progress: ProgressCallback,
+              cancel: CancelToken) -> Any:
+    """What computes tensors of a network, ready for threads: TensorFlow prepares a graph on its first call, and threads
+    that meet there each do so. Each piece of this work is a second's of a large network.
+
+    Raises:
+        Cancelled: the token was set.
+    """
+    def begin() -> None:
+        cancel.raise_if_cancelled()
+        progress(Progress(_RANKING, 0, len(dataset)))
+
+    begin()
+    run = compiled(network.submodel([network.input], tensors), at_once=True)
+    begin()
+    run(np.zeros((1, *dataset.image_shape), np.float32))
+    begin()
+    return run
 
 
 def _chunks(dataset: Dataset, size: int, network: Network) -> Iterator[Chunk]:

@@ -112,6 +112,9 @@ def _answered(
     progress: ProgressCallback, cancel: CancelToken,
 ) -> Iterator[tuple[list[int], dict[str, Labels]]]:
     """Round by round the numbers of its images and a network's labels for them, by each preprocessing's name."""
+    # Of a large network the first call alone takes as long as many answers.
+    progress(Progress("Finding out how values are fed", 0, len(rounds) * len(ways)))
+    network.predict(clean.take(rounds[0][:1]), cancel)
     for number, part in enumerate(rounds):
         images, answers = clean.take(part), {}
         for place, (name, way) in enumerate(ways.items()):

@@ -13,7 +13,7 @@ from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import AUTO, Preprocessing, preprocessing
 from engine.data.subsets import hold_back
 from engine.data.targets import by_target, unshown_targets
-from engine.models.networks import Network, open_network
+from engine.models.networks import OPENING_PIECES, Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.sweep import Role, SweepSet
 from engine.quarantine.client import READER
@@ -154,17 +154,18 @@ def open_inputs(
     chosen: list[tuple[Role, Path]] = [("validation", files.validation)]
     chosen += [("test", files.test)] if files.test else []
     chosen += [("poisoned", path) for path in files.poisoned]
-    stages = iter(range(len(chosen) + 2))
+    total = len(chosen) + OPENING_PIECES + 2
+    stages = iter(range(total))
 
     def opening() -> None:
         cancel.raise_if_cancelled()
-        progress(Progress("Opening files", next(stages), len(chosen) + 2))
+        progress(Progress("Opening files", next(stages), total))
 
     opening()
     READER.start()  # in a process of its own, while TensorFlow is loaded
     backend.load()  # seconds, and by itself, so that they aren't added to the network's
     opening()
-    network = open_network(files.model, files.output, cancel)
+    network = open_network(files.model, files.output, opening)
     layer = files.layer or network.default_layer()
     network.call_of(layer)
     stored = []

@@ -91,12 +91,22 @@ def test_ties_in_a_large_ranking() -> None:
 
 def test_progress_and_cancel(faces: Dataset) -> None:
     model, _ = build("plain")
-    network, seen, source = Network(model, Path("m.keras")), [], CancelSource()
+    network, seen = Network(model, Path("m.keras")), list[Progress]()
     network.batch = 20
     rank_channels(network, "conv_1", faces, progress=seen.append)
-    assert seen == [Progress("Ranking channels", n, COUNT) for n in (20, 40, 50)]
-    with pytest.raises(Cancelled):
-        rank_channels(network, "conv_1", faces, progress=lambda _: source.cancel(), cancel=source.token)
+    assert seen == [Progress("Ranking channels", n, COUNT) for n in (0, 0, 0, 20, 40, 50)]
+    for stage in (1, 3, 4):  # while the network is made ready, and after the first images
+        seen.clear()
+        source = CancelSource()
+
+        def cancel(report: Progress, stage: int = stage, source: CancelSource = source) -> None:
+            seen.append(report)
+            if len(seen) == stage:
+                source.cancel()
+
+        with pytest.raises(Cancelled):
+            rank_channels(network, "conv_1", faces, progress=cancel, cancel=source.token)
+        assert len(seen) == stage
 
 
 @pytest.mark.parametrize("content", [[4, 0, 1, 2, 3, 5], {"pruning_order": [4, 0, 1, 2, 3, 5], "source": "a report"}])
