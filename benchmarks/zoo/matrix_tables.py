@@ -19,8 +19,8 @@ DEFENCES = {
     "none": ("B", "none"), "pruned, X = 4": ("pruned, X = 4", "none"), "pruned, X = 30": ("pruned, X = 30", "none"),
     "transplant guard": ("B", "transplant"), "margin guard": ("B", "margin"),
     "distilled pair": ("repaired by distillation", "none"), "distilled alone": ("repaired network alone", "none"),
-    "distilled, 0 of B": ("distilled, 0 of B, alone", "none"),
-    "distilled, 0.3 of B": ("distilled, 0.3 of B, alone", "none"),
+    "distilled, 0.1 of B": ("distilled, 0.1 of B, alone", "none"),
+    "distilled, 0.2 of B": ("distilled, 0.2 of B, alone", "none"),
     "distilled alone, guard": ("repaired network alone", "transplant"),
     "unlearnt pair": ("repaired by unlearning", "none"), "unlearnt alone": ("unlearnt network alone", "none")}
 SHORT = ("none", "pruned, X = 30", "transplant guard", "distilled alone", "unlearnt alone")

@@ -14,6 +14,7 @@ from engine.models.networks import Images
 
 _BRIGHTNESS = (0.85, 1.15)
 _SHIFT = 15 / 255
+_SHIFT_PIXELS = 3
 _PATCH_SIDES = (3, 9)
 _MOST_PATCHES = 3
 _BAR_WIDTHS = (2, 8)
@@ -43,6 +44,17 @@ def perturbed(images: Images, values: ValueRange, rng: np.random.Generator) -> I
             copies[i] = way(copies[i], rng).clip(0, 1)
     changed: Images = (low + copies * (high - low)).astype(np.float32)
     return changed
+
+
+def shifted(images: Images, rng: np.random.Generator) -> Images:
+    """Copies of float32[n, H, W, C], each moved by up to 3 pixels down and across; what comes in repeats the edge."""
+    most = round(_SHIFT_PIXELS * _scale(images[0]))
+    wider = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
+    copies, (height, width) = np.empty_like(images), images.shape[1:3]
+    places = rng.integers(2 * most + 1, size=(len(images), 2))
+    for copy, picture, (top, left) in zip(copies, wider, places, strict=True):
+        copy[:] = picture[top:top + height, left:left + width]
+    return copies
 
 
 def stamped(picture: _Picture, rng: np.random.Generator) -> _Picture:
@@ -101,7 +113,8 @@ def warped(picture: _Picture, rng: np.random.Generator) -> _Picture:
     return _sampled(picture, y + rows * pixels, x + columns * pixels)
 
 
-_WAYS = (stamped, patched, barred, blended, waved, warped)
+# Warps twice, because they are the hardest to unlearn.
+_WAYS = (stamped, patched, barred, blended, waved, warped, warped)
 
 
 def _scale(picture: _Picture) -> float:

@@ -23,9 +23,11 @@ from engine.progress import CancelToken, Progress, ProgressCallback
 from engine.rates import Rate
 
 Weights = tuple[npt.NDArray[np.float32], ...]
-# Given the rows int64[b] of a batch among n training images, what to learn: images float32[m, H, W, C] and the
-# probabilities float32[m, labels] that are wanted for them.
+# Given the rows int64[b] of a batch among n training images, what to learn: images float32[m, H, W, C] and what is
+# wanted for them, float32[m, labels]: probabilities, or what else the lesson's loss takes.
 Batch = Callable[[Labels], tuple[Images, npt.NDArray[np.float32]]]
+# Tensors float32[m, labels] twice, what is wanted and a network's logits, to losses float32[m].
+Loss = Callable[[Any, Any], Any]
 
 STEPS = 330
 BATCH = 34
@@ -34,7 +36,7 @@ LEARNING_RATE = 1e-3
 LOOK_EVERY = 30
 PATIENCE = 5
 
-_HELD_ASIDE_SHARE = 0.2
+_HELD_ASIDE_SHARE = 0.05
 _MOST_HELD_ASIDE = 500
 _MOST_BYTES = 512 << 20
 
@@ -51,7 +53,6 @@ class Repair:
         pruned: channels of `layer` that stay zero (fine-pruning), else none.
         warning: what a person must know before using it; empty when all is well.
         seed: the run repeats from it.
-        towards_b: the share of B's own weights in what was trained.
     """
 
     method: str
@@ -64,7 +65,6 @@ class Repair:
     pruned: tuple[int, ...]
     warning: str
     seed: int
-    towards_b: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,17 +84,20 @@ class Lesson:
     Attributes:
         what: words for progress.
         batches: given the network that will be trained, what makes its batches.
-        grade: of the network as it is now: how good it is on images held aside, higher is better.
+        grade: of the network as it is now: how good it is on images held aside, higher is better; where there is none,
+            the last state is kept.
         pruned: channels of `layer` that are put back to zero after every step.
-        patience: training ends when so many looks in a row found nothing better; None where it always goes on.
+        patience: training ends when so many looks in a row found nothing better.
+        loss: of what is wanted and the logits; cross-entropy where there is none.
     """
 
     what: str
     batches: Callable[[Network], Batch]
-    grade: Callable[[Network], int]
+    grade: Callable[[Network], int] | None
     layer: str = ""
     pruned: tuple[int, ...] = ()
-    patience: int | None = PATIENCE
+    patience: int = PATIENCE
+    loss: Loss | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +139,7 @@ def missing_labels_warning(network: Network, clean: Dataset, allow: bool) -> str
 
 
 def load_training_data(clean: Dataset, seed: int) -> TrainingData:
-    """Read clean images and hold a fifth of them (at most 500) aside; every label keeps an image to train on.
+    """Read clean images and hold a twentieth of them (at most 500) aside; every label keeps an image to train on.
 
     Of sets larger than half a gigabyte a part is read, images of every label first.
 
@@ -185,12 +188,12 @@ def train(
         step_on(*batch(np.array(rows[:BATCH], np.int64)))
         rows = rows[BATCH:]
         progress(Progress(lesson.what, step, steps))
-        if step % LOOK_EVERY == 0 or step == steps:
-            grade = lesson.grade(student)
+        if step == steps or (lesson.grade and step % LOOK_EVERY == 0):
+            grade = lesson.grade(student) if lesson.grade else 0
             looks_since = 0 if best is None or grade > best[0] else looks_since + 1
             if best is None or grade >= best[0]:
                 best = grade, Trained(tuple(np.array(w) for w in student.model.get_weights()), step, step)
-            if lesson.patience is not None and looks_since >= lesson.patience:
+            if looks_since >= lesson.patience:
                 break
     assert best is not None
     return Trained(best[1].weights, step, best[1].kept_step)
@@ -198,46 +201,51 @@ def train(
 
 def as_repair(
     network: Network, method: str, trained: Trained, data: TrainingData, warning: str, seed: int, lesson: Lesson,
-    towards_b: float = 0.0,
 ) -> Repair:
-    """A training's best state as a result, with clean accuracy before and after on the images held aside.
-
-    Args:
-        towards_b: how far to go back from it to the network, 0 to 1: weights are mixed so.
-    """
+    """A training's best state as a result, with clean accuracy before and after on the images held aside."""
     student = network.pruned(lesson.layer, lesson.pruned) if lesson.layer and lesson.pruned else network.copy()
-    weights = tuple(own if np.array_equal(own, b) else own + np.float32(towards_b) * (b - own)
-                    for own, b in zip(trained.weights, student.model.get_weights(), strict=True))
-    student.model.set_weights(list(weights))
+    student.model.set_weights(list(trained.weights))
     before, after = (Rate(int((n.predict_labels(data.held_images) == data.held_labels).sum()), len(data.held_labels))
                      for n in (network, student))
-    return Repair(method, weights, trained.steps, trained.kept_step, before, after, lesson.layer, lesson.pruned,
-                  warning, seed, towards_b)
+    return Repair(method, trained.weights, trained.steps, trained.kept_step, before, after, lesson.layer, lesson.pruned,
+                  warning, seed)
 
 
-def _step_function(student: Network, lesson: Lesson, steps: int) -> Callable[[Any, Any], None]:
-    """One step of training: images and wanted probabilities in, the student's weights changed."""
+def _step_function(student: Network, lesson: Lesson, steps: int) -> Callable[[Images, npt.NDArray[np.float32]], None]:
+    """One step of training: images and what is wanted for them in, the student's weights changed.
+
+    Slopes of a batch are summed over parts that the network computes at once, so that memory is one part's; layers
+    answer as they do in use, so parts don't change what is learnt.
+    """
     tensorflow, keras = backend.load()
     # On a CPU this repeats to the bit by itself; on a GPU only so.
     tensorflow.config.experimental.enable_op_determinism()
-    logits = logits_function(student)
+    logits, loss = logits_function(student), lesson.loss or tensorflow.nn.softmax_cross_entropy_with_logits
     variables = student.model.trainable_variables
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps))
     optimizer.build(variables)
     kept = _masks(student, lesson.layer, lesson.pruned)
     signature = [tensorflow.TensorSpec((None, *student.input_shape), "float32"),
-                 tensorflow.TensorSpec((None, student.labels), "float32")]
+                 tensorflow.TensorSpec((None, student.labels), "float32"), tensorflow.TensorSpec((), "float32")]
 
     @tensorflow.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
-    def step_on(images: Any, wanted: Any) -> None:
+    def slopes(images: Any, wanted: Any, count: Any) -> Any:
         with tensorflow.GradientTape() as tape:
-            losses = tensorflow.nn.softmax_cross_entropy_with_logits(labels=wanted, logits=logits(images))
-            loss = tensorflow.reduce_mean(losses)
-        optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
+            mean = tensorflow.reduce_sum(loss(wanted, logits(images))) / count
+        return [tensorflow.convert_to_tensor(s) for s in tape.gradient(
+            mean, [v.value for v in variables], unconnected_gradients="zero")]
+
+    @tensorflow.function(autograph=False)  # type: ignore[untyped-decorator]
+    def change(found: Any) -> None:
+        optimizer.apply([tensorflow.add_n(same) for same in zip(*found, strict=True)], variables)
         for variable, mask in kept:
             variable.assign(variable.value * mask)
 
-    return step_on  # type: ignore[no-any-return]
+    def step_on(images: Images, wanted: npt.NDArray[np.float32]) -> None:
+        parts = [slice(start, start + student.batch) for start in range(0, len(images), student.batch)]
+        change([slopes(images[part], wanted[part], np.float32(len(images))) for part in parts])
+
+    return step_on
 
 
 def _masks(student: Network, layer: str, pruned: Sequence[int]) -> list[tuple[Any, npt.NDArray[np.float32]]]:

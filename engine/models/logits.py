@@ -12,6 +12,8 @@ from engine import backend
 from engine.models.networks import Images, Labels, Network, in_batches
 from engine.progress import NEVER_CANCELLED, CancelToken
 
+Logits = npt.NDArray[np.float32]  # [n, labels]
+
 # The smallest positive normal float32: the logarithm of a probability that was rounded to 0.
 _TINY = float(np.finfo(np.float32).tiny)
 

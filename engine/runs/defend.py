@@ -21,8 +21,10 @@ from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.reconstructed import write_stand_ins
 from engine.runs.repair import RepairedPair
 
-# What a defence may cost, in points of clean accuracy, before one that costs less but stops less is looked at.
+# What a defence may cost, in points of clean accuracy, before one that costs less but stops less is looked at; and the
+# share of an attack that it may leave before one that costs more is.
 BEARABLE_POINTS = 3.0
+BEARABLE_ATTACK = 0.15
 NOT_TRIED = (
     "Triggers over the whole picture (blends, stripes, warps) other than those of the images measured on.",
     "Triggers that work on certain people only, or send each label to another.",
@@ -94,12 +96,15 @@ def defend(
 
 def best_row(rows: Sequence[ComparisonRow]) -> ComparisonRow:
     """The cheapest of those that leave at most 5 % of the worst attack and cost at most 3 points; where there is none,
-    the one with the least sum of attack left and clean accuracy lost. Of equals the first."""
-    def harm(row: ComparisonRow) -> tuple[bool, float]:
+    the one with the least sum of attack left and clean accuracy lost, at first of those that leave at most 15 % for
+    that cost, then of all. Of equals the first."""
+    def harm(row: ComparisonRow) -> tuple[int, float]:
         attack = row.attack.value if row.attack else 0.0
         lost = row.clean_before.value - row.clean.value
-        fits = attack <= HARMLESS_ATTACK and 100 * lost <= BEARABLE_POINTS
-        return not fits, round(lost if fits else attack + lost, 9)
+        bearable = 100 * lost <= BEARABLE_POINTS
+        if bearable and attack <= HARMLESS_ATTACK:
+            return 0, round(lost, 9)
+        return 1 if bearable and attack <= BEARABLE_ATTACK else 2, round(attack + lost, 9)
 
     return min(rows, key=harm)
 

@@ -14,7 +14,7 @@ from engine.data.datasets import Dataset
 from engine.defences.evidence.margins import widest_margins
 from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
 from engine.defences.evidence.suspicion import Evidence, Judgement, judge
-from engine.defences.evidence.universal import DEFAULT_UNIVERSAL, universal_stamps
+from engine.defences.evidence.universal import DEFAULT_UNIVERSAL, suspected, universal_stamps
 from engine.defences.scan import DEFAULT_STAMPS, Scan, scan
 from engine.defences.stamps import ValueRange, as_picture, value_range
 from engine.errors import DatasetError, EngineError
@@ -22,8 +22,6 @@ from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 
 SUSPECTS, FEWER_SUSPECTS = 8, 4
-# Of the suspects, so many are those that most universal stamps lead to.
-_LED_TO = 2
 REFERENCES, FEWER_REFERENCES = 16, 6
 FEWER_STAMPS, FEWER_UNIVERSAL = 4_000, 2_000
 # A network of so few labels has them all tried.
@@ -145,9 +143,7 @@ def chosen_labels(
     """The labels to try: the two that most universal stamps lead to and the scan's first, with those asked for; and
     others to compare them with."""
     most = FEWER_SUSPECTS if _is_large(network) else SUSPECTS
-    led_to = [int(i) for i in np.argsort(-universal, kind="stable")[:_LED_TO] if universal[i]]
-    first = list(dict.fromkeys([*led_to, *(s.label for s in found.suspects)]))[:most]
-    suspects = list(dict.fromkeys([*first, *also]))
+    suspects = list(dict.fromkeys([*suspected(universal, found, most), *also]))
     rest = np.setdiff1d(np.arange(network.labels), suspects)
     if _is_large(network):
         return suspects, sorted(rng.permutation(rest)[:FEWER_REFERENCES].tolist())

@@ -137,5 +137,5 @@ def notes_of(repair: Repair, network: Network, alone: bool = False) -> dict[str,
     """What goodnet.json says of a repair of a network, and whether it answers alone."""
     return {**({ANSWERS: B_PRIME} if alone else {}),
             "method": repair.method, "seed": repair.seed, "steps": repair.steps, "kept_step": repair.kept_step,
-            "towards_b": repair.towards_b, "warning": repair.warning, "layer": repair.layer,
-            "pruned_channels": list(repair.pruned), "b": {"name": network.path.name, "sha256": network.sha256}}
+            "warning": repair.warning, "layer": repair.layer, "pruned_channels": list(repair.pruned),
+            "b": {"name": network.path.name, "sha256": network.sha256}}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from engine.defences.scan import Scan
 from engine.defences.stamps import Stamp, ValueRange, random_stamp, value_range
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
@@ -20,6 +21,8 @@ from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCall
 DEFAULT_UNIVERSAL = 16_000
 # A stamp that moves the first few images to one label is tried on more, of which it may miss one.
 _FIRST, _MORE, _MISSED = 2, 6, 1
+# Of the labels under suspicion, so many are those that most universal stamps lead to.
+_LED_TO = 2
 _BATCH = 128
 
 
@@ -45,6 +48,16 @@ def universal_stamps(
     """How many random stamps draw nearly all images to each label, int64[labels]; arguments as find_universal's."""
     found = find_universal(network, images, stamps, seed, progress=progress, cancel=cancel)
     return np.bincount(np.array([stamp.label for stamp in found], np.int64), minlength=network.labels)
+
+
+def suspected(universal: Labels, found: Scan, most: int) -> list[int]:
+    """The labels under suspicion, at most so many: the two that most universal stamps lead to, then the scan's first.
+
+    Args:
+        universal: how many lead to each label, int64[labels].
+    """
+    led_to = [int(i) for i in np.argsort(-universal, kind="stable")[:_LED_TO] if universal[i]]
+    return list(dict.fromkeys([*led_to, *(suspect.label for suspect in found.suspects)]))[:most]
 
 
 def find_universal(

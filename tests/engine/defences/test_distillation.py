@@ -9,7 +9,7 @@ import pytest
 
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.subsets import subset
-from engine.defences.distillation import distil, mixtures, soft_labels
+from engine.defences.distillation import as_the_teacher, distil, mixtures, surprise, untouched
 from engine.defences.perturbations import stamped
 from engine.defences.training import Lesson, Trained, load_training_data, repaired_network, train
 from engine.errors import Cancelled, DatasetError
@@ -102,7 +102,7 @@ def test_the_best_state_is_kept(network: Network, grades: list[int], steps: int,
 def test_every_label_keeps_an_image_to_train_on(tmp_path: Path) -> None:
     labels = np.array([0] * 95 + [1, 2, 3, 4, 5, 5] + [6] * 49)
     data = load_training_data(dataset_of(tmp_path / "few.npz", IMAGES, labels), seed=1)
-    assert len(data.held_labels) == 30
+    assert len(data.held_labels) == 7
     assert set(data.labels) == set(range(7))
     both = [image.tobytes() for image in (*data.images, *data.held_images)]
     assert sorted(both) == sorted(image.tobytes() for image in IMAGES)
@@ -141,10 +141,55 @@ def test_mixtures_are_boxes_and_shares_of_two_images() -> None:
     assert 0.95 < shares.max() <= 1
 
 
-def test_soft_labels_also_of_logits() -> None:
-    wanted = softmax(numpy_logits(IMAGES, KERNEL, BIAS))
-    for ending in ("dense", "linear", "reshaped"):
-        np.testing.assert_allclose(soft_labels(linear_network(KERNEL, BIAS, ending))(IMAGES), wanted, atol=1e-5)
+def test_the_students_loss_by_hand() -> None:
+    """Cross-entropy of the probabilities, and squared differences of logits that no common number is added to, over
+    the teacher's usual ones."""
+    rng = np.random.default_rng(7)
+    wanted, own = (rng.normal(0, spread, (20, LABELS)) for spread in (3, 2))
+    usual = np.mean((wanted - wanted.mean(axis=1, keepdims=True)) ** 2)
+    apart = (wanted - wanted.mean(axis=1, keepdims=True)) - (own - own.mean(axis=1, keepdims=True))
+    by_hand = -(softmax(wanted) * np.log(softmax(own))).sum(axis=1) + (apart**2).mean(axis=1) / usual
+    loss = as_the_teacher(wanted.astype(np.float32))
+    found = loss(wanted.astype(np.float32), (own + 5).astype(np.float32)).numpy()
+    np.testing.assert_allclose(found, by_hand, rtol=1e-4)
+
+
+def test_a_batch_learnt_in_parts_is_the_same_batch(network: Network) -> None:
+    wanted = np.random.default_rng(0).dirichlet(np.ones(LABELS), len(IMAGES)).astype(np.float32)
+
+    def after(at_once: int) -> Array:
+        class Small(Network):
+            def copy(self) -> Network:
+                student = super().copy()
+                student.batch = at_once
+                return student
+
+        lesson = Lesson("test", lambda _: lambda rows: (IMAGES[rows], wanted[rows]), lambda _: 0)
+        trained = train(Small(network.model, network.path), len(IMAGES), lesson, 3, 0, ignore_progress, NEVER_CANCELLED)
+        return trained.weights[0]
+
+    whole = after(64)
+    assert np.abs(whole - KERNEL).max() > 1e-3
+    np.testing.assert_allclose(after(8), whole, atol=2e-6)
+
+
+def test_what_moves_the_student_most_is_the_most_surprising() -> None:
+    wanted = np.log(np.array([[0.7, 0.1, 0.1, 0.1]] * 3, np.float32))
+    logits = np.log(np.array([[0.7, 0.1, 0.1, 0.1], [0.1, 0.7, 0.1, 0.1], [0.4, 0.4, 0.1, 0.1]], np.float32)) + 3
+    by_hand = [-sum(w * np.log(p) for w, p in zip((0.7, 0.1, 0.1, 0.1), answer, strict=True))
+               for answer in ((0.7, 0.1, 0.1, 0.1), (0.1, 0.7, 0.1, 0.1), (0.4, 0.4, 0.1, 0.1))]
+    np.testing.assert_allclose(surprise(logits, wanted), by_hand, rtol=1e-5)
+
+
+def test_what_a_student_learns_of_b_is_clean_shifted_and_mixed() -> None:
+    images = random_images(20, seed=8, shape=(55, 47, 3))
+    learnt = untouched(images, images[::-1], np.random.default_rng(0))
+    assert len(learnt) == 20 * 6
+    np.testing.assert_array_equal(learnt[:20], images)
+    for picture, moved in zip(images, learnt[20:40], strict=True):
+        places = [(dy, dx) for dy in range(-3, 4) for dx in range(-3, 4)
+                  if np.array_equal(moved[3:-3, 3:-3], picture[3 + dy:52 + dy, 3 + dx:44 + dx])]
+        assert len(places) == 1
 
 
 def test_a_repair_repeats_to_the_bit_and_leaves_b_alone(tmp_path: Path) -> None:
@@ -163,13 +208,15 @@ def test_a_repair_repeats_to_the_bit_and_leaves_b_alone(tmp_path: Path) -> None:
     held = load_training_data(data, 4)
     for which, rate in ((network, one.before), (repaired, one.after)):
         right = which.model.predict(held.held_images, verbose=0).argmax(axis=1) == held.held_labels
-        assert rate == Rate(int(right.sum()), 18)
+        assert rate == Rate(int(right.sum()), 4)
 
 
 def test_a_repair_reports_every_step_and_is_cancelled(network: Network, clean: Dataset) -> None:
     reports: list[Progress] = []
     distil(network, clean, steps=4, progress=reports.append)
-    assert list(dict.fromkeys(r.what for r in reports)) == ["Scanning with stamps", "Repairing by distillation"]
+    assert list(dict.fromkeys(r.what for r in reports)) == [
+        "Trying stamps on several images", "Scanning with stamps", "Reconstructing triggers",
+        "Repairing by distillation"]
     training = [(r.done, r.total) for r in reports if r.what == "Repairing by distillation"]
     assert training == [(1, 4), (2, 4), (3, 4), (4, 4)]
     source = CancelSource()

@@ -24,6 +24,8 @@ def row(name: str, clean: int, attack: int) -> ComparisonRow:
 @pytest.mark.parametrize("rows, best", [
     ([row("a", 95, 60), row("b", 93, 4), row("c", 94, 5), row("d", 80, 0)], "c"),
     ([row("a", 95, 60), row("b", 91, 4), row("c", 94, 30)], "b"),
+    ([row("a", 95, 60), row("b", 91, 4), row("c", 94, 15), row("d", 92, 6)], "d"),
+    ([row("a", 95, 60), row("b", 91, 4), row("c", 95, 16)], "b"),
     ([row("a", 93, 3), row("b", 93, 0)], "a"),
     ([row("a", 95, 100), row("b", 50, 0)], "b"),
 ])

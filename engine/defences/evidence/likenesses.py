@@ -1,0 +1,90 @@
+"""What comes nearest to an attacker's trigger, as far as a network gives it away: for a repair to unlearn.
+
+Not one guilty label's stamp but the smallest of all suspects: a verdict may be wrong, and an innocent label's stamp
+does little harm. And random stamps that draw nearly all images to one label: of a large trigger they are the better
+likeness.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.data.datasets import Dataset
+from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
+from engine.defences.evidence.universal import UniversalStamp, find_universal, suspected
+from engine.defences.scan import scan
+from engine.models.networks import Images, Network
+from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+
+# Labels that stamps are reconstructed for, and how many of the stamps are unlearnt.
+SUSPECTS, SMALLEST = 8, 3
+STAMPS, UNIVERSAL = 6000, 8000
+# A stamp so much larger than the smallest is hardly an attacker's, and hides what tells a picture's true label:
+# learning that spoils a network. So do universal stamps, unless so many more lead to their label than to the next.
+MUCH_LARGER, LEAD = 2.0, 2.5
+# A stamp is shown at this to all of its strength, because the attacker's own is never quite the same.
+_LEAST_STRENGTH = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Likenesses:
+    """Reconstructed stamps and, if there are any, universal ones.
+
+    Attributes:
+        suspects: the labels that a trigger was looked for, the most suspicious first.
+    """
+
+    smallest: Sequence[Reconstruction]
+    universal: Sequence[UniversalStamp]
+    suspects: Sequence[int] = ()
+
+    def put_on(self, images: Images, rng: np.random.Generator) -> Images:
+        """Each of float32[n, H, W, C] with one of the stamps: half with a universal one, where there is any, the others
+        with a reconstructed one at half to all of its strength."""
+        shown = images.copy()
+        for i, strength in enumerate(rng.uniform(_LEAST_STRENGTH, 1, len(images)).astype(np.float32)):
+            if self.universal and rng.random() < 0.5:
+                shown[i] = self.universal[int(rng.integers(len(self.universal)))].put_on(images[i])
+            else:
+                stamp = self.smallest[int(rng.integers(len(self.smallest)))]
+                shown[i] += strength * (stamp.put_on(images[i]) - images[i])
+        return shown
+
+
+def find_likenesses(
+    network: Network, clean: Dataset, images: Images, seed: int = 0, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> Likenesses:
+    """Look for a network's triggers: for the labels that most universal stamps lead to and the scan's first.
+
+    Args:
+        clean: clean images in the network's input range, for the scan.
+        images: those of them that stamps are found on, float32[n, H, W, C].
+    Raises:
+        Cancelled: the token was set; nothing is kept.
+    """
+    universal = find_universal(network, images, UNIVERSAL, seed, progress=progress, cancel=cancel)
+    counts = np.bincount(np.array([stamp.label for stamp in universal], np.int64), minlength=network.labels)
+    found = scan(network, clean, STAMPS, seed, progress=progress, cancel=cancel)
+    # A network that no random stamp moves is tried with labels other than what it answers first.
+    suspects = suspected(counts, found, SUSPECTS) or \
+        np.setdiff1d(np.arange(network.labels), network.predict_labels(images[:1])).tolist()[:SUSPECTS]
+    tried = reconstruct(network, images, suspects, seed, progress=progress, cancel=cancel)
+    return Likenesses(smallest(tried), outstanding(universal), suspects)
+
+
+def smallest(stamps: Sequence[Reconstruction]) -> list[Reconstruction]:
+    """The smallest three, without those that are more than twice as large as the first."""
+    rising = sorted(stamps, key=lambda stamp: stamp.mask_pixels)
+    return [stamp for stamp in rising[:SMALLEST] if stamp.mask_pixels <= MUCH_LARGER * rising[0].mask_pixels]
+
+
+def outstanding(stamps: Sequence[UniversalStamp]) -> list[UniversalStamp]:
+    """Those of the label that most lead to, if that many more do than to the next; else none."""
+    counts = [*Counter(stamp.label for stamp in stamps).most_common(2), (-1, 0), (-1, 0)]
+    (label, first), (_, second) = counts[:2]
+    return [stamp for stamp in stamps if stamp.label == label] if first >= LEAD * second else []

@@ -1,0 +1,67 @@
+"""Likenesses of triggers: which stamps are unlearnt, and how images wear them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.defences.evidence.likenesses import Likenesses, outstanding, smallest
+from engine.defences.evidence.reconstruction import Reconstruction
+from engine.defences.evidence.universal import UniversalStamp, suspected
+from engine.defences.scan import Scan, Suspect
+from engine.defences.stamps import Stamp
+from engine.rates import Rate
+from tests.support.linear_networks import SHAPE
+from tests.support.networks import random_images
+
+IMAGES = random_images(260, seed=22, shape=SHAPE)
+
+
+def stamp(value: float, covered: float, label: int = 0) -> Reconstruction:
+    """A stamp of one value over a share of every pixel."""
+    return Reconstruction(label, np.full(SHAPE[:2], covered, np.float32), np.full(SHAPE, value, np.float32), Rate(1, 1),
+                          found=True)
+
+
+def test_a_stamp_is_worn_at_half_to_all_of_its_strength() -> None:
+    low, high = stamp(0, 0.5), stamp(255, 0.25)
+    shown = Likenesses([low, high], []).put_on(IMAGES[:60], np.random.default_rng(0)).astype(np.float64)
+    towards_low, towards_high = -0.5 * IMAGES[:60], 0.25 * (255 - IMAGES[:60].astype(np.float64))
+    strengths = []
+    for change, down, up in zip(shown - IMAGES[:60], towards_low, towards_high, strict=True):
+        full = down if change.mean() < 0 else up
+        strengths.append(float((change * full).sum() / (full * full).sum()))
+        np.testing.assert_allclose(change, strengths[-1] * full, atol=1e-3)
+    assert 0.5 <= min(strengths) < 0.6 and 0.9 < max(strengths) <= 1
+    assert {bool(change.mean() < 0) for change in shown - IMAGES[:60]} == {True, False}, "each is worn by some"
+
+
+def test_half_of_the_images_wear_a_universal_stamp_where_there_is_one() -> None:
+    patch = Stamp("rectangle", 2, 1, 3, 2, (7.0, 8.0, 9.0))
+    shown = Likenesses([stamp(0, 0.5)], [UniversalStamp(0, (patch,))]).put_on(IMAGES[:200], np.random.default_rng(0))
+    by_hand = IMAGES[:200].copy()
+    by_hand[:, 2:5, 1:3] = (7, 8, 9)
+    patched = (shown == by_hand).all(axis=(1, 2, 3))
+    assert 70 < patched.sum() < 130
+    assert (shown[~patched] <= 0.75 * IMAGES[:200][~patched] + 1e-3).all()
+
+
+def test_the_smallest_three_stamps_are_unlearnt_but_none_that_is_much_larger() -> None:
+    first, second, third, fourth = stamp(0, 0.1), stamp(0, 0.12), stamp(0, 0.19), stamp(0, 0.195)
+    assert smallest([fourth, second, first, third]) == [first, second, third]
+    assert smallest([stamp(0, 0.3), first, stamp(0, 0.21), second]) == [first, second]
+
+
+def test_universal_stamps_are_unlearnt_of_a_label_that_many_more_lead_to_than_to_the_next() -> None:
+    def led(*labels: int) -> list[UniversalStamp]:
+        return [UniversalStamp(label, ()) for label in labels]
+
+    assert outstanding(led(3, 1, 3, 3, 1, 3, 3)) == led(3, 3, 3, 3, 3)
+    assert outstanding(led(3, 1, 3, 3, 1, 3)) == []
+    assert outstanding(led(2)) == led(2) and outstanding([]) == []
+
+
+def test_under_suspicion_are_two_that_universal_stamps_lead_to_and_then_the_scans_first() -> None:
+    found = Scan(100, 30, tuple(Suspect(label, count) for label, count in ((5, 9), (3, 8), (0, 1))), (), "")
+    assert suspected(np.array([0, 4, 1, 7, 4, 0]), found, 4) == [3, 1, 5, 0]
+    assert suspected(np.array([0, 0, 1, 0, 0, 0]), found, 2) == [2, 5]
+    assert suspected(np.zeros(6, np.int64), found, 9) == [5, 3, 0]
