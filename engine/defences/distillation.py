@@ -36,11 +36,13 @@ from engine.models.logits import Logits, compiled_logits
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 
-STEPS = 600
+STEPS = 500
 # Of each image so many perturbed copies are learnt, those of so many that the student answers worst.
 COPIES, TRIED = 3, 6
 # Mixtures of each image: what keeps clean accuracy, for B's answers to them say most about B.
 MIXTURES = 4
+# Of each image so many copies with a likeness of a trigger.
+STAMPED = 2
 SUSPECTS = 3
 _LEAST_SHARE = 0.35
 
@@ -59,7 +61,7 @@ def distil(
     Args:
         network: B; it isn't changed.
         clean: clean images with true labels in the network's input range, of every label.
-        steps: how many steps to train, of 374 images each that come from 34 clean ones.
+        steps: how many steps to train, of 408 images each that come from 34 clean ones.
         allow_missing_labels: train although labels have no image; the result carries a warning.
     Raises:
         DatasetError: a label has no image and that wasn't allowed, or none can be held aside.
@@ -114,8 +116,9 @@ def _batches(
         tried = np.concatenate([perturbed(learnt[moved], values, rng) for _ in range(TRIED)])
         wanted = np.tile(answers[moved], (TRIED, 1))
         worst = np.argsort(-surprise(answer_of(tried), wanted), kind="stable")[:COPIES * count]
-        return (np.concatenate([learnt, tried[worst], targeted.put_on(images), found.put_on(images, rng)]),
-                np.concatenate([answers, wanted[worst], answers[own], answers[own]]))
+        stamped = [found.put_on(images, rng) for _ in range(STAMPED)]
+        return (np.concatenate([learnt, tried[worst], targeted.put_on(images), *stamped]),
+                np.concatenate([answers, wanted[worst], *[answers[own]] * (1 + STAMPED)]))
 
     return batch
 

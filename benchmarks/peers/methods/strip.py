@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 from benchmarks.peers.methods.student import SEED
 from engine.data.datasets import Dataset
-from engine.defences.distillation import soft_labels
 from engine.defences.further import Further
 from engine.defences.stamps import ValueRange, value_range
 from engine.guards.calibration import (
@@ -32,6 +31,7 @@ from engine.guards.calibration import (
 )
 from engine.guards.cuts import no_cuts
 from engine.guards.transplant import CutScores, Donors
+from engine.models.logits import compiled_logits
 from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken
 from engine.rates import Rate
@@ -45,7 +45,7 @@ class EntropyScores:
     """Scores pictures on one network: minus the mean entropy over all overlays, so that higher is more suspect."""
 
     def __init__(self, network: Network, overlays: Images, values: ValueRange) -> None:
-        self._answers, self._overlays, self._values = soft_labels(network), overlays, values
+        self._logits, self._overlays, self._values = compiled_logits(network), overlays, values
 
     def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf) -> CutScores:
         """Of float32[n, H, W, C]; all are exact, whatever `above`."""
@@ -54,7 +54,8 @@ class EntropyScores:
             cancel.raise_if_cancelled()
             part = images[start:start + _TOGETHER]
             laid = superposed(part[:, np.newaxis], self._overlays, self._values)
-            answers = self._answers(laid.reshape(-1, *part.shape[1:]))
+            logits = self._logits(laid.reshape(-1, *part.shape[1:])).astype(np.float64)
+            answers = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
             found.append(-entropy(answers).reshape(len(part), -1).mean(axis=1))
         return CutScores(np.concatenate(found), np.full(len(images), -1, np.int64))
 
