@@ -44,6 +44,7 @@ ESCALATED_SHARE = 0.25
 MOST_STANDARD_IMAGES = 256
 
 _CHUNK = 64
+_NONE: Labels = np.empty(0, np.int64)
 # B answers about so many images for each that a guard is asked about.
 _ANSWERS = 20
 
@@ -188,25 +189,41 @@ def calibrate(
     if kind == "transplant":
         donors, taken = choose_donors(network, clean, calibrating, progress=progress, cancel=cancel)
         calibrating = np.array([i for i in calibrating.tolist() if i not in taken], np.int64)
-    standard = np.sort(calibrating)[::max(1, -(-len(calibrating) // MOST_STANDARD_IMAGES))]
-    further = (len(calibrating) + len(standard)) * (kind == "transplant")
-    work = _Work(clean, at_once(network, _CHUNK), progress, cancel, len(held_back) + len(calibrating) + further)
-    escalate_above = 0.0
+    count, escalate_above = len(calibrating), 0.0
+    known: npt.NDArray[np.float64] = np.empty(0)
+    standard = np.sort(calibrating)[::max(1, -(-count // MOST_STANDARD_IMAGES))] if kind == "transplant" else _NONE
+    rest = np.setdiff1d(calibrating, standard)
+    asked = len(held_back) + (count if kind == "margin" else len(standard) + 2 * len(rest))
+    work = _Work(clean, at_once(network, _CHUNK), progress, cancel, asked)
     if kind == "transplant":
         cuts = cuts_of(*clean.image_shape[:2], kinds)
-        cuts = cuts.standardised(work.means(TransplantScores(network, donors, cuts, -math.inf), standard))
-        first = work.scores(TransplantScores(network, donors, cuts, math.inf), calibrating)
-        escalate_above = float(np.quantile(first, 1 - ESCALATED_SHARE))
+        cuts, escalate_above, known = _scales(network, donors, cuts, work, standard, rest)
 
     def guard(threshold: float, realised: Rate) -> Guard:
         return Guard(kind, threshold, network.labels, clean.image_shape,
-                     Calibration(false_alarms, len(calibrating), realised, seed), donors, cuts, escalate_above)
+                     Calibration(false_alarms, count, realised, seed), donors, cuts, escalate_above)
 
     # The threshold is set on scores of the whole cascade, so it holds for what the guard really computes.
     scores = _scores_of(guard(math.inf, Rate(0, 0)), network)
-    threshold = conformal_threshold(work.scores(scores, calibrating), false_alarms)
+    threshold = conformal_threshold(np.concatenate([known, work.scores(scores, rest)]), false_alarms)
     flagged = int((work.scores(scores, held_back) > threshold).sum())
     return guard(threshold, Rate(flagged, len(held_back)))
+
+
+def _scales(
+    network: Network, donors: Donors, cuts: Cuts, work: _Work, standard: Labels, rest: Labels,
+) -> tuple[Cuts, float, npt.NDArray[np.float64]]:
+    """Cuts on their scales, which the standard images tell, and the score above which all donors are asked.
+
+    Returns:
+        Both, and the whole cascade's scores of the standard images, which needn't be asked again for them.
+    """
+    stages = work.stages(TransplantScores(network, donors, cuts, -math.inf), standard)
+    cuts = cuts.standardised(stages[:, 1])
+    few, every = (cuts.joined(stages[:, stage]).max(axis=1) for stage in (0, 1))
+    first = np.concatenate([few, work.scores(TransplantScores(network, donors, cuts, math.inf), rest)])
+    escalate_above = float(np.quantile(first, 1 - ESCALATED_SHARE))
+    return cuts, escalate_above, np.where(few > escalate_above, every, few)
 
 
 def conformal_threshold(scores: npt.NDArray[np.float64], false_alarms: float) -> float:
@@ -278,9 +295,9 @@ class _Work:
         """Scores float64[n] of the images with these numbers, in rising order."""
         return self._all(lambda images: scores.scores(images, self.cancel).score, indices)
 
-    def means(self, scores: TransplantScores, indices: Labels) -> npt.NDArray[np.float64]:
-        """Each cut's own score of the images with these numbers, float64[n, cuts]."""
-        return self._all(lambda images: scores.means(images, self.cancel), indices)
+    def stages(self, scores: TransplantScores, indices: Labels) -> npt.NDArray[np.float64]:
+        """Each cut's own score of the images with these numbers over few and over all donors, float64[n, 2, cuts]."""
+        return self._all(lambda images: scores.stages(images, self.cancel), indices)
 
     def _all(self, of: Callable[[Images], npt.NDArray[np.float64]], indices: Labels) -> npt.NDArray[np.float64]:
         parts: list[npt.NDArray[np.float64]] = []

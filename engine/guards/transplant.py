@@ -120,6 +120,11 @@ class TransplantScores:
     def means(self, images: Images, cancel: CancelToken = NEVER_CANCELLED,
               above: float = -math.inf) -> npt.NDArray[np.float64]:
         """Each cut's own score float64[n, cuts], the mean log-probability; arguments as scores'."""
+        return self.stages(images, cancel, above)[:, 1]
+
+    def stages(self, images: Images, cancel: CancelToken = NEVER_CANCELLED,
+               above: float = -math.inf) -> npt.NDArray[np.float64]:
+        """Each cut's own score over the first donors, and the one that counts: float64[n, 2, cuts]; as means."""
         labels = largest(self._logits(images, cancel))
         sums = _Sums(images, labels, np.stack([self._donors_for(label) for label in labels]),
                      np.zeros((len(images), len(self._cuts.kinds))))
@@ -128,12 +133,13 @@ class TransplantScores:
         enough = np.minimum(escalated, flagged)
         for donor in range(FIRST_DONORS):
             self._add(sums, (sums.of / FIRST_DONORS > enough) | (sums.of / ALL_DONORS > flagged), donor, cancel)
-        means = sums.of / FIRST_DONORS
-        further = self._cuts.joined(means).max(axis=1) > self._escalate_above
+        first = sums.of / FIRST_DONORS
+        further = self._cuts.joined(first).max(axis=1) > self._escalate_above
         for donor in range(FIRST_DONORS, ALL_DONORS):
             self._add(sums, further[:, np.newaxis] & (sums.of / ALL_DONORS > flagged), donor, cancel)
+        means = first.copy()
         means[further] = sums.of[further] / ALL_DONORS
-        return means
+        return np.stack([first, means], axis=1)
 
     def _donors_for(self, label: np.int64) -> npt.NDArray[np.int64]:
         """The first 8 donors of another label; too few are used again in turn.

@@ -267,14 +267,22 @@ def test_margin_guard_is_numpy_s(network: Network, clean: Dataset) -> None:
     assert set(answer.cut) == {-1}
 
 
-def test_transplant_calibration_is_numpy_s(network: Network, clean: Dataset) -> None:
-    guard = calibrate(network, clean, "transplant", 0.1, seed=3)
+@pytest.mark.parametrize(("most", "asked"), [(256, 75 + 209), (100, 75 + 70 + 2 * 139)])
+def test_transplant_calibration_is_numpy_s(
+    most: int, asked: int, network: Network, clean: Dataset, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether all images or a part of them tell the scale; those that do are asked a single time."""
+    monkeypatch.setattr("engine.guards.calibration.MOST_STANDARD_IMAGES", most)
+    reports: list[Progress] = []
+    guard = calibrate(network, clean, "transplant", 0.1, seed=3, progress=reports.append)
+    assert reports[-1].done == reports[-1].total == asked
     order = np.random.default_rng(3).permutation(300)
     donors = {d.tobytes() for d in guard.donors.images}
     used = np.array([i for i in order[:225] if IMAGES[i].tobytes() not in donors])
     assert guard.calibration.images == len(used) == 225 - 16
     assert guard.cuts.kinds == ("rows",) * 5 + ("blend",)
-    means = [slow_means(image, guard.donors, 8) for image in IMAGES[used]]
+    standard = np.sort(used)[::-(-209 // most)]
+    means = [slow_means(image, guard.donors, 8) for image in IMAGES[standard]]
     raised = -np.log(-np.array([[max(rows), blend] for rows, blend in means]))
     usual = np.stack([raised.mean(axis=0), raised.std(axis=0)], axis=1)
     usual[1, 0] += 0.5 * usual[1, 1]  # a whole picture must stand out by half a deviation more
