@@ -1,6 +1,7 @@
 """`make bench-large`: large networks at 224 x 224 against one forward pass of all images and against the plain loop.
 
-Each network has random weights; labels are its own answers. Written to LARGE_NETWORKS.md beside this file.
+Each network has random weights; labels are its own answers. Written to LARGE_NETWORKS.md beside this file, above what
+was measured by hand there.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ RESULTS = Path(__file__).resolve().with_name("LARGE_NETWORKS.md")
 NETWORKS = ("ResNet18", "ResNet50", "MobileNetV2", "Xception", "DenseNet121")
 SIDE, IMAGES, PLAIN_STEPS, TOGETHER = 224, 240, 2, 32
 STEP_SECONDS, FORWARDS, MOST_MB = 0.005, 1.5, 1500
+BY_HAND = "## By hand"
 MODEL, CLEAN = "model.keras", "clean.npz"
 
 Found = dict[str, Any]
@@ -50,7 +52,8 @@ def main() -> None:
         print(json.dumps(PARTS[options.part](options.networks[0], options.images, options.folder)))
         return
     report = "\n".join(_table([_measured(name, options.images) for name in options.networks]))
-    RESULTS.write_text(report + "\n", encoding="utf-8")
+    _, heading, by_hand = RESULTS.read_text(encoding="utf-8").partition(BY_HAND)
+    RESULTS.write_text(f"{report}\n" + (f"\n{heading}{by_hand}" if heading else ""), encoding="utf-8")
     print(report)
 
 
