@@ -1,19 +1,23 @@
 """`make screenshots`: every view of the window in both themes and all states, as PNG files in resources/screenshots/.
 
-Only the sample is shown. Files are named STATE-VIEW-THEME.png.
+    python -m benchmarks.screenshots [--folder FOLDER] [--size 1280x800 1920x1080]
+
+Only the sample is shown. Files are named STATE-VIEW-THEME.png, with the size behind it for all sizes but the first.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -21,24 +25,26 @@ from benchmarks.driving import look, until
 from benchmarks.lab_size import VALIDATION_IMAGES, repeat
 from engine import places
 from engine.goodnets.checking import Verdict
+from gui.defences.repair_dialog import RepairDialog
 from gui.main_window import MainWindow
 from gui.session import sample
 from gui.session.session import State
 from gui.settings import Settings, ThemeChoice
+from gui.widgets.turns import in_turns
 from gui.window import help_pages
 
 FOLDER = places.resource("screenshots")
-WIDTH, HEIGHT = 1280, 800
-# In which all parts have taken a theme's colours, and a running task is still running.
-_DRAWN_SECONDS = 0.2
+# In which a figure is drawn, and a running task is still running; and turns of the event loop, more than there are
+# parts that take a theme's colours one after the other.
+_DRAWN_SECONDS, _TURNS = 0.2, 60
 THEMES: tuple[ThemeChoice, ...] = ("light", "dark")
 
 
 class Photographer:
-    """A window and the folder its pictures go to."""
+    """A window, the folder its pictures go to, and the sizes it has on them."""
 
-    def __init__(self, window: MainWindow, folder: Path) -> None:
-        self.window, self._folder = window, folder
+    def __init__(self, window: MainWindow, folder: Path, sizes: Sequence[QSize]) -> None:
+        self.window, self._folder, self._sizes = window, folder, sizes
         self._names = [window.tabs.tabText(i).replace("&", "").lower().replace(" ", "-")
                        for i in range(window.tabs.count())]
 
@@ -49,15 +55,37 @@ class Photographer:
 
     def view(self, state: str, tab: QWidget) -> None:
         """Take one tab."""
-        self.window.tabs.setCurrentWidget(tab)
-        self.widget(f"{state}-{self._names[self.window.tabs.currentIndex()]}", self.window)
+        self.window.desk.bring_up(tab)
+        name = f"{state}-{self._names[self.window.tabs.currentIndex()]}"
+        for size in self._sizes[1:]:
+            self.window.resize(size)
+            self.widget(name, self.window, f"-{size.width()}x{size.height()}")
+        self.window.resize(self._sizes[0])
+        self.widget(name, self.window)
 
-    def widget(self, name: str, widget: QWidget) -> None:
+    def widget(self, name: str, widget: QWidget, ending: str = "") -> None:
         """Take a widget in both themes."""
         for choice in THEMES:
-            self.window.set_theme(choice)
+            self._dress(choice)
+            save(widget.grab(), self._folder / f"{name}-{choice}{ending}.png")
+
+    def _dress(self, choice: ThemeChoice) -> None:
+        """Have everything in the window take a theme's colours, on a busy machine, too."""
+        drawn: list[bool] = []
+        self.window.set_theme(choice)
+        in_turns(self.window, *[lambda: None] * _TURNS, lambda: drawn.append(True))
+        until(lambda: bool(drawn))
+        look(_DRAWN_SECONDS)
+
+    def dialog(self) -> None:
+        """Take the question that Repair asks."""
+        for choice in THEMES:
+            self._dress(choice)
+            dialog = RepairDialog(self.window, self.window.desk.theme)
+            dialog.open()
             look(_DRAWN_SECONDS)
-            save(widget.grab(), self._folder / f"{name}-{choice}.png")
+            save(dialog.grab(), self._folder / f"question-repair-{choice}.png")
+            dialog.reject()
 
     def help(self) -> None:
         """Take the help pages."""
@@ -70,28 +98,40 @@ class Photographer:
 
 def main() -> int:
     """Take all pictures anew."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the pictures go (default: %(default)s)")
+    parser.add_argument("--size", type=_size, nargs="+", default=[QSize(1280, 800)], help="of the window, WIDTHxHEIGHT")
+    options = parser.parse_args()
+    folder = options.folder.absolute()
     application = QApplication([sys.argv[0]])
     application.setApplicationDisplayName("GoodNet")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for old in FOLDER.glob("*.png"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in FOLDER.glob("*.png") if folder == FOLDER else ():
         old.unlink()
     with tempfile.TemporaryDirectory() as temporary, inside(Path(temporary)):
         window = MainWindow(Settings(Path("settings.ini")))
-        window.resize(WIDTH, HEIGHT)
+        window.resize(options.size[0])
         window.show()
         until(lambda: window.session.idle and window.curve.panel is not None)
-        take = Photographer(window, FOLDER)
+        take = Photographer(window, folder, options.size)
         _empty_and_running(take)
         _done(take)
         _errors(take)
+        take.dialog()
         take.help()
         window.close()
-    print(f"{len(list(FOLDER.glob('*.png')))} pictures in {FOLDER}")
+    print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
     return 0
+
+
+def _size(text: str) -> QSize:
+    width, height = text.split("x")
+    return QSize(int(width), int(height))
 
 
 def _empty_and_running(take: Photographer) -> None:
     window, session = take.window, take.window.session
+    take.widget("empty-start", window)
     take.every_view("empty")
     window.desk.choosing.open_sample()
     # The sample is counted too fast to photograph; so its validation images are repeated.

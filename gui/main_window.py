@@ -65,7 +65,7 @@ class MainWindow(QMainWindow):
         desk.menus.refresh()
         desk.session.message.connect(self.show_message)
         desk.session.engine_loaded.connect(self.status.show_device)
-        desk.pruning.started.connect(self.message_bar.hide)
+        desk.pruning.started.connect(lambda: self.show_message(Message("")))  # what was said is over
         self._lay_out(desk.pages)
         asking.remember_folder(self, settings.folder)
         # Once the window is drawn, so that it is drawn sooner.

@@ -71,7 +71,7 @@ def choose_donors(
     """
     rising, parts = np.sort(order), []
     for chunk in clean.chunks(min(_TOGETHER, network.quick), rising.tolist()):
-        progress(Progress("Choosing images to put parts into", chunk.start, len(order)))
+        progress(Progress("Preparing the guard", chunk.start, len(order)))
         parts.append(network.predict_labels(chunk.images, cancel) == chunk.labels)
     usable = set(rising[np.concatenate(parts)].tolist())
     tried = [i for i in order.tolist() if i in usable]

@@ -17,7 +17,7 @@ from gui.channels.map_pictures import HeatScale, PictureBox, heat_of
 from gui.channels.model import MEAN, RANK, RankingModel
 from gui.tables.model import SORT_ROLE
 from gui.tables.view import FigureTable
-from gui.widgets.elided_label import PlainLabel
+from gui.widgets.elided_label import EmptyText, PlainLabel
 from gui.widgets.texts import waiting
 from gui.widgets.theme import Theme
 
@@ -53,10 +53,7 @@ class ChannelsView(QWidget):
         self._settled = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settled.timeout.connect(self._report)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
-        self.empty = PlainLabel(EMPTY)
-        self.empty.setWordWrap(True)
-        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.empty.setMargin(24)
+        self.empty = EmptyText(EMPTY)
         self._content = QWidget()
         row = QHBoxLayout(self._content)
         row.addWidget(self.table, stretch=1)

@@ -46,8 +46,8 @@ _WIDE = 860
 _DETAIL_WIDTH = 270
 _ROW_HEIGHT = 46
 # What a column must hold; the first takes the rest.
-_WIDEST = {VERDICT: "backdoored (N) xxxxx", WHY: "disagreex", B_LABEL: "1283 Xxxx", B_CONFIDENCE: "100.0 %x",
-           B_PRIME_LABEL: "1283 Xxxx", B_PRIME_CONFIDENCE: "100.0 %x"}
+_WIDEST = {VERDICT: "backdoored (N) xxxxx", WHY: "disagreex", B_LABEL: "1283 Xxxx", B_CONFIDENCE: "100.0 %xxx",
+           B_PRIME_LABEL: "1283 Xxxx", B_PRIME_CONFIDENCE: "100.0 %xxx"}
 # Content of files that other programs put on the clipboard, the most faithful first.
 _PACKED = ("image/png", "image/bmp", "image/tiff", "image/webp", "image/jpeg", "image/gif")
 

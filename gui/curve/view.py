@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QStackedLayout, QWidget
 
-from gui.widgets.elided_label import PlainLabel
+from gui.widgets.elided_label import EmptyText
 from gui.widgets.theme import Theme
 from gui.widgets.turns import in_turns
 
@@ -39,10 +39,7 @@ class CurveView(QWidget):
         self._theme = theme
         self.panel: CurvePanel | None = None
         self._has_curve = False
-        self.empty = PlainLabel(EMPTY)
-        self.empty.setWordWrap(True)
-        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.empty.setMargin(24)
+        self.empty = EmptyText(EMPTY)
         self._stack = QStackedLayout(self)
         self._stack.addWidget(self.empty)
 

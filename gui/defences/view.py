@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal, SignalInstance
+from PySide6.QtCore import Signal, SignalInstance
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from gui.widgets.elided_label import PlainLabel
+from gui.widgets.elided_label import EmptyText, PlainLabel
 from gui.widgets.primary_button import PrimaryButton
 from gui.widgets.texts import unbroken, waiting
 from gui.widgets.theme import Theme, outline
@@ -27,6 +27,7 @@ EMPTY = ("Nothing has been compared yet.\n\nRun the pruning, then press Compare.
          "or with B as a GoodNet, without comparing anything.\n\nDefend does it all at once and needs no run: it "
          "examines the network, makes and measures every defence, on reconstructed triggers where there are no "
          "poisoned images, and saves the best with what it holds against.")
+COMPARE = "Compare all defences measures everything that can be made, side by side."
 COMPARING = "The comparison goes on; it takes minutes. The defences appear here side by side when it is done."
 DEFENDING = "The defence goes on; it takes minutes. What was chosen and where it is saved is told when it is done."
 REPAIRING = "The repair goes on. Where the repaired copy is saved is told when it is done."
@@ -54,19 +55,16 @@ class DefencesView(QWidget):
         super().__init__()
         self._theme = theme
         self._ready = self._open = self._busy = False
-        self._missing = self._of_result = self._asked = ""
+        self._missing = self._of_result = self._asked = self._saved = ""
         self.panel: ComparisonPanel | None = None
         self.compare_button = PrimaryButton("Co&mpare all defences (minutes)", "table", theme)
         self.repair_button, self.defend_button = QPushButton("Repa&ir…"), QPushButton("Defend…")
         self.allow_box = QCheckBox("Train although labels lac&k images")
         self.allow_box.setToolTip("Training needs clean images of every label; what it never sees, it forgets. Tick "
                                   "this to train all the same.")
-        self.empty, self.warning = PlainLabel(EMPTY), PlainLabel()
+        self.empty, self.warning = EmptyText(EMPTY), PlainLabel()
         self.warning.setAccessibleName("Warning")
-        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.empty.setMargin(24)
-        for label in (self.empty, self.warning):
-            label.setWordWrap(True)
+        self.warning.setWordWrap(True)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.empty)
         row = QHBoxLayout()
@@ -104,13 +102,14 @@ class DefencesView(QWidget):
             best: its best row, None where nothing can be recommended.
             hindrance: why a row can't be saved, empty where it can; None where what the comparison made is gone.
         """
-        self._of_result = comparison.warning if comparison else ""
+        self._of_result, self._saved = comparison.warning if comparison else "", ""
         if comparison is None:
             self.stack.setCurrentWidget(self.empty)
         else:
             panel = self._prepared()
             panel.show_comparison(comparison, best, hindrance)
             self.stack.setCurrentWidget(panel)
+        self._say()
         self._warn()
 
     def show_missing_labels(self, missing: int, labels: int) -> None:
@@ -127,8 +126,18 @@ class DefencesView(QWidget):
     def set_busy(self, busy: bool) -> None:
         """While something runs, nothing new can be asked for."""
         self._busy, self._asked = busy, self._asked if busy else ""
-        self.empty.setText(self._asked or (waiting(EMPTY, "Then press Compare.") if busy else EMPTY))
+        self._say()
         self._enable()
+
+    def show_saved(self, sentence: str) -> None:
+        """Say what a repair or a defence came to, as long as nothing else is shown."""
+        self._saved = sentence
+        self._say()
+
+    def _say(self) -> None:
+        """What stands in the comparison's place: what goes on, what came of it, or what can be done."""
+        idle = f"{self._saved}\n\n{COMPARE}" if self._saved else EMPTY
+        self.empty.setText(self._asked or (waiting(EMPTY, "Then press Compare.") if self._busy else unbroken(idle)))
 
     def _ask(self, going_on: str, wish: SignalInstance) -> None:
         self._asked = going_on

@@ -44,6 +44,7 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
     session.state_changed.connect(show_state)
     session.inputs_changed.connect(show_inputs)
     desk.defending.comparison_changed.connect(show_comparison)
+    desk.defending.saved.connect(view.show_saved)
     view.keep_requested.connect(partial(keep_compared, desk))
     view.compare_requested.connect(desk.defending.compare)
     view.repair_requested.connect(partial(_repair, desk))

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 from engine.runs.examine import BLIND
 from gui.examine.pictures import Gallery, of_scan
 from gui.examine.verdict import VerdictLabel
-from gui.widgets.elided_label import PlainLabel
+from gui.widgets.elided_label import EmptyText, PlainLabel
 from gui.widgets.primary_button import PrimaryButton
 from gui.widgets.resources import icon
 from gui.widgets.texts import label_and_name, waiting
@@ -58,12 +58,10 @@ class ExamineView(QWidget):
         self.button = PrimaryButton("Exa&mine", "look", theme)
         self.button.clicked.connect(self._ask)
         self.question, self.verdict = PlainLabel(QUESTION), VerdictLabel(theme)
-        self._mark_icon, self.mark, self.empty = PlainLabel(), PlainLabel(), PlainLabel(EMPTY)
+        self._mark_icon, self.mark, self.empty = PlainLabel(), PlainLabel(), EmptyText(EMPTY)
         self.going_on, self.stamps = PlainLabel(), Gallery("Random stamps that work best, the first evidence")
         self.mark.setAccessibleName("Warning")
-        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.empty.setMargin(24)
-        for label in (self.question, self.mark, self.empty, self.going_on):
+        for label in (self.question, self.mark, self.going_on):
             label.setWordWrap(True)
         self.stack = QStackedWidget()
         self._under_way = self._first_evidence()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QItemSelection, QModelIndex, Qt, Signal
+from PySide6.QtCore import QItemSelection, QModelIndex, Signal
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -21,7 +21,7 @@ from gui.goodnets.headline_label import HeadlineLabel
 from gui.goodnets.model import ATTACK, DETECTION, GUARD, VERDICT, GoodNetsModel, Pair
 from gui.goodnets.thresholds_editor import DropsEditor
 from gui.tables.view import FigureTable
-from gui.widgets.elided_label import PlainLabel
+from gui.widgets.elided_label import EmptyText, PlainLabel
 from gui.widgets.texts import unbroken, waiting
 from gui.widgets.theme import Theme
 
@@ -53,10 +53,8 @@ class GoodNetsView(QWidget):
         self._missed = self._busy = False
         self.editor, self.model, self.headline = DropsEditor(theme), GoodNetsModel(self), HeadlineLabel(theme)
         self.table = FigureTable("GoodNets", self.model, theme, VERDICT, several=True, wraps=_VERDICT_WIDTH)
-        self.empty = PlainLabel(EMPTY)
+        self.empty = EmptyText(EMPTY)
         self.note, self.guard_note, self.price_note = PlainLabel(), PlainLabel(), PlainLabel()
-        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.empty.setMargin(24)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.empty)
         self.stack.addWidget(self.table)
@@ -78,7 +76,7 @@ class GoodNetsView(QWidget):
             layout.addWidget(label)
             label.hide()
         layout.addLayout(buttons)
-        for label in (self.empty, self.note, self.guard_note, self.price_note):
+        for label in (self.note, self.guard_note, self.price_note):
             label.setWordWrap(True)
         self.editor.edited.connect(self.drops_edited)
         self.table.selectionModel().selectionChanged.connect(self._selection_changed)

@@ -71,6 +71,7 @@ class Defending(QObject):
     """
 
     comparison_changed = Signal(object)  # Comparison or None
+    saved = Signal(str)  # what a repair or a defence is worth and where it is, in words
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -100,33 +101,26 @@ class Defending(QObject):
             alone: it answers without B having to agree; method: one of the engine's METHODS.
         """
         session = self._session
-
-        def saved(repaired: Repaired) -> None:
-            session.message.emit(Message(repaired.sentence, folder=repaired.folder))
-
         if session.run:
-            session.submit(partial(repair, session.run.request, method, allow_missing_labels, folder, alone), saved)
+            session.submit(partial(repair, session.run.request, method, allow_missing_labels, folder, alone),
+                           self._tell)
 
     def defend(self, folder: Path) -> None:
         """Examine what is open, make every defence, and save the best in `folder`."""
         session = self._session
-
-        def saved(defended: Defended) -> None:
-            session.message.emit(Message(defended.sentence, folder=defended.folder))
-
         if session.inputs.ready:
             request = session.inputs.request(session.options, session.names)
-            session.submit(partial(defend, request, folder), saved)
+            session.submit(partial(defend, request, folder), self._tell)
 
     def keep(self, row: ComparisonRow, folder: Path) -> None:
         """Save a defence that the comparison on show made, as it was measured."""
         session = self._session
-
-        def saved(kept: Repaired) -> None:
-            session.message.emit(Message(kept.sentence, folder=kept.folder))
-
         if session.run and self.made and self.made.can_build(row):
-            session.submit(partial(keep, session.run, self.made, row, folder), saved)
+            session.submit(partial(keep, session.run, self.made, row, folder), self._tell)
+
+    def _tell(self, found: Repaired | Defended) -> None:
+        self._session.message.emit(Message(found.sentence, folder=found.folder))
+        self.saved.emit(found.sentence)
 
     def _show_comparison(self, run: PruningRun) -> None:
         self.made = None

@@ -12,7 +12,7 @@ from gui.jobs.comparing import Identity, ListedRun
 from gui.runs.model import BEST, runs_model
 from gui.tables.view import FigureTable
 from gui.widgets import resources
-from gui.widgets.elided_label import PlainLabel
+from gui.widgets.elided_label import EmptyText, PlainLabel
 from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:
@@ -55,10 +55,7 @@ class RunsView(QWidget):
         self.failures = PlainLabel()
         self.failures.setWordWrap(True)
         self.failures.setAccessibleName("Models that failed")
-        self.hint = PlainLabel(EMPTY)
-        self.hint.setWordWrap(True)
-        self.hint.setMargin(16)
-        self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.hint = EmptyText(EMPTY)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.hint)
         self._lay_out()
@@ -135,6 +132,7 @@ class RunsView(QWidget):
         column.addLayout(bar)
         column.addWidget(self.failures)
         column.addWidget(self.table, 1)
+        column.addStretch()  # for the table's place while there is none
         splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.setChildrenCollapsible(False)
         splitter.addWidget(top)

@@ -11,6 +11,9 @@ from PySide6.QtWidgets import QLabel, QSizePolicy
 
 from gui.widgets.texts import as_tip, plain
 
+# Of average width, in a line of text for an empty view.
+_LETTERS = 130
+
 
 class PlainLabel(QLabel):
     """A label for words that may come from a file. Lines are those that the program makes of it."""
@@ -27,6 +30,23 @@ class PlainLabel(QLabel):
     def setToolTip(self, text: str) -> None:
         """Explain it."""
         super().setToolTip(as_tip(text))
+
+
+class EmptyText(PlainLabel):
+    """What a view says in its middle while it is empty, in lines that are read easily, however wide the view is."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
+        self.setMargin(24)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the text in the middle."""
+        room = self.contentsRect().adjusted(self.margin(), self.margin(), -self.margin(), -self.margin())
+        width = min(room.width(), _LETTERS * self.fontMetrics().averageCharWidth())
+        room.setRect(room.center().x() - width // 2, room.y(), width, room.height())
+        flags = Qt.AlignmentFlag.AlignCenter.value | Qt.TextFlag.TextWordWrap.value
+        self.style().drawItemText(QPainter(self), room, flags, self.palette(), self.isEnabled(), self.text(),
+                                  self.foregroundRole())
 
 
 class ElidedLabel(PlainLabel):

@@ -25,6 +25,7 @@ from engine.runs.repair import METHODS
 from engine.runs.rows import badnet_row
 from gui.defences.repair_dialog import METHODS as OFFERED
 from gui.defences.repair_dialog import RepairDialog
+from gui.defences.view import EMPTY
 from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.settings import Options, Settings
@@ -360,9 +361,12 @@ def test_the_whole_defence_needs_no_run_and_saves_the_best_with_its_evidence(
     text = window.message_bar.text.text()
     assert text.startswith(f"Chose {document['chosen']} and saved it in {saved}")
     assert "an estimate" in text, "nobody gave poisoned images"
+    assert window.defences.empty.text().replace("\u00a0", " ").startswith(text), "there it is read whole"
     assert open_goodnet([saved / "goodnet"]).b.labels == LABELS
     assert (saved / "examination" / "report.html").is_file()
     assert window.message_bar.open_folder.isVisible()
+    press_run(qtbot, window)
+    assert window.defences.empty.text() == EMPTY
 
 
 def test_missing_labels_are_refused_until_allowed(window: MainWindow, qtbot: QtBot, lab3: Path) -> None:

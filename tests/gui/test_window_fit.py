@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QSize
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -112,3 +113,16 @@ def test_long_names_end_in_an_ellipsis(window: MainWindow, qtbot: QtBot, tmp_pat
         text = "".join(label.shown_lines()) if isinstance(label, ElidedLabel) else label.text()
         assert "…" in text
         assert long in label.toolTip()
+
+
+def test_empty_views_speak_in_lines_that_are_read_easily(window: MainWindow, qtbot: QtBot) -> None:
+    settle(qtbot, window)
+    window.resize(1920, 1000)
+    for view in (window.curve, window.channels, window.goodnets, window.defences, window.examine):
+        window.desk.bring_up(view)
+        image = view.empty.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+        pixels = np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), image.width())
+        rows, columns = np.nonzero(pixels != pixels[0, 0])
+        assert 0 < np.ptp(columns) < 950 < view.empty.width(), "no line is longer"
+        assert abs(columns.min() + columns.max() - image.width()) < 60, "they stand in the middle"
+        assert rows.min() > 0 and rows.max() < image.height() - 1, "and none is cut"

@@ -364,7 +364,7 @@ def test_on_a_costly_network_a_calibration_is_heard_of_more_often_and_ends_soone
     reports: list[Progress] = []
     same_guard(calibrate(network, clean, kind, progress=reports.append), usual)
     stages = {report.what: [r.done for r in reports if r.what == report.what] for report in reports}
-    assert list(stages) == ["Choosing images to put parts into", "Calibrating the guard"][kind == "margin":]
+    assert list(stages) == ["Preparing the guard", "Calibrating the guard"][kind == "margin":]
     for done in stages.values():
         assert max(np.diff(done)) <= 60
     assert max(np.diff(stages["Calibrating the guard"])) == 3
