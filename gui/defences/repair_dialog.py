@@ -16,8 +16,8 @@ INTRO = ("A copy of the network is trained on your clean validation images and s
 # Each method of the engine: what its button says, what it does and how long it takes, the default first.
 METHODS = (
     ("distillation", "&Distillation",
-     "The copy learns to answer as the network does, whatever patch, pattern or light lies over a picture. That takes "
-     "longest: with the sample half a minute."),
+     "The copy learns to answer as the network does, whatever patch, pattern or light lies over a picture, triggers "
+     "that are found in the network among them. That takes longest: with the sample a minute or two."),
     ("unlearning", "&Unlearning",
      "Patterns that draw pictures to one label, as a trigger does, are looked for, and the copy learns the true labels "
      "of pictures that wear them. With the sample it takes a quarter of a minute."),
