@@ -20,7 +20,7 @@ METHODS = (
      "that are found in the network among them. That takes longest: with the sample a minute or two."),
     ("unlearning", "&Unlearning",
      "Patterns that draw pictures to one label, as a trigger does, are looked for, and the copy learns the true labels "
-     "of pictures that wear them. With the sample it takes a quarter of a minute."),
+     "of pictures that wear them. That takes less time than distillation."),
     ("fine-pruning", "&Fine-pruning",
      "Nine in ten channels of the prune layer, those that clean pictures use least, are pruned, and the rest is "
      "trained again. That takes seconds, but in the sample a third of the attack is left."))
