@@ -9,7 +9,7 @@ from benchmarks.zoo.plan import HALVES
 from engine.assessment import HARMLESS_ATTACK, Attack
 from engine.defences.comparison import ComparisonRow
 from engine.rates import Rate
-from engine.runs.defend import BEARABLE_POINTS, best_row
+from engine.runs.defend import BEARABLE_POINTS, best_row, broad_rows
 
 Found = dict[str, Any]
 # Letters of ../shared's table of families, in which the reach is given.
@@ -84,7 +84,7 @@ def chosen(found: Found, estimated: bool) -> ComparisonRow:
     """The row that `defend` chooses which sees stand-ins only, or true poisoned images only; with its true attacks."""
     rows = {i: _as_row(row, lambda attack: bool(attack["reconstructed"]) == estimated)
             for i, row in enumerate(found["rows"]) if row["candidate"]}
-    best = best_row(list(rows.values()))
+    best = best_row(broad_rows(list(rows.values())) if estimated else list(rows.values()))
     return _as_row(found["rows"][next(i for i, row in rows.items() if row is best)], _is_true)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.assessment import HARMLESS_ATTACK, percent
-from engine.defences.comparison import ComparisonRow
+from engine.defences.comparison import UNPAIRED, ComparisonRow
 from engine.files.scratch import scratch_folder
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.all_defences import compare_defences
@@ -88,7 +88,8 @@ def defend(
         made = Made()
         comparison = compare_defences(run, trained=complete, made=made, progress=progress, cancel=cancel)
         run = dataclasses.replace(run, comparison=comparison)
-        chosen = best_row([row for row in comparison.rows if made.can_build(row)])
+        rows = [row for row in comparison.rows if made.can_build(row)]
+        chosen = best_row(rows if request.poisoned else broad_rows(rows))
         pair = kept_pair(run, made, chosen, progress=progress, cancel=cancel)
     return Defended(found, run, chosen, pair, not request.poisoned, _stopped(run, chosen), NOT_TRIED,
                     _cautions(run, found, complete, estimated=not request.poisoned), time.monotonic() - started)
@@ -107,6 +108,16 @@ def best_row(rows: Sequence[ComparisonRow]) -> ComparisonRow:
         return 1 if bearable and attack <= BEARABLE_ATTACK else 2, round(attack + lost, 9)
 
     return min(rows, key=harm)
+
+
+def broad_rows(rows: Sequence[ComparisonRow]) -> Sequence[ComparisonRow]:
+    """Those to choose from where triggers computed from the network stand in for the attacker's own: all that rest on
+    the copy repaired by distillation, if there is one.
+
+    Measured on networks of known truth, a guard or a narrower repair often stops the stand-ins and lets the attacker's
+    own trigger through; that copy learnt to ignore what no trigger needs to be known for.
+    """
+    return [row for row in rows if row.defence == UNPAIRED] or rows
 
 
 def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ import pytest
 
 from engine.__main__ import main
 from engine.assessment import Attack
-from engine.defences.comparison import ComparisonRow
+from engine.defences.comparison import UNPAIRED, ComparisonRow
 from engine.rates import Rate
-from engine.runs.defend import best_row
+from engine.runs.defend import best_row, broad_rows
 from tests.support.networks import TARGET, SmallLab
 
 
@@ -31,6 +31,12 @@ def row(name: str, clean: int, attack: int) -> ComparisonRow:
 ])
 def test_the_cheapest_that_stops_the_attack_is_best(rows: list[ComparisonRow], best: str) -> None:
     assert best_row(rows).name == best
+
+
+def test_stand_ins_alone_choose_among_what_rests_on_the_copy_repaired_by_distillation() -> None:
+    guarded, repaired = row("B", 94, 0), row(UNPAIRED, 92, 30)
+    assert broad_rows([guarded, repaired]) == [repaired]
+    assert broad_rows([guarded]) == [guarded], "nothing could be trained"
 
 
 def test_without_poisoned_images_a_reconstructed_trigger_stands_in_and_everything_says_so(
