@@ -101,7 +101,7 @@ def best_row(rows: Sequence[ComparisonRow]) -> ComparisonRow:
     that cost, then of all. Of equals the first."""
     def harm(row: ComparisonRow) -> tuple[int, float]:
         attack = row.attack.value if row.attack else 0.0
-        lost = row.clean_before.value - row.clean.value
+        lost = _lost(row)
         bearable = 100 * lost <= BEARABLE_POINTS
         if bearable and attack <= HARMLESS_ATTACK:
             return 0, round(lost, 9)
@@ -112,12 +112,18 @@ def best_row(rows: Sequence[ComparisonRow]) -> ComparisonRow:
 
 def broad_rows(rows: Sequence[ComparisonRow]) -> Sequence[ComparisonRow]:
     """Those to choose from where triggers computed from the network stand in for the attacker's own: all that rest on
-    the copy repaired by distillation, if there is one.
+    the copy repaired by distillation and cost at most 3 points, if there are any.
 
     Measured on networks of known truth, a guard or a narrower repair often stops the stand-ins and lets the attacker's
-    own trigger through; that copy learnt to ignore what no trigger needs to be known for.
+    own trigger through; that copy learnt to ignore what no trigger needs to be known for. Of it the stand-ins, which
+    were made to move the network, leave more than the attacker's own does: no reason to pay more for a guard.
     """
-    return [row for row in rows if row.defence == UNPAIRED] or rows
+    broad = [row for row in rows if row.defence == UNPAIRED]
+    return [row for row in broad if 100 * _lost(row) <= BEARABLE_POINTS] or broad or rows
+
+
+def _lost(row: ComparisonRow) -> float:
+    return row.clean_before.value - row.clean.value
 
 
 def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:

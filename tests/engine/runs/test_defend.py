@@ -34,8 +34,9 @@ def test_the_cheapest_that_stops_the_attack_is_best(rows: list[ComparisonRow], b
 
 
 def test_stand_ins_alone_choose_among_what_rests_on_the_copy_repaired_by_distillation() -> None:
-    guarded, repaired = row("B", 94, 0), row(UNPAIRED, 92, 30)
-    assert broad_rows([guarded, repaired]) == [repaired]
+    guarded, repaired, dear = row("B", 94, 0), row(UNPAIRED, 92, 30), row(UNPAIRED, 91, 0)
+    assert broad_rows([guarded, repaired, dear]) == [repaired]
+    assert broad_rows([guarded, dear]) == [dear]
     assert broad_rows([guarded]) == [guarded], "nothing could be trained"
 
 
