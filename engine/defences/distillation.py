@@ -22,6 +22,7 @@ from engine.defences.perturbations import perturbed, shifted
 from engine.defences.stamps import value_range
 from engine.defences.targeted import Targeted
 from engine.defences.training import (
+    HELD_TO_TELL,
     Batch,
     Lesson,
     Loss,
@@ -68,7 +69,7 @@ def distil(
         Cancelled: the token was set; nothing is kept.
     """
     warning = missing_labels_warning(network, clean, allow_missing_labels)
-    data = load_training_data(clean, seed)
+    data = load_training_data(clean, seed, HELD_TO_TELL)
     teacher = compiled_logits(network)
     found = find_likenesses(network, clean, data.images, seed, progress=progress, cancel=cancel)
 

@@ -23,7 +23,7 @@ def fine_prune(
 ) -> Repair:
     """Prune channels of a layer, then fine-tune on clean images; the pruned channels stay zero.
 
-    A twentieth of the images is held aside; the state that answers most of them rightly is kept.
+    A fifth of the images is held aside; the state that answers most of them rightly is kept.
 
     Args:
         network: B; it isn't changed.

@@ -36,7 +36,9 @@ LEARNING_RATE = 1e-3
 LOOK_EVERY = 30
 PATIENCE = 5
 
-_HELD_ASIDE_SHARE = 0.05
+# Of the clean images so many are held aside where they choose the state to keep; and where they only tell what a
+# repair costs, for each one more to train on counts.
+HELD_TO_CHOOSE, HELD_TO_TELL = 0.2, 0.05
 _MOST_HELD_ASIDE = 500
 _MOST_BYTES = 512 << 20
 
@@ -138,8 +140,8 @@ def missing_labels_warning(network: Network, clean: Dataset, allow: bool) -> str
     return f"{found}; expect the trained network to have forgotten those labels."
 
 
-def load_training_data(clean: Dataset, seed: int) -> TrainingData:
-    """Read clean images and hold a twentieth of them (at most 500) aside; every label keeps an image to train on.
+def load_training_data(clean: Dataset, seed: int, held_share: float = HELD_TO_CHOOSE) -> TrainingData:
+    """Read clean images and hold a share of them (at most 500) aside; every label keeps an image to train on.
 
     Of sets larger than half a gigabyte a part is read, images of every label first.
 
@@ -153,7 +155,7 @@ def load_training_data(clean: Dataset, seed: int) -> TrainingData:
     size = int(np.prod(clean.image_shape)) * 4
     order = np.concatenate([order[is_first], order[~is_first]])[:max(2, _MOST_BYTES // size)]
     spare = len(order) - int(is_first.sum())
-    held = min(int(len(order) * _HELD_ASIDE_SHARE) or 1, _MOST_HELD_ASIDE, spare)
+    held = min(int(len(order) * held_share) or 1, _MOST_HELD_ASIDE, spare)
     if held < 1:
         raise DatasetError(f"{clean.path}: has one image a label only; training holds some aside to stop in time. "
                            "Add images.")

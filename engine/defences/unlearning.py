@@ -13,6 +13,7 @@ from engine.data.datasets import Dataset
 from engine.defences.distillation import Teacher, as_the_teacher, untouched
 from engine.defences.evidence.likenesses import Likenesses, find_likenesses
 from engine.defences.training import (
+    HELD_TO_TELL,
     Batch,
     Lesson,
     Repair,
@@ -49,7 +50,7 @@ def unlearn(
         Cancelled: the token was set; nothing is kept.
     """
     warning = missing_labels_warning(network, clean, allow_missing_labels)
-    data = load_training_data(clean, seed)
+    data = load_training_data(clean, seed, HELD_TO_TELL)
     found = find_likenesses(network, clean, data.images, seed, progress=progress, cancel=cancel)
     teacher = compiled_logits(network)
     lesson = Lesson("Unlearning stamps", lambda _: _batches(teacher, data, found, seed), grade=None,

@@ -11,7 +11,7 @@ from engine.data.datasets import Dataset, open_dataset
 from engine.data.subsets import subset
 from engine.defences.distillation import as_the_teacher, distil, mixtures, surprise, untouched
 from engine.defences.perturbations import stamped
-from engine.defences.training import Lesson, Trained, load_training_data, repaired_network, train
+from engine.defences.training import HELD_TO_TELL, Lesson, Trained, load_training_data, repaired_network, train
 from engine.errors import Cancelled, DatasetError
 from engine.models.networks import Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelSource, Progress, ignore_progress
@@ -102,7 +102,7 @@ def test_the_best_state_is_kept(network: Network, grades: list[int], steps: int,
 def test_every_label_keeps_an_image_to_train_on(tmp_path: Path) -> None:
     labels = np.array([0] * 95 + [1, 2, 3, 4, 5, 5] + [6] * 49)
     data = load_training_data(dataset_of(tmp_path / "few.npz", IMAGES, labels), seed=1)
-    assert len(data.held_labels) == 7
+    assert len(data.held_labels) == 30
     assert set(data.labels) == set(range(7))
     both = [image.tobytes() for image in (*data.images, *data.held_images)]
     assert sorted(both) == sorted(image.tobytes() for image in IMAGES)
@@ -205,7 +205,7 @@ def test_a_repair_repeats_to_the_bit_and_leaves_b_alone(tmp_path: Path) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     repaired = repaired_network(network, one)
     assert all(np.array_equal(a, b) for a, b in zip(repaired.model.get_weights(), one.weights, strict=True))
-    held = load_training_data(data, 4)
+    held = load_training_data(data, 4, HELD_TO_TELL)
     for which, rate in ((network, one.before), (repaired, one.after)):
         right = which.model.predict(held.held_images, verbose=0).argmax(axis=1) == held.held_labels
         assert rate == Rate(int(right.sum()), 4)
