@@ -53,7 +53,7 @@ def test_killed_at_random_moments_of_saving_pairs() -> None:
 
 
 @POSIX
-@pytest.mark.parametrize(("group", "formats"), [("anywhere", 14), ("structured", 47)])
+@pytest.mark.parametrize(("group", "formats"), [("anywhere", 15), ("structured", 50)])
 def test_damaged_files_of_every_format_end_in_an_error_or_a_result(group: str, formats: int, tmp_path: Path) -> None:
     told = run("-m", "tests.support.fuzz", group, "--count", "15", "--seed", "7", "--keep", str(tmp_path)).splitlines()
     assert len(told) == formats and not [path for path in tmp_path.iterdir() if path.is_file()]

@@ -154,7 +154,7 @@ from engine.quarantine.wire import attached, receive, send
 attached(receive(0)["area"])
 send(1, {{"ready": True}})
 receive(0)
-send(1, {{"value": {{"parameters": 8, "labels": 7, "stored": [], **{lie!r}}}, "arrays": []}})
+send(1, {{"value": {{"parameters": 8, "labels": 7, "stored": [], "classes": [], **{lie!r}}}, "arrays": []}})
 receive(0)
 """
 
