@@ -39,8 +39,9 @@ _POOR_ACCURACY = 0.5
 # What was measured on the zoo, see benchmarks/zoo/RESULTS.md.
 BLIND = (
     "Of 22 networks without a backdoor none was accused, and 5 were called suspicious. Small patches were named in 15 "
-    "of 16 backdoored ones, glasses in 8 of 8, pictures blended over the whole and warps in 3 of 4 each, but stripes in "
-    "2 of 4, bars at a side in 1 of 4, and two parts that count together only in none: \"nothing found\" is no proof.",
+    "of 16 backdoored ones, glasses in 8 of 8, pictures blended over the whole and warps in 3 of 4 each, but stripes "
+    "in 2 of 4, bars at a side in 1 of 4, and two parts that count together only in none: \"nothing found\" is no "
+    "proof.",
     "It can't see triggers that work on certain people only or send each label to another, nor whatever an attacker "
     "built who knew this examination.")
 
