@@ -2,7 +2,7 @@
 
 Source: Wang et al., Neural Cleanse, IEEE S&P 2019, section 6, with other stamps (see `evidence.likenesses`) and with
 clean images, shifted and mixed, that are taught B's own logits: that keeps what B knows. The quick repair: it takes a
-fifth of distillation's time, and holds against what is like the stamps found.
+third of distillation's time, and holds against what is like the stamps found.
 """
 
 from __future__ import annotations

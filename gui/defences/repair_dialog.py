@@ -19,8 +19,8 @@ METHODS = (
      "The copy learns to answer as the network does, whatever patch, pattern or light lies over a picture, triggers "
      "that are found in the network among them. That takes longest: with the sample a minute or two."),
     ("unlearning", "&Unlearning",
-     "Patterns that draw pictures to one label, as a trigger does, are looked for, and the copy learns the true labels "
-     "of pictures that wear them. That takes less time than distillation."),
+     "Patterns that draw pictures to one label, as a trigger does, are looked for, and the copy learns to answer as if "
+     "they weren't there. That takes a third of distillation's time."),
     ("fine-pruning", "&Fine-pruning",
      "Nine in ten channels of the prune layer, those that clean pictures use least, are pruned, and the rest is "
      "trained again. That takes seconds, but in the sample a third of the attack is left."))
