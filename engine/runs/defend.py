@@ -28,7 +28,7 @@ BEARABLE_ATTACK = 0.15
 NOT_TRIED = (
     "Triggers over the whole picture (blends, stripes, warps) other than those of the images measured on.",
     "Triggers that work on certain people only, or send each label to another.",
-    "Attackers who know this defence.")
+    "Attackers who know this defence, on this network; of two who were tried on others, both got through the guards.")
 
 
 @dataclass(frozen=True, eq=False)
