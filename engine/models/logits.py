@@ -83,6 +83,13 @@ def log_probability(logits: npt.NDArray[np.float32], labels: Labels) -> npt.NDAr
     return result
 
 
+def log_softmax(logits: Logits) -> npt.NDArray[np.float64]:
+    """The log-probability of every label, float64[n, N] of float32[n, N]."""
+    values = logits.astype(np.float64)
+    result: npt.NDArray[np.float64] = values - np.logaddexp.reduce(values, axis=1, keepdims=True)
+    return result
+
+
 def leads(answers: Any, labels: Any) -> Any:
     """How far each row's label is ahead of the best other one: tensors float32[n, N] and int64[n] to float32[n]."""
     tensorflow, _ = backend.load()

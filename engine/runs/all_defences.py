@@ -18,6 +18,7 @@ from engine.defences.comparison import (
     GuardDefence,
     compare,
 )
+from engine.defences.course import Course, prepare
 from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
 from engine.defences.further import defended, further_defences
@@ -86,6 +87,7 @@ class _Makers:
     cancel: CancelToken
 
     def defences(self, trained: bool) -> list[Defence]:
+        """All but further ones, B first; only those that need no training unless `trained`."""
         steps = _steps(self.run)
         made = [Defence(BADNET, None, 0), *(self._pruned(x, step) for x, step in steps.items())]
         if not trained:
@@ -93,8 +95,12 @@ class _Makers:
         last = max(steps.values(), default=0)
         if last:
             made.append(self._fine_pruned(last))
-        return [*made, *self._both("repaired by distillation", UNPAIRED, distil),
-                *self._both("repaired by unlearning", UNLEARNT_UNPAIRED, unlearn)]
+        started = time.monotonic()
+        course = prepare(self.b, self.clean, allow_missing_labels=self.allow_missing_labels,
+                         progress=self.progress, cancel=self.cancel)
+        prepared = time.monotonic() - started
+        return [*made, *self._both("repaired by distillation", UNPAIRED, distil, course, prepared),
+                *self._both("repaired by unlearning", UNLEARNT_UNPAIRED, unlearn, course, prepared)]
 
     def further(self, taken: Sequence[str]) -> tuple[list[Defence], list[str]]:
         """What the registry and plug-ins make, and a sentence for each that can't; a network answers alone.
@@ -139,11 +145,16 @@ class _Makers:
                             allow_missing_labels=self.allow_missing_labels, progress=self.progress, cancel=self.cancel)
         return self._trained(f"fine-pruned, {step} channels", repair, started)
 
-    def _both(self, name: str, alone: str, method: Callable[..., Repair]) -> list[Defence]:
-        """A repaired copy beside B, and alone: that can give backdoored inputs their true label, but flags none."""
-        started = time.monotonic()
-        repair = method(self.b, self.clean, allow_missing_labels=self.allow_missing_labels,
-                        progress=self.progress, cancel=self.cancel)
+    def _both(
+        self, name: str, alone: str, method: Callable[..., Repair], course: Course, prepared: float,
+    ) -> list[Defence]:
+        """A repaired copy beside B, and alone: that can give backdoored inputs their true label, but flags none.
+
+        Args:
+            prepared: the seconds that the course took, which is the same for each method.
+        """
+        started = time.monotonic() - prepared
+        repair = method(self.b, self.clean, course=course, progress=self.progress, cancel=self.cancel)
         pair = self._trained(name, repair, started)
         self.made.repairs[alone] = repair
         return [pair, dataclasses.replace(pair, name=alone, paired=False)]

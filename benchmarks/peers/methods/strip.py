@@ -31,7 +31,7 @@ from engine.guards.calibration import (
 )
 from engine.guards.cuts import no_cuts
 from engine.guards.transplant import CutScores, Donors
-from engine.models.logits import compiled_logits
+from engine.models.logits import compiled_logits, log_softmax
 from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken
 from engine.rates import Rate
@@ -54,8 +54,7 @@ class EntropyScores:
             cancel.raise_if_cancelled()
             part = images[start:start + _TOGETHER]
             laid = superposed(part[:, np.newaxis], self._overlays, self._values)
-            logits = self._logits(laid.reshape(-1, *part.shape[1:])).astype(np.float64)
-            answers = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+            answers = np.exp(log_softmax(self._logits(laid.reshape(-1, *part.shape[1:]))))
             found.append(-entropy(answers).reshape(len(part), -1).mean(axis=1))
         return CutScores(np.concatenate(found), np.full(len(images), -1, np.int64))
 

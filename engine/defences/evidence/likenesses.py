@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.data.datasets import Dataset
 from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
-from engine.defences.evidence.universal import UniversalStamp, find_universal, suspected
+from engine.defences.evidence.universal import UniversalStamp, counted, find_universal, suspected
 from engine.defences.scan import scan
 from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
@@ -68,10 +68,9 @@ def find_likenesses(
         Cancelled: the token was set; nothing is kept.
     """
     universal = find_universal(network, images, UNIVERSAL, seed, progress=progress, cancel=cancel)
-    counts = np.bincount(np.array([stamp.label for stamp in universal], np.int64), minlength=network.labels)
     found = scan(network, clean, STAMPS, seed, progress=progress, cancel=cancel)
     # A network that no random stamp moves is tried with labels other than what it answers first.
-    suspects = suspected(counts, found, SUSPECTS) or \
+    suspects = suspected(counted(universal, network.labels), found, SUSPECTS) or \
         np.setdiff1d(np.arange(network.labels), network.predict_labels(images[:1])).tolist()[:SUSPECTS]
     tried = reconstruct(network, images, suspects, seed, progress=progress, cancel=cancel)
     return Likenesses(smallest(tried), outstanding(universal), suspects)

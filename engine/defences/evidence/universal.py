@@ -8,6 +8,7 @@ as much as a smallest stamp would show.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,8 +47,12 @@ def universal_stamps(
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> npt.NDArray[np.int64]:
     """How many random stamps draw nearly all images to each label, int64[labels]; arguments as find_universal's."""
-    found = find_universal(network, images, stamps, seed, progress=progress, cancel=cancel)
-    return np.bincount(np.array([stamp.label for stamp in found], np.int64), minlength=network.labels)
+    return counted(find_universal(network, images, stamps, seed, progress=progress, cancel=cancel), network.labels)
+
+
+def counted(stamps: Sequence[UniversalStamp], labels: int) -> npt.NDArray[np.int64]:
+    """How many of some universal stamps lead to each of so many labels, int64[labels]."""
+    return np.bincount(np.array([stamp.label for stamp in stamps], np.int64), minlength=labels)
 
 
 def suspected(universal: Labels, found: Scan, most: int) -> list[int]:

@@ -9,7 +9,8 @@ import pytest
 
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.subsets import subset
-from engine.defences.distillation import as_the_teacher, distil, mixtures, surprise, untouched
+from engine.defences.course import as_the_teacher, mixtures, untouched
+from engine.defences.distillation import distil, surprise
 from engine.defences.perturbations import stamped
 from engine.defences.training import HELD_TO_TELL, Lesson, Trained, load_training_data, repaired_network, train
 from engine.errors import Cancelled, DatasetError

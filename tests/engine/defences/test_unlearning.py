@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from engine.data.datasets import Dataset
+from engine.defences.course import prepare
+from engine.defences.distillation import distil
 from engine.defences.unlearning import unlearn
 from engine.errors import Cancelled, DatasetError
 from engine.models.networks import Network
@@ -45,6 +47,15 @@ def test_the_attackers_own_trigger_is_unlearnt_and_clean_images_keep_their_label
     assert (repair.method, repair.layer) == ("unlearning", "")
     for kept, before in zip(network.model.get_weights(), weights(), strict=True):
         np.testing.assert_array_equal(kept, before)
+
+
+def test_a_course_made_once_serves_both_ways_to_teach(network: Network, clean: Dataset) -> None:
+    course = prepare(network, clean, 4)
+    for method in (unlearn, distil):
+        alone, shared = method(network, clean, steps=3, seed=4), method(network, clean, steps=3, course=course)
+        assert (alone.seed, alone.warning, alone.after) == (shared.seed, shared.warning, shared.after)
+        for first, second in zip(alone.weights, shared.weights, strict=True):
+            np.testing.assert_array_equal(first, second)
 
 
 def test_it_repeats_to_the_bit(network: Network, clean: Dataset) -> None:

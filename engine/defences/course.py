@@ -1,0 +1,139 @@
+"""What a student of B is taught with, whatever it is to unlearn: B's own answers to clean images.
+
+The student learns B's logits, and so learns more of B from a few images than their labels or probabilities would tell.
+Kin: Hinton et al. 2015; Ba, Caruana 2014; Zhang et al., mixup, 2018; Yun et al., CutMix, 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine import backend
+from engine.data.datasets import Dataset
+from engine.defences.evidence.likenesses import Likenesses, find_likenesses
+from engine.defences.perturbations import shifted
+from engine.defences.training import (
+    HELD_TO_TELL,
+    Batch,
+    Lesson,
+    Loss,
+    Repair,
+    TrainingData,
+    as_repair,
+    load_training_data,
+    missing_labels_warning,
+    train,
+)
+from engine.models.logits import Logits, compiled_logits
+from engine.models.networks import Images, Network
+from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+
+# Mixtures of each image: what keeps clean accuracy, for B's answers to them say most about B.
+MIXTURES = 4
+_LEAST_SHARE = 0.35
+
+Teacher = Callable[[Images], Logits]
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What is made of B and clean images before a student is taught; the same for each way to teach.
+
+    Attributes:
+        data: the images, few of them held aside to tell what a repair costs.
+        found: likenesses of B's triggers, found on the images trained on alone.
+        teacher: gives B's logits.
+        warning: what a person must know before using what was taught.
+    """
+
+    data: TrainingData
+    found: Likenesses
+    teacher: Teacher
+    warning: str
+    seed: int
+
+
+def prepare(
+    network: Network, clean: Dataset, seed: int = 0, *, allow_missing_labels: bool = False,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> Course:
+    """Read clean images and look for B's triggers.
+
+    Args:
+        network: B.
+        clean: clean images with true labels in the network's input range, of every label.
+        allow_missing_labels: go on although labels have no image; the course carries a warning.
+    Raises:
+        DatasetError: a label has no image and that wasn't allowed, or none can be held aside.
+        Cancelled: the token was set; nothing is kept.
+    """
+    warning = missing_labels_warning(network, clean, allow_missing_labels)
+    data = load_training_data(clean, seed, HELD_TO_TELL)
+    found = find_likenesses(network, clean, data.images, seed, progress=progress, cancel=cancel)
+    return Course(data, found, compiled_logits(network), warning, seed)
+
+
+def teach(
+    network: Network, course: Course, method: str, what: str, batches: Callable[[Network], Batch], steps: int,
+    progress: ProgressCallback, cancel: CancelToken,
+) -> Repair:
+    """Train a student that begins as B.
+
+    Args:
+        method: the repair's name; what: words for progress.
+        batches: given the student, what makes its batches: images and the logits wanted for them.
+    Raises:
+        Cancelled: the token was set; nothing is kept.
+    """
+    data = course.data
+    # The last state is kept: with so few images held aside, chance would choose an early one that hasn't learnt enough.
+    lesson = Lesson(what, batches, grade=None, loss=as_the_teacher(course.teacher(data.images)))
+    trained = train(network, len(data.images), lesson, steps, course.seed, progress, cancel)
+    return as_repair(network, method, trained, data, course.warning, course.seed, lesson)
+
+
+def as_the_teacher(answers: Logits) -> Loss:
+    """A loss of a teacher's logits and the student's: cross-entropy of their probabilities, and how far the logits
+    themselves are apart, measured by how far a picture's logits usually are.
+
+    Args:
+        answers: the teacher's logits of some images, float32[n, labels].
+    """
+    tensorflow, _ = backend.load()
+    usual = float(np.square(answers - answers.mean(axis=1, keepdims=True)).mean())
+
+    def loss(wanted: Any, logits: Any) -> Any:
+        # A number added to all of a picture's logits means nothing.
+        apart = (logits - tensorflow.reduce_mean(logits, 1, keepdims=True)
+                 - wanted + tensorflow.reduce_mean(wanted, 1, keepdims=True))
+        return (tensorflow.nn.softmax_cross_entropy_with_logits(labels=tensorflow.nn.softmax(wanted), logits=logits)
+                + tensorflow.reduce_mean(tensorflow.square(apart), 1) / max(usual, 1e-12))
+
+    return loss
+
+
+def untouched(images: Images, of: Images, rng: np.random.Generator) -> Images:
+    """What a student learns of B: clean images float32[n, H, W, C], the same shifted, and four mixtures of each with
+    another of some images, float32[6 * n, H, W, C] in this order."""
+    others = (of[rng.integers(len(of), size=len(images))] for _ in range(MIXTURES))
+    return np.concatenate([images, shifted(images, rng), *(mixtures(images, other, rng) for other in others)])
+
+
+def mixtures(images: Images, others: Images, rng: np.random.Generator) -> Images:
+    """Each of float32[n, H, W, C] with a box of another image pasted in or, every other one, mixed with it.
+
+    A mixture holds 0.35 to 1 of its first image; a box covers up to as much of it as that leaves.
+    """
+    mixed, (height, width) = images.copy(), images.shape[1:3]
+    for i, share in enumerate(rng.uniform(_LEAST_SHARE, 1, len(images)).astype(np.float32)):
+        if i % 2:
+            mixed[i] = share * images[i] + (1 - share) * others[i]
+        else:
+            rows, columns = (round(size * float(np.sqrt(1 - share))) for size in (height, width))
+            top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
+            mixed[i, top:top + rows, left:left + columns] = others[i, top:top + rows, left:left + columns]
+    return mixed
