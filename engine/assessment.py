@@ -67,6 +67,11 @@ class Figures:
     attacks: tuple[Attack, ...]
 
     @property
+    def points_lost(self) -> float:
+        """What it costs in points of clean accuracy, free of the last digits that a difference of shares leaves."""
+        return round(100 * (self.clean_before.value - self.clean.value), 9)
+
+    @property
     def worst(self) -> Attack | None:
         """The set on which the attack works most, the first of equals; None without a poisoned set."""
         return max(self.attacks, key=lambda attack: attack.success.value, default=None)
@@ -101,7 +106,7 @@ def assess(
         changed: anything but B answers; guarded: a guard stands before it, so what succeeds is protected, not repaired.
         plausible: False where the input is such that success would be no comfort.
     """
-    loss = 100 * (figures.clean_before.value - figures.clean.value)
+    loss = figures.points_lost
     kept = f"clean accuracy is {percent(figures.clean.value)} (B alone: {percent(figures.clean_before.value)})"
     attack = figures.worst
     if attack is None:

@@ -93,7 +93,7 @@ def _is_true(attack: Found) -> bool:
 
 
 def _is_fine(row: ComparisonRow) -> bool:
-    return _attack(row).value <= HARMLESS_ATTACK and _lost(row) <= BEARABLE_POINTS
+    return _attack(row).value <= HARMLESS_ATTACK and row.points_lost <= BEARABLE_POINTS
 
 
 def _row(found: Found, defence: str, guard: str) -> ComparisonRow:
@@ -120,14 +120,10 @@ def _attack(row: ComparisonRow, like: Callable[[Attack], bool] = lambda a: not a
     return max(whole, key=lambda rate: rate.value)
 
 
-def _lost(row: ComparisonRow) -> float:
-    return round(100 * (row.clean_before.value - row.clean.value), 6)
-
-
 def _cell(row: ComparisonRow) -> str:
     attack = _attack(row)
     low, high = attack.interval
-    text = f"{_lost(row):.1f} / {100 * attack.value:.1f} ({100 * low:.0f}-{100 * high:.0f})"
+    text = f"{row.points_lost:.1f} / {100 * attack.value:.1f} ({100 * low:.0f}-{100 * high:.0f})"
     return f"**{text}**" if _is_fine(row) else text
 
 

@@ -89,10 +89,13 @@ def defend(
         comparison = compare_defences(run, trained=complete, made=made, progress=progress, cancel=cancel)
         run = dataclasses.replace(run, comparison=comparison)
         rows = [row for row in comparison.rows if made.can_build(row)]
-        chosen = best_row(rows if request.poisoned else broad_rows(rows))
+        # Poisoned images that the examination made are stand-ins, too, whoever chose the files.
+        estimated = all(attack.reconstructed for attack in comparison.rows[0].attacks)
+        chosen = best_row(broad_rows(rows) if estimated else rows)
         pair = kept_pair(run, made, chosen, progress=progress, cancel=cancel)
-    return Defended(found, run, chosen, pair, not request.poisoned, _stopped(run, chosen), NOT_TRIED,
-                    _cautions(run, found, complete, estimated=not request.poisoned), time.monotonic() - started)
+    return Defended(found, run, chosen, pair, estimated, _stopped(run, chosen), NOT_TRIED,
+                    _cautions(run, found, complete, estimated=estimated, stood_in=not request.poisoned),
+                    time.monotonic() - started)
 
 
 def best_row(rows: Sequence[ComparisonRow]) -> ComparisonRow:
@@ -101,11 +104,10 @@ def best_row(rows: Sequence[ComparisonRow]) -> ComparisonRow:
     that cost, then of all. Of equals the first."""
     def harm(row: ComparisonRow) -> tuple[int, float]:
         attack = row.attack.value if row.attack else 0.0
-        lost = _lost(row)
-        bearable = 100 * lost <= BEARABLE_POINTS
+        bearable = row.points_lost <= BEARABLE_POINTS
         if bearable and attack <= HARMLESS_ATTACK:
-            return 0, round(lost, 9)
-        return 1 if bearable and attack <= BEARABLE_ATTACK else 2, round(attack + lost, 9)
+            return 0, row.points_lost
+        return 1 if bearable and attack <= BEARABLE_ATTACK else 2, round(100 * attack + row.points_lost, 7)
 
     return min(rows, key=harm)
 
@@ -119,11 +121,7 @@ def broad_rows(rows: Sequence[ComparisonRow]) -> Sequence[ComparisonRow]:
     were made to move the network, leave more than the attacker's own does: no reason to pay more for a guard.
     """
     broad = [row for row in rows if row.defence == UNPAIRED]
-    return [row for row in broad if 100 * _lost(row) <= BEARABLE_POINTS] or broad or rows
-
-
-def _lost(row: ComparisonRow) -> float:
-    return row.clean_before.value - row.clean.value
+    return [row for row in broad if row.points_lost <= BEARABLE_POINTS] or broad or rows
 
 
 def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:
@@ -137,12 +135,14 @@ def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:
         if attack.before.value > HARMLESS_ATTACK and attack.success.value <= HARMLESS_ATTACK)
 
 
-def _cautions(run: PruningRun, found: Examination, complete: bool, *, estimated: bool) -> tuple[str, ...]:
+def _cautions(
+    run: PruningRun, found: Examination, complete: bool, *, estimated: bool, stood_in: bool,
+) -> tuple[str, ...]:
     said = [doubt.sentence for doubt in run.doubts]
     if estimated:
-        said.append("There were no poisoned images: attack success is that of a trigger reconstructed from the "
-                    "network, an estimate. A defence may stop it and not the attacker's own.")
-        if not found.guilty:
+        said.append("There were no poisoned images of an attacker's: attack success is that of a trigger reconstructed "
+                    "from the network, an estimate. A defence may stop it and not the attacker's own.")
+        if stood_in and not found.guilty:
             said.append("The examination named no label, so the reconstructed trigger is that of the most suspicious "
                         "one, which may be harmless.")
     if not complete:

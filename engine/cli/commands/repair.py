@@ -33,8 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         "added or changed")
     parser.add_argument("--method", choices=METHODS, default=DEFAULT_METHOD,
                         help="how B' is trained: a copy of B taught by B on changed images (distillation), a copy "
-                        "shown reconstructed triggers with true labels (unlearning), or B pruned and trained again "
-                        "(fine-pruning) (default: %(default)s)")
+                        "taught to answer as if reconstructed triggers weren't there (unlearning), or B pruned and "
+                        "trained again (fine-pruning) (default: %(default)s)")
     add_layer(parser, when="with fine-pruning: ")
     parser.add_argument("--channels", metavar="NUMBER", type=int,
                         help="with fine-pruning: how many channels are pruned (default: nine tenths)")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from engine.__main__ import main
 from engine.assessment import Attack
+from engine.data.labels import RECONSTRUCTED
 from engine.defences.comparison import UNPAIRED, ComparisonRow
 from engine.rates import Rate
 from engine.runs.defend import best_row, broad_rows
@@ -57,6 +61,21 @@ def test_without_poisoned_images_a_reconstructed_trigger_stands_in_and_everythin
     assert "Nobody has tried" in (out / "report.html").read_text()
     assert {path.name for path in out.iterdir()} == {"goodnet", "examination", "defend.json", "report.html",
                                                      "manifest.json"}
+
+
+def test_poisoned_images_that_an_examination_made_are_stand_ins_whoever_chose_them(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = tmp_path / "made.h5"
+    shutil.copyfile(small_lab.poisoned, made)
+    with h5py.File(made, "a") as file:
+        file[RECONSTRUCTED] = np.uint8(1)
+    assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+                 "--poisoned", str(made), "--out", str(tmp_path / "out"), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["chosen"].startswith(UNPAIRED)
+    assert all(candidate["estimated"] for candidate in printed["candidates"])
+    assert any("an estimate" in caution for caution in printed["cautions"])
+    assert not any("most suspicious" in caution for caution in printed["cautions"]), "that is said of stamps made here"
 
 
 def test_what_is_saved_gives_the_figures_it_was_chosen_by(
