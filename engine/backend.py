@@ -65,7 +65,8 @@ def _map_libraries() -> None:
     """Have the system load TensorFlow's libraries, 800 MB, before Python does.
 
     Python keeps its lock while it imports a module of C, and a window would stand still for a third of a second. The
-    same call made as one of a C function leaves the lock to others. Where it fails, importing says why.
+    same call made as one of a C function leaves the lock to others. Functions are found at their first call: most are
+    never called, and finding all takes a fifteenth of a second. Where it fails, importing says why.
     """
     package = None if is_loaded() or sys.platform != "linux" else find_spec("tensorflow")
     if package is None or package.origin is None:
@@ -75,7 +76,7 @@ def _map_libraries() -> None:
     for name in ("libtensorflow_framework.so.2", "libtensorflow_cc.so.2"):
         library = Path(package.origin).with_name(name)
         if library.is_file():
-            system.dlopen(os.fsencode(library), os.RTLD_NOW)
+            system.dlopen(os.fsencode(library), os.RTLD_LAZY)
 
 
 @contextmanager
