@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ def compare_defences(
     # A plug-in may train, and nobody can tell beforehand.
     further, failed = makers.further([defence.name for defence in own]) if trained else ([], [])
     found = compare(b, [*own, *further], guards, test or clean, poisoned, truth, progress=progress, cancel=cancel)
+    _let_go(own, further)
     said = (warning, measured_on_text(test), *failed)
     return dataclasses.replace(found, warning=" ".join(filter(None, said)))
 
@@ -162,6 +164,15 @@ class _Makers:
     def _trained(self, name: str, repair: Repair, started: float) -> Defence:
         self.made.repairs[name] = repair
         return Defence(name, repaired_network(self.b, repair), time.monotonic() - started)
+
+
+def _let_go(*made: list[Defence]) -> None:
+    """Free networks one by one. Their objects refer to each other in circles, so Python would look for them some time
+    later, on whatever thread, and take a tenth of a second for all at once, in which a window stands still."""
+    for defences in made:
+        while defences:
+            defences.pop()
+            gc.collect()
 
 
 def _steps(run: PruningRun) -> dict[float, int]:

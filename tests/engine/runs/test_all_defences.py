@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
+import itertools
+import weakref
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
 from engine.data.datasets import Dataset
+from engine.defences.comparison import Comparison, Defence, compare
 from engine.defences.distillation import distil
 from engine.defences.training import Repair
 from engine.defences.unlearning import unlearn
@@ -93,6 +98,29 @@ def test_whatever_a_repair_is_called_its_row_says_whether_it_answers_alone(run: 
     made = Made(repairs={"a third": Repair("thirdly", weights, 0, 0, Rate(0, 1), Rate(0, 1), "", (), "", 0)})
     row = dataclasses.replace(compared_row("a third", "none", 76, 80), paired=paired)
     assert kept_pair(run, made, row).goodnet.b_prime_alone is not paired
+
+
+def test_networks_are_given_back_one_by_one(run: PruningRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    models: list[weakref.ref[Any]] = []
+    alive: list[int] = []
+
+    def noted(b: Network, defences: list[Defence], *more: Any, **named: Any) -> Comparison:
+        models.extend(weakref.ref(defence.b_prime.model) for defence in defences if defence.b_prime)
+        return compare(b, defences, *more, **named)
+
+    def look(phase: str, _: object) -> None:
+        if phase == "stop" and models:
+            alive.append(sum(model() is not None for model in models))
+
+    monkeypatch.setattr("engine.runs.all_defences.compare", noted)
+    gc.callbacks.append(look)
+    try:
+        compare_defences(run, trained=False)
+    finally:
+        gc.callbacks.remove(look)
+    assert len(models) == len(run.request.drops)
+    assert alive[-1] == 0
+    assert max(before - after for before, after in itertools.pairwise(alive)) == 1
 
 
 def test_without_a_test_set_images_are_held_back_from_all_that_is_made(
