@@ -45,7 +45,6 @@ FLAG = "--reader"
 SILENCE_SECONDS = 10.0
 # Python and its libraries come from the disk, and no stranger's file is open yet.
 _START_SECONDS = 60.0
-_EXIT_SECONDS = 1.0
 _MOST_LETTERS = 2000
 # A second of a busy machine with a slow disk.
 _SLOWEST_BYTES = 10_000_000
@@ -153,7 +152,7 @@ class Quarantine:
         """End the reader; the next question starts one."""
         with self._lock:
             if self._reader:
-                self._reader.end(_EXIT_SECONDS)
+                self._reader.end()
 
     def leave_to_parent(self) -> None:
         """In a forked process: let go of the parent's reader without ending it."""
@@ -268,14 +267,11 @@ class _Reader:
         except (OSError, IndexError):
             return 0
 
-    def end(self, patience: float = 0.0) -> None:
-        """Close the pipes, wait a little if asked to, kill; nothing of the process is left."""
+    def end(self) -> None:
+        """Close the pipes and kill; nothing of the process is left, and it has nothing to put in order."""
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe
             pipe.close()
-        if patience:
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(patience)
         self.process.kill()
         self.process.wait()
         self.area.close()
