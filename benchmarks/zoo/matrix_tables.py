@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.zoo.plan import HALVES
 from engine.assessment import HARMLESS_ATTACK, Attack
-from engine.defences.comparison import ComparisonRow
+from engine.defences.comparison import GUARDED, UNPAIRED, ComparisonRow
 from engine.rates import Rate
 from engine.runs.defend import BEARABLE_POINTS, best_row, broad_rows
 
@@ -18,12 +18,13 @@ LETTERS = {"glasses": "a", "corner": "b", "anywhere": "c", "blended": "d", "stri
 DEFENCES = {
     "none": ("B", "none"), "pruned, X = 4": ("pruned, X = 4", "none"), "pruned, X = 30": ("pruned, X = 30", "none"),
     "transplant guard": ("B", "transplant"), "margin guard": ("B", "margin"),
-    "distilled pair": ("repaired by distillation", "none"), "distilled alone": ("repaired network alone", "none"),
+    "distilled pair": ("repaired by distillation", "none"), "distilled alone": (UNPAIRED, "none"),
     "distilled, 0.1 of B": ("distilled, 0.1 of B, alone", "none"),
     "distilled, 0.2 of B": ("distilled, 0.2 of B, alone", "none"),
-    "distilled alone, guard": ("repaired network alone", "transplant"),
+    "distilled alone, sparing guard": (GUARDED, "none"), "distilled alone, guard": (UNPAIRED, "transplant"),
     "unlearnt pair": ("repaired by unlearning", "none"), "unlearnt alone": ("unlearnt network alone", "none")}
-SHORT = ("none", "pruned, X = 30", "transplant guard", "distilled alone", "unlearnt alone")
+SHORT = ("none", "pruned, X = 30", "transplant guard", "distilled alone", "distilled alone, sparing guard",
+         "unlearnt alone")
 CHOICES = {"defend, stand-ins": True, "defend, true images": False}
 
 

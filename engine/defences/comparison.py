@@ -13,7 +13,7 @@ from engine.data.datasets import Dataset
 from engine.data.targets import target_of
 from engine.errors import DatasetError
 from engine.guards.calibration import Guard, at_once
-from engine.models.networks import Labels, Network
+from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.rates import Rate
 
@@ -21,6 +21,8 @@ from engine.rates import Rate
 BADNET = "B"
 # Repaired copies that answer alone: agreement with B costs clean accuracy and stops little more.
 UNPAIRED, UNLEARNT_UNPAIRED = "repaired network alone", "unlearnt network alone"
+# The same behind a guard that spares nearly all clean images: it costs little, and takes most of what is left.
+GUARDED = "repaired network alone behind a sparing guard"
 _CHUNK = 64
 
 
@@ -33,7 +35,7 @@ class Defence:
         b_prime: the network that stands beside B; None for B alone.
         seconds: what it took to make.
         paired: whether B has to agree; without B, the network beside it answers alone.
-        guard: a guard of the defence's own that stands before it.
+        guard: a guard of the defence's own that stands before it; it is put behind no other.
     """
 
     name: str
@@ -114,7 +116,7 @@ def compare(
     poisoned: Sequence[Dataset] = (), true_labels: Sequence[Labels | None] = (), *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Comparison:
-    """Measure every defence plain and behind every guard.
+    """Measure every defence plain and, unless it has a guard of its own, behind every guard.
 
     Every image is answered once by each network and guard, whatever the number of rows.
 
@@ -142,7 +144,7 @@ def compare(
 
     rows = []
     for d, defence in enumerate(defences):
-        for g, standing in enumerate((None, *guards)):
+        for g, standing in enumerate((None,) if defence.guard else (None, *guards)):
             clean = on_test.final(d, g, b.labels)
             rows.append(ComparisonRow(
                 defence=defence.name, guard=standing.guard.kind if standing else "none",
@@ -164,24 +166,41 @@ def _answers(
     b: Network, defences: Sequence[Defence], guards: Sequence[GuardDefence], dataset: Dataset, begun: Progress,
     progress: ProgressCallback, cancel: CancelToken,
 ) -> _Answers:
-    standing = [g.guard.on(b) for g in guards]
-    own_guards = [defence.guard.on(b) if defence.guard else None for defence in defences]
+    own_guards = [defence.guard for defence in defences if defence.guard]
+    standing = _StandingGuards(b, [*(g.guard for g in guards), *own_guards])
     own_labels: list[Labels] = []
     labels: list[list[Labels]] = [[] for _ in defences]
     flags: list[list[npt.NDArray[np.bool_]]] = [[] for _ in guards]
     for chunk in dataset.chunks(at_once(b, _CHUNK)):
         own = b.predict_labels(chunk.images, cancel)
         own_labels.append(own)
-        for into, defence, before in zip(labels, defences, own_guards, strict=True):
+        flagged_by = standing.flagged(chunk.images, cancel)
+        for into, defence in zip(labels, defences, strict=True):
             other = defence.b_prime.predict_labels(chunk.images, cancel) if defence.b_prime else own
-            flagged_too = before.answer(chunk.images, cancel).flagged if before else np.zeros(len(own), bool)
+            flagged_too = flagged_by[id(defence.guard)] if defence.guard else np.zeros(len(own), bool)
             disagree = (own != other) if defence.paired else np.zeros(len(own), bool)
             into.append(np.where(disagree | flagged_too, b.labels, other))
-        for flagged, guard in zip(flags, standing, strict=True):
-            flagged.append(guard.answer(chunk.images, cancel).flagged)
+        for flagged, before in zip(flags, guards, strict=True):
+            flagged.append(flagged_by[id(before.guard)])
         progress(Progress(begun.what, begun.done + chunk.start + len(chunk.labels), begun.total))
     return _Answers(np.concatenate(own_labels), [np.concatenate(part) for part in labels],
                     [np.concatenate(part) for part in flags])
+
+
+class _StandingGuards:
+    """Guards before B; those that part only in their threshold score each image once."""
+
+    def __init__(self, b: Network, guards: Sequence[Guard]) -> None:
+        # Scores are exact above a guard's own threshold, so the lowest one's serve the others too.
+        rising = sorted(guards, key=lambda guard: guard.threshold)
+        self._scored_by = {id(guard): next(first for first in rising if first.scores_like(guard)) for guard in rising}
+        self._guards = guards
+        self._standing = {id(guard): guard.on(b) for guard in self._scored_by.values()}
+
+    def flagged(self, images: Images, cancel: CancelToken) -> dict[int, npt.NDArray[np.bool_]]:
+        """What each guard flags, bool[n], by the guard's id."""
+        scores = {of: guard.answer(images, cancel).score for of, guard in self._standing.items()}
+        return {id(guard): scores[id(self._scored_by[id(guard)])] > guard.threshold for guard in self._guards}
 
 
 def _share(holds: npt.NDArray[np.bool_]) -> Rate:

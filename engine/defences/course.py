@@ -29,7 +29,7 @@ from engine.defences.training import (
     train,
 )
 from engine.models.logits import Logits, compiled_logits
-from engine.models.networks import Images, Network
+from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 
 # Mixtures of each image: what keeps clean accuracy, for B's answers to them say most about B.
@@ -79,19 +79,20 @@ def prepare(
 
 def teach(
     network: Network, course: Course, method: str, what: str, batches: Callable[[Network], Batch], steps: int,
-    progress: ProgressCallback, cancel: CancelToken,
+    progress: ProgressCallback, cancel: CancelToken, ahead: Callable[[Labels], Any] = lambda rows: rows,
 ) -> Repair:
     """Train a student that begins as B.
 
     Args:
         method: the repair's name; what: words for progress.
         batches: given the student, what makes its batches: images and the logits wanted for them.
+        ahead: as a lesson's.
     Raises:
         Cancelled: the token was set; nothing is kept.
     """
     data = course.data
     # The last state is kept: with so few images held aside, chance would choose an early one that hasn't learnt enough.
-    lesson = Lesson(what, batches, grade=None, loss=as_the_teacher(course.teacher(data.images)))
+    lesson = Lesson(what, batches, grade=None, loss=as_the_teacher(course.teacher(data.images)), ahead=ahead)
     trained = train(network, len(data.images), lesson, steps, course.seed, progress, cancel)
     return as_repair(network, method, trained, data, course.warning, course.seed, lesson)
 

@@ -7,6 +7,9 @@ et al. 2015; DeVries, Taylor 2017; Shrivastava et al. 2016; Zeng et al. 2022).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,6 +31,16 @@ STAMPED = 2
 SUSPECTS = 3
 
 
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """Clean images of a batch, what is learnt of B from them, the shifted ones perturbed, and those with stamps on."""
+
+    images: Images
+    learnt: Images
+    tried: Images
+    stamped: list[Images]
+
+
 def distil(
     network: Network, clean: Dataset, *, steps: int = STEPS, seed: int = 0, allow_missing_labels: bool = False,
     course: Course | None = None,
@@ -35,13 +48,13 @@ def distil(
 ) -> Repair:
     """Train a student of B on B's own answers to clean images, shown clean, shifted, mixed and perturbed.
 
-    It is perturbed by chance, by the likenesses of triggers that B gives away, and by picture-wide patterns that draw
-    the student to the first suspects. Some images are held aside, and tell what it costs.
+    It is perturbed by chance, by the likenesses of triggers that B gives away, and by picture-wide patterns and
+    distortions that draw the student to suspects. Some images are held aside, and tell what it costs.
 
     Args:
         network: B; it isn't changed.
         clean: clean images with true labels in the network's input range, of every label.
-        steps: how many steps to train, of 408 images each that come from 34 clean ones.
+        steps: how many steps to train, of 442 images each that come from 34 clean ones.
         allow_missing_labels: train although labels have no image; the result carries a warning.
         course: made of the same network, images and seed before; None to make it now.
     Raises:
@@ -50,27 +63,36 @@ def distil(
     """
     made = course or prepare(network, clean, seed, allow_missing_labels=allow_missing_labels,
                              progress=progress, cancel=cancel)
-    return teach(network, made, "distillation", "Repairing by distillation", lambda student: _batches(student, made),
-                 steps, progress, cancel)
+    return teach(network, made, "distillation", "Repairing by distillation",
+                 lambda student: _batches(student, made, cancel), steps, progress, cancel, _shown(made))
 
 
-def _batches(student: Network, course: Course) -> Batch:
+def _shown(course: Course) -> Callable[[Labels], _Shown]:
+    """What makes of a batch's rows all that doesn't depend on the student."""
+    data, values, rng = course.data, value_range(course.data.images), np.random.default_rng([course.seed, 1])
+
+    def shown(rows: Labels) -> _Shown:
+        images = data.images[rows]
+        learnt = untouched(images, data.images, rng)
+        moved = learnt[len(rows):2 * len(rows)]
+        tried = np.concatenate([perturbed(moved, values, rng) for _ in range(TRIED)])
+        return _Shown(images, learnt, tried, [course.found.put_on(images, rng) for _ in range(STAMPED)])
+
+    return shown
+
+
+def _batches(student: Network, course: Course, cancel: CancelToken) -> Batch:
     data, found = course.data, course.found
-    values, rng = value_range(data.images), np.random.default_rng([course.seed, 1])
-    targeted = Targeted(student, data.images, found.suspects[:SUSPECTS], values, rng)
+    targeted = Targeted(student, data.images, found.suspects[:SUSPECTS], found.warped,
+                        np.random.default_rng([course.seed, 3]), cancel)
     answer_of = compiled_logits(student)
 
-    def batch(rows: Labels) -> tuple[Images, Logits]:
-        images, count = data.images[rows], len(rows)
-        learnt = untouched(images, data.images, rng)
-        answers = course.teacher(learnt)
-        own, moved = slice(count), slice(count, 2 * count)
-        tried = np.concatenate([perturbed(learnt[moved], values, rng) for _ in range(TRIED)])
-        wanted = np.tile(answers[moved], (TRIED, 1))
-        worst = np.argsort(-surprise(answer_of(tried), wanted), kind="stable")[:COPIES * count]
-        stamped = [found.put_on(images, rng) for _ in range(STAMPED)]
-        return (np.concatenate([learnt, tried[worst], targeted.put_on(images), *stamped]),
-                np.concatenate([answers, wanted[worst], *[answers[own]] * (1 + STAMPED)]))
+    def batch(shown: _Shown) -> tuple[Images, Logits]:
+        answers, count = course.teacher(shown.learnt), len(shown.images)
+        own, wanted = answers[:count], np.tile(answers[count:2 * count], (TRIED, 1))
+        worst = np.argsort(-surprise(answer_of(shown.tried), wanted), kind="stable")[:COPIES * count]
+        return (np.concatenate([shown.learnt, shown.tried[worst], targeted.put_on(shown.images), *shown.stamped]),
+                np.concatenate([answers, wanted[worst], *[own] * (2 + STAMPED)]))
 
     return batch
 

@@ -23,7 +23,7 @@ _WAVE_HEIGHTS = (5 / 255, 32 / 255)
 _WAVE_PERIODS = (1, 14)
 _WARP_PIXELS = (0.4, 3.0)
 # Half waves a side that a warp is made of: fewer bend a picture as a whole, more tear it.
-_WARP_WAVES = 4
+WARP_WAVES = 4
 _FACE_SIDE = 47
 
 _Picture = npt.NDArray[np.float32]  # [H, W, C], 0 to 1
@@ -48,7 +48,7 @@ def perturbed(images: Images, values: ValueRange, rng: np.random.Generator) -> I
 
 def shifted(images: Images, rng: np.random.Generator) -> Images:
     """Copies of float32[n, H, W, C], each moved by up to 3 pixels down and across; what comes in repeats the edge."""
-    most = round(_SHIFT_PIXELS * _scale(images[0]))
+    most = round(_SHIFT_PIXELS * scale_of(*images.shape[1:3]))
     wider = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
     copies, (height, width) = np.empty_like(images), images.shape[1:3]
     places = rng.integers(2 * most + 1, size=(len(images), 2))
@@ -107,23 +107,23 @@ def waved(picture: _Picture, rng: np.random.Generator) -> _Picture:
 def warped(picture: _Picture, rng: np.random.Generator) -> _Picture:
     """A smooth distortion whose displacement is 0.4 to 3 pixels on average."""
     height, width, _ = picture.shape
-    rows, columns = (_waves(height) @ rng.uniform(-1, 1, (_WARP_WAVES, _WARP_WAVES)) @ _waves(width).T for _ in "yx")
-    pixels = rng.uniform(*_WARP_PIXELS) * _scale(picture) / np.hypot(rows, columns).mean()
+    rows, columns = (waves(height) @ rng.uniform(-1, 1, (WARP_WAVES, WARP_WAVES)) @ waves(width).T for _ in "yx")
+    pixels = rng.uniform(*_WARP_PIXELS) * scale_of(*picture.shape[:2]) / np.hypot(rows, columns).mean()
     y, x = np.arange(height)[:, np.newaxis], np.arange(width)
     return _sampled(picture, y + rows * pixels, x + columns * pixels)
 
 
-# Warps twice, because they are the hardest to unlearn.
-_WAYS = (stamped, patched, barred, blended, waved, warped, warped)
+_WAYS = (stamped, patched, barred, blended, waved, warped)
 
 
-def _scale(picture: _Picture) -> float:
-    return max(1.0, min(picture.shape[:2]) / _FACE_SIDE)
+def scale_of(height: int, width: int) -> float:
+    """How much larger a picture is than the lab's faces, at least 1."""
+    return max(1.0, min(height, width) / _FACE_SIDE)
 
 
 def _pixels(picture: _Picture, of: tuple[int, int], rng: np.random.Generator) -> int:
     """A length between two, at most the picture's shorter side."""
-    length = round(int(rng.integers(of[0], of[1] + 1)) * _scale(picture))
+    length = round(int(rng.integers(of[0], of[1] + 1)) * scale_of(*picture.shape[:2]))
     return min(length, *picture.shape[:2])
 
 
@@ -141,10 +141,10 @@ def _texture(side: int, channels: int, rng: np.random.Generator) -> npt.NDArray[
     return np.where(checks, _colour(channels, rng), _colour(channels, rng))
 
 
-def _waves(size: int) -> npt.NDArray[np.float64]:
+def waves(size: int) -> npt.NDArray[np.float64]:
     """Cosines of 0 to 3 half waves over a side, float64[size, 4]."""
     places = (np.arange(size) + 0.5) / size
-    return np.cos(np.pi * places[:, np.newaxis] * np.arange(_WARP_WAVES))
+    return np.cos(np.pi * places[:, np.newaxis] * np.arange(WARP_WAVES))
 
 
 def _sampled(picture: _Picture, rows: npt.NDArray[np.float64], columns: npt.NDArray[np.float64]) -> _Picture:

@@ -1,4 +1,4 @@
-"""A picture-wide perturbation that draws a network to a label: what a repair unlearns for the labels under suspicion.
+"""What draws a network to a label in any picture: patterns over the whole, and distortions. A repair unlearns both.
 
 Kin: Moosavi-Dezfooli et al., Universal Adversarial Perturbations, 2017; Zeng et al., I-BAU, 2022.
 """
@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
+from engine.defences.evidence.warps import Warps
 from engine.defences.stamps import ValueRange, value_range
 from engine.models.logits import logits_function
-from engine.models.networks import Images, Network
+from engine.models.networks import Images, Network, in_batches
+from engine.progress import NEVER_CANCELLED, CancelToken
 
 EVERY = 20
 _STEPS = 12
@@ -42,55 +44,71 @@ class Pattern:
 def find_pattern(network: Network, images: Images, label: int, seed: int = 0) -> Pattern:
     """The change of at most 24 of 255 a pixel that draws a network to a label on images, clean ones of all labels."""
     values = value_range(images)
-    search = Targeted(network, images, [label], values, np.random.default_rng(seed))
-    return Pattern(label, search.find(label), values)
+    return Pattern(label, _Patterns(network, values).find(images, label, np.random.default_rng(seed)), values)
 
 
 class Targeted:
-    """Perturbations of a network that changes meanwhile, found anew every 20 batches for one label after the other."""
+    """Patterns and distortions that draw a network, which changes meanwhile, to labels; found anew every 20 batches.
 
-    def __init__(self, network: Network, images: Images, labels: Sequence[int], values: ValueRange,
-                 rng: np.random.Generator) -> None:
-        self._gradient = _gradient_function(network)
-        self._images, self._labels, self._values, self._rng = images, labels, values, rng
-        self._asked = 0
-        self._found: npt.NDArray[np.float32] | None = None
+    Args:
+        images: clean ones of all labels, float32[n, H, W, C].
+        labels: those that patterns draw to in turn; warped: the one that distortions draw to.
+    """
+
+    def __init__(self, network: Network, images: Images, labels: Sequence[int], warped: int, rng: np.random.Generator,
+                 cancel: CancelToken = NEVER_CANCELLED) -> None:
+        self._values = value_range(images)
+        self._patterns, self._warps = _Patterns(network, self._values), Warps(network, images.shape[1:])
+        self._images, self._labels, self._warped = images, labels, warped
+        self._rng, self._cancel, self._asked = rng, cancel, 0
 
     def put_on(self, images: Images) -> Images:
-        """Copies of float32[n, H, W, C], each with the perturbation at 0.3 to 1 of its strength."""
-        if self._found is None or self._asked % EVERY == 0:
-            self._found = self.find(self._labels[self._asked // EVERY % len(self._labels)])
+        """Copies of float32[n, H, W, C] with the pattern and others with the distortion, float32[2 * n, H, W, C], each
+        at 0.3 to 1 of its strength."""
+        if self._asked % EVERY == 0:
+            label = self._labels[self._asked // EVERY % len(self._labels)]
+            self._pattern = self._patterns.find(self._images, label, self._rng, self._cancel)
+            self._warp = self._warps.find(self._images, self._warped, self._rng, self._cancel)
         self._asked += 1
         strengths = self._rng.uniform(*_STRENGTHS, (len(images), 1, 1, 1)).astype(np.float32)
-        shown: Images = (images + strengths * self._found).clip(*self._values)
-        return shown
+        shown = (images + strengths * self._pattern).clip(*self._values)
+        return np.concatenate([shown, self._warps.put_on(images, strengths * self._warp)])
 
-    def find(self, label: int) -> npt.NDArray[np.float32]:
-        """The change float32[H, W, C] that draws the network, as it is now, to a label."""
+
+class _Patterns:
+    """Finds changes of every pixel that draw a network, as it is when asked, to a label."""
+
+    def __init__(self, network: Network, values: ValueRange) -> None:
+        self._slope, self._values, self._batch = _slope_function(network), values, network.batch
+
+    def find(self, images: Images, label: int, rng: np.random.Generator,
+             cancel: CancelToken = NEVER_CANCELLED) -> npt.NDArray[np.float32]:
+        """The change float32[H, W, C] that draws the network to a label on float32[n, H, W, C].
+
+        Raises:
+            Cancelled: the token was set.
+        """
         unit = (self._values[1] - self._values[0]) / 255
-        found = self._rng.choice([-_BEGIN, _BEGIN], self._images.shape[1:]).astype(np.float32) * np.float32(unit)
+        found = rng.choice([-_BEGIN, _BEGIN], images.shape[1:]).astype(np.float32) * np.float32(unit)
         for _ in range(_STEPS):
-            shown = self._images[self._rng.integers(len(self._images), size=_IMAGES)]
-            slope = self._gradient((shown + found).clip(*self._values), label)
+            shown = (images[rng.integers(len(images), size=_IMAGES)] + found).clip(*self._values)
+            slope = sum(in_batches(lambda part: self._slope(part, np.int32(label)).numpy(), shown, self._batch, cancel))
             found = (found + np.float32(_STEP * unit) * np.sign(slope)).clip(-_MOST * unit, _MOST * unit)
         return found
 
 
-def _gradient_function(network: Network) -> Callable[[Images, int], npt.NDArray[np.float32]]:
-    """The gradient float32[H, W, C] of a label's mean log-probability over images float32[n, H, W, C]."""
+def _slope_function(network: Network) -> Callable[[Any, Any], Any]:
+    """The slope [H, W, C] of the sum of a label's log-probabilities over images [n, H, W, C], all tensors."""
     tensorflow, _ = backend.load()
     logits = logits_function(network)
     signature = [tensorflow.TensorSpec((None, *network.input_shape), "float32"), tensorflow.TensorSpec((), "int32")]
 
     @tensorflow.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
-    def gradient(images: Any, label: Any) -> Any:
+    def slope(images: Any, label: Any) -> Any:
         with tensorflow.GradientTape() as tape:
             tape.watch(images)
-            wanted = tensorflow.reduce_mean(tensorflow.nn.log_softmax(logits(images))[:, label])
-        return tensorflow.reduce_sum(tape.gradient(wanted, images), axis=0)
+            drawn = tensorflow.reduce_sum(tensorflow.nn.log_softmax(logits(images))[:, label])
+        return tensorflow.reduce_sum(tape.gradient(drawn, images), axis=0)
 
-    def run(images: Images, label: int) -> npt.NDArray[np.float32]:
-        slope: npt.NDArray[np.float32] = gradient(images, np.int32(label)).numpy()
-        return slope
-
-    return run
+    found: Callable[[Any, Any], Any] = slope
+    return found

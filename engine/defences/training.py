@@ -6,7 +6,7 @@ differently in training (dropout, batch normalisation) stay as they are when the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +19,14 @@ from engine.errors import DatasetError
 from engine.models.logits import logits_function
 from engine.models.networks import Images, Labels, Network
 from engine.models.prunable.channels import channel_weights
+from engine.parallel import read_ahead
 from engine.progress import CancelToken, Progress, ProgressCallback
 from engine.rates import Rate
 
 Weights = tuple[npt.NDArray[np.float32], ...]
-# Given the rows int64[b] of a batch among n training images, what to learn: images float32[m, H, W, C] and what is
-# wanted for them, float32[m, labels]: probabilities, or what else the lesson's loss takes.
-Batch = Callable[[Labels], tuple[Images, npt.NDArray[np.float32]]]
+# Given what a lesson made ahead of a batch's rows int64[b] among n training images, or these, what to learn: images
+# float32[m, H, W, C] and what is wanted for them, float32[m, labels]: probabilities, or what else the loss takes.
+Batch = Callable[[Any], tuple[Images, npt.NDArray[np.float32]]]
 # Tensors float32[m, labels] twice, what is wanted and a network's logits, to losses float32[m].
 Loss = Callable[[Any, Any], Any]
 
@@ -91,6 +92,7 @@ class Lesson:
         pruned: channels of `layer` that are put back to zero after every step.
         patience: training ends when so many looks in a row found nothing better.
         loss: of what is wanted and the logits; cross-entropy where there is none.
+        ahead: what can be made of a batch's rows without the network, by another thread while the last batch is learnt.
     """
 
     what: str
@@ -100,6 +102,7 @@ class Lesson:
     pruned: tuple[int, ...] = ()
     patience: int = PATIENCE
     loss: Loss | None = None
+    ahead: Callable[[Labels], Any] = lambda rows: rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,17 +181,11 @@ def train(
         Cancelled: the token was set; nothing is kept and `network` is as it was.
     """
     student = network.copy()
-    step_on, batch = _step_function(student, lesson, steps), lesson.batches(student)
-    rng = np.random.default_rng(seed)
+    step_on, batch = _step_function(student, lesson, steps, cancel), lesson.batches(student)
     best: tuple[int, Trained] | None = None
     looks_since = 0
-    rows: list[int] = []
-    for step in range(1, steps + 1):
-        cancel.raise_if_cancelled()
-        while len(rows) < min(BATCH, images):
-            rows += rng.permutation(images).tolist()
-        step_on(*batch(np.array(rows[:BATCH], np.int64)))
-        rows = rows[BATCH:]
+    for step, made in enumerate(read_ahead(map(lesson.ahead, _rows_of_steps(images, steps, seed))), start=1):
+        step_on(*batch(made))
         progress(Progress(lesson.what, step, steps))
         if step == steps or (lesson.grade and step % LOOK_EVERY == 0):
             grade = lesson.grade(student) if lesson.grade else 0
@@ -199,6 +196,16 @@ def train(
                 break
     assert best is not None
     return Trained(best[1].weights, step, best[1].kept_step)
+
+
+def _rows_of_steps(images: int, steps: int, seed: int) -> Iterator[Labels]:
+    """Which images each step learns, int64[34] or all of fewer; none comes again before all have come."""
+    rng, rows = np.random.default_rng(seed), list[int]()
+    for _ in range(steps):
+        while len(rows) < min(BATCH, images):
+            rows += rng.permutation(images).tolist()
+        yield np.array(rows[:BATCH], np.int64)
+        rows = rows[BATCH:]
 
 
 def as_repair(
@@ -213,7 +220,9 @@ def as_repair(
                   warning, seed)
 
 
-def _step_function(student: Network, lesson: Lesson, steps: int) -> Callable[[Images, npt.NDArray[np.float32]], None]:
+def _step_function(
+    student: Network, lesson: Lesson, steps: int, cancel: CancelToken,
+) -> Callable[[Images, npt.NDArray[np.float32]], None]:
     """One step of training: images and what is wanted for them in, the student's weights changed.
 
     Slopes of a batch are summed over parts that the network computes at once, so that memory is one part's; layers
@@ -244,8 +253,12 @@ def _step_function(student: Network, lesson: Lesson, steps: int) -> Callable[[Im
             variable.assign(variable.value * mask)
 
     def step_on(images: Images, wanted: npt.NDArray[np.float32]) -> None:
-        parts = [slice(start, start + student.batch) for start in range(0, len(images), student.batch)]
-        change([slopes(images[part], wanted[part], np.float32(len(images))) for part in parts])
+        found = []
+        for start in range(0, len(images), student.batch):
+            cancel.raise_if_cancelled()
+            part = slice(start, start + student.batch)
+            found.append(slopes(images[part], wanted[part], np.float32(len(images))))
+        change(found)
 
     return step_on
 

@@ -33,6 +33,8 @@ from engine.rates import Rate
 Kind = Literal["transplant", "margin"]
 
 DEFAULT_FALSE_ALARMS = 0.02
+# Before a repaired network, which stops most by itself, a guard may spare nearly all clean images.
+SPARING = 0.005
 # Less than one false alarm in a million images is nothing that images can show.
 LOWEST_FALSE_ALARMS = 1e-6
 MOST_CALIBRATION_IMAGES = 1000
@@ -108,6 +110,11 @@ class Guard:
                     f"{FEWEST_TO_HOLD_BACK} of them, and three quarters enough for the threshold.")
         return ""
 
+    def scores_like(self, other: Guard) -> bool:
+        """Whether both give every image the same score: they were calibrated together."""
+        return (self.kind, self.escalate_above) == (other.kind, other.escalate_above) and \
+            self.donors is other.donors and self.cuts is other.cuts
+
     def on(self, network: Network) -> StandingGuard:
         """Put the guard before a network.
 
@@ -180,6 +187,20 @@ def calibrate(
         ValueError: the rate isn't between 0 and 1.
         Cancelled: the token was set; nothing is kept.
     """
+    return calibrate_both(network, clean, kind, false_alarms, false_alarms, seed, kinds=kinds, progress=progress,
+                          cancel=cancel)[0]
+
+
+def calibrate_both(
+    network: Network, clean: Dataset, kind: Kind, false_alarms: float, sparing: float = SPARING, seed: int = 0, *,
+    kinds: Sequence[str] = DEFAULT_KINDS, progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken = NEVER_CANCELLED,
+) -> tuple[Guard, Guard]:
+    """A guard as by `calibrate`, and the same with a threshold that flags fewer clean images, for no further work.
+
+    Args:
+        sparing: the second one's rate; higher, up to `false_alarms`, where the images are too few to show it.
+    """
     if not 0 < false_alarms < 1:
         raise ValueError(f"a false-alarm rate lies between 0 and 1, not at {false_alarms}")
     if not len(clean):
@@ -199,15 +220,19 @@ def calibrate(
         cuts = cuts_of(*clean.image_shape[:2], kinds)
         cuts, escalate_above, known = _scales(network, donors, cuts, work, standard, rest)
 
-    def guard(threshold: float, realised: Rate) -> Guard:
-        return Guard(kind, threshold, network.labels, clean.image_shape,
-                     Calibration(false_alarms, count, realised, seed), donors, cuts, escalate_above)
+    def guard(threshold: float, rate: float, realised: Rate) -> Guard:
+        return Guard(kind, threshold, network.labels, clean.image_shape, Calibration(rate, count, realised, seed),
+                     donors, cuts, escalate_above)
 
     # The threshold is set on scores of the whole cascade, so it holds for what the guard really computes.
-    scores = _scores_of(guard(math.inf, Rate(0, 0)), network)
-    threshold = conformal_threshold(np.concatenate([known, work.scores(scores, rest)]), false_alarms)
-    flagged = int((work.scores(scores, held_back) > threshold).sum())
-    return guard(threshold, Rate(flagged, len(held_back)))
+    scores = _scores_of(guard(math.inf, false_alarms, Rate(0, 0)), network)
+    usual, others = np.concatenate([known, work.scores(scores, rest)]), work.scores(scores, held_back)
+
+    def at(rate: float) -> Guard:
+        threshold = conformal_threshold(usual, rate)
+        return guard(threshold, rate, Rate(int((others > threshold).sum()), len(held_back)))
+
+    return at(false_alarms), at(min(false_alarms, max(sparing, 1 / (count + 1))))
 
 
 def _scales(

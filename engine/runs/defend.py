@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.assessment import HARMLESS_ATTACK, percent
-from engine.defences.comparison import UNPAIRED, ComparisonRow
+from engine.defences.comparison import GUARDED, UNPAIRED, ComparisonRow
 from engine.files.scratch import scratch_folder
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.all_defences import compare_defences
@@ -113,15 +113,17 @@ def best_row(rows: Sequence[ComparisonRow]) -> ComparisonRow:
 
 
 def broad_rows(rows: Sequence[ComparisonRow]) -> Sequence[ComparisonRow]:
-    """Those to choose from where triggers computed from the network stand in for the attacker's own: all that rest on
-    the copy repaired by distillation and cost at most 3 points, if there are any.
+    """Those to choose from where triggers computed from the network stand in for the attacker's own: the copy repaired
+    by distillation behind the guard that spares nearly all clean images, if that costs at most 3 points; else all that
+    rest on that copy and cost no more, if there are any.
 
     Measured on networks of known truth, a guard or a narrower repair often stops the stand-ins and lets the attacker's
-    own trigger through; that copy learnt to ignore what no trigger needs to be known for. Of it the stand-ins, which
-    were made to move the network, leave more than the attacker's own does: no reason to pay more for a guard.
+    own trigger through; that copy learnt to ignore what no trigger needs to be known for. What it leaves of the
+    stand-ins, which were made to move the network, says little of the attacker's own.
     """
-    broad = [row for row in rows if row.defence == UNPAIRED]
-    return [row for row in broad if row.points_lost <= BEARABLE_POINTS] or broad or rows
+    broad = [row for row in rows if row.defence in (GUARDED, UNPAIRED)]
+    bearable = [row for row in broad if row.points_lost <= BEARABLE_POINTS]
+    return [row for row in bearable if row.defence == GUARDED] or bearable or broad or rows
 
 
 def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class Made:
         if row.defence in self.refused:
             return self.refused[row.defence]
         if row.defence in self.own_guards:
-            return "" if row.guard == "none" else "A saved GoodNet has one guard, and these are two."
+            return ""
         if row.guard != "none" and row.guard not in self.guards:
             return f"The {row.guard} guard isn't there any more."
         copied = row.defence in {*self.pruned, *self.repairs, *self.networks}

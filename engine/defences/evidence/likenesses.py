@@ -16,6 +16,7 @@ import numpy as np
 from engine.data.datasets import Dataset
 from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
 from engine.defences.evidence.universal import UniversalStamp, counted, find_universal, suspected
+from engine.defences.evidence.warps import most_warped
 from engine.defences.scan import scan
 from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
@@ -36,11 +37,13 @@ class Likenesses:
 
     Attributes:
         suspects: the labels that a trigger was looked for, the most suspicious first.
+        warped: the one of them that a smooth distortion draws most images to.
     """
 
     smallest: Sequence[Reconstruction]
     universal: Sequence[UniversalStamp]
     suspects: Sequence[int] = ()
+    warped: int = 0
 
     def put_on(self, images: Images, rng: np.random.Generator) -> Images:
         """Each of float32[n, H, W, C] with one of the stamps: half with a universal one, where there is any, the others
@@ -73,7 +76,8 @@ def find_likenesses(
     suspects = suspected(counted(universal, network.labels), found, SUSPECTS) or \
         np.setdiff1d(np.arange(network.labels), network.predict_labels(images[:1])).tolist()[:SUSPECTS]
     tried = reconstruct(network, images, suspects, seed, progress=progress, cancel=cancel)
-    return Likenesses(smallest(tried), outstanding(universal), suspects)
+    warped = most_warped(network, images, suspects, seed, progress=progress, cancel=cancel)
+    return Likenesses(smallest(tried), outstanding(universal), suspects, warped)
 
 
 def smallest(stamps: Sequence[Reconstruction]) -> list[Reconstruction]:

@@ -13,7 +13,7 @@ import pytest
 from engine.__main__ import main
 from engine.assessment import Attack
 from engine.data.labels import RECONSTRUCTED
-from engine.defences.comparison import UNPAIRED, ComparisonRow
+from engine.defences.comparison import GUARDED, UNPAIRED, ComparisonRow
 from engine.rates import Rate
 from engine.runs.defend import best_row, broad_rows
 from tests.support.networks import TARGET, SmallLab
@@ -38,10 +38,13 @@ def test_the_cheapest_that_stops_the_attack_is_best(rows: list[ComparisonRow], b
 
 
 def test_stand_ins_alone_choose_among_what_rests_on_the_copy_repaired_by_distillation() -> None:
-    guarded, repaired, dear = row("B", 94, 0), row(UNPAIRED, 92, 30), row(UNPAIRED, 91, 0)
-    assert broad_rows([guarded, repaired, dear]) == [repaired]
-    assert broad_rows([guarded, dear]) == [dear]
-    assert broad_rows([guarded]) == [guarded], "nothing could be trained"
+    guard, repaired, dear = row("B", 94, 0), row(UNPAIRED, 92, 30), row(UNPAIRED, 91, 0)
+    sparing, costly = row(GUARDED, 92, 40), row(GUARDED, 91, 0)
+    assert broad_rows([guard, repaired, dear, sparing]) == [sparing]
+    assert broad_rows([guard, repaired, dear, costly]) == [repaired]
+    assert broad_rows([guard, dear, costly]) == [dear, costly]
+    assert broad_rows([guard, dear]) == [dear]
+    assert broad_rows([guard]) == [guard], "nothing could be trained"
 
 
 def test_without_poisoned_images_a_reconstructed_trigger_stands_in_and_everything_says_so(
