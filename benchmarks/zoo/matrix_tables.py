@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.zoo.plan import HALVES
 from engine.assessment import HARMLESS_ATTACK, Attack
-from engine.defences.comparison import GUARDED, UNPAIRED, ComparisonRow
+from engine.defences.comparison import SPARING_GUARD, UNPAIRED, ComparisonRow
 from engine.rates import Rate
 from engine.runs.defend import BEARABLE_POINTS, best_row, broad_rows
 
@@ -21,7 +21,7 @@ DEFENCES = {
     "distilled pair": ("repaired by distillation", "none"), "distilled alone": (UNPAIRED, "none"),
     "distilled, 0.1 of B": ("distilled, 0.1 of B, alone", "none"),
     "distilled, 0.2 of B": ("distilled, 0.2 of B, alone", "none"),
-    "distilled alone, sparing guard": (GUARDED, "none"), "distilled alone, guard": (UNPAIRED, "transplant"),
+    "distilled alone, sparing guard": (UNPAIRED, SPARING_GUARD), "distilled alone, guard": (UNPAIRED, "transplant"),
     "unlearnt pair": ("repaired by unlearning", "none"), "unlearnt alone": ("unlearnt network alone", "none")}
 SHORT = ("none", "pruned, X = 30", "transplant guard", "distilled alone", "distilled alone, sparing guard",
          "unlearnt alone")

@@ -21,8 +21,8 @@ from engine.rates import Rate
 BADNET = "B"
 # Repaired copies that answer alone: agreement with B costs clean accuracy and stops little more.
 UNPAIRED, UNLEARNT_UNPAIRED = "repaired network alone", "unlearnt network alone"
-# The same behind a guard that spares nearly all clean images: it costs little, and takes most of what is left.
-GUARDED = "repaired network alone behind a sparing guard"
+# A guard that flags so few clean images that it costs a repaired copy next to nothing.
+SPARING_GUARD = "sparing"
 _CHUNK = 64
 
 
@@ -35,7 +35,7 @@ class Defence:
         b_prime: the network that stands beside B; None for B alone.
         seconds: what it took to make.
         paired: whether B has to agree; without B, the network beside it answers alone.
-        guard: a guard of the defence's own that stands before it; it is put behind no other.
+        guard: a guard of the defence's own that stands before it.
     """
 
     name: str
@@ -47,10 +47,22 @@ class Defence:
 
 @dataclass(frozen=True, eq=False)
 class GuardDefence:
-    """A guard to put before every defence, and the seconds it took to calibrate."""
+    """A guard to put before defences, and the seconds it took to calibrate.
+
+    Attributes:
+        name: its kind, unless it is told from another of that kind.
+        only: the defences it is put before; all where none is named.
+    """
 
     guard: Guard
     seconds: float
+    name: str = ""
+    only: tuple[str, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """What rows call it."""
+        return self.name or self.guard.kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +70,7 @@ class ComparisonRow(Figures):
     """One defence, plain or behind a guard.
 
     Attributes:
-        defence: its name; guard: "none", "transplant" or "margin".
+        defence: its name; guard: "none", "transplant", "margin" or "sparing".
         seconds: what defence and guard together took to make.
         paired: whether B has to agree; else the network beside it answers alone.
     """
@@ -116,7 +128,7 @@ def compare(
     poisoned: Sequence[Dataset] = (), true_labels: Sequence[Labels | None] = (), *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Comparison:
-    """Measure every defence plain and, unless it has a guard of its own, behind every guard.
+    """Measure every defence plain and behind every guard that is for it.
 
     Every image is answered once by each network and guard, whatever the number of rows.
 
@@ -144,10 +156,12 @@ def compare(
 
     rows = []
     for d, defence in enumerate(defences):
-        for g, standing in enumerate((None,) if defence.guard else (None, *guards)):
+        for g, standing in enumerate((None, *guards)):
+            if standing and standing.only and defence.name not in standing.only:
+                continue
             clean = on_test.final(d, g, b.labels)
             rows.append(ComparisonRow(
-                defence=defence.name, guard=standing.guard.kind if standing else "none",
+                defence=defence.name, guard=standing.called if standing else "none",
                 clean=_share(clean == test.labels), clean_before=_share(on_test.b == test.labels),
                 false_alarms=_share(clean == b.labels),
                 attacks=tuple(attack(which, d, g) for which in range(len(poisoned))),
@@ -166,22 +180,21 @@ def _answers(
     b: Network, defences: Sequence[Defence], guards: Sequence[GuardDefence], dataset: Dataset, begun: Progress,
     progress: ProgressCallback, cancel: CancelToken,
 ) -> _Answers:
-    own_guards = [defence.guard for defence in defences if defence.guard]
-    standing = _StandingGuards(b, [*(g.guard for g in guards), *own_guards])
+    standing = _StandingGuards(b, [g.guard for g in guards])
+    own_guards = [defence.guard.on(b) if defence.guard else None for defence in defences]
     own_labels: list[Labels] = []
     labels: list[list[Labels]] = [[] for _ in defences]
     flags: list[list[npt.NDArray[np.bool_]]] = [[] for _ in guards]
     for chunk in dataset.chunks(at_once(b, _CHUNK)):
         own = b.predict_labels(chunk.images, cancel)
         own_labels.append(own)
-        flagged_by = standing.flagged(chunk.images, cancel)
-        for into, defence in zip(labels, defences, strict=True):
+        for into, defence, before in zip(labels, defences, own_guards, strict=True):
             other = defence.b_prime.predict_labels(chunk.images, cancel) if defence.b_prime else own
-            flagged_too = flagged_by[id(defence.guard)] if defence.guard else np.zeros(len(own), bool)
+            flagged_too = before.answer(chunk.images, cancel).flagged if before else np.zeros(len(own), bool)
             disagree = (own != other) if defence.paired else np.zeros(len(own), bool)
             into.append(np.where(disagree | flagged_too, b.labels, other))
-        for flagged, before in zip(flags, guards, strict=True):
-            flagged.append(flagged_by[id(before.guard)])
+        for into_flags, flagged in zip(flags, standing.flagged(chunk.images, cancel), strict=True):
+            into_flags.append(flagged)
         progress(Progress(begun.what, begun.done + chunk.start + len(chunk.labels), begun.total))
     return _Answers(np.concatenate(own_labels), [np.concatenate(part) for part in labels],
                     [np.concatenate(part) for part in flags])
@@ -191,16 +204,16 @@ class _StandingGuards:
     """Guards before B; those that part only in their threshold score each image once."""
 
     def __init__(self, b: Network, guards: Sequence[Guard]) -> None:
-        # Scores are exact above a guard's own threshold, so the lowest one's serve the others too.
-        rising = sorted(guards, key=lambda guard: guard.threshold)
-        self._scored_by = {id(guard): next(first for first in rising if first.scores_like(guard)) for guard in rising}
         self._guards = guards
-        self._standing = {id(guard): guard.on(b) for guard in self._scored_by.values()}
+        # Scores are exact above a guard's own threshold, so the lowest one's serve the others too.
+        rising = sorted(range(len(guards)), key=lambda i: guards[i].threshold)
+        self._scored_by = [next(i for i in rising if guards[i].scores_like(guard)) for guard in guards]
+        self._standing = {i: guards[i].on(b) for i in self._scored_by}
 
-    def flagged(self, images: Images, cancel: CancelToken) -> dict[int, npt.NDArray[np.bool_]]:
-        """What each guard flags, bool[n], by the guard's id."""
-        scores = {of: guard.answer(images, cancel).score for of, guard in self._standing.items()}
-        return {id(guard): scores[id(self._scored_by[id(guard)])] > guard.threshold for guard in self._guards}
+    def flagged(self, images: Images, cancel: CancelToken) -> list[npt.NDArray[np.bool_]]:
+        """What each guard flags, bool[n]."""
+        scores = {i: standing.answer(images, cancel).score for i, standing in self._standing.items()}
+        return [scores[i] > guard.threshold for i, guard in zip(self._scored_by, self._guards, strict=True)]
 
 
 def _share(holds: npt.NDArray[np.bool_]) -> Rate:

@@ -54,7 +54,7 @@ def distil(
     Args:
         network: B; it isn't changed.
         clean: clean images with true labels in the network's input range, of every label.
-        steps: how many steps to train, of 442 images each that come from 34 clean ones.
+        steps: how many steps to train, of 408 images each that come from 34 clean ones.
         allow_missing_labels: train although labels have no image; the result carries a warning.
         course: made of the same network, images and seed before; None to make it now.
     Raises:
@@ -92,7 +92,7 @@ def _batches(student: Network, course: Course, cancel: CancelToken) -> Batch:
         own, wanted = answers[:count], np.tile(answers[count:2 * count], (TRIED, 1))
         worst = np.argsort(-surprise(answer_of(shown.tried), wanted), kind="stable")[:COPIES * count]
         return (np.concatenate([shown.learnt, shown.tried[worst], targeted.put_on(shown.images), *shown.stamped]),
-                np.concatenate([answers, wanted[worst], *[own] * (2 + STAMPED)]))
+                np.concatenate([answers, wanted[worst], *[own] * (1 + STAMPED)]))
 
     return batch
 

@@ -63,16 +63,17 @@ class Targeted:
         self._rng, self._cancel, self._asked = rng, cancel, 0
 
     def put_on(self, images: Images) -> Images:
-        """Copies of float32[n, H, W, C] with the pattern and others with the distortion, float32[2 * n, H, W, C], each
-        at 0.3 to 1 of its strength."""
+        """Copies of float32[n, H, W, C], every other one with the pattern and the rest with the distortion, each at 0.3
+        to 1 of its strength."""
         if self._asked % EVERY == 0:
             label = self._labels[self._asked // EVERY % len(self._labels)]
             self._pattern = self._patterns.find(self._images, label, self._rng, self._cancel)
             self._warp = self._warps.find(self._images, self._warped, self._rng, self._cancel)
         self._asked += 1
         strengths = self._rng.uniform(*_STRENGTHS, (len(images), 1, 1, 1)).astype(np.float32)
-        shown = (images + strengths * self._pattern).clip(*self._values)
-        return np.concatenate([shown, self._warps.put_on(images, strengths * self._warp)])
+        shown: Images = (images + strengths * self._pattern).clip(*self._values)
+        shown[1::2] = self._warps.put_on(images[1::2], strengths[1::2] * self._warp)
+        return shown
 
 
 class _Patterns:

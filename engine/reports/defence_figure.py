@@ -14,14 +14,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from engine.assessment import BEARABLE_LOSS_POINTS, HARMLESS_ATTACK
-from engine.defences.comparison import Comparison, ComparisonRow
+from engine.defences.comparison import SPARING_GUARD, Comparison, ComparisonRow
 from engine.literal import literal
 from engine.reports.curve_figure import PRINT, Palette, save_drawing, spread
 
 SIZE_INCHES = (8.0, 4.4)
 
 # Shapes tell plain from guarded, so that nobody needs to tell colours apart.
-_MARKERS = {"none": "o", "transplant": "^", "margin": "s"}
+_MARKERS = {"none": "o", "transplant": "^", "margin": "s", SPARING_GUARD: "D"}
 _MARGINS = (0.62, 0.52, 0.1, 0.1)  # inches: left, bottom, right, top
 _MARK_POINTS = 8.0
 _FONT_POINTS = 8.5
@@ -66,11 +66,11 @@ def draw_comparison(
 
     Args:
         axes: empty, the only ones of their figure, which keeps its present size and has an Agg canvas.
-        guard: whose marks are drawn beside those without; all others are left to the table.
+        guard: whose marks are drawn beside those without and the sparing guard's; others are left to the table.
     """
     axes.figure.set_facecolor(palette.ground)
     axes.set_facecolor(palette.ground)
-    drawn = [row for row in comparison.rows if row.attack and row.guard in ("none", guard)]
+    drawn = [row for row in comparison.rows if row.attack and row.guard in ("none", SPARING_GUARD, guard)]
     if not drawn:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "Without poisoned images there is no attack success to draw.", ha="center", va="center",

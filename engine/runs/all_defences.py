@@ -12,7 +12,7 @@ from engine.data.datasets import Dataset
 from engine.data.targets import true_labels
 from engine.defences.comparison import (
     BADNET,
-    GUARDED,
+    SPARING_GUARD,
     UNLEARNT_UNPAIRED,
     UNPAIRED,
     Comparison,
@@ -27,7 +27,7 @@ from engine.defences.further import defended, further_defences
 from engine.defences.training import Repair, missing_labels_warning, repaired_network
 from engine.defences.unlearning import unlearn
 from engine.errors import EngineError
-from engine.guards.calibration import Guard, Kind, calibrate_both
+from engine.guards.calibration import Guard, calibrate, calibrate_both
 from engine.literal import literal
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
@@ -66,9 +66,9 @@ def compare_defences(
     # Asked first, because it refuses and what follows takes long.
     warning = missing_labels_warning(b, clean, allow_missing_labels) if trained else ""
     makers = _Makers(run, b, clean, allow_missing_labels, made or Made(), progress, cancel)
-    guards, sparing = makers.guards()
+    guards = makers.guards()
     truth = [true_labels(dataset, opened.clean) for dataset in poisoned]
-    own = makers.defences(trained, sparing)
+    own = makers.defences(trained)
     # A plug-in may train, and nobody can tell beforehand.
     further, failed = makers.further([defence.name for defence in own]) if trained else ([], [])
     found = compare(b, [*own, *further], guards, test or clean, poisoned, truth, progress=progress, cancel=cancel)
@@ -89,12 +89,8 @@ class _Makers:
     progress: ProgressCallback
     cancel: CancelToken
 
-    def defences(self, trained: bool, sparing: GuardDefence) -> list[Defence]:
-        """All but further ones, B first; only those that need no training unless `trained`.
-
-        Args:
-            sparing: a guard to put before the copy repaired by distillation.
-        """
+    def defences(self, trained: bool) -> list[Defence]:
+        """All but further ones, B first; only those that need no training unless `trained`."""
         steps = _steps(self.run)
         made = [Defence(BADNET, None, 0), *(self._pruned(x, step) for x, step in steps.items())]
         if not trained:
@@ -106,10 +102,7 @@ class _Makers:
         course = prepare(self.b, self.clean, allow_missing_labels=self.allow_missing_labels,
                          progress=self.progress, cancel=self.cancel)
         prepared = time.monotonic() - started
-        pair, alone = self._both("repaired by distillation", UNPAIRED, distil, course, prepared)
-        self.made.repairs[GUARDED], self.made.own_guards[GUARDED] = self.made.repairs[UNPAIRED], sparing.guard
-        guarded = dataclasses.replace(alone, name=GUARDED, guard=sparing.guard, seconds=alone.seconds + sparing.seconds)
-        return [*made, pair, alone, guarded,
+        return [*made, *self._both("repaired by distillation", UNPAIRED, distil, course, prepared),
                 *self._both("repaired by unlearning", UNLEARNT_UNPAIRED, unlearn, course, prepared)]
 
     def further(self, taken: Sequence[str]) -> tuple[list[Defence], list[str]]:
@@ -137,18 +130,17 @@ class _Makers:
             made.append(Defence(name, network, time.monotonic() - started, paired=False, guard=guard))
         return made, failed
 
-    def guards(self) -> tuple[list[GuardDefence], GuardDefence]:
-        """Both kinds at the rate asked for, and a transplant guard that spares nearly all clean images."""
-        made = [self._guard("transplant"), self._guard("margin")]
-        return [usual for usual, _ in made], made[0][1]
-
-    def _guard(self, kind: Kind) -> tuple[GuardDefence, GuardDefence]:
-        started = time.monotonic()
-        usual, sparing = calibrate_both(self.b, self.clean, kind, self.run.request.false_alarms,
-                                        progress=self.progress, cancel=self.cancel)
-        self.made.guards[kind] = usual
-        seconds = time.monotonic() - started
-        return GuardDefence(usual, seconds), GuardDefence(sparing, seconds)
+    def guards(self) -> list[GuardDefence]:
+        """Both kinds at the rate asked for, and a transplant guard that spares nearly all clean images, for the copy
+        repaired by distillation: it takes most of what is left there."""
+        asked, started = self.run.request.false_alarms, time.monotonic()
+        transplant, sparing = calibrate_both(self.b, self.clean, "transplant", asked, progress=self.progress,
+                                             cancel=self.cancel)
+        calibrated = time.monotonic()
+        margin = calibrate(self.b, self.clean, "margin", asked, progress=self.progress, cancel=self.cancel)
+        self.made.guards.update({"transplant": transplant, "margin": margin, SPARING_GUARD: sparing})
+        return [GuardDefence(transplant, calibrated - started), GuardDefence(margin, time.monotonic() - calibrated),
+                GuardDefence(sparing, calibrated - started, SPARING_GUARD, (UNPAIRED,))]
 
     def _pruned(self, x: float, step: int) -> Defence:
         name, channels = f"pruned, X = {x:g}", _channels(self.run, step)

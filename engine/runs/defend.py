@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.assessment import HARMLESS_ATTACK, percent
-from engine.defences.comparison import GUARDED, UNPAIRED, ComparisonRow
+from engine.defences.comparison import SPARING_GUARD, UNPAIRED, ComparisonRow
 from engine.files.scratch import scratch_folder
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.all_defences import compare_defences
@@ -121,9 +121,9 @@ def broad_rows(rows: Sequence[ComparisonRow]) -> Sequence[ComparisonRow]:
     own trigger through; that copy learnt to ignore what no trigger needs to be known for. What it leaves of the
     stand-ins, which were made to move the network, says little of the attacker's own.
     """
-    broad = [row for row in rows if row.defence in (GUARDED, UNPAIRED)]
+    broad = [row for row in rows if row.defence == UNPAIRED]
     bearable = [row for row in broad if row.points_lost <= BEARABLE_POINTS]
-    return [row for row in bearable if row.defence == GUARDED] or bearable or broad or rows
+    return [row for row in bearable if row.guard == SPARING_GUARD] or bearable or broad or rows
 
 
 def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:

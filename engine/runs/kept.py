@@ -26,7 +26,7 @@ class Made:
 
     Attributes:
         pruned: the channels that are pruned, by the defence's name; repairs: trained copies, likewise.
-        guards: by their kind.
+        guards: by what rows call them.
         networks, own_guards: what further defences made, by name: the bytes of a network's `.keras` file, or a guard.
         refused: why what a further defence made can't be saved, a sentence by its name.
     """
@@ -47,7 +47,7 @@ class Made:
         if row.defence in self.refused:
             return self.refused[row.defence]
         if row.defence in self.own_guards:
-            return ""
+            return "" if row.guard == "none" else "A saved GoodNet has one guard, and these are two."
         if row.guard != "none" and row.guard not in self.guards:
             return f"The {row.guard} guard isn't there any more."
         copied = row.defence in {*self.pruned, *self.repairs, *self.networks}

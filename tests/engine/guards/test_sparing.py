@@ -53,12 +53,13 @@ def test_twins_flag_in_a_comparison_what_each_flags_alone_for_one_look_at_every_
         return answers(self, images, cancel)
 
     monkeypatch.setattr(StandingGuard, "answer", counted)
-    found = compare(network, [Defence("B", None, 0), Defence("sparing", None, 0, False, sparing)],
-                    [GuardDefence(usual, 0)], clean).rows
-    assert [(row.defence, row.guard) for row in found] == [("B", "none"), ("B", "transplant"), ("sparing", "none")]
-    assert [row.false_alarms.count for row in found] == [0, *alone] and 0 < alone[1] < alone[0]
+    defences = [Defence("B", None, 0), Defence("again", None, 0)]
+    guards = [GuardDefence(usual, 0), GuardDefence(sparing, 0, "sparing", ("again",))]
+    found = compare(network, defences, guards, clean).rows
+    assert [(row.defence, row.guard) for row in found] == [
+        ("B", "none"), ("B", "transplant"), ("again", "none"), ("again", "transplant"), ("again", "sparing")]
+    assert [row.false_alarms.count for row in found] == [0, alone[0], 0, *alone] and 0 < alone[1] < alone[0]
     assert sum(looks) == len(IMAGES)
     other = dataclasses.replace(sparing, escalate_above=sparing.escalate_above + 1)
-    compare(network, [Defence("other", None, 0, False, other)], [GuardDefence(usual, 0)], clean)
+    compare(network, defences, [GuardDefence(usual, 0), GuardDefence(other, 0)], clean)
     assert sum(looks) == 3 * len(IMAGES), "another guard has scores of its own"
-

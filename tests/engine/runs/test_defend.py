@@ -13,14 +13,14 @@ import pytest
 from engine.__main__ import main
 from engine.assessment import Attack
 from engine.data.labels import RECONSTRUCTED
-from engine.defences.comparison import GUARDED, UNPAIRED, ComparisonRow
+from engine.defences.comparison import SPARING_GUARD, UNPAIRED, ComparisonRow
 from engine.rates import Rate
 from engine.runs.defend import best_row, broad_rows
 from tests.support.networks import TARGET, SmallLab
 
 
-def row(name: str, clean: int, attack: int) -> ComparisonRow:
-    return ComparisonRow(defence=name, guard="none", clean=Rate(clean, 100), clean_before=Rate(95, 100),
+def row(name: str, clean: int, attack: int, guard: str = "none") -> ComparisonRow:
+    return ComparisonRow(defence=name, guard=guard, clean=Rate(clean, 100), clean_before=Rate(95, 100),
                          false_alarms=Rate(0, 100), seconds=1,
                          attacks=(Attack("p", 0, Rate(100, 100), Rate(attack, 100), Rate(0, 100)),))
 
@@ -39,7 +39,7 @@ def test_the_cheapest_that_stops_the_attack_is_best(rows: list[ComparisonRow], b
 
 def test_stand_ins_alone_choose_among_what_rests_on_the_copy_repaired_by_distillation() -> None:
     guard, repaired, dear = row("B", 94, 0), row(UNPAIRED, 92, 30), row(UNPAIRED, 91, 0)
-    sparing, costly = row(GUARDED, 92, 40), row(GUARDED, 91, 0)
+    sparing, costly = row(UNPAIRED, 92, 40, SPARING_GUARD), row(UNPAIRED, 91, 0, SPARING_GUARD)
     assert broad_rows([guard, repaired, dear, sparing]) == [sparing]
     assert broad_rows([guard, repaired, dear, costly]) == [repaired]
     assert broad_rows([guard, dear, costly]) == [dear, costly]
