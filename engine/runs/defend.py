@@ -114,16 +114,13 @@ def best_row(rows: Sequence[ComparisonRow]) -> ComparisonRow:
 
 def broad_rows(rows: Sequence[ComparisonRow]) -> Sequence[ComparisonRow]:
     """Those to choose from where triggers computed from the network stand in for the attacker's own: the copy repaired
-    by distillation behind the guard that spares nearly all clean images, if that costs at most 3 points; else all that
-    rest on that copy and cost no more, if there are any.
+    by distillation behind the guard that spares nearly all clean images, if it could be trained.
 
     Measured on networks of known truth, a guard or a narrower repair often stops the stand-ins and lets the attacker's
     own trigger through; that copy learnt to ignore what no trigger needs to be known for. What it leaves of the
     stand-ins, which were made to move the network, says little of the attacker's own.
     """
-    broad = [row for row in rows if row.defence == UNPAIRED]
-    bearable = [row for row in broad if row.points_lost <= BEARABLE_POINTS]
-    return [row for row in bearable if row.guard == SPARING_GUARD] or bearable or broad or rows
+    return [row for row in rows if (row.defence, row.guard) == (UNPAIRED, SPARING_GUARD)] or rows
 
 
 def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:
