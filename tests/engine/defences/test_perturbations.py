@@ -128,7 +128,7 @@ def test_one_or_two_ways_each_as_often(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_targeted_perturbation_is_signed_steps_up_the_gradient() -> None:
     kernel, bias = linear_weights()
     images, label = random_images(150, seed=31, shape=SHAPE), 2
-    targeted = Targeted(linear_network(kernel, bias), images, [label], (0.0, 255.0), np.random.default_rng(7))
+    targeted = Targeted(linear_network(kernel, bias), images, [label], 0, np.random.default_rng(7))
     shown = targeted.put_on(images[:40])
     rng = np.random.default_rng(7)
     found = rng.choice([-6, 6], SHAPE).astype(np.float64)
@@ -138,16 +138,19 @@ def test_a_targeted_perturbation_is_signed_steps_up_the_gradient() -> None:
         wanted = np.eye(LABELS)[label] - powers / powers.sum(axis=1, keepdims=True)
         slope = (wanted @ kernel.T.astype(np.float64)).mean(axis=0).reshape(SHAPE)
         found = (found + 4.8 * np.sign(slope)).clip(-24, 24)
+    rng.uniform(-1, 1, (2, 4, 4))  # what a distortion begins with, and the images it is found on
+    for _ in range(12):
+        rng.integers(150, size=34)
     strengths = rng.uniform(0.3, 1.0, (40, 1, 1, 1))
-    np.testing.assert_allclose(shown, (images[:40] + strengths * found).clip(0, 255), atol=1e-3)
+    np.testing.assert_allclose(shown[::2], (images[:40] + strengths * found).clip(0, 255)[::2], atol=1e-3)
 
 
 def test_targets_take_turns_and_are_found_anew() -> None:
     kernel, bias = linear_weights()
     images = random_images(150, seed=31, shape=SHAPE)
     network = linear_network(kernel, bias)
-    targeted = Targeted(network, images, [1, 3], (0.0, 255.0), np.random.default_rng(0))
-    means = [numpy_logits(targeted.put_on(images), kernel, bias).mean(axis=0) for _ in range(3 * EVERY)]
-    before = numpy_logits(images, kernel, bias).mean(axis=0)
+    targeted = Targeted(network, images, [1, 3], 0, np.random.default_rng(0))
+    means = [numpy_logits(targeted.put_on(images)[::2], kernel, bias).mean(axis=0) for _ in range(3 * EVERY)]
+    before = numpy_logits(images[::2], kernel, bias).mean(axis=0)
     raised = [int((mean - before).argmax()) for mean in means]
     assert raised == [1] * EVERY + [3] * EVERY + [1] * EVERY
