@@ -52,11 +52,11 @@ class Targeted:
 
     Args:
         images: clean ones of all labels, float32[n, H, W, C].
-        labels: those that patterns draw to in turn; warped: the one that distortions draw to.
+        labels: those that patterns draw to in turn; warped: those that distortions do.
     """
 
-    def __init__(self, network: Network, images: Images, labels: Sequence[int], warped: int, rng: np.random.Generator,
-                 cancel: CancelToken = NEVER_CANCELLED) -> None:
+    def __init__(self, network: Network, images: Images, labels: Sequence[int], warped: Sequence[int],
+                 rng: np.random.Generator, cancel: CancelToken = NEVER_CANCELLED) -> None:
         self._values = value_range(images)
         self._patterns, self._warps = _Patterns(network, self._values), Warps(network, images.shape[1:])
         self._images, self._labels, self._warped = images, labels, warped
@@ -66,9 +66,9 @@ class Targeted:
         """Copies of float32[n, H, W, C], every other one with the pattern and the rest with the distortion, each at 0.3
         to 1 of its strength."""
         if self._asked % EVERY == 0:
-            label = self._labels[self._asked // EVERY % len(self._labels)]
+            label, warped = (of[self._asked // EVERY % len(of)] for of in (self._labels, self._warped))
             self._pattern = self._patterns.find(self._images, label, self._rng, self._cancel)
-            self._warp = self._warps.find(self._images, self._warped, self._rng, self._cancel)
+            self._warp = self._warps.find(self._images, warped, self._rng, self._cancel)
         self._asked += 1
         strengths = self._rng.uniform(*_STRENGTHS, (len(images), 1, 1, 1)).astype(np.float32)
         shown: Images = (images + strengths * self._pattern).clip(*self._values)

@@ -37,13 +37,13 @@ class Likenesses:
 
     Attributes:
         suspects: the labels that a trigger was looked for, the most suspicious first.
-        warped: the one of them that a smooth distortion draws most images to.
+        warped: those of them that a smooth distortion draws most images to.
     """
 
     smallest: Sequence[Reconstruction]
     universal: Sequence[UniversalStamp]
     suspects: Sequence[int] = ()
-    warped: int = 0
+    warped: Sequence[int] = ()
 
     def put_on(self, images: Images, rng: np.random.Generator) -> Images:
         """Each of float32[n, H, W, C] with one of the stamps: half with a universal one, where there is any, the others

@@ -24,8 +24,9 @@ _STEPS = 12
 _IMAGES = 34
 # Mean displacement in pixels of a picture as large as the lab's faces: where it begins, how far a step goes, the most.
 _BEGIN, _STEP, _MOST = 0.8, 0.25, 2.5
-# Images that tell how many a distortion draws.
+# Images that tell how many a distortion draws; what draws so many of the most is as suspicious.
 _TRIED = 100
+_NEARLY = 0.75
 
 
 class Warps:
@@ -89,11 +90,13 @@ class Warps:
 def most_warped(
     network: Network, images: Images, labels: Sequence[int], seed: int = 0, *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
-) -> int:
-    """Of some labels the one that a distortion draws most of the others' images to; of equals the first.
+) -> list[int]:
+    """Of some labels the one that a distortion draws most of the others' images to, and those with nearly as many.
 
     Args:
         images: clean ones of all labels, float32[n, H, W, C] in the network's input range.
+    Returns:
+        At least one, in the order given.
     Raises:
         Cancelled: the token was set; nothing is kept.
     """
@@ -105,7 +108,7 @@ def most_warped(
         warp = warps.find(images, label, rng, cancel)
         shown = warps.put_on(tried, np.repeat(warp[np.newaxis], len(tried), axis=0))
         drawn.append(int((network.predict_labels(shown, cancel)[own != label] == label).sum()))
-    return labels[int(np.argmax(drawn))]
+    return [label for label, count in zip(labels, drawn, strict=True) if count >= _NEARLY * max(drawn)]
 
 
 def _sampled(images: Any, down: Any, right: Any) -> Any:

@@ -128,7 +128,7 @@ def test_one_or_two_ways_each_as_often(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_targeted_perturbation_is_signed_steps_up_the_gradient() -> None:
     kernel, bias = linear_weights()
     images, label = random_images(150, seed=31, shape=SHAPE), 2
-    targeted = Targeted(linear_network(kernel, bias), images, [label], 0, np.random.default_rng(7))
+    targeted = Targeted(linear_network(kernel, bias), images, [label], [0], np.random.default_rng(7))
     shown = targeted.put_on(images[:40])
     rng = np.random.default_rng(7)
     found = rng.choice([-6, 6], SHAPE).astype(np.float64)
@@ -149,7 +149,7 @@ def test_targets_take_turns_and_are_found_anew() -> None:
     kernel, bias = linear_weights()
     images = random_images(150, seed=31, shape=SHAPE)
     network = linear_network(kernel, bias)
-    targeted = Targeted(network, images, [1, 3], 0, np.random.default_rng(0))
+    targeted = Targeted(network, images, [1, 3], [0], np.random.default_rng(0))
     means = [numpy_logits(targeted.put_on(images)[::2], kernel, bias).mean(axis=0) for _ in range(3 * EVERY)]
     before = numpy_logits(images[::2], kernel, bias).mean(axis=0)
     raised = [int((mean - before).argmax()) for mean in means]

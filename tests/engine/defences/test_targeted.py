@@ -25,7 +25,7 @@ def test_a_pattern_draws_new_images_to_its_label_and_changes_no_value_by_more_th
 def test_every_other_copy_wears_the_pattern_and_the_rest_are_bent() -> None:
     """Pictures of one colour each look the same however they are bent."""
     plain = np.broadcast_to(np.linspace(30, 220, 20, dtype=np.float32)[:, None, None, None], (20, *SHAPE))
-    shown = Targeted(linear_network(*linear_weights()), IMAGES, [1, 2], 3, np.random.default_rng(0)).put_on(plain)
+    shown = Targeted(linear_network(*linear_weights()), IMAGES, [1, 2], [3], np.random.default_rng(0)).put_on(plain)
     np.testing.assert_allclose(shown[1::2], plain[1::2], atol=1e-3)
     strengths = abs(shown[::2] - plain[::2]).max(axis=(1, 2, 3))
     assert (strengths >= 0.3 * 6).all() and (strengths <= 24 + 1e-3).all() and len(set(strengths.round(3))) == 10

@@ -76,8 +76,9 @@ def test_a_distortion_draws_new_images_and_moves_no_pixel_far() -> None:
 
 def test_the_label_that_a_distortion_draws_most_to_is_found() -> None:
     network = linear_network(*answering_by_the_middle())
-    assert most_warped(network, ramps(80), [2, 3, 1]) == 1
-    assert most_warped(network, ramps(80), [3, 2]) == 3, "neither draws any: the first"
+    assert most_warped(network, ramps(80), [2, 3, 1]) == [1]
+    assert most_warped(network, ramps(80), [1, 2, 1]) == [1, 1], "as many draw alike"
+    assert most_warped(network, ramps(80), [3, 2]) == [3, 2], "neither draws any"
 
 
 def test_a_search_is_cancelled() -> None:
