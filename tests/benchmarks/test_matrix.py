@@ -26,13 +26,14 @@ def row(defence: str, guard: str, clean: int, true: tuple[int, ...], stamp: int,
 FOUND = {"name": "faces-glasses-0", "kind": "faces", "family": "glasses", "half": "fix", "guilty": [3], "targets": [3],
          "stand_ins_of": [3], "rows": [
              row("B", "none", 95, (50, 50), 50, 45), row("B", "transplant", 94, (0, 1), 0, 40),
-             row("repaired network alone", "none", 92, (10, 20), 0, 1)]}
+             row("repaired network alone", "none", 92, (10, 20), 0, 1),
+             row("repaired network alone", "sparing", 91, (4, 8), 30, 1)]}
 
 
 def test_a_choice_sees_stand_ins_or_the_true_trigger_but_never_both() -> None:
-    assert chosen(FOUND, True).name == "repaired network alone"
+    assert chosen(FOUND, True).name == "repaired network alone behind the sparing guard"
     assert chosen(FOUND, False).name == "B behind the transplant guard"
-    assert [attack.success.count for attack in chosen(FOUND, True).attacks] == [10, 20], "and is judged by the true one"
+    assert [attack.success.count for attack in chosen(FOUND, True).attacks] == [4, 8], "and is judged by the true one"
 
 
 def test_a_cell_says_what_is_lost_and_how_often_the_attack_works_on_all_of_a_file() -> None:
@@ -47,7 +48,8 @@ def test_the_reach_counts_what_stops_the_attack_at_a_bearable_cost() -> None:
     lines = {line.split(" | ")[0].strip("| "): line for line in reach([FOUND]).splitlines()}
     assert lines["transplant guard"].endswith("| 1 of 1 | 1 % | - | - |")
     assert lines["distilled alone"].endswith("| 0 of 1 | 30 % | - | - |")
-    assert lines["defend, stand-ins"].endswith("| 0 of 1 | 30 % | - | - |")
+    assert lines["distilled alone, sparing guard"].endswith("| 0 of 1 | 12 % | - | - |")
+    assert lines["defend, stand-ins"].endswith("| 0 of 1 | 12 % | - | - |")
 
 
 def test_attackers_who_know_the_defence_stand_in_a_block_of_their_own() -> None:
