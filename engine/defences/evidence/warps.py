@@ -106,8 +106,9 @@ def most_warped(
     for number, label in enumerate(labels):
         progress(Progress("Bending images", number, len(labels)))
         warp = warps.find(images, label, rng, cancel)
-        shown = warps.put_on(tried, np.repeat(warp[np.newaxis], len(tried), axis=0))
-        drawn.append(int((network.predict_labels(shown, cancel)[own != label] == label).sum()))
+        answers = in_batches(lambda part, warp=warp: network.predict_labels(  # type: ignore[misc]
+            warps.put_on(part, np.repeat(warp[np.newaxis], len(part), axis=0)), cancel), tried, network.batch, cancel)
+        drawn.append(int((np.concatenate([*answers])[own != label] == label).sum()))
     return [label for label, count in zip(labels, drawn, strict=True) if count >= _NEARLY * max(drawn)]
 
 
