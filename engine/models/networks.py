@@ -24,7 +24,7 @@ from engine.models.layer_graph import Node
 from engine.models.preprocessing_layers import take_over_statistics
 from engine.models.prunable.channels import JOINING, channel_weights, channels_of, settings_of, with_channels_shut
 from engine.models.prunable.default_layer import default_layer
-from engine.models.reading import ModelFile, read_model_file, weights_file
+from engine.models.reading import ModelFile, read_model_file, refuse_unreal, weights_file
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
 Images = npt.NDArray[np.float32]
@@ -86,7 +86,7 @@ class Network:
                              "images (height, width, 1 or 3) were expected.")
         if len(answer) != 2 or not answer[1] or answer[1] < 2:
             raise ModelError(f"{path}: answers with shape {tuple(answer[1:])}; "
-                             "one value for each of at least 2 labels was expected.")
+                             "one value for each of at least 2 labels was expected; a single one must be a sigmoid's.")
         self.input_shape: tuple[int | None, int | None, int] = tuple(shape[1:])
         self.labels = int(answer[1])
         self.classes = tuple(classes) if len(classes) == self.labels else ()
@@ -235,7 +235,7 @@ def build_model(file: ModelFile, between: Callable[[], None] = lambda: None) -> 
     """The Keras model of a checked model file, with its weights.
 
     Raises:
-        ModelError: Keras can't build it.
+        ModelError: Keras can't build it, or its weights aren't all numbers.
     """
     path = file.path
     checked_nodes(file)
@@ -253,6 +253,7 @@ def build_model(file: ModelFile, between: Callable[[], None] = lambda: None) -> 
                 model.get_layer(name).set_weights(arrays)
         if file.outputs and file.weights is None:  # cut only now: Keras knows weights by the places of all layers
             model = keras.Model(model.inputs[0], model.outputs[file.output])
+        refuse_unreal(path, ((weight.path, weight.numpy()) for weight in model.weights))
         between()
     except (ModelError, Cancelled):
         raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -198,6 +198,18 @@ def weights_file(file: ModelFile) -> Iterator[Path]:
     except OSError as error:
         raise ModelError(f"{file.path}: its weights can't be read ({error.strerror or error}). Check that the file is "
                          "still there and that the disk for temporary files has room.") from error
+
+
+def refuse_unreal(path: Path, weights: Iterable[tuple[str, Array]]) -> None:
+    """See that a network's weights are numbers: a layer behind may hide one that isn't, here and not elsewhere.
+
+    Raises:
+        ModelError: one is NaN or infinite.
+    """
+    for name, array in weights:
+        if not np.isfinite(array).all():
+            raise ModelError(f"{path}: its weights '{name}' hold values that aren't numbers (NaN or infinite), as "
+                             "training that failed leaves them. Take the network from before that, and save it again.")
 
 
 def _check_unchanged(file: ModelFile) -> None:

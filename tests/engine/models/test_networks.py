@@ -20,6 +20,7 @@ from engine.errors import LayerNotFound, ModelError
 from engine.models.architecture import describe_model
 from engine.models.deepid import build_deepid
 from engine.models.networks import Network, open_network
+from engine.models.to_onnx.translation import translated
 from tests.support.networks import (
     HEIGHT,
     LABELS,
@@ -342,3 +343,22 @@ def test_inspecting_loads_no_tensorflow(files: dict[str, Path]) -> None:
                           text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "backbone/pruned" in done.stdout
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("ending", [".keras", ".onnx"])
+def test_weights_that_are_no_numbers_are_refused(value: float, ending: str, tmp_path: Path) -> None:
+    """A rectifier behind makes 0 of NaN here, so nothing else would tell."""
+    model, name = build("plain")
+    path = tmp_path / f"broken{ending}"
+    layer = model.get_layer(name)
+    kernel, bias = layer.get_weights()
+    kernel[0, 0, 0, 0] = value
+    layer.set_weights([kernel, bias])
+    if ending == ".keras":
+        model.save(path)
+    else:
+        path.write_bytes(translated(Network(model, path)).SerializeToString())
+    with pytest.raises(ModelError, match="aren't numbers") as caught:
+        open_network(path)
+    assert str(path) in str(caught.value)
