@@ -146,8 +146,12 @@ def check_pictures(
 
 
 def check_arrays(goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[str]) -> list[Verdict]:
-    """Check pictures uint8[H, W, C] that are in memory already and have the networks' input size."""
-    images = goodnet.preprocessing.applied(np.stack(pictures).astype(np.float32))
+    """Check pictures uint8[H, W, C] that are in memory already and have the networks' input size.
+
+    Raises:
+        DatasetError: as GoodNet.prepared.
+    """
+    images = goodnet.prepared(np.stack(pictures))
     answers = goodnet.answer(images)
     return [
         Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]), _why(answers, i),

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.preprocessing import Preprocessing
+from engine.data.stored_values import BYTES, as_stored
 from engine.errors import ModelError
+from engine.files.pictures import Picture
 from engine.guards.calibration import Guard, GuardAnswer, StandingGuard
 from engine.models.networks import Images, Labels, Network, largest
 
@@ -74,6 +76,11 @@ class GoodNet:
         return tuple(found) if len(found) == self.b.labels else ()
 
     @property
+    def stored(self) -> str:
+        """In which range the values of its clean images were stored, one of engine.data.stored_values.RANGES."""
+        return str(self.notes.get("stored", BYTES))
+
+    @property
     def b_alone(self) -> bool:
         """Whether nothing was pruned: B' is B itself, so that they agree says nothing."""
         method = self.notes.get("method")
@@ -95,6 +102,14 @@ class GoodNet:
     def flag_label(self) -> int:
         """N, the label that means "backdoored"."""
         return self.b.labels
+
+    def prepared(self, pictures: Picture) -> Images:
+        """Pictures uint8[n, H, W, C] as float32 in the networks' input range.
+
+        Raises:
+            DatasetError: nothing tells how pictures are brought to the range of the pair's clean images.
+        """
+        return self.preprocessing.applied(as_stored(pictures.astype(np.float32), self.stored))
 
     def answer(self, images: Images) -> Answers:
         """Answer float32[n, H, W, C] in the networks' input range."""

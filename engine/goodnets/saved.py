@@ -11,6 +11,7 @@ import numpy as np
 
 from engine import backend
 from engine.data.preprocessing import AS_STORED, preprocessing
+from engine.data.stored_values import BYTES, RANGES
 from engine.errors import EngineError
 from engine.files.manifest import first_changed
 from engine.files.own import read_own
@@ -167,6 +168,8 @@ def _notes(path: Path) -> dict[str, Any]:
         preprocessing(notes.get("scale", "none"))
         if not all(isinstance(name, str) for name in notes.get("classes", ())):
             raise ValueError("its classes aren't names")
+        if notes.get("stored", BYTES) not in RANGES:
+            raise ValueError("its clean images are stored in no known range")
         if notes.get(ANSWERS, B_PRIME) != B_PRIME:
             raise ValueError(f"who answers is neither left open nor {B_PRIME}")
         return dict(notes)

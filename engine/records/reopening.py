@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.assessment import Attack
 from engine.data.preprocessing import preprocessing
+from engine.data.stored_values import BYTES, RANGES
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.errors import EngineError
 from engine.files.own import read_own
@@ -62,7 +63,8 @@ def _run(document: Json, folder: Path) -> PruningRun:
     request = _request(document)
     summary = ModelSummary(
         Path(_text(model["path"])), _text(model["sha256"]), _input_shape(model), _text(model["layer"]), len(order),
-        _count(model["labels"]), preprocessing(_text(model["scale"])).name, _classes(model))
+        _count(model["labels"]), preprocessing(_text(model["scale"])).name, _classes(model),
+        _one_of(model.get("stored", BYTES), RANGES))
     means = np.array([math.nan if v is None else _number(v) for v in document["mean_activation"]], np.float64)
     if len(means) != len(order):
         raise ValueError("not one mean activation a channel")

@@ -11,6 +11,7 @@ import numpy as np
 from engine import backend
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import AUTO, Preprocessing, preprocessing
+from engine.data.stored_values import BYTES, stored_alike
 from engine.data.subsets import hold_back
 from engine.data.targets import by_target, unshown_targets
 from engine.models.networks import OPENING_PIECES, Network, open_network
@@ -59,6 +60,7 @@ class ModelSummary:
     Attributes:
         scale: the name of its preprocessing.
         classes: names of its labels, where folders of pictures were matched with them.
+        stored: the range in which values of the images were stored, one of engine.data.stored_values.RANGES.
     """
 
     path: Path
@@ -69,6 +71,7 @@ class ModelSummary:
     labels: int
     scale: str
     classes: tuple[str, ...] = ()
+    stored: str = BYTES
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Opened:
         feeding: what was tried to find the preprocessing; None where a person chose it.
         labelling: how sub-folders of pictures became labels.
         files: the data sets as they were given.
+        stored: the range in which values are stored in all of them, one of engine.data.stored_values.RANGES.
         sets: what is counted: a poisoned file with several targets is a set for each of them.
     """
 
@@ -99,6 +103,7 @@ class Opened:
     preprocessing: Preprocessing
     feeding: Feeding | None
     labelling: Labelling
+    stored: str
     files: tuple[SweepSet, ...]
     sets: tuple[SweepSet, ...]
 
@@ -132,7 +137,7 @@ class Opened:
         network = self.network
         return ModelSummary(network.path, network.sha256, network.input_shape, self.layer,
                             network.prunable_layers()[self.layer], network.labels, self.preprocessing.name,
-                            self.labelling.classes)
+                            self.labelling.classes, self.stored)
 
     def dataset_summaries(self) -> tuple[DatasetSummary, ...]:
         """What a record says of each data set that was given."""
@@ -175,12 +180,13 @@ def open_inputs(
     wanted = None if files.scale == AUTO else preprocessing(files.scale)
     labelling = find_labelling(network, files.classes, stored[0], stored[1:], wanted, progress=progress, cancel=cancel)
     labelled = [labelling.of(dataset, network.labels) for dataset in stored]
+    alike = stored_alike(labelled)
     feeding = None
     if wanted is None:
         feeding = labelling.feeding or find_feeding(network, labelled[0], progress=progress, cancel=cancel)
         wanted = feeding.best
     given = tuple(SweepSet(d.prepared(wanted), role) for d, (role, _) in zip(labelled, chosen, strict=True))
-    return Opened(network, layer, wanted, feeding, labelling, given, _counted(given, network.labels))
+    return Opened(network, layer, wanted, feeding, labelling, alike, given, _counted(given, network.labels))
 
 
 def _counted(files: Sequence[SweepSet], labels: int) -> tuple[SweepSet, ...]:

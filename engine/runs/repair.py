@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import Preprocessing
+from engine.data.stored_values import BYTES, stored_range
 from engine.data.subsets import HELD_BACK, stored_pictures
 from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
@@ -98,7 +99,7 @@ def as_pair(
     """
     standing = None if guard == "none" else \
         calibrate(network, clean, guard, false_alarms, progress=progress, cancel=cancel)
-    notes = notes_of(repair, network, alone)
+    notes = notes_of(repair, network, alone) | {"stored": stored_range(clean) or BYTES}
     goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes, standing)
     return measured(repair.method, repair.warning, goodnet, clean, test, poisoned, progress, cancel)
 

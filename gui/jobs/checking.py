@@ -206,5 +206,5 @@ def read_pasted(content: bytes, _: TaskContext) -> Picture:
 def find_occlusion(bench: Workbench, verdict: Verdict, context: TaskContext) -> OcclusionMap:
     """Where covering a patch of the picture changes B's answer."""
     goodnet = bench.goodnet
-    image = goodnet.preprocessing.applied(verdict.seen[np.newaxis].astype(np.float32))[0]
+    image = goodnet.prepared(verdict.seen[np.newaxis])[0]
     return occlusion_map(goodnet.b, image, progress=context.progress, cancel=context.cancel)

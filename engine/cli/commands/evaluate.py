@@ -12,6 +12,7 @@ from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations
 from engine.data.classes import read_classes
 from engine.data.datasets import Dataset, open_dataset
+from engine.data.stored_values import refuse_unlike
 from engine.data.targets import by_target
 from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import GoodNet
@@ -48,6 +49,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _opened(paths: list[str], goodnet: GoodNet, classes: str | None) -> list[Dataset]:
     stored = [open_dataset(Path(path), goodnet.b.input_shape) for path in paths]
+    for dataset in stored:
+        refuse_unlike(dataset, goodnet.notes.get("stored"), f"the clean images of {goodnet.b.path.parent.name}")
     known = read_classes(Path(classes)) if classes else goodnet.classes
     labelling = find_labelling(goodnet.b, known, stored[0], stored[1:], goodnet.preprocessing)
     return [labelling.of(dataset, goodnet.b.labels).prepared(goodnet.preprocessing) for dataset in stored]

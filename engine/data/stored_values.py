@@ -1,0 +1,85 @@
+"""In which range values are stored: sets that are fed alike must be stored alike, and pictures are brought to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from engine.data.datasets import Dataset, Images
+from engine.data.preprocessing import AS_STORED
+from engine.errors import DatasetError
+
+# What is stored as pictures are, as shares of the brightest, around 0, or prepared in some way that nothing tells.
+BYTES, UNIT, AROUND_ZERO, PREPARED = "0..255", "0..1", "-1..1", "prepared"
+RANGES: Final = (BYTES, UNIT, AROUND_ZERO, PREPARED)
+_WORDS = {BYTES: "from 0 to 255", UNIT: "from 0 to 1", AROUND_ZERO: "from -1 to 1", PREPARED: "on both sides of 0"}
+# As large a part of the range may lie beyond its ends, as smoothing leaves it.
+_BEYOND = 0.05
+_LOOK_IMAGES = 16
+
+
+def stored_range(dataset: Dataset) -> str | None:
+    """Which of RANGES a set's values are stored in, by a few of its images; None where they are all 0.
+
+    Raises:
+        DatasetError: an image can't be read.
+    """
+    stored = dataset.prepared(AS_STORED)
+    return range_of(stored.take(stored.sample(_LOOK_IMAGES)))
+
+
+def range_of(stored: Images) -> str | None:
+    """As stored_range, of images float32[n, H, W, C] as stored."""
+    low, high = float(stored.min()), float(stored.max())
+    if low == high == 0:
+        return None
+    if low < -_BEYOND * (high - low):
+        return AROUND_ZERO if low >= -1 - _BEYOND and high <= 1 + _BEYOND else PREPARED
+    return UNIT if high <= 1 + _BEYOND else BYTES
+
+
+def stored_alike(sets: Sequence[Dataset]) -> str:
+    """The range in which sets, which are all fed to a network in the same way, are stored.
+
+    Raises:
+        DatasetError: one is stored in another range than the first.
+    """
+    first, *others = sets
+    wanted = stored_range(first)
+    for dataset in others:
+        if not dataset.reconstructed:  # made from a clean set here, and a pattern may go beyond its range
+            refuse_unlike(dataset, wanted, str(first.path))
+    return wanted or BYTES
+
+
+def refuse_unlike(dataset: Dataset, wanted: str | None, of: str) -> None:
+    """See that a set is stored in a range.
+
+    Args:
+        wanted: one of RANGES; None fits all. of: what is stored so, such as a file.
+    Raises:
+        DatasetError: it is stored in another one.
+    """
+    found = stored_range(dataset)
+    # Around 0 values end where the darkest and brightest happen to: between these two nothing is told.
+    if None in (found, wanted) or found == wanted or {found, wanted} == {AROUND_ZERO, PREPARED}:
+        return
+    raise DatasetError(f"{dataset.path}: its values run {_WORDS[str(found)]}, but those of {of} "
+                       f"{_WORDS[str(wanted)]}; all are fed to the network in the same way. Save both alike.")
+
+
+def as_stored(pictures: Images, wanted: str) -> Images:
+    """Pictures float32[n, H, W, C] with values 0 to 255 as a set of such a range would hold them.
+
+    Raises:
+        DatasetError: nothing tells how.
+    """
+    if wanted == PREPARED:
+        raise DatasetError("Pictures can't be checked with this GoodNet: its clean images were stored prepared, with "
+                           "values below 0, and nothing tells how. Make it from images stored as 0 to 255, or measure "
+                           "it on images prepared like those.")
+    if wanted == UNIT:
+        return pictures / np.float32(255)
+    return pictures / np.float32(127.5) - np.float32(1) if wanted == AROUND_ZERO else pictures

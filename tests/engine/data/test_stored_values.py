@@ -1,0 +1,98 @@
+"""Sets that are fed alike are stored alike, and pictures are brought to the range of a GoodNet's clean images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from engine.__main__ import AT_FAULT, DONE, main
+from engine.data.preprocessing import preprocessing
+from engine.data.stored_values import AROUND_ZERO, BYTES, PREPARED, UNIT, range_of
+from engine.errors import DatasetError
+from engine.goodnets.checking import check_arrays
+from engine.goodnets.pair import GoodNet
+from engine.runs.inputs import InputFiles, open_inputs
+from tests.support.linear_networks import SHAPE, linear_network, linear_weights
+from tests.support.networks import Array, SmallLab
+
+WAYS: dict[str, Callable[[Array], Array]] = {
+    BYTES: lambda x: x, UNIT: lambda x: x / 255, AROUND_ZERO: lambda x: x / 127.5 - 1,
+    PREPARED: lambda x: (x / 255 - 0.4) / 0.2}
+
+
+def pictures(count: int = 40) -> Array:
+    return np.random.default_rng(3).integers(0, 256, (count, *SHAPE)).astype(np.float32)
+
+
+def stored_as(way: str, source: Path, target: Path) -> Path:
+    """The same set with its values in another range."""
+    with h5py.File(source) as file, h5py.File(target, "w") as again:
+        again["data"] = WAYS[way](file["data"][:].astype(np.float64)).astype(np.float32)
+        again["label"] = file["label"][:]
+    return target
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_ranges_are_told_apart(way: str) -> None:
+    values = WAYS[way](pictures())
+    assert range_of(values) == way
+    smoothed = values + 0.02 * (values.max() - values.min()) * np.random.default_rng(0).choice([-1, 1], values.shape)
+    assert range_of(smoothed) == way
+
+
+def test_black_images_tell_nothing() -> None:
+    assert range_of(np.zeros((3, *SHAPE), np.float32)) is None
+
+
+@pytest.mark.parametrize(("clean", "poisoned"), [(UNIT, BYTES), (BYTES, UNIT), (AROUND_ZERO, BYTES), (UNIT, PREPARED)])
+def test_sets_that_are_stored_in_different_ways_are_refused(
+    clean: str, poisoned: str, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    valid = stored_as(clean, small_lab.clean, tmp_path / "valid.h5")
+    wrong = stored_as(poisoned, small_lab.poisoned, tmp_path / "wrong.h5")
+    with pytest.raises(DatasetError) as caught:
+        open_inputs(InputFiles(small_lab.badnet, valid, poisoned=(wrong,), scale="none"))
+    assert str(wrong) in str(caught.value) and str(valid) in str(caught.value)
+    fitting = stored_as(clean, small_lab.poisoned, tmp_path / "fitting.h5")
+    assert open_inputs(InputFiles(small_lab.badnet, valid, poisoned=(fitting,), scale="none")).stored == clean
+
+
+@pytest.mark.parametrize(("way", "name"), [(BYTES, "none"), (UNIT, "x255"), (AROUND_ZERO, "x255 mean=-255 std=2")])
+def test_pictures_are_answered_as_the_sets_images_are(way: str, name: str) -> None:
+    """The network itself wants 0 to 255, and NumPy says how often it would answer otherwise fed as stored."""
+    network, seen = linear_network(*linear_weights()), pictures()
+    pair = GoodNet(network, network.copy(), preprocessing(name), {"stored": way})
+    wanted = network.model.predict(seen, verbose=0).argmax(axis=1)
+    found = check_arrays(pair, list(seen.astype(np.uint8)), [str(i) for i in range(len(seen))])
+    np.testing.assert_array_equal([verdict.label for verdict in found], wanted)
+    if way != BYTES:
+        unlike = preprocessing(name).applied(seen.copy())
+        assert (network.model.predict(unlike, verbose=0).argmax(axis=1) != wanted).mean() > 0.2
+
+
+def test_pictures_are_no_match_for_prepared_images() -> None:
+    network = linear_network(*linear_weights())
+    pair = GoodNet(network, network.copy(), preprocessing("none"), {"stored": PREPARED})
+    with pytest.raises(DatasetError, match="prepared"):
+        check_arrays(pair, list(pictures(2).astype(np.uint8)), ["a", "b"])
+
+
+def test_a_saved_pair_knows_how_its_images_were_stored(
+    small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    valid = stored_as(UNIT, small_lab.clean, tmp_path / "valid.h5")
+    out = tmp_path / "run"
+    assert main(["prune", str(small_lab.badnet), "--clean", str(valid), "--preprocess", "x255", "--drop", "10",
+                 "--out", str(out)]) == DONE
+    assert json.loads((out / "run.json").read_text())["model"]["stored"] == UNIT
+    assert json.loads((out / "goodnet-x10" / "goodnet.json").read_text())["stored"] == UNIT
+    capsys.readouterr()
+    assert main(["evaluate", str(out / "goodnet-x10"), "--test", str(small_lab.test)]) == AT_FAULT
+    assert small_lab.test.name in capsys.readouterr().err
+    test = stored_as(UNIT, small_lab.test, tmp_path / "test.h5")
+    assert main(["evaluate", str(out / "goodnet-x10"), "--test", str(test)]) == DONE
