@@ -37,7 +37,10 @@ def explained(doubts: Iterable[Doubt], opened: Opened, progress: ProgressCallbac
         if doubt.unexplained is not None:
             asked = opened.sets[doubt.unexplained]
             likely = likely_target if asked.role == "poisoned" else likely_cause
-            doubt = doubt.because(likely(opened.network, asked.dataset, progress, cancel))
+            cause = likely(opened.network, asked.dataset, progress, cancel)
+            if doubt.slip and not cause:
+                continue
+            doubt = doubt.because(cause)
         found.append(doubt)
     return tuple(found)
 
@@ -60,11 +63,15 @@ def likely_cause(network: Network, dataset: Dataset, progress: ProgressCallback 
         progress(Progress("Looking for a likely cause", len(answers), len(tries)))
         answers[cause] = network.predict_labels(images(), cancel)
     before = float((answers[""] == truth).mean())
+    # Labels can't all be too high where one of them is 0 already.
+    slips = {shift: slip for shift, slip in _LABEL_SLIPS.items()
+             if dataset.labels.min() - shift >= 0 and dataset.labels.max() - shift < network.labels}
     found = [(float((labels == truth - shift).mean()), f"{slip} {cause}".strip())
-             for cause, labels in answers.items() for shift, slip in _LABEL_SLIPS.items()]
+             for cause, labels in answers.items() for shift, slip in slips.items()]
     best, told = max(found, key=lambda tried: tried[0])
     if best < max(_GOOD, before + _BETTER):
-        return _of_order(answers[""], truth)
+        # Wrong labels make a wrong choice of preprocessing, too, so each is looked at.
+        return next(filter(None, (_of_order(labels, truth) for labels in answers.values())), "")
     return f"Likely cause: {told} B is then right on {percent(best)} of {len(where)} images tried."
 
 

@@ -21,6 +21,8 @@ from engine.pruning.sweep import PruningCurve, Role, SetCounts
 # Of what lies between guessing and always being right, so little is hardly better than chance.
 _HARDLY_BETTER = 0.15
 _FAR_WORSE_POINTS = 15.0
+# B is right on less than this share of the clean images: it may be a poor network, or the labels are another's.
+_POOR = 0.5
 _FEWEST_IMAGES = 20
 # From this share on, images of one label, or images that two sets share, decide the figures.
 _NEARLY_ALL, _NOT_A_FEW = 0.95, 0.01
@@ -39,15 +41,18 @@ class Doubt:
     Attributes:
         implausible: it stops verdicts.
         unexplained: the number of the curve's set on which a likely cause can be looked for; None where none can.
+        slip: with a cause it stops verdicts, without one it is none: a network may be no better than that.
     """
 
     sentence: str
     implausible: bool
     unexplained: int | None = None
+    slip: bool = False
 
     def because(self, cause: str) -> Doubt:
         """With the likely cause, a sentence, where one was found."""
-        return dataclasses.replace(self, sentence=f"{self.sentence} {cause}".strip())
+        return dataclasses.replace(self, sentence=f"{self.sentence} {cause}".strip(),
+                                   implausible=self.implausible or (self.slip and bool(cause)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +82,7 @@ def doubts_of(curve: PruningCurve, labels: int, sets: Sequence[SetSeen] = ()) ->
 
 
 def _about_clean_counts(curve: PruningCurve, labels: int) -> Iterator[Doubt]:
-    """B hardly better than chance on a clean set, or far worse on one than on the other."""
+    """B hardly better than chance on a clean set, far worse on one than on the other, or poor on both."""
     clean = [curve.validation, *([curve.test] if curve.test else [])]
     bad = [c for c in clean if hardly_better_than_chance(c, labels)]
     if bad:
@@ -85,7 +90,11 @@ def _about_clean_counts(curve: PruningCurve, labels: int) -> Iterator[Doubt]:
         yield Doubt(f"B answers only {told} right, hardly more than by chance ({percent(1 / labels)}): either these "
                     "labels or values aren't what this network was trained on, or it isn't the network.", True,
                     clean.index(bad[0]))
-    elif curve.test:
+        return
+    if curve.validation.b_prime_rate(0).value < _POOR:
+        yield Doubt(f"B answers only {percent(curve.validation.b_prime_rate(0).value)} of {curve.validation.name} "
+                    "right.", False, 0, slip=True)
+    if curve.test:
         better, worse = sorted(clean, key=lambda c: -c.b_prime_rate(0).value)
         high, low = better.b_prime_rate(0), worse.b_prime_rate(0)
         if 100 * (high.value - low.value) > _FAR_WORSE_POINTS and low.interval[1] < high.interval[0]:
