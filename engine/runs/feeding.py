@@ -82,7 +82,12 @@ def find_feeding(
         near = [name for name in ranked[1:] if _as_good(hits[ranked[0]], hits[name])]
         if not near and hits[ranked[0]].mean() >= _POOR:
             break
-    best = _likeliest(network, clean, rounds, [ranked[0], *near], cancel) if near else ranked[0]
+    best = ranked[0]
+    if near:
+        likely = _likelihoods(network, clean, rounds, [best, *near], cancel)
+        # Where a network answers by both in the very same way, either will do.
+        near = [name for name in near if hits[name].sum() < hits[best].sum() or likely[name] != likely[best]]
+        best = max([best, *near], key=lambda name: likely[name])
     return Feeding(ways[best], {name: int(hits[name].sum()) for name in ranked}, len(hits[best]),
                    _doubt(best, [name for name in (ranked[0], *near) if name != best], hits))
 
@@ -147,23 +152,22 @@ def right_answers(network: Network, prepared: Dataset, truths: Sequence[Labels],
     return [Rate(int((labels == truth[asked]).sum()), len(asked)) for truth in truths]
 
 
-def _likeliest(network: Network, clean: Dataset, rounds: Sequence[Sequence[int]], names: Sequence[str],
-               cancel: CancelToken) -> str:
-    """The preprocessing with which the network finds the true labels of some images most likely."""
+def _likelihoods(network: Network, clean: Dataset, rounds: Sequence[Sequence[int]], names: Sequence[str],
+                 cancel: CancelToken) -> dict[str, float]:
+    """How likely, as a logarithm, the network finds the true labels of some images by each preprocessing."""
     logits, likely = compiled_logits(network), dict.fromkeys(names, 0.0)
     for part in rounds:
         images, truth = clean.take(part), clean.labels[list(part)]
         for name in names:
             prepared = preprocessing(name).applied(images.copy())
             likely[name] += float(log_probability(logits(prepared, cancel), truth).sum())
-    return max(likely, key=lambda name: likely[name])
+    return likely
 
 
 def _as_good(best: Hits, other: Hits) -> bool:
-    """Whether chance may have put one ahead of the other; not where both are right on the same images."""
+    """Whether chance may have put one ahead of the other."""
     only_best, only_other = int((best & ~other).sum()), int((~best & other).sum())
-    differ = only_best + only_other
-    return differ > 0 and only_best - only_other <= _AHEAD * np.sqrt(differ)
+    return bool(only_best - only_other <= _AHEAD * np.sqrt(only_best + only_other))
 
 
 def _doubt(best: str, near: list[str], hits: dict[str, Hits]) -> str:

@@ -121,6 +121,17 @@ def test_two_ways_that_can_t_be_told_apart(tmp_path: Path) -> None:
     assert all(words in found.doubt for words in ("hardly tell whether", "fed as stored", "divided by 255"))
 
 
+def test_ways_that_are_right_on_the_very_same_images_are_a_close_choice(tmp_path: Path) -> None:
+    """White pictures that the network always calls 1, less surely the larger their values are."""
+    kernel = np.zeros((SIZE, 4), np.float32)
+    kernel[0, 0] = 0.01
+    network = linear_network(kernel, np.array([0, 2, 0, 0], np.float32))
+    white = np.full((40, *SHAPE), 255, np.float32)
+    found = find_feeding(network, dataset_of(tmp_path / "white.npz", white, np.ones(40, np.int64)))
+    assert set(found.right.values()) == {40} and found.best.name != "none"
+    assert all(words in found.doubt for words in ("hardly tell whether", "fed as stored", "divided by 255"))
+
+
 def test_ways_that_make_no_difference_are_no_doubt(tmp_path: Path) -> None:
     """The network's answer doesn't depend on the picture at all."""
     network = linear_network(np.zeros((SIZE, 4), np.float32), np.array([0, 1, 0, 0], np.float32))
