@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.models.networks import Images, Labels, Network, in_batches
+from engine.models.architecture import BOTH_LABELS, LABEL_0
+from engine.models.networks import Call, Images, Labels, Network, in_batches
 from engine.progress import NEVER_CANCELLED, CancelToken
 
 Logits = npt.NDArray[np.float32]  # [n, labels]
@@ -21,27 +22,26 @@ _TINY = float(np.finfo(np.float32).tiny)
 def logits_function(network: Network) -> Callable[[Any], Any]:
     """The network as a function from an image tensor to its logits, over the network's own weights.
 
-    A final softmax or sigmoid, in a Dense layer or as a layer by itself, is left out. Of other networks whose outputs
-    are probabilities the logarithm is taken; all other outputs are logits already.
+    A final softmax or sigmoid, in a Dense layer or as a layer by itself, is left out; of a single sigmoid, which counts
+    as two labels, what it is given is label 1's and 0 is label 0's. Of other networks whose outputs are probabilities
+    the logarithm is taken; all other outputs are logits already.
 
     Returns:
         A differentiable function of tensors, float32[n, H, W, C] to float32[n, labels].
     """
-    tensorflow, keras = backend.load()
-    last = next((call for call in network.calls if call.output is network.output), None)
-    layer: Any = last.layer if last else None
-    ending = getattr(getattr(layer, "activation", None), "__name__", "")
-    if last and type(layer) is keras.layers.Dense and ending in ("softmax", "sigmoid"):
-        below = network.submodel([network.input], last.inputs)
+    tensorflow, _ = backend.load()
+    last = _maker(network, network.output)
+    one = _single_sigmoid(network, last) if last else None
+    of_one = _below_ending(network, one) if one else None
+    if of_one:
+        def of_both(images: Any) -> Any:
+            logit = of_one(images)
+            return tensorflow.concat([tensorflow.zeros_like(logit), logit], axis=1)
 
-        def dense(images: Any) -> Any:
-            product = tensorflow.matmul(_single(below(images, training=False)), layer.kernel)
-            return product + layer.bias if layer.use_bias else product
-
-        return dense
-    if last and (type(layer).__name__ == "Softmax" or ending in ("softmax", "sigmoid")) and not layer.weights:
-        model = network.submodel([network.input], last.inputs)
-        return lambda images: _single(model(images, training=False))
+        return of_both
+    below = _below_ending(network, last) if last else None
+    if below:
+        return below
     whole = network.submodel([network.input], [network.output])
     if _gives_probabilities(network):
         return lambda images: tensorflow.math.log(tensorflow.maximum(_single(whole(images, training=False)), _TINY))
@@ -103,6 +103,39 @@ def first_over_second(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64
     two = np.partition(logits.astype(np.float64), -2, axis=1)[:, -2:]
     margins: npt.NDArray[np.float64] = two[:, 1] - two[:, 0]
     return margins
+
+
+def _maker(network: Network, tensor: Any) -> Call | None:
+    return next((call for call in network.calls if call.output is tensor), None)
+
+
+def _single_sigmoid(network: Network, last: Call) -> Call | None:
+    """What gives the probability of label 1 where two labels were made of it; None where they weren't."""
+    _, keras = backend.load()
+    joined = last.name == BOTH_LABELS and type(last.layer) is keras.layers.Concatenate and len(last.inputs) == 2
+    other = _maker(network, last.inputs[0]) if joined else None
+    made = other and other.name == LABEL_0 and type(other.layer) is keras.layers.Rescaling \
+        and (other.layer.scale, other.layer.offset) == (-1.0, 1.0) and other.inputs[0] is last.inputs[1]
+    return _maker(network, last.inputs[1]) if made else None
+
+
+def _below_ending(network: Network, last: Call) -> Callable[[Any], Any] | None:
+    """What a use of a layer would give without the softmax or sigmoid that it ends in; None where it has none."""
+    tensorflow, keras = backend.load()
+    layer: Any = last.layer
+    ending = getattr(getattr(layer, "activation", None), "__name__", "")
+    if type(layer) is keras.layers.Dense and ending in ("softmax", "sigmoid"):
+        below = network.submodel([network.input], last.inputs)
+
+        def dense(images: Any) -> Any:
+            product = tensorflow.matmul(_single(below(images, training=False)), layer.kernel)
+            return product + layer.bias if layer.use_bias else product
+
+        return dense
+    if (type(layer).__name__ == "Softmax" or ending in ("softmax", "sigmoid")) and not layer.weights:
+        model = network.submodel([network.input], last.inputs)
+        return lambda images: _single(model(images, training=False))
+    return None
 
 
 def _gives_probabilities(network: Network) -> bool:

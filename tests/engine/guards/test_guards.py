@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine import backend
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.subsets import subset
 from engine.errors import Cancelled, DatasetError, EngineError, ModelError
@@ -51,6 +52,26 @@ def test_logits_whatever_the_ending(ending: str) -> None:
     logits = compiled_logits(linear_network(KERNEL, BIAS, ending))(IMAGES)
     wanted = log_softmax(numpy_logits(IMAGES, KERNEL, BIAS))
     np.testing.assert_allclose(log_softmax(logits.astype(np.float64)), wanted, atol=2e-5)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_logits_of_a_single_sigmoid_are_not_lost_where_it_is_0_or_1(apart: bool, tmp_path: Path) -> None:
+    """Neither as the file is opened, nor in the copy that is saved beside a pair."""
+    _, keras = backend.load()
+    layers = keras.layers
+    kernel, bias = (1000 * weights[..., :1] for weights in (KERNEL, BIAS))
+    dense = layers.Dense(1, activation=None if apart else "sigmoid")
+    ending = [dense, layers.Activation("sigmoid")] if apart else [dense]
+    model = keras.Sequential([keras.Input(SHAPE), layers.Rescaling(1.0, offset=-127.5), layers.Flatten(), *ending])
+    dense.set_weights([kernel, bias])
+    model.save(tmp_path / "one.keras")
+    network = open_network(tmp_path / "one.keras")
+    network.model.save(tmp_path / "two.keras")
+    wanted = numpy_logits(IMAGES, kernel, bias)
+    assert (np.abs(wanted) > 200).mean() > 0.5  # of which a float32 sigmoid makes 0 or 1
+    for opened in (network, open_network(tmp_path / "two.keras")):
+        logits = compiled_logits(opened)(IMAGES)
+        np.testing.assert_allclose(logits, np.hstack([0 * wanted, wanted]), rtol=1e-4, atol=1e-1)
 
 
 def test_logits_are_not_lost_where_probabilities_are_1() -> None:
