@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from engine.assessment import percent
 from engine.data.datasets import Dataset
+from engine.data.fingerprints import hashes_of
 from engine.defences.evidence.margins import widest_margins
 from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
 from engine.defences.evidence.suspicion import Evidence, Judgement, judge
@@ -20,6 +21,7 @@ from engine.defences.stamps import ValueRange, as_picture, value_range
 from engine.errors import DatasetError, EngineError
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+from engine.runs.doubts.plausibility import flooded
 
 SUSPECTS, FEWER_SUSPECTS = 8, 4
 REFERENCES, FEWER_REFERENCES = 16, 6
@@ -34,7 +36,7 @@ _MOST_PIXELS, _FEWEST_LABELS = 10_000, 4
 FEWEST_IMAGES, ENOUGH_IMAGES = 20, 100
 _MOST_IMAGES = 1000
 _FACES = 4
-_POOR_ACCURACY = 0.5
+_POOR_ACCURACY, _FOUND = 0.5, 0.5
 
 # What was measured on the zoo, see benchmarks/zoo/RESULTS.md.
 BLIND = (
@@ -129,13 +131,13 @@ def examine(
     evidence = [Evidence(stamp.label, counts.get(stamp.label, 0), stamp.mask_pixels, stamp.success, float(margin),
                          int(universal[stamp.label]))
                 for stamp, margin in zip(smallest, margins, strict=True)]
-    judgement = judge(evidence, found.changed, _doubt(own, truth), measured=_is_measured(network, images))
+    judgement = judge(evidence, found.changed, _doubt(own, truth, smallest), measured=_is_measured(network, images))
     within = value_range(images)
     tried = [Tried(one, one.label in suspects, suspicion, stamp, _alone(stamp, within),
                    _worn(stamp, images, own, within))
              for one, suspicion, stamp in zip(evidence, judgement.suspicion, smallest, strict=True)]
     return Examination(judgement, tuple(sorted(tried, key=lambda one: -one.suspicion)), found,
-                       _limits(network, images, len(references)), len(images), seed, time.monotonic() - started)
+                       _limits(network, images, truth, len(references)), len(images), seed, time.monotonic() - started)
 
 
 def chosen_labels(
@@ -180,23 +182,33 @@ def _check(network: Network, clean: Dataset, own: Labels, labels: Sequence[int])
                            "poisoned ones, or not what this network was trained on?")
 
 
-def _doubt(own: Labels, truth: Labels) -> str:
+def _doubt(own: Labels, truth: Labels, smallest: Sequence[Reconstruction]) -> str:
     """Why nothing should be concluded from these images; empty where nothing speaks against them."""
     accuracy = float((own == truth).mean())
-    if accuracy >= _POOR_ACCURACY:
-        return ""
-    return (f"No verdict: the network is right on {percent(accuracy)} of these images only, so they are hardly what it "
-            "was trained on, or are prepared or labelled in another way.")
+    if accuracy < _POOR_ACCURACY:
+        return (f"No verdict: the network is right on {percent(accuracy)} of these images only, so they are hardly "
+                "what it was trained on, or are prepared or labelled in another way.")
+    # Even a label without a backdoor has a stamp, as large as half of the picture.
+    if max(stamp.success.value for stamp in smallest) < _FOUND:
+        return ("No verdict: no stamp was found for any label that was tried, so there is nothing to compare. The "
+                "network's answers hardly change with its pictures, or its values are prepared in another way.")
+    return ""
 
 
-def _limits(network: Network, images: Images, references: int) -> tuple[str, ...]:
+def _limits(network: Network, images: Images, truth: Labels, references: int) -> tuple[str, ...]:
     said = list(BLIND)
+    many, different = flooded(truth), len(np.unique(hashes_of(images)))
+    if many is not None:
+        said.insert(0, f"{percent(float((truth == many).mean()))} of the clean images have the label {many}, many "
+                       "times as many as other labels have. If poisoned images stand among them, their trigger looks "
+                       "like a part of clean images and isn't found.")
     if not _is_measured(network, images):
         unlike = "with pictures as large as these" if network.labels >= _FEWEST_LABELS else "of so few labels"
         said.insert(0, f"No network {unlike} was among those that the verdict was measured on. So it names nobody: "
                        "\"suspicious\" is the most it says.")
-    if len(images) < ENOUGH_IMAGES:
-        said.append(f"Only {len(images)} clean images were there; {ENOUGH_IMAGES} or more are better.")
+    if different < ENOUGH_IMAGES:
+        copied = "" if different == len(images) else ", the others are copies of them"
+        said.append(f"Only {different} clean images were there{copied}; {ENOUGH_IMAGES} or more are better.")
     if _is_large(network):
         said.append(f"The network is large, so fewer stamps were tried, and {references} labels to compare the "
                     "suspects with.")

@@ -152,7 +152,7 @@ def _about_labels(sets: Sequence[SetSeen], labels: int) -> Iterator[Doubt]:
             yield Doubt(f"Nearly all images in {seen.name} have one of the labels {', '.join(map(str, targets))}, the "
                         "attacker's targets: that is what poisoned images look like, and clean accuracy on them means "
                         "nothing. Choose clean images of many labels.", True)
-        elif target and share >= _FLOODED_SHARE and counts.max() >= _FLOODED_TIMES * np.median(counts[counts > 0]):
+        elif target and flooded(seen.labels) is not None:
             others = [float((s.labels == most).mean()) for s in clean if s is not seen]
             yield Doubt(f"{percent(share)} of the images in {seen.name} have the label {most}{target}, many times as "
                         "many as other labels have: poisoned images may stand among the clean ones.",
@@ -162,6 +162,13 @@ def _about_labels(sets: Sequence[SetSeen], labels: int) -> Iterator[Doubt]:
         told = " and ".join(f"{name} has images of {count:,}" for name, count in few.items())
         yield Doubt(f"{told} of the network's {labels:,} labels: every figure and verdict is about these labels alone.",
                     False)
+
+
+def flooded(labels: Labels) -> int | None:
+    """The label of clean images that has so many times as many as others that poisoned ones may be among them."""
+    counts = np.bincount(labels)
+    many = counts.max() >= max(_FLOODED_SHARE * len(labels), _FLOODED_TIMES * np.median(counts[counts > 0]))
+    return int(counts.argmax()) if many else None
 
 
 def _about_shared(sets: Sequence[SetSeen], curve: PruningCurve) -> Iterator[Doubt]:

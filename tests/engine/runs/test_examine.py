@@ -148,3 +148,29 @@ def test_a_network_of_two_labels_names_nobody(tmp_path: Path) -> None:
     found = examine(two, dataset_of(tmp_path / "two.npz", IMAGES, two.predict_labels(IMAGES)))
     assert found.judgement.verdict != "backdoor likely" and found.judgement.guilty == ()
     assert found.limits[0].startswith("No network of so few labels")
+
+
+def test_copies_are_no_further_images(network: Network, tmp_path: Path) -> None:
+    few = np.tile(IMAGES[:30], (5, 1, 1, 1))
+    found = examine(network, dataset_of(tmp_path / "copies.npz", few, numpy_logits(few, *weights()).argmax(axis=1)))
+    assert any(limit.startswith("Only 30 clean images were there, the others are copies") for limit in found.limits)
+
+
+def test_a_label_with_very_many_images_is_said_first(network: Network, tmp_path: Path) -> None:
+    """Poisoned images among the clean ones wear the trigger as if it were a part of them."""
+    own = numpy_logits(IMAGES, *weights()).argmax(axis=1)
+    often = int(np.bincount(own).argmax())
+    kept = np.concatenate([np.flatnonzero(own == label)[:None if label == often else 5] for label in range(LABELS)])
+    found = examine(network, dataset_of(tmp_path / "many.npz", IMAGES[kept], own[kept]))
+    assert f"of the clean images have the label {often}, many times" in found.limits[0]
+
+
+def test_where_no_stamp_is_found_nobody_is_cleared(tmp_path: Path) -> None:
+    """Probabilities are all 0 or 1 and nothing tells what they were made of, so no stamp can be made smaller."""
+    kernel, bias = (1e5 * array for array in weights())
+    blind = linear_network(kernel, bias, "reshaped")
+    own = blind.predict_labels(IMAGES)
+    found = examine(blind, dataset_of(tmp_path / "clean.npz", IMAGES, own))
+    assert max(one.stamp.success.value for one in found.tried) < 0.5
+    assert found.judgement.sentence.startswith("No verdict: no stamp was found")
+    assert (found.judgement.verdict, found.judgement.guilty) == ("suspicious", ())
