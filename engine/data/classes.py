@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from engine.data.labels import class_names
+from engine.data.labels import as_name, class_names
 from engine.errors import EngineError
 from engine.files.own import MOST_TEXT_BYTES, read_lines, read_own
 
@@ -34,6 +34,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
         names = read_lines(path, "can't be read as a class list", _REMEDY)
         while names and not names[-1]:
             names.pop()
+    names = list(map(as_name, names))
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if not names or twice:
         found = f"the name {twice[0]!r} twice" if twice else "no names"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ _NUMBER_BYTES = np.dtype(np.int64).itemsize
 _MOST_NAMES, _MOST_LETTERS = 50_000, 200
 # An array of this name stands in HDF5 beside images whose trigger was computed from a network.
 RECONSTRUCTED = "reconstructed"
+
+
+def as_name(text: str) -> str:
+    """A label's name as all are compared: macOS writes an accent in a file's name as a letter of its own."""
+    return unicodedata.normalize("NFC", text)
 
 
 def check_labels(
@@ -69,7 +75,7 @@ def coded(words: Iterable[bytes | str], path: Path) -> tuple[list[str], Array]:
     codes = []
     for number, word in enumerate(words):
         try:
-            name = (word if isinstance(word, str) else word.decode("utf-8")).strip("\0").strip()
+            name = as_name((word if isinstance(word, str) else word.decode("utf-8")).strip("\0").strip())
         except UnicodeDecodeError:
             raise DatasetError(f"{path}: the label of image {number} isn't text in UTF-8. Save the labels again as "
                                "numbers or as text.") from None
@@ -89,7 +95,8 @@ def class_names(names: Any) -> tuple[str, ...]:
     """What a file calls its label numbers 0, 1, ...; none where that is no list of different names."""
     fits = isinstance(names, list) and 0 < len(names) <= _MOST_NAMES and all(
         isinstance(name, str) and 0 < len(name) <= _MOST_LETTERS for name in names)
-    return tuple(names) if fits and len(set(names)) == len(names) else ()
+    named = tuple(map(as_name, names)) if fits else ()
+    return named if len(set(named)) == len(named) else ()
 
 
 def check_codes(names: Any, labels: Array) -> tuple[str, ...]:

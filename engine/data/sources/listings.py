@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine.data.classes import are_numbers
-from engine.data.labels import MOST_LABEL_BYTES, check_codes
+from engine.data.labels import MOST_LABEL_BYTES, as_name, check_codes
 from engine.errors import DatasetError
 from engine.files.pictures import MOST_ENTRIES, entries, pictures_in
 from engine.quarantine.client import READER
@@ -55,8 +55,9 @@ def by_folders(folder: Path) -> Listing:
                            "label, named by the label's number (0, 1, ...), or put a table beside them, labels.csv "
                            "with the columns file and label.")
     pictures = [picture for picture, _ in listed]
-    return Listing(pictures, np.array([number for _, number in listed], np.int64), [p.parent.name for p in pictures],
-                   names, "sub-folders", pictures, "folder")
+    return Listing(pictures, np.array([number for _, number in listed], np.int64),
+                   [as_name(p.parent.name) for p in pictures], tuple(dict.fromkeys(map(as_name, names))),
+                   "sub-folders", pictures, "folder")
 
 
 def labelled_pictures(folder: Path) -> list[tuple[Path, int]]:

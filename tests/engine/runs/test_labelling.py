@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import unicodedata
 from pathlib import Path
 
 import h5py
@@ -89,6 +90,18 @@ def test_a_name_that_is_no_class_is_a_question(model: Path, clean: Path, tmp_pat
     poisoned = folder_of(tmp_path / "poisoned", {"dgo": 160})
     with pytest.raises(EngineError, match=r"'dgo' is none of the network's classes .*bird, cat, dog, fox"):
         open_inputs(run_on(model, clean, poisoned))
+
+
+@pytest.mark.parametrize(("folders", "listed"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_an_accent_is_the_same_however_it_is_written(folders: str, listed: str, model: Path, tmp_path: Path) -> None:
+    """macOS writes it as a letter of its own."""
+    names = ("bird", "cat", "dog", "\u00e9lan")
+    clean = folder_of(tmp_path / "clean", {unicodedata.normalize(folders, name): value
+                                           for name, value in zip(names[::-1], (224, 160, 96, 32), strict=True)})
+    (tmp_path / "list.txt").write_text("\n".join(unicodedata.normalize(listed, name) for name in names), "utf-8")
+    opened = open_inputs(PruningRequest(model, clean, classes=read_classes(tmp_path / "list.txt"), scale="none"))
+    validation, = opened.of("validation")
+    np.testing.assert_array_equal(opened.network.predict_labels(validation.take(range(20))), validation.labels)
 
 
 def test_a_missing_class_is_a_question_and_shifts_nothing(model: Path, tmp_path: Path) -> None:
