@@ -63,6 +63,8 @@ def _unknown(run: PruningRun) -> tuple[str, ...]:
     if sets:
         found.append("Only the trigger of the poisoned images given was tried. The network may hold another one, and "
                      "these figures say nothing about it.")
+        found.append("An image that is of the target label itself counts as attacked although nothing is wrong with "
+                     "the answer: leave such images out of a poisoned set.")
         images = sum(counts.images for counts in sets)
         found.append(f"They rest on {run.curve.clean.images:,} clean and {images:,} poisoned images. Look at the upper "
                      "end of each interval, not at the rate alone.")
