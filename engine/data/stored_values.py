@@ -49,8 +49,7 @@ def stored_alike(sets: Sequence[Dataset]) -> str:
     first, *others = sets
     wanted = stored_range(first)
     for dataset in others:
-        if not dataset.reconstructed:  # made from a clean set here, and a pattern may go beyond its range
-            refuse_unlike(dataset, wanted, str(first.path))
+        refuse_unlike(dataset, wanted, str(first.path))
     return wanted or BYTES
 
 
@@ -62,6 +61,8 @@ def refuse_unlike(dataset: Dataset, wanted: str | None, of: str) -> None:
     Raises:
         DatasetError: it is stored in another one.
     """
+    if dataset.reconstructed:
+        return  # it was made here from a clean set, and a pattern may go beyond its range
     found = stored_range(dataset)
     # Around 0 values end where the darkest and brightest happen to: between these two nothing is told.
     if None in (found, wanted) or found == wanted or {found, wanted} == {AROUND_ZERO, PREPARED}:
