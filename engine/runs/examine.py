@@ -100,7 +100,7 @@ class Examination:
 
 def examine(
     network: Network, clean: Dataset, seed: int = 0, labels: Sequence[int] = (), *,
-    scanned: Callable[[Scan], None] = lambda _: None,
+    scanned: Callable[[Scan], None] = lambda _: None, notices: Sequence[str] = (),
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Examination:
     """Look for a backdoor with clean images alone.
@@ -109,6 +109,7 @@ def examine(
         clean: clean images in the network's input range, with true labels; up to 1,000 are used.
         labels: to be tried besides those chosen.
         scanned: is told the scan's outcome, the first evidence, as soon as it is there.
+        notices: what is doubtful about the input, see Opened.notices; it stands first among the limits.
     Raises:
         DatasetError: too few images, or images that can't be clean ones.
         EngineError: the network has no label of such a number.
@@ -136,8 +137,9 @@ def examine(
     tried = [Tried(one, one.label in suspects, suspicion, stamp, _alone(stamp, within),
                    _worn(stamp, images, own, within))
              for one, suspicion, stamp in zip(evidence, judgement.suspicion, smallest, strict=True)]
-    return Examination(judgement, tuple(sorted(tried, key=lambda one: -one.suspicion)), found,
-                       _limits(network, images, truth, len(references)), len(images), seed, time.monotonic() - started)
+    limits = (*notices, *_limits(network, images, truth, len(references)))
+    return Examination(judgement, tuple(sorted(tried, key=lambda one: -one.suspicion)), found, limits, len(images),
+                       seed, time.monotonic() - started)
 
 
 def chosen_labels(

@@ -84,7 +84,7 @@ def as_pair(
     network: Network, repair: Repair, preprocessing: Preprocessing, clean: Dataset, test: Dataset | None,
     poisoned: Sequence[Dataset],
     guard: GuardChoice = "none", false_alarms: float = DEFAULT_FALSE_ALARMS, alone: bool = False, *,
-    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+    notices: Sequence[str] = (), progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> RepairedPair:
     """Put a repair beside B, or in its place, and measure the pair.
 
@@ -93,6 +93,7 @@ def as_pair(
         clean, test: as Opened.to_make_and_measure gives them; a guard is calibrated on `clean`. All data sets are in
             the network's input range.
         alone: B' answers without B having to agree.
+        notices: what is doubtful about the input, see Opened.notices; it stands first in the warning.
     Raises:
         DatasetError: the guard can't be calibrated.
         Cancelled: the token was set; nothing is kept.
@@ -101,7 +102,8 @@ def as_pair(
         calibrate(network, clean, guard, false_alarms, progress=progress, cancel=cancel)
     notes = notes_of(repair, network, alone) | {"stored": stored_range(clean) or BYTES}
     goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes, standing)
-    return measured(repair.method, repair.warning, goodnet, clean, test, poisoned, progress, cancel)
+    said = " ".join(filter(None, (*notices, repair.warning)))
+    return measured(repair.method, said, goodnet, clean, test, poisoned, progress, cancel)
 
 
 def measured(

@@ -148,7 +148,7 @@ class Examining(QObject):
 def examine(files: InputFiles, context: TaskContext) -> Examined:
     """Look for a backdoor."""
     opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
-    found = examine_network(opened.network, opened.of("validation")[0], scanned=context.partial,
+    found = examine_network(opened.network, opened.of("validation")[0], scanned=context.partial, notices=opened.notices,
                             progress=context.progress, cancel=context.cancel)
     return Examined(files, opened.network.sha256, found, datetime.datetime.now())
 

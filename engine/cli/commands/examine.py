@@ -40,7 +40,8 @@ def run(options: argparse.Namespace) -> None:
         check_writable(Path(options.out), files.paths)
     opened = open_inputs(files)
     with ProgressLine() as show:
-        found = examine(opened.network, opened.of("validation")[0], options.seed, options.labels, progress=show)
+        found = examine(opened.network, opened.of("validation")[0], options.seed, options.labels,
+                        notices=opened.notices, progress=show)
         if options.out:
             save_examination(found, opened.network, opened.clean, Path(options.out), files.paths, files.validation.name)
     if options.json:
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
                 f"{tried.evidence.universal:,}", f"{tried.evidence.margin:.1f}"]
                for tried in found.tried[:_SHOWN_LABELS]], left=0)
     say()
-    for limit in found.limits:
+    for limit in found.limits[len(opened.notices):]:
         say(limit)
     if options.out:
         say(f"Saved in {options.out}")

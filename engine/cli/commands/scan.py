@@ -31,8 +31,10 @@ def run(options: argparse.Namespace) -> None:
         opened = open_inputs(input_files(options), progress=show)
         found = scan(opened.network, opened.of("validation")[0], options.stamps, options.seed, progress=show)
     if options.json:
-        say_json(_scan_json(found))
+        say_json(_scan_json(found) | {"warnings": list(opened.notices)})
         return
+    for notice in opened.notices:
+        say(f"Warning: {notice}", style="yellow")
     say_table(["rank", "label", "count"],
               [[str(rank), str(suspect.label), str(suspect.count)]
                for rank, suspect in enumerate(found.suspects[:_SHOWN_SUSPECTS], start=1)], left=0)

@@ -112,7 +112,8 @@ def test_a_label_that_isnt_there_is_refused(network: Network, clean: Dataset) ->
 def test_what_weakens_an_examination_is_said(network: Network, tmp_path: Path) -> None:
     wrong = dataset_of(tmp_path / "wrong.npz", IMAGES[:50],
                        (numpy_logits(IMAGES[:50], *weights()).argmax(axis=1) + 1) % LABELS)
-    found = examine(network, wrong)
+    found = examine(network, wrong, notices=["The input is doubtful."])
+    assert found.limits[0] == "The input is doubtful."
     assert found.judgement.sentence.startswith("No verdict: the network is right on 0 % of these images only")
     assert (found.judgement.verdict, found.judgement.guilty) == ("suspicious", ()), "nobody is named, nobody cleared"
     assert any("Only 50 clean images" in limit for limit in found.limits)

@@ -92,7 +92,9 @@ def test_b_prime_alone_is_measured_saved_and_reopened(tmp_path: Path) -> None:
 def test_measured_on_the_test_set_where_there_is_one(tmp_path: Path) -> None:
     clean = dataset_of(tmp_path / "clean.npz", CLEAN, TRUTH)
     test = dataset_of(tmp_path / "test.npz", CLEAN[:40], TRUTH[:40])
-    found, = as_pair(linear_network(*B), REPAIR, AS_STORED, clean, test, []).evaluations
+    pair = as_pair(linear_network(*B), REPAIR, AS_STORED, clean, test, [], notices=["The input is doubtful."])
+    assert pair.warning.startswith("The input is doubtful. labels are missing")
+    found, = pair.evaluations
     assert (found.name, found.images, found.guarded_correct) == (test.name, 40, None)
 
 
