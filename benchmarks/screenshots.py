@@ -81,8 +81,8 @@ class Photographer:
         """Take the question that Repair asks."""
         for choice in THEMES:
             self._dress(choice)
-            dialog = RepairDialog(self.window, self.window.desk.theme)
-            dialog.open()
+            self.window.defences.repair_button.click()
+            dialog = next(d for d in self.window.findChildren(RepairDialog) if d.isVisible())
             look(_DRAWN_SECONDS)
             save(dialog.grab(), self._folder / f"question-repair-{choice}.png")
             dialog.reject()
@@ -116,8 +116,8 @@ def main() -> int:
         take = Photographer(window, folder, options.size)
         _empty_and_running(take)
         _done(take)
-        _errors(take)
         take.dialog()
+        _errors(take)
         take.help()
         window.close()
     print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")

@@ -7,7 +7,8 @@ from typing import Any
 
 from benchmarks.zoo.plan import HALVES
 from engine.assessment import HARMLESS_ATTACK, Attack
-from engine.defences.comparison import SPARING_GUARD, UNPAIRED, ComparisonRow
+from engine.defences.comparison import UNPAIRED, ComparisonRow
+from engine.guards.calibration import SPARING_GUARD
 from engine.rates import Rate
 from engine.runs.defend import BEARABLE_POINTS, best_row, broad_rows
 

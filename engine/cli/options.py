@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.data.classes import read_classes
 from engine.data.preprocessing import AUTO, SYNTAX, choice
-from engine.guards.calibration import DEFAULT_FALSE_ALARMS, LOWEST_FALSE_ALARMS
+from engine.guards.calibration import DEFAULT_FALSE_ALARMS, LOWEST_FALSE_ALARMS, SPARING_GUARD
 from engine.runs.inputs import InputFiles
 
 DATA = ("an HDF5 file or .npz with data and label, a folder with one sub-folder a label or a table (file,label), or "
@@ -76,11 +76,15 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
                         help="start of the random numbers; the same seed gives the same result (default: %(default)s)")
 
 
-def add_guard(parser: argparse.ArgumentParser) -> None:
-    """A guard before the pair."""
-    parser.add_argument("--guard", choices=["none", "transplant", "margin"], default="none",
+def add_guard(parser: argparse.ArgumentParser, *, sparing: bool = False) -> None:
+    """A guard before the pair; before a trained B', one that flags fewer images too."""
+    sparingly = ("; sparing is the transplant guard, set to flag about one clean image in 200 (more where they are too "
+                 "few to tell, but not above --false-alarms)") if sparing else ""
+    parser.add_argument("--guard", choices=["none", "transplant", "margin", *([SPARING_GUARD] if sparing else [])],
+                        default="none",
                         help="also measure and save each pair behind a guard, which looks at every image before the "
-                        "networks do; it is calibrated on the clean validation images (default: %(default)s)")
+                        f"networks do; it is calibrated on the clean validation images{sparingly} "
+                        "(default: %(default)s)")
     parser.add_argument("--false-alarms", metavar="RATE", type=rate, default=DEFAULT_FALSE_ALARMS,
                         help="share of clean images that the guard may flag (default: %(default)s)")
 

@@ -10,11 +10,12 @@ from engine.cli.printing import rate_text, say, say_table
 from engine.data.preprocessing import preprocessing
 from engine.defences.comparison import Comparison
 from engine.goodnets.evaluation import Evaluation
+from engine.goodnets.pair import GoodNet
 from engine.guards.guarded_curve import GuardedCurve
 from engine.literal import literal
 from engine.pruning.thresholds import rule_text
 from engine.rates import Rate
-from engine.reports.headline import Headline, headline, measured_text
+from engine.reports.headline import Headline, headline, measured_text, threshold_text
 from engine.reports.run_differences import best_of, worst_attack
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow, price_text, rows_of
@@ -75,6 +76,12 @@ def say_comparison(comparison: Comparison) -> None:
 def say_evaluations(found: Sequence[Evaluation]) -> None:
     """What a GoodNet is worth on each set, and behind its guard."""
     say_table(["set", "images", *_headings([])], [row for e in found for row in _evaluation_rows(e)])
+
+
+def say_guard(goodnet: GoodNet) -> None:
+    """Which guard stands before a GoodNet and what it was set to, where there is one."""
+    if goodnet.guard:
+        say(threshold_text(goodnet.guard, goodnet.guard_name))
 
 
 def _say_headline(best: Headline) -> None:

@@ -21,8 +21,6 @@ from engine.rates import Rate
 BADNET = "B"
 # Repaired copies that answer alone: agreement with B costs clean accuracy and stops little more.
 UNPAIRED, UNLEARNT_UNPAIRED = "repaired network alone", "unlearnt network alone"
-# A guard that flags so few clean images that it costs a repaired copy next to nothing.
-SPARING_GUARD = "sparing"
 _CHUNK = 64
 
 

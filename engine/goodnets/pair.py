@@ -14,7 +14,7 @@ from engine.data.preprocessing import Preprocessing
 from engine.data.stored_values import BYTES, as_stored
 from engine.errors import ModelError
 from engine.files.pictures import Picture
-from engine.guards.calibration import Guard, GuardAnswer, StandingGuard
+from engine.guards.calibration import SPARING_GUARD, Guard, GuardAnswer, StandingGuard
 from engine.models.networks import Images, Labels, Network, largest
 
 # What goodnet.json says where B' answers alone.
@@ -90,6 +90,14 @@ class GoodNet:
     def b_prime_alone(self) -> bool:
         """Whether B' answers without B having to agree; a guard still looks at what B does."""
         return self.notes.get(ANSWERS) == B_PRIME
+
+    @property
+    def guard_name(self) -> str:
+        """Which guard stands before the pair: "none", its kind or, of two transplant guards, "sparing"."""
+        if self.guard is None:
+            return "none"
+        sparing = self.guard.kind == "transplant" and self.notes.get("guard") == SPARING_GUARD
+        return SPARING_GUARD if sparing else self.guard.kind
 
     def __post_init__(self) -> None:
         if self.b.labels != self.b_prime.labels or self.b.input_shape != self.b_prime.input_shape:

@@ -33,8 +33,9 @@ from engine.rates import Rate
 Kind = Literal["transplant", "margin"]
 
 DEFAULT_FALSE_ALARMS = 0.02
-# Before a repaired network, which stops most by itself, a guard may spare nearly all clean images.
-SPARING = 0.005
+# Before a repaired network, which stops most by itself, a guard may spare nearly all clean images: it costs such a copy
+# next to nothing. The transplant guard that does is called so.
+SPARING, SPARING_GUARD = 0.005, "sparing"
 # Less than one false alarm in a million images is nothing that images can show.
 LOWEST_FALSE_ALARMS = 1e-6
 MOST_CALIBRATION_IMAGES = 1000

@@ -9,7 +9,7 @@ from typing import Any
 from engine.files.saving import whole_folder
 from engine.goodnets.evaluation import Evaluation
 from engine.goodnets.saved import write_pair
-from engine.records.run_files import rate_json
+from engine.records.run_files import calibration_json, finite, rate_json
 from engine.runs.repair import RepairedPair
 
 
@@ -43,5 +43,8 @@ def repaired_json(pair: RepairedPair) -> dict[str, Any]:
                    if e.guarded_correct else {})}
 
     clean, *poisoned = pair.evaluations
+    guard = pair.goodnet.guard
     return {"method": pair.method, "warning": pair.warning, "test": one(clean),
+            "guard": {"name": pair.goodnet.guard_name, "threshold": finite(guard.threshold),
+                      **calibration_json(guard)} if guard else None,
             "poisoned": [one(e) for e in poisoned]}

@@ -21,6 +21,7 @@ from engine.defences.comparison import Comparison, ComparisonRow
 from engine.files.saving import whole_folder
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import PIECES, write_pair
+from engine.guards.calibration import Guard
 from engine.guards.guarded_curve import GuardedCurve
 from engine.literal import csv_cell
 from engine.models.networks import open_network
@@ -206,15 +207,20 @@ def attack_json(attack: Attack) -> Json:
 
 def guard_json(curve: GuardedCurve) -> Json:
     """How a run's guard was calibrated and on how many images it was measured."""
-    calibration, sets = curve.guard.calibration, [poisoned_json(counts) for counts in curve.poisoned]
-    return {"kind": curve.guard.kind, "false_alarms_asked": calibration.false_alarms,
-            "calibration_images": calibration.images, "seed": calibration.seed, "note": curve.guard.note,
-            **rate_json("held_back_false_alarm_rate", calibration.held_back),
-            "measured_on": curve.measured_on, "clean_images": curve.clean.images,
+    sets = [poisoned_json(counts) for counts in curve.poisoned]
+    return {**calibration_json(curve.guard), "measured_on": curve.measured_on, "clean_images": curve.clean.images,
             "poisoned_images": sets[0]["images"] if sets else None,
             "curve": {"role": curve.clean.role, "clean": clean_json(curve.clean), "poisoned": sets[0] if sets else None,
                       "poisoned_sets": sets, "before": [rate.value for rate in curve.before]},
             "path": GUARDED_BADNET}
+
+
+def calibration_json(guard: Guard) -> Json:
+    """How a guard was calibrated."""
+    calibration = guard.calibration
+    return {"kind": guard.kind, "false_alarms_asked": calibration.false_alarms,
+            "calibration_images": calibration.images, "seed": calibration.seed, "note": guard.note,
+            **rate_json("held_back_false_alarm_rate", calibration.held_back)}
 
 
 def rate_json(name: str, rate: Rate | None) -> Json:

@@ -14,7 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from engine.assessment import BEARABLE_LOSS_POINTS, HARMLESS_ATTACK
-from engine.defences.comparison import SPARING_GUARD, Comparison, ComparisonRow
+from engine.defences.comparison import Comparison, ComparisonRow
+from engine.guards.calibration import SPARING_GUARD
 from engine.literal import literal
 from engine.reports.curve_figure import PRINT, Palette, save_drawing, spread
 

@@ -154,12 +154,17 @@ def recommendation(run: PruningRun) -> Recommendation | None:
 
 def calibration_text(curve: GuardedCurve) -> str:
     """How a guard came to its threshold, what it really flags, and on what it was measured, in words."""
-    return " ".join(filter(None, (_threshold_text(curve.guard), measured_text(curve))))
+    return " ".join(filter(None, (threshold_text(curve.guard), measured_text(curve))))
 
 
-def _threshold_text(guard: Guard) -> str:
+def threshold_text(guard: Guard, name: str = "") -> str:
+    """How a guard came to its threshold and what it really flags, in words.
+
+    Args:
+        name: what it is called where that isn't its kind.
+    """
     facts = guard.calibration
-    name = f"{guard.kind.capitalize()} guard"
+    name = f"{(name or guard.kind).capitalize()} guard"
     if math.isinf(guard.threshold):
         return f"{name}: {guard.note}"
     asked = (f"{name}: set on {facts.images:,} clean images to flag at most {percent(facts.false_alarms)} of clean "

@@ -12,7 +12,6 @@ from engine.data.datasets import Dataset
 from engine.data.targets import true_labels
 from engine.defences.comparison import (
     BADNET,
-    SPARING_GUARD,
     UNLEARNT_UNPAIRED,
     UNPAIRED,
     Comparison,
@@ -27,7 +26,7 @@ from engine.defences.further import defended, further_defences
 from engine.defences.training import Repair, missing_labels_warning, repaired_network
 from engine.defences.unlearning import unlearn
 from engine.errors import EngineError
-from engine.guards.calibration import Guard, calibrate, calibrate_both
+from engine.guards.calibration import SPARING_GUARD, Guard, calibrate, calibrate_both
 from engine.literal import literal
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.assessment import HARMLESS_ATTACK, percent
-from engine.defences.comparison import SPARING_GUARD, UNPAIRED, ComparisonRow
+from engine.defences.comparison import UNPAIRED, ComparisonRow
 from engine.files.scratch import scratch_folder
+from engine.guards.calibration import SPARING_GUARD
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.all_defences import compare_defences
 from engine.runs.examine import Examination, examine

@@ -91,7 +91,7 @@ def kept_pair(
         raise EngineError(f"{run.model.path}: was changed since the run. Run again, or bring the old file back.")
     b_prime, notes, warning = _copy(b, run, made, row)
     guard = made.own_guards.get(row.defence) or made.guards.get(row.guard)
-    notes |= {"classes": list(run.model.classes), "stored": run.model.stored}
+    notes |= {"classes": list(run.model.classes), "stored": run.model.stored, "guard": row.guard}
     goodnet = GoodNet(b, b_prime, opened.preprocessing, notes, guard)
     clean, test = opened.to_make_and_measure()
     return measured(row.name, warning, goodnet, clean, test, opened.of("poisoned"), progress, cancel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import Preprocessing
@@ -17,12 +17,13 @@ from engine.defences.unlearning import unlearn
 from engine.errors import EngineError
 from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
-from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
-from engine.guards.guarded_curve import GuardChoice
+from engine.guards.calibration import DEFAULT_FALSE_ALARMS, Guard, calibrate, calibrate_both
 from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.pruning.ranking import rank_channels
 from engine.runs.pairs import PICTURES
+
+RepairGuard = Literal["none", "transplant", "margin", "sparing"]
 
 # What trains a B' from B and clean images alone, by the method's name.
 TRAINED: dict[str, Callable[..., Repair]] = {"distillation": distil, "unlearning": unlearn}
@@ -83,7 +84,7 @@ def repair_by(
 def as_pair(
     network: Network, repair: Repair, preprocessing: Preprocessing, clean: Dataset, test: Dataset | None,
     poisoned: Sequence[Dataset],
-    guard: GuardChoice = "none", false_alarms: float = DEFAULT_FALSE_ALARMS, alone: bool = False, *,
+    guard: RepairGuard = "none", false_alarms: float = DEFAULT_FALSE_ALARMS, alone: bool = False, *,
     notices: Sequence[str] = (), progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> RepairedPair:
     """Put a repair beside B, or in its place, and measure the pair.
@@ -92,18 +93,29 @@ def as_pair(
         network: the B that the repair was made from; preprocessing: see GoodNet.
         clean, test: as Opened.to_make_and_measure gives them; a guard is calibrated on `clean`. All data sets are in
             the network's input range.
+        guard: as rows of a comparison with that false-alarm rate call it, and calibrated as there.
         alone: B' answers without B having to agree.
         notices: what is doubtful about the input, see Opened.notices; it stands first in the warning.
     Raises:
         DatasetError: the guard can't be calibrated.
         Cancelled: the token was set; nothing is kept.
     """
-    standing = None if guard == "none" else \
-        calibrate(network, clean, guard, false_alarms, progress=progress, cancel=cancel)
-    notes = notes_of(repair, network, alone) | {"stored": stored_range(clean) or BYTES}
+    standing = _calibrated(guard, network, clean, false_alarms, progress, cancel)
+    notes = notes_of(repair, network, alone) | {"stored": stored_range(clean) or BYTES, "guard": guard}
     goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes, standing)
     said = " ".join(filter(None, (*notices, repair.warning)))
     return measured(repair.method, said, goodnet, clean, test, poisoned, progress, cancel)
+
+
+def _calibrated(
+    guard: RepairGuard, network: Network, clean: Dataset, false_alarms: float, progress: ProgressCallback,
+    cancel: CancelToken,
+) -> Guard | None:
+    if guard == "none":
+        return None
+    if guard == "sparing":
+        return calibrate_both(network, clean, "transplant", false_alarms, progress=progress, cancel=cancel)[1]
+    return calibrate(network, clean, guard, false_alarms, progress=progress, cancel=cancel)
 
 
 def measured(

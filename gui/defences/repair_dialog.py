@@ -1,4 +1,4 @@
-"""The question how a repaired copy is trained and how it answers."""
+"""The question how a repaired copy is trained, how it answers, and what stands before it."""
 
 from __future__ import annotations
 
@@ -28,31 +28,42 @@ ANSWERS = (
     (True, "&Alone", "This costs less clean accuracy. Only a guard labels a picture N, backdoored."),
     (False, "As a &pair with the network",
      "Where the two disagree, a picture is labelled N too. This costs a little more clean accuracy."))
+AS_IN_RUN, SPARING = "As in the &run", "The &sparing guard"
+SPARED = ("The transplant guard, set to flag one clean picture in 200, or as few as your clean images can show. It "
+          "costs little, and takes most of what a copy that answers alone leaves of an attack.")
 
 
 class RepairDialog(QDialog):
-    """Signals: `chosen(str, bool)` with the method and whether the copy answers alone; it doesn't block."""
+    """Signals: `chosen(str, bool, bool)` with the method, whether the copy answers alone, and whether the sparing guard
+    stands before it and not the run's; it doesn't block.
 
-    chosen = Signal(str, bool)
+    Args:
+        of_run: what guard the run has, a sentence.
+    """
 
-    def __init__(self, parent: QWidget, theme: Theme) -> None:
+    chosen = Signal(str, bool, bool)
+
+    def __init__(self, parent: QWidget, theme: Theme, of_run: str) -> None:
         super().__init__(parent)
         self.setWindowTitle("Repair the network")
         intro = PlainLabel(INTRO)
         intro.setWordWrap(True)
         methods = {_radio(text, theme): (name, what) for name, text, what in METHODS}
         answers = {_radio(text, theme): (alone, what) for alone, text, what in ANSWERS}
+        guards = {_radio(AS_IN_RUN, theme): (False, of_run), _radio(SPARING, theme): (True, SPARED)}
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         buttons.addButton("&Choose a folder…", QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         self.accepted.connect(lambda: self.chosen.emit(
-            *(next(choice for button, (choice, _) in of.items() if button.isChecked()) for of in (methods, answers))))
+            *(next(choice for button, (choice, _) in of.items() if button.isChecked())
+              for of in (methods, answers, guards))))
         self.finished.connect(self.deleteLater)
         column = QVBoxLayout(self)
         column.addWidget(intro)
         column.addWidget(_question("How is the copy trained?", [(b, what) for b, (_, what) in methods.items()], theme))
         column.addWidget(_question("How does it answer?", [(b, what) for b, (_, what) in answers.items()], theme))
+        column.addWidget(_question("What stands before it?", [(b, what) for b, (_, what) in guards.items()], theme))
         column.addWidget(buttons)
         self.setFixedSize(_WIDTH, column.totalHeightForWidth(_WIDTH))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from engine.assessment import percent
 from engine.defences.comparison import Comparison
 from engine.reports.headline import recommendation
 from gui.defences.repair_dialog import RepairDialog
@@ -60,15 +61,20 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
 
 
 def _repair(desk: Desk, allow_missing_labels: bool) -> None:
-    """Ask how the copy is trained and answers, and where it is saved."""
+    """Ask how the copy is trained and answers, what stands before it, and where it is saved."""
     run = desk.session.run
+    if not run:
+        return
 
-    def save(method: str, alone: bool) -> None:
+    def save(method: str, alone: bool, sparing: bool) -> None:
         folder = asking.ask_new_folder(desk.window, f"Save {run.model.path.name}, repaired, in a new folder",
-                                       f"{run.model.path.stem}-repaired") if run else None
+                                       f"{run.model.path.stem}-repaired")
         if folder:
-            desk.defending.repair(allow_missing_labels, folder, alone, method)
+            desk.defending.repair(allow_missing_labels, folder, alone, method, sparing)
 
-    dialog = RepairDialog(desk.window, desk.theme)
+    guard = run.request.guard
+    of_run = "No guard, because the run has none." if guard == "none" else \
+        f"The {guard} guard, set to flag at most {percent(run.request.false_alarms)} of clean pictures."
+    dialog = RepairDialog(desk.window, desk.theme, of_run)
     dialog.chosen.connect(save)
     dialog.open()

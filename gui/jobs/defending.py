@@ -15,12 +15,13 @@ from engine.files.saving import check_writable
 from engine.goodnets.evaluation import Evaluation
 from engine.records.defended import save_defended
 from engine.records.repaired_pair import save_repaired
+from engine.reports.headline import threshold_text
 from engine.runs.all_defences import compare_defences
 from engine.runs.defend import defend as defend_network
 from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun
-from engine.runs.repair import DEFAULT_METHOD, as_pair, repair_by
+from engine.runs.repair import DEFAULT_METHOD, RepairedPair, RepairGuard, as_pair, repair_by
 from gui.messages import Message
 from gui.session.session import Session
 from gui.session.worker import TaskContext
@@ -28,13 +29,17 @@ from gui.session.worker import TaskContext
 
 @dataclass(frozen=True)
 class Repaired:
-    """A pair that was saved: what it is, what it is worth, its warning, and which files were left out and why."""
+    """A pair that was saved: what it is, what it is worth, its warning, and which files were left out and why.
+
+    `guard` is which one stands before it and what it was set to, in words; empty without one.
+    """
 
     what: str
     folder: Path
     evaluations: tuple[Evaluation, ...]
     warning: str
     left_out: tuple[str, ...]
+    guard: str
 
     @property
     def sentence(self) -> str:
@@ -42,9 +47,9 @@ class Repaired:
         clean, *poisoned = self.evaluations
         found = [f"clean accuracy {percent((clean.guarded_correct or clean.correct).value)}"]
         found += [f"attack success {percent((e.guarded_correct or e.correct).value)} on {e.title}" for e in poisoned]
-        guarded = " behind its guard" if clean.guarded_correct else ""
+        guarded = f" behind its guard. {self.guard}" if self.guard else "."
         warning = f" Warning: {self.warning}" if self.warning else ""
-        return " ".join((f"Saved {self.what} in {self.folder}: {', '.join(found)}{guarded}.{warning}", *self.left_out))
+        return " ".join((f"Saved {self.what} in {self.folder}: {', '.join(found)}{guarded}{warning}", *self.left_out))
 
 
 @dataclass(frozen=True)
@@ -94,16 +99,19 @@ class Defending(QObject):
 
     def repair(
         self, allow_missing_labels: bool, folder: Path, alone: bool = False, method: str = DEFAULT_METHOD,
+        sparing: bool = False,
     ) -> None:
         """Train a repaired copy of the finished run's network and save it in `folder`.
 
         Args:
             alone: it answers without B having to agree; method: one of the engine's METHODS.
+            sparing: the sparing guard stands before it, else the run's.
         """
         session = self._session
         if session.run:
-            session.submit(partial(repair, session.run.request, method, allow_missing_labels, folder, alone),
-                           self._tell)
+            request = session.run.request
+            guard = "sparing" if sparing else request.guard
+            session.submit(partial(repair, request, method, allow_missing_labels, folder, alone, guard), self._tell)
 
     def defend(self, folder: Path) -> None:
         """Examine what is open, make every defence, and save the best in `folder`."""
@@ -139,7 +147,7 @@ def compare(run: PruningRun, allow_missing_labels: bool, context: TaskContext) -
 
 
 def repair(request: PruningRequest, method: str, allow_missing_labels: bool, folder: Path, alone: bool,
-           context: TaskContext) -> Repaired:
+           guard: RepairGuard, context: TaskContext) -> Repaired:
     """Train a repaired copy and save it, with B as a pair or alone."""
     check_writable(folder, request.paths)
     opened = open_inputs(request, progress=context.progress, cancel=context.cancel)
@@ -147,12 +155,12 @@ def repair(request: PruningRequest, method: str, allow_missing_labels: bool, fol
     found = repair_by(method, opened.network, clean, opened.layer, allow_missing_labels=allow_missing_labels,
                       progress=context.progress, cancel=context.cancel)
     pair = as_pair(opened.network, found, opened.preprocessing, clean, test, opened.of("poisoned"),
-                   request.guard, request.false_alarms, alone, notices=opened.notices, progress=context.progress,
+                   guard, request.false_alarms, alone, notices=opened.notices, progress=context.progress,
                    cancel=context.cancel)
     context.cancel.raise_if_cancelled()
     left_out = save_repaired(pair, folder)
     what = "network repaired by {}, which answers alone," if alone else "pair repaired by {}"
-    return Repaired(f"the {what.format(method)}", folder, pair.evaluations, pair.warning, left_out)
+    return _repaired(f"the {what.format(method)}", folder, pair, left_out)
 
 
 def defend(request: PruningRequest, folder: Path, context: TaskContext) -> Defended:
@@ -175,4 +183,10 @@ def keep(run: PruningRun, made: Made, row: ComparisonRow, folder: Path, context:
     pair = kept_pair(run, made, row, progress=context.progress, cancel=context.cancel)
     context.cancel.raise_if_cancelled()
     left_out = save_repaired(pair, folder)
-    return Repaired(row.name, folder, pair.evaluations, pair.warning, left_out)
+    return _repaired(row.name, folder, pair, left_out)
+
+
+def _repaired(what: str, folder: Path, pair: RepairedPair, left_out: tuple[str, ...]) -> Repaired:
+    goodnet = pair.goodnet
+    guard = threshold_text(goodnet.guard, goodnet.guard_name) if goodnet.guard else ""
+    return Repaired(what, folder, pair.evaluations, pair.warning, left_out, guard)

@@ -292,7 +292,7 @@ def answer_repair(qtbot: QtBot, window: MainWindow, *choices: str) -> None:
 
 
 @pytest.mark.parametrize(("alone", "choices", "method"), [
-    (False, ["As a pair with the network"], "distillation"), (True, [], "distillation"),
+    (False, ["As a pair with the network"], "distillation"), (True, ["The sparing guard"], "distillation"),
     (True, ["Unlearning"], "unlearning"), (False, ["Fine-pruning", "As a pair with the network"], "fine-pruning")])
 def test_a_repaired_copy_is_trained_and_answers_as_a_person_chose(
     alone: bool, choices: list[str], method: str, run_window: MainWindow, small_lab: SmallLab, qtbot: QtBot,
@@ -304,6 +304,8 @@ def test_a_repaired_copy_is_trained_and_answers_as_a_person_chose(
     saved = tmp_path / "badnet-repaired"
     pair = open_goodnet([saved])
     assert pair.guard is not None
+    guard = "sparing" if "The sparing guard" in choices else "transplant"
+    assert pair.guard_name == guard and f"{guard.capitalize()} guard: " in run_window.message_bar.text.text()
     assert pair.notes["method"] == method and pair.b_prime_alone is alone
     assert f"repaired by {method}" in run_window.message_bar.text.text()
     run = run_window.session.run
@@ -335,6 +337,8 @@ def test_every_method_of_the_engine_can_be_chosen_and_nothing_is_done_unasked(
     run_window.desk.menus.find("Repair").trigger()
     dialog, = run_window.findChildren(RepairDialog)
     assert run_window.tabs.currentWidget() is run_window.defences
+    assert "The transplant guard, set to flag at most 2 % of clean pictures." in [
+        label.text() for label in dialog.findChildren(QLabel)], "which guard the run has"
     # Whole words are seen: each label is as high as its text, broken at its width, needs.
     for label in dialog.findChildren(QLabel):
         assert label.height() >= label.heightForWidth(label.width()), label.text()

@@ -9,7 +9,7 @@ from typing import Any
 from engine.cli.options import add_classes, add_json, add_measured_on
 from engine.cli.printing import say_json
 from engine.cli.progress_line import ProgressLine
-from engine.cli.result_tables import say_evaluations
+from engine.cli.result_tables import say_evaluations, say_guard
 from engine.data.classes import read_classes
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.stored_values import refuse_unlike
@@ -42,9 +42,10 @@ def run(options: argparse.Namespace) -> None:
         test = evaluate(goodnet, clean, progress=show)
         poisoned = [evaluate(goodnet, dataset, poisoned=True, progress=show) for dataset in sets]
     if options.json:
-        say_json(_evaluation_json(goodnet.guard, test, poisoned))
+        say_json(_evaluation_json(goodnet, test, poisoned))
     else:
         say_evaluations([test, *poisoned])
+        say_guard(goodnet)
 
 
 def _opened(paths: list[str], goodnet: GoodNet, classes: str | None) -> list[Dataset]:
@@ -56,21 +57,24 @@ def _opened(paths: list[str], goodnet: GoodNet, classes: str | None) -> list[Dat
     return [labelling.of(dataset, goodnet.b.labels).prepared(goodnet.preprocessing) for dataset in stored]
 
 
-def _evaluation_json(guard: Guard | None, test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:
+def _evaluation_json(goodnet: GoodNet, test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:
     return {
         "test": {"name": test.name, "images": test.images, **rate_json("goodnet_accuracy", test.correct),
                  **rate_json("false_alarm_rate", test.flagged)},
         "poisoned": [{"name": p.name, "images": p.images, "target": p.target, **rate_json("goodnet_asr", p.correct),
                       **rate_json("detection_rate", p.flagged)} for p in poisoned],
-        "guarded": _guarded_json(guard, test, poisoned) if guard else None,
+        "guarded": _guarded_json(goodnet.guard, goodnet.guard_name, test, poisoned) if goodnet.guard else None,
     }
 
 
-def _guarded_json(guard: Guard, test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:
+def _guarded_json(
+    guard: Guard, name: str, test: Evaluation, poisoned: list[Evaluation],
+) -> dict[str, Any]:
     first = poisoned[0] if poisoned else None
     each = [{"name": p.name, "target": p.target, **rate_json("attack_success_rate", p.guarded_correct),
              **rate_json("detection_rate", p.guarded_flagged), "reconstructed": p.reconstructed} for p in poisoned]
-    return {"guard": guard.kind, "threshold": finite(guard.threshold),
+    return {"guard": guard.kind, "name": name, "threshold": finite(guard.threshold),
+            "false_alarms_asked": guard.calibration.false_alarms,
             **rate_json("clean_accuracy", test.guarded_correct),
             **rate_json("attack_success_rate", first.guarded_correct if first else None),
             **rate_json("false_alarm_rate", test.guarded_flagged),

@@ -16,7 +16,7 @@ from engine.cli.options import (
 )
 from engine.cli.printing import complain, rate_text, say, say_json
 from engine.cli.progress_line import ProgressLine
-from engine.cli.result_tables import say_evaluations
+from engine.cli.result_tables import say_evaluations, say_guard
 from engine.files.saving import check_writable
 from engine.records.repaired_pair import repaired_json, save_repaired
 from engine.runs.inputs import open_inputs
@@ -42,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="B' answers alone, without B having to agree: that costs less clean accuracy, and nothing "
                         "but a guard flags a picture")
     add_missing_labels(parser)
-    add_guard(parser)
+    add_guard(parser, sparing=True)
     add_seed(parser)
     add_json(parser)
 
@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> None:
     say(f"{repair.method}: {repair.steps} steps, the state after step {repair.kept_step} kept; on the images held "
         f"aside B {rate_text(repair.before)}, B' {rate_text(repair.after)}")
     say_evaluations(pair.evaluations)
+    say_guard(pair.goodnet)
     if pair.warning:
         say(f"Warning: {pair.warning}", style="yellow")
     say()

@@ -79,6 +79,7 @@ def test_every_pair_of_a_comparison_can_be_kept_as_it_was_measured(
     monkeypatch.setattr("engine.runs.all_defences.unlearn", None)
     monkeypatch.setattr("engine.runs.all_defences.fine_prune", None)
     monkeypatch.setattr("engine.runs.repair.calibrate", None)
+    monkeypatch.setattr("engine.runs.repair.calibrate_both", None)
     kept = [row for row in found.rows if made.can_build(row)]
     assert {row.name for row in found.rows} - {row.name for row in kept} == {"B"}
     for row in (*kept[:2], *kept[-12:]):
@@ -89,6 +90,7 @@ def test_every_pair_of_a_comparison_can_be_kept_as_it_was_measured(
     save_repaired(pair, tmp_path / "kept")
     again = open_goodnet([tmp_path / "kept"])
     assert again.guard is not None and again.guard.threshold == made.guards[row.guard].threshold
+    assert again.guard_name == row.guard
     for saved, trained in zip(again.b_prime.model.get_weights(), made.repairs[row.defence].weights, strict=True):
         np.testing.assert_array_equal(saved, trained)
 

@@ -13,7 +13,8 @@ import pytest
 from engine.__main__ import main
 from engine.assessment import Attack
 from engine.data.labels import RECONSTRUCTED
-from engine.defences.comparison import SPARING_GUARD, UNPAIRED, ComparisonRow
+from engine.defences.comparison import UNPAIRED, ComparisonRow
+from engine.guards.calibration import SPARING_GUARD
 from engine.rates import Rate
 from engine.runs.defend import best_row, broad_rows
 from tests.support.networks import TARGET, SmallLab

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +17,17 @@ from engine.defences.training import Repair
 from engine.defences.unlearning import unlearn
 from engine.errors import EngineError, OutputError
 from engine.goodnets.saved import open_goodnet
+from engine.models.networks import Network
 from engine.rates import Rate
 from engine.records.repaired_pair import save_repaired
+from engine.runs.all_defences import compare_defences
 from engine.runs.inputs import InputFiles, open_inputs
+from engine.runs.kept import Made
+from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.repair import FLATTERED, TRAINED, as_pair
 from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
+from tests.support.networks import LABELS as LAB_LABELS
+from tests.support.networks import TARGET as LAB_TARGET
 from tests.support.networks import SmallLab, random_images
 
 TARGET = 3
@@ -120,3 +128,53 @@ def test_unlearning_is_a_method_of_the_command_line(
     wanted = short(opened.network, opened.to_make_and_measure()[0], seed=3).weights
     for kept, own in zip(saved.b_prime.model.get_weights(), wanted, strict=True):
         np.testing.assert_array_equal(kept, own)
+
+
+def test_the_sparing_guard_of_the_command_line_is_that_of_a_comparison(
+        small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    """Its threshold is the highest score of 64 images, so it asks for 1 in 65, and every answer is counted by hand."""
+    def shaken(b: Network, *_: Any, **named: Any) -> Repair:
+        chance = np.random.default_rng(3)
+        weights = [np.asarray(w) + chance.normal(0, 0.02, w.shape).astype(np.float32) for w in b.model.get_weights()]
+        return dataclasses.replace(REPAIR, weights=weights)
+
+    # What is learnt is tested elsewhere.
+    monkeypatch.setitem(TRAINED, "distillation", shaken)
+    for name in ("distil", "unlearn", "prepare"):
+        monkeypatch.setattr(f"engine.runs.all_defences.{name}", shaken)
+    words = ["repair", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+             "--poisoned", str(small_lab.poisoned), "--alone", "--guard", "sparing", "--false-alarms", "0.1"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    assert "Sparing guard: set on 64 clean images to flag at most 1.54 % of clean images." in capsys.readouterr().out
+    made = Made()
+    run = run_pruning(PruningRequest(small_lab.badnet, small_lab.clean, small_lab.test, (small_lab.poisoned,),
+                                     drops=(), false_alarms=0.1))
+    compared = compare_defences(run, allow_missing_labels=True, made=made)
+    row = next(row for row in compared.rows if row.guard == "sparing")
+    saved, opened = open_goodnet([tmp_path / "out"]), open_inputs(run.request)
+    assert saved.guard is not None and saved.guard_name == "sparing" and saved.b_prime_alone
+    assert saved.guard.threshold == made.guards["sparing"].threshold > made.guards["transplant"].threshold
+    donors = {image.tobytes() for image in saved.guard.donors.images}
+    images = opened.sets[0].dataset.take(range(80))
+    scores = saved.guard.on(saved.b).scores(np.stack([i for i in images if i.tobytes() not in donors]))
+    assert len(scores) == 64 and saved.guard.threshold == pytest.approx(scores.max(), rel=1e-5)
+    document = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
+    notes = json.loads((tmp_path / "out" / "goodnet.json").read_text(encoding="utf-8"))
+    said = document["guard"]
+    assert (notes["guard"], said["name"], said["kind"]) == ("sparing", "sparing", "transplant")
+    assert notes["false_alarms_asked"] == said["false_alarms_asked"] == pytest.approx(1 / 65)
+    for (dataset, truth), found, rate in zip(
+            [(opened.sets[1].dataset, None), (opened.sets[2].dataset, LAB_TARGET)],
+            [document["test"]["guarded_accuracy"], document["poisoned"][0]["guarded_asr"]],
+            [row.clean, row.attacks[0].success], strict=True):
+        images = dataset.take(range(len(dataset)))
+        flagged = saved.guard.on(saved.b).scores(images) > saved.guard.threshold
+        labels = np.where(flagged, LAB_LABELS, saved.b_prime.predict_labels(images))
+        assert saved.answer(images).labels.tolist() == labels.tolist()
+        right = Rate(int((labels == (dataset.labels if truth is None else truth)).sum()), len(labels))
+        assert rate == right and found == right.value
+    assert main(["evaluate", str(tmp_path / "out"), "--test", str(small_lab.test), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)["guarded"]
+    assert (again["guard"], again["name"]) == ("transplant", "sparing")
+    assert again["clean_accuracy"] == document["test"]["guarded_accuracy"]
