@@ -12,12 +12,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.text import Annotation
 
 from engine.assessment import BEARABLE_LOSS_POINTS, HARMLESS_ATTACK
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.guards.calibration import SPARING_GUARD
 from engine.literal import literal
-from engine.reports.curve_figure import PRINT, Palette, save_drawing, spread
+from engine.reports.curve_figure import PRINT, Palette, save_drawing
 
 SIZE_INCHES = (8.0, 4.4)
 
@@ -29,12 +30,45 @@ _FONT_POINTS = 8.5
 # Space between the legend's lines and their size, the first that has room for all defences.
 _LEGENDS = ((0.5, _FONT_POINTS), (0.1, _FONT_POINTS), (0.1, 7.0), (0.0, 6.0))
 _LINE_POINTS = 1.2 * _FONT_POINTS
-_NUMBER_GAP = 6.0  # points between the middle of a mark and its number
-_COLUMN = 26.0  # points; numbers of marks nearer than that sidewards must not overlap
+_DIGIT_POINTS = 0.64 * _FONT_POINTS  # and half of it is a space
+# How many points from the middle of a mark its number stands, and in which ways, to the side that is wanted and up:
+# first beside it, then farther off, at the end of a line that can be seen. Tried in this order.
+_BESIDE, _FARTHER = 6, range(12, 96, 6)
+_WAYS_BESIDE = ((1, 0), (1, 0.25), (1, -0.25), (-1, 0))
+_WAYS_FARTHER = ((1, 0.5), (1, -0.5), (1, 1), (1, -1), (-1, 0.5), (-1, -0.5), (-1, 1), (-1, -1))
 # Room left of 0 per cent for numbers beside marks, and above 100 for the corner's name.
 _X_LIMITS, _TOP = (-15.0, 104.0), 108.0
-_RIGHT_EDGE = 85.0
+_LEFT_EDGE, _RIGHT_EDGE = 2.0, 85.0
 _ONE_LINE = 440.0  # points of the axes' width in which the good corner is explained on one line
+
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle, in points."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    @staticmethod
+    def around(middle: Sequence[float], width: float, height: float) -> Box:
+        """The box of a size with that middle."""
+        x, y = middle
+        return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+
+    def overlaps(self, other: Box) -> bool:
+        """Whether they have more than an edge in common."""
+        return self.left < other.right and other.left < self.right and \
+            self.bottom < other.top and other.bottom < self.top
+
+    def inside(self, other: Box) -> bool:
+        """Whether nothing of it stands out of the other."""
+        return self.left >= other.left and self.right <= other.right and \
+            self.bottom >= other.bottom and self.top <= other.top
 
 
 @dataclass(frozen=True)
@@ -51,6 +85,11 @@ class Cluster:
         """Three numbers a line, such as "1 2 5"."""
         lines = [self.numbers[i:i + 3] for i in range(0, len(self.numbers), 3)]
         return "\n".join(" ".join(map(str, line)) for line in lines)
+
+    @property
+    def width(self) -> float:
+        """Of the text at most, in points."""
+        return _DIGIT_POINTS * max(len(line) - line.count(" ") / 2 for line in self.text.split("\n"))
 
     @property
     def height(self) -> float:
@@ -80,11 +119,11 @@ def draw_comparison(
     names = list(dict.fromkeys(row.defence for row in comparison.rows))
     _frame(axes, drawn, palette)
     _legend(axes, names, drawn, palette)
-    _good_corner(axes, drawn, palette)
+    words = _good_corner(axes, drawn, palette)
     for row in drawn:
         axes.plot(*_place(row), linestyle="none", marker=_MARKERS[row.guard], markersize=_MARK_POINTS,
                   color=_colour(row.guard, palette), markeredgecolor=palette.ground, markeredgewidth=0.8, zorder=3)
-    _number(axes, names, drawn, palette)
+    _number(axes, names, drawn, palette, words)
 
 
 def printed_comparison(comparison: Comparison, guard: str = "transplant") -> Figure:
@@ -159,8 +198,8 @@ def _legend(axes: Axes, names: Sequence[str], rows: Sequence[ComparisonRow], pal
                        max(0.1, 1 - (bottom + top) / height)))
 
 
-def _good_corner(axes: Axes, rows: Iterable[ComparisonRow], palette: Palette) -> None:
-    """Where engine.assessment calls a defence a repair: the attack harmless, the loss against B bearable."""
+def _good_corner(axes: Axes, rows: Iterable[ComparisonRow], palette: Palette) -> Annotation:
+    """Where engine.assessment calls a defence a repair: the attack harmless, the loss against B bearable; its words."""
     before = next(100 * row.clean.value for row in rows if row.guard == "none")
     left, floor = axes.get_xlim()[0], before - BEARABLE_LOSS_POINTS
     axes.add_patch(Rectangle((left, floor), 100 * HARMLESS_ATTACK - left, _TOP - floor, color=palette.clean,
@@ -168,28 +207,56 @@ def _good_corner(axes: Axes, rows: Iterable[ComparisonRow], palette: Palette) ->
     # On one line where there is room, because a low figure has marks where the second line would be.
     box = axes.get_window_extent()
     between = " " if box.width * 72 / axes.figure.dpi > _ONE_LINE else "\n"
-    axes.annotate(f"the good corner: attack at most {100 * HARMLESS_ATTACK:g} %,{between}clean accuracy within "
-                  f"{BEARABLE_LOSS_POINTS:g} points of B's", (100 * HARMLESS_ATTACK, _TOP), xytext=(5, 0),
-                  textcoords="offset points", va="top", fontsize=_FONT_POINTS, color=palette.text)
+    return axes.annotate(f"the good corner: attack at most {100 * HARMLESS_ATTACK:g} %,{between}clean accuracy within "
+                         f"{BEARABLE_LOSS_POINTS:g} points of B's", (100 * HARMLESS_ATTACK, _TOP), xytext=(5, 0),
+                         textcoords="offset points", va="top", fontsize=_FONT_POINTS, color=palette.text)
 
 
-def _number(axes: Axes, names: Sequence[str], rows: Sequence[ComparisonRow], palette: Palette) -> None:
-    """Set the defences' numbers beside the marks; marks on top of each other share a list of numbers."""
+def _number(
+    axes: Axes, names: Sequence[str], rows: Sequence[ComparisonRow], palette: Palette, words: Annotation,
+) -> None:
+    """Set the defences' numbers beside the marks, off the words; marks on top of each other share a list of numbers."""
     per_point = axes.figure.dpi / 72
-    places = axes.transData.transform([_place(row) for row in rows]) / per_point
-    clusters = clustered(places.tolist(), [names.index(row.defence) + 1 for row in rows], _MARK_POINTS)
-    inside = axes.get_window_extent()
+    places = (axes.transData.transform([_place(row) for row in rows]) / per_point).tolist()
+    clusters = clustered(places, [names.index(row.defence) + 1 for row in rows], _MARK_POINTS)
+    room, corner = (Box(*(side / per_point for side in artist.get_window_extent().extents)) for artist in (axes, words))
     # Marks at the left edge have their numbers outside, where no other marks are; those at the right one inside, where
     # the legend isn't.
-    low, high = (axes.transData.transform((x, 0))[0] / per_point for x in (100 * HARMLESS_ATTACK, _RIGHT_EDGE))
-    for side, sign in (("right", -1), ("left", 1)):
-        for column in _columns(c for c in clusters if (low <= c.left < high) == (side == "left")):
-            heights = spread([c.middle for c in column], [c.height for c in column], inside.y0 / per_point,
-                             inside.y1 / per_point)
-            for cluster, height in zip(column, heights, strict=True):
-                beside = (cluster.left if side == "right" else cluster.right) + sign * _NUMBER_GAP
-                axes.annotate(cluster.text, (beside, height), xycoords="figure points", va="center", ha=side,
-                              fontsize=_FONT_POINTS, color=palette.text, zorder=4, annotation_clip=False)
+    low, high = (axes.transData.transform((x, 0))[0] / per_point for x in (_LEFT_EDGE, _RIGHT_EDGE))
+    taken = [corner, *(Box.around(place, _MARK_POINTS, _MARK_POINTS) for place in places)]
+    for cluster in sorted(clusters, key=lambda c: (len(c.numbers), -c.middle)):
+        side = 1 if low <= cluster.left < high else -1
+        start, middle, near = numbered(cluster, side, taken, room)
+        taken.append(Box.around(middle, cluster.width, cluster.height))
+        axes.annotate(cluster.text, start, middle, "figure points", "figure points", ha="center", va="center",
+                      fontsize=_FONT_POINTS, color=palette.text, zorder=4, annotation_clip=False,
+                      arrowprops=None if near else {"arrowstyle": "-", "color": palette.muted, "linewidth": 0.8,
+                                                    "shrinkA": 1, "shrinkB": _MARK_POINTS / 2})
+
+
+def numbered(cluster: Cluster, side: int, taken: Sequence[Box], room: Box) -> tuple[Point, Point, bool]:
+    """Where a cluster's numbers stand that they cover nothing.
+
+    Args:
+        side: 1 where they are wanted at the right, -1 at the left.
+        taken: what is drawn already; room: where they must stay. All in points.
+    Returns:
+        The mark's point that they belong to, their middle, and whether that is close enough to need no line. Where
+        nothing is free, the place where they are wanted.
+    """
+    def place(distance: float, toward: int, up: float) -> tuple[Point, Point]:
+        start = cluster.right if toward > 0 else cluster.left
+        return (start, cluster.middle), (start + toward * (distance + cluster.width / 2),
+                                         cluster.middle + up * (distance + cluster.height / 2))
+
+    tried = [(_BESIDE, *way) for way in _WAYS_BESIDE]
+    tried += [(distance, *way) for distance in _FARTHER for way in _WAYS_FARTHER]
+    for distance, toward, up in tried:
+        start, middle = place(distance, toward * side, up)
+        box = Box.around(middle, cluster.width, cluster.height)
+        if box.inside(room) and not any(box.overlaps(other) for other in taken):
+            return start, middle, distance == _BESIDE
+    return *place(_BESIDE, side, 0), True
 
 
 def clustered(places: Sequence[Sequence[float]], numbers: Sequence[int], reach: float) -> list[Cluster]:
@@ -206,13 +273,3 @@ def clustered(places: Sequence[Sequence[float]], numbers: Sequence[int], reach: 
                     sum(places[j][1] for j in group) / len(group), tuple(sorted({numbers[j] for j in group})))
             for group in groups]
 
-
-def _columns(clusters: Iterable[Cluster]) -> list[list[Cluster]]:
-    """Clusters whose numbers would stand above each other, rising."""
-    columns: list[list[Cluster]] = []
-    for cluster in sorted(clusters, key=lambda c: c.right):
-        if columns and cluster.right - columns[-1][-1].right < _COLUMN:
-            columns[-1].append(cluster)
-        else:
-            columns.append([cluster])
-    return [sorted(column, key=lambda c: c.middle) for column in columns]

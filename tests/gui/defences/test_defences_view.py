@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.text import Annotation
+from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Bbox
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtTest import QAbstractItemModelTester
@@ -113,6 +114,36 @@ def test_numbers_stand_apart_and_in_the_figure(size: tuple[float, float], right:
     for one, other in itertools.combinations(boxes, 2):
         assert not (one.x0 < other.x1 and other.x0 < one.x1 and one.y0 + 2 < other.y1 and other.y0 + 2 < one.y1)
     assert all(box.x0 >= 0 and box.x1 <= axes.figure.bbox.x1 for box in boxes)
+
+
+# Right and attacked of 80, as a real network's defences came out: many behind the guard at no attack, others near them.
+CROWDED = ((77, 80), (75, 80), (74, 80), (66, 80), (50, 78), (72, 65), (76, 3), (76, 3), (76, 21), (76, 21), (76, 8),
+           (77, 14))
+GUARDED = (75, 73, 73, 64, 50, 70, 74, 75, 74, 74)
+
+
+@pytest.mark.parametrize("size", [(9, 2.55), (15.4, 3.8), (8, 4.4)])
+def test_numbers_of_a_crowded_corner_cover_nothing_and_lines_lead_to_those_that_stand_off(
+    size: tuple[float, float],
+) -> None:
+    rows = [row(f"defence {i}", "none", *counts) for i, counts in enumerate(CROWDED)]
+    rows += [row(f"defence {i}", "transplant", right, 0) for i, right in enumerate(GUARDED)]
+    axes = drawn(Comparison((*rows, row("defence 7", "sparing", 75, 0))), size=size)
+    axes.figure.canvas.draw()
+    pixels = axes.figure.dpi / 72
+    middles = axes.transData.transform([(x, y) for x, y, _ in marks(axes)])
+    shapes = [Bbox.from_extents(x - 4 * pixels, y - 4 * pixels, x + 4 * pixels, y + 4 * pixels) for x, y in middles]
+    words = [text.get_window_extent() for text in axes.texts if not text.get_text()[0].isdigit()]
+    boxes = [Text.get_window_extent(text) for text in numbers(axes)]  # an annotation's own has its line too
+    for i, box in enumerate(boxes):
+        for other in (*boxes[:i], *shapes, *words):
+            assert not (box.x0 + 1 < other.x1 and other.x0 + 1 < box.x1
+                        and box.y0 + 2 < other.y1 and other.y0 + 2 < box.y1)
+    for text, box in zip(numbers(axes), boxes, strict=True):
+        if text.arrow_patch is None:
+            beside = min(max(box.x0 - x, x - box.x1, 0) + max(box.y0 - y, y - box.y1, 0) for x, y in middles)
+            assert beside <= 10 * pixels, f"{text.get_text()} has no line to its marks"
+    assert any(text.arrow_patch for text in numbers(axes)) or size[0] > 10
 
 
 def test_marks_on_top_of_each_other_share_their_numbers() -> None:
