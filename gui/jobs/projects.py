@@ -80,7 +80,8 @@ class Projects(QObject):
     @property
     def can_save(self) -> bool:
         """Whether enough is chosen for a project: a model and clean validation images."""
-        return self._contents() is not None
+        inputs = self._session.inputs  # without the result, which takes a while to put into words
+        return inputs.model is not None and inputs.validation is not None
 
     @property
     def modified(self) -> bool:
