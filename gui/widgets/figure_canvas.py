@@ -46,9 +46,11 @@ class RemadeCanvas(FigureCanvas):
         self._due = False
 
     def show_content(self, content: object) -> None:
-        """Show something else; None shows an empty figure."""
-        self._content = content
-        self.draw_idle()
+        """Show something else; None shows an empty figure. What is on show already isn't drawn anew, as when the same
+        run is brought back."""
+        if content != self._content:
+            self._content = content
+            self.draw_idle()
 
     def make(self, content: Any) -> None:
         """Draw the content into the empty figure."""
