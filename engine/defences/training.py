@@ -56,6 +56,7 @@ class Repair:
         pruned: channels of `layer` that stay zero (fine-pruning), else none.
         warning: what a person must know before using it; empty when all is well.
         seed: the run repeats from it.
+        lowered: labels that B' answers only where it is surer of them than of others.
     """
 
     method: str
@@ -68,6 +69,7 @@ class Repair:
     pruned: tuple[int, ...]
     warning: str
     seed: int
+    lowered: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

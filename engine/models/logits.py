@@ -15,6 +15,8 @@ from engine.progress import NEVER_CANCELLED, CancelToken
 
 Logits = npt.NDArray[np.float32]  # [n, labels]
 
+# What turns logits into probabilities, last of all.
+_PROBABILITIES = ("softmax", "sigmoid")
 # The smallest positive normal float32: the logarithm of a probability that was rounded to 0.
 _TINY = float(np.finfo(np.float32).tiny)
 
@@ -63,6 +65,19 @@ def compiled_logits(network: Network) -> Callable[..., npt.NDArray[np.float32]]:
         return np.concatenate([answer.numpy() for answer in in_batches(run, images, network.batch, cancel)])
 
     return logits
+
+
+def logits_bias(network: Network) -> Any | None:
+    """The variable, float32[labels], that is added last to a network's logits; None where there is none.
+
+    That of the Dense layer whose output, or the softmax or sigmoid of it, is the network's.
+    """
+    _, keras = backend.load()
+    last = _maker(network, network.output)
+    if last and type(last.layer).__name__ in ("Softmax", "Activation") and _ending(last.layer) in _PROBABILITIES:
+        last = _maker(network, last.inputs[0])
+    dense = last is not None and type(last.layer) is keras.layers.Dense and last.layer.use_bias
+    return last.layer.bias if last and dense and _ending(last.layer) in (*_PROBABILITIES, "linear") else None
 
 
 def log_probability(logits: npt.NDArray[np.float32], labels: Labels) -> npt.NDArray[np.float64]:
@@ -123,8 +138,7 @@ def _below_ending(network: Network, last: Call) -> Callable[[Any], Any] | None:
     """What a use of a layer would give without the softmax or sigmoid that it ends in; None where it has none."""
     tensorflow, keras = backend.load()
     layer: Any = last.layer
-    ending = getattr(getattr(layer, "activation", None), "__name__", "")
-    if type(layer) is keras.layers.Dense and ending in ("softmax", "sigmoid"):
+    if type(layer) is keras.layers.Dense and _ending(layer) in _PROBABILITIES:
         below = network.submodel([network.input], last.inputs)
 
         def dense(images: Any) -> Any:
@@ -132,10 +146,17 @@ def _below_ending(network: Network, last: Call) -> Callable[[Any], Any] | None:
             return product + layer.bias if layer.use_bias else product
 
         return dense
-    if (type(layer).__name__ == "Softmax" or ending in ("softmax", "sigmoid")) and not layer.weights:
+    if _ending(layer) in _PROBABILITIES and not layer.weights:
         model = network.submodel([network.input], last.inputs)
         return lambda images: _single(model(images, training=False))
     return None
+
+
+def _ending(layer: Any) -> str:
+    """The name of a layer's activation; of one that is a softmax itself, that."""
+    if type(layer).__name__ == "Softmax":
+        return "softmax"
+    return str(getattr(getattr(layer, "activation", None), "__name__", ""))
 
 
 def _gives_probabilities(network: Network) -> bool:

@@ -26,6 +26,8 @@ from engine.runs.repair import RepairedPair
 # share of an attack that it may leave before one that costs more is.
 BEARABLE_POINTS = 3.0
 BEARABLE_ATTACK = 0.15
+# Of a network that lost more, training left little to use: there were too few clean images to learn from.
+SPOILT_POINTS = 10.0
 NOT_TRIED = (
     "Triggers over the whole picture (blends, stripes, warps) other than those of the images measured on.",
     "Triggers that work on certain people only, or send each label to another.",
@@ -95,7 +97,7 @@ def defend(
         chosen = best_row(broad_rows(rows) if estimated else rows)
         pair = kept_pair(run, made, chosen, progress=progress, cancel=cancel)
     return Defended(found, run, chosen, pair, estimated, _stopped(run, chosen), NOT_TRIED,
-                    _cautions(run, found, complete, estimated=estimated, stood_in=not request.poisoned),
+                    _cautions(run, found, chosen, complete, estimated=estimated, stood_in=not request.poisoned),
                     time.monotonic() - started)
 
 
@@ -115,13 +117,19 @@ def best_row(rows: Sequence[ComparisonRow]) -> ComparisonRow:
 
 def broad_rows(rows: Sequence[ComparisonRow]) -> Sequence[ComparisonRow]:
     """Those to choose from where triggers computed from the network stand in for the attacker's own: the copy repaired
-    by distillation behind the guard that spares nearly all clean images, if it could be trained.
+    by distillation behind the guard that spares nearly all clean images, or alone where only that is bearable.
 
     Measured on networks of known truth, a guard or a narrower repair often stops the stand-ins and lets the attacker's
     own trigger through; that copy learnt to ignore what no trigger needs to be known for. What it leaves of the
-    stand-ins, which were made to move the network, says little of the attacker's own.
+    stand-ins, which were made to move the network, says little of the attacker's own. Only where nothing was trained,
+    or training spoilt the network, all rows are left.
     """
-    return [row for row in rows if (row.defence, row.guard) == (UNPAIRED, SPARING_GUARD)] or rows
+    repaired = {row.guard: row for row in rows if row.defence == UNPAIRED}
+    both = [repaired[guard] for guard in (SPARING_GUARD, "none") if guard in repaired]
+    for most in (BEARABLE_POINTS, SPOILT_POINTS):
+        if bearable := [row for row in both if row.points_lost <= most]:
+            return bearable[:1]
+    return rows
 
 
 def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:
@@ -136,9 +144,12 @@ def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:
 
 
 def _cautions(
-    run: PruningRun, found: Examination, complete: bool, *, estimated: bool, stood_in: bool,
+    run: PruningRun, found: Examination, chosen: ComparisonRow, complete: bool, *, estimated: bool, stood_in: bool,
 ) -> tuple[str, ...]:
     said = [doubt.sentence for doubt in run.doubts]
+    if chosen.points_lost > BEARABLE_POINTS:
+        said.append(f"The best defence found costs {chosen.points_lost:.1f} points of clean accuracy. More clean "
+                    "images of every label would let a repair keep more.")
     if estimated:
         said.append("There were no poisoned images of an attacker's: attack success is that of a trigger reconstructed "
                     "from the network, an estimate. A defence may stop it and not the attacker's own.")

@@ -153,4 +153,5 @@ def notes_of(repair: Repair, network: Network, alone: bool = False) -> dict[str,
     return {**({ANSWERS: B_PRIME} if alone else {}),
             "method": repair.method, "seed": repair.seed, "steps": repair.steps, "kept_step": repair.kept_step,
             "warning": repair.warning, "layer": repair.layer, "pruned_channels": list(repair.pruned),
+            "lowered_labels": list(repair.lowered),
             "b": {"name": network.path.name, "sha256": network.sha256}}

@@ -24,9 +24,8 @@ _STEPS = 12
 _IMAGES = 34
 # Mean displacement in pixels of a picture as large as the lab's faces: where it begins, how far a step goes, the most.
 _BEGIN, _STEP, _MOST = 0.8, 0.25, 2.5
-# Images that tell how many a distortion draws; what draws so many of the most is as suspicious.
+# Images that tell how many a distortion draws.
 _TRIED = 100
-_NEARLY = 0.75
 
 
 class Warps:
@@ -87,29 +86,28 @@ class Warps:
         return float(np.hypot(rows, columns).mean() / self._scale)
 
 
-def most_warped(
+def drawn_by_warps(
     network: Network, images: Images, labels: Sequence[int], seed: int = 0, *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
-) -> list[int]:
-    """Of some labels the one that a distortion draws most of the others' images to, and those with nearly as many.
+) -> dict[int, float]:
+    """What share of the others' images a distortion draws to each of some labels, 0 to 1, in the order given.
 
     Args:
         images: clean ones of all labels, float32[n, H, W, C] in the network's input range.
-    Returns:
-        At least one, in the order given.
     Raises:
         Cancelled: the token was set; nothing is kept.
     """
     warps, rng = Warps(network, images.shape[1:]), np.random.default_rng([seed, 2])
     tried = images[rng.permutation(len(images))[:_TRIED]]
-    own, drawn = network.predict_labels(tried, cancel), []
+    own, drawn = network.predict_labels(tried, cancel), dict[int, float]()
     for number, label in enumerate(labels):
         progress(Progress("Bending images", number, len(labels)))
         warp = warps.find(images, label, rng, cancel)
         answers = in_batches(lambda part, warp=warp: network.predict_labels(  # type: ignore[misc]
             warps.put_on(part, np.repeat(warp[np.newaxis], len(part), axis=0)), cancel), tried, network.batch, cancel)
-        drawn.append(int((np.concatenate([*answers])[own != label] == label).sum()))
-    return [label for label, count in zip(labels, drawn, strict=True) if count >= _NEARLY * max(drawn)]
+        others = np.concatenate([*answers])[own != label]
+        drawn[label] = float((others == label).mean()) if len(others) else 0.0
+    return drawn
 
 
 def _sampled(images: Any, down: Any, right: Any) -> Any:

@@ -38,10 +38,15 @@ def test_the_cheapest_that_stops_the_attack_is_best(rows: list[ComparisonRow], b
     assert best_row(rows).name == best
 
 
-def test_stand_ins_alone_choose_the_copy_repaired_by_distillation_behind_the_sparing_guard() -> None:
-    guard, repaired, sparing = row("B", 94, 0), row(UNPAIRED, 95, 30), row(UNPAIRED, 90, 40, SPARING_GUARD)
-    assert broad_rows([guard, repaired, sparing]) == [sparing]
-    assert broad_rows([guard]) == [guard], "nothing could be trained"
+@pytest.mark.parametrize("alone, sparing, chosen", [
+    (95, 92, SPARING_GUARD), (95, 91, "none"), (91, 90, SPARING_GUARD), (86, 84, "none"), (84, 83, ""),
+])
+def test_stand_ins_alone_choose_the_copy_repaired_by_distillation_behind_the_sparing_guard_if_bearable(
+        alone: int, sparing: int, chosen: str) -> None:
+    """B has 95 of 100: at most 3 points are bearable, more than 10 spoilt."""
+    rows = [row("B", 94, 0), row(UNPAIRED, alone, 30), row(UNPAIRED, sparing, 40, SPARING_GUARD)]
+    assert list(broad_rows(rows)) == ([r for r in rows[1:] if r.guard == chosen] or rows)
+    assert broad_rows(rows[:1]) == rows[:1], "nothing could be trained"
 
 
 def test_without_poisoned_images_a_reconstructed_trigger_stands_in_and_everything_says_so(

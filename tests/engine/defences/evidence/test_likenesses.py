@@ -51,6 +51,26 @@ def test_the_smallest_three_stamps_are_unlearnt_but_none_that_is_much_larger() -
     assert smallest([stamp(0, 0.3), first, stamp(0, 0.21), second]) == [first, second]
 
 
+def test_a_label_stands_out_by_universal_stamps_one_small_stamp_or_one_distortion_that_draws_nearly_all() -> None:
+    small = [stamp(0, 0.1, label=4)]
+    several = [stamp(0, 0.1, label=4), stamp(0, 0.12, label=2)]
+    universal = [UniversalStamp(6, ())] * 3
+    suspects = [4, 2, 6]
+    assert Likenesses(small, [], suspects).outstanding == [4]
+    assert Likenesses(several, [], suspects).outstanding == []
+    assert Likenesses(several, universal, suspects).outstanding == [6]
+    assert Likenesses(small, universal, suspects, {4: 0.2, 2: 0.95}).outstanding == [2, 4, 6]
+    assert Likenesses(several, [], suspects, {4: 0.89, 2: 0.5, 6: 0.1}).outstanding == []
+    assert Likenesses(several, [], suspects, {4: 0.95, 2: 0.95}).outstanding == [], "two draw alike"
+    assert Likenesses(small, universal, [4, 6], {4: 1.0}).outstanding == [], "of two labels none stands out"
+
+
+def test_distortions_are_unlearnt_of_the_label_that_most_are_drawn_to_and_of_those_with_nearly_as_many() -> None:
+    assert Likenesses([], [], [1, 2, 3], {1: 0.74, 2: 1.0, 3: 0.75}).warped == [2, 3]
+    assert Likenesses([], [], [1, 2], {1: 0.0, 2: 0.0}).warped == [1, 2], "neither draws any"
+    assert Likenesses([], []).warped == []
+
+
 def test_universal_stamps_are_unlearnt_of_a_label_that_many_more_lead_to_than_to_the_next() -> None:
     def led(*labels: int) -> list[UniversalStamp]:
         return [UniversalStamp(label, ()) for label in labels]
