@@ -123,12 +123,13 @@ def match(model: Path, count: int, in_model: tuple[str, ...], given: Sequence[st
         classes = labelling.classes if labelling else ()
         sentence = "As you said." if given else _beginning(labelling.notice) if labelling else _UNKNOWN
     except DatasetError as error:
-        problem = words(error)
+        problem = words(error).replace(str(clean.path), clean.path.name)  # whose folder its own card tells
     else:
-        strange = [name for found in named for name in found.label_names if name not in classes
-                   and not are_numbers(found.label_names)]
+        strange = sorted({name for found in named for name in found.label_names if name not in classes
+                          and not are_numbers(found.label_names)})
         if labelling and strange:
-            problem = f"It isn't known which label {strange[0]} stands for."
+            more = f", nor {len(strange) - 1:,} more of the {len(names):,}" if strange[1:] else ""
+            problem = f"It isn't known which label {strange[0]} stands for{more}. {sentence} Press Change… to say it."
         elif labelling and not classes:
             return None
     labels = {name: classes.index(name) for name in names if name in classes} if classes else \

@@ -170,7 +170,12 @@ def test_a_name_that_is_no_class_is_asked_for(qtbot: QtBot, window: MainWindow, 
     opened(qtbot, window, tmp_path, ANIMALS, 4)
     window.desk.choosing.open_as("poisoned", folder_of(tmp_path / "poisoned", {"dgo": 160}))
     settle(qtbot, window)
-    assert "It isn't known which label dgo stands for" in window.inputs.labels._text.text()
+    assert "It isn't known which label dgo stands for. " in window.inputs.labels._text.text()
+    assert "Press Change… to say it." in window.inputs.labels._text.text()
+    window.desk.choosing.open_as("poisoned", folder_of(tmp_path / "others", {"aardvark": 10}))
+    settle(qtbot, window)
+    names = len({*ANIMALS, "dgo", "aardvark"})
+    assert f"which label aardvark stands for, nor 1 more of the {names}. " in window.inputs.labels._text.text()
     assert window.run_bar.status.text() == "Say which label is which before you run."
     editor = edit(window)
     assert not editor.use.isEnabled() and "more sub-folders than labels" in editor.state.text()
