@@ -11,12 +11,15 @@ from engine.data.datasets import Dataset, Images
 from engine.data.preprocessing import AS_STORED
 from engine.errors import DatasetError
 
-# What is stored as pictures are, as shares of the brightest, around 0, or prepared in some way that nothing tells.
-BYTES, UNIT, AROUND_ZERO, PREPARED = "0..255", "0..1", "-1..1", "prepared"
-RANGES: Final = (BYTES, UNIT, AROUND_ZERO, PREPARED)
-_WORDS = {BYTES: "from 0 to 255", UNIT: "from 0 to 1", AROUND_ZERO: "from -1 to 1", PREPARED: "on both sides of 0"}
+# What is stored as pictures are, as shares of the brightest, around 0, or in some way that nothing tells: prepared, or
+# finer than bytes.
+BYTES, UNIT, AROUND_ZERO, PREPARED, FINER = "0..255", "0..1", "-1..1", "prepared", "finer"
+RANGES: Final = (BYTES, UNIT, AROUND_ZERO, PREPARED, FINER)
+_WORDS = {BYTES: "from 0 to 255", UNIT: "from 0 to 1", AROUND_ZERO: "from -1 to 1", PREPARED: "on both sides of 0",
+          FINER: "far beyond 255"}
 # As large a part of the range may lie beyond its ends, as smoothing leaves it.
 _BEYOND = 0.05
+_FAR_BEYOND = 510.0
 _LOOK_IMAGES = 16
 
 
@@ -37,7 +40,9 @@ def range_of(stored: Images) -> str | None:
         return None
     if low < -_BEYOND * (high - low):
         return AROUND_ZERO if low >= -1 - _BEYOND and high <= 1 + _BEYOND else PREPARED
-    return UNIT if high <= 1 + _BEYOND else BYTES
+    if high <= 1 + _BEYOND:
+        return UNIT
+    return FINER if high > _FAR_BEYOND else BYTES
 
 
 def stored_alike(sets: Sequence[Dataset]) -> str:
@@ -77,10 +82,10 @@ def as_stored(pictures: Images, wanted: str) -> Images:
     Raises:
         DatasetError: nothing tells how.
     """
-    if wanted == PREPARED:
-        raise DatasetError("Pictures can't be checked with this GoodNet: its clean images were stored prepared, with "
-                           "values below 0, and nothing tells how. Make it from images stored as 0 to 255, or measure "
-                           "it on images prepared like those.")
+    if wanted in (PREPARED, FINER):
+        raise DatasetError(f"Pictures can't be checked with this GoodNet: its clean images were stored with values "
+                           f"{_WORDS[wanted]}, and nothing tells how those were made. Make it from images stored as "
+                           "0 to 255, or measure it on images stored like those.")
     if wanted == UNIT:
         return pictures / np.float32(255)
     return pictures / np.float32(127.5) - np.float32(1) if wanted == AROUND_ZERO else pictures

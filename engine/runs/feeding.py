@@ -179,7 +179,9 @@ def _doubt(best: str, near: list[str], hits: dict[str, Hits]) -> str:
                 "Either it wants them in yet another way (give its own mean and deviation), or images, labels and "
                 "network don't belong together.")
     if near:
+        alike = {share[name] for name in (best, *near)} == {share[best]}
+        right = f"{share[best]} by each" if alike else f"{share[best]} and {' and '.join(share[n] for n in near)}"
         return (f"{images} clean images hardly tell whether the network wants values {preprocessing(best).words} or "
-                f"{' or '.join(preprocessing(name).words for name in near)}: it is right on {share[best]} and "
-                f"{' and '.join(share[name] for name in near)}. Say which, if you know.")
+                f"{' or '.join(preprocessing(name).words for name in near)}: it is right on {right}. Say which, if you "
+                "know.")
     return ""

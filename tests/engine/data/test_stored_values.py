@@ -12,7 +12,7 @@ import pytest
 
 from engine.__main__ import AT_FAULT, DONE, main
 from engine.data.preprocessing import preprocessing
-from engine.data.stored_values import AROUND_ZERO, BYTES, PREPARED, UNIT, range_of
+from engine.data.stored_values import AROUND_ZERO, BYTES, FINER, PREPARED, UNIT, range_of
 from engine.errors import DatasetError
 from engine.goodnets.checking import check_arrays
 from engine.goodnets.pair import GoodNet
@@ -22,7 +22,7 @@ from tests.support.networks import Array, SmallLab
 
 WAYS: dict[str, Callable[[Array], Array]] = {
     BYTES: lambda x: x, UNIT: lambda x: x / 255, AROUND_ZERO: lambda x: x / 127.5 - 1,
-    PREPARED: lambda x: (x / 255 - 0.4) / 0.2}
+    PREPARED: lambda x: (x / 255 - 0.4) / 0.2, FINER: lambda x: x * 257}
 
 
 def pictures(count: int = 40) -> Array:
@@ -49,7 +49,8 @@ def test_black_images_tell_nothing() -> None:
     assert range_of(np.zeros((3, *SHAPE), np.float32)) is None
 
 
-@pytest.mark.parametrize(("clean", "poisoned"), [(UNIT, BYTES), (BYTES, UNIT), (AROUND_ZERO, BYTES), (UNIT, PREPARED)])
+@pytest.mark.parametrize(("clean", "poisoned"), [
+    (UNIT, BYTES), (BYTES, UNIT), (AROUND_ZERO, BYTES), (UNIT, PREPARED), (FINER, BYTES)])
 def test_sets_that_are_stored_in_different_ways_are_refused(
     clean: str, poisoned: str, small_lab: SmallLab, tmp_path: Path,
 ) -> None:
@@ -75,10 +76,11 @@ def test_pictures_are_answered_as_the_sets_images_are(way: str, name: str) -> No
         assert (network.model.predict(unlike, verbose=0).argmax(axis=1) != wanted).mean() > 0.2
 
 
-def test_pictures_are_no_match_for_prepared_images() -> None:
+@pytest.mark.parametrize("way", [PREPARED, FINER])
+def test_pictures_are_no_match_for_values_that_nothing_tells_how_to_make(way: str) -> None:
     network = linear_network(*linear_weights())
-    pair = GoodNet(network, network.copy(), preprocessing("none"), {"stored": PREPARED})
-    with pytest.raises(DatasetError, match="prepared"):
+    pair = GoodNet(network, network.copy(), preprocessing("none"), {"stored": way})
+    with pytest.raises(DatasetError, match="nothing tells how"):
         check_arrays(pair, list(pictures(2).astype(np.uint8)), ["a", "b"])
 
 
