@@ -28,7 +28,7 @@ STAMPS, UNIVERSAL = 6000, 8000
 # learning that spoils a network. So do universal stamps, unless so many more lead to their label than to the next.
 MUCH_LARGER, LEAD = 2.0, 2.5
 # A distortion that draws nearly as many images as the one that draws most is unlearnt, too; one that draws so many is
-# more than chance: on 19 networks of the zoo's half "fix" only an attacker's warp did.
+# more than chance: on 20 networks of the zoo's half "fix" only an attacker's warp did.
 _NEARLY, _NEARLY_ALL = 0.75, 0.9
 # Among fewer labels none stands out.
 _FEWEST_SUSPECTS = 3
