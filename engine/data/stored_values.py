@@ -17,8 +17,8 @@ BYTES, UNIT, AROUND_ZERO, PREPARED, FINER = "0..255", "0..1", "-1..1", "prepared
 RANGES: Final = (BYTES, UNIT, AROUND_ZERO, PREPARED, FINER)
 _WORDS = {BYTES: "from 0 to 255", UNIT: "from 0 to 1", AROUND_ZERO: "from -1 to 1", PREPARED: "on both sides of 0",
           FINER: "far beyond 255"}
-# As large a part of the range may lie beyond its ends, as smoothing leaves it.
-_BEYOND = 0.05
+# As large a part of the range may lie beyond its ends, as smoothing or noise that nobody cut off leaves it.
+_BEYOND = 0.25
 _FAR_BEYOND = 510.0
 _LOOK_IMAGES = 16
 

@@ -80,7 +80,8 @@ def defend(
         Cancelled: the token was set; nothing is kept.
     """
     started = time.monotonic()
-    found = examine(opened.network, opened.of("validation")[0], seed, progress=progress, cancel=cancel)
+    found = examine(opened.network, opened.of("validation")[0], seed, notices=opened.notices,
+                    progress=progress, cancel=cancel)
     with scratch_folder() as folder:
         suspects = found.guilty or found.tried[:1]
         poisoned = request.poisoned or write_stand_ins(opened, [tried.stamp for tried in suspects], folder)
@@ -97,7 +98,8 @@ def defend(
         chosen = best_row(broad_rows(rows) if estimated else rows)
         pair = kept_pair(run, made, chosen, progress=progress, cancel=cancel)
     return Defended(found, run, chosen, pair, estimated, _stopped(run, chosen), NOT_TRIED,
-                    _cautions(run, found, chosen, complete, estimated=estimated, stood_in=not request.poisoned),
+                    _cautions(run, found, chosen, opened.notices, complete, estimated=estimated,
+                              stood_in=not request.poisoned),
                     time.monotonic() - started)
 
 
@@ -144,9 +146,11 @@ def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:
 
 
 def _cautions(
-    run: PruningRun, found: Examination, chosen: ComparisonRow, complete: bool, *, estimated: bool, stood_in: bool,
+    run: PruningRun, found: Examination, chosen: ComparisonRow, notices: Sequence[str], complete: bool, *,
+    estimated: bool, stood_in: bool,
 ) -> tuple[str, ...]:
-    said = [doubt.sentence for doubt in run.doubts]
+    # The run was told which preprocessing to take, so it doesn't know what is doubtful about that choice.
+    said = list(dict.fromkeys((*notices, *(doubt.sentence for doubt in run.doubts))))
     if chosen.points_lost > BEARABLE_POINTS:
         said.append(f"The best defence found costs {chosen.points_lost:.1f} points of clean accuracy. More clean "
                     "images of every label would let a repair keep more.")
