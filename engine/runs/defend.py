@@ -31,7 +31,8 @@ SPOILT_POINTS = 10.0
 NOT_TRIED = (
     "Triggers over the whole picture (blends, stripes, warps) other than those of the images measured on.",
     "Triggers that work on certain people only, or send each label to another.",
-    "Attackers who know this defence, on this network; of two who were tried on others, both got through the guards.")
+    "Attackers who know this defence, on this network; of four who were tried on others, three got through what they "
+    "knew.")
 
 
 @dataclass(frozen=True, eq=False)
