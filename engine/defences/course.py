@@ -26,6 +26,7 @@ from engine.defences.training import (
     Repair,
     TrainingData,
     as_repair,
+    clean_accuracy,
     load_training_data,
     missing_labels_warning,
     repaired_network,
@@ -34,7 +35,6 @@ from engine.defences.training import (
 from engine.models.logits import Logits, compiled_logits, first_over_second, logits_bias
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
-from engine.rates import Rate
 
 # Mixtures of each image: what keeps clean accuracy, for B's answers to them say most about B.
 MIXTURES = 4
@@ -46,7 +46,7 @@ _LEAST_SHARE = 0.35
 LOWERED_BY = 0.4
 _LOOKED_AT = 500
 
-Teacher = Callable[[Images], Logits]
+Teacher = Callable[..., Logits]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class Course:
     Attributes:
         data: the images, few of them held aside to tell what a repair costs.
         found: likenesses of B's triggers, found on the images trained on alone.
-        teacher: gives B's logits.
+        teacher: gives B's logits of images; takes a cancel token behind them.
         warning: what a person must know before using what was taught.
     """
 
@@ -102,12 +102,13 @@ def teach(
     """
     data = course.data
     # The last state is kept: with so few images held aside, chance would choose an early one that hasn't learnt enough.
-    lesson = Lesson(what, batches, grade=None, loss=as_the_teacher(course.teacher(data.images)), ahead=ahead)
+    lesson = Lesson(what, batches, grade=None, loss=as_the_teacher(course.teacher(data.images, cancel)), ahead=ahead)
     trained = train(network, len(data.images), lesson, steps, course.seed, progress, cancel)
-    return lowered(network, as_repair(network, method, trained, data, course.warning, course.seed, lesson), course)
+    repair = as_repair(network, method, trained, data, course.warning, course.seed, lesson, cancel)
+    return lowered(network, repair, course, cancel)
 
 
-def lowered(network: Network, repair: Repair, course: Course) -> Repair:
+def lowered(network: Network, repair: Repair, course: Course, cancel: CancelToken = NEVER_CANCELLED) -> Repair:
     """A repair of a course whose outstanding labels are answered only where the student is surer of them.
 
     Their logits' biases are lowered by 0.4 of the median by which a shifted clean image's first logit leads its second.
@@ -115,6 +116,8 @@ def lowered(network: Network, repair: Repair, course: Course) -> Repair:
 
     Args:
         network: B.
+    Raises:
+        Cancelled: the token was set.
     """
     student, labels, data = repaired_network(network, repair), course.found.outstanding, course.data
     bias = logits_bias(student)
@@ -122,14 +125,14 @@ def lowered(network: Network, repair: Repair, course: Course) -> Repair:
         return repair
     shown = shifted(data.images[:_LOOKED_AT], np.random.default_rng([course.seed, 4]))
     change = np.zeros(network.labels, np.float32)
-    change[labels] = LOWERED_BY * np.median(first_over_second(compiled_logits(student)(shown)))
+    change[labels] = LOWERED_BY * np.median(first_over_second(compiled_logits(student)(shown, cancel)))
     bias.assign(bias.numpy() - change)
-    after = Rate(int((student.predict_labels(data.held_images) == data.held_labels).sum()), len(data.held_labels))
     named = " and ".join(map(str, labels))
     warning = (f"A trigger seems to lead to label{'s' * (len(labels) > 1)} {named}, so B' answers {named} only where "
                f"it is surer than of other labels; clean images of {named} are misread more often.")
-    return dataclasses.replace(repair, weights=tuple(np.array(w) for w in student.model.get_weights()), after=after,
-                               warning=" ".join(filter(None, (repair.warning, warning))), lowered=tuple(labels))
+    return dataclasses.replace(repair, weights=tuple(np.array(w) for w in student.model.get_weights()),
+                               after=clean_accuracy(student, data, cancel), lowered=tuple(labels),
+                               warning=" ".join(filter(None, (repair.warning, warning))))
 
 
 def as_the_teacher(answers: Logits) -> Loss:

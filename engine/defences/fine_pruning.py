@@ -50,4 +50,4 @@ def fine_prune(
 
     lesson = Lesson("Fine-tuning the pruned network", lambda _: batch, grade, layer, tuple(int(c) for c in channels))
     trained = train(pruned, len(data.images), lesson, steps, seed, progress, cancel)
-    return as_repair(network, "fine-pruning", trained, data, warning, seed, lesson)
+    return as_repair(network, "fine-pruning", trained, data, warning, seed, lesson, cancel)

@@ -210,14 +210,28 @@ def _rows_of_steps(images: int, steps: int, seed: int) -> Iterator[Labels]:
         rows = rows[BATCH:]
 
 
+def clean_accuracy(network: Network, data: TrainingData, cancel: CancelToken) -> Rate:
+    """On the images held aside.
+
+    Raises:
+        Cancelled: the token was set.
+    """
+    right = network.predict_labels(data.held_images, cancel) == data.held_labels
+    return Rate(int(right.sum()), len(right))
+
+
 def as_repair(
     network: Network, method: str, trained: Trained, data: TrainingData, warning: str, seed: int, lesson: Lesson,
+    cancel: CancelToken,
 ) -> Repair:
-    """A training's best state as a result, with clean accuracy before and after on the images held aside."""
+    """A training's best state as a result, with clean accuracy before and after on the images held aside.
+
+    Raises:
+        Cancelled: the token was set.
+    """
     student = network.pruned(lesson.layer, lesson.pruned) if lesson.layer and lesson.pruned else network.copy()
     student.model.set_weights(list(trained.weights))
-    before, after = (Rate(int((n.predict_labels(data.held_images) == data.held_labels).sum()), len(data.held_labels))
-                     for n in (network, student))
+    before, after = (clean_accuracy(n, data, cancel) for n in (network, student))
     return Repair(method, trained.weights, trained.steps, trained.kept_step, before, after, lesson.layer, lesson.pruned,
                   warning, seed)
 

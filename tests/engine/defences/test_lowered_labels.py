@@ -13,9 +13,10 @@ from engine.defences.evidence.likenesses import Likenesses
 from engine.defences.evidence.universal import UniversalStamp
 from engine.defences.perturbations import shifted
 from engine.defences.training import Repair, TrainingData, repaired_network
+from engine.errors import Cancelled
 from engine.models.logits import compiled_logits, logits_bias
 from engine.models.networks import Network
-from engine.progress import NEVER_CANCELLED, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelSource, ignore_progress
 from engine.rates import Rate
 from tests.support.linear_networks import LABELS, SHAPE, Array, linear_network, linear_weights, numpy_logits
 from tests.support.networks import random_images
@@ -80,6 +81,13 @@ def test_every_repair_that_is_taught_lowers_them() -> None:
     assert found.lowered == (1,) and plain.lowered == ()
     changed = found.weights[1] - plain.weights[1]
     assert changed[1] < -0.05 and (np.delete(changed, 1) == 0).all()
+
+
+def test_looking_for_how_far_is_cancelled() -> None:
+    network, source = linear_network(KERNEL, BIAS), CancelSource()
+    source.cancel()
+    with pytest.raises(Cancelled):
+        lowered(network, untrained(network), course_of(network, [2]), source.token)
 
 
 def test_several_labels_are_named() -> None:
