@@ -98,10 +98,10 @@ def defend(
         estimated = all(attack.reconstructed for attack in comparison.rows[0].attacks)
         chosen = best_row(broad_rows(rows) if estimated else rows)
         pair = kept_pair(run, made, chosen, progress=progress, cancel=cancel)
+    cautions = _cautions(run, found, chosen, opened.notices, complete, estimated=estimated,
+                         stood_in=not request.poisoned)
     return Defended(found, run, chosen, pair, estimated, _stopped(run, chosen), NOT_TRIED,
-                    _cautions(run, found, chosen, opened.notices, complete, estimated=estimated,
-                              stood_in=not request.poisoned),
-                    time.monotonic() - started)
+                    (*cautions, *filter(None, [pair.warning])), time.monotonic() - started)
 
 
 def best_row(rows: Sequence[ComparisonRow]) -> ComparisonRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ from engine.data.labels import RECONSTRUCTED
 from engine.defences.comparison import UNPAIRED, ComparisonRow
 from engine.guards.calibration import SPARING_GUARD
 from engine.rates import Rate
+from engine.runs import defend as defending
 from engine.runs.defend import best_row, broad_rows
 from tests.support.networks import TARGET, SmallLab
 
@@ -88,8 +90,11 @@ def test_poisoned_images_that_an_examination_made_are_stand_ins_whoever_chose_th
 
 
 def test_what_is_saved_gives_the_figures_it_was_chosen_by(
-        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "out"
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    out, built = tmp_path / "out", defending.kept_pair
+    monkeypatch.setattr(defending, "kept_pair", lambda *given, **more: dataclasses.replace(
+        built(*given, **more), warning="Label 3 is answered less."))
     assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
                  "--poisoned", str(small_lab.poisoned), "--out", str(out), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -104,6 +109,7 @@ def test_what_is_saved_gives_the_figures_it_was_chosen_by(
     accuracy = found["guarded"]["clean_accuracy"] if found["guarded"] else found["test"]["goodnet_accuracy"]
     assert accuracy == pytest.approx(chosen["clean_accuracy"])
     assert found["poisoned"][0]["target"] == TARGET
+    assert printed["cautions"][-1] == "Label 3 is answered less.", "what is said of the copy itself"
 
 
 def test_a_folder_with_a_persons_file_is_refused_before_anything_is_computed(
