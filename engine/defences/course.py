@@ -41,8 +41,8 @@ MIXTURES = 4
 _LEAST_SHARE = 0.35
 
 # What the student still answers of an attack it is hardly sure of. So much of its usual lead, as a median over images,
-# a label that a trigger's likeness leads to must be ahead of others. On the zoo's half "fix" that took 10 to 14 % of
-# attacks left to 2 %, at 0 to 0.8 points of clean accuracy.
+# a label that a trigger's likeness leads to must be ahead of others. On the zoo's half "fix" that took 10 to 14 % left
+# of warps to 2 to 3, at -0.8 to 0.8 points of clean accuracy.
 LOWERED_BY = 0.4
 _LOOKED_AT = 500
 
@@ -109,7 +109,7 @@ def teach(
 
 
 def lowered(network: Network, repair: Repair, course: Course, cancel: CancelToken = NEVER_CANCELLED) -> Repair:
-    """A repair of a course whose outstanding labels are answered only where the student is surer of them.
+    """A repair of a course whose betrayed labels are answered only where the student is surer of them.
 
     Their logits' biases are lowered by 0.4 of the median by which a shifted clean image's first logit leads its second.
     A network whose logits end with no bias stays as it is.
@@ -119,9 +119,12 @@ def lowered(network: Network, repair: Repair, course: Course, cancel: CancelToke
     Raises:
         Cancelled: the token was set.
     """
-    student, labels, data = repaired_network(network, repair), course.found.outstanding, course.data
+    labels, data = course.found.betrayed, course.data
+    if not labels:
+        return repair
+    student = repaired_network(network, repair)
     bias = logits_bias(student)
-    if bias is None or not labels:
+    if bias is None:
         return repair
     shown = shifted(data.images[:_LOOKED_AT], np.random.default_rng([course.seed, 4]))
     change = np.zeros(network.labels, np.float32)

@@ -56,7 +56,7 @@ class Likenesses:
         return self._drawn(_NEARLY * max(self.drawn.values(), default=0.0))
 
     @property
-    def outstanding(self) -> list[int]:
+    def betrayed(self) -> list[int]:
         """Labels that a likeness leads to so much more easily than to any other that it is hardly chance: that of
         universal stamps, of a stamp not half as large as any other, and of the one distortion that draws nearly all
         images."""

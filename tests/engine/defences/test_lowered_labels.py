@@ -40,7 +40,7 @@ def untrained(network: Network, warning: str = "") -> Repair:
 
 
 @pytest.mark.parametrize("ending", ["dense", "sigmoid", "linear", "activation", "layer", "nested"])
-def test_an_outstanding_labels_bias_is_lowered_by_a_share_of_the_usual_lead(ending: str) -> None:
+def test_a_betrayed_labels_bias_is_lowered_by_a_share_of_the_usual_lead(ending: str) -> None:
     network = linear_network(KERNEL, BIAS, ending)
     before = [w.copy() for w in network.model.get_weights()]
     found = lowered(network, untrained(network, "Said before."), course_of(network, [2]))
@@ -60,7 +60,7 @@ def test_an_outstanding_labels_bias_is_lowered_by_a_share_of_the_usual_lead(endi
     np.testing.assert_array_equal(answers, now)
 
 
-def test_a_network_without_an_outstanding_label_or_a_last_bias_stays_as_it_is() -> None:
+def test_a_network_without_a_betrayed_label_or_a_last_bias_stays_as_it_is() -> None:
     network, reshaped = linear_network(KERNEL, BIAS), linear_network(KERNEL, BIAS, "reshaped")
     assert lowered(network, repair := untrained(network), course_of(network, [])) is repair
     assert logits_bias(reshaped) is None

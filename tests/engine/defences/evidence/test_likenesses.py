@@ -56,13 +56,13 @@ def test_a_label_stands_out_by_universal_stamps_one_small_stamp_or_one_distortio
     several = [stamp(0, 0.1, label=4), stamp(0, 0.12, label=2)]
     universal = [UniversalStamp(6, ())] * 3
     suspects = [4, 2, 6]
-    assert Likenesses(small, [], suspects).outstanding == [4]
-    assert Likenesses(several, [], suspects).outstanding == []
-    assert Likenesses(several, universal, suspects).outstanding == [6]
-    assert Likenesses(small, universal, suspects, {4: 0.2, 2: 0.95}).outstanding == [2, 4, 6]
-    assert Likenesses(several, [], suspects, {4: 0.89, 2: 0.5, 6: 0.1}).outstanding == []
-    assert Likenesses(several, [], suspects, {4: 0.95, 2: 0.95}).outstanding == [], "two draw alike"
-    assert Likenesses(small, universal, [4, 6], {4: 1.0}).outstanding == [], "of two labels none stands out"
+    assert Likenesses(small, [], suspects).betrayed == [4]
+    assert Likenesses(several, [], suspects).betrayed == []
+    assert Likenesses(several, universal, suspects).betrayed == [6]
+    assert Likenesses(small, universal, suspects, {4: 0.2, 2: 0.95}).betrayed == [2, 4, 6]
+    assert Likenesses(several, [], suspects, {4: 0.89, 2: 0.5, 6: 0.1}).betrayed == []
+    assert Likenesses(several, [], suspects, {4: 0.95, 2: 0.95}).betrayed == [], "two draw alike"
+    assert Likenesses(small, universal, [4, 6], {4: 1.0}).betrayed == [], "of two labels none stands out"
 
 
 def test_distortions_are_unlearnt_of_the_label_that_most_are_drawn_to_and_of_those_with_nearly_as_many() -> None:
