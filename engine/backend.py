@@ -18,6 +18,8 @@ from engine.errors import EngineError
 
 # Loaded and ready, it holds 480 MB more than Python did before, and has asked for 1,300 (2.21, two cores).
 _NEEDED_BYTES, _NEEDED_ADDRESSES = 500 << 20, 1400 << 20
+# How lines begin that say nothing of an error.
+_PREFACES = (" ", "\t", "Graph execution error", "Detected at node", "Exception encountered")
 
 
 def is_loaded() -> bool:
@@ -129,3 +131,9 @@ def device() -> str:
         return "CPU"
     details = tensorflow.config.experimental.get_device_details(gpus[0])
     return f"GPU ({details.get('device_name', gpus[0].name)})"
+
+
+def reason(message: str) -> str:
+    """What an error of TensorFlow's means, without the traceback that it writes before."""
+    said = [line for line in message.splitlines() if line and not line.startswith(_PREFACES)]
+    return said[0][:200] if said else "it doesn't say why"

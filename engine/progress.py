@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from engine.errors import Cancelled
 
 # Parts of an image add up to it but for rounding.
 _ROUNDING = 1e-3
+_BEAT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,24 @@ class CancelSource:
     def cancel(self) -> None:
         """Ask the task that reads `token` to stop at its next look."""
         self.token._event.set()
+
+
+class Heartbeat:
+    """Reports a task's steps, and the last one again, at most twice a second, while the next takes long."""
+
+    def __init__(self, what: str, total: int, progress: ProgressCallback) -> None:
+        self._what, self._total, self._progress = what, total, progress
+        self.report(0)
+
+    def report(self, done: int) -> None:
+        """So many steps have ended."""
+        self._done, self._told = done, time.monotonic()
+        self._progress(Progress(self._what, done, self._total))
+
+    def beat(self, _: float = 0.0) -> None:
+        """Part of a step has ended."""
+        if time.monotonic() - self._told > _BEAT_SECONDS:
+            self.report(self._done)
 
 
 class Meter:

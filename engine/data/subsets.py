@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from engine.data.datasets import Dataset, Images, runs_of
+from engine.data.datasets import Dataset, Images, Labels, runs_of
 from engine.data.preprocessing import AS_STORED
 from engine.data.sources.readers import Reader, ReadSlice
 from engine.quarantine.wire import Array
@@ -17,6 +18,7 @@ from engine.quarantine.wire import Array
 # Where one in so many neighbours is wanted, reading all of them at once is quicker than one after the other.
 _DENSE = 4
 HELD_BACK = "held back"
+Indices = npt.NDArray[np.int64]
 _FEWEST_HELD_BACK, _MOST_HELD_BACK = 40, 2000
 
 
@@ -78,6 +80,16 @@ def hold_back(clean: Dataset, seed: int = 0) -> tuple[Dataset, Dataset | None]:
     held = np.random.default_rng(seed).permutation(held)[:_MOST_HELD_BACK]
     rest = np.setdiff1d(np.arange(len(clean)), held)
     return subset(clean, rest.tolist()), subset(clean, held.tolist(), HELD_BACK)
+
+
+def halves(labels: Labels) -> tuple[Indices, Indices]:
+    """The numbers of images of labels int64[n] in two halves, drawn by chance, with as many of each label but for one.
+
+    Copies of a picture may come into both.
+    """
+    by_chance = np.random.default_rng(0).permutation(len(labels))
+    by_label = by_chance[np.argsort(labels[by_chance], kind="stable")]
+    return np.sort(by_label[::2]), np.sort(by_label[1::2])
 
 
 def stored_pictures(datasets: Sequence[Dataset], most: int) -> Images:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from engine.assessment import Attack, Figures
 from engine.data.datasets import Dataset
+from engine.data.subsets import Indices, halves
 from engine.data.targets import target_of
 from engine.errors import DatasetError
 from engine.guards.calibration import Guard, at_once
 from engine.models.networks import Images, Labels, Network
-from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
 from engine.rates import Rate
 
 # What B is called among the defences, where nothing but a guard is beside it.
@@ -101,16 +102,21 @@ class Comparison:
 
     Attributes:
         warning: what a person must know before trusting the trained defences; empty when all is well.
+        halves: the same rows on half of each set's images, and on the rest: what one half chooses is told by the other.
+            None where a comparison was read back from a file.
     """
 
     rows: tuple[ComparisonRow, ...]
     warning: str = ""
+    halves: tuple[tuple[ComparisonRow, ...], tuple[ComparisonRow, ...]] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class _Answers:
-    """Of n images: B's labels, those each defence gives, N where its networks disagree, and what each guard flags."""
+    """Of n images: their labels, B's, those each defence gives, N where its networks disagree, and what each guard
+    flags."""
 
+    truth: Labels
     b: Labels
     defences: list[Labels]
     guards: list[npt.NDArray[np.bool_]]
@@ -119,6 +125,11 @@ class _Answers:
         """Labels int64[n] of a defence; `guard` 0 is none, 1 the first."""
         labels = self.defences[defence]
         return np.where(self.guards[guard - 1], flag_label, labels) if guard else labels
+
+    def part(self, which: Indices) -> _Answers:
+        """Those to some of the images."""
+        return _Answers(self.truth[which], self.b[which], [labels[which] for labels in self.defences],
+                        [flags[which] for flags in self.guards])
 
 
 def compare(
@@ -139,16 +150,34 @@ def compare(
     """
     known = list(true_labels) or [None] * len(poisoned)
     _check_true_labels(poisoned, known)
-    total, begun, found = len(test) + sum(map(len, poisoned)), 0, []
+    heard, begun, found = Heartbeat("Comparing defences", len(test) + sum(map(len, poisoned)), progress), 0, []
     for dataset in (test, *poisoned):
-        at = Progress("Comparing defences", begun, total)
-        found.append(_answers(b, defences, guards, dataset, at, progress, cancel))
+        found.append(_answers(b, defences, guards, dataset, begun, heard, cancel))
         begun += len(dataset)
-    on_test, on_poisoned = found[0], found[1:]
+    parts = [halves(answers.truth) for answers in found]
 
-    def attack(which: int, d: int, g: int) -> Attack:
-        labels, of, truth = on_poisoned[which].final(d, g, b.labels), poisoned[which], known[which]
-        return Attack(of.name, target_of(of), _share(on_poisoned[which].b == of.labels), _share(labels == of.labels),
+    def rows(half: int) -> tuple[ComparisonRow, ...]:
+        some = [answers.part(part[half]) for answers, part in zip(found, parts, strict=True)]
+        truths = (None if truth is None else truth[part[half]] for truth, part in zip(known, parts[1:], strict=True))
+        return _rows(b, defences, guards, poisoned, some, truths)
+
+    return Comparison(_rows(b, defences, guards, poisoned, found, known), halves=(rows(0), rows(1)))
+
+
+def _rows(
+    b: Network, defences: Sequence[Defence], guards: Sequence[GuardDefence], poisoned: Sequence[Dataset],
+    found: Sequence[_Answers], known: Iterable[Labels | None],
+) -> tuple[ComparisonRow, ...]:
+    """Each defence plain and behind every guard that is for it.
+
+    Args:
+        found: answers to test images, then to each poisoned set's; known: true labels of the latter.
+    """
+    on_test, sets = found[0], [*zip(poisoned, found[1:], known, strict=True)]
+
+    def attack(of: Dataset, answers: _Answers, truth: Labels | None, d: int, g: int) -> Attack:
+        labels = answers.final(d, g, b.labels)
+        return Attack(of.name, target_of(of), _share(answers.b == answers.truth), _share(labels == answers.truth),
                       _share(labels == b.labels), of.reconstructed,
                       robust=None if truth is None else _share(labels == truth))
 
@@ -160,11 +189,11 @@ def compare(
             clean = on_test.final(d, g, b.labels)
             rows.append(ComparisonRow(
                 defence=defence.name, guard=standing.called if standing else "none",
-                clean=_share(clean == test.labels), clean_before=_share(on_test.b == test.labels),
+                clean=_share(clean == on_test.truth), clean_before=_share(on_test.b == on_test.truth),
                 false_alarms=_share(clean == b.labels),
-                attacks=tuple(attack(which, d, g) for which in range(len(poisoned))),
+                attacks=tuple(attack(*one, d, g) for one in sets),
                 seconds=defence.seconds + (standing.seconds if standing else 0), paired=defence.paired))
-    return Comparison(tuple(rows))
+    return tuple(rows)
 
 
 def _check_true_labels(poisoned: Sequence[Dataset], known: Sequence[Labels | None]) -> None:
@@ -175,8 +204,8 @@ def _check_true_labels(poisoned: Sequence[Dataset], known: Sequence[Labels | Non
 
 
 def _answers(
-    b: Network, defences: Sequence[Defence], guards: Sequence[GuardDefence], dataset: Dataset, begun: Progress,
-    progress: ProgressCallback, cancel: CancelToken,
+    b: Network, defences: Sequence[Defence], guards: Sequence[GuardDefence], dataset: Dataset, begun: int,
+    heard: Heartbeat, cancel: CancelToken,
 ) -> _Answers:
     standing = _StandingGuards(b, [g.guard for g in guards])
     own_guards = [defence.guard.on(b) if defence.guard else None for defence in defences]
@@ -184,17 +213,17 @@ def _answers(
     labels: list[list[Labels]] = [[] for _ in defences]
     flags: list[list[npt.NDArray[np.bool_]]] = [[] for _ in guards]
     for chunk in dataset.chunks(at_once(b, _CHUNK)):
-        own = b.predict_labels(chunk.images, cancel)
+        own = b.predict_labels(chunk.images, cancel, heard.beat)
         own_labels.append(own)
         for into, defence, before in zip(labels, defences, own_guards, strict=True):
-            other = defence.b_prime.predict_labels(chunk.images, cancel) if defence.b_prime else own
+            other = defence.b_prime.predict_labels(chunk.images, cancel, heard.beat) if defence.b_prime else own
             flagged_too = before.answer(chunk.images, cancel).flagged if before else np.zeros(len(own), bool)
             disagree = (own != other) if defence.paired else np.zeros(len(own), bool)
             into.append(np.where(disagree | flagged_too, b.labels, other))
         for into_flags, flagged in zip(flags, standing.flagged(chunk.images, cancel), strict=True):
             into_flags.append(flagged)
-        progress(Progress(begun.what, begun.done + chunk.start + len(chunk.labels), begun.total))
-    return _Answers(np.concatenate(own_labels), [np.concatenate(part) for part in labels],
+        heard.report(begun + chunk.start + len(chunk.labels))
+    return _Answers(dataset.labels, np.concatenate(own_labels), [np.concatenate(part) for part in labels],
                     [np.concatenate(part) for part in flags])
 
 

@@ -17,9 +17,10 @@ from engine.defences.evidence.warps import Warps
 from engine.defences.stamps import ValueRange, value_range
 from engine.models.logits import logits_function
 from engine.models.networks import Images, Network, in_batches
-from engine.progress import NEVER_CANCELLED, CancelToken
+from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
-EVERY = 20
+# Batches between two searches; the second of a large network, whose batches are a third as large.
+EVERY, SELDOM = 20, 60
 _STEPS = 12
 _IMAGES = 68
 # Of 255: where it begins, how far a step goes, and how far all of them together may go.
@@ -41,34 +42,40 @@ class Pattern:
         return shown
 
 
-def find_pattern(network: Network, images: Images, label: int, seed: int = 0) -> Pattern:
+def find_pattern(network: Network, images: Images, label: int, seed: int = 0, *, did: Did = ignore_done,
+                 cancel: CancelToken = NEVER_CANCELLED) -> Pattern:
     """The change of at most 24 of 255 a pixel that draws a network to a label on images, clean ones of all labels."""
     values = value_range(images)
-    return Pattern(label, _Patterns(network, values).find(images, label, np.random.default_rng(seed)), values)
+    rng = np.random.default_rng(seed)
+    return Pattern(label, _Patterns(network, values).find(images, label, rng, did, cancel), values)
 
 
 class Targeted:
-    """Patterns and distortions that draw a network, which changes meanwhile, to labels; found anew every 20 batches.
+    """Patterns and distortions that draw a network, which changes meanwhile, to labels.
+
+    They are found anew every 20 batches, of a large network every 60.
 
     Args:
         images: clean ones of all labels, float32[n, H, W, C].
+        did: is told how many images were computed.
         labels: those that patterns draw to in turn; warped: those that distortions do.
     """
 
     def __init__(self, network: Network, images: Images, labels: Sequence[int], warped: Sequence[int],
-                 rng: np.random.Generator, cancel: CancelToken = NEVER_CANCELLED) -> None:
+                 rng: np.random.Generator, did: Did = ignore_done, cancel: CancelToken = NEVER_CANCELLED) -> None:
         self._values = value_range(images)
         self._patterns, self._warps = _Patterns(network, self._values), Warps(network, images.shape[1:])
         self._images, self._labels, self._warped = images, labels, warped
-        self._rng, self._cancel, self._asked = rng, cancel, 0
+        self._rng, self._did, self._cancel, self._asked = rng, did, cancel, 0
+        self._every = SELDOM if network.is_large else EVERY
 
     def put_on(self, images: Images) -> Images:
         """Copies of float32[n, H, W, C], every other one with the pattern and the rest with the distortion, each at 0.3
         to 1 of its strength."""
-        if self._asked % EVERY == 0:
-            label, warped = (of[self._asked // EVERY % len(of)] for of in (self._labels, self._warped))
-            self._pattern = self._patterns.find(self._images, label, self._rng, self._cancel)
-            self._warp = self._warps.find(self._images, warped, self._rng, self._cancel)
+        if self._asked % self._every == 0:
+            label, warped = (of[self._asked // self._every % len(of)] for of in (self._labels, self._warped))
+            self._pattern = self._patterns.find(self._images, label, self._rng, self._did, self._cancel)
+            self._warp = self._warps.find(self._images, warped, self._rng, self._did, self._cancel)
         self._asked += 1
         strengths = self._rng.uniform(*_STRENGTHS, (len(images), 1, 1, 1)).astype(np.float32)
         shown: Images = (images + strengths * self._pattern).clip(*self._values)
@@ -82,7 +89,7 @@ class _Patterns:
     def __init__(self, network: Network, values: ValueRange) -> None:
         self._slope, self._values, self._batch = _slope_function(network), values, network.batch
 
-    def find(self, images: Images, label: int, rng: np.random.Generator,
+    def find(self, images: Images, label: int, rng: np.random.Generator, did: Did = ignore_done,
              cancel: CancelToken = NEVER_CANCELLED) -> npt.NDArray[np.float32]:
         """The change float32[H, W, C] that draws the network to a label on float32[n, H, W, C].
 
@@ -93,7 +100,8 @@ class _Patterns:
         found = rng.choice([-_BEGIN, _BEGIN], images.shape[1:]).astype(np.float32) * np.float32(unit)
         for _ in range(_STEPS):
             shown = (images[rng.integers(len(images), size=_IMAGES)] + found).clip(*self._values)
-            slope = sum(in_batches(lambda part: self._slope(part, np.int32(label)).numpy(), shown, self._batch, cancel))
+            slope = sum(in_batches(lambda part: self._slope(part, np.int32(label)).numpy(), shown, self._batch, cancel,
+                                   did))
             found = (found + np.float32(_STEP * unit) * np.sign(slope)).clip(-_MOST * unit, _MOST * unit)
         return found
 

@@ -34,19 +34,18 @@ Labels = npt.NDArray[np.int64]
 OPENING_PIECES = 3
 # Images computed in one go: enough for full speed.
 MOST_AT_ONCE = 256
+_LARGE_BELOW = 16  # a network of which fewer are is large
 # Values of one tensor computed in one go: 16 MB, of which there are several at a time.
 MOST_VALUES = 1 << 22
 # Products of numbers computed in one go: a fraction of a second, in which nobody can cancel.
 MOST_PRODUCTS = 1 << 34
-# The same of what is tried out before the work itself: a second or two.
-_QUICK_PRODUCTS = 1 << 37
-_FEWEST_QUICK = 16
+# Products of what is tried out before the work itself: a second or two.
+_QUICK_PRODUCTS, _FEWEST_QUICK = 1 << 37, 16
 # What reading and writing a value costs, in products.
 _VALUE_COST = 20
 # What Keras meets settings with that don't go together.
 _KERAS_ERRORS = (ValueError, TypeError, KeyError, AttributeError, OSError, IndexError, AssertionError, RuntimeError,
                  ArithmeticError, ImportError, MemoryError)
-_PREFACES = (" ", "\t", "Graph execution error", "Detected at node", "Exception encountered")
 
 
 @dataclass(frozen=True)
@@ -67,15 +66,14 @@ class Network:
         sha256: of that file; empty for a network made in memory. output_name: the one of several that was chosen there.
         input_shape: (H, W, C); H or W may be None.
         labels: N, the number of labels; classes: what the file calls each of them, none where it doesn't say.
-        batch: images to run through the network in one go, a power of two.
+        batch: images to compute in one go, a power of two; is_large: if so few that searches must do with fewer.
         quick: of how many images the answers are known in a second or two; 16 at least, however large the network.
     """
 
     def __init__(self, model: Any, path: Path, sha256: str = "", output_name: str | None = None,
-                 classes: Sequence[str] = ()) -> None:
-        self.path, self.sha256, self.output_name = path, sha256, output_name
-        self.model = model
-        outputs = model.outputs
+                 classes: Sequence[str] = (), sides: tuple[int, int] | None = None) -> None:
+        self.path, self.sha256, self.output_name, self._sides = path, sha256, output_name, sides
+        self.model, outputs = model, model.outputs
         if len(model.inputs) != 1:
             raise ModelError(f"{path}: has {len(model.inputs)} inputs; an image classifier with one was expected.")
         if len(outputs) != 1:
@@ -90,12 +88,14 @@ class Network:
         self.input_shape: tuple[int | None, int | None, int] = tuple(shape[1:])
         self.labels = int(answer[1])
         self.classes = tuple(classes) if len(classes) == self.labels else ()
-        self.calls, self._input, self._output = _flatten(model)
+        self.calls, self._input, self._output = _flatten(model, sides)
         self.batch = images_at_once([call.output for call in self.calls], products(self.calls))
+        self.is_large = self.batch < _LARGE_BELOW
         self.quick = max(_FEWEST_QUICK, _QUICK_PRODUCTS // products(self.calls))
         self._predict = compiled(model)
 
-    def predict(self, images: Images, cancel: CancelToken = NEVER_CANCELLED) -> npt.NDArray[np.float32]:
+    def predict(self, images: Images, cancel: CancelToken = NEVER_CANCELLED,
+                did: Did = ignore_done) -> npt.NDArray[np.float32]:
         """The network's answers, float32[n, labels], to float32[n, H, W, C]; memory is one batch's.
 
         Raises:
@@ -103,15 +103,15 @@ class Network:
         """
         if not len(images):
             return np.empty((0, self.labels), np.float32)
-        return np.concatenate([answer.numpy() for answer in in_batches(self._predict, images, self.batch, cancel)])
+        return np.concatenate([answer.numpy() for answer in in_batches(self._predict, images, self.batch, cancel, did)])
 
-    def predict_labels(self, images: Images, cancel: CancelToken = NEVER_CANCELLED) -> Labels:
+    def predict_labels(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, did: Did = ignore_done) -> Labels:
         """The label of each image, int64[n]: the index of the largest answer, the first of equals.
 
         Raises:
             Cancelled: the token was set.
         """
-        return largest(self.predict(images, cancel))
+        return largest(self.predict(images, cancel, did))
 
     def prunable_layers(self) -> dict[str, int]:
         """Names of the layers that can be pruned, in graph order, with their numbers of channels.
@@ -161,8 +161,15 @@ class Network:
         """A network of the same architecture and weights that shares nothing with this one."""
         model = type(self.model).from_config(self.model.get_config())
         model.set_weights(self.model.get_weights())
+        return self._like(model)
+
+    def _like(self, model: Any) -> Network:
         take_over_statistics(model)
-        return Network(model, self.path, self.sha256)
+        return Network(model, self.path, self.sha256, sides=self._sides)
+
+    def at(self, height: int, width: int) -> Network:
+        """The same network for images of one size, where it takes any: what they cost is known only then."""
+        return Network(self.model, self.path, self.sha256, self.output_name, self.classes, (height, width))
 
     def pruned(self, layer: str, channels: Sequence[int]) -> Network:
         """B': a copy in which the layer's given channels have zero weights and bias, or are shut behind a joined map.
@@ -172,9 +179,7 @@ class Network:
             channels: channel numbers, 0 to C - 1.
         """
         if type(self.call_of(layer).layer).__name__ == JOINING:
-            model = with_channels_shut(self.model, layer, channels)
-            take_over_statistics(model)
-            return Network(model, self.path, self.sha256)
+            return self._like(with_channels_shut(self.model, layer, channels))
         result = self.copy()
         for variable in channel_weights(result.call_of(layer).layer):
             array = variable.numpy().copy()
@@ -293,7 +298,7 @@ def compiled(model: Any, at_once: bool = False) -> Any:
         try:
             return run(*arrays)
         except tensorflow.errors.OpError as error:
-            raise EngineError(f"TensorFlow can't compute the network '{model.name}' ({_reason(error.message)}). "
+            raise EngineError(f"TensorFlow can't compute the network '{model.name}' ({backend.reason(error.message)}). "
                               "Check that the pictures fit it and that there is memory for it.") from error
 
     return run_or_explain
@@ -339,12 +344,6 @@ def products(calls: Sequence[Call]) -> int:
     return total
 
 
-def _reason(message: str) -> str:
-    """What TensorFlow means, without the traceback that it writes before."""
-    said = [line for line in message.splitlines() if line and not line.startswith(_PREFACES)]
-    return said[0][:200] if said else "it doesn't say why"
-
-
 def _build(file: ModelFile, keras: Any) -> Any:
     if file.config is None:
         assert file.deepid_labels is not None
@@ -376,7 +375,7 @@ def _with_two_labels(model: Any) -> Any:
     return keras.Model(model.inputs[0], keras.layers.Concatenate(name=BOTH_LABELS)([other, one]))
 
 
-def _flatten(model: Any) -> tuple[tuple[Call, ...], Any, Any]:
+def _flatten(model: Any, sides: tuple[int, int] | None) -> tuple[tuple[Call, ...], Any, Any]:
     """Call the model's layers once more, nested models opened up, and write down who feeds whom."""
     _, keras = backend.load()
     calls: list[Call] = []
@@ -395,6 +394,7 @@ def _flatten(model: Any) -> tuple[tuple[Call, ...], Any, Any]:
         flat = keras.Model(functional.inputs, functional.outputs[0])
         return flat._run_through_graph([tensor], operation_fn=lambda layer: layer, call_fn=call)
 
-    image = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
+    count, height, width, channels = model.inputs[0].shape
+    image = keras.Input(batch_shape=(count, *(sides or (height, width)), channels), dtype=model.inputs[0].dtype)
     output = opened(model, image, "")
     return tuple(calls), image, output

@@ -48,6 +48,9 @@ def save_defended(defended: Defended, opened: Opened, folder: Path) -> tuple[str
 def defended_json(defended: Defended) -> Json:
     """What was chosen and from what, as its contract names it; rates are fractions."""
     return {"chosen": defended.chosen.name,
+            "measured": {**_candidate(defended.chosen, defended.estimated), "images": defended.chosen.clean.total,
+                         "clean_accuracy_before": defended.chosen.clean_before.value,
+                         "chosen_by_other_images": defended.apart},
             "candidates": [_candidate(row, defended.estimated) for row in defended.candidates],
             "holds_against": list(defended.holds_against), "not_tried": list(defended.not_tried),
             "cautions": list(defended.cautions), "examination": examination_json(defended.examination),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.assessment import HARMLESS_ATTACK, percent
-from engine.defences.comparison import UNPAIRED, ComparisonRow
+from engine.defences.comparison import UNPAIRED, Comparison, ComparisonRow
 from engine.files.scratch import scratch_folder
 from engine.guards.calibration import SPARING_GUARD
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
@@ -28,6 +28,8 @@ BEARABLE_POINTS = 3.0
 BEARABLE_ATTACK = 0.15
 # Of a network that lost more, training left little to use: there were too few clean images to learn from.
 SPOILT_POINTS = 10.0
+# So many images of each set are parted: one half chooses, the other tells what was chosen is worth.
+FEWEST_TO_PART = 80
 NOT_TRIED = (
     "Triggers over the whole picture (blends, stripes, warps) other than those of the images measured on.",
     "Triggers that work on certain people only, or send each label to another.",
@@ -42,7 +44,7 @@ class Defended:
     Attributes:
         examination: what was found without poisoned images.
         run: the pruning run with the comparison of all defences.
-        chosen: the comparison's row; pair: as it is saved.
+        chosen: the comparison's row, on images that it wasn't chosen by if `apart`; pair: as it is saved.
         estimated: whether the attack was measured with reconstructed triggers, for want of real ones.
         holds_against: what it was measured to stop, a sentence each; not_tried: what nobody has tried here.
         cautions: what a person must know before relying on it, the gravest first.
@@ -52,6 +54,7 @@ class Defended:
     run: PruningRun
     chosen: ComparisonRow
     pair: RepairedPair
+    apart: bool
     estimated: bool
     holds_against: tuple[str, ...]
     not_tried: tuple[str, ...]
@@ -60,7 +63,7 @@ class Defended:
 
     @property
     def candidates(self) -> tuple[ComparisonRow, ...]:
-        """Everything that was measured, B without a defence first."""
+        """Everything that was measured, on all images, B without a defence first."""
         return self.run.comparison.rows if self.run.comparison else ()
 
 
@@ -81,27 +84,40 @@ def defend(
         Cancelled: the token was set; nothing is kept.
     """
     started = time.monotonic()
-    found = examine(opened.network, opened.of("validation")[0], seed, notices=opened.notices,
+    found = examine(opened.network, opened.to_make_and_measure()[0], seed, notices=opened.notices,
                     progress=progress, cancel=cancel)
     with scratch_folder() as folder:
         suspects = found.guilty or found.tried[:1]
-        poisoned = request.poisoned or write_stand_ins(opened, [tried.stamp for tried in suspects], folder)
-        asked = dataclasses.replace(request, layer=opened.layer, scale=opened.preprocessing.name, guard="transplant",
+        poisoned = request.poisoned or write_stand_ins(
+            opened, [tried.stamp for tried in suspects], folder, progress=progress, cancel=cancel)
+        # The comparison calibrates guards; the run needs none of its own.
+        asked = dataclasses.replace(request, layer=opened.layer, scale=opened.preprocessing.name, guard="none",
                                     poisoned=tuple(poisoned))
         run = run_pruning(asked, progress=progress, cancel=cancel)
         complete = len(np.unique(opened.to_make_and_measure()[0].labels)) == opened.network.labels
         made = Made()
         comparison = compare_defences(run, trained=complete, made=made, progress=progress, cancel=cancel)
         run = dataclasses.replace(run, comparison=comparison)
-        rows = [row for row in comparison.rows if made.can_build(row)]
         # Poisoned images that the examination made are stand-ins, too, whoever chose the files.
         estimated = all(attack.reconstructed for attack in comparison.rows[0].attacks)
-        chosen = best_row(broad_rows(rows) if estimated else rows)
-        pair = kept_pair(run, made, chosen, progress=progress, cancel=cancel)
-    cautions = _cautions(run, found, chosen, opened.notices, complete, estimated=estimated,
-                         stood_in=not request.poisoned)
-    return Defended(found, run, chosen, pair, estimated, _stopped(run, chosen), NOT_TRIED,
+        choosing, telling, apart = parted(comparison)
+        rows = [row for row in choosing if made.can_build(row)]
+        chosen = telling[choosing.index(best_row(broad_rows(rows) if estimated else rows))]
+        pair = kept_pair(run, made, chosen, told=apart, progress=progress, cancel=cancel)
+    cautions = _cautions(run, found, chosen, opened, complete, estimated=estimated,
+                         stood_in=not request.poisoned, apart=apart)
+    return Defended(found, run, chosen, pair, apart, estimated, _stopped(run, chosen), NOT_TRIED,
                     (*cautions, *filter(None, [pair.warning])), time.monotonic() - started)
+
+
+def parted(comparison: Comparison) -> tuple[tuple[ComparisonRow, ...], tuple[ComparisonRow, ...], bool]:
+    """Rows to choose by, the same on the other half of the images, to tell what was chosen is worth, and whether that
+    is so: of too few images both are those of all."""
+    counts = [rate.total for row in comparison.rows[:1]
+              for rate in (row.clean, *(attack.success for attack in row.attacks))]
+    if comparison.halves is None or min(counts, default=0) < FEWEST_TO_PART:
+        return comparison.rows, comparison.rows, False
+    return *comparison.halves, True
 
 
 def best_row(rows: Sequence[ComparisonRow]) -> ComparisonRow:
@@ -147,14 +163,20 @@ def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:
 
 
 def _cautions(
-    run: PruningRun, found: Examination, chosen: ComparisonRow, notices: Sequence[str], complete: bool, *,
-    estimated: bool, stood_in: bool,
+    run: PruningRun, found: Examination, chosen: ComparisonRow, opened: Opened, complete: bool, *,
+    estimated: bool, stood_in: bool, apart: bool,
 ) -> tuple[str, ...]:
     # The run was told which preprocessing to take, so it doesn't know what is doubtful about that choice.
-    said = list(dict.fromkeys((*notices, *(doubt.sentence for doubt in run.doubts))))
+    said = list(dict.fromkeys((*opened.notices, *(doubt.sentence for doubt in run.doubts))))
     if chosen.points_lost > BEARABLE_POINTS:
         said.append(f"The best defence found costs {chosen.points_lost:.1f} points of clean accuracy. More clean "
                     "images of every label would let a repair keep more.")
+    if not apart:
+        said.append(f"One of the sets holds fewer than {FEWEST_TO_PART} images, so the best defence was chosen by the "
+                    "images that measured it, which flatters it.")
+    if opened.network.is_large:
+        said.append("The network is large, so fewer stamps were tried and fewer images were learnt at a step. What a "
+                    "defence holds against was measured on small networks; of large ones on a single one.")
     if estimated:
         said.append("There were no poisoned images of an attacker's: attack success is that of a trigger reconstructed "
                     "from the network, an estimate. A defence may stop it and not the attacker's own.")

@@ -177,6 +177,7 @@ def open_inputs(
     for _, path in chosen:
         opening()
         stored.append(open_dataset(path, network.input_shape))
+    network = _at_their_size(network, stored)
     wanted = None if files.scale == AUTO else preprocessing(files.scale)
     labelling = find_labelling(network, files.classes, stored[0], stored[1:], wanted, progress=progress, cancel=cancel)
     labelled = [labelling.of(dataset, network.labels) for dataset in stored]
@@ -187,6 +188,15 @@ def open_inputs(
         wanted = feeding.best
     given = tuple(SweepSet(d.prepared(wanted), role) for d, (role, _) in zip(labelled, chosen, strict=True))
     return Opened(network, layer, wanted, feeding, labelling, alike, given, _counted(given, network.labels))
+
+
+def _at_their_size(network: Network, datasets: Sequence[Dataset]) -> Network:
+    """A network that takes images of any size, for those of these sets; it stays where they differ in size."""
+    shapes = {dataset.image_shape for dataset in datasets}
+    if None not in network.input_shape or len(shapes) > 1:
+        return network
+    height, width, _ = shapes.pop()
+    return network.at(height, width)
 
 
 def _counted(files: Sequence[SweepSet], labels: int) -> tuple[SweepSet, ...]:

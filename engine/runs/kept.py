@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.data.datasets import Dataset
+from engine.data.subsets import halves, subset
 from engine.defences.comparison import BADNET, ComparisonRow
 from engine.defences.further import as_saved
 from engine.defences.training import Repair, repaired_network
@@ -73,13 +75,14 @@ class Made:
 
 
 def kept_pair(
-    run: PruningRun, made: Made, row: ComparisonRow, *,
+    run: PruningRun, made: Made, row: ComparisonRow, *, told: bool = False,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> RepairedPair:
     """Build a row's pair with its guard, and measure it on the run's data sets.
 
     Args:
         row: one that `made` can build.
+        told: measure it on the halves that tell what others chose, see `Comparison.halves`.
     Raises:
         EngineError: the model or another file was changed since the run, or can't be opened any more.
         Cancelled: the token was set; nothing is kept.
@@ -94,7 +97,15 @@ def kept_pair(
     notes |= {"classes": list(run.model.classes), "stored": run.model.stored, "guard": row.guard}
     goodnet = GoodNet(b, b_prime, opened.preprocessing, notes, guard)
     clean, test = opened.to_make_and_measure()
-    return measured(row.name, warning, goodnet, clean, test, opened.of("poisoned"), progress, cancel)
+    poisoned = opened.of("poisoned")
+    if told:
+        poisoned = [_telling(dataset) for dataset in poisoned]
+        clean, test = (clean, _telling(test)) if test else (_telling(clean), None)
+    return measured(row.name, warning, goodnet, clean, test, poisoned, progress, cancel)
+
+
+def _telling(dataset: Dataset) -> Dataset:
+    return subset(dataset, halves(dataset.labels)[1].tolist(), dataset.part)
 
 
 def _copy(b: Network, run: PruningRun, made: Made, row: ComparisonRow) -> tuple[Network, dict[str, Any], str]:

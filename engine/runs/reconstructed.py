@@ -18,6 +18,7 @@ from engine.errors import DatasetError
 from engine.files.saving import whole_file
 from engine.literal import literal
 from engine.models.networks import Images
+from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
 from engine.runs.inputs import Opened
 
 _MOST_IMAGES = 400
@@ -36,22 +37,28 @@ class Trigger(Protocol):
         ...
 
 
-def write_stand_ins(opened: Opened, stamps: Sequence[Reconstruction], folder: Path) -> list[Path]:
+def write_stand_ins(
+    opened: Opened, stamps: Sequence[Reconstruction], folder: Path, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> list[Path]:
     """Write poisoned sets that stand in for an attacker's: for each stamp's label one with the stamp, and one with a
     pattern over the whole picture, because a stamp is no likeness of a blended picture or of stripes.
 
-    Both are put on the images that defences are measured on, and found without them.
+    Both are put on the images that defences are measured on, and the pattern is found without them.
 
     Raises:
         OutputError, DatasetError: as write_reconstructed.
+        Cancelled: the token was set.
     """
     making, measuring = opened.to_make_and_measure()
     images = making.take(making.spread(min(_MOST_IMAGES, making.most_at_once)))
-    paths = []
-    for stamp in stamps:
-        for name, trigger in (("reconstructed", stamp), ("pattern", find_pattern(opened.network, images, stamp.label))):
+    heard, paths = Heartbeat("Making images that stand in for poisoned ones", len(stamps), progress), list[Path]()
+    for number, stamp in enumerate(stamps, start=1):
+        pattern = find_pattern(opened.network, images, stamp.label, did=heard.beat, cancel=cancel)
+        for name, trigger in (("reconstructed", stamp), ("pattern", pattern)):
             paths.append(folder / f"{name}_{stamp.label}.h5")
             write_reconstructed(measuring or making, trigger, paths[-1])
+        heard.report(number)
     return paths
 
 

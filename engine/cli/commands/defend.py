@@ -51,13 +51,17 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _say(found: Defended) -> None:
-    say(f"Chosen: {found.chosen.name}")
+    row = found.chosen
+    say(f"Chosen: {row.name}")
+    on = "images that it wasn't chosen by" if found.apart else "images that it was chosen by"
+    say(f"On {row.clean.total:,} clean {on} its accuracy is {row.clean.value:.2%} ({row.clean_before.value:.2%} with B "
+        "alone).")
     for caution in found.cautions:
         say(f"Warning: {caution}", style="yellow")
     for sentence in found.holds_against or ("Nothing here was measured to be stopped.",):
         say(sentence)
     say()
-    names = [attack.name for attack in found.chosen.attacks]
+    names = [attack.name for attack in row.attacks]
     say_table(["defence", "clean accuracy", "false alarms", *(f"attack success, {name}" for name in names)],
               [[row.name, f"{row.clean.value:.2%}", f"{row.false_alarms.value:.2%}",
                 *(f"{attack.success.value:.2%}" for attack in row.attacks)] for row in found.candidates])

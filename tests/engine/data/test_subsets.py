@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.data.datasets import Dataset, open_dataset
-from engine.data.subsets import hold_back
+from engine.data.subsets import halves, hold_back
 from tests.support.networks import save_lab_file
 
 
@@ -37,6 +37,15 @@ def test_a_quarter_of_each_label_is_held_back(labels: list[int], tmp_path: Path)
     assert (rest.name, held.name) == ("clean", "clean (held back)")
     before, again = values(held), hold_back(labelled(tmp_path, labels))[1]
     assert again is not None and values(again) == before
+
+
+def test_halves_hold_as_many_of_each_label_but_for_one_however_labels_follow_each_other() -> None:
+    for labels in (np.arange(200) % 10, np.repeat(np.arange(7), 11), np.zeros(41, np.int64)):
+        one, other = halves(labels)
+        assert sorted([*one, *other]) == list(range(len(labels))) and abs(len(one) - len(other)) <= 1
+        assert (abs(np.bincount(labels[one], minlength=10) - np.bincount(labels[other], minlength=10)) <= 1).all()
+    alternating = np.concatenate([np.diff(one) for one in halves(np.zeros(400, np.int64))])
+    assert len(set(alternating.tolist())) > 3, "drawn by chance, not every other one"
 
 
 def test_too_few_hold_nothing_back(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,11 +15,11 @@ import pytest
 from engine.__main__ import main
 from engine.assessment import Attack
 from engine.data.labels import RECONSTRUCTED
-from engine.defences.comparison import UNPAIRED, ComparisonRow
+from engine.defences.comparison import UNPAIRED, Comparison, ComparisonRow
 from engine.guards.calibration import SPARING_GUARD
 from engine.rates import Rate
 from engine.runs import defend as defending
-from engine.runs.defend import best_row, broad_rows
+from engine.runs.defend import best_row, broad_rows, parted
 from tests.support.networks import TARGET, SmallLab
 
 
@@ -49,6 +50,50 @@ def test_stand_ins_alone_choose_the_copy_repaired_by_distillation_behind_the_spa
     rows = [row("B", 94, 0), row(UNPAIRED, alone, 30), row(UNPAIRED, sparing, 40, SPARING_GUARD)]
     assert list(broad_rows(rows)) == ([r for r in rows[1:] if r.guard == chosen] or rows)
     assert broad_rows(rows[:1]) == rows[:1], "nothing could be trained"
+
+
+def test_one_half_of_the_images_chooses_and_the_other_tells() -> None:
+    whole, first, second = (tuple(dataclasses.replace(row("a", right, attack), clean=Rate(right, images))
+                                  for right, attack in ((60, 4), (70, 9)))
+                            for images in (200, 100, 99))
+    found = Comparison(whole, halves=(first, second))
+    assert parted(found) == (first, second, True)
+    few = tuple(dataclasses.replace(one, clean=Rate(10, 79)) for one in whole)
+    assert parted(Comparison(few, halves=(first, second))) == (few, few, False)
+    assert parted(Comparison(whole)) == (whole, whole, False), "it was read back from a file"
+
+
+def test_what_is_said_of_the_chosen_one_is_told_by_images_that_did_not_choose_it(
+        small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    """One half is told that only B behind the margin guard works, the other that nothing does."""
+    made = defending.compare_defences
+
+    def halved(*given: Any, **more: Any) -> Comparison:
+        found, works = made(*given, **more), "B behind the margin guard"
+        choosing, telling = (tuple(with_rates(one, right if one.name == works else 10, left) for one in found.rows)
+                             for right, left in ((100, 0), (7, 90)))
+        return dataclasses.replace(found, halves=(choosing, telling))
+
+    monkeypatch.setattr(defending, "compare_defences", halved)
+    monkeypatch.setattr(defending, "FEWEST_TO_PART", 1)
+    monkeypatch.setattr("engine.models.networks._LARGE_BELOW", 1000)
+    out = tmp_path / "out"
+    main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+          "--poisoned", str(small_lab.poisoned), "--out", str(out), "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["chosen"] == printed["measured"]["name"] == "B behind the margin guard"
+    assert (printed["measured"]["clean_accuracy"], printed["measured"]["images"]) == (0.07, 100)
+    assert printed["measured"]["chosen_by_other_images"] and not printed["holds_against"]
+    assert "that the defence wasn't chosen by" in (out / "report.html").read_text()
+    evaluated = json.loads((out / "goodnet" / "evaluation.json").read_text())
+    assert evaluated["test"]["images"] == 30, "half of 60"
+    assert any("The network is large" in caution for caution in printed["cautions"])
+
+
+def with_rates(of: ComparisonRow, right: int, attacked: int) -> ComparisonRow:
+    attacks = (dataclasses.replace(of.attacks[0], success=Rate(attacked, 100)),)
+    return dataclasses.replace(of, clean=Rate(right, 100), clean_before=Rate(100, 100), attacks=attacks)
 
 
 def test_without_poisoned_images_a_reconstructed_trigger_stands_in_and_everything_says_so(

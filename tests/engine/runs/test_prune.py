@@ -28,7 +28,7 @@ from engine.runs.inputs import open_inputs
 from engine.runs.pairs import build_goodnet
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.rows import rows_of
-from tests.support.networks import NETWORKS, Array, SmallLab, build, plain_loop
+from tests.support.networks import NETWORKS, Array, SmallLab, build, plain_loop, random_images
 from tests.support.places import PROJECT
 
 
@@ -60,6 +60,32 @@ def test_chunks_don_t_change_the_curve(run: PruningRun, small_lab: SmallLab, sma
     again = run_pruning(request_of(small_lab))
     np.testing.assert_array_equal(again.ranking.order, run.ranking.order)
     assert_same_counts(again.curve, run.curve)
+
+
+def test_a_network_for_any_size_is_computed_as_one_for_the_size_of_the_images(tmp_path: Path) -> None:
+    """Sides that are open tell nothing of what an image costs, so that 256 would be computed at once."""
+    from keras import Input, Model, layers
+
+    def saved(side: int | None) -> Path:
+        image = Input((side, side, 3))
+        x = layers.MaxPooling2D(2)(layers.Conv2D(24, 3, activation="relu", name="conv")(image))
+        model = Model(image, layers.Dense(4)(layers.GlobalAveragePooling2D()(x)))
+        model.set_weights([np.random.default_rng(i).normal(0, 0.3, w.shape) for i, w in enumerate(model.get_weights())])
+        model.save(path := tmp_path / f"{side}.keras")
+        return path
+
+    images = random_images(30, seed=7, shape=(90, 90, 3))
+    np.savez(tmp_path / "clean.npz", data=images, label=np.arange(30) % 4)
+    found, fixed = (open_inputs(PruningRequest(saved(side), tmp_path / "clean.npz", scale="none")).network
+                    for side in (None, 90))
+    assert found.input_shape == (None, None, 3) and fixed.input_shape == (90, 90, 3)
+    assert found.batch == fixed.batch < 64 and found.quick == fixed.quick
+    assert found.copy().batch == found.pruned("conv", [1, 2]).batch == fixed.batch
+    run = run_pruning(PruningRequest(saved(None), tmp_path / "clean.npz", scale="none"))
+    answers = [found.pruned("conv", run.ranking.order[:step]).model.predict(images, verbose=0).argmax(axis=1)
+               for step in range(25)]
+    right = [int((one == np.arange(30) % 4).sum()) for one in answers]
+    np.testing.assert_array_equal(run.curve.validation.correct, right)
 
 
 def test_at_every_chunk_there_is_a_curve(run: PruningRun, small_lab: SmallLab, small_chunks: int) -> None:
