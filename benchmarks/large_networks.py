@@ -121,7 +121,7 @@ def build(name: str, images: np.ndarray) -> Any:
     return model
 
 
-def resnet18() -> Any:
+def resnet18(labels: int = 1000) -> Any:
     """He, Zhang, Ren, Sun, Deep Residual Learning for Image Recognition, CVPR 2016, table 1, for 224 x 224."""
     _, keras = backend.load()
     layers = keras.layers
@@ -140,7 +140,7 @@ def resnet18() -> Any:
     x = layers.MaxPooling2D(3, 2, padding="same")(x)
     for filters in (64, 128, 256, 512):
         x = block(block(x, filters, 1 if filters == 64 else 2), filters, 1)
-    return keras.Model(image, layers.Dense(1000, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
+    return keras.Model(image, layers.Dense(labels, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
 
 
 def _cancelled_after(request: PruningRequest, share: float) -> float:

@@ -83,11 +83,12 @@ def _draw_face(world: int, person: int, scene: int) -> Pixels:
     return draw_face(invent_person(number), invent_scene(scene, number), False)
 
 
-def draw_sign(world: int, label: int, scene: int) -> Pixels:
-    """Draw a sign, uint8[32, 32, 3]: one of four plates with one of three marks, somewhere before a landscape."""
+def draw_sign(world: int, label: int, scene: int, side: int = _SIDE) -> Pixels:
+    """Draw a sign, uint8[side, side, 3]: one of four plates with one of three marks, somewhere before a landscape."""
     look = np.random.default_rng([3, world, label])
     rng = np.random.default_rng([5, world, label, scene])
-    size = _SIDE * _SCALE
+    scale = max(2, _SIDE * _SCALE // side)
+    size = side * scale
     picture = Image.new("RGB", (size, size), _colour(rng, 40, 200))
     draw = ImageDraw.Draw(picture)
     horizon = int(size * rng.uniform(0.4, 0.8))
@@ -100,8 +101,8 @@ def draw_sign(world: int, label: int, scene: int) -> Pixels:
     plate, mark = (_faded(_colour(look, low, high), rng) for low, high in ((120, 250), (0, 90)))
     draw.polygon(_corners(centre, radius, label % 4, turn), fill=plate, outline=mark)
     _MARKS[label // 4](draw, centre, radius * 0.5, turn, mark)
-    pixels = np.asarray(picture, np.float32).reshape(_SIDE, _SCALE, _SIDE, _SCALE, 3).mean(axis=(1, 3))
-    light = pixels * rng.uniform(0.6, 1.15) + rng.normal(0, rng.uniform(1, 8), (_SIDE, _SIDE, 3))
+    pixels = np.asarray(picture, np.float32).reshape(side, scale, side, scale, 3).mean(axis=(1, 3))
+    light = pixels * rng.uniform(0.6, 1.15) + rng.normal(0, rng.uniform(1, 8), (side, side, 3))
     return np.rint(light.clip(0, 255)).astype(np.uint8)
 
 

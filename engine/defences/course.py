@@ -20,7 +20,7 @@ from engine.defences.evidence.likenesses import Likenesses, find_likenesses
 from engine.defences.perturbations import shifted
 from engine.defences.training import (
     HELD_TO_TELL,
-    Batch,
+    Batches,
     Lesson,
     Loss,
     Repair,
@@ -34,7 +34,15 @@ from engine.defences.training import (
 )
 from engine.models.logits import Logits, compiled_logits, first_over_second, logits_bias
 from engine.models.networks import Images, Labels, Network
-from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+from engine.progress import (
+    NEVER_CANCELLED,
+    CancelToken,
+    Did,
+    Heartbeat,
+    ProgressCallback,
+    ignore_done,
+    ignore_progress,
+)
 
 # Mixtures of each image: what keeps clean accuracy, for B's answers to them say most about B.
 MIXTURES = 4
@@ -55,7 +63,7 @@ class Course:
 
     Attributes:
         data: the images, few of them held aside to tell what a repair costs.
-        found: likenesses of B's triggers, found on the images trained on alone.
+        found: likenesses of B's triggers, found on the images trained on; a scan of all tells for which labels.
         teacher: gives B's logits of images; takes a cancel token behind them.
         warning: what a person must know before using what was taught.
     """
@@ -88,27 +96,30 @@ def prepare(
 
 
 def teach(
-    network: Network, course: Course, method: str, what: str, batches: Callable[[Network], Batch], steps: int,
+    network: Network, course: Course, method: str, what: str, batches: Batches, steps: int,
     progress: ProgressCallback, cancel: CancelToken, ahead: Callable[[Labels], Any] = lambda rows: rows,
 ) -> Repair:
     """Train a student that begins as B.
 
     Args:
         method: the repair's name; what: words for progress.
-        batches: given the student, what makes its batches: images and the logits wanted for them.
-        ahead: as a lesson's.
+        batches, ahead: as a lesson's; what is wanted are logits.
     Raises:
         Cancelled: the token was set; nothing is kept.
     """
     data = course.data
     # The last state is kept: with so few images held aside, chance would choose an early one that hasn't learnt enough.
-    lesson = Lesson(what, batches, grade=None, loss=as_the_teacher(course.teacher(data.images, cancel)), ahead=ahead)
+    heard = Heartbeat(what, steps, progress)
+    loss = as_the_teacher(course.teacher(data.images, cancel, heard.beat))
+    lesson = Lesson(what, batches, grade=None, loss=loss, ahead=ahead)
     trained = train(network, len(data.images), lesson, steps, course.seed, progress, cancel)
-    repair = as_repair(network, method, trained, data, course.warning, course.seed, lesson, cancel)
-    return lowered(network, repair, course, cancel)
+    heard.report(steps)
+    repair = as_repair(network, method, trained, data, course.warning, course.seed, lesson, cancel, heard.beat)
+    return lowered(network, repair, course, cancel, heard.beat)
 
 
-def lowered(network: Network, repair: Repair, course: Course, cancel: CancelToken = NEVER_CANCELLED) -> Repair:
+def lowered(network: Network, repair: Repair, course: Course, cancel: CancelToken = NEVER_CANCELLED,
+            did: Did = ignore_done) -> Repair:
     """A repair of a course whose betrayed labels are answered only where the student is surer of them.
 
     Their logits' biases are lowered by 0.4 of the median by which a shifted clean image's first logit leads its second.
@@ -128,13 +139,13 @@ def lowered(network: Network, repair: Repair, course: Course, cancel: CancelToke
         return repair
     shown = shifted(data.images[:_LOOKED_AT], np.random.default_rng([course.seed, 4]))
     change = np.zeros(network.labels, np.float32)
-    change[labels] = LOWERED_BY * np.median(first_over_second(compiled_logits(student)(shown, cancel)))
+    change[labels] = LOWERED_BY * np.median(first_over_second(compiled_logits(student)(shown, cancel, did)))
     bias.assign(bias.numpy() - change)
     named = " and ".join(map(str, labels))
     warning = (f"A trigger seems to lead to label{'s' * (len(labels) > 1)} {named}, so B' answers {named} only where "
                f"it is surer than of other labels; clean images of {named} are misread more often.")
     return dataclasses.replace(repair, weights=tuple(np.array(w) for w in student.model.get_weights()),
-                               after=clean_accuracy(student, data, cancel), lowered=tuple(labels),
+                               after=clean_accuracy(student, data, cancel, did), lowered=tuple(labels),
                                warning=" ".join(filter(None, (repair.warning, warning))))
 
 

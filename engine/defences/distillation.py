@@ -21,7 +21,7 @@ from engine.defences.targeted import Targeted
 from engine.defences.training import Batch, Repair
 from engine.models.logits import Logits, compiled_logits, log_softmax
 from engine.models.networks import Images, Labels, Network
-from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken, Did, ProgressCallback, ignore_progress
 
 STEPS = 500
 # Of each image so many perturbed copies are learnt, those of so many that the student answers worst.
@@ -54,7 +54,8 @@ def distil(
     Args:
         network: B; it isn't changed.
         clean: clean images with true labels in the network's input range, of every label.
-        steps: how many steps to train, of 408 images each that come from 34 clean ones.
+        steps: how many steps to train, of 408 images each that come from 34 clean ones; of a large network 132
+            that come from 11.
         allow_missing_labels: train although labels have no image; the result carries a warning.
         course: made of the same network, images and seed before; None to make it now.
     Raises:
@@ -64,7 +65,7 @@ def distil(
     made = course or prepare(network, clean, seed, allow_missing_labels=allow_missing_labels,
                              progress=progress, cancel=cancel)
     return teach(network, made, "distillation", "Repairing by distillation",
-                 lambda student: _batches(student, made, cancel), steps, progress, cancel, _shown(made))
+                 lambda student, did: _batches(student, made, did, cancel), steps, progress, cancel, _shown(made))
 
 
 def _shown(course: Course) -> Callable[[Labels], _Shown]:
@@ -81,16 +82,16 @@ def _shown(course: Course) -> Callable[[Labels], _Shown]:
     return shown
 
 
-def _batches(student: Network, course: Course, cancel: CancelToken) -> Batch:
+def _batches(student: Network, course: Course, did: Did, cancel: CancelToken) -> Batch:
     data, found = course.data, course.found
     targeted = Targeted(student, data.images, found.suspects[:SUSPECTS], found.warped,
-                        np.random.default_rng([course.seed, 3]), cancel)
+                        np.random.default_rng([course.seed, 3]), did, cancel)
     answer_of = compiled_logits(student)
 
     def batch(shown: _Shown) -> tuple[Images, Logits]:
-        answers, count = course.teacher(shown.learnt), len(shown.images)
+        answers, count = course.teacher(shown.learnt, cancel, did), len(shown.images)
         own, wanted = answers[:count], np.tile(answers[count:2 * count], (TRIED, 1))
-        worst = np.argsort(-surprise(answer_of(shown.tried), wanted), kind="stable")[:COPIES * count]
+        worst = np.argsort(-surprise(answer_of(shown.tried, cancel, did), wanted), kind="stable")[:COPIES * count]
         return (np.concatenate([shown.learnt, shown.tried[worst], targeted.put_on(shown.images), *shown.stamped]),
                 np.concatenate([answers, wanted[worst], *[own] * (1 + STAMPED)]))
 

@@ -29,7 +29,7 @@ def fine_prune(
         network: B; it isn't changed.
         clean: clean images with true labels in the network's input range, of every label.
         channels: what to prune, such as the first k of a ranking's order.
-        steps: the most steps to train, 34 images a step.
+        steps: the most steps to train, of 34 images (11 of a large network).
         allow_missing_labels: train although labels have no image; the result carries a warning.
     Raises:
         LayerNotFound: no prunable layer has that name.
@@ -46,8 +46,8 @@ def fine_prune(
         return data.images[rows], wanted
 
     def grade(student: Network) -> int:
-        return int((student.predict_labels(data.held_images) == data.held_labels).sum())
+        return int((student.predict_labels(data.held_images, cancel) == data.held_labels).sum())
 
-    lesson = Lesson("Fine-tuning the pruned network", lambda _: batch, grade, layer, tuple(int(c) for c in channels))
+    lesson = Lesson("Fine-tuning the pruned network", lambda *_: batch, grade, layer, tuple(int(c) for c in channels))
     trained = train(pruned, len(data.images), lesson, steps, seed, progress, cancel)
     return as_repair(network, "fine-pruning", trained, data, warning, seed, lesson, cancel)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.data.datasets import Dataset
-from engine.defences.stamps import Stamp, ValueRange, as_picture, random_stamp, value_range
+from engine.defences.stamps import Answering, Stamp, ValueRange, as_picture, random_stamp, value_range
 from engine.errors import DatasetError
 from engine.models.networks import Images, Labels, Network
-from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
 from engine.rates import Rate
 
 DEFAULT_STAMPS = 20_000
@@ -96,18 +97,20 @@ def scan(
         raise DatasetError(f"{clean.path}: holds no images; a scan needs clean images to put patches on.")
     rng = np.random.default_rng(seed)
     images = clean.take(rng.permutation(len(clean))[:_MOST_IMAGES].tolist())
-    own, values = network.predict_labels(images), value_range(images)
+    heard = Heartbeat("Scanning with stamps", stamps, progress)
+    answer = partial(network.predict_labels, cancel=cancel, did=heard.beat)
+    own, values = answer(images), value_range(images)
     changes: list[_Change] = []
     for start in range(0, stamps, _BATCH):
         cancel.raise_if_cancelled()
         count = min(_BATCH, stamps - start)
-        changes += _changes_of(network, images, own, values, count, rng)
-        progress(Progress("Scanning with stamps", start + count, stamps))
+        changes += _changes_of(answer, images, own, values, count, rng)
+        heard.report(start + count)
     suspects = ranked(np.array([c.label for c in changes], np.int64))
     examples: tuple[StampExample, ...] = ()
     if suspects:
         drawing = [c for c in changes if c.label == suspects[0].label]
-        examples = _best_examples(network, images, own, values, drawing, rng, cancel)
+        examples = _best_examples(answer, images, own, values, drawing, rng)
     return Scan(stamps, len(changes), suspects, examples, in_words(stamps, len(changes), suspects))
 
 
@@ -134,7 +137,7 @@ def in_words(stamps: int, changed: int, suspects: tuple[Suspect, ...]) -> str:
 
 
 def _changes_of(
-    network: Network, images: Images, own: Labels, values: ValueRange, count: int, rng: np.random.Generator,
+    answer: Answering, images: Images, own: Labels, values: ValueRange, count: int, rng: np.random.Generator,
 ) -> list[_Change]:
     """Try `count` stamps on one random image each."""
     which = rng.integers(len(images), size=count)
@@ -143,24 +146,23 @@ def _changes_of(
     stamps = [random_stamp(rng, shape, values) for _ in range(count)]
     for stamp, image in zip(stamps, stamped, strict=True):
         stamp.put_on(image)
-    labels = network.predict_labels(stamped)
+    labels = answer(stamped)
     return [_Change(stamps[i], int(which[i]), int(labels[i])) for i in np.flatnonzero(labels != own[which])]
 
 
 def _best_examples(
-    network: Network, images: Images, own: Labels, values: ValueRange, drawing: list[_Change],
-    rng: np.random.Generator, cancel: CancelToken,
+    answer: Answering, images: Images, own: Labels, values: ValueRange, drawing: list[_Change],
+    rng: np.random.Generator,
 ) -> tuple[StampExample, ...]:
     """Try stamps again on up to 40 other images each and keep the 6 that draw most to the label."""
     label = drawing[0].label
     examples = []
     for i in rng.permutation(len(drawing))[:_CANDIDATES]:
-        cancel.raise_if_cancelled()
         change = drawing[i]
         others = np.flatnonzero((own != label) & (np.arange(len(own)) != change.image))
         stamped = images[rng.permutation(others)[:_TRIAL_IMAGES]]
         change.stamp.put_on(stamped)
-        drawn = Rate(int((network.predict_labels(stamped) == label).sum()), len(stamped))
+        drawn = Rate(int((answer(stamped) == label).sum()), len(stamped))
         seen = images[change.image].copy()
         change.stamp.put_on(seen)
         examples.append(StampExample(change.stamp, drawn, as_picture(seen, values)))

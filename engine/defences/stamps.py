@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.models.networks import Images
+from engine.models.networks import Images, Labels
 
 # Sizes as shares of the image: 4 to 19 of 55 rows, 8 to 43 of 47 columns of the lab's faces.
 _HEIGHTS = (4 / 55, 19 / 55)
 _WIDTHS = (8 / 47, 43 / 47)
 
 ValueRange = tuple[float, float]
+# Gives the labels int64[n] of images float32[n, H, W, C].
+Answering = Callable[[Images], Labels]
 
 
 @dataclass(frozen=True)

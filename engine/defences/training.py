@@ -20,18 +20,21 @@ from engine.models.logits import logits_function
 from engine.models.networks import Images, Labels, Network
 from engine.models.prunable.channels import channel_weights
 from engine.parallel import read_ahead
-from engine.progress import CancelToken, Progress, ProgressCallback
+from engine.progress import CancelToken, Did, Heartbeat, ProgressCallback, ignore_done
 from engine.rates import Rate
 
 Weights = tuple[npt.NDArray[np.float32], ...]
 # Given what a lesson made ahead of a batch's rows int64[b] among n training images, or these, what to learn: images
 # float32[m, H, W, C] and what is wanted for them, float32[m, labels]: probabilities, or what else the loss takes.
 Batch = Callable[[Any], tuple[Images, npt.NDArray[np.float32]]]
+# Given the network that will be trained and what is told of parts done, what makes batches.
+Batches = Callable[[Network, Did], Batch]
 # Tensors float32[m, labels] twice, what is wanted and a network's logits, to losses float32[m].
 Loss = Callable[[Any, Any], Any]
 
 STEPS = 330
-BATCH = 34
+# Of a large network fewer are learnt at a step: that teaches more than as many images in fewer steps.
+BATCH, FEWER = 34, 11
 LEARNING_RATE = 1e-3
 # A state is looked at every so many steps; fine-tuning ends when so many looks in a row found nothing better.
 LOOK_EVERY = 30
@@ -41,7 +44,8 @@ PATIENCE = 5
 # repair costs, for each one more to train on counts.
 HELD_TO_CHOOSE, HELD_TO_TELL = 0.2, 0.05
 _MOST_HELD_ASIDE = 500
-_MOST_BYTES = 512 << 20
+# Images that are trained on, and where those of all labels take more.
+_MOST_BYTES, _MOST_FOR_LABELS = 512 << 20, 2 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +92,7 @@ class Lesson:
 
     Attributes:
         what: words for progress.
-        batches: given the network that will be trained, what makes its batches.
+        batches: makes what makes its batches.
         grade: of the network as it is now: how good it is on images held aside, higher is better; where there is none,
             the last state is kept.
         pruned: channels of `layer` that are put back to zero after every step.
@@ -98,7 +102,7 @@ class Lesson:
     """
 
     what: str
-    batches: Callable[[Network], Batch]
+    batches: Batches
     grade: Callable[[Network], int] | None
     layer: str = ""
     pruned: tuple[int, ...] = ()
@@ -148,18 +152,22 @@ def missing_labels_warning(network: Network, clean: Dataset, allow: bool) -> str
 def load_training_data(clean: Dataset, seed: int, held_share: float = HELD_TO_CHOOSE) -> TrainingData:
     """Read clean images and hold a share of them (at most 500) aside; every label keeps an image to train on.
 
-    Of sets larger than half a gigabyte a part is read, images of every label first.
+    Of sets larger than half a gigabyte a part is read, images of every label first and a quarter as many more.
 
     Raises:
-        DatasetError: every label has one image only, so none can be held aside.
+        DatasetError: every label has one image only, so none can be held aside, or those of all labels are too large.
     """
     order = np.random.default_rng(seed).permutation(len(clean)).astype(np.int64)
     _, first = np.unique(clean.labels[order], return_index=True)
     is_first = np.zeros(len(order), bool)
     is_first[first] = True
-    size = int(np.prod(clean.image_shape)) * 4
-    order = np.concatenate([order[is_first], order[~is_first]])[:max(2, _MOST_BYTES // size)]
-    spare = len(order) - int(is_first.sum())
+    size, least = int(np.prod(clean.image_shape)) * 4, len(first) * 5 // 4
+    if least * size > _MOST_FOR_LABELS:
+        raise DatasetError(f"{clean.path}: one image of each of its {len(first):,} labels and some to hold aside take "
+                           f"{least * size / 1e9:.1f} GB of memory; training holds at most "
+                           f"{_MOST_FOR_LABELS / 1e9:.1f}. A guard or pruning needs no training.")
+    order = np.concatenate([order[is_first], order[~is_first]])[:max(2, least, _MOST_BYTES // size)]
+    spare = len(order) - len(first)
     held = min(int(len(order) * held_share) or 1, _MOST_HELD_ASIDE, spare)
     if held < 1:
         raise DatasetError(f"{clean.path}: has one image a label only; training holds some aside to stop in time. "
@@ -173,7 +181,7 @@ def train(
     network: Network, images: int, lesson: Lesson, steps: int, seed: int,
     progress: ProgressCallback, cancel: CancelToken,
 ) -> Trained:
-    """Train a copy of a network with Adam, 1e-3 falling along a cosine, batches of 34.
+    """Train a copy of a network with Adam, 1e-3 falling along a cosine, batches of 34 (of a large network, 11).
 
     Args:
         images: how many training images there are.
@@ -182,13 +190,13 @@ def train(
     Raises:
         Cancelled: the token was set; nothing is kept and `network` is as it was.
     """
-    student = network.copy()
-    step_on, batch = _step_function(student, lesson, steps, cancel), lesson.batches(student)
+    student, heard = network.copy(), Heartbeat(lesson.what, steps, progress)
+    step_on, batch = _step_function(student, lesson, steps, cancel), lesson.batches(student, heard.beat)
     best: tuple[int, Trained] | None = None
-    looks_since = 0
-    for step, made in enumerate(read_ahead(map(lesson.ahead, _rows_of_steps(images, steps, seed))), start=1):
-        step_on(*batch(made))
-        progress(Progress(lesson.what, step, steps))
+    looks_since, size = 0, min(images, FEWER if network.is_large else BATCH)
+    for step, made in enumerate(read_ahead(map(lesson.ahead, _rows_of_steps(images, steps, size, seed))), start=1):
+        step_on(*batch(made), heard.beat)
+        heard.report(step)
         if step == steps or (lesson.grade and step % LOOK_EVERY == 0):
             grade = lesson.grade(student) if lesson.grade else 0
             looks_since = 0 if best is None or grade > best[0] else looks_since + 1
@@ -200,29 +208,29 @@ def train(
     return Trained(best[1].weights, step, best[1].kept_step)
 
 
-def _rows_of_steps(images: int, steps: int, seed: int) -> Iterator[Labels]:
-    """Which images each step learns, int64[34] or all of fewer; none comes again before all have come."""
+def _rows_of_steps(images: int, steps: int, size: int, seed: int) -> Iterator[Labels]:
+    """Which images each step learns, int64[size]; none comes again before all have come."""
     rng, rows = np.random.default_rng(seed), list[int]()
     for _ in range(steps):
-        while len(rows) < min(BATCH, images):
+        while len(rows) < size:
             rows += rng.permutation(images).tolist()
-        yield np.array(rows[:BATCH], np.int64)
-        rows = rows[BATCH:]
+        yield np.array(rows[:size], np.int64)
+        rows = rows[size:]
 
 
-def clean_accuracy(network: Network, data: TrainingData, cancel: CancelToken) -> Rate:
+def clean_accuracy(network: Network, data: TrainingData, cancel: CancelToken, did: Did = ignore_done) -> Rate:
     """On the images held aside.
 
     Raises:
         Cancelled: the token was set.
     """
-    right = network.predict_labels(data.held_images, cancel) == data.held_labels
+    right = network.predict_labels(data.held_images, cancel, did) == data.held_labels
     return Rate(int(right.sum()), len(right))
 
 
 def as_repair(
     network: Network, method: str, trained: Trained, data: TrainingData, warning: str, seed: int, lesson: Lesson,
-    cancel: CancelToken,
+    cancel: CancelToken, did: Did = ignore_done,
 ) -> Repair:
     """A training's best state as a result, with clean accuracy before and after on the images held aside.
 
@@ -231,14 +239,14 @@ def as_repair(
     """
     student = network.pruned(lesson.layer, lesson.pruned) if lesson.layer and lesson.pruned else network.copy()
     student.model.set_weights(list(trained.weights))
-    before, after = (clean_accuracy(n, data, cancel) for n in (network, student))
+    before, after = (clean_accuracy(n, data, cancel, did) for n in (network, student))
     return Repair(method, trained.weights, trained.steps, trained.kept_step, before, after, lesson.layer, lesson.pruned,
                   warning, seed)
 
 
 def _step_function(
     student: Network, lesson: Lesson, steps: int, cancel: CancelToken,
-) -> Callable[[Images, npt.NDArray[np.float32]], None]:
+) -> Callable[[Images, npt.NDArray[np.float32], Did], None]:
     """One step of training: images and what is wanted for them in, the student's weights changed.
 
     Slopes of a batch are summed over parts that the network computes at once, so that memory is one part's; layers
@@ -268,12 +276,13 @@ def _step_function(
         for variable, mask in kept:
             variable.assign(variable.value * mask)
 
-    def step_on(images: Images, wanted: npt.NDArray[np.float32]) -> None:
+    def step_on(images: Images, wanted: npt.NDArray[np.float32], did: Did) -> None:
         found = []
         for start in range(0, len(images), student.batch):
             cancel.raise_if_cancelled()
             part = slice(start, start + student.batch)
             found.append(slopes(images[part], wanted[part], np.float32(len(images))))
+            did(len(images[part]))
         change(found)
 
     return step_on

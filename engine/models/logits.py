@@ -11,7 +11,7 @@ import numpy.typing as npt
 from engine import backend
 from engine.models.architecture import BOTH_LABELS, LABEL_0
 from engine.models.networks import Call, Images, Labels, Network, in_batches
-from engine.progress import NEVER_CANCELLED, CancelToken
+from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
 Logits = npt.NDArray[np.float32]  # [n, labels]
 
@@ -53,16 +53,18 @@ def logits_function(network: Network) -> Callable[[Any], Any]:
 def compiled_logits(network: Network) -> Callable[..., npt.NDArray[np.float32]]:
     """The network's logits for any number of images, float32[n, H, W, C] to float32[n, labels]; see logits_function.
 
-    What is returned takes a cancel token behind the images, and raises Cancelled once that is set.
+    What is returned takes a cancel token behind the images, and raises Cancelled once that is set; and, behind that,
+    what is told how many were answered.
     """
     tensorflow, _ = backend.load()
     signature = [tensorflow.TensorSpec((None, *network.input_shape), "float32")]
     run = tensorflow.function(logits_function(network), input_signature=signature, autograph=False)
 
-    def logits(images: Images, cancel: CancelToken = NEVER_CANCELLED) -> npt.NDArray[np.float32]:
+    def logits(images: Images, cancel: CancelToken = NEVER_CANCELLED,
+               did: Did = ignore_done) -> npt.NDArray[np.float32]:
         if not len(images):
             return np.empty((0, network.labels), np.float32)
-        return np.concatenate([answer.numpy() for answer in in_batches(run, images, network.batch, cancel)])
+        return np.concatenate([answer.numpy() for answer in in_batches(run, images, network.batch, cancel, did)])
 
     return logits
 

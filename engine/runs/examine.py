@@ -20,16 +20,15 @@ from engine.defences.scan import DEFAULT_STAMPS, Scan, scan
 from engine.defences.stamps import ValueRange, as_picture, value_range
 from engine.errors import DatasetError, EngineError
 from engine.models.networks import Images, Labels, Network
-from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
 from engine.runs.doubts.plausibility import flooded
 
+# The second are for large networks.
 SUSPECTS, FEWER_SUSPECTS = 8, 4
 REFERENCES, FEWER_REFERENCES = 16, 6
 FEWER_STAMPS, FEWER_UNIVERSAL = 4_000, 2_000
 # A network of so few labels has them all tried.
 _FEW_LABELS = 24
-# A network of which fewer images than this are computed at once is large, and gets fewer of all of these.
-_LARGE_BATCH = 16
 # The verdict's rule was measured on pictures of 32 x 32 and 55 x 47 and of a dozen labels or more. On much larger ones,
 # and where a label has hardly any others to be held against, it names nobody.
 _MOST_PIXELS, _FEWEST_LABELS = 10_000, 4
@@ -118,9 +117,10 @@ def examine(
     started = time.monotonic()
     rng = np.random.default_rng(seed)
     images, truth = _clean_images(clean, rng)
-    own = network.predict_labels(images)
+    heard = Heartbeat("Looking at clean images", len(images), progress)
+    own = network.predict_labels(images, cancel, heard.beat)
     _check(network, clean, own, labels)
-    stamps, more = (FEWER_STAMPS, FEWER_UNIVERSAL) if _is_large(network) else (DEFAULT_STAMPS, DEFAULT_UNIVERSAL)
+    stamps, more = (FEWER_STAMPS, FEWER_UNIVERSAL) if network.is_large else (DEFAULT_STAMPS, DEFAULT_UNIVERSAL)
     found = scan(network, clean, stamps, seed, progress=progress, cancel=cancel)
     scanned(found)
     universal = universal_stamps(network, images, more, seed, progress=progress, cancel=cancel)
@@ -147,17 +147,13 @@ def chosen_labels(
 ) -> tuple[list[int], list[int]]:
     """The labels to try: the two that most universal stamps lead to and the scan's first, with those asked for; and
     others to compare them with."""
-    most = FEWER_SUSPECTS if _is_large(network) else SUSPECTS
+    most = FEWER_SUSPECTS if network.is_large else SUSPECTS
     suspects = list(dict.fromkeys([*suspected(universal, found, most), *also]))
     rest = np.setdiff1d(np.arange(network.labels), suspects)
-    if _is_large(network):
+    if network.is_large:
         return suspects, sorted(rng.permutation(rest)[:FEWER_REFERENCES].tolist())
     references = rest if network.labels < _FEW_LABELS else rng.permutation(rest)[:REFERENCES]
     return suspects, sorted(references.tolist())
-
-
-def _is_large(network: Network) -> bool:
-    return network.batch < _LARGE_BATCH
 
 
 def _is_measured(network: Network, images: Images) -> bool:
@@ -211,7 +207,7 @@ def _limits(network: Network, images: Images, truth: Labels, references: int) ->
     if different < ENOUGH_IMAGES:
         copied = "" if different == len(images) else ", the others are copies of them"
         said.append(f"Only {different} clean images were there{copied}; {ENOUGH_IMAGES} or more are better.")
-    if _is_large(network):
+    if network.is_large:
         said.append(f"The network is large, so fewer stamps were tried, and {references} labels to compare the "
                     "suspects with.")
     return tuple(said)

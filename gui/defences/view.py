@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from engine.reports.headline import Recommendation
     from gui.defences.panel import ComparisonPanel
 
+TAKES = "minutes, with a network for large pictures an hour or more"
 EMPTY = ("Nothing has been compared yet.\n\nRun the pruning, then press Compare. It makes every defence there is, the "
          "pruned GoodNets, fine-pruning, repair by training, each alone and behind both guards, from the clean "
          "validation images, and measures all of them on the same images. It trains three networks, which takes "
-         "minutes; Cancel stops it.\n\nRepair trains one copy in one of three ways, as you choose, and saves it, alone "
-         "or with B as a GoodNet, without comparing anything.\n\nDefend does it all at once and needs no run: it "
+         f"{TAKES}; Cancel stops it.\n\nRepair trains one copy in one of three ways, as you choose, and saves it, "
+         "alone or with B as a GoodNet, without comparing anything.\n\nDefend does it all at once and needs no run: it "
          "examines the network, makes and measures every defence, on reconstructed triggers where there are no "
          "poisoned images, and saves the best with what it holds against.")
 COMPARE = "Compare all defences measures everything that can be made, side by side."
-COMPARING = "The comparison goes on; it takes minutes. The defences appear here side by side when it is done."
-DEFENDING = "The defence goes on; it takes minutes. What was chosen and where it is saved is told when it is done."
+COMPARING = f"The comparison goes on; it takes {TAKES}. The defences appear here side by side when it is done."
+DEFENDING = f"The defence goes on; it takes {TAKES}. What was chosen and where it is saved is told when it is done."
 REPAIRING = "The repair goes on. Where the repaired copy is saved is told when it is done."
 ALLOWED = "Networks that are trained will forget labels that have no clean validation image."
 

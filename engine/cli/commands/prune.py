@@ -55,7 +55,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         "(default: %(default)s)")
     add_guard(parser)
     parser.add_argument("--compare", action="store_true",
-                        help="also make every other defence and measure all side by side; takes minutes")
+                        help="also make every other defence and measure all side by side; takes minutes, "
+                        "with a network for large pictures an hour or more")
     add_missing_labels(parser, when="with --compare: ")
     parser.add_argument("--cluster", metavar="ADDRESS",
                         help="count on the workers of the Dask scheduler at this address, such as tcp://host:8786")

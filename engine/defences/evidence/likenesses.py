@@ -24,6 +24,8 @@ from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, igno
 # Labels that stamps are reconstructed for, and how many of the stamps are unlearnt.
 SUSPECTS, SMALLEST = 8, 3
 STAMPS, UNIVERSAL = 6000, 8000
+# Of a large network.
+FEWER_SUSPECTS, FEWER_STAMPS, FEWER_UNIVERSAL = 4, 3000, 2000
 # A stamp so much larger than the smallest is hardly an attacker's, and hides what tells a picture's true label:
 # learning that spoils a network. So do universal stamps, unless so many more lead to their label than to the next.
 MUCH_LARGER, LEAD = 2.0, 2.5
@@ -94,11 +96,13 @@ def find_likenesses(
     Raises:
         Cancelled: the token was set; nothing is kept.
     """
-    universal = find_universal(network, images, UNIVERSAL, seed, progress=progress, cancel=cancel)
-    found = scan(network, clean, STAMPS, seed, progress=progress, cancel=cancel)
+    most, stamps, more = (FEWER_SUSPECTS, FEWER_STAMPS, FEWER_UNIVERSAL) if network.is_large else \
+        (SUSPECTS, STAMPS, UNIVERSAL)
+    universal = find_universal(network, images, more, seed, progress=progress, cancel=cancel)
+    found = scan(network, clean, stamps, seed, progress=progress, cancel=cancel)
     # A network that no random stamp moves is tried with labels other than what it answers first.
-    suspects = suspected(counted(universal, network.labels), found, SUSPECTS) or \
-        np.setdiff1d(np.arange(network.labels), network.predict_labels(images[:1])).tolist()[:SUSPECTS]
+    suspects = suspected(counted(universal, network.labels), found, most) or \
+        np.setdiff1d(np.arange(network.labels), network.predict_labels(images[:1], cancel)).tolist()[:most]
     tried = reconstruct(network, images, suspects, seed, progress=progress, cancel=cancel)
     drawn = drawn_by_warps(network, images, suspects, seed, progress=progress, cancel=cancel)
     return Likenesses(smallest(tried), outstanding(universal), suspects, drawn)

@@ -20,7 +20,7 @@ from engine.defences.stamps import ValueRange, value_range
 from engine.descent import Adam
 from engine.models.logits import leads, logits_function
 from engine.models.networks import Images, Labels, Network
-from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
 
 _STEPS, _STARTS = 100, 6
 _RATE, _BETAS, _TINY = 0.2, (0.9, 0.99), 1e-9
@@ -48,7 +48,7 @@ def widest_margins(
     shares = ((begun - low) / (high - low)).clip(_EDGE, 1 - _EDGE)
     values = np.log(shares / (1 - shares)).astype(np.float32)
     adam, widest = Adam(values.shape, _RATE, _BETAS, _TINY), np.full(len(wanted), -np.inf)
-    climb = _climb(network, within)
+    climb, heard = _climb(network, within), Heartbeat("Looking for the widest margins", _STEPS, progress)
     for step in range(_STEPS):
         for start in range(0, len(wanted), network.batch):
             cancel.raise_if_cancelled()
@@ -56,7 +56,8 @@ def widest_margins(
             gradient, margins = climb(values[part], wanted[part])
             widest[part] = np.maximum(widest[part], margins)
             values[part] += adam.change(part, step, gradient)
-        progress(Progress("Looking for the widest margins", step + 1, _STEPS))
+            heard.beat()
+        heard.report(step + 1)
     best: npt.NDArray[np.float64] = widest.reshape(_STARTS, len(labels)).max(axis=0)
     return best
 

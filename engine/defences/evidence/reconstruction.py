@@ -13,17 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.defences.stamps import ValueRange, value_range
+from engine.defences.stamps import Answering, ValueRange, value_range
 from engine.descent import Adam
 from engine.models.logits import compiled_logits, first_over_second, leads, logits_function
 from engine.models.networks import Images, Labels, Network
-from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
 from engine.rates import Rate
 
 Floats = npt.NDArray[np.float32]
@@ -129,10 +130,12 @@ def reconstruct(
         Cancelled: the token was set; nothing is kept.
     """
     rng = np.random.default_rng(seed)
-    own, within = network.predict_labels(images), value_range(images)
+    heard = Heartbeat("Reconstructing triggers", steps, progress)
+    answer = partial(network.predict_labels, cancel=cancel, did=heard.beat)
+    own, within = answer(images), value_range(images)
     search = _Search(np.array(labels, np.int64), images.shape[1:], rng)
     batch = _BATCH if network.batch >= _BATCH else _SMALL_BATCH
-    enough = CONVINCING * _usual_margin(compiled_logits(network)(images))
+    enough = CONVINCING * _usual_margin(compiled_logits(network)(images, cancel, heard.beat))
     turn, together = _turn(network, within, batch, enough), max(1, network.batch // batch)
     held = np.arange(_HELD - 1, len(images), _HELD)
     finding = np.setdiff1d(np.arange(len(images)), held)
@@ -145,10 +148,11 @@ def reconstruct(
             chosen = np.stack([rng.choice(pools[row], batch) for row in rows])
             gradient, hits, sizes = turn(search.values[rows], images[chosen], search.labels[rows], search.weight[rows])
             search.learn(step, rows, gradient, hits, sizes)
+            heard.beat()
         if step + 1 == HOPELESS_AFTER:
             active = np.sort(np.argsort(search.size, kind="stable")[:max(len(labels) // 3, _FINALISTS)])
-        progress(Progress("Reconstructing triggers", step + 1, steps))
-    return tuple(_measured(network, search, images, own, held, row, within) for row in range(len(labels)))
+        heard.report(step + 1)
+    return tuple(_measured(answer, search, images, own, held, row, within) for row in range(len(labels)))
 
 
 def _of_others(own: Labels, part: Indices, label: int) -> Indices:
@@ -191,11 +195,11 @@ def _turn(network: Network, within: ValueRange, batch: int, enough: float) -> _T
 
 
 def _measured(
-    network: Network, search: _Search, images: Images, own: Labels, held: Indices, row: int, within: ValueRange,
+    answer: Answering, search: _Search, images: Images, own: Labels, held: Indices, row: int, within: ValueRange,
 ) -> Reconstruction:
     """A row's stamp with its success on all images held aside."""
     values = search.best if np.isfinite(search.size[row]) else search.values
     trial = _of_others(own, held, int(search.labels[row]))
     stamp = search.stamp(row, values, within, Rate(0, 0))
-    answers = network.predict_labels(stamp.put_on(images[trial]))
+    answers = answer(stamp.put_on(images[trial]))
     return search.stamp(row, values, within, Rate(int((answers == stamp.label).sum()), len(trial)))

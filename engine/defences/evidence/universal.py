@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.defences.scan import Scan
-from engine.defences.stamps import Stamp, ValueRange, random_stamp, value_range
+from engine.defences.stamps import Answering, Stamp, ValueRange, random_stamp, value_range
 from engine.models.networks import Images, Labels, Network
-from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
 
 DEFAULT_UNIVERSAL = 16_000
 # A stamp that moves the first few images to one label is tried on more, of which it may miss one.
@@ -79,18 +80,19 @@ def find_universal(
         Cancelled: the token was set; nothing is kept.
     """
     rng = np.random.default_rng(seed)
-    own, within = network.predict_labels(images), value_range(images)
+    heard = Heartbeat("Trying stamps on several images", stamps, progress)
+    answer = partial(network.predict_labels, cancel=cancel, did=heard.beat)
+    own, within = answer(images), value_range(images)
     found: list[UniversalStamp] = []
     for start in range(0, stamps, _BATCH):
-        cancel.raise_if_cancelled()
         tried = [_parts(rng, images.shape[1:], within) for _ in range(min(_BATCH, stamps - start))]
-        first = _drawn_to(network, images, own, tried, _FIRST, rng)
+        first = _drawn_to(answer, images, own, tried, _FIRST, rng)
         passed = np.flatnonzero((first == first[:, :1]).all(axis=1) & (first[:, 0] >= 0))
-        more = _drawn_to(network, images, own, [tried[i] for i in passed], _MORE, rng)
+        more = _drawn_to(answer, images, own, [tried[i] for i in passed], _MORE, rng)
         labels = first[passed, 0]
         kept = (more == labels[:, np.newaxis]).sum(axis=1) >= _MORE - _MISSED
         found += [UniversalStamp(int(first[i, 0]), tried[i]) for i in passed[kept]]
-        progress(Progress("Trying stamps on several images", start + len(tried), stamps))
+        heard.report(start + len(tried))
     return found
 
 
@@ -106,7 +108,8 @@ def _parts(rng: np.random.Generator, shape: tuple[int, ...], within: ValueRange)
 
 
 def _drawn_to(
-    network: Network, images: Images, own: Labels, tried: list[tuple[Stamp, ...]], count: int, rng: np.random.Generator,
+    answer: Answering, images: Images, own: Labels, tried: Sequence[tuple[Stamp, ...]], count: int,
+    rng: np.random.Generator,
 ) -> Labels:
     """Each stamp on `count` random images: the labels they are moved to, int64[stamps, count]; -1 where none is."""
     which = rng.integers(len(images), size=(len(tried), count))
@@ -114,5 +117,5 @@ def _drawn_to(
     for parts, on in zip(tried, stamped, strict=True):
         for part in parts:
             part.put_on(on)
-    answers = network.predict_labels(stamped.reshape(-1, *images.shape[1:])).reshape(which.shape)
+    answers = answer(stamped.reshape(-1, *images.shape[1:])).reshape(which.shape)
     return np.where(answers == own[which], -1, answers)

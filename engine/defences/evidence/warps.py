@@ -15,7 +15,15 @@ from engine import backend
 from engine.defences.perturbations import WARP_WAVES, scale_of, waves
 from engine.models.logits import logits_function
 from engine.models.networks import Images, Network, in_batches
-from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.progress import (
+    NEVER_CANCELLED,
+    CancelToken,
+    Did,
+    Heartbeat,
+    ProgressCallback,
+    ignore_done,
+    ignore_progress,
+)
 
 # By how many pixels rows and columns are read elsewhere, as a sum of cosines: float32[2, 4, 4].
 Warp = npt.NDArray[np.float32]
@@ -61,7 +69,8 @@ class Warps:
         bent: Images = self._bent(images, warps).numpy()
         return bent
 
-    def find(self, images: Images, label: int, rng: np.random.Generator, cancel: CancelToken = NEVER_CANCELLED) -> Warp:
+    def find(self, images: Images, label: int, rng: np.random.Generator, did: Did = ignore_done,
+             cancel: CancelToken = NEVER_CANCELLED) -> Warp:
         """The distortion of at most 2.5 pixels on average that draws the network to a label on float32[n, H, W, C].
 
         Raises:
@@ -71,7 +80,7 @@ class Warps:
         for _ in range(_STEPS):
             shown, now = images[rng.integers(len(images), size=_IMAGES)], found
             slopes = in_batches(lambda part, now=now: self._slope(part, now, np.int32(label)).numpy(),  # type: ignore[misc]
-                                shown, self._batch, cancel)
+                                shown, self._batch, cancel, did)
             found = found + self._sized(sum(slopes), _STEP)
             found = self._sized(found, min(_MOST, self._pixels(found)))
         return found
@@ -97,14 +106,16 @@ def drawn_by_warps(
     Raises:
         Cancelled: the token was set; nothing is kept.
     """
+    heard = Heartbeat("Bending images", len(labels), progress)
     warps, rng = Warps(network, images.shape[1:]), np.random.default_rng([seed, 2])
     tried = images[rng.permutation(len(images))[:_TRIED]]
-    own, drawn = network.predict_labels(tried, cancel), dict[int, float]()
+    own, drawn = network.predict_labels(tried, cancel, heard.beat), dict[int, float]()
     for number, label in enumerate(labels):
-        progress(Progress("Bending images", number, len(labels)))
-        warp = warps.find(images, label, rng, cancel)
+        heard.report(number)
+        warp = warps.find(images, label, rng, heard.beat, cancel)
         answers = in_batches(lambda part, warp=warp: network.predict_labels(  # type: ignore[misc]
-            warps.put_on(part, np.repeat(warp[np.newaxis], len(part), axis=0)), cancel), tried, network.batch, cancel)
+            warps.put_on(part, np.repeat(warp[np.newaxis], len(part), axis=0)), cancel), tried, network.batch, cancel,
+            heard.beat)
         others = np.concatenate([*answers])[own != label]
         drawn[label] = float((others == label).mean()) if len(others) else 0.0
     return drawn

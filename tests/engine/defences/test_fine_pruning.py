@@ -79,8 +79,9 @@ def test_it_is_cancelled_between_steps(tmp_path: Path) -> None:
     source = CancelSource()
 
     def stop(report: Progress) -> None:
-        assert report.done == 1, "went on after it was cancelled"
-        source.cancel()
+        assert report.done <= 1, "went on after it was cancelled"
+        if report.done:
+            source.cancel()
 
     with pytest.raises(Cancelled):
         fine_prune(network, answered(network, tmp_path), layer, PRUNED, allow_missing_labels=True, progress=stop,

@@ -74,10 +74,10 @@ def test_every_repair_that_is_taught_lowers_them() -> None:
     def nothing_to_learn(rows: Array) -> tuple[Array, Array]:
         return IMAGES[rows], course.teacher(IMAGES[rows])
 
-    found = teach(network, course, "unlearning", "test", lambda _: nothing_to_learn, 1, ignore_progress,
+    found = teach(network, course, "unlearning", "test", lambda *_: nothing_to_learn, 1, ignore_progress,
                   NEVER_CANCELLED)
     plain = teach(network, dataclasses.replace(course, found=Likenesses([], [])), "unlearning", "test",
-                  lambda _: nothing_to_learn, 1, ignore_progress, NEVER_CANCELLED)
+                  lambda *_: nothing_to_learn, 1, ignore_progress, NEVER_CANCELLED)
     assert found.lowered == (1,) and plain.lowered == ()
     changed = found.weights[1] - plain.weights[1]
     assert changed[1] < -0.05 and (np.delete(changed, 1) == 0).all()

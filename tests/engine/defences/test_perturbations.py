@@ -9,7 +9,7 @@ import pytest
 
 from engine.defences import perturbations
 from engine.defences.perturbations import barred, blended, patched, perturbed, stamped, warped, waved
-from engine.defences.targeted import EVERY, Targeted
+from engine.defences.targeted import EVERY, SELDOM, Targeted
 from tests.support.linear_networks import LABELS, SHAPE, Array, linear_network, linear_weights, numpy_logits
 from tests.support.networks import random_images
 
@@ -154,3 +154,13 @@ def test_targets_take_turns_and_are_found_anew() -> None:
     before = numpy_logits(images[::2], kernel, bias).mean(axis=0)
     raised = [int((mean - before).argmax()) for mean in means]
     assert raised == [1] * EVERY + [3] * EVERY + [1] * EVERY
+
+
+def test_of_a_large_network_they_are_found_less_often() -> None:
+    kernel, bias = linear_weights()
+    images, network = random_images(150, seed=31, shape=SHAPE), linear_network(kernel, bias)
+    network.is_large = True
+    targeted = Targeted(network, images, [1, 3], [0], np.random.default_rng(0))
+    means = [numpy_logits(targeted.put_on(images[:20])[::2], kernel, bias).mean(axis=0) for _ in range(SELDOM + 1)]
+    before = numpy_logits(images[:20:2], kernel, bias).mean(axis=0)
+    assert [int((mean - before).argmax()) for mean in means] == [1] * SELDOM + [3]

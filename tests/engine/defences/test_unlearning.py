@@ -76,8 +76,9 @@ def test_it_is_cancelled_between_steps(network: Network, clean: Dataset) -> None
 
     def stop(report: Progress) -> None:
         if report.what == "Unlearning stamps":
-            assert report.done == 1, "went on after it was cancelled"
-            source.cancel()
+            assert report.done <= 1, "went on after it was cancelled"
+            if report.done:
+                source.cancel()
 
     with pytest.raises(Cancelled):
         unlearn(network, clean, progress=stop, cancel=source.token)

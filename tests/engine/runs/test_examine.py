@@ -62,7 +62,7 @@ def test_suspects_and_those_asked_for_come_first_and_references_are_others(netwo
     suspects, references = chosen_labels(wide, scanned, universal, [7, 21], np.random.default_rng(0))
     assert suspects == [*range(20, 28), 7]
     assert len(references) == 16 and not set(references) & set(suspects)
-    wide.batch = 4
+    wide.is_large = True
     universal[[50, 21, 60]] = 9, 4, 2
     suspects, references = chosen_labels(wide, scanned, universal, [], np.random.default_rng(0))
     assert (suspects, len(references)) == ([50, 21, 20, 22], 6), "of a large network fewer"
@@ -70,7 +70,7 @@ def test_suspects_and_those_asked_for_come_first_and_references_are_others(netwo
 
 def test_of_a_large_network_less_is_tried_and_that_is_said(network: Network, clean: Dataset) -> None:
     large = linear_network(*weights())
-    large.batch = 8
+    large.is_large = True
     found = examine(large, clean)
     assert found.scan.stamps == 4000
     assert any(limit.startswith("The network is large") for limit in found.limits)

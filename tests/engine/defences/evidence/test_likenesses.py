@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from engine.defences.evidence.likenesses import Likenesses, outstanding, smallest
+from engine.defences.evidence.likenesses import Likenesses, find_likenesses, outstanding, smallest
 from engine.defences.evidence.reconstruction import Reconstruction
 from engine.defences.evidence.universal import UniversalStamp, suspected
 from engine.defences.scan import Scan, Suspect
 from engine.defences.stamps import Stamp
 from engine.rates import Rate
-from tests.support.linear_networks import SHAPE
+from tests.support.linear_networks import SHAPE, dataset_of, linear_network, linear_weights, numpy_logits
 from tests.support.networks import random_images
 
 IMAGES = random_images(260, seed=22, shape=SHAPE)
@@ -20,6 +22,23 @@ def stamp(value: float, covered: float, label: int = 0) -> Reconstruction:
     """A stamp of one value over a share of every pixel."""
     return Reconstruction(label, np.full(SHAPE[:2], covered, np.float32), np.full(SHAPE, value, np.float32), Rate(1, 1),
                           found=True)
+
+
+def test_of_a_large_network_fewer_stamps_and_labels_are_tried(tmp_path: Path) -> None:
+    network = linear_network(*linear_weights())
+    clean = dataset_of(tmp_path / "clean.npz", IMAGES, numpy_logits(IMAGES, *linear_weights()).argmax(axis=1))
+
+    def tried() -> dict[str, int]:
+        found: dict[str, int] = {}
+        find_likenesses(network, clean, IMAGES[:60], progress=lambda report: found.update({report.what: report.total}))
+        return found
+
+    network.is_large = True
+    fewer = tried()
+    assert (fewer["Trying stamps on several images"], fewer["Scanning with stamps"]) == (2000, 3000)
+    network.is_large = False
+    usual = tried()
+    assert (usual["Trying stamps on several images"], usual["Scanning with stamps"]) == (8000, 6000)
 
 
 def test_a_stamp_is_worn_at_half_to_all_of_its_strength() -> None:

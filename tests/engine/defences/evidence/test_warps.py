@@ -94,4 +94,4 @@ def test_a_search_is_cancelled() -> None:
     source = CancelSource()
     source.cancel()
     with pytest.raises(Cancelled):
-        Warps(linear_network(*linear_weights()), SHAPE).find(ramps(5), 1, np.random.default_rng(0), source.token)
+        Warps(linear_network(*linear_weights()), SHAPE).find(ramps(5), 1, np.random.default_rng(0), cancel=source.token)
