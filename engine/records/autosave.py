@@ -84,11 +84,6 @@ def kept_runs(inside: Path | None = None) -> tuple[KeptRun, ...]:
     return tuple(found)
 
 
-def forget_run(kept: KeptRun) -> None:
-    """Remove a run that was kept."""
-    remove_own(kept.folder)
-
-
 def _options_text(run: PruningRun) -> str:
     asked = run.request
     guard = "no guard" if asked.guard == "none" else \

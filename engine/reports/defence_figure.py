@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,7 +17,7 @@ from engine.assessment import BEARABLE_LOSS_POINTS, HARMLESS_ATTACK
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.guards.calibration import SPARING_GUARD
 from engine.literal import literal
-from engine.reports.curve_figure import PRINT, Palette, save_drawing
+from engine.reports.curve_figure import PRINT, Palette
 
 SIZE_INCHES = (8.0, 4.4)
 
@@ -132,18 +131,6 @@ def printed_comparison(comparison: Comparison, guard: str = "transplant") -> Fig
     FigureCanvasAgg(figure)
     draw_comparison(figure.add_axes((0.1, 0.1, 0.8, 0.8)), comparison, guard=guard)
     return figure
-
-
-def save_comparison_figure(
-    comparison: Comparison, path: Path, format: str | None = None, guard: str = "transplant",
-) -> None:
-    """Write the comparison as PNG, SVG or PDF, in the colours of print.
-
-    Args:
-        format: "png", "svg" or "pdf"; None takes it from the path's ending.
-        guard: as draw_comparison's.
-    """
-    save_drawing(printed_comparison(comparison, guard), path, format or path.suffix.lower().lstrip("."))
 
 
 def _place(row: ComparisonRow) -> tuple[float, float]:

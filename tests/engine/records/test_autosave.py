@@ -13,7 +13,7 @@ import pytest
 from engine.errors import EngineError, OutputError
 from engine.pruning.sweep import PruningCurve
 from engine.records import autosave
-from engine.records.autosave import MOST_KEPT, forget_run, keep_run, kept_runs
+from engine.records.autosave import MOST_KEPT, keep_run, kept_runs
 from engine.records.reopening import reopen_run
 from engine.records.run_files import run_json, save_run
 from engine.runs.pairs import build_goodnet
@@ -104,9 +104,8 @@ def test_the_newest_ten_are_kept_newest_first(tmp_path: Path, monkeypatch: pytes
     assert [kept.folder for kept in found] == folders[:2:-1]
     assert found[0].kept_at == now and found[0].model == "bd.h5" and found[0].images == 11_547
     assert (tmp_path / "notes").is_dir() and len(list(tmp_path.iterdir())) == MOST_KEPT + 1
-    forget_run(found[0])
-    (found[1].folder / "run.json").write_text("{")
-    assert [kept.folder for kept in kept_runs(tmp_path)] == folders[-3:2:-1]
+    (found[0].folder / "run.json").write_text("{")
+    assert [kept.folder for kept in kept_runs(tmp_path)] == folders[-2:2:-1]
 
 
 def test_where_nothing_was_kept_nothing_is_found(tmp_path: Path) -> None:

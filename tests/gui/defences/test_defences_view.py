@@ -22,7 +22,8 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from engine.defences.comparison import Comparison
-from engine.reports.defence_figure import clustered, draw_comparison, save_comparison_figure
+from engine.reports.curve_figure import save_drawing
+from engine.reports.defence_figure import clustered, draw_comparison, printed_comparison
 from gui.defences.model import COLUMNS, DefencesModel
 from gui.defences.view import DefencesView
 from gui.widgets.theme import DARK, LIGHT
@@ -165,7 +166,7 @@ def test_without_poisoned_images_the_figure_says_so(tmp_path: Path, view: Defenc
 @pytest.mark.parametrize(("kind", "begins"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_equal_comparisons_give_equal_files(tmp_path: Path, kind: str, begins: bytes) -> None:
     for name in ("one", "other"):
-        save_comparison_figure(comparison(), tmp_path / f"{name}.{kind}")
+        save_drawing(printed_comparison(comparison()), tmp_path / f"{name}.{kind}", kind)
     one, other = ((tmp_path / f"{name}.{kind}").read_bytes() for name in ("one", "other"))
     assert one.startswith(begins)
     if kind != "svg":  # whose element names are random
