@@ -10,7 +10,6 @@ import pytest
 
 from engine.defences.course import Course, lowered, teach
 from engine.defences.evidence.likenesses import Likenesses
-from engine.defences.evidence.universal import UniversalStamp
 from engine.defences.perturbations import shifted
 from engine.defences.training import Repair, TrainingData, repaired_network
 from engine.errors import Cancelled
@@ -92,8 +91,8 @@ def test_looking_for_how_far_is_cancelled() -> None:
 
 def test_several_labels_are_named() -> None:
     network = linear_network(KERNEL, BIAS)
-    universal = [UniversalStamp(3, ())]
-    both = dataclasses.replace(course_of(network, [1]), found=Likenesses([], universal, [0, 1, 3], {1: 1.0, 3: 0.0}))
+    seen = Likenesses([], [], [0, 1, 3], {1: 1.0, 3: 0.0}, led_to=[3])
+    both = dataclasses.replace(course_of(network, [1]), found=seen)
     found = lowered(network, untrained(network), both)
     assert found.lowered == (1, 3) and "to labels 1 and 3, so B' answers 1 and 3 only" in found.warning
     assert (found.weights[1][[0, 2]] == BIAS[[0, 2]]).all() and LABELS == 4
