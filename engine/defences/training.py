@@ -195,8 +195,8 @@ def train(
     size, rate = (FEWER, LOWER_RATE) if network.is_large else (BATCH, LEARNING_RATE)
     step_on, batch = _step_function(student, lesson, steps, rate, cancel), lesson.batches(student, heard.beat)
     best: tuple[int, Trained] | None = None
-    looks_since, size = 0, min(images, size)
-    for step, made in enumerate(read_ahead(map(lesson.ahead, _rows_of_steps(images, steps, size, seed))), start=1):
+    looks_since, rows = 0, _rows_of_steps(images, steps, min(images, size), seed)
+    for step, made in enumerate(read_ahead(map(lesson.ahead, rows)), start=1):
         step_on(*batch(made), heard.beat)
         heard.report(step)
         if step == steps or (lesson.grade and step % LOOK_EVERY == 0):

@@ -100,7 +100,7 @@ def kept_pair(
     poisoned = opened.of("poisoned")
     if told:
         poisoned = [_telling(dataset) for dataset in poisoned]
-        clean, test = (clean, _telling(test)) if test else (_telling(clean), None)
+        clean, test = _telling(clean), test and _telling(test)
     return measured(row.name, warning, goodnet, clean, test, poisoned, progress, cancel)
 
 
