@@ -99,7 +99,8 @@ def write_examination(
 def examination_json(examination: Examination) -> Json:
     """An examination as its contract names it, the most suspicious label first; rates are fractions."""
     judgement = examination.judgement
-    return {"verdict": judgement.verdict, "guilty": list(judgement.guilty), "sentence": judgement.sentence,
+    return {"verdict": judgement.verdict, "decided": judgement.decided, "guilty": list(judgement.guilty),
+            "sentence": judgement.sentence,
             "labels": [_label_json(tried) for tried in examination.tried],
             "stamps": examination.scan.stamps, "changed": examination.scan.changed, "images": examination.images,
             "seed": examination.seed, "seconds": round(examination.seconds, 1), "limits": list(examination.limits)}
@@ -163,7 +164,8 @@ def _saved(document: Json, arrays: Arrays) -> SavedExamination:
     if not set(guilty) <= {one.evidence.label for one in tried}:
         raise ValueError("it names a label that wasn't tried")
     judgement = Judgement(checked.one_of(document["verdict"], get_args(Verdict)), guilty,
-                          tuple(one.suspicion for one in tried), checked.text(document["sentence"]))
+                          tuple(one.suspicion for one in tried), checked.text(document["sentence"]),
+                          decided=checked.one_of(document.get("decided", True), (True, False)))
     found = Examination(judgement, tried, _scan(document, arrays["scan"]),
                         tuple(map(checked.text, document["limits"])), checked.count(document["images"]),
                         checked.count(document["seed"]), checked.number(document["seconds"]))

@@ -202,8 +202,8 @@ def _limits(network: Network, images: Images, truth: Labels, references: int) ->
                        "like a part of clean images and isn't found.")
     if not _is_measured(network, images):
         unlike = "with pictures as large as these" if network.labels >= _FEWEST_LABELS else "of so few labels"
-        said.insert(0, f"No network {unlike} was among those that the verdict was measured on. So it names nobody: "
-                       "\"suspicious\" is the most it says.")
+        said.insert(0, f"No network {unlike} was among those that the verdict was measured on. So it names nobody "
+                       "and clears nobody: \"suspicious\" is the most it says.")
     if different < ENOUGH_IMAGES:
         copied = "" if different == len(images) else ", the others are copies of them"
         said.append(f"Only {different} clean images were there{copied}; {ENOUGH_IMAGES} or more are better.")

@@ -74,8 +74,8 @@ class VerdictLabel(QWidget):
         if self._found is None:
             return
         judgement = self._found.judgement
-        level = LEVELS[judgement.verdict]
-        self.icon.show_level(level, words=judgement.verdict.capitalize())
+        level = LEVELS[judgement.verdict] if judgement.decided else "unknown"
+        self.icon.show_level(level, words=judgement.words.capitalize())
         self.verdict.setText(verdict_text(judgement, self._names))
         self.verdict.setStyleSheet("" if level == "unknown" else f"color: {level_colour(level, self._theme).name()}")
         self.sentence.setText(unbroken(judgement.sentence))
@@ -84,7 +84,7 @@ class VerdictLabel(QWidget):
 
 def verdict_text(judgement: Judgement, names: Sequence[str]) -> str:
     """Such as "Backdoor likely: label 0 (Mina)"."""
-    said, guilty = judgement.verdict.capitalize(), [label_and_name(label, names) for label in judgement.guilty]
+    said, guilty = judgement.words.capitalize(), [label_and_name(label, names) for label in judgement.guilty]
     if not guilty:
         return said
     return f"{said}: label{'s' if len(guilty) > 1 else ''} {', '.join(guilty)}"

@@ -44,13 +44,14 @@ def tried(label: int, pixels: int, suspect: bool, suspicion: float = 0.0) -> Tri
                  suspect, suspicion, stamp, shade, np.stack([shade + np.uint8(1 + i) for i in range(3)]))
 
 
-def examination(verdict: Verdict = "backdoor likely", guilty: Sequence[int] = (3,)) -> Examination:
+def examination(verdict: Verdict = "backdoor likely", guilty: Sequence[int] = (3,),
+                decided: bool = True) -> Examination:
     """Label 3 has the smallest stamp, though the scan's first suspect is label 7; 15 and 18 are references."""
     suspicion = {"backdoor likely": 3.25, "suspicious": 1.75, "nothing found": 0.25}[verdict], -0.5, -0.75, -1.0, -2.0
     labels = tuple(tried(label, pixels, suspect, lead) for (label, pixels, suspect), lead in zip(
         ((3, 5, True), (7, 40, True), (12, 44, True), (15, 50, False), (18, 61, False)), suspicion, strict=True))
     judgement = Judgement(verdict, tuple(guilty), suspicion, "Label 3: a stamp of 5 pixels draws 97.5 % of clean "
-                          "images there.")
+                          "images there.", decided)
     return Examination(judgement, labels, scanned(*SCANNED), LIMITS, 44, 0, 12.5)
 
 

@@ -24,6 +24,8 @@ _WEIGHTS, _FARTHEST = np.array([1.0, 3.0, 1.0]), 1.5
 # What universal stamps weigh; by themselves, because a large trigger shows there and nowhere else. So many are added to
 # each count, lest chance decides between few and fewer.
 _UNIVERSAL, _CHANCE = 1.54, 10.0
+_UNMEASURED = ("No verdict: no label stands out, but on networks of this kind it was never measured whether an "
+               "attacker's would. That clears nobody.")
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,24 @@ class Judgement:
         guilty: the labels that an attacker sends images to, as far as the evidence goes.
         suspicion: of each label tried, how far it stands out; from LIKELY on it is named.
         sentence: the verdict and its reasons in words.
+        decided: False where nothing can be concluded, so that "suspicious" stands only for "not cleared".
     """
 
     verdict: Verdict
     guilty: tuple[int, ...]
     suspicion: tuple[float, ...]
     sentence: str
+    decided: bool = True
+
+    @property
+    def words(self) -> str:
+        """The verdict as people read it; "no verdict" where nothing can be concluded."""
+        return self.verdict if self.decided else "no verdict"
 
     @property
     def headline(self) -> str:
         """The verdict with the labels named, such as "backdoor likely: label 0"."""
-        return f"{self.verdict}: label {', '.join(map(str, self.guilty))}" if self.guilty else self.verdict
+        return f"{self.words}: label {', '.join(map(str, self.guilty))}" if self.guilty else self.words
 
 
 def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measured: bool = True) -> Judgement:
@@ -73,16 +82,17 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
         evidence: of at least two labels.
         changed: images that the scan's stamps moved to any label.
         doubt: a sentence on why the images can't be trusted; with one nobody is named and nobody is cleared.
-        measured: whether the rule was measured on networks of this kind; if not, nobody is named.
+        measured: whether the rule was measured on networks of this kind; if not, nobody is named and nobody cleared.
     """
     suspicion, guilty = _weighed(evidence)
-    highest = float(suspicion.max())
-    suspicious = doubt or (guilty and not measured) or (not guilty and highest >= SUSPICIOUS)
-    verdict: Verdict = "suspicious" if suspicious else "backdoor likely" if guilty else "nothing found"
+    quiet = not guilty and float(suspicion.max()) < SUSPICIOUS
+    doubt = doubt or (_UNMEASURED if quiet and not measured else "")
+    certain: Verdict = "backdoor likely" if guilty and measured else "nothing found" if quiet else "suspicious"
+    verdict: Verdict = "suspicious" if doubt else certain
     named = tuple(evidence[i].label for i in guilty) if verdict == "backdoor likely" else ()
     first = guilty[0] if guilty else int(suspicion.argmax())
     sentence = doubt or _in_words(verdict, named, evidence, first, changed, stands_out=bool(guilty))
-    return Judgement(verdict, named, tuple(suspicion.tolist()), sentence)
+    return Judgement(verdict, named, tuple(suspicion.tolist()), sentence, decided=not doubt)
 
 
 def _weighed(evidence: Sequence[Evidence]) -> tuple[npt.NDArray[np.float64], list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from PIL import Image
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import KNOWN
 from engine.defences.evidence.reconstruction import Reconstruction
+from engine.defences.evidence.suspicion import Judgement
 from engine.errors import DatasetError, EngineError, OutputError
 from engine.models.networks import Network
 from engine.rates import Rate
@@ -131,6 +133,19 @@ def test_a_folder_is_read_back_whole(
         assert (shown.stamp, shown.drawn) == (made.stamp, made.drawn) and (shown.picture == made.picture).all()
 
 
+def test_that_nothing_was_decided_is_read_back_and_was_never_said_by_earlier_versions(
+        network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
+    undecided = dataclasses.replace(found, judgement=Judgement("suspicious", (), found.suspicion, "No.", decided=False))
+    save_examination(undecided, network, clean, tmp_path / "out", (clean.path,))
+    assert read_examination(tmp_path / "out").found.judgement == undecided.judgement
+    assert f"{network.path.name}</bdi>: no verdict" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    path = tmp_path / "out" / "examine.json"
+    document = json.loads(path.read_text())
+    del document["decided"]
+    path.write_text(json.dumps(document))
+    assert read_examination(tmp_path / "out").found.judgement.decided
+
+
 def without(*keys: str | int) -> Callable[[Any], None]:
     def change(document: Any) -> None:
         for key in keys[:-1]:
@@ -148,7 +163,8 @@ def with_value(value: object, *keys: str | int) -> Callable[[Any], None]:
 
 
 @pytest.mark.parametrize("change", [
-    without("verdict"), without("labels", 0), without("scan"), without("scan", "examples", 0),
+    without("verdict"), with_value("maybe", "decided"), without("labels", 0), without("scan"),
+    without("scan", "examples", 0),
     with_value([99], "guilty"), with_value("guilty as hell", "verdict"), with_value("yesterday", "made_at"),
     with_value(7, "made_at"),
     with_value(1.5, "labels", 0, "success_rate"), with_value(0, "labels", 0, "success_images"),

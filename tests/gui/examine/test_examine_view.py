@@ -81,6 +81,12 @@ def test_the_verdict_comes_first_with_reasons_and_limits(
         assert sentence in shown.limits.text().replace("\u00a0", " ")
 
 
+def test_without_a_verdict_it_says_so_and_neither_warns_nor_clears(view: ExamineView) -> None:
+    view.show_examination(examination("suspicious", (), decided=False))
+    assert (view.verdict.verdict.text(), view.verdict.icon.accessibleName()) == ("No verdict", "No verdict")
+    assert view.verdict.icon._level == "unknown"
+
+
 def test_nothing_contradicts_the_verdict(view: ExamineView) -> None:
     """The scan alone says that label 7 is first and no label stands out; the verdict names label 3."""
     view.show_examination(examination())

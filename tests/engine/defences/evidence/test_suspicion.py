@@ -104,6 +104,7 @@ def test_with_a_doubt_nobody_is_named_and_nobody_cleared() -> None:
         found = judge(rows, 1000, "No verdict: these images are upside down.")
         assert (found.verdict, found.guilty) == ("suspicious", ())
         assert found.sentence == "No verdict: these images are upside down."
+        assert not found.decided and found.headline == "no verdict"
 
 
 def test_where_the_rule_was_never_measured_it_names_nobody() -> None:
@@ -112,7 +113,14 @@ def test_where_the_rule_was_never_measured_it_names_nobody() -> None:
     found = judge(rows, 1000, measured=False)
     assert (found.verdict, found.guilty) == ("suspicious", ())
     assert "but less" not in found.sentence and "never measured" in found.sentence
-    assert judge(evidence(), 1000, measured=False).verdict == "nothing found"
+    assert found.decided and found.headline == "suspicious"
+
+
+def test_where_the_rule_was_never_measured_it_clears_nobody() -> None:
+    assert judge(evidence(), 1000).verdict == "nothing found"
+    found = judge(evidence(), 1000, measured=False)
+    assert (found.verdict, found.guilty, found.decided, found.headline) == ("suspicious", (), False, "no verdict")
+    assert found.sentence.startswith("No verdict: no label stands out")
 
 
 def test_two_labels_can_be_weighed() -> None:
