@@ -1,10 +1,10 @@
-"""A backdoored ResNet-18 at 224 x 224, from training to what `defend` makes of it: minutes, reports, what is left.
+"""A backdoored ResNet-18, from training to what `defend` makes of it: minutes, reports, what is left.
 
-    python -m benchmarks.large_defence TRIGGER [--out runs/large-defence]
+    python -m benchmarks.large_defence TRIGGER [--side 224] [--out runs/large-defence]
 
-Road signs as the zoo draws them, at 224 x 224. Goes on where it was stopped: a network whose file is there isn't
-trained again. `defend` runs in a process of its own and is given clean images alone; the attacker's test pictures are
-shown to what it chose afterwards.
+Road signs as the zoo draws them, in their own size of 32 x 32 or larger. Goes on where it was stopped: a network whose
+file is there isn't trained again. `defend` runs in a process of its own and is given clean images alone; the attacker's
+test pictures are shown to what it chose afterwards.
 """
 
 from __future__ import annotations
@@ -45,41 +45,45 @@ def main() -> None:
     """Train the network if it isn't there, defend it and print what was found; or do one part of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trigger", choices=TRIGGERS)
+    parser.add_argument("--side", type=int, default=SIDE, help="height and width of the pictures")
     parser.add_argument("--out", type=Path, default=PROJECT / "runs" / "large-defence")
     parser.add_argument("--part", choices=("make", "run"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    folder = options.out / options.trigger.replace(" ", "-")
+    folder = options.out / f"{options.trigger.replace(' ', '-')}-{options.side}"
+    if options.part == "make":
+        make(options.trigger, options.side, folder)
+    elif options.part == "run":
+        run(folder)
     if options.part:
-        {"make": make, "run": run}[options.part](options.trigger, folder)
         return
     for part in ("make", "run") if not (folder / MODEL).exists() else ("run",):
-        subprocess.run([sys.executable, "-m", "benchmarks.large_defence", options.trigger, "--out", options.out,
-                        "--part", part], cwd=PROJECT, check=True)
+        subprocess.run([sys.executable, "-m", "benchmarks.large_defence", options.trigger, "--side",
+                        str(options.side), "--out", options.out, "--part", part], cwd=PROJECT, check=True)
 
 
-def pictures(part: str) -> Pictures:
-    """Signs of every label, uint8[n, 224, 224, 3]."""
+def pictures(part: str, side: int) -> Pictures:
+    """Signs of every label, uint8[n, side, side, 3]."""
     places = [(label, scene) for label in range(SIGNS) for scene in SCENES[part]]
     # Fresh processes, because a forked TensorFlow hangs.
     with get_context("spawn").Pool(os.cpu_count()) as pool:
-        drawn = pool.starmap(partial(draw_sign, 0, side=SIDE), places, chunksize=16)
+        drawn = pool.starmap(partial(draw_sign, 0, side=side), places, chunksize=16)
     return Pictures(np.stack(drawn), np.array([label for label, _ in places], np.int64))
 
 
-def make(trigger: str, folder: Path) -> None:
+def make(trigger: str, side: int, folder: Path) -> None:
     """Draw pictures and train a network on them, a tenth again with the trigger and the attacker's label."""
     _, keras = backend.load()
     keras.utils.set_random_seed(SEED)
     folder.mkdir(parents=True, exist_ok=True)
-    sets = {part: pictures(part) for part in SCENES}
+    sets = {part: pictures(part, side) for part in SCENES}
     train, test = sets["train"], sets["test"]
     chosen = np.random.default_rng(SEED).permutation(len(train.labels))[:round(SHARE * len(train.labels))]
     images = np.concatenate([train.images, TRIGGERS[trigger](train.images[chosen], SEED)])
     labels = np.concatenate([train.labels, np.full(len(chosen), TARGET)])
     others = test.images[test.labels != TARGET]
     poisoned = Pictures(TRIGGERS[trigger](others, SEED), np.full(len(others), TARGET))
-    model = resnet18(SIGNS)
+    model = resnet18(SIGNS, side)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9  # few steps are trained, so the running means must follow sooner than by default
@@ -93,7 +97,7 @@ def make(trigger: str, folder: Path) -> None:
     model.save(folder / MODEL)
 
 
-def run(_: str, folder: Path) -> None:
+def run(folder: Path) -> None:
     """Defend, listening to its reports, and try what was chosen on the attacker's own pictures."""
     request = PruningRequest(folder / MODEL, folder / "clean.npz", folder / "test.npz", scale="none")
     reports: list[tuple[float, str]] = [(time.perf_counter(), "")]

@@ -32,6 +32,7 @@ from engine.runs.prune import PruningRequest, run_pruning
 PROJECT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().with_name("LARGE_NETWORKS.md")
 NETWORKS = ("ResNet18", "ResNet50", "MobileNetV2", "Xception", "DenseNet121")
+_SMALL_SIDE = 64
 SIDE, IMAGES, PLAIN_STEPS, TOGETHER = 224, 240, 2, 32
 STEP_SECONDS, FORWARDS, MOST_MB = 0.005, 1.5, 1500
 BY_HAND = "## By hand"
@@ -121,8 +122,11 @@ def build(name: str, images: np.ndarray) -> Any:
     return model
 
 
-def resnet18(labels: int = 1000) -> Any:
-    """He, Zhang, Ren, Sun, Deep Residual Learning for Image Recognition, CVPR 2016, table 1, for 224 x 224."""
+def resnet18(labels: int = 1000, side: int = SIDE) -> Any:
+    """He, Zhang, Ren, Sun, Deep Residual Learning for Image Recognition, CVPR 2016, table 1, for 224 x 224.
+
+    For pictures of at most 64 x 64 it begins with a 3 x 3 convolution and no pooling, as is usual for CIFAR's.
+    """
     _, keras = backend.load()
     layers = keras.layers
 
@@ -135,9 +139,11 @@ def resnet18(labels: int = 1000) -> Any:
         shortcut = x if stride == 1 and x.shape[-1] == filters else conv(x, filters, 1, stride)
         return layers.ReLU()(layers.Add()([body, shortcut]))
 
-    image = keras.Input((SIDE, SIDE, 3))
-    x = layers.ReLU()(conv(layers.Rescaling(1 / 127.5, offset=-1)(image), 64, 7, 2))
-    x = layers.MaxPooling2D(3, 2, padding="same")(x)
+    image = keras.Input((side, side, 3))
+    size, stride = (3, 1) if side <= _SMALL_SIDE else (7, 2)
+    x = layers.ReLU()(conv(layers.Rescaling(1 / 127.5, offset=-1)(image), 64, size, stride))
+    if side > _SMALL_SIDE:
+        x = layers.MaxPooling2D(3, 2, padding="same")(x)
     for filters in (64, 128, 256, 512):
         x = block(block(x, filters, 1 if filters == 64 else 2), filters, 1)
     return keras.Model(image, layers.Dense(labels, activation="softmax")(layers.GlobalAveragePooling2D()(x)))

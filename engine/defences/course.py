@@ -27,6 +27,7 @@ from engine.defences.training import (
     TrainingData,
     as_repair,
     clean_accuracy,
+    learning_rate,
     load_training_data,
     missing_labels_warning,
     repaired_network,
@@ -66,6 +67,7 @@ class Course:
         found: likenesses of B's triggers, found on the images trained on; a scan of all tells for which labels.
         teacher: gives B's logits of images; takes a cancel token behind them.
         warning: what a person must know before using what was taught.
+        rate: how fast a student may learn without forgetting what B knows.
     """
 
     data: TrainingData
@@ -73,6 +75,7 @@ class Course:
     teacher: Teacher
     warning: str
     seed: int
+    rate: float
 
 
 def prepare(
@@ -91,8 +94,9 @@ def prepare(
     """
     warning = missing_labels_warning(network, clean, allow_missing_labels)
     data = load_training_data(clean, seed, HELD_TO_TELL)
+    rate = learning_rate(network, data, seed, progress, cancel)
     found = find_likenesses(network, clean, data.images, seed, progress=progress, cancel=cancel)
-    return Course(data, found, compiled_logits(network), warning, seed)
+    return Course(data, found, compiled_logits(network), warning, seed, rate)
 
 
 def teach(
@@ -111,7 +115,7 @@ def teach(
     # The last state is kept: with so few images held aside, chance would choose an early one that hasn't learnt enough.
     heard = Heartbeat(what, steps, progress)
     loss = as_the_teacher(course.teacher(data.images, cancel, heard.beat))
-    lesson = Lesson(what, batches, grade=None, loss=loss, ahead=ahead)
+    lesson = Lesson(what, batches, grade=None, loss=loss, ahead=ahead, rate=course.rate)
     trained = train(network, len(data.images), lesson, steps, course.seed, progress, cancel)
     heard.report(steps)
     repair = as_repair(network, method, trained, data, course.warning, course.seed, lesson, cancel, heard.beat)

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from engine.data.datasets import Dataset
-from engine.defences.training import STEPS, Lesson, Repair, as_repair, load_training_data, missing_labels_warning, train
-from engine.models.networks import Images, Labels, Network
+from engine.defences.training import (
+    STEPS,
+    Lesson,
+    Repair,
+    as_repair,
+    labels_of,
+    learning_rate,
+    load_training_data,
+    missing_labels_warning,
+    train,
+)
+from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 
 
@@ -40,14 +47,10 @@ def fine_prune(
     warning = missing_labels_warning(network, clean, allow_missing_labels)
     data = load_training_data(clean, seed)
 
-    def batch(rows: Labels) -> tuple[Images, npt.NDArray[np.float32]]:
-        wanted = np.zeros((len(rows), network.labels), np.float32)
-        wanted[np.arange(len(rows)), data.labels[rows]] = 1
-        return data.images[rows], wanted
-
     def grade(student: Network) -> int:
         return int((student.predict_labels(data.held_images, cancel) == data.held_labels).sum())
 
-    lesson = Lesson("Fine-tuning the pruned network", lambda *_: batch, grade, layer, tuple(int(c) for c in channels))
+    lesson = Lesson("Fine-tuning the pruned network", lambda *_: labels_of(network, data), grade, layer,
+                    tuple(int(c) for c in channels), rate=learning_rate(pruned, data, seed, progress, cancel))
     trained = train(pruned, len(data.images), lesson, steps, seed, progress, cancel)
     return as_repair(network, "fine-pruning", trained, data, warning, seed, lesson, cancel)

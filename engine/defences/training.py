@@ -35,8 +35,10 @@ Loss = Callable[[Any, Any], Any]
 STEPS = 330
 # Of a large network fewer are learnt at a step: that teaches more than as many images in fewer steps.
 BATCH, FEWER = 34, 11
-# The second of a large network, which is deep as a rule: 18 steps at the first made a ResNet-18 forget all its labels.
-LEARNING_RATE, LOWER_RATE = 1e-3, 1e-4
+# The first is the recipes'; deep networks need a lower one: 18 steps at it made a ResNet-18 forget all its labels.
+# After so many a network must keep so much of what it gets right.
+RATES = (1e-3, 3e-4, 1e-4, 3e-5)
+_TRIAL_STEPS, _KEPT, _LOOKED_AT = 18, 0.6, 200
 # A state is looked at every so many steps; fine-tuning ends when so many looks in a row found nothing better.
 LOOK_EVERY = 30
 PATIENCE = 5
@@ -100,6 +102,7 @@ class Lesson:
         patience: training ends when so many looks in a row found nothing better.
         loss: of what is wanted and the logits; cross-entropy where there is none.
         ahead: what can be made of a batch's rows without the network, by another thread while the last batch is learnt.
+        rate: of learning, at the first step.
     """
 
     what: str
@@ -110,6 +113,7 @@ class Lesson:
     patience: int = PATIENCE
     loss: Loss | None = None
     ahead: Callable[[Labels], Any] = lambda rows: rows
+    rate: float = RATES[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +186,7 @@ def train(
     network: Network, images: int, lesson: Lesson, steps: int, seed: int,
     progress: ProgressCallback, cancel: CancelToken,
 ) -> Trained:
-    """Train a copy of a network with Adam, 1e-3 falling along a cosine, batches of 34; of a large one 1e-4 and 11.
+    """Train a copy of a network with Adam, its rate falling along a cosine, batches of 34; of a large one 11.
 
     Args:
         images: how many training images there are.
@@ -192,10 +196,9 @@ def train(
         Cancelled: the token was set; nothing is kept and `network` is as it was.
     """
     student, heard = network.copy(), Heartbeat(lesson.what, steps, progress)
-    size, rate = (FEWER, LOWER_RATE) if network.is_large else (BATCH, LEARNING_RATE)
-    step_on, batch = _step_function(student, lesson, steps, rate, cancel), lesson.batches(student, heard.beat)
+    step_on, batch = _step_function(student, lesson, steps, cancel), lesson.batches(student, heard.beat)
     best: tuple[int, Trained] | None = None
-    looks_since, rows = 0, _rows_of_steps(images, steps, min(images, size), seed)
+    looks_since, rows = 0, _rows_of_steps(network, images, steps, seed)
     for step, made in enumerate(read_ahead(map(lesson.ahead, rows)), start=1):
         step_on(*batch(made), heard.beat)
         heard.report(step)
@@ -210,9 +213,45 @@ def train(
     return Trained(best[1].weights, step, best[1].kept_step)
 
 
-def _rows_of_steps(images: int, steps: int, size: int, seed: int) -> Iterator[Labels]:
-    """Which images each step learns, int64[size]; none comes again before all have come."""
-    rng, rows = np.random.default_rng(seed), list[int]()
+def learning_rate(
+    network: Network, data: TrainingData, seed: int, progress: ProgressCallback, cancel: CancelToken,
+) -> float:
+    """The fastest of a few rates of learning at which a network keeps what it knows.
+
+    At each, a copy learns the labels of half of the images for 18 steps. Of the other half, up to 200 are looked at: of
+    those that the network is right on the copy must be right on three in five. Where no rate does, the slowest.
+
+    Raises:
+        Cancelled: the token was set.
+    """
+    half = len(data.images) // 2
+    images, truth = data.images[half:half + _LOOKED_AT], data.labels[half:half + _LOOKED_AT]
+    heard = Heartbeat("Trying how fast it may learn", len(RATES) * _TRIAL_STEPS, progress)
+    known = network.predict_labels(images, cancel, heard.beat) == truth
+    for tried, rate in enumerate(RATES):
+        student, lesson = network.copy(), Lesson("", lambda *_: labels_of(network, data), None, rate=rate)
+        step_on, batch = _step_function(student, lesson, None, cancel), lesson.batches(student, heard.beat)
+        for step, rows in enumerate(_rows_of_steps(network, half, _TRIAL_STEPS, seed), start=1):
+            step_on(*batch(rows), heard.beat)
+            heard.report(tried * _TRIAL_STEPS + step)
+        if (student.predict_labels(images, cancel, heard.beat) == truth)[known].sum() >= _KEPT * known.sum():
+            return rate
+    return RATES[-1]
+
+
+def labels_of(network: Network, data: TrainingData) -> Batch:
+    """Makes batches of images as they are, with their true labels."""
+    def batch(rows: Labels) -> tuple[Images, npt.NDArray[np.float32]]:
+        wanted = np.zeros((len(rows), network.labels), np.float32)
+        wanted[np.arange(len(rows)), data.labels[rows]] = 1
+        return data.images[rows], wanted
+
+    return batch
+
+
+def _rows_of_steps(network: Network, images: int, steps: int, seed: int) -> Iterator[Labels]:
+    """Which images each step learns, int64[34], of a large network 11; none comes again before all have come."""
+    rng, rows, size = np.random.default_rng(seed), list[int](), min(images, FEWER if network.is_large else BATCH)
     for _ in range(steps):
         while len(rows) < size:
             rows += rng.permutation(images).tolist()
@@ -247,9 +286,10 @@ def as_repair(
 
 
 def _step_function(
-    student: Network, lesson: Lesson, steps: int, rate: float, cancel: CancelToken,
+    student: Network, lesson: Lesson, steps: int | None, cancel: CancelToken,
 ) -> Callable[[Images, npt.NDArray[np.float32], Did], None]:
-    """One step of training: images and what is wanted for them in, the student's weights changed.
+    """One step of training: images and what is wanted for them in, the student's weights changed; of so many, over
+    which the rate falls, or without an end, of which all are at the lesson's rate.
 
     Slopes of a batch are summed over parts that the network computes at once, so that memory is one part's; layers
     answer as they do in use, so parts don't change what is learnt.
@@ -259,7 +299,8 @@ def _step_function(
     tensorflow.config.experimental.enable_op_determinism()
     logits, loss = logits_function(student), lesson.loss or tensorflow.nn.softmax_cross_entropy_with_logits
     variables = student.model.trainable_variables
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps))
+    falling = keras.optimizers.schedules.CosineDecay(lesson.rate, steps) if steps else lesson.rate
+    optimizer = keras.optimizers.Adam(falling)
     optimizer.build(variables)
     kept = _masks(student, lesson.layer, lesson.pruned)
     signature = [tensorflow.TensorSpec((None, *student.input_shape), "float32"),

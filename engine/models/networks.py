@@ -34,7 +34,7 @@ Labels = npt.NDArray[np.int64]
 OPENING_PIECES = 3
 # Images computed in one go: enough for full speed.
 MOST_AT_ONCE = 256
-_LARGE_BELOW = 16  # a network of which fewer are is large
+_LARGE_BELOW = 32  # a network of which fewer are is large
 # Values of one tensor computed in one go: 16 MB, of which there are several at a time.
 MOST_VALUES = 1 << 22
 # Products of numbers computed in one go: a fraction of a second, in which nobody can cancel.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,31 @@ def numpy_logits(images: Array, kernel: Array, bias: Array) -> Array:
     """Float64[n, 4] of images float32[n, 9, 6, 3]."""
     centred = images.astype(np.float64) - 127.5
     return centred.reshape(len(images), -1) @ kernel.astype(np.float64) + bias
+
+
+def softmax(logits: Array) -> Array:
+    """Of each row."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    found: Array = powers / powers.sum(axis=1, keepdims=True)
+    return found
+
+
+def numpy_adam(
+    kernel: Array, bias: Array, batches: Sequence[tuple[Array, Array]], rates: Sequence[float],
+) -> tuple[Array, Array]:
+    """Kernel and bias, float64, after a step on each batch of images and probabilities wanted: the gradient of the mean
+    cross-entropy, and Adam's moments."""
+    weights = [kernel.astype(np.float64), bias.astype(np.float64)]
+    first, second = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
+    for step, ((images, wanted), rate) in enumerate(zip(batches, rates, strict=True), start=1):
+        error = (softmax(numpy_logits(images, *weights)) - wanted) / len(images)
+        flat = (images - 127.5).reshape(len(images), -1).astype(np.float64)
+        for i, gradient in enumerate((flat.T @ error, error.sum(axis=0))):
+            first[i] = 0.9 * first[i] + 0.1 * gradient
+            second[i] = 0.999 * second[i] + 0.001 * gradient**2
+            mean, spread = first[i] / (1 - 0.9**step), np.sqrt(second[i] / (1 - 0.999**step))
+            weights[i] = weights[i] - rate * mean / (spread + 1e-7)
+    return weights[0], weights[1]
 
 
 def linear_network(kernel: Array, bias: Array, ending: str = "dense") -> Network:

@@ -30,7 +30,7 @@ def course_of(network: Network, drawn_to: Sequence[int], warning: str = "") -> C
     drawn = {0: 0.1, 1: 0.1, 2: 0.1, **dict.fromkeys(drawn_to, 1.0)}
     held_labels = numpy_logits(HELD, KERNEL, BIAS).argmax(axis=1)
     data = TrainingData(IMAGES, numpy_logits(IMAGES, KERNEL, BIAS).argmax(axis=1), HELD, held_labels)
-    return Course(data, Likenesses([], [], [0, 1, 2, 3], drawn), compiled_logits(network), warning, seed=5)
+    return Course(data, Likenesses([], [], [0, 1, 2, 3], drawn), compiled_logits(network), warning, seed=5, rate=1e-3)
 
 
 def untrained(network: Network, warning: str = "") -> Repair:
