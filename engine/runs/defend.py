@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.assessment import HARMLESS_ATTACK, percent
+from engine.assessment import HARMLESS_ATTACK, Attack, percent
 from engine.defences.comparison import UNPAIRED, Comparison, ComparisonRow
 from engine.files.scratch import scratch_folder
 from engine.guards.calibration import SPARING_GUARD
@@ -98,8 +98,7 @@ def defend(
         made = Made()
         comparison = compare_defences(run, trained=complete, made=made, progress=progress, cancel=cancel)
         run = dataclasses.replace(run, comparison=comparison)
-        # Poisoned images that the examination made are stand-ins, too, whoever chose the files.
-        estimated = all(attack.reconstructed for attack in comparison.rows[0].attacks)
+        estimated = are_estimates(comparison.rows[0].attacks)
         choosing, telling, apart = parted(comparison)
         rows = [row for row in choosing if made.can_build(row)]
         chosen = telling[choosing.index(best_row(broad_rows(rows) if estimated else rows))]
@@ -108,6 +107,15 @@ def defend(
                          stood_in=not request.poisoned, apart=apart)
     return Defended(found, run, chosen, pair, apart, estimated, _stopped(run, chosen), NOT_TRIED,
                     (*cautions, *filter(None, [pair.warning])), time.monotonic() - started)
+
+
+def are_estimates(attacks: Sequence[Attack]) -> bool:
+    """Whether only stand-ins tell what defences are worth: of sets that B doesn't fall for nothing can be told.
+
+    Poisoned images that an examination made are stand-ins, too, whoever chose the files.
+    """
+    shown = [attack for attack in attacks if attack.before.value > HARMLESS_ATTACK] or attacks
+    return all(attack.reconstructed for attack in shown)
 
 
 def parted(comparison: Comparison) -> tuple[tuple[ComparisonRow, ...], tuple[ComparisonRow, ...], bool]:
@@ -179,11 +187,14 @@ def _cautions(
                     "defences hold against was measured on small networks; on the one large network that was tried, "
                     "what was chosen, a guard, left 31 % of an attack.")
     if estimated:
-        said.append("There were no poisoned images of an attacker's: attack success is that of a trigger reconstructed "
-                    "from the network, an estimate. A defence may stop it and not the attacker's own.")
+        said.append("There were no poisoned images of an attacker's that B falls for: attack success is that of a "
+                    "trigger reconstructed from the network, an estimate. A defence may stop it and not the "
+                    "attacker's own.")
         if stood_in and not found.guilty:
             said.append("The examination named no label, so the reconstructed trigger is that of the most suspicious "
                         "one, which may be harmless.")
+    if not found.judgement.decided:
+        said.append(f"The examination's answer: {found.judgement.sentence}")
     if not complete:
         said.append("The clean images don't show every label, so nothing was trained: a trained network would forget "
                     "the others.")

@@ -29,8 +29,8 @@ REFERENCES, FEWER_REFERENCES = 16, 6
 FEWER_STAMPS, FEWER_UNIVERSAL = 4_000, 2_000
 # A network of so few labels has them all tried.
 _FEW_LABELS = 24
-# The verdict's rule was measured on pictures of 32 x 32 and 55 x 47 and of a dozen labels or more. On much larger ones,
-# and where a label has hardly any others to be held against, it names nobody.
+# The verdict's rule was measured on pictures of 32 x 32 and 55 x 47 and of a dozen labels or more, by small networks.
+# On much larger ones, and where a label has hardly any others to be held against, it names nobody.
 _MOST_PIXELS, _FEWEST_LABELS = 10_000, 4
 FEWEST_IMAGES, ENOUGH_IMAGES = 20, 100
 _MOST_IMAGES = 1000
@@ -131,8 +131,9 @@ def examine(
     counts = {suspect.label: suspect.count for suspect in found.suspects}
     evidence = [Evidence(stamp.label, counts.get(stamp.label, 0), stamp.mask_pixels, stamp.success, float(margin),
                          int(universal[stamp.label]))
-                for stamp, margin in zip(smallest, margins, strict=True)]
-    judgement = judge(evidence, found.changed, _doubt(own, truth, smallest), measured=_is_measured(network, images))
+                for stamp, margin in zip(smallest, np.nan_to_num(margins, posinf=0, neginf=0), strict=True)]
+    judgement = judge(evidence, found.changed, _doubt(own, truth, smallest, margins), tried=more,
+                      measured=_is_measured(network, images))
     within = value_range(images)
     tried = [Tried(one, one.label in suspects, suspicion, stamp, _alone(stamp, within),
                    _worn(stamp, images, own, within))
@@ -157,7 +158,8 @@ def chosen_labels(
 
 
 def _is_measured(network: Network, images: Images) -> bool:
-    return images.shape[1] * images.shape[2] <= _MOST_PIXELS and network.labels >= _FEWEST_LABELS
+    few = images.shape[1] * images.shape[2] <= _MOST_PIXELS and not network.is_large
+    return few and network.labels >= _FEWEST_LABELS
 
 
 def _clean_images(clean: Dataset, rng: np.random.Generator) -> tuple[Images, Labels]:
@@ -166,7 +168,11 @@ def _clean_images(clean: Dataset, rng: np.random.Generator) -> tuple[Images, Lab
         raise DatasetError(f"{clean.path}: holds {len(clean)} images; an examination needs at least {FEWEST_IMAGES} "
                            f"clean ones, and {ENOUGH_IMAGES} or more to be relied on.")
     where = sorted(rng.permutation(len(clean))[:min(_MOST_IMAGES, clean.most_at_once)].tolist())
-    return clean.take(where), clean.labels[where]
+    images = clean.take(where)
+    if (different := len(np.unique(hashes_of(images)))) < FEWEST_IMAGES:
+        raise DatasetError(f"{clean.path}: holds {different} different images, the others are copies of them; an "
+                           f"examination needs at least {FEWEST_IMAGES}, and {ENOUGH_IMAGES} or more to be relied on.")
+    return images, clean.labels[where]
 
 
 def _check(network: Network, clean: Dataset, own: Labels, labels: Sequence[int]) -> None:
@@ -180,7 +186,7 @@ def _check(network: Network, clean: Dataset, own: Labels, labels: Sequence[int])
                            "poisoned ones, or not what this network was trained on?")
 
 
-def _doubt(own: Labels, truth: Labels, smallest: Sequence[Reconstruction]) -> str:
+def _doubt(own: Labels, truth: Labels, smallest: Sequence[Reconstruction], margins: npt.NDArray[np.float64]) -> str:
     """Why nothing should be concluded from these images; empty where nothing speaks against them."""
     accuracy = float((own == truth).mean())
     if accuracy < _POOR_ACCURACY:
@@ -190,6 +196,9 @@ def _doubt(own: Labels, truth: Labels, smallest: Sequence[Reconstruction]) -> st
     if max(stamp.success.value for stamp in smallest) < _FOUND:
         return ("No verdict: no stamp was found for any label that was tried, so there is nothing to compare. The "
                 "network's answers hardly change with its pictures, or its values are prepared in another way.")
+    if not np.isfinite(margins).all():
+        return ("No verdict: on some inputs what the network computes grows beyond all numbers, which trained networks "
+                "don't do, so its labels can't be held against each other.")
     return ""
 
 
@@ -201,7 +210,8 @@ def _limits(network: Network, images: Images, truth: Labels, references: int) ->
                        "times as many as other labels have. If poisoned images stand among them, their trigger looks "
                        "like a part of clean images and isn't found.")
     if not _is_measured(network, images):
-        unlike = "with pictures as large as these" if network.labels >= _FEWEST_LABELS else "of so few labels"
+        unlike = ("of so few labels" if network.labels < _FEWEST_LABELS else "as large as this" if network.is_large
+                  else "with pictures as large as these")
         said.insert(0, f"No network {unlike} was among those that the verdict was measured on. So it names nobody "
                        "and clears nobody: \"suspicious\" is the most it says.")
     if different < ENOUGH_IMAGES:

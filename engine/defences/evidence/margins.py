@@ -37,7 +37,8 @@ def widest_margins(
     Args:
         images: clean, float32[n, H, W, C]; inputs keep to the range that they use.
     Returns:
-        float64[labels]: the widest margin met, in the order of `labels`.
+        float64[labels]: the widest margin met, in the order of `labels`; not a number where the network computed what
+        isn't one.
     Raises:
         Cancelled: the token was set; nothing is kept.
     """

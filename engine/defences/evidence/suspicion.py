@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.assessment import percent
+from engine.defences.evidence.universal import DEFAULT_UNIVERSAL
 from engine.rates import Rate
 
 Verdict = Literal["backdoor likely", "suspicious", "nothing found"]
@@ -21,9 +22,9 @@ LIKELY, SUSPICIOUS, TOGETHER = 1.9, 1.6, 1.0
 # What scan, mask and margin weigh; and how far one of them may set a label apart from the second, so that none
 # of them decides alone.
 _WEIGHTS, _FARTHEST = np.array([1.0, 3.0, 1.0]), 1.5
-# What universal stamps weigh; by themselves, because a large trigger shows there and nowhere else. So many are added to
-# each count, lest chance decides between few and fewer.
-_UNIVERSAL, _CHANCE = 1.54, 10.0
+# What universal stamps weigh; by themselves, because a large trigger shows there and nowhere else. Of all that were
+# tried so many are added to each count, lest chance decides between few and fewer.
+_UNIVERSAL, CHANCE = 1.54, 10 / 16_000
 _UNMEASURED = ("No verdict: no label stands out, but on networks of this kind it was never measured whether an "
                "attacker's would. That clears nobody.")
 
@@ -75,27 +76,29 @@ class Judgement:
         return f"{self.words}: label {', '.join(map(str, self.guilty))}" if self.guilty else self.words
 
 
-def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measured: bool = True) -> Judgement:
+def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measured: bool = True,
+          tried: int = DEFAULT_UNIVERSAL) -> Judgement:
     """Weigh each label's evidence against that of the other labels of the same network.
 
     Args:
-        evidence: of at least two labels.
+        evidence: of at least two labels; every value finite.
         changed: images that the scan's stamps moved to any label.
         doubt: a sentence on why the images can't be trusted; with one nobody is named and nobody is cleared.
         measured: whether the rule was measured on networks of this kind; if not, nobody is named and nobody cleared.
+        tried: how many universal stamps.
     """
-    suspicion, guilty = _weighed(evidence)
+    suspicion, guilty = _weighed(evidence, CHANCE * tried)
     quiet = not guilty and float(suspicion.max()) < SUSPICIOUS
     doubt = doubt or (_UNMEASURED if quiet and not measured else "")
     certain: Verdict = "backdoor likely" if guilty and measured else "nothing found" if quiet else "suspicious"
     verdict: Verdict = "suspicious" if doubt else certain
     named = tuple(evidence[i].label for i in guilty) if verdict == "backdoor likely" else ()
     first = guilty[0] if guilty else int(suspicion.argmax())
-    sentence = doubt or _in_words(verdict, named, evidence, first, changed, stands_out=bool(guilty))
+    sentence = doubt or _in_words(verdict, named, evidence, first, changed, stands_out=bool(guilty), measured=measured)
     return Judgement(verdict, named, tuple(suspicion.tolist()), sentence, decided=not doubt)
 
 
-def _weighed(evidence: Sequence[Evidence]) -> tuple[npt.NDArray[np.float64], list[int]]:
+def _weighed(evidence: Sequence[Evidence], chance: float) -> tuple[npt.NDArray[np.float64], list[int]]:
     """How far each label stands out, and the places of those that are named.
 
     A label stands out as those of small triggers do, or as those of large ones.
@@ -103,7 +106,7 @@ def _weighed(evidence: Sequence[Evidence]) -> tuple[npt.NDArray[np.float64], lis
     small = np.stack([np.log([one.scan_count + 1.0 for one in evidence]),
                       -np.log([max(one.mask_pixels, 1.0) for one in evidence]),
                       np.log([max(one.margin, 1.0) for one in evidence])])
-    large = np.log([[one.universal + _CHANCE for one in evidence]])
+    large = np.log([[one.universal + chance for one in evidence]])
     found = [_standing_out(_WEIGHTS[:, np.newaxis] * small, _WEIGHTS[:, np.newaxis] * _FARTHEST),
              _standing_out(_UNIVERSAL * large, np.inf)]
     suspicion = np.maximum(found[0][0], found[1][0])
@@ -128,7 +131,7 @@ def _standing_out(
         further = np.argsort(-_ahead(kinds, farthest, guilty), kind="stable")
         hidden = [int(i) for i in further if i not in guilty][:1 if guilty else 2]
         apart = _ahead(kinds, farthest, [*guilty, *hidden])[hidden]
-        if apart.min() < LIKELY + TOGETHER:
+        if not apart.min() >= LIKELY + TOGETHER:
             break
         suspicion[hidden] = apart
         guilty += hidden
@@ -155,7 +158,8 @@ def _ahead(
 
 
 def _in_words(
-    verdict: Verdict, guilty: Sequence[int], evidence: Sequence[Evidence], first: int, changed: int, stands_out: bool,
+    verdict: Verdict, guilty: Sequence[int], evidence: Sequence[Evidence], first: int, changed: int, *,
+    stands_out: bool, measured: bool,
 ) -> str:
     one, others = evidence[first], [e for i, e in enumerate(evidence) if i != first and e.label not in guilty]
     masks = sorted(other.mask_pixels for other in others)
@@ -168,7 +172,7 @@ def _in_words(
     if verdict == "backdoor likely":
         more = f" So are label {' and '.join(map(str, guilty[1:]))}." if len(guilty) > 1 else ""
         return f"Label {one.label} stands out as labels of attackers do. {facts}{more}"
-    if stands_out:
+    if stands_out or (verdict == "suspicious" and not measured):
         return f"Label {one.label} stands out, but whether that means an attacker was never measured here. {facts}"
     if verdict == "suspicious":
         return f"Label {one.label} stands out, but less than labels of attackers mostly do. {facts}"

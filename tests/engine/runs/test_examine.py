@@ -135,6 +135,30 @@ def test_pictures_larger_than_any_that_was_measured_name_nobody(
     assert again.limits[0].startswith("No network with pictures as large as these")
 
 
+def test_a_network_larger_than_any_that_was_measured_names_nobody(clean: Dataset) -> None:
+    large = linear_network(*weights())
+    large.is_large = True
+    found = examine(large, clean)
+    assert (found.judgement.verdict, found.judgement.guilty) == ("suspicious", ())
+    assert found.limits[0].startswith("No network as large as this was among")
+
+
+def test_where_the_network_computes_what_is_no_number_there_is_no_verdict(
+        network: Network, clean: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such inputs lie far from clean images, where only the search for margins comes."""
+    monkeypatch.setattr("engine.runs.examine.widest_margins", lambda *_, **__: np.array([4.0, np.nan, np.inf, 3.0]))
+    found = examine(network, clean)
+    assert found.judgement.headline == "no verdict" and "beyond all numbers" in found.judgement.sentence
+    assert np.isfinite(found.suspicion).all() and all(np.isfinite(one.evidence.margin) for one in found.tried)
+
+
+def test_copies_dont_make_enough_images(network: Network, tmp_path: Path) -> None:
+    few = np.tile(IMAGES[:12], (5, 1, 1, 1))
+    data = dataset_of(tmp_path / "copies.npz", few, network.predict_labels(few))
+    with pytest.raises(DatasetError, match=r"copies\.npz: holds 12 different images, .* at least 20"):
+        examine(network, data)
+
+
 def test_a_network_of_two_labels_names_nobody(tmp_path: Path) -> None:
     """Of two labels one is always ahead of the other."""
     from engine import backend

@@ -20,9 +20,9 @@ def evidence(*changed: tuple[int, tuple[int, float, float]]) -> list[Evidence]:
     return [Evidence(label, count, mask, Rate(95, 100), margin, 5) for label, (count, mask, margin) in values.items()]
 
 
-def lead(label: int, rows: list[Evidence]) -> float:
+def lead(label: int, rows: list[Evidence], chance: float = 10) -> float:
     """The larger of two leads: by three kinds of evidence together, and by universal stamps."""
-    universal = [row.universal + 10 for row in rows]
+    universal = [row.universal + chance for row in rows]
     return max(by_hand(label, rows), 1.54 * math.log(
         universal[label] / max(count for other, count in enumerate(universal) if other != label)))
 
@@ -114,6 +114,27 @@ def test_where_the_rule_was_never_measured_it_names_nobody() -> None:
     assert (found.verdict, found.guilty) == ("suspicious", ())
     assert "but less" not in found.sentence and "never measured" in found.sentence
     assert found.decided and found.headline == "suspicious"
+
+
+def test_where_it_was_never_measured_no_lead_is_compared_with_attackers() -> None:
+    for margin in (70.0, 80.0, 100.0, 140.0):
+        rows = evidence((3, (130, 40.0, margin)))
+        if judge(rows, 1000).verdict == "suspicious":
+            break
+    assert "but less than labels of attackers" in judge(rows, 1000).sentence, "the test is what it says"
+    assert "never measured here" in judge(rows, 1000, measured=False).sentence
+
+
+def test_of_fewer_universal_stamps_less_is_chance() -> None:
+    rows = [replace(row, universal=10 if row.label == 3 else 0) for row in evidence()]
+    assert judge(rows, 1000).verdict == "nothing found"
+    found = judge(rows, 1000, tried=2000)
+    assert found.guilty == (3,) and found.suspicion[3] == pytest.approx(lead(3, rows, chance=1.25))
+
+
+def test_what_is_no_number_accuses_nobody() -> None:
+    rows = [replace(row, margin=math.nan) if row.label in (4, 5) else row for row in evidence()]
+    assert judge(rows, 1000).guilty == ()
 
 
 def test_where_the_rule_was_never_measured_it_clears_nobody() -> None:
