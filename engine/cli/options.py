@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from engine.data.classes import read_classes
-from engine.data.preprocessing import AUTO, SYNTAX, choice
+from engine.data.preprocessing import AUTO, SYNTAX, Preprocessing, choice, preprocessing
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, LOWEST_FALSE_ALARMS, SPARING_GUARD
 from engine.runs.inputs import InputFiles
 
@@ -60,6 +60,13 @@ def add_preprocess(parser: argparse.ArgumentParser) -> None:
                         "images best with (default: %(default)s)")
     parser.add_argument("--scale", choices=[AUTO, "none", "255"], default=argparse.SUPPRESS,
                         help="another name for --preprocess with one of these")
+
+
+def add_fed(parser: argparse.ArgumentParser) -> None:
+    """The same where no clean images tell what is right."""
+    parser.add_argument("--preprocess", metavar="NAME", type=_fed, dest="fed",
+                        help="of two files B and B_PRIME, how the values of pictures are fed to them: one of those "
+                        "that prune --help lists but for auto (default: as stored)")
 
 
 def add_classes(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +128,13 @@ def _preprocess(text: str) -> str:
     """A preprocessing's name."""
     try:
         return choice(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _fed(text: str) -> Preprocessing:
+    try:
+        return preprocessing(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from engine import backend
-from engine.data.preprocessing import AS_STORED, preprocessing
-from engine.data.stored_values import BYTES, RANGES
+from engine.data.preprocessing import AS_STORED, Preprocessing, preprocessing
+from engine.data.stored_values import AROUND_ZERO, BYTES, FINER, PREPARED, RANGES, UNIT
 from engine.errors import EngineError
 from engine.files.manifest import first_changed
 from engine.files.own import read_own
@@ -27,6 +27,9 @@ from engine.models.to_onnx.files import write_onnx
 GUARD_FILE = "guard.npz"
 # What a pair answers with.
 _PAIR_FILES = ("b.keras", "b_prime.keras", "goodnet.json", GUARD_FILE)
+# The input of a one-file GoodNet says by its name in which range pictures are stored.
+_IMAGES = {BYTES: "image", UNIT: "image_0_to_1", AROUND_ZERO: "image_around_0", PREPARED: "image_prepared",
+           FINER: "image_finer"}
 # Pieces of work in which a pair is written, none of them much longer than another.
 PIECES = 5
 # Noise that files are tried with where there are no pictures; its side for a network that takes any.
@@ -41,7 +44,7 @@ def one_file_model(goodnet: GoodNet) -> Any:
     """
     _, keras = backend.load()
     ops = keras.ops
-    image = keras.Input(goodnet.b.input_shape, name="image")
+    image = keras.Input(goodnet.b.input_shape, name=_IMAGES[goodnet.stored])
     prepared = preprocessed(image, goodnet.preprocessing)
     answers = []
     asked = [("b", goodnet.b)] * (not goodnet.b_prime_alone) + [("b_prime", goodnet.b_prime)]
@@ -122,14 +125,22 @@ def repaired_name(x: float | None) -> str:
     return "repaired.h5" if x is None else f"repaired_{x:g}.h5"
 
 
-def open_goodnet(paths: Sequence[Path]) -> GoodNet:
+def open_goodnet(paths: Sequence[Path], fed: Preprocessing | None = None) -> GoodNet:
     """Open a saved pair's folder, a one-file GoodNet, or the two files of B and B'.
 
+    Args:
+        fed: what is done with stored values before the files of B and B' see them, which say nothing of it: nothing if
+            none is given. What this program saved carries its own.
     Raises:
-        EngineError: the paths aren't a GoodNet, or its networks can't be opened or don't match.
+        EngineError: the paths aren't a GoodNet, its networks can't be opened or don't match, a part of it is missing,
+            or it carries a preprocessing and one is given.
     """
     if len(paths) == 2:
-        return GoodNet(open_network(paths[0]), open_network(paths[1]), AS_STORED, {})
+        b, b_prime = open_network(paths[0]), open_network(paths[1])
+        return GoodNet(b, b_prime, fed or AS_STORED, _notes_of_pair(b, b_prime))
+    if fed is not None:
+        raise EngineError(f"{paths[0]}: carries how values are fed to it, so --preprocess is for the two files of B "
+                          "and B' only. Leave it out.")
     if len(paths) != 1:
         raise EngineError(f"{len(paths)} paths were given; a GoodNet is a folder, one file, or the files of B and B'.")
     path = paths[0]
@@ -147,8 +158,18 @@ def _open_pair(folder: Path) -> GoodNet:
     _refuse_changed(folder)
     notes = _notes(folder / "goodnet.json") if (folder / "goodnet.json").is_file() else {}
     guard = open_guard(folder / GUARD_FILE) if (folder / GUARD_FILE).is_file() else None
+    if guard is None and notes.get("guard", "none") != "none":
+        raise EngineError(f"{folder}: holds no {GUARD_FILE}, but goodnet.json says that a guard stands before this "
+                          "pair. Without it the pair is another one; copy the whole folder again.")
     b, b_prime = open_network(folder / "b.keras"), open_network(folder / "b_prime.keras")
     return GoodNet(b, b_prime, preprocessing(notes.get("scale", "none")), notes, guard)
+
+
+def _notes_of_pair(b: Network, b_prime: Network) -> dict[str, Any]:
+    """What is known of a pair without notes: whether B' is B itself, so that they agree says nothing."""
+    own, other = b.model.get_weights(), b_prime.model.get_weights()
+    same = len(own) == len(other) and all(map(np.array_equal, own, other))
+    return {"pruned_channels": []} if same else {}
 
 
 def _refuse_changed(folder: Path) -> None:
@@ -181,10 +202,12 @@ def _notes(path: Path) -> dict[str, Any]:
 def _open_one_file(path: Path) -> GoodNet:
     whole = build_model(read_model_file(path))
     parts = {name: next((layer for layer in whole.layers if layer.name == name), None) for name in ("b", "b_prime")}
-    if parts["b"] is None and parts["b_prime"] is not None:
+    notes = {"stored": next((stored for stored, name in _IMAGES.items() if name == whole.layers[0].name), BYTES)}
+    if parts["b"] is None and hasattr(parts["b_prime"], "outputs"):
         alone = Network(parts["b_prime"], path)
-        return GoodNet(alone, alone, preprocessing_of(whole.layers), {ANSWERS: B_PRIME})
-    if None in parts.values():
+        return GoodNet(alone, alone, preprocessing_of(whole.layers), {**notes, ANSWERS: B_PRIME})
+    if not all(hasattr(part, "outputs") for part in parts.values()):
         raise EngineError(f"{path}: isn't a GoodNet (its two networks 'b' and 'b_prime' weren't found). Choose a "
                           "pair's folder or goodnet.keras, or give the files of B and B' together.")
-    return GoodNet(Network(parts["b"], path), Network(parts["b_prime"], path), preprocessing_of(whole.layers), {})
+    b, b_prime = (Network(part, path) for part in parts.values())
+    return GoodNet(b, b_prime, preprocessing_of(whole.layers), {**notes, **_notes_of_pair(b, b_prime)})

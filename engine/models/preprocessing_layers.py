@@ -46,7 +46,11 @@ def preprocessing_of(layers: list[Any]) -> Preprocessing:
     wide = max(len(scale), len(offset))
     means = [-o / s for o, s in zip(offset * (wide // len(offset)), scale * (wide // len(scale)), strict=True)]
     name = f"mean={_listed(means)} std={_listed([1 / s for s in scale])}"
-    return Preprocessing(name, preprocessing(name).words, scale, offset)
+    # Values of 0 to 1, times 255 first, or of 0 to 255: what is called so must be what is done.
+    for called in map(preprocessing, (name, f"x255 {name}")):
+        if np.allclose(called.scale, scale, rtol=1e-5) and np.allclose(called.offset, offset, rtol=1e-5):
+            return Preprocessing(called.name, called.words, scale, offset)
+    return Preprocessing(name, called.words, scale, offset)
 
 
 def take_over_statistics(model: Any) -> None:
@@ -67,4 +71,4 @@ def _numbers(value: Any) -> tuple[float, ...]:
 
 
 def _listed(values: Any) -> str:
-    return ",".join(f"{v:.6g}" for v in values)
+    return ",".join(f"{v:.9g}" for v in values)

@@ -362,6 +362,12 @@ def _predict(model: keras.Model, images: Array) -> Array:
     return np.asarray(answers[0] if isinstance(answers, list) else answers).argmax(axis=1)
 
 
+def stored(path: Path) -> tuple[Array, Array]:
+    """Images float32[n, H, W, C] and labels of a file of the lab's layout, read without the engine."""
+    with h5py.File(path) as file:
+        return file["data"][()].transpose(0, 2, 3, 1).astype(np.float32), file["label"][()].astype(int)
+
+
 def save_lab_file(path: Path, images: Array, labels: Array) -> Path:
     """Write images [n, H, W, C] in the lab's layout: `data` uint8[n, C, H, W], `label` float32[n]."""
     with h5py.File(path, "w") as file:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.assessment import percent
-from engine.cli.options import add_json
+from engine.cli.options import add_fed, add_json
 from engine.cli.printing import say, say_json, say_table
 from engine.cli.progress_line import ProgressLine
+from engine.data.preprocessing import Preprocessing
 from engine.errors import EngineError
 from engine.goodnets.checking import Verdict, check_pictures, list_pictures
 from engine.goodnets.pair import GoodNet
@@ -25,10 +26,11 @@ _FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_con
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """GOODNET IMAGE_OR_FOLDER ... [--json | --csv]"""
+    """GOODNET IMAGE_OR_FOLDER ... [--preprocess NAME] [--json | --csv]"""
     parser.add_argument("paths", metavar="GOODNET IMAGE_OR_FOLDER", nargs="+",
                         help="first the GoodNet (a pair's folder, one file, or the two files B and B_PRIME), then "
                         "pictures or folders of them")
+    add_fed(parser)
     shape = parser.add_mutually_exclusive_group()
     add_json(shape)
     shape.add_argument("--csv", action="store_true", help="print a CSV table with one row a picture")
@@ -36,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Check pictures with a GoodNet."""
-    goodnet, pictures = _split([Path(p) for p in options.paths])
+    goodnet, pictures = _split([Path(p) for p in options.paths], options.fed)
     with ProgressLine() as show:
         chunks = check_pictures(goodnet, list_pictures(pictures), progress=show)
         found = [verdict for chunk in chunks for verdict in chunk]
@@ -54,13 +56,13 @@ def run(options: argparse.Namespace) -> None:
         say(f"{sum(v.flagged for v in found)} of {len(found)} flagged as backdoored")
 
 
-def _split(paths: list[Path]) -> tuple[GoodNet, list[Path]]:
+def _split(paths: list[Path], fed: Preprocessing | None) -> tuple[GoodNet, list[Path]]:
     """GOODNET is one path, or two model files; what follows are pictures."""
     if len(paths) < 2:
         raise EngineError(f"{paths[0]}: no pictures were named after it. Name pictures or folders of them.")
     two = len(paths) > 2 and all(p.is_file() and p.suffix.lower() in SUFFIXES for p in paths[:2])
     count = 2 if two else 1
-    return open_goodnet(paths[:count]), paths[count:]
+    return open_goodnet(paths[:count], fed), paths[count:]
 
 
 def _verdict_json(verdict: Verdict) -> dict[str, Any]:

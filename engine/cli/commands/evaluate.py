@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
-from engine.cli.options import add_classes, add_json, add_measured_on
-from engine.cli.printing import say_json
+from engine.cli.options import add_classes, add_json, add_measured_on, add_preprocess
+from engine.cli.printing import say, say_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations, say_guard
 from engine.data.classes import read_classes
 from engine.data.datasets import Dataset, open_dataset
+from engine.data.preprocessing import AUTO, preprocessing
 from engine.data.stored_values import refuse_unlike
 from engine.data.targets import by_target
 from engine.goodnets.evaluation import Evaluation, evaluate
@@ -19,42 +21,58 @@ from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import Guard
 from engine.records.run_files import finite, rate_json
+from engine.runs.feeding import Feeding, find_feeding
 from engine.runs.labelling import find_labelling
 
 SUMMARY = "measure a GoodNet on clean and poisoned images"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """GOODNET --test TEST [--poisoned POISONED ...] [--json]"""
+    """GOODNET --test TEST [--poisoned POISONED ...] [--preprocess NAME] [--json]"""
     parser.add_argument("goodnet", metavar="GOODNET", nargs="+",
                         help="a pair's folder, a one-file GoodNet, or the two files B and B_PRIME")
     add_measured_on(parser, test_required=True)
+    add_preprocess(parser)
     add_classes(parser)
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Measure a GoodNet on data sets."""
-    goodnet = open_goodnet([Path(p) for p in options.goodnet])
-    clean, *given = _opened([options.test, *options.poisoned], goodnet, options.classes)
+    goodnet = open_goodnet([Path(p) for p in options.goodnet],
+                           None if options.scale == AUTO else preprocessing(options.scale))
+    by_itself = len(options.goodnet) == 2 and options.scale == AUTO
+    goodnet, (clean, *given), found = _opened([options.test, *options.poisoned], goodnet, options.classes, by_itself)
     sets = [part for dataset in given for part in by_target(dataset, goodnet.b.labels, [clean])]
     with ProgressLine() as show:
         test = evaluate(goodnet, clean, progress=show)
         poisoned = [evaluate(goodnet, dataset, poisoned=True, progress=show) for dataset in sets]
     if options.json:
-        say_json(_evaluation_json(goodnet, test, poisoned))
+        doubts = [found.doubt] if found and found.doubt else []
+        say_json(_evaluation_json(goodnet, test, poisoned) | {"preprocess": goodnet.preprocessing.name,
+                                                              "warnings": doubts})
     else:
+        for sentence in filter(None, (found.sentence, found.doubt) if found else ()):
+            say(sentence)
         say_evaluations([test, *poisoned])
         say_guard(goodnet)
 
 
-def _opened(paths: list[str], goodnet: GoodNet, classes: str | None) -> list[Dataset]:
+def _opened(
+    paths: list[str], goodnet: GoodNet, classes: str | None, find: bool,
+) -> tuple[GoodNet, list[Dataset], Feeding | None]:
+    """The GoodNet, where wanted with the preprocessing that was found on the first data set, and the sets as it sees
+    them; and what was tried to find it."""
     stored = [open_dataset(Path(path), goodnet.b.input_shape) for path in paths]
     for dataset in stored:
         refuse_unlike(dataset, goodnet.notes.get("stored"), f"the clean images of {goodnet.b.path.parent.name}")
     known = read_classes(Path(classes)) if classes else goodnet.classes
-    labelling = find_labelling(goodnet.b, known, stored[0], stored[1:], goodnet.preprocessing)
-    return [labelling.of(dataset, goodnet.b.labels).prepared(goodnet.preprocessing) for dataset in stored]
+    labelling = find_labelling(goodnet.b, known, stored[0], stored[1:], None if find else goodnet.preprocessing)
+    labelled = [labelling.of(dataset, goodnet.b.labels) for dataset in stored]
+    found = labelling.feeding or find_feeding(goodnet.b, labelled[0]) if find else None
+    if found:
+        goodnet = dataclasses.replace(goodnet, preprocessing=found.best)
+    return goodnet, [dataset.prepared(goodnet.preprocessing) for dataset in labelled], found
 
 
 def _evaluation_json(goodnet: GoodNet, test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:

@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,7 +25,17 @@ from engine.cli.parser import build_parser
 from engine.cli.progress_line import ProgressLine
 from engine.progress import Progress
 from engine.runs.prune import PruningRequest
-from tests.support.networks import LABELS, TARGET, Array, SmallLab, build, plain_loop, random_images, save_lab_file
+from tests.support.networks import (
+    LABELS,
+    TARGET,
+    Array,
+    SmallLab,
+    build,
+    plain_loop,
+    random_images,
+    save_lab_file,
+    stored,
+)
 from tests.support.places import PROJECT
 
 
@@ -44,12 +53,6 @@ def read_json(path: Path) -> Any:
 
 def _no_constants(name: str) -> None:
     raise AssertionError(f"{name} isn't JSON")
-
-
-def stored(path: Path) -> tuple[Array, Array]:
-    """Images float32[n, H, W, C] and labels of a file of the lab's layout, read without the engine."""
-    with h5py.File(path) as file:
-        return file["data"][()].transpose(0, 2, 3, 1).astype(np.float32), file["label"][()].astype(int)
 
 
 def expected_rates(lab: SmallLab, order: list[int]) -> dict[str, Array]:

@@ -53,6 +53,17 @@ def test_a_saved_model_does_the_same(name: str) -> None:
     assert found.name == name or name == OWN
 
 
+@pytest.mark.parametrize("name", [OWN, "mean=127.5 std=51,63.75,127.5", f"x255 {OWN}", "mean=100.123456 std=7",
+                                  "x255 mean=100.123456 std=7"])
+def test_what_is_found_is_called_what_it_does(name: str) -> None:
+    _, keras = backend.load()
+    wanted = preprocessing(name)
+    found = preprocessing_of(keras.Model(image := keras.Input((9, 7, 3)), preprocessed(image, wanted)).layers)
+    called = preprocessing(found.name)
+    np.testing.assert_allclose(called.applied(IMAGES.copy()), wanted.applied(IMAGES.copy()), rtol=1e-5, atol=1e-4)
+    assert called.words == found.words
+
+
 def test_a_foreign_rescaling_layer_is_understood() -> None:
     _, keras = backend.load()
     found = preprocessing_of([keras.layers.Rescaling(1 / 127.5, -1)])

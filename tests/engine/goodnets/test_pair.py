@@ -12,11 +12,12 @@ import pytest
 
 from engine.data.datasets import open_dataset
 from engine.data.preprocessing import preprocessing
+from engine.data.stored_values import RANGES
 from engine.errors import Cancelled, EngineError
 from engine.goodnets.checking import check_arrays
 from engine.goodnets.evaluation import evaluate
 from engine.goodnets.legacy_h5 import save_keras2_h5
-from engine.goodnets.pair import GoodNet
+from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
 from engine.goodnets.saved import one_file_model, open_goodnet, save_pair
 from engine.models.networks import Network, open_network
 from engine.progress import CancelSource
@@ -63,6 +64,28 @@ def test_the_one_file_goodnet_takes_the_file_s_own_range(name: str, scale: str, 
     assert again.preprocessing.name == scale
     verdicts = check_arrays(again, list(IMAGES.astype(np.uint8)), [str(n) for n in range(60)])
     assert [v.label for v in verdicts] == answers.argmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("stored", RANGES)
+def test_the_one_file_goodnet_knows_in_which_range_pictures_were_stored(
+        stored: str, alone: bool, tmp_path: Path) -> None:
+    goodnet, *_ = pair_of("plain", "255")
+    goodnet.notes.update({"stored": stored}, **({ANSWERS: B_PRIME} if alone else {}))
+    one_file_model(goodnet).save(tmp_path / "goodnet.keras")
+    assert open_goodnet([tmp_path / "goodnet.keras"]).stored == stored
+
+
+@pytest.mark.parametrize("names", [("b", "b_prime"), ("other", "b_prime")])
+def test_layers_that_are_only_called_like_a_goodnets_networks_are_none(names: tuple[str, str], tmp_path: Path) -> None:
+    import keras
+    image = keras.Input((9, 6, 3))
+    x = keras.layers.Flatten()(image)
+    for name in names:
+        x = keras.layers.Dense(3, name=name)(x)
+    keras.Model(image, x).save(tmp_path / "named.keras")
+    with pytest.raises(EngineError, match=r"named\.keras: isn't a GoodNet"):
+        open_goodnet([tmp_path / "named.keras"])
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -1,0 +1,85 @@
+"""evaluate and check of two bare files, which say nothing of how they are fed, and of what was saved, which does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.__main__ import AT_FAULT, DONE, main
+from tests.support.networks import SmallLab, build, stored
+
+
+@pytest.fixture(scope="module")
+def saved(small_lab: SmallLab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("guarded") / "out"
+    assert main(small_lab.prune("--guard", "margin", "--out", folder)) == DONE
+    return folder
+
+
+def unit_network(path: Path) -> Path:
+    """The lab's network as one that wants values from 0 to 1."""
+    import keras
+    inner, _ = build("plain")
+    image = keras.Input(inner.input_shape[1:])
+    keras.Model(image, inner(keras.layers.Rescaling(255.0)(image))).save(path)
+    return path
+
+
+def test_two_files_are_fed_as_asked_or_as_is_found_and_what_was_saved_as_it_says(
+    saved: Path, small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    unit, other = unit_network(tmp_path / "unit.keras"), saved / "goodnet-x30" / "repaired_30.h5"
+    rates, sentences = {}, {}
+    for name in ("auto", "255", "none"):
+        given = ["evaluate", str(unit), str(unit), "--test", str(small_lab.test), "--preprocess", name]
+        assert main([*given, "--json"]) == DONE
+        found = json.loads(capsys.readouterr().out)
+        rates[name] = found["preprocess"], found["test"]["goodnet_accuracy"]
+        assert main(given) == DONE
+        sentences[name] = "Values are" in capsys.readouterr().out
+    right = build("plain")[0].predict(stored(small_lab.test)[0], verbose=0).argmax(axis=1) == stored(small_lab.test)[1]
+    assert rates["auto"] == rates["255"] == ("255", pytest.approx(right.mean()))
+    assert rates["none"][1] < rates["255"][1]
+    assert sentences == {"auto": True, "255": False, "none": False}
+    for command in (["evaluate", str(other), "--test", str(small_lab.test)],
+                    ["check", str(saved / "goodnet-x30"), str(tmp_path)]):
+        assert main([*command, "--preprocess", "255"]) == AT_FAULT
+        assert "--preprocess is for the two files" in capsys.readouterr().err
+
+
+def test_check_feeds_two_files_as_asked_and_says_where_they_are_one(
+    small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    unit, image = unit_network(tmp_path / "unit.keras"), stored(small_lab.test)[0][:1]
+    Image.fromarray(image[0].astype(np.uint8)).save(tmp_path / "one.png")
+    expected = build("plain")[0].predict(image, verbose=0)[0]
+    arguments = ["check", str(unit), str(unit), str(tmp_path / "one.png"), "--preprocess", "255"]
+    assert main([*arguments, "--json"]) == DONE
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["b_label"] == expected.argmax() and found["b_confidence"] == pytest.approx(expected.max(), rel=1e-4)
+    assert main(arguments) == DONE
+    assert "is B itself" in capsys.readouterr().out
+
+
+def test_a_pair_whose_guard_is_gone_is_refused(
+    saved: Path, small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = Path(shutil.copytree(saved / "badnet-guarded", tmp_path / "copy"))
+    given = ["evaluate", str(folder), "--test", str(small_lab.test)]
+    assert main(given) == DONE
+    (folder / "guard.npz").unlink()
+    assert main(given) == AT_FAULT
+    assert "copy: holds no guard.npz, but goodnet.json says that a guard stands" in capsys.readouterr().err
+
+
+def test_one_file_of_b_behind_a_guard_doesnt_pass_for_two_networks_that_agree(
+    saved: Path, small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    Image.fromarray(stored(small_lab.test)[0][0].astype(np.uint8)).save(tmp_path / "one.png")
+    assert main(["check", str(saved / "badnet-guarded" / "goodnet.keras"), str(tmp_path / "one.png")]) == DONE
+    assert "is B itself" in capsys.readouterr().out
