@@ -104,7 +104,7 @@ def assess(
     Args:
         name: how the sentence begins, such as "At X = 10".
         changed: anything but B answers; guarded: a guard stands before it, so what succeeds is protected, not repaired.
-        plausible: False where the input is such that success would be no comfort.
+        plausible: False where the input is such that nothing follows from it.
     """
     loss = figures.points_lost
     kept = f"clean accuracy is {percent(figures.clean.value)} (B alone: {percent(figures.clean_before.value)})"
@@ -120,14 +120,14 @@ def assess(
     if not shows_attack(figures.attacks):
         return _assessed("unknown", f"{name} {works} and {kept}", "; B alone answers the target as seldom, so these "
                                                                   "images don't show a backdoor")
+    if not plausible:
+        return _assessed("unknown", f"{name} {works} and {kept}", ", but the input is implausible (see the warning), "
+                                                                  "so that says little")
     if attack.success.value > HARMLESS_ATTACK:
         if attack.success.value > 0.5:
             return _assessed("failed", f"{name} {works}", ": this GoodNet does not repair the model" if changed else
                              ": nothing stops it")
         return _assessed("weakened", f"{name} {works} and {kept}", ": weakened, not stopped")
-    if not plausible:
-        return _assessed("unknown", f"{name} {works} and {kept}", ", but the input is implausible (see the warning), "
-                                                                  "so this is no comfort")
     if loss > BEARABLE_LOSS_POINTS:
         return _assessed("costly", f"{name} {works}, but {kept}", ": that costs more than it is worth")
     level: Level = "protected" if guarded else "repaired"

@@ -74,7 +74,8 @@ def unshown_targets(poisoned: Iterable[Dataset], clean: Sequence[Dataset]) -> st
 def true_labels(poisoned: Dataset, clean: Dataset) -> Labels | None:
     """The poisoned images' own labels, where they are the clean set's images wearing a trigger, in the same order.
 
-    Found out on 16 images: at least half of each one's values must be the clean image's own.
+    Found out on 16 images: at least half of each one's values must be the clean image's own, and where that differs
+    from the next clean image twice as many its own as the next one's. Else pictures on one dark ground would do.
 
     Returns:
         int64[n], or None where the sets don't belong together.
@@ -82,5 +83,9 @@ def true_labels(poisoned: Dataset, clean: Dataset) -> Labels | None:
     if len(poisoned) != len(clean) or poisoned.image_shape != clean.image_shape:
         return None
     which = clean.spread(_LOOK_IMAGES)
-    same = (poisoned.take(which) == clean.take(which)).mean(axis=(1, 2, 3))
-    return clean.labels if (same >= 0.5).all() else None
+    worn, own = poisoned.take(which), clean.take(which)
+    following = np.roll(own, -1, axis=0)
+    same, differ = worn == own, own != following
+    telling, misleading = ((found & differ).sum(axis=(1, 2, 3)) for found in (same, worn == following))
+    belong = (same.mean(axis=(1, 2, 3)) >= 0.5) & (telling >= 2 * misleading)
+    return clean.labels if belong.all() else None

@@ -53,8 +53,10 @@ def _without_defence(run: PruningRun) -> str:
         return f"Without a defence, B answers {clean} of clean images right."
     several = len(run.curve.poisoned) > 1
     told = " and ".join(f"{percent(rate)} of {name if several else 'poisoned ones'}" for name, rate in shown)
-    return (f"Without a defence, B answers {clean} of clean images right and {told} with the attacker's target: it "
-            "must not be deployed as it is.")
+    found = f"Without a defence, B answers {clean} of clean images right and {told} with the attacker's target"
+    if not run.plausible:
+        return f"{found}."
+    return f"{found}. Unless those are pictures of the target itself, it must not be deployed as it is."
 
 
 def _unknown(run: PruningRun) -> tuple[str, ...]:

@@ -67,6 +67,9 @@ def cautions(runs: Sequence[PruningRun]) -> tuple[str, ...]:
     if len({_measured_on(run).sha256 for run in runs}) > 1:
         found.append("Clean accuracy was measured on different images, so a difference of clean accuracy may come from "
                      "the images. Run again with the same test images to compare it.")
+    elif len({best.clean.total for run in runs if (best := best_of(run))}) > 1:
+        found.append("The best defences were measured on different numbers of clean images, for without a test set "
+                     "some are measured on images held back: a difference of clean accuracy may come from the images.")
     if len({tuple(d.sha256 for d in _of(run, "poisoned")) for run in runs}) > 1:
         found.append("The poisoned images aren't the same, so a difference of attack success may come from the images. "
                      "Run again with the same poisoned images to compare it.")

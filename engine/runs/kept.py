@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,16 +109,26 @@ def _telling(dataset: Dataset) -> Dataset:
     return subset(dataset, halves(dataset.labels)[1].tolist(), dataset.part)
 
 
+def _ranked(run: PruningRun, channels: Sequence[int]) -> str:
+    """Images that are held back from training aren't held back from a run's ranking."""
+    if not channels or run.curve.test:
+        return ""
+    return ("Which channels are pruned, and how many, was chosen on all validation images, those measured on included, "
+            "which flatters it.")
+
+
 def _copy(b: Network, run: PruningRun, made: Made, row: ComparisonRow) -> tuple[Network, dict[str, Any], str]:
     """B', what is noted of it, and what a person must know before using it."""
     if row.defence in made.repairs:
         repair = made.repairs[row.defence]
-        return repaired_network(b, repair), notes_of(repair, b, not row.paired), repair.warning
+        warning = " ".join(filter(None, (repair.warning, _ranked(run, repair.pruned))))
+        return repaired_network(b, repair), notes_of(repair, b, not row.paired), warning
     source = {"name": run.model.path.name, "sha256": run.model.sha256}
     if row.defence in made.pruned:
         channels = list(made.pruned[row.defence])
         return b.pruned(run.model.layer, channels), {
-            "method": row.defence, "layer": run.model.layer, "pruned_channels": channels, "b": source}, ""
+            "method": row.defence, "layer": run.model.layer, "pruned_channels": channels,
+            "b": source}, _ranked(run, channels)
     if row.defence in made.networks:
         return _network(made.networks[row.defence], b), {ANSWERS: B_PRIME, "method": row.defence, "b": source}, ""
     assert made.can_build(row)

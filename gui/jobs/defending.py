@@ -174,7 +174,9 @@ def defend(request: PruningRequest, folder: Path, context: TaskContext) -> Defen
     figures = [f"clean accuracy {percent(row.clean_before.value)} → {percent(row.clean.value)}"]
     figures += [f"attack success {percent(attack.before.value)} → {percent(attack.success.value)} on {attack.name}"
                 for attack in row.attacks]
-    return Defended(row.name, folder, ", ".join(figures), found.cautions, left_out)
+    on = "wasn't" if found.apart else "was"
+    said = f"{', '.join(figures)}, on images that it {on} chosen by"
+    return Defended(row.name, folder, said, found.cautions, left_out)
 
 
 def keep(run: PruningRun, made: Made, row: ComparisonRow, folder: Path, context: TaskContext) -> Repaired:

@@ -88,8 +88,9 @@ def likely_target(network: Network, poisoned: Dataset, progress: ProgressCallbac
     most, share = int(numbers[counts.argmax()]), float(counts.max() / len(where))
     if share < _GOOD or (poisoned.labels == most).all():
         return ""
-    return (f"Likely cause: the wrong target. B answers label {most} on {percent(share)} of {len(where)} images tried; "
-            "label the set with the attacker's target.")
+    return (f"Likely cause: the wrong target. B answers label {most} on {percent(share)} of {len(where)} images tried. "
+            f"If they wear a trigger, {most} is the target, and they must be labelled so; pictures of label {most} "
+            "itself show no attack.")
 
 
 def _tries(dataset: Dataset, where: Sequence[int]) -> dict[str, Callable[[], Images]]:

@@ -71,6 +71,20 @@ def test_a_target_an_image_is_taken_where_a_clean_set_shows_it(targets: int, lab
             by_target(poisoned, labels, others)
 
 
+def test_other_pictures_on_the_same_dark_ground_are_no_poisoned_ones(tmp_path: Path) -> None:
+    """Most values of any two are alike, as in pictures of hand-written digits."""
+    def dark(seed: int) -> Array:
+        lit = np.random.default_rng(seed).random((90, *IMAGES.shape[1:3], 1)) < 0.2
+        return random_images(90, seed=seed) * lit
+
+    truth = np.arange(90) % 10
+    clean, others = dark(1), dark(2)
+    assert ((clean == others).mean(axis=(1, 2, 3)) >= 0.5).all(), "they would pass for the same"
+    of = opened(tmp_path, "clean", clean, truth)
+    assert true_labels(opened(tmp_path, "others", others, truth), of) is None
+    np.testing.assert_array_equal(true_labels(opened(tmp_path, "worn", triggered(clean), truth), of), truth)
+
+
 def test_a_clean_set_is_no_poisoned_one(tmp_path: Path) -> None:
     """Neither beside itself nor with the trigger on, as long as the labels are the true ones."""
     truth = np.arange(90) % 10

@@ -15,8 +15,10 @@ import pytest
 from PIL import Image
 
 from engine.__main__ import AT_FAULT, DONE, main
+from engine.rates import Rate
 from engine.records.autosave import keep_run
 from engine.records.side_by_side import side_by_side
+from engine.reports.run_differences import best_of, cautions
 from engine.reports.runs_figure import printed_runs
 from engine.runs.doubts.plausibility import Doubt
 from engine.runs.prune import PruningRun
@@ -116,6 +118,16 @@ def test_files_and_options_that_differ_are_named() -> None:
     assert "Poisoned images" not in differ and "Clean validation images" not in differ
     (caution,) = found.cautions
     assert caution.startswith("Clean accuracy was measured on different images")
+
+
+def test_bests_that_were_measured_on_other_images_of_one_file_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pair on all validation images, a trained copy on those held back."""
+    runs, best = [a_run(), a_run()], best_of(a_run())
+    assert best is not None and cautions(runs) == ()
+    held = dataclasses.replace(best, clean=Rate(best.clean.count // 4, best.clean.total // 4))
+    monkeypatch.setattr("engine.reports.run_differences.best_of", lambda run: held if run is runs[1] else best)
+    (caution,) = cautions(runs)
+    assert "different numbers of clean images" in caution
 
 
 def test_what_is_doubtful_about_a_run_s_input_is_said_with_its_name() -> None:

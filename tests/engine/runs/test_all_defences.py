@@ -161,6 +161,8 @@ def test_without_a_test_set_images_are_held_back_from_all_that_is_made(
     kept = kept_pair(run, made, row)
     assert figures(kept.evaluations[0]) == (row.clean, row.false_alarms)
     assert kept.evaluations[0].name == "clean (held back)" and kept.warning == found.warning
+    pruned = next(row for row in found.rows if row.defence in made.pruned)
+    assert "chosen on all validation images" in kept_pair(run, made, pruned).warning
 
 
 def figures(found: Evaluation) -> tuple[Rate, Rate]:
