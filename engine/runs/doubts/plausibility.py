@@ -175,11 +175,13 @@ def _about_shared(sets: Sequence[SetSeen], curve: PruningCurve) -> Iterator[Doub
     """Images that stand in two sets that should have none in common."""
     for (one, _), (other, counts) in combinations(zip(sets, curve.sets, strict=False), 2):
         shared = int(np.isin(other.hashes, one.hashes).sum())
-        if not shared or one.role == "poisoned":
+        if not shared:
             continue
         told = f"{shared:,} of the {len(other.hashes):,} images in {other.name} are in {one.name} too"
         many = shared > _NOT_A_FEW * min(len(one.hashes), len(other.hashes))
-        if other.role != "poisoned":
+        if one.role == "poisoned":
+            yield Doubt(f"{told}: what is said of all poisoned images together counts them twice.", False)
+        elif other.role != "poisoned":
             yield Doubt(f"{told}: channels were ranked, thresholds chosen and guards set on the very images that "
                         "measure the result. Choose a test set of its own.", many)
         elif counts.b_prime_rate(0).value <= HARMLESS_ATTACK:

@@ -106,6 +106,8 @@ ONE_LABEL, FEW, FLOODED = [0] * 100, [0, 1, 2, 3] * 25, [0] * 40 + list(range(1,
      "1 of the 100 images in test are in valid too", False),
     ([seen("valid", "validation", SPREAD), seen("test", "test", SPREAD, 100), seen("bad 0", "poisoned", [0] * 50, 170)],
      "30 of the 50 images in bad 0 are in test too: either poisoned images stand among the clean", True),
+    ([seen("valid", "validation", SPREAD), seen("bad 0", "poisoned", [0] * 50, 500),
+      seen("bad 1", "poisoned", [0] * 50, 510)], "40 of the 50 images in bad 1 are in bad 0 too: what is said", False),
 ])
 def test_labels_and_images_that_raise_doubt(sets: list[SetSeen], words: str, stops: bool) -> None:
     made = curve(98, 97 if any(s.role == "test" for s in sets) else None, *[100 for s in sets if s.role == "poisoned"])
