@@ -32,7 +32,7 @@ BUILD_ONLY = {"altgraph", "grpcio", "libclang", "macholib", "pefile", "pyinstall
 EXCLUDED_MODULES = [
     "PyInstaller", "_distutils_hack", "_pytest", "clang", "dask", "distributed", "grpc", "hypothesis", "pip",
     "pkg_resources", "psutil", "pytest", "setuptools", "tblib", "tensorboard", "tkinter", "tornado", "wheel", "yaml",
-    "pyarrow", "scipy",  # which few data sets need, and tests
+    "onnxruntime", "pyarrow", "scipy",  # which few data sets need, and tests
     "_curses", "curses", "readline",  # GNU readline is under the GPL
     "PySide6.QtNetwork", "PySide6.QtOpenGL", "PySide6.QtPrintSupport", "PySide6.QtQml", "PySide6.QtTest",
     # package_start.py puts empty modules in their place.

@@ -12,7 +12,7 @@ from tests.support.networks import Array
 
 
 def onnx_answers(path: Path, pictures: Array) -> Array:
-    """The only output of a valid file for pictures float32[n, H, W, C]."""
+    """The only output of a valid file for pictures as it takes them."""
     onnx.checker.check_model(str(path), full_check=True)
     try:
         from onnxruntime import InferenceSession
