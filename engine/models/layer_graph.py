@@ -20,16 +20,21 @@ Source = tuple[str, int]
 _MOST_NODES = 20_000
 _IMAGE_AXES = 3
 # Values of one image between two layers: a quarter of a gigabyte.
-_MOST_VALUES = 1 << 26
+MOST_VALUES = 1 << 26
 
 
-def unused_name(plain: str, taken: set[str]) -> str:
-    """A name, with a number behind it if it is taken already; it is taken from now on."""
-    found, number = plain, 0
+def unused_name(plain: str, taken: dict[str, int]) -> str:
+    """A name, with a number behind it if it is taken already; it is taken from now on.
+
+    Args:
+        taken: names, each with the last number that was put behind it, so that equal ones aren't counted anew.
+    """
+    found, number = plain, taken.get(plain, 0)
     while found in taken:
         number += 1
         found = f"{plain}_{number}"
-    taken.add(found)
+    taken[plain] = number
+    taken.setdefault(found, 0)
     return found
 
 
@@ -64,7 +69,7 @@ def outputs_of(config: Config, path: Path) -> dict[str, list[Node]]:
         ModelError: as nodes_of; or an output isn't there.
     """
     nodes: list[Node] = []
-    graph, names = _Graph(nodes, path), set[str]()
+    graph, names = _Graph(nodes, path), dict[str, int]()
     graph.add_model(config, None, "")
     return {unused_name(name, names): _leading_to(nodes, answer) for name, answer in graph.answers}
 
@@ -192,7 +197,7 @@ class _Graph:
             if node.parents or node.kind == "InputLayer":
                 self._refuse(node.name, "has settings from which no size of its output follows")
             self._refuse(node.name, "isn't fed by an input layer, so the size of its input isn't known")
-        if math.prod(n or 1 for n in node.shape or ()) > _MOST_VALUES:
+        if math.prod(n or 1 for n in node.shape or ()) > MOST_VALUES:
             self._refuse(node.name, f"would make {node.shape} values of one image, which would exhaust memory")
         if len(self._nodes) >= _MOST_NODES:
             self._refuse(node.name, f"is one of more than {_MOST_NODES:,} uses of layers")

@@ -7,6 +7,7 @@ changes the note. A Permute is added where the order of values matters.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from engine.errors import ModelError
 from engine.models import vocabulary
 from engine.models.config import Config
 from engine.models.from_onnx.graph import OnnxNode
-from engine.models.layer_graph import unused_name
+from engine.models.layer_graph import MOST_VALUES, unused_name
 from engine.models.shapes import Shape, output_shape
 
 Array = npt.NDArray[Any]
@@ -74,12 +75,16 @@ class Building:
         batch: what the file takes for the number of images.
     """
 
-    def __init__(self, path: Path, batch: int, shape: Sequence[int], axes: tuple[int, ...]) -> None:
-        """Begin with the picture that the network takes, `shape` as Keras has it."""
-        self.path, self.batch = path, batch
+    def __init__(self, path: Path, batch: int, shape: Sequence[int], axes: tuple[int, ...], room: int) -> None:
+        """Begin with the picture that the network takes, `shape` as Keras has it.
+
+        Args:
+            room: how many numbers all constants and weights together may be.
+        """
+        self.path, self.batch, self._room = path, batch, room
         self.layers: list[Config] = []
         self.weights: dict[str, list[Array]] = {}
-        self._names: set[str] = set()
+        self._names: dict[str, int] = {}
         name = self._unused("image")
         self.layers.append({"class_name": "InputLayer", "module": "keras.layers", "registered_name": None, "name": name,
                             "config": {"batch_shape": [None, *shape], "dtype": "float32", "name": name},
@@ -95,7 +100,7 @@ class Building:
         Returns:
             Its output, laid out as the first of `inputs` if it has as many axes.
         Raises:
-            ModelError: no output follows from its settings.
+            ModelError: no output follows from its settings, or one that would exhaust memory; or its weights would.
         """
         name, operation = self._unused(name), kind.startswith("keras.ops.")
         config = {**config, "name": name, **({} if operation else {"dtype": "float32"})}
@@ -103,6 +108,10 @@ class Building:
         if shape is None or None in shape:
             raise ModelError(f"{self.path}: at '{name}' its operators don't fit together ({kind.split('.')[-1]} of "
                              f"{', '.join(str(tensor.shape) for tensor in inputs)}). Export it again.")
+        if math.prod(_known(shape)) > MOST_VALUES:
+            raise ModelError(f"{self.path}: at '{name}' it would make {shape} values of one image, at most "
+                             f"{MOST_VALUES:,} were expected; refused, because they would exhaust memory.")
+        self.take_room(sum(array.size for array in weights))
         plain = kind.removeprefix("keras.ops.")
         together = kind in vocabulary.MERGING
         tensors = [_reference(tensor) for tensor in inputs]
@@ -113,6 +122,16 @@ class Building:
         if weights:
             self.weights[name] = [np.asarray(array, np.float32) for array in weights]
         return Tensor(name, _known(shape), inputs[0].axes[:len(shape) + 1])
+
+    def take_room(self, numbers: int) -> None:
+        """Count numbers that are about to be kept.
+
+        Raises:
+            ModelError: they are more than the file has reason to need.
+        """
+        self._room -= numbers
+        if self._room < 0:
+            raise ModelError(f"{self.path}: uses its weights so often that they would exhaust memory; refused.")
 
     def laid_out(self, tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
         """A tensor with its axes in the given order, by a Permute where they aren't."""

@@ -126,6 +126,7 @@ def _rescaled(call: Call, x: Tensor, scale: Array, offset: Array) -> Tensor:
         call.refuse(f"computes with a constant of shape {list(shape)} and a value of {x.onnx_shape}")
     if long:
         x = call.building.laid_out(x, (*(axis for axis in x.axes if axis != long[0]), long[0]))
+    call.building.take_room(scale.size + offset.size)
     numbers = {key: value.ravel().tolist() if value.size > 1 else value.item() for key, value in
                (("scale", scale), ("offset", offset))}
     return call.add("Rescaling", numbers, x)
@@ -175,8 +176,12 @@ def _gemm(call: Call) -> Tensor:
     kernel, bias = call.weight(1, 2), call.constant(2)
     if call.setting("transA", 0):
         call.refuse("turns what it is given")
-    kernel = (kernel.T if call.setting("transB", 0) else kernel) * call.setting("alpha", 1.0)
-    return _dense(call, kernel, None if bias is None else bias * call.setting("beta", 1.0))
+    kernel, alpha = kernel.T if call.setting("transB", 0) else kernel, call.setting("alpha", 1.0)
+    if bias is not None and (math.prod(bias.shape[:-1]) != 1 or bias.size not in (1, kernel.shape[1])):
+        call.refuse(f"adds numbers of shape {list(bias.shape)} to {kernel.shape[1]} values")
+    # A product would be a copy, of a kernel that many operators may share.
+    return _dense(call, kernel if alpha == 1 else kernel * alpha,
+                  None if bias is None else bias * call.setting("beta", 1.0))
 
 
 def _matmul(call: Call) -> Tensor:
@@ -190,7 +195,7 @@ def _dense(call: Call, kernel: Array, bias: Array | None) -> Tensor:
         call.refuse("multiplies a constant")
     last = len(x.axes) - 1
     x = call.building.laid_out(x, (*(axis for axis in x.axes if axis != last), last))
-    if len(kernel) != x.shape[-1] or (bias is not None and bias.size not in (1, kernel.shape[1])):
+    if len(kernel) != x.shape[-1]:
         call.refuse(f"has weights for {len(kernel)} values, and is given {x.shape[-1]}")
     if x.shuffled is not None:
         kernel = kernel[x.order]

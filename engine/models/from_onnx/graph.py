@@ -36,6 +36,7 @@ class OnnxGraph:
     Attributes:
         sha256: of the file, followed by those in which it keeps weights.
         input_shape: as declared, batch first; None where a side isn't fixed.
+        integers: whether it takes pictures of integers.
         outputs: the shapes of one image's answers by their names.
         nodes: each behind those that feed it.
         constants: by name, floating-point numbers as float32.
@@ -45,6 +46,7 @@ class OnnxGraph:
     sha256: str
     input_name: str
     input_shape: tuple[int | None, ...]
+    integers: bool
     outputs: dict[str, tuple[int | None, ...]]
     nodes: tuple[OnnxNode, ...]
     constants: dict[str, Array]
@@ -73,7 +75,7 @@ def read_graph(path: Path, most: int) -> OnnxGraph:
         if not outputs:
             raise ValueError("no output")
         constants = dict(zip(names, arrays[:len(names)], strict=True))
-        return OnnxGraph(sha256_of(files), input_name, shape, outputs, nodes, constants,
+        return OnnxGraph(sha256_of(files), input_name, shape, found["integers"] is True, outputs, nodes, constants,
                          class_names(found["classes"]))
 
     try:

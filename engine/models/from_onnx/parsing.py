@@ -39,11 +39,11 @@ def parse_onnx(path: Path) -> tuple[Any, list[Array]]:
     """What an ONNX file holds, without running anything of it.
 
     Returns:
-        {"input": name, "shape": batch first, null where a side isn't fixed, "outputs": names, "sides": the shapes of
-        what each gives for one image, 0 where a side isn't fixed, "nodes": [[name, operator, inputs, outputs,
-        attributes], ...], "constants": names, "outside": names of files beside it that hold weights, "classes": names
-        of labels, if it says any}, and arrays: those of the constants, then those of attributes, which are
-        {"array": index} in their place.
+        {"input": name, "shape": batch first, null where a side isn't fixed, "integers": whether pictures are of
+        integers, "outputs": names, "sides": the shapes of what each gives for one image, 0 where a side isn't fixed,
+        "nodes": [[name, operator, inputs, outputs, attributes], ...], "constants": names, "outside": names of files
+        beside it that hold weights, "classes": names of labels, if it says any}, and arrays: those of the constants,
+        then those of attributes, which are {"array": index} in their place.
         Floating-point numbers are float32.
     Raises:
         ModelError: not an ONNX file, damaged, of an opset that isn't known, or not of one input.
@@ -70,6 +70,9 @@ class _Parser:
         """The answer to the program."""
         model = self._model()
         graph = model.graph
+        for sparse in graph.sparse_initializer:
+            raise ModelError(f"{self._path}: the array '{sparse.values.name[:100]}' is a sparse one; arrays of all "
+                             f"their numbers were expected; refused. {_AGAIN}")
         self._arrays = [self._array(t) for t in graph.initializer]
         for tensor in graph.initializer:  # their numbers are taken out, and the checker would copy them
             tensor.CopyFrom(TensorProto(name=tensor.name, data_type=TensorProto.FLOAT, float_data=[0.0]))
@@ -79,14 +82,14 @@ class _Parser:
             said = in_short(error).rstrip(".")
             raise ModelError(f"{self._path}: isn't a valid ONNX file ({said}). {_AGAIN}") from error
         constants = [tensor.name for tensor in graph.initializer]
-        name, shape = self._input(graph, constants)
+        name, shape, integers = self._input(graph, constants)
         outputs = [given.name for given in graph.output]
         if not 1 <= len(set(outputs)) == len(outputs) <= _MOST_OUTPUTS:
             raise ModelError(f"{self._path}: gives {len(graph.output)} outputs; an image classifier with one was "
                              f"expected. {_AGAIN}")
         sides = [[dim.dim_value for dim in given.type.tensor_type.shape.dim][1:] for given in graph.output]
         nodes = [self._node(node) for node in graph.node]
-        return {"input": name, "shape": shape, "outputs": outputs,
+        return {"input": name, "shape": shape, "integers": integers, "outputs": outputs,
                 "sides": sides, "nodes": nodes, "constants": constants, "outside": list(self._outside),
                 "classes": names_in({note.key: note.value for note in model.metadata_props})}, self._arrays
 
@@ -175,16 +178,20 @@ class _Parser:
             return value.decode("utf-8", "replace")
         return list(value) if attribute.type in (AttributeProto.FLOATS, AttributeProto.INTS) else value
 
-    def _input(self, graph: onnx.GraphProto, constants: list[str]) -> tuple[str, list[int | None]]:
+    def _input(self, graph: onnx.GraphProto, constants: list[str]) -> tuple[str, list[int | None], bool]:
         inputs = [given for given in graph.input if given.name not in constants]
         if len(inputs) != 1:
             raise ModelError(f"{self._path}: takes {len(inputs)} inputs; an image classifier with one was expected.")
+        kind = inputs[0].type.tensor_type.elem_type
+        if kind not in (*_FLOATS, *_INTEGERS) or kind == TensorProto.BOOL:
+            raise ModelError(f"{self._path}: takes an input of the type {kind} of ONNX; pictures of floating-point "
+                             f"numbers or integers were expected. {_AGAIN}")
         sides = [side.dim_value if side.HasField("dim_value") and side.dim_value > 0 else None
                  for side in inputs[0].type.tensor_type.shape.dim]
         if len(sides) != 4:
             raise ModelError(f"{self._path}: takes an input of shape {sides}; images (batch, 1 or 3, height, width) "
                              "were expected.")
-        return inputs[0].name, sides
+        return inputs[0].name, sides, kind in _INTEGERS
 
 
 def is_beside(location: str) -> bool:

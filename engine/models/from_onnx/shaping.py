@@ -135,7 +135,7 @@ def _split(call: Call) -> list[Tensor]:
     if len(lengths) != parts or min(lengths) < 1 or sum(lengths) != side:
         call.refuse(f"splits {side} into {lengths}")
     starts = [sum(lengths[:i]) for i in range(parts)]
-    return [_taken(call, x, axis, list(range(start, start + length)), part=f".{i}")
+    return [_taken(call, x, axis, range(start, start + length), part=f".{i}")
             for i, (start, length) in enumerate(zip(starts, lengths, strict=True))]
 
 
@@ -150,7 +150,7 @@ def _slice(call: Call) -> Tensor:
     if range(call.building.batch)[found[0]] != range(call.building.batch):
         call.refuse("takes a part of the batch")
     for axis, part in list(enumerate(found))[1:]:
-        x = _taken(call, x, x.axes.index(axis), list(range(x.side(axis))[part]))
+        x = _taken(call, x, x.axes.index(axis), range(x.side(axis))[part])
     return x
 
 
@@ -160,7 +160,7 @@ def _gather(call: Call) -> Tensor:
         return _laid_out_by_table(call, replace(call.building.in_order(x), joined=False), wanted)
     x = call.tensor()
     axis = call.axis(x, call.setting("axis", 0))
-    if wanted is None or wanted.ndim > 1:
+    if wanted is None or wanted.ndim > 1 or wanted.dtype.kind not in "iu":
         call.refuse("takes entries from a table")
     taken = _taken(call, x, axis, wanted.tolist())
     if wanted.ndim:
@@ -180,16 +180,23 @@ def _laid_out_by_table(call: Call, x: Tensor, table: Array) -> Tensor:
     return _reshaped(inside, [1, *table.shape[1:]])
 
 
-def _taken(call: Call, x: Tensor, axis: int, wanted: Any, part: str = "") -> Tensor:
-    """The entries of some numbers, or of a single one, along one of Keras's axes."""
+def _taken(call: Call, x: Tensor, axis: int, wanted: int | Sequence[int], part: str = "") -> Tensor:
+    """The entries of some numbers, or of a single one, along one of Keras's axes.
+
+    A range is made into numbers only where it isn't the whole side, and where there is room for them.
+    """
     side = x.shape[axis - 1]
-    numbers = [n + side if n < 0 else n for n in (wanted if isinstance(wanted, list) else [wanted])]
+    if wanted == range(side):
+        return x
+    several = [wanted] if isinstance(wanted, int) else wanted
+    call.building.take_room(len(several))
+    numbers = [n + side if n < 0 else n for n in several]
     if not numbers or min(numbers) < 0 or max(numbers) >= side:
         call.refuse(f"takes entries that aren't there, of {side}")
-    if numbers == list(range(side)) and isinstance(wanted, list):
+    if wanted is several and len(numbers) == side and numbers == list(range(side)):
         return x
     taken = call.add("keras.ops.Take", {"axis": axis}, x, part=part,
-                     literals=[numbers if isinstance(wanted, list) else numbers[0]])
+                     literals=[numbers if wanted is several else numbers[0]])
     return replace(taken, nonnegative=x.nonnegative)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from engine.models.from_onnx.building import IMAGE_AXES, Building, Call, Tensor
 from engine.models.from_onnx.folding import folded
 from engine.models.from_onnx.fusing import fuse
 from engine.models.from_onnx.graph import OnnxGraph, OnnxNode
+from engine.models.layer_graph import MOST_VALUES
 
 Array = npt.NDArray[Any]
 
 _RULES = {**spatial.RULES, **elementwise.RULES, **shaping.RULES}
+# Operators that give the values that they are given.
+_MOVES = {"Identity", "Dropout", *shaping.RULES}
 # Weights are shared in a file where they are equal; more often than this only in one made to exhaust memory.
 _MOST_GROWTH = 4
 _SMALL = 1 << 22
@@ -45,24 +49,19 @@ class _Translator:
     def __init__(self, graph: OnnxGraph, path: Path) -> None:
         self._graph, self._path = graph, path
         self._values: dict[str, Tensor | Array] = dict(graph.constants)
-        self._room = _MOST_GROWTH * sum(array.size for array in graph.constants.values()) + _SMALL
+        self._integers = {graph.input_name} if graph.integers else set[str]()
         self._building = self._begun()
 
     def translation(self, output: str) -> tuple[Config, dict[str, list[Array]]]:
         """The graph, node by node."""
         for node in _leading_to(output, self._graph):
-            inputs = [self._values.get(name) for name in node.inputs]
-            constant = self._constant(node, inputs)
-            found = self._layers(node, inputs) if constant is None else [constant]
-            self._values.update(zip(node.outputs, found, strict=False))
+            self._values.update(zip(node.outputs, self._made(self._call(node)), strict=False))
         answer = self._values.get(output)
         if not isinstance(answer, Tensor):
             raise ModelError(f"{self._path}: answers the same whatever picture it is given; an image classifier was "
                              "expected.")
         last = fuse(self._building.layers, self._building.weights, self._building.in_order(answer).layer)
-        config, weights = self._building.finished(last)
-        self._take_room(sum(array.size for arrays in weights.values() for array in arrays))
-        return config, weights
+        return self._building.finished(last)
 
     def _begun(self) -> Building:
         """The picture as the file takes it, its channels before or behind height and width."""
@@ -76,40 +75,65 @@ class _Translator:
             raise ModelError(f"{self._path}: takes an input of shape {self._graph.input_shape}; pictures of 1 or 3 "
                              "channels and of a fixed size were expected. Export it with a picture of that size, "
                              "and without dynamic height and width.")
+        if math.prod(shape) > MOST_VALUES:
+            raise ModelError(f"{self._path}: takes an input of shape {self._graph.input_shape}; pictures of at most "
+                             f"{MOST_VALUES:,} values were expected; refused, because it would exhaust memory.")
+        room = _MOST_GROWTH * sum(array.size for array in self._graph.constants.values()) + _SMALL
         # Where the number of images isn't fixed, what the file does with one image is what it does with each.
-        building = Building(self._path, batch or 1, shape, axes)
+        building = Building(self._path, batch or 1, shape, axes, room)
         self._values[self._graph.input_name] = building.image
         return building
 
-    def _constant(self, node: OnnxNode, inputs: Sequence[Tensor | Array | None]) -> Array | None:
-        """What an operator gives that doesn't depend on the picture, only on its size."""
+    def _call(self, node: OnnxNode) -> Call:
+        """An operator with what it is given; only an input without a name is left out."""
+        inputs = [self._values.get(name) if name else None for name in node.inputs]
+        call = Call(node, self._building, inputs, layer_name(node))
+        for name, value in zip(node.inputs, inputs, strict=True):
+            if name and value is None:
+                call.refuse(f"is given '{name[:100]}', which no operator before it gives, or one beside its answer")
+        return call
+
+    def _made(self, call: Call) -> Sequence[Tensor | Array]:
+        """What an operator gives, with the layers that compute it, if it isn't a constant."""
         try:
-            if node.operator == "Shape" and isinstance(inputs[0], Tensor):
-                shape = [self._building.batch, *inputs[0].onnx_shape]
-                return np.asarray(shape[node.attributes.get("start", 0):node.attributes.get("end")], np.int64)
-            arrays = [value for value in inputs if not isinstance(value, Tensor)]
-            found = folded(node.operator, node.attributes, arrays) if len(arrays) == len(inputs) else None
+            constant = self._constant(call)
+            return self._layers(call) if constant is None else [constant]
         except _MISFITS as error:
+            node = call.node
             raise ModelError(f"{self._path}: the operator {node.operator[:100]} ('{node.name[:100]}') doesn't fit what "
                              f"it is given ({in_short(error)}); refused. Export the network again.") from error
+
+    def _constant(self, call: Call) -> Array | None:
+        """What an operator gives that doesn't depend on the picture, only on its size."""
+        node, inputs = call.node, call.inputs
+        if node.operator == "Shape" and isinstance(inputs[0], Tensor):
+            if inputs[0].joined:
+                call.refuse("asks for the number of values of a whole batch")
+            shape = [self._building.batch, *inputs[0].onnx_shape]
+            return np.asarray(shape[call.setting("start", 0):call.setting("end")], np.int64)
+        arrays = [value for value in inputs if not isinstance(value, Tensor)]
+        found = folded(node.operator, node.attributes, arrays) if len(arrays) == len(inputs) else None
         if found is not None and not any(found is array for array in arrays):
-            self._take_room(found.size)
+            self._building.take_room(found.size)
         return found
 
-    def _take_room(self, numbers: int) -> None:
-        self._room -= numbers
-        if self._room < 0:
-            raise ModelError(f"{self._path}: uses its weights so often that they would exhaust memory; refused.")
-
-    def _layers(self, node: OnnxNode, inputs: Sequence[Tensor | Array | None]) -> Sequence[Tensor]:
-        call = Call(node, self._building, inputs, layer_name(node))
-        rule = _RULES.get(node.operator)
+    def _layers(self, call: Call) -> Sequence[Tensor]:
+        rule = _RULES.get(call.node.operator)
         if rule is None:
-            raise ModelError(f"{self._path}: uses the operator {node.operator[:100]} ('{node.name[:100]}'), which "
-                             "isn't one of those that can be turned into Keras layers; refused. Export a network "
-                             "without it.")
+            raise ModelError(f"{self._path}: uses the operator {call.node.operator[:100]} ('{call.node.name[:100]}'), "
+                             "which isn't one of those that can be turned into Keras layers; refused. Export a "
+                             "network without it.")
+        if self._integers.intersection(call.node.inputs):
+            self._keep_whole(call)
         found = rule(call)
         return found if isinstance(found, list) else [found]
+
+    def _keep_whole(self, call: Call) -> None:
+        """Refuse to compute with a picture of integers, which Keras has as numbers with a fraction."""
+        if call.node.operator in _MOVES:
+            self._integers.update(call.node.outputs)
+        elif call.node.operator != "Cast":
+            call.refuse("computes with integers, which aren't cast to floating-point numbers before")
 
 
 def _leading_to(output: str, graph: OnnxGraph) -> Sequence[OnnxNode]:

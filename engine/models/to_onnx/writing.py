@@ -50,7 +50,7 @@ class Writing:
     nodes: list[NodeProto] = field(default_factory=list)
     weights: list[TensorProto] = field(default_factory=list)
     _known: dict[Any, str] = field(default_factory=dict)
-    _names: set[str] = field(default_factory=set)
+    _names: dict[str, int] = field(default_factory=dict)
 
     def constant(self, numbers: Any, name: str) -> str:
         """The name of an array in the file; one of equal numbers is kept once, under the first name."""
