@@ -15,6 +15,10 @@ from engine.models.from_onnx.building import Call, Tensor
 Array = npt.NDArray[Any]
 
 _LARGEST = float(np.finfo(np.float32).max)
+# ONNX's numbers of the types that Keras's float32 stands for, and the names of those that cut numbers off.
+_FLOATS = (1, 10, 11, 16)
+_OTHERS = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 12: "uint32",
+           13: "uint64"}
 
 
 def _same(call: Call) -> Tensor:
@@ -23,6 +27,13 @@ def _same(call: Call) -> Tensor:
     if training is not None and training.any():
         call.refuse("is set to training")
     return found if isinstance(found, Tensor) else call.tensor()
+
+
+def _cast(call: Call) -> Tensor:
+    kind = call.setting("to")
+    if kind not in _FLOATS:
+        call.refuse(f"makes its values {_OTHERS.get(kind, f'of the type {kind}')}")
+    return _same(call)
 
 
 def _activation(word: str, nonnegative: bool = False) -> Callable[[Call], Tensor]:
@@ -40,6 +51,7 @@ def _relu(call: Call) -> Tensor:
 def _clip(call: Call) -> Tensor:
     low, high = (-_LARGEST if call.constant(1) is None else _number(call, 1),
                  _LARGEST if call.constant(2) is None else _number(call, 2))
+    low = min(low, high)  # where they cross, ONNX gives the upper one everywhere
     if low == 0:
         most = None if high == _LARGEST else high
         return replace(call.add("ReLU", {"max_value": most}, call.tensor()), nonnegative=True)
@@ -63,9 +75,10 @@ def _gelu(call: Call) -> Tensor:
 
 def _prelu(call: Call) -> Tensor:
     x, slopes = call.image(), call.constant(1)
-    if slopes is None or slopes.size != x.shape[2]:
-        call.refuse("doesn't have one slope for each channel")
-    return call.add("PReLU", {"shared_axes": [1, 2]}, x, weights=[slopes.reshape(1, 1, -1)])
+    channels = x.shape[2]
+    if slopes is None or (1,) * (4 - slopes.ndim) + slopes.shape not in ((1, channels, 1, 1), (1, 1, 1, 1)):
+        call.refuse("doesn't have one slope for all channels or for each")
+    return call.add("PReLU", {"shared_axes": [1, 2]}, x, weights=[np.full((1, 1, channels), slopes.ravel())])
 
 
 def _along(kind: str, word: str) -> Callable[[Call], Tensor]:
@@ -220,7 +233,7 @@ _LINES: dict[str, Callable[[Array, bool], tuple[Any, Any]]] = {
 _MERGING = {"Add": "Add", "Sum": "Add", "Sub": "Subtract", "Mul": "Multiply", "Div": "keras.ops.Divide"}
 
 RULES: dict[str, Callable[[Call], Any]] = {
-    **dict.fromkeys(("Identity", "Dropout", "Cast"), _same), "Relu": _relu, "Clip": _clip, "PRelu": _prelu,
+    **dict.fromkeys(("Identity", "Dropout"), _same), "Cast": _cast, "Relu": _relu, "Clip": _clip, "PRelu": _prelu,
     "LeakyRelu": lambda call: call.add("LeakyReLU", {"negative_slope": call.setting("alpha", 0.01)}, call.tensor()),
     "Elu": lambda call: call.add("ELU", {"alpha": call.setting("alpha", 1.0)}, call.tensor()),
     "Sigmoid": _activation("sigmoid", nonnegative=True), "Tanh": _activation("tanh"),

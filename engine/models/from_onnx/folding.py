@@ -80,6 +80,13 @@ def _elementwise(compute: Callable[..., Array]) -> Callable[..., Array]:
     return rule
 
 
+def _divided(a: Array, b: Array) -> Array:
+    """ONNX cuts a quotient of integers off towards 0, NumPy towards the lower one."""
+    if a.dtype.kind not in "iu":
+        return a / b
+    return np.asarray(a // b + ((a % b != 0) & ((a < 0) != (b < 0))))
+
+
 def _constant(settings: Settings) -> Array:
     if "value" in settings:
         return np.asarray(settings["value"])
@@ -121,5 +128,5 @@ _RULES: dict[str, Callable[..., Array]] = {
     "Reshape": lambda _, x, shape: x.reshape(target_shape(x.shape, shape.ravel().tolist())),
     "Transpose": lambda settings, x: x.transpose(settings.get("perm")),
     "Add": _elementwise(np.add), "Sub": _elementwise(np.subtract), "Mul": _elementwise(np.multiply),
-    "Div": _elementwise(lambda a, b: a // b if a.dtype.kind in "iu" else a / b), "Sqrt": _elementwise(np.sqrt),
+    "Div": _elementwise(_divided), "Sqrt": _elementwise(np.sqrt),
 }

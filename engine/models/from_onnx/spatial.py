@@ -39,8 +39,8 @@ def _conv(call: Call) -> Tensor:
 def _max_pool(call: Call) -> Tensor:
     x = call.image()
     size, strides, pads = _window(call, x)
-    if max(call.setting("dilations", [1])) > 1 or len(call.node.outputs) > 1:
-        call.refuse("has a dilation, or tells where its maxima are")
+    if len(call.node.outputs) > 1:
+        call.refuse("tells where its maxima are")
     x, padding = _padded(call, x, _rounded_up(call, x, pads, size, strides), size, strides, [1, 1], lowest=True)
     return _pooled(call, "MaxPooling2D", x, size, strides, padding)
 
@@ -68,6 +68,8 @@ def _pooled(call: Call, kind: str, x: Tensor, size: Sequence[int], strides: Sequ
 def _window(call: Call, x: Tensor) -> tuple[list[int], list[int], Pads]:
     """A pooling operator's window, strides and border."""
     size, strides = list(call.setting("kernel_shape", [])), list(call.setting("strides", [1, 1]))
+    if max(call.setting("dilations", [1])) > 1:
+        call.refuse("has a dilation")
     return size, strides, _pads(call, x, size, strides, [1, 1])
 
 

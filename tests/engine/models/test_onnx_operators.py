@@ -1,41 +1,18 @@
-"""Single operators, and chains of those that move values about, against ONNX's own reference in NumPy."""
+"""Single operators, and chains of those that move values about, against a program that isn't this one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
 
-from engine.errors import ModelError
 from engine.models.architecture import describe_model
 from engine.models.networks import open_network
-
-Array = np.ndarray[Any, Any]
-# An operator, what it is given besides the tensor before it (None in its place), and its settings.
-Step = tuple[str, Sequence[Array | None], dict[str, Any]]
-SHAPE = (1, 3, 8, 6)
-RNG = np.random.default_rng(0)
-
-
-def ints(*numbers: int) -> Array:
-    return np.asarray(numbers, np.int64)
-
-
-def floats(*shape: int) -> Array:
-    return RNG.uniform(-1, 1, shape).astype(np.float32)
-
-
-def positive(*shape: int) -> Array:
-    return RNG.uniform(0.5, 1.5, shape).astype(np.float32)
-
-
-X: Sequence[Any] = (None,)
+from tests.support.onnx_answers import onnx_answers
+from tests.support.onnx_graphs import RNG, SHAPE, Step, X, floats, graph_of, ints, positive, refused
 
 STEPS: dict[str, list[Step]] = {
     "max pooling of negative values with a border": [
@@ -64,8 +41,12 @@ STEPS: dict[str, list[Step]] = {
     "clip": [("Clip", (None, np.float32(-0.2), np.float32(0.3)), {})],
     "clip from below": [("Clip", (None, np.float32(-0.2)), {})],
     "clip to six": [("Mul", (None, np.float32(9)), {}), ("Clip", (None, np.float32(0), np.float32(6)), {})],
+    "clip where the bounds cross": [("Clip", (None, np.float32(0.5), np.float32(-0.5)), {}), ("Add", (None, None), {})],
+    "cast to other floating-point types": [("Cast", X, {"to": TensorProto.DOUBLE}), ("Cast", X, {"to": 1})],
     "leaky": [("LeakyRelu", X, {"alpha": 0.2})], "elu": [("Elu", X, {"alpha": 0.7})],
     "slopes": [("PRelu", (None, positive(3, 1, 1)), {})],
+    "slopes, four axes": [("PRelu", (None, positive(1, 3, 1, 1)), {})],
+    "one slope": [("PRelu", (None, positive(1)), {})],
     "gelu": [("Gelu", X, {})], "gelu by tanh": [("Gelu", X, {"approximate": "tanh"})],
     "error function": [("Erf", X, {})], "square, root": [("Pow", (None, np.float32(2)), {}), ("Sqrt", X, {})],
     "constants behind": [("Add", (None, floats(3, 1, 1)), {}), ("Sub", (None, floats(1, 3, 1, 1)), {}),
@@ -85,6 +66,8 @@ STEPS: dict[str, list[Step]] = {
                                     ("Relu", X, {})],
     "product of a flattened map": [("Flatten", X, {}), ("Gemm", (None, floats(5, 144), floats(5)), {
         "transB": 1, "alpha": 0.5, "beta": 2.0})],
+    "product and one number": [("Flatten", X, {}), ("Gemm", (None, floats(144, 5), floats(1)), {})],
+    "product and a row of numbers": [("Flatten", X, {}), ("Gemm", (None, floats(144, 5), floats(1, 5)), {})],
     "product of a flattened turned map": [("Transpose", X, {"perm": [0, 3, 1, 2]}), ("Flatten", X, {}),
                                           ("Relu", X, {}), ("Gemm", (None, floats(144, 5)), {})],
     "border of ones": [("Pad", (None, ints(0, 1, 2, 0, 0, 0, 1, 3), np.float32(1)), {})],
@@ -106,34 +89,19 @@ STEPS: dict[str, list[Step]] = {
 }
 
 
-def graph_of(steps: Sequence[Step], shape: Sequence[Any] = SHAPE) -> onnx.ModelProto:
-    """A file's content: the steps one after the other, flattened, each value one answer."""
-    nodes, constants, last = [], [], "image"
-    for number, (operator, given, settings) in enumerate([*steps, ("Flatten", X, {})]):
-        names = []
-        for at, value in enumerate(given):
-            names.append(last if value is None else f"c{number}.{at}")
-            if value is not None:
-                constants.append(numpy_helper.from_array(np.asarray(value), names[-1]))
-        last = f"t{number}"
-        nodes.append(helper.make_node(operator, names, [last], f"/step{number}/{operator}", **settings))
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)
-    answer = helper.make_tensor_value_info(last, TensorProto.FLOAT, [1, "labels"])
-    graph = helper.make_graph(nodes, "test", [image], [answer], constants)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-
-
 def held_against_the_reference(model: onnx.ModelProto, folder: Path) -> None:
     path = folder / "model.onnx"
     onnx.save(model, path)
-    shape = [side.dim_value or 1 for side in model.graph.input[0].type.tensor_type.shape.dim]
-    images = np.random.default_rng(1).uniform(-1, 1, (3, *shape[1:])).astype(np.float32)
-    reference = ReferenceEvaluator(model)
-    expected = np.concatenate([reference.run(None, {"image": image[np.newaxis]})[0] for image in images])
+    taken = model.graph.input[0].type.tensor_type
+    dtype = helper.tensor_dtype_to_np_dtype(taken.elem_type)
+    rng, shape = np.random.default_rng(1), [3, *(side.dim_value for side in taken.shape.dim[1:])]
+    images = (rng.uniform(-1, 1, shape) if dtype.kind == "f" else rng.integers(0, 256, shape)).astype(dtype)
+    expected = np.concatenate([onnx_answers(path, image[np.newaxis]) for image in images])
     network = open_network(path)
-    np.testing.assert_allclose(network.predict(images.transpose(0, 2, 3, 1)), expected, rtol=1e-4, atol=2e-6)
-    found = {layer.name: layer.shape for layer in describe_model(path).layers[1:]}
-    assert found == {call.name: tuple(call.output.shape[1:]) for call in network.calls}
+    found = network.predict(images.transpose(0, 2, 3, 1).astype(np.float32))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-6)
+    shapes = {layer.name: layer.shape for layer in describe_model(path).layers[1:]}
+    assert shapes == {call.name: tuple(call.output.shape[1:]) for call in network.calls}
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -169,10 +137,31 @@ def test_pictures_with_channels_last_are_taken_as_they_are(tmp_path: Path) -> No
     model = graph_of(steps, (1, 8, 6, 3))
     onnx.save(model, path)
     images = floats(2, 8, 6, 3)
-    expected = [ReferenceEvaluator(model).run(None, {"image": image[np.newaxis]})[0][0] for image in images]
+    expected = np.concatenate([onnx_answers(path, image[np.newaxis]) for image in images])
     np.testing.assert_allclose(open_network(path).predict(images), expected, rtol=1e-4, atol=1e-6)
     assert [layer.kind for layer in describe_model(path).layers] == [
         "InputLayer", "Conv2D", "GlobalAveragePooling2D", "Flatten"]
+
+
+@pytest.mark.parametrize("before", [
+    [], [("Transpose", X, {"perm": [0, 2, 3, 1]}), ("Reshape", (None, ints(1, 4, 4, 9)), {})]])
+def test_a_picture_of_integers_is_computed_with_once_it_is_cast(before: list[Step], tmp_path: Path) -> None:
+    steps: list[Step] = [*before, ("Cast", X, {"to": 1}), ("Mul", (None, np.float32(1 / 255)), {})]
+    held_against_the_reference(graph_of(steps, kind=TensorProto.UINT8), tmp_path)
+    for kind, c in ((TensorProto.UINT8, np.uint8(7)), (TensorProto.INT32, np.int32(7))):
+        refused(tmp_path, graph_of([*before, ("Div", (None, c), {}), ("Cast", X, {"to": 1})], kind=kind),
+                "operator Div .* computes with integers")
+    refused(tmp_path, graph_of(steps, kind=TensorProto.BOOL), "pictures of floating-point numbers or integers")
+
+
+@pytest.mark.parametrize(("dividend", "divisor"), [(7, 2), (-7, 2), (7, -2), (-7, -2), (-8, 2)])
+def test_a_quotient_of_integers_is_cut_off_towards_0(dividend: int, divisor: int, tmp_path: Path) -> None:
+    model = graph_of([("Slice", (None, ints(0), ints(99), ints(2)), {})])
+    model.graph.initializer.extend([
+        numpy_helper.from_array(ints(dividend), "a"), numpy_helper.from_array(ints(divisor), "b")])
+    model.graph.node.insert(0, helper.make_node("Div", ["a", "b"], ["start"]))
+    model.graph.node[1].input[1] = "start"
+    held_against_the_reference(model, tmp_path)
 
 
 REFUSED: dict[str, tuple[list[Step], str]] = {
@@ -189,6 +178,27 @@ REFUSED: dict[str, tuple[list[Step], str]] = {
     "dividing by zero": ([("Div", (None, np.float32(0)), {})], "Div .* isn't a number"),
     "entries that aren't there": ([("Gather", (None, ints(3)), {"axis": 1})], "Gather .* entries that aren't there"),
     "training": ([("BatchNormalization", (None, *(positive(3) for _ in range(4))), {"training_mode": 1})], "training"),
+    **{f"cast to {name}": ([("Cast", X, {"to": kind}), ("Cast", X, {"to": 1})], f"Cast .* makes its values {name}")
+       for name, kind in (("int32", 6), ("bool", 9), ("uint8", 2))},
+    "average with a dilation": ([("AveragePool", X, {"kernel_shape": [2, 2], "dilations": [2, 2]})], "has a dilation"),
+    "maxima with a dilation": ([("MaxPool", X, {"kernel_shape": [2, 2], "dilations": [2, 2]})], "has a dilation"),
+    "slopes of columns": ([("PRelu", (None, positive(6)), {})], "one slope for all channels or for each"),
+    "slopes of as many columns as channels": (
+        [("Slice", (None, ints(0), ints(3), ints(3)), {}), ("PRelu", (None, positive(3)), {})],
+        "one slope for all channels or for each"),
+    "a product and one number for each picture": (
+        [("Flatten", X, {}), ("Gemm", (None, floats(144, 5), floats(5, 1)), {})], r"adds numbers of shape \[5, 1\]"),
+    "the length of a joined batch": ([("Reshape", (None, ints(-1)), {}), ("Shape", X, {})], "values of a whole batch"),
+    "values without end": ([("Concat", (None, None), {"axis": 1})] * 40, "1572864.* values of one image"),
+    **{f"{name} without sense": ([(name, (None, *given), {})], f"operator {name} .* doesn't fit what it is given")
+       for name, given in (
+           ("Unsqueeze", [ints(1, 1)]),
+           ("Pad", [ints(0, 0, 1, 1, 0, 0, 1, 1), np.float32([1, 2])]),
+           ("Slice", [np.float32([1]), np.float32([3]), ints(2)]),
+           ("Reshape", [np.float32([1, np.inf])]), ("ReduceMean", [np.float32([np.inf])]),
+           ("Squeeze", [np.float32([np.nan])]))},
+    "parts of a fraction": ([("Split", (None, np.float32([8])), {"axis": 2})], "Split .* doesn't fit"),
+    "entries by fractions": ([("Gather", (None, np.float32([0, 1])), {"axis": 1})], "entries from a table"),
 }
 
 
@@ -196,90 +206,3 @@ REFUSED: dict[str, tuple[list[Step], str]] = {
 def test_what_has_no_layer_is_refused_by_its_name(name: str, tmp_path: Path) -> None:
     steps, sentence = REFUSED[name]
     refused(tmp_path, graph_of(steps), sentence)
-
-
-def refused(folder: Path, model: onnx.ModelProto | bytes, sentence: str) -> None:
-    path = folder / "model.onnx"
-    path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
-    with pytest.raises(ModelError, match=sentence) as found:
-        describe_model(path)
-    said = str(found.value)
-    assert said.startswith(str(path)) and said.endswith(".") and len(said) < 700
-
-
-def spoilt(spoil: Callable[[onnx.ModelProto], Any]) -> onnx.ModelProto:
-    model = graph_of([("Conv", (None, floats(4, 3, 3, 3)), {})])
-    spoil(model)
-    return model
-
-
-def _outside(location: str) -> Callable[[onnx.ModelProto], None]:
-    def spoil(model: onnx.ModelProto) -> None:
-        array = model.graph.initializer[0]
-        array.ClearField("raw_data")
-        array.data_location = TensorProto.EXTERNAL
-        array.external_data.add(key="location", value=location)
-    return spoil
-
-
-def _constant_of_shape(model: onnx.ModelProto) -> None:
-    model.graph.initializer.append(numpy_helper.from_array(ints(1 << 20, 1 << 20), "huge"))
-    model.graph.node.insert(0, helper.make_node("ConstantOfShape", ["huge"], ["made"], "maker"))
-
-
-def _many_uses(model: onnx.ModelProto) -> None:
-    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(floats(700, 3, 8, 6), "c0.1"))
-    for number in range(60):
-        model.graph.node.insert(0, helper.make_node("Conv", ["image", "c0.1"], [f"more{number}"], f"more{number}"))
-    names = [f"more{number}" for number in range(60)]
-    del model.graph.node[-2:]
-    model.graph.node.append(helper.make_node("Sum", names, ["sum"], "sum"))
-    model.graph.node.append(helper.make_node("Flatten", ["sum"], ["t1"], "last"))
-
-
-HOSTILE: dict[str, tuple[Callable[[onnx.ModelProto], Any], str]] = {
-    "weights above the folder": (_outside("../weights"), r"lies in '../weights', which isn't a file beside"),
-    "weights at a place of its own": (_outside("/etc/passwd"), "isn't a file beside"),
-    "weights on another drive": (_outside("C:weights"), "isn't a file beside"),
-    "weights behind a backslash": (_outside("..\\weights"), "isn't a file beside"),
-    "weights that aren't there": (_outside("weights"), "Put both files into one folder"),
-    "fewer weights than declared": (lambda m: m.graph.initializer[0].dims.append(1 << 30), "doesn't hold the"),
-    "a negative side": (lambda m: m.graph.initializer[0].dims.append(-1), r"declares the shape \[4, 3, 3, 3, -1\]"),
-    "words for weights": (lambda m: setattr(m.graph.initializer[0], "data_type", TensorProto.STRING), "plain numbers"),
-    "an old opset": (lambda m: setattr(m.opset_import[0], "version", 11), "opset 11; 13 to "),
-    "an opset to come": (lambda m: setattr(m.opset_import[0], "version", 999), "opset 999; 13 to "),
-    "two outputs": (lambda m: m.graph.output.append(m.graph.output[0]), "2 outputs|isn't a valid"),
-    "two inputs": (lambda m: m.graph.input.append(
-        helper.make_tensor_value_info("more", TensorProto.FLOAT, SHAPE)), "takes 2 inputs"),
-    "a side that isn't fixed": (lambda m: m.graph.input[0].type.tensor_type.shape.dim[2].Clear(), "of a fixed size"),
-    "a vector for a picture": (lambda m: m.graph.input[0].type.tensor_type.shape.dim.pop(), "takes an input of shape"),
-    "an operator of somebody's": (lambda m: (setattr(m.graph.node[0], "domain", "evil"), m.opset_import.append(
-        helper.make_opsetid("evil", 1))), "operator evil.Conv"),
-    "a graph in an operator": (lambda m: m.graph.node[0].attribute.append(
-        helper.make_attribute("inner", helper.make_graph([], "g", [], []))), "isn't a plain setting|isn't a valid"),
-    "circles": (lambda m: m.graph.node[0].input.__setitem__(0, "t1"), "isn't a valid ONNX file"),
-    "a constant of gigabytes": (_constant_of_shape, "ConstantOfShape .* 1,099,511,627,776 numbers"),
-    "weights used without end": (_many_uses, "so often"),
-    "nothing": (lambda m: m.graph.Clear(), "holds no ONNX network"),
-}
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_refused(name: str, tmp_path: Path) -> None:
-    spoil, sentence = HOSTILE[name]
-    refused(tmp_path, spoilt(spoil), sentence)
-
-
-def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
-    whole = graph_of([]).SerializeToString()
-    refused(tmp_path, whole[:len(whole) // 2], "isn't an ONNX file, or is damaged")
-    for word in (b"image", b"step0", b"c0.1"):
-        spelled = spoilt(lambda model: None).SerializeToString().replace(word, b"\xff" * len(word))
-        refused(tmp_path, spelled, "aren't text|isn't text|isn't an ONNX file|isn't a valid ONNX")
-    refused(tmp_path, b"PK\x03\x04 and so on", "isn't an ONNX file|holds no ONNX network")
-
-
-def test_a_link_to_weights_elsewhere_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_bytes(bytes(432))
-    (tmp_path / "weights").symlink_to(tmp_path / "secret")
-    refused(tmp_path, spoilt(_outside("weights")), "Put both files into one folder")
