@@ -50,7 +50,7 @@ def _convolved(use: Use, x: Value, kernel: Any, groups: int, biased: bool) -> Va
     layer = use.layer
     use.channels_last()
     settings = {"strides": list(layer.strides), "dilations": list(layer.dilation_rate), "group": groups,
-                **_border(layer.padding, x, kernel.shape[2:], layer.strides, layer.dilation_rate)}
+                **_border(use, x, kernel.shape[2:], layer.strides, layer.dilation_rate)}
     inputs = [use.number(kernel, "weight"), *(_bias(use) if biased else ())]
     return use.result(use.put("Conv", x, *inputs, **settings), turned=True)
 
@@ -72,16 +72,19 @@ def _channels(use: Use, x: Value) -> int:
     return channels
 
 
-def _border(padding: str, x: Value, size: Sequence[int], strides: Sequence[int],
+def _border(use: Use, x: Value, size: Sequence[int], strides: Sequence[int],
             dilation: Sequence[int] = (1, 1)) -> dict[str, Any]:
     """The setting that adds a border as Keras does."""
-    if padding != "same":
+    if use.layer.padding != "same":
         return {}
     before, behind = [], []
     for side, k, s, d in zip(x.shape[1:3], size, strides, dilation, strict=True):
-        if side is None:
+        reach = (k - 1) * d + 1
+        if side is None and s > 1 and reach > 1:
+            # The border depends on the picture's size. Beside a dilation onnxruntime refuses this rule; Keras has none
+            # beside a stride.
             return {"auto_pad": "SAME_UPPER"}
-        more = max((-(-side // s) - 1) * s + (k - 1) * d + 1 - side, 0)
+        more = reach - 1 if side is None else max((-(-side // s) - 1) * s + reach - side, 0)
         before.append(more // 2)
         behind.append(more - more // 2)
     return {"pads": before + behind}
@@ -92,7 +95,10 @@ def _pool(kind: str) -> Rule:
         use.channels_last()
         layer, x = use.layer, use.map()
         strides = layer.strides or layer.pool_size
-        border = _border(layer.padding, x, layer.pool_size, strides)
+        border = _border(use, x, layer.pool_size, strides)
+        # A convolution's border is then 0, as Keras's is; a pooling's is negative in onnxruntime, which refuses it.
+        if "auto_pad" in border and any(k < s for k, s in zip(layer.pool_size, strides, strict=True)):
+            use.refuse("has a window smaller than its stride, the border of which ONNX doesn't find for any size")
         found = use.put(kind, x, kernel_shape=list(layer.pool_size), strides=list(strides), **border)
         return use.result(found, turned=True)
 

@@ -130,16 +130,38 @@ def test_every_layer_answers_as_keras_does(subtests: pytest.Subtests, tmp_path: 
             assert_equal(onnx_answers(written(model, tmp_path), IMAGES), answers(model))
 
 
-def test_pictures_may_be_of_any_size_where_keras_takes_any(tmp_path: Path) -> None:
+def of_any_size(kind: str, settings: dict[str, Any]) -> keras.Model:
+    """A network for pictures of any size of one layer with the padding "same"."""
     from keras import Input, Model, layers
     image = Input((None, None, 3))
-    x = layers.MaxPooling2D(2, padding="same")(layers.Conv2D(6, 3, strides=2, padding="same")(image))
+    x = getattr(layers, kind)(**settings, padding="same", name="same")(image)
     model = Model(image, layers.Dense(LABELS)(layers.GlobalAveragePooling2D()(x)))
     randomise(model)
+    return model
+
+
+@pytest.mark.parametrize(("kind", "settings"), [
+    *((f"{kind}Pooling2D", {"pool_size": size, "strides": strides}) for kind in ("Max", "Average")
+      for size, strides in ((2, 2), (3, 2), (3, 1), (1, 2), ((1, 3), (1, 2)))),
+    *(("Conv2D", {"filters": 6, "kernel_size": size, "strides": strides})
+      for size, strides in ((3, 2), (4, 1), (1, 2), (2, 3))),
+    *(("Conv2D", {"filters": 6, "kernel_size": size, "dilation_rate": 2}) for size in (2, 3)),
+    ("DepthwiseConv2D", {"kernel_size": 3, "dilation_rate": 2}),
+    ("SeparableConv2D", {"filters": 6, "kernel_size": 3, "strides": 2})])
+def test_pictures_may_be_of_any_size_where_keras_takes_any(kind: str, settings: Any, tmp_path: Path) -> None:
+    model = of_any_size(kind, settings)
     path = written(model, tmp_path)
-    for pictures in (IMAGES, random_images(5, 2, (31, 24, 3))):
+    for pictures in (IMAGES, *(random_images(3, 2, (side, side + 1, 3)) for side in (30, 31, 33))):
         expected = model.predict(pictures, verbose=0)
         np.testing.assert_allclose(onnx_answers(path, pictures), expected, atol=CLOSE * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("size", [2, (4, 1)])
+def test_a_pooling_whose_border_onnxruntime_makes_negative_is_left_out(size: Any, tmp_path: Path) -> None:
+    model = of_any_size("MaxPooling2D", {"pool_size": size, "strides": 3})
+    said = write_onnx(Network(model, Path("b.keras")), tmp_path / "network.onnx", IMAGES)
+    assert said.startswith("network.onnx was left out: the layer 'same' (MaxPooling2D) has a window smaller than")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_model_that_takes_a_list_of_one_is_written(tmp_path: Path) -> None:
