@@ -184,8 +184,7 @@ def _cautions(
                     "images that measured it, which flatters it.")
     if opened.network.is_large:
         said.append("The network is large, so fewer stamps were tried and fewer images were learnt at a step. What "
-                    "defences hold against was measured on small networks; on the one large network that was tried, "
-                    "what was chosen, a guard, left 31 % of an attack.")
+                    "defences hold against was measured on small networks; here only an attacker's own images tell.")
     if estimated:
         said.append("There were no poisoned images of an attacker's that B falls for: attack success is that of a "
                     "trigger reconstructed from the network, an estimate. A defence may stop it and not the "
