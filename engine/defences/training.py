@@ -195,7 +195,7 @@ def train(
     Raises:
         Cancelled: the token was set; nothing is kept and `network` is as it was.
     """
-    student, heard = network.copy(), Heartbeat(lesson.what, steps, progress)
+    student, heard = _learner(network), Heartbeat(lesson.what, steps, progress)
     step_on, batch = _step_function(student, lesson, steps, cancel), lesson.batches(student, heard.beat)
     best: tuple[int, Trained] | None = None
     looks_since, rows = 0, _rows_of_steps(network, images, steps, seed)
@@ -229,7 +229,7 @@ def learning_rate(
     heard = Heartbeat("Trying how fast it may learn", len(RATES) * _TRIAL_STEPS, progress)
     known = network.predict_labels(images, cancel, heard.beat) == truth
     for tried, rate in enumerate(RATES):
-        student, lesson = network.copy(), Lesson("", lambda *_: labels_of(network, data), None, rate=rate)
+        student, lesson = _learner(network), Lesson("", lambda *_: labels_of(network, data), None, rate=rate)
         step_on, batch = _step_function(student, lesson, None, cancel), lesson.batches(student, heard.beat)
         for step, rows in enumerate(_rows_of_steps(network, half, _TRIAL_STEPS, seed), start=1):
             step_on(*batch(rows), heard.beat)
@@ -285,6 +285,17 @@ def as_repair(
                   warning, seed)
 
 
+def _learner(network: Network) -> Network:
+    """A copy all weights of which learn, whatever its maker froze; but for masks that keep channels out."""
+    student = network.copy()
+    student.model.trainable = True  # and all layers in it
+    for call in student.calls:
+        weights = call.layer.get_weights() if type(call.layer).__name__ == "DepthwiseConv2D" else []
+        if len(weights) == 1 and np.isin(weights[0], (0, 1)).all():
+            call.layer.trainable = False
+    return student
+
+
 def _step_function(
     student: Network, lesson: Lesson, steps: int | None, cancel: CancelToken,
 ) -> Callable[[Images, npt.NDArray[np.float32], Did], None]:
@@ -309,6 +320,7 @@ def _step_function(
     @tensorflow.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
     def slopes(images: Any, wanted: Any, count: Any) -> Any:
         with tensorflow.GradientTape() as tape:
+            tape.watch([v.value for v in variables])
             mean = tensorflow.reduce_sum(loss(wanted, logits(images))) / count
         return [tensorflow.convert_to_tensor(s) for s in tape.gradient(
             mean, [v.value for v in variables], unconnected_gradients="zero")]

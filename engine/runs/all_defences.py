@@ -31,7 +31,7 @@ from engine.literal import literal
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.runs.inputs import open_inputs
-from engine.runs.kept import Made
+from engine.runs.kept import Made, ranked_on_text, refuse_changed
 from engine.runs.prune import PruningRun
 from engine.runs.repair import measured_on_text
 from engine.runs.rows import rows_of
@@ -62,6 +62,7 @@ def compare_defences(
     opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=run.model.scale),
                          progress=progress, cancel=cancel)
     b, poisoned, (clean, test) = opened.network, opened.of("poisoned"), opened.to_make_and_measure()
+    refuse_changed(b, run)
     # Asked first, because it refuses and what follows takes long.
     warning = missing_labels_warning(b, clean, allow_missing_labels) if trained else ""
     makers = _Makers(run, b, clean, allow_missing_labels, made or Made(), progress, cancel)
@@ -72,7 +73,7 @@ def compare_defences(
     further, failed = makers.further([defence.name for defence in own]) if trained else ([], [])
     found = compare(b, [*own, *further], guards, test or clean, poisoned, truth, progress=progress, cancel=cancel)
     _let_go(own, further)
-    said = (warning, measured_on_text(test), *failed)
+    said = (warning, measured_on_text(test), ranked_on_text(run) if makers.made.pruned else "", *failed)
     return dataclasses.replace(found, warning=" ".join(filter(None, said)))
 
 

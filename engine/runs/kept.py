@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,8 +90,7 @@ def kept_pair(
     opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=run.model.scale),
                          progress=progress, cancel=cancel)
     b = opened.network
-    if b.sha256 != run.model.sha256:
-        raise EngineError(f"{run.model.path}: was changed since the run. Run again, or bring the old file back.")
+    refuse_changed(b, run)
     b_prime, notes, warning = _copy(b, run, made, row)
     guard = made.own_guards.get(row.defence) or made.guards.get(row.guard)
     notes |= {"classes": list(run.model.classes), "stored": run.model.stored, "guard": row.guard}
@@ -109,26 +107,37 @@ def _telling(dataset: Dataset) -> Dataset:
     return subset(dataset, halves(dataset.labels)[1].tolist(), dataset.part)
 
 
-def _ranked(run: PruningRun, channels: Sequence[int]) -> str:
-    """Images that are held back from training aren't held back from a run's ranking."""
-    if not channels or run.curve.test:
+def refuse_changed(b: Network, run: PruningRun) -> None:
+    """Raises:
+    EngineError: a network that was opened again isn't the one that a run was about.
+    """
+    if b.sha256 != run.model.sha256:
+        raise EngineError(f"{run.model.path}: was changed since the run. Run again, or bring the old file back.")
+
+
+def ranked_on_text(run: PruningRun) -> str:
+    """What flatters a pruned copy where there is no test set; nothing where there is one.
+
+    Images that are held back from training aren't held back from a run's ranking.
+    """
+    if run.request.test:
         return ""
-    return ("Which channels are pruned, and how many, was chosen on all validation images, those measured on included, "
-            "which flatters it.")
+    return ("Which channels a pruned copy lost, and how many, was chosen on all validation images, those measured on "
+            "included, which flatters it.")
 
 
 def _copy(b: Network, run: PruningRun, made: Made, row: ComparisonRow) -> tuple[Network, dict[str, Any], str]:
     """B', what is noted of it, and what a person must know before using it."""
     if row.defence in made.repairs:
         repair = made.repairs[row.defence]
-        warning = " ".join(filter(None, (repair.warning, _ranked(run, repair.pruned))))
+        warning = " ".join(filter(None, (repair.warning, ranked_on_text(run) if repair.pruned else "")))
         return repaired_network(b, repair), notes_of(repair, b, not row.paired), warning
     source = {"name": run.model.path.name, "sha256": run.model.sha256}
     if row.defence in made.pruned:
         channels = list(made.pruned[row.defence])
         return b.pruned(run.model.layer, channels), {
             "method": row.defence, "layer": run.model.layer, "pruned_channels": channels,
-            "b": source}, _ranked(run, channels)
+            "b": source}, ranked_on_text(run)
     if row.defence in made.networks:
         return _network(made.networks[row.defence], b), {ANSWERS: B_PRIME, "method": row.defence, "b": source}, ""
     assert made.can_build(row)

@@ -39,6 +39,10 @@ class PruningRequest(InputFiles):
     guard: GuardChoice = "none"
     false_alarms: float = DEFAULT_FALSE_ALARMS
 
+    def __post_init__(self) -> None:
+        # Two thresholds that are written alike would share a folder and a name.
+        object.__setattr__(self, "drops", tuple(dict.fromkeys(float(f"{x:g}") for x in self.drops)))
+
     @property
     def paths(self) -> tuple[Path, ...]:
         """Every file and folder that is read, the order's included."""

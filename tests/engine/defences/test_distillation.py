@@ -114,6 +114,31 @@ def test_of_a_large_network_fewer_images_are_learnt_at_a_step(network: Network) 
     assert sizes == [34, 11]
 
 
+def test_what_its_maker_froze_learns_too_but_for_masks(network: Network) -> None:
+    from engine import backend
+
+    _, keras = backend.load()
+
+    def batch(rows: Array) -> tuple[Array, Array]:
+        return IMAGES[rows], np.eye(LABELS, dtype=np.float32)[(ANSWERS[rows] + 1) % LABELS]
+
+    def trained(of: Network) -> tuple[Array, ...]:
+        return train(of, len(IMAGES), Lesson("test", lambda *_: batch, None), 3, 0, ignore_progress,
+                     NEVER_CANCELLED).weights
+
+    frozen = network.copy()
+    frozen.model.trainable = False
+    for found, expected in zip(trained(frozen), trained(network), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert not frozen.model.trainable and np.array_equal(frozen.model.get_weights()[0], KERNEL)
+    image = keras.Input(SHAPE)
+    shut = keras.layers.DepthwiseConv2D(1, use_bias=False, trainable=False)
+    model = keras.Model(image, network.model(shut(image)))
+    shut.set_weights([np.array([1, 0, 1], np.float32).reshape(1, 1, 3, 1)])
+    mask, kernel, _ = trained(Network(model, network.path))
+    assert mask.ravel().tolist() == [1, 0, 1] and not np.array_equal(kernel, KERNEL)
+
+
 def test_every_label_keeps_an_image_to_train_on(tmp_path: Path) -> None:
     labels = np.array([0] * 95 + [1, 2, 3, 4, 5, 5] + [6] * 49)
     data = load_training_data(dataset_of(tmp_path / "few.npz", IMAGES, labels), seed=1)

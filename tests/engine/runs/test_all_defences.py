@@ -19,7 +19,7 @@ from engine.defences.comparison import Comparison, Defence, compare
 from engine.defences.distillation import distil
 from engine.defences.training import Repair
 from engine.defences.unlearning import unlearn
-from engine.errors import DatasetError
+from engine.errors import DatasetError, EngineError
 from engine.goodnets.evaluation import Evaluation
 from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import calibrate, calibrate_both
@@ -104,6 +104,17 @@ def test_whatever_a_repair_is_called_its_row_says_whether_it_answers_alone(run: 
     assert kept_pair(run, made, row).goodnet.b_prime_alone is not paired
 
 
+def test_another_network_isnt_compared_under_a_run_s_name(run: PruningRun) -> None:
+    other = dataclasses.replace(run, model=dataclasses.replace(run.model, sha256="0" * 64))
+    with pytest.raises(EngineError, match="was changed since the run"):
+        compare_defences(other, trained=False)
+
+
+def test_thresholds_that_are_written_alike_are_one() -> None:
+    asked = PruningRequest(Path("b.keras"), Path("clean.h5"), drops=(10, 10.00001, 2.5))
+    assert asked.drops == (10, 2.5)
+
+
 def test_networks_are_given_back_one_by_one(run: PruningRun, monkeypatch: pytest.MonkeyPatch) -> None:
     models: list[weakref.ref[Any]] = []
     alive: list[int] = []
@@ -161,8 +172,16 @@ def test_without_a_test_set_images_are_held_back_from_all_that_is_made(
     kept = kept_pair(run, made, row)
     assert figures(kept.evaluations[0]) == (row.clean, row.false_alarms)
     assert kept.evaluations[0].name == "clean (held back)" and kept.warning == found.warning
-    pruned = next(row for row in found.rows if row.defence in made.pruned)
-    assert "chosen on all validation images" in kept_pair(run, made, pruned).warning
+
+
+def test_without_a_test_set_a_pruned_copy_says_what_chose_its_channels(run: PruningRun) -> None:
+    alone = run_pruning(dataclasses.replace(run.request, test=None))
+    for which, told in ((alone, True), (run, False)):
+        made = Made()
+        found = compare_defences(which, trained=False, made=made)
+        row = next(row for row in found.rows if row.defence in made.pruned)
+        for warning in (found.warning, kept_pair(which, made, row).warning):
+            assert ("chosen on all validation images" in warning) is told
 
 
 def figures(found: Evaluation) -> tuple[Rate, Rate]:
