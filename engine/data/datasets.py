@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from engine.data.preprocessing import AS_STORED, Preprocessing
 from engine.data.sources.kinds import reader_of
-from engine.data.sources.readers import Hdf5Reader, Reader, stamp
+from engine.data.sources.readers import Hdf5Reader, Reader, check_unchanged, stamp
 from engine.data.sources.shards import is_pattern
 from engine.errors import DatasetError, EngineError, UnfitError
 from engine.files.fingerprint import sha256_of
@@ -209,8 +209,16 @@ class Dataset:
                        *range(last, min(last + most // 2, len(self)))})
 
     def sha256(self) -> str:
-        """SHA-256 of the file, or of all of a folder's files one after the other, in hexadecimal."""
-        return sha256_of(self._reader.files)
+        """SHA-256 of the file, or of all of a folder's files one after the other, in hexadecimal.
+
+        Raises:
+            DatasetError: one of them is gone or can't be read.
+        """
+        try:
+            return sha256_of(self._reader.files)
+        except OSError as error:
+            raise DatasetError(f"{error.filename or self.path}: can't be read any more ({error.strerror or error}). "
+                               "Bring it back and open its set again.") from error
 
     def _chunk(self, start: int, parts: Sequence[npt.NDArray[Any]], numbers: Sequence[int]) -> Chunk:
         stored = parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -226,13 +234,8 @@ class Dataset:
         return Chunk(start, self.preprocessing.applied(images), self.labels[list(numbers)])
 
     def _check_unchanged(self) -> None:
-        try:
-            unchanged = _stamp_of(self.path) == self._stamp
-        except OSError as error:
-            raise DatasetError(f"{self.path}: was removed while it was in use. Bring it back and open it again.") \
-                from error
-        if not unchanged:
-            raise DatasetError(f"{self.path}: was changed or replaced while it was in use. Open it again.")
+        if not is_pattern(self.path):  # of a set in several files, its reader looks at each
+            check_unchanged(self.path, self._stamp)
 
 
 def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None = None) -> Dataset:
@@ -247,7 +250,7 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
         UnfitError: its images don't fit.
     """
     try:
-        opened_at = _stamp_of(path)
+        opened_at = (0, 0) if is_pattern(path) else stamp(path)
         reader = reader_of(path, input_shape)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: can't be read ({getattr(error, 'strerror', None) or error}). Check the name and "
@@ -265,11 +268,6 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
     opened = Dataset(path, reader.format, numbers, image_shape, reader.shape[1:], str(reader.dtype), AS_STORED, (),
                      reader, opened_at, reconstructed=isinstance(reader, Hdf5Reader) and reader.reconstructed)
     return opened if labels is None else opened.fitting(labels)
-
-
-def _stamp_of(path: Path) -> tuple[int, int]:
-    """What changes when a file or folder does; of a set in several files, its reader looks at each."""
-    return (0, 0) if is_pattern(path) else stamp(path)
 
 
 def spread_over(images: int, most: int) -> list[int]:

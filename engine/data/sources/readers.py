@@ -155,8 +155,7 @@ class PicturesReader:
     def _picture(self, number: int) -> Array:
         path = self._pictures[number]
         picture = load_picture(path, self._input_shape, self._depth)
-        if stamp(path) != self._stamps[number]:
-            raise DatasetError(f"{path}: was changed or replaced while it was in use. Open its folder again.")
+        check_unchanged(path, self._stamps[number], "its folder")
         return picture
 
 
@@ -164,3 +163,20 @@ def stamp(path: Path) -> tuple[int, int]:
     """What changes when a file is written: its size and the time of its last change in nanoseconds."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns
+
+
+def check_unchanged(path: Path, before: tuple[int, int], opened: str = "it") -> None:
+    """Refuse a file or folder whose stamp isn't what it was when the set was opened.
+
+    Args:
+        opened: what is to be opened again.
+    Raises:
+        DatasetError: it was changed, or is gone.
+    """
+    try:
+        unchanged = stamp(path) == before
+    except OSError as error:
+        raise DatasetError(f"{path}: was removed while it was in use. Bring it back and open {opened} again.") \
+            from error
+    if not unchanged:
+        raise DatasetError(f"{path}: was changed or replaced while it was in use. Open {opened} again.")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.data.sources.listings import labels_of
-from engine.data.sources.readers import Reader, ReadSlice, stamp
+from engine.data.sources.readers import Reader, ReadSlice, check_unchanged, stamp
 from engine.errors import DatasetError
 from engine.files.pictures import entries
 from engine.quarantine.wire import Array
@@ -47,12 +47,19 @@ def pieces(path: Path) -> list[Path]:
     """The files of a pattern by rising numbers.
 
     Raises:
-        DatasetError: one of as many as the names say is missing, or there are absurdly many.
+        DatasetError: one of as many as the names say is missing, two have one number, or there are absurdly many.
         OSError: the folder can't be read, or there are none.
     """
     before, _, after = path.name.partition(_STAR)
-    numbers = {int(entry.name[len(before):len(entry.name) - len(after)]): entry.name for entry in entries(path.parent)
-               if entry.name != path.name and pattern_of(entry.name) == path.name and entry.is_file()}
+    numbers: dict[int, str] = {}
+    for entry in entries(path.parent):
+        if entry.name != path.name and pattern_of(entry.name) == path.name and entry.is_file():
+            number = int(entry.name[len(before):len(entry.name) - len(after)])
+            if number in numbers:
+                one, other = sorted((numbers[number], entry.name))
+                raise DatasetError(f"{path}: {one} and {other} have the same number; one file for each was expected. "
+                                   "Move the one that doesn't belong to the set elsewhere.")
+            numbers[number] = entry.name
     if not numbers:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     total = _TOTAL.search(path.name)
@@ -111,6 +118,10 @@ class PiecesReader:
                     or bool(reader.known_names) != bool(first.known_names):
                 raise DatasetError(f"{reader.files[0]}: its images or labels are of another kind than those of "
                                    f"{first.files[0].name}, so they aren't pieces of one set. Choose each by itself.")
+            if reader.class_names != first.class_names:
+                raise DatasetError(f"{reader.files[0]}: calls its labels otherwise or in another order than "
+                                   f"{first.files[0].name} does ({_told(reader)}; {_told(first)} there), so the same "
+                                   "number would stand for two classes. Choose each by itself, or save them alike.")
         self._readers = readers
         self._stamps = [[stamp(file) for file in reader.files] for reader in readers]
         self.format, self.names_are = f"{first.format} in {len(readers)} files", first.names_are
@@ -146,9 +157,8 @@ class PiecesReader:
             yield read
 
     def _check_unchanged(self, number: int) -> None:
-        files = self._readers[number].files
-        if [stamp(file) for file in files] != self._stamps[number]:
-            raise DatasetError(f"{files[0]}: was changed or replaced while it was in use. Open its set again.")
+        for file, before in zip(self._readers[number].files, self._stamps[number], strict=True):
+            check_unchanged(file, before, "its set")
 
     def _numbers(self) -> Array:
         """Labels of all pieces: names count anew, because a piece doesn't know those of the others."""
@@ -160,3 +170,8 @@ class PiecesReader:
             return np.concatenate([reader.labels.reshape(reader.shape[0], -1) for reader in self._readers])
         place = {name: number for number, name in enumerate(self.known_names)}
         return np.asarray(labels_of(self.known_names))[[place[name] for name in self.named]]
+
+
+def _told(reader: Reader) -> str:
+    """The first names of its labels."""
+    return (", ".join(reader.class_names[:4]) + (", ..." if len(reader.class_names) > 4 else "")) or "no names"

@@ -105,6 +105,33 @@ def test_a_piece_that_changes_meanwhile_is_told(tmp_path: Path) -> None:
         dataset.take([20])
 
 
+@pytest.mark.parametrize("names", [("dog", "cat"), ("cat", "cow"), ()])
+def test_pieces_that_call_their_labels_otherwise_are_refused(names: tuple[str, ...], tmp_path: Path) -> None:
+    for number, called in enumerate((("cat", "dog"), names)):
+        write_parquet(tmp_path / f"data-{number:05}-of-00002.parquet", IMAGES[:2], [0, 1], called)
+    with pytest.raises(DatasetError, match=r"data-00001-of-00002\.parquet: calls its labels otherwise .* cat, dog the"):
+        open_dataset(tmp_path)
+
+
+def test_two_pieces_with_one_number_are_refused(tmp_path: Path) -> None:
+    written("npz", tmp_path)
+    write_npz(tmp_path / "faces_0001.npz", IMAGES[:1], NUMBERS[:1])
+    with pytest.raises(DatasetError, match=r"faces_0001\.npz and faces_001\.npz have the same number"):
+        open_dataset(tmp_path / "faces_*.npz")
+
+
+def test_a_piece_that_is_removed_meanwhile_is_told(tmp_path: Path) -> None:
+    files = written("npz", tmp_path)
+    dataset = open_dataset(tmp_path / "faces_*.npz")
+    with dataset._reader.open() as read:
+        read(0, 2)
+        files[0].unlink()
+        with pytest.raises(DatasetError, match=r"faces_000\.npz: was removed while it was in use"):
+            read(2, 4)
+    with pytest.raises(DatasetError, match=r"faces_000\.npz: can't be read any more \(No such file"):
+        dataset.sha256()
+
+
 def test_hugging_face_s_and_cifar_s_folders_hold_a_set_for_each_use(tmp_path: Path) -> None:
     for part, count in (("train", 2), ("test", 1)):
         for number in range(count):
