@@ -70,6 +70,23 @@ def are_numbers(folders: Sequence[str]) -> bool:
     return all(name.isdecimal() and len(name) <= 9 for name in folders)
 
 
+def few(names: Sequence[str], most: int = 4) -> str:
+    """The first of some names, for a sentence."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def places_among(names: Sequence[str], classes: Sequence[str]) -> list[int | None]:
+    """Where each name stands among `classes`, in whatever capitals; None where it doesn't.
+
+    Capitals count where names of one side differ in nothing else.
+    """
+    folded = [[as_name(name.casefold()) for name in side] for side in (names, classes)]
+    if any(len(set(side)) < len(side) for side in folded):
+        folded = [list(names), list(classes)]
+    place = {name: number for number, name in enumerate(folded[1])}
+    return [place.get(name) for name in folded[0]]
+
+
 def names_in(notes: Mapping[Any, Any]) -> list[str]:
     """The names of labels 0, 1, ... in what a model's file says of itself; none where nothing there is a list of names.
 

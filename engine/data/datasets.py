@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.data.classes import few, places_among
 from engine.data.preprocessing import AS_STORED, Preprocessing
 from engine.data.sources.kinds import reader_of
 from engine.data.sources.readers import Hdf5Reader, Reader, check_unchanged, stamp
@@ -116,7 +117,8 @@ class Dataset:
         which the file doesn't say that they stand for these names in another order.
 
         Raises:
-            DatasetError: a name is none of these.
+            DatasetError: a name is none of these, or the file gives numbers to some of them in another order and to
+                others that are none.
         """
         names = self._reader.named or self._other_order(classes)
         if not names or not classes:
@@ -124,18 +126,25 @@ class Dataset:
         place = {name: number for number, name in enumerate(classes)}
         strange = sorted(set(names) - set(classes))
         if strange:
-            known = ", ".join(classes[:6]) + (", ..." if len(classes) > 6 else "")
             raise DatasetError(f"{self.path}: its {self.names_are.removesuffix('s')} '{strange[0]}' is none of the "
-                               f"network's classes ({known}). Rename it, or give the class list that belongs to the "
-                               "network.")
+                               f"network's classes ({few(classes, 6)}). Rename it, or give the class list that belongs "
+                               "to the network.")
         labels = np.array([place[name] for name in names], np.int64)
         return dataclasses.replace(self, labels=labels, classes=classes)
 
     def _other_order(self, classes: tuple[str, ...]) -> list[str]:
         """The images' names where labels are numbers of the same names in another order; else none."""
         own = self.class_names
-        differ = not self.classes and own != classes[:len(own)] and set(own) <= set(classes)
-        return [own[label] for label in self.labels] if differ and self.labels.max() < len(own) else []
+        places = places_among(own, classes)
+        if self.classes or not classes or self.labels.max() >= len(own) or places == list(range(len(own))):
+            return []
+        if None not in places:
+            return [classes[place] for place in (places[label] for label in self.labels) if place is not None]
+        if any(place not in (None, number) for number, place in enumerate(places)):
+            raise DatasetError(f"{self.path}: calls its labels {few(own)}; only some of these are classes of the "
+                               f"network ({few(classes)}), and in another order, so what the others stand for can't "
+                               "be told. Give the class list with the names that this file uses.")
+        return []
 
     def fitting(self, labels: int) -> Dataset:
         """The same data, found to have none but a network's labels.

@@ -129,7 +129,7 @@ class Opened:
     def notices(self) -> tuple[str, ...]:
         """What was decided in a person's place while opening and what may be wrong about it, a sentence each."""
         tried = self.labelling.notice if self.labelling.tried else ""
-        return tuple(filter(None, (tried, self.feeding.doubt if self.feeding else "",
+        return tuple(filter(None, (tried, self.labelling.doubt, self.feeding.doubt if self.feeding else "",
                                    unshown_targets(self.of("poisoned"), _clean(self.files)))))
 
     def model_summary(self) -> ModelSummary:

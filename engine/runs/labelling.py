@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from engine.assessment import percent
-from engine.data.classes import are_numbers, beside
+from engine.data.classes import are_numbers, beside, few, places_among
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import Preprocessing
 from engine.errors import DatasetError
@@ -58,12 +58,14 @@ class Labelling:
         notice: where the classes come from, or how their order was found, a sentence; empty where nobody needs to know.
         feeding: what was found out on the way about the preprocessing; None where that is chosen or nothing was tried.
         tried: whether the order was found by trying.
+        doubt: that a file calls its label numbers otherwise than the classes, a sentence; empty where none does.
     """
 
     classes: tuple[str, ...]
     notice: str = ""
     feeding: Feeding | None = None
     tried: bool = False
+    doubt: str = ""
 
     def of(self, dataset: Dataset, labels: int) -> Dataset:
         """A data set of the same network with its labels.
@@ -73,7 +75,7 @@ class Labelling:
         """
         if not self.classes and dataset.label_names and not are_numbers(dataset.label_names):
             are = "have names" if dataset.names_are == "sub-folders" else "are words"
-            raise DatasetError(f"{dataset.path}: its {dataset.names_are} {are} ({_few(dataset.label_names)}), and "
+            raise DatasetError(f"{dataset.path}: its {dataset.names_are} {are} ({few(dataset.label_names)}), and "
                                f"nothing says which of the network's {labels} labels each stands for. {_REMEDY}")
         by_number = are_numbers(dataset.label_names) and not set(dataset.label_names) <= set(self.classes)
         return (dataset if by_number else dataset.named(self.classes)).fitting(labels)
@@ -114,13 +116,19 @@ def labelling_by_name(
     Raises:
         DatasetError: as find_labelling.
     """
-    own = next((found for found in (clean, *others) if len(found.class_names) == labels), None)
-    if not any(named.label_names for named in (clean, *others)):
-        return Labelling(in_model or (own.class_names if own else ()))
+    found = _labelling(model, labels, given, clean, others, in_model)
+    return found and dataclasses.replace(found, doubt=_doubt(found.classes, (clean, *others)))
+
+
+def _labelling(model: Path, labels: int, given: Sequence[str], clean: Named, others: Sequence[Named],
+               in_model: tuple[str, ...]) -> Labelling | None:
     if given:
         if len(given) != labels:
             raise DatasetError(f"The class list holds {len(given)} names, but {model} has {labels} labels. {_REMEDY}")
         return Labelling(tuple(given))
+    own = next((found for found in (clean, *others) if len(found.class_names) == labels), None)
+    if not any(named.label_names for named in (clean, *others)):
+        return Labelling(in_model or (own.class_names if own else ()))
     found = _list_beside(model, labels, (clean, *others))
     names = {name for named in (clean, *others) for name in named.label_names}
     if found and names & set(found[0]):
@@ -133,10 +141,22 @@ def labelling_by_name(
     if are_numbers(clean.label_names):
         return None if _two_orders(clean.label_names, labels) else Labelling(())
     if len(clean.label_names) != labels:
-        raise DatasetError(f"{clean.path}: has {len(clean.label_names)} {clean.names_are} ({_few(clean.label_names)}), "
+        raise DatasetError(f"{clean.path}: has {len(clean.label_names)} {clean.names_are} ({few(clean.label_names)}), "
                            f"but the network has {labels} labels, so which stands for which can't be told. {_REMEDY}")
     return Labelling(clean.label_names, f"{_called(clean)} are labels in the order of their names: 0 is "
                      f"{clean.label_names[0]}, {labels - 1} is {clean.label_names[-1]}.")
+
+
+def _doubt(classes: Sequence[str], sets: Sequence[Named]) -> str:
+    """A sentence on the first set whose file calls a label number what is none of the classes."""
+    for named in sets:
+        strange = [name for name, place in zip(named.class_names, places_among(named.class_names, classes), strict=True)
+                   if place is None]
+        if classes and strange:
+            return (f"{named.path.name} calls its labels {few(named.class_names)}, but the network's classes are "
+                    f"{few(classes)}: nothing shows that {strange[0]} is one of them, and its label numbers are taken "
+                    "as they stand.")
+    return ""
 
 
 def _by_number(network: Network, clean: Dataset, chosen: Preprocessing | None, progress: ProgressCallback,
@@ -178,10 +198,6 @@ def _called(*sets: Named) -> str:
 def _folder_of(dataset: Named) -> Path:
     """Where a class list lies that belongs to a data set."""
     return dataset.path if dataset.path.is_dir() else dataset.path.parent
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.data.classes import few
 from engine.data.sources.listings import labels_of
 from engine.data.sources.readers import Reader, ReadSlice, check_unchanged, stamp
 from engine.errors import DatasetError
@@ -119,8 +120,9 @@ class PiecesReader:
                 raise DatasetError(f"{reader.files[0]}: its images or labels are of another kind than those of "
                                    f"{first.files[0].name}, so they aren't pieces of one set. Choose each by itself.")
             if reader.class_names != first.class_names:
+                here, there = (few(called) or "nothing" for called in (reader.class_names, first.class_names))
                 raise DatasetError(f"{reader.files[0]}: calls its labels otherwise or in another order than "
-                                   f"{first.files[0].name} does ({_told(reader)}; {_told(first)} there), so the same "
+                                   f"{first.files[0].name} does ({here}; {there} there), so the same "
                                    "number would stand for two classes. Choose each by itself, or save them alike.")
         self._readers = readers
         self._stamps = [[stamp(file) for file in reader.files] for reader in readers]
@@ -170,8 +172,3 @@ class PiecesReader:
             return np.concatenate([reader.labels.reshape(reader.shape[0], -1) for reader in self._readers])
         place = {name: number for number, name in enumerate(self.known_names)}
         return np.asarray(labels_of(self.known_names))[[place[name] for name in self.named]]
-
-
-def _told(reader: Reader) -> str:
-    """The first names of its labels."""
-    return (", ".join(reader.class_names[:4]) + (", ..." if len(reader.class_names) > 4 else "")) or "no names"

@@ -21,7 +21,7 @@ from engine.models.networks import Network
 from engine.records.reopening import reopen_run
 from engine.records.run_files import save_run
 from engine.runs.inputs import open_inputs
-from engine.runs.labelling import try_orders
+from engine.runs.labelling import labelling_by_name, try_orders
 from engine.runs.pairs import build_goodnet
 from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.rows import rows_of
@@ -239,9 +239,44 @@ def test_numbers_of_the_same_names_in_another_order_are_numbered_as_the_model_s(
     assert alone.sets[0].dataset.labels.tolist() == by_alphabet and alone.labelling.classes == ANIMALS
 
 
-def test_a_list_of_another_length_is_refused(model: Path, clean: Path) -> None:
+@pytest.mark.parametrize(("said", "classes", "labels", "doubt"), [
+    (("cat", "dog", "fox"), ("fox", "cat", "dog"), [1, 2, 0], ""),
+    (("cat", "dog", "fox"), ("Fox", "CAT", "Dog"), [1, 2, 0], ""),
+    (("cat", "Cat", "fox"), ("Cat", "cat", "fox"), [1, 0, 2], ""),
+    (("\u00e9mil", "dog", "fox"), ("dog", "E\u0301mil", "fox"), [1, 0, 2], ""),
+    (("cat", "dog", "fox"), ("cat", "dog", "wolf"), [0, 1, 2], "nothing shows that fox is one of them"),
+    (("cat", "dog", "fox"), ("n01", "n02", "n03"), [0, 1, 2], "nothing shows that cat is one of them"),
+    (("cat", "dog", "fox"), ("dog", "cat", "wolf"), None, "only some of these are classes of the network"),
+])
+@pytest.mark.parametrize("given", [True, False])
+def test_what_a_file_calls_its_numbers_is_held_against_the_network_s_classes(
+    given: bool, said: tuple[str, ...], classes: tuple[str, ...], labels: list[int] | None, doubt: str, tmp_path: Path,
+) -> None:
+    pytest.importorskip("pyarrow")
+    opened = open_dataset(write_parquet(tmp_path / "clean.parquet", np.zeros((3, *SHAPE), np.uint8), [0, 1, 2], said))
+    found = labelling_by_name(Path("net.keras"), 3, classes if given else (), opened, (), () if given else classes)
+    assert found and found.classes == classes
+    if labels is None:
+        with pytest.raises(EngineError, match=doubt):
+            found.of(opened, 3)
+    else:
+        assert found.of(opened, 3).labels.tolist() == labels
+        assert doubt in found.doubt and bool(doubt) == bool(found.doubt)
+
+
+def test_such_a_doubt_is_a_notice(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    clean = write_parquet(tmp_path / "clean.parquet", np.zeros((8, *SHAPE), np.uint8), [0, 1] * 4, ["ant", "bee"])
+    opened = open_inputs(PruningRequest(model, clean, layer="conv", scale="none", classes=ANIMALS))
+    assert opened.labelling.classes == ANIMALS and "clean.parquet calls its labels ant, bee" in opened.notices[0]
+
+
+@pytest.mark.parametrize("folders", [True, False])
+def test_a_list_of_another_length_is_refused(folders: bool, model: Path, clean: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "clean.npz", data=np.full((8, *SHAPE), 32, np.uint8), label=np.zeros(8))
     with pytest.raises(EngineError, match=r"holds 3 names, but .* has 4 labels"):
-        open_inputs(PruningRequest(model, clean, layer="conv", classes=ANIMALS[:3]))
+        open_inputs(PruningRequest(model, clean if folders else tmp_path / "clean.npz", layer="conv",
+                                   classes=ANIMALS[:3]))
 
 
 def test_run_and_pair_remember_the_classes(model: Path, clean: Path, tmp_path: Path) -> None:
@@ -253,7 +288,7 @@ def test_run_and_pair_remember_the_classes(model: Path, clean: Path, tmp_path: P
     pair = build_goodnet(run, rows_of(run)[0])
     save_pair(pair, tmp_path / "pair")
     again = open_goodnet([tmp_path / "pair"])
-    test, bad = opened_by_evaluate([str(clean), str(poisoned)], again, None)
+    _, (test, bad), _ = opened_by_evaluate([str(clean), str(poisoned)], again, None, False)
     assert set(bad.labels) == {2} and sorted(set(test.labels)) == [0, 1, 2, 3]
 
 
