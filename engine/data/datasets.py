@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.classes import few, places_among
+from engine.data.labels import no_whole_numbers
 from engine.data.preprocessing import AS_STORED, Preprocessing
 from engine.data.sources.kinds import reader_of
 from engine.data.sources.readers import Hdf5Reader, Reader, check_unchanged, stamp
@@ -325,7 +326,7 @@ def _label_numbers(path: Path, stored: npt.NDArray[Any], images: int) -> Labels:
         flat = flat.astype(np.uint8)
     broken = flat.dtype.kind == "f" and (not np.isfinite(flat).all() or (flat != np.floor(flat)).any())
     if broken or (flat < 0).any():
-        raise DatasetError(f"{path}: holds labels that aren't whole numbers from 0 up. Check how they were saved.")
+        raise no_whole_numbers(path)
     if (flat > _HIGHEST_LABEL).any():
         raise DatasetError(f"{path}: holds the label {flat.max():g}. Labels count from 0: check how they were saved.")
     if not flat.shape[1]:

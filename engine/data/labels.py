@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ MOST_LABEL_BYTES = 1 << 28
 _NUMBER_BYTES = np.dtype(np.int64).itemsize
 # Labels that are words: so many different ones, so many letters each.
 _MOST_NAMES, _MOST_LETTERS = 50_000, 200
+# A label as pandas writes it where another one is missing; below 2 ** 53 such numbers are exact.
+_NUMBER, _PRECISE = re.compile(r"[-+]?\d+(\.\d*)?|nan", re.ASCII | re.IGNORECASE), 1 << 53
 # An array of this name stands in HDF5 beside images whose trigger was computed from a network.
 RECONSTRUCTED = "reconstructed"
 
@@ -65,11 +68,19 @@ def numbered(labels: Sequence[Label], path: Path) -> tuple[list[str], Array]:
     return coded((str(label) if isinstance(label, int) else label for label in labels), path)
 
 
+def no_whole_numbers(path: Path) -> DatasetError:
+    """What is said of labels that are numbers but can't count."""
+    return DatasetError(f"{path}: holds labels that aren't whole numbers from 0 up. Check how they were saved.")
+
+
 def coded(words: Iterable[bytes | str], path: Path) -> tuple[list[str], Array]:
     """Labels that are words as all names there are, in the order of text, and each image's place among them int64[N].
 
+    Numbers that were written with a sign or a point, such as 3.0, are given as these numbers, with no names.
+
     Raises:
-        DatasetError: one isn't text in UTF-8, is empty or too long, or there are too many.
+        DatasetError: one isn't text in UTF-8, is empty or too long, or there are too many; or all are numbers, and one
+            is below 0 or a fraction.
     """
     places: dict[str, int] = {}
     codes = []
@@ -86,6 +97,11 @@ def coded(words: Iterable[bytes | str], path: Path) -> tuple[list[str], Array]:
         if len(places) > _MOST_NAMES:
             raise DatasetError(f"{path}: holds more than {_MOST_NAMES:,} different labels. Check which column or array "
                                "holds them.")
+    if all(map(_NUMBER.fullmatch, places)) and not all(map(str.isdecimal, places)):
+        values = np.array([float(name) for name in places])
+        if not ((values >= 0) & (values < _PRECISE) & (values == np.floor(values))).all():
+            raise no_whole_numbers(path)
+        return [], values.astype(np.int64)[codes]
     names = sorted(places)
     order = {places[name]: place for place, name in enumerate(names)}
     return names, np.array([order[code] for code in codes], np.int64)

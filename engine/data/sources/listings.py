@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -29,6 +31,7 @@ class Listing:
         names_are: what such names are called.
         files: all that the set is made of.
         format: what the set is called.
+        notes: what was decided in a person's place, a sentence each.
     """
 
     pictures: list[Path]
@@ -38,6 +41,7 @@ class Listing:
     names_are: str
     files: list[Path]
     format: str
+    notes: tuple[str, ...] = ()
 
 
 def by_folders(folder: Path) -> Listing:
@@ -57,7 +61,7 @@ def by_folders(folder: Path) -> Listing:
     pictures = [picture for picture, _ in listed]
     return Listing(pictures, np.array([number for _, number in listed], np.int64),
                    [as_name(p.parent.name) for p in pictures], tuple(dict.fromkeys(map(as_name, names))),
-                   "sub-folders", pictures, "folder")
+                   "sub-folders", pictures, "folder", _nested(folder, names))
 
 
 def labelled_pictures(folder: Path) -> list[tuple[Path, int]]:
@@ -89,7 +93,8 @@ def by_table(table: Path) -> Listing:
     """Pictures that a CSV lists by the columns `file` and `label`, named from the table's own folder.
 
     Raises:
-        DatasetError: the table is damaged, or names what isn't there or lies elsewhere.
+        DatasetError: the table is damaged, or names what isn't there, lies elsewhere or could be several pictures, or
+            one picture with two labels.
     """
     def checked(found: Any, arrays: list[Array]) -> tuple[tuple[str, ...], Array, list[str]]:
         labels, packed = arrays
@@ -99,7 +104,13 @@ def by_table(table: Path) -> Listing:
         return names, labels, files
 
     names, codes, files = READER.ask(table, "describe csv", {}, checked, most=MOST_LABEL_BYTES, error=DatasetError)
-    pictures = _located(table, files)
+    pictures, first = _located(table, files), dict[Path, int]()
+    for picture, code in zip(pictures, codes.tolist(), strict=True):
+        other = first.setdefault(picture, code)
+        if other != code:
+            one, two = (names[other], names[code]) if names else (other, code)
+            raise DatasetError(f"{table}: gives {picture.relative_to(table.parent)} the labels {one} and {two}; one "
+                               "label a picture was expected. Take the wrong row out of the table.")
     named = [names[code] for code in codes.tolist()] if names else []
     return Listing(pictures, labels_of(names)[codes] if names else codes, named, names, "text labels",
                    [table, *pictures], "folder with a table")
@@ -123,20 +134,33 @@ def labels_of(names: Sequence[str]) -> Array:
 
 def _located(table: Path, names: Sequence[str]) -> list[Path]:
     """The files that a table names, beside it or in a sub-folder; their ending may be left out."""
-    folder, index = table.parent, dict[str, Path]()
+    folder, index = table.parent, dict[str, list[Path]]()
     found = []
     for name in names:
-        path = Path(name)
-        if lies_elsewhere(path):
-            raise DatasetError(f"{table}: names {name}, which lies elsewhere; only files in the table's own folder are "
-                               "read. Put the table beside the pictures.")
-        if not (folder / path).is_file():
+        if lies_elsewhere(Path(name)):
+            raise _elsewhere(table, name)
+        matches = [folder / name]
+        if not matches[0].is_file():
             index = index or _index(folder)
-            if name not in index:
-                raise DatasetError(f"{table}: names {name}, but there is no such picture beside it. Put the table into "
-                                   "the folder of its pictures.")
-        found.append(index.get(name, folder / path))
+            matches = index.get(name, [])
+        if not matches:
+            raise DatasetError(f"{table}: names {name}, but there is no such picture beside it. Put the table into the "
+                               "folder of its pictures.")
+        if len(matches) > 1:
+            one, other = (match.relative_to(folder).as_posix() for match in matches[:2])
+            raise DatasetError(f"{table}: names {name}, which may be {one} or {other}. Write the whole name there, "
+                               "with folder and ending.")
+        found.append(matches[0])
+    inside = os.path.realpath(folder)
+    for place in sorted({path.parent for path in found}):
+        if not Path(os.path.realpath(place)).is_relative_to(inside):  # a link leads out of it
+            raise _elsewhere(table, f"pictures in {place.relative_to(folder).as_posix()}")
     return found
+
+
+def _elsewhere(table: Path, name: str) -> DatasetError:
+    return DatasetError(f"{table}: names {name}, which lies elsewhere; only files in the table's own folder are read. "
+                        "Put the table beside the pictures.")
 
 
 def lies_elsewhere(path: PurePath) -> bool:
@@ -144,7 +168,23 @@ def lies_elsewhere(path: PurePath) -> bool:
     return bool(path.anchor) or ".." in path.parts
 
 
-def _index(folder: Path) -> dict[str, Path]:
+def _index(folder: Path) -> dict[str, list[Path]]:
     """Pictures in a folder and its sub-folders by their names, with and without ending."""
-    pictures = [p for inside in (folder, *(folder / name for name in sub_folders(folder))) for p in pictures_in(inside)]
-    return {**{p.stem: p for p in pictures}, **{p.name: p for p in pictures}}
+    found: dict[str, list[Path]] = {}
+    for inside in (folder, *(folder / name for name in sub_folders(folder))):
+        for picture in pictures_in(inside):
+            found.setdefault(picture.name, []).append(picture)
+            found.setdefault(picture.stem, []).append(picture)
+    return found
+
+
+def _nested(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """A note on pictures in folders inside sub-folders, which are no part of the set."""
+    counts: dict[str, int] = {}
+    for place in (f"{name}/{inner}" for name in names for inner in sub_folders(folder / name)):
+        with suppress(OSError, DatasetError):  # what isn't read needn't be readable
+            counts[place] = len(pictures_in(folder / place))
+    total = sum(counts.values())
+    such = next((place for place, count in counts.items() if count), "")
+    return (f"Only pictures directly in its sub-folders are read: {total:,} in folders inside these, such as {such}, "
+            "are left out.",) if total else ()

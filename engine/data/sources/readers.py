@@ -142,7 +142,7 @@ class PicturesReader:
         self._stamps = [stamp(p) for p in self._pictures]
         maybe_deep = [p for p in self._pictures if p.suffix.lower() in DEEP_SUFFIXES]
         self._depth, note = common_depth(maybe_deep, picture_depth)
-        self.notes: tuple[str, ...] = (note,) if note else ()
+        self.notes: tuple[str, ...] = (*listing.notes, note) if note else listing.notes
         first = load_picture(self._pictures[0], input_shape, self._depth)
         self._input_shape = first.shape[0], first.shape[1], first.shape[2]
         self.shape, self.dtype, self.block = (len(self._pictures), *first.shape), np.dtype(np.uint8), 1

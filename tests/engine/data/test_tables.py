@@ -1,0 +1,113 @@
+"""Tables of pictures: each row is one picture in the table's own folder, whichever else has its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.data.datasets import Dataset, open_dataset
+from engine.errors import DatasetError
+
+
+def pictures(folder: Path, **values: int) -> None:
+    """Pictures of one value each, named by their paths with "__" for "/" and without ending."""
+    for name, value in values.items():
+        path = folder / (name.replace("__", "/") + ".png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (value,) * 3).save(path)
+
+
+def opened(folder: Path, rows: Sequence[tuple[str, object]]) -> Dataset:
+    (folder / "t.csv").write_text("".join(f"{file},{label}\n" for file, label in (("file", "label"), *rows)))
+    return open_dataset(folder / "t.csv")
+
+
+def values_of(dataset: Dataset) -> list[int]:
+    return dataset.take(range(len(dataset)))[:, 0, 0, 0].astype(int).tolist()
+
+
+@pytest.mark.parametrize("rows", [("a.png", "b.png"), ("b.png", "a.png"), ("b", "a.png"), ("sub/a", "b")])
+def test_a_file_that_is_there_goes_before_its_namesakes(rows: tuple[str, str], tmp_path: Path) -> None:
+    pictures(tmp_path, a=10, b=20, sub__a=200)
+    if rows[0] == "sub/a":
+        with pytest.raises(DatasetError, match="names sub/a, but there is no such picture"):
+            opened(tmp_path, [(row, 0) for row in rows])
+    else:
+        assert values_of(opened(tmp_path, [(row, 0) for row in rows])) == [{"a": 10, "b": 20}[row[0]] for row in rows]
+
+
+@pytest.mark.parametrize("row", ["1.png", "1"])
+def test_a_name_that_may_be_several_pictures_is_refused(row: str, tmp_path: Path) -> None:
+    pictures(tmp_path, a__1=10, b__1=200, b__2=30)
+    with pytest.raises(DatasetError, match=rf"names {row}, which may be a/1\.png or b/1\.png\. Write the whole name"):
+        opened(tmp_path, [("2.png", 0), (row, 0)])
+    assert values_of(opened(tmp_path, [("2.png", 0), ("b/1.png", 1), ("a/1.png", 0)])) == [30, 200, 10]
+
+
+def test_so_is_one_of_two_endings(tmp_path: Path) -> None:
+    pictures(tmp_path, x=1)
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.bmp")
+    with pytest.raises(DatasetError, match=r"names x, which may be x\.bmp or x\.png"):
+        opened(tmp_path, [("x", 0)])
+
+
+@pytest.mark.parametrize("labels", [(0, 1), ("cat", "dog")])
+def test_a_picture_with_two_labels_is_refused(labels: tuple[object, object], tmp_path: Path) -> None:
+    pictures(tmp_path, a=1)
+    with pytest.raises(DatasetError, match=rf"gives a\.png the labels {labels[0]} and {labels[1]}"):
+        opened(tmp_path, [("a.png", labels[0]), ("a", labels[1])])
+    assert len(opened(tmp_path, [("a.png", labels[0]), ("a", labels[0])])) == 2
+
+
+@pytest.mark.parametrize("row", ["in/a.png", "a.png"])
+def test_a_link_out_of_the_folder_lies_elsewhere(row: str, tmp_path: Path) -> None:
+    pictures(tmp_path, other__a=1, set__b=2, set__sub__c=3)
+    (tmp_path / "set" / "in").symlink_to(tmp_path / "other")
+    with pytest.raises(DatasetError, match="names pictures in in, which lies elsewhere"):
+        opened(tmp_path / "set", [(row, 0)])
+    (tmp_path / "set" / "within").symlink_to(tmp_path / "set" / "sub")
+    assert values_of(opened(tmp_path / "set", [("within/c.png", 0), ("b", 1)])) == [3, 2]
+
+
+@pytest.mark.parametrize(("words", "found"), [
+    ([f"{n}.0" for n in range(12)], list(range(12))), (["10", "2.", "-0"], [10, 2, 0]), (["0.0", "1.5"], None),
+    (["-1", "0"], None), (["0.0", "nan"], None), (["9" * 100 + ".0"], None)])
+@pytest.mark.parametrize("kind", ["table", "npz"])
+def test_numbers_with_a_point_are_no_words(
+    kind: str, words: list[str], found: list[int] | None, tmp_path: Path,
+) -> None:
+    """As pandas writes whole numbers of a column in which one was missing."""
+    pictures(tmp_path, **{f"p{number}": number for number in range(len(words))})
+    np.savez(tmp_path / "d.npz", data=np.zeros((len(words), 8, 8, 3), np.uint8), label=np.array(words))
+
+    def look() -> Dataset:
+        return open_dataset(tmp_path / "d.npz") if kind == "npz" else \
+            opened(tmp_path, [(f"p{number}.png", word) for number, word in enumerate(words)])
+
+    if found is None:
+        with pytest.raises(DatasetError, match="holds labels that aren't whole numbers from 0 up"):
+            look()
+    else:
+        assert look().labels.tolist() == found and not look().label_names
+
+
+def test_words_that_only_look_like_numbers_stay_words(tmp_path: Path) -> None:
+    pictures(tmp_path, a=1, b=2)
+    assert opened(tmp_path, [("a", "0_1"), ("b", "1_0")]).label_names == ("0_1", "1_0")
+    assert opened(tmp_path, [("a", "1.0"), ("b", "v2")]).label_names == ("1.0", "v2")
+
+
+def test_pictures_deeper_than_a_set_goes_are_told(tmp_path: Path) -> None:
+    pictures(tmp_path, **{"0__a": 1, "0__deep__b": 2, "0__deep__c": 3, "1__d": 4, "1__more__e": 5})
+    (tmp_path / "1" / "none").mkdir()
+    dataset = open_dataset(tmp_path)
+    (note,) = dataset.notes
+    assert len(dataset) == 2 and "3 in folders inside these, such as 0/deep," in note
+    for left_out in ("0/deep", "1/more"):
+        for picture in (tmp_path / left_out).iterdir():
+            picture.unlink()
+    assert open_dataset(tmp_path).notes == ()
