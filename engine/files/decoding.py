@@ -34,7 +34,8 @@ _PLAIN_TEXT, _MOST_COMMENTS, _BLOCK_BYTES = "ppm_plain", 1000, 1 << 20
 _MOST_READS, _BYTES_A_READ = 20_000, 64
 # Depths of cameras and scanners; what they measure is often kept in 16 bits as it is.
 _USUAL_DEPTHS = (8, 10, 12, 14, 16)
-_DEEP_COLOURS = re.compile("(RGBA?);16([BLN])")
+_DEEP_COLOURS = re.compile("(RGBA?);16([BLN])|(LA);16B")
+_HIGHEST = 0xffff
 _MAX_SAMPLE_VALUE = 281
 _MOST_CHUNKS = 1000
 
@@ -122,8 +123,8 @@ def _fitted(source: Source, name: str, shape: Shape, depth: int | None) -> Pictu
             raise DatasetError(f"{name}: its values run up to {highest:,}, beyond the {bits} bits that the set's other "
                                "pictures use. Save all of them again with 8 bits.")
         shallow = (_without_alpha(values) >> (bits - 8)).astype(np.uint8)
-        if values.shape[2:] == (4,):
-            alpha = values[..., 3:]
+        if _has_alpha(values):
+            alpha = values[..., -1:]
             shallow = np.concatenate([shallow, (alpha >> (_depth_for(int(alpha.max())) - 8)).astype(np.uint8)], axis=2)
         plain = Image.fromarray(shallow)
         plain.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
@@ -154,6 +155,10 @@ def _opened(source: Source, name: str) -> Iterator[Image.Image]:
             with _Impatient(_raw(source)) as stream, Image.open(stream, formats=_formats()) as opened:
                 if opened.width * opened.height > MOST_PIXELS:
                     raise Image.DecompressionBombError(f"{opened.width:,} x {opened.height:,}")
+                if opened.mode == "F":
+                    raise DatasetError(f"{name}: its values are floating-point numbers, of which nothing says what is "
+                                       "white; whole numbers of 8 or 16 bits were expected. Save it again with 8 bits, "
+                                       "or the whole set as an array (.npz).")
                 _refuse_comments(opened, source)
                 yield opened
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -176,8 +181,9 @@ def _raw(source: Source) -> Any:
 
 def _raw_mode(image: Image.Image) -> re.Match[str] | None:
     """The form in which a colour picture of 16 bits is stored, of which Pillow gives the upper 8 bits only."""
-    args = image.tile[0].args if len(getattr(image, "tile", ())) == 1 else None  # type: ignore[attr-defined]
-    raw = args if isinstance(args, str) else args[0] if isinstance(args, tuple) and args else None
+    stored = [tile.args for tile in getattr(image, "tile", ())]
+    forms = [args[0] if isinstance(args, tuple) and args else args for args in stored]  # of each of its strips
+    raw = forms[0] if forms and forms.count(forms[0]) == len(forms) else None
     return _DEEP_COLOURS.fullmatch(raw) if isinstance(raw, str) else None
 
 
@@ -194,22 +200,35 @@ def _deep_values(source: Source, name: str, image: Image.Image) -> Array | None:
         return None
     found = _raw_mode(image)
     if found is None:
-        return np.asarray(image).clip(0, 0xffff).astype(np.uint16)
-    colours, order = found.groups()
+        stored = np.asarray(image)
+        if stored.min() < 0 or stored.max() > _HIGHEST:
+            raise DatasetError(f"{name}: its values run from {stored.min():,} to {stored.max():,}; 0 to {_HIGHEST:,} "
+                               "were expected. Save it again with 8 or 16 bits.")
+        return stored.astype(np.uint16)
+    colours, order, grey = found.groups()
+    if grey:  # its four bytes are read as if each were a colour, because Pillow knows no other order of them
+        upper_and_lower = _read_as("RGBA", source, name).astype(np.uint16)
+        return upper_and_lower[..., ::2] << np.uint16(8) | upper_and_lower[..., 1::2]
     other = {"N": "B" if sys.byteorder == "little" else "L", "B": "L", "L": "B"}[order]
-    values = np.asarray(image).astype(np.uint16) << np.uint16(8)
-    with _opened(source, name) as again:
-        (tile,) = again.tile  # type: ignore[attr-defined]
-        raw = f"{colours};16{other}"
-        args = raw if isinstance(tile.args, str) else (raw, *tile.args[1:])
-        again.tile = [tile._replace(args=args)]  # type: ignore[attr-defined]
-        values |= np.asarray(again)
-    return values
+    return np.asarray(image).astype(np.uint16) << np.uint16(8) | _read_as(f"{colours};16{other}", source, name)
+
+
+def _read_as(raw: str, source: Source, name: str) -> Picture:
+    """A picture read as if it were stored in another form."""
+    with _opened(source, name) as opened:
+        again: Any = opened  # Image has no tiles by its annotations
+        again.tile = [tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:]))
+                      for tile in again.tile]
+        return np.asarray(again)
+
+
+def _has_alpha(values: Array) -> bool:
+    return values.shape[2:] in ((2,), (4,))
 
 
 def _without_alpha(values: Array) -> Array:
     """The colours alone: how opaque a picture is says nothing of its depth."""
-    return values[..., :3] if values.ndim == 3 else values
+    return values[..., :-1] if _has_alpha(values) else values
 
 
 def _declared_depth(source: Source, image: Image.Image) -> int:

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.uint16]
-_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
+_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 
 
 def write_png(path: Path, values: Values, significant_bits: int | None = None) -> Path:
-    """A PNG of uint16[H, W] or [H, W, 3 or 4].
+    """A PNG of uint16[H, W] or [H, W, 2, 3 or 4], the last of 2 or 4 how opaque it is.
 
     Args:
         significant_bits: what its chunk sBIT says; None for none.
@@ -32,20 +32,25 @@ def write_png(path: Path, values: Values, significant_bits: int | None = None) -
     return path
 
 
-def write_tiff(path: Path, values: Values, order: str = "<", most: int | None = None) -> Path:
+def write_tiff(path: Path, values: Values, order: str = "<", most: int | None = None, rows: int | None = None) -> Path:
     """An uncompressed TIFF of uint16[H, W] or [H, W, 3].
 
     Args:
         order: "<" or ">", that of its bytes.
         most: what its tag MaxSampleValue says; None for none.
+        rows: how many make a strip; None puts all into one.
     """
     height, width = values.shape[:2]
     colours = 1 if values.ndim == 2 else 3
     content = values.astype(f"{order}u2").tobytes()
     short, long = 3, 4
+    strip = len(content) // height * (rows or height)
+    strips = range(0, len(content), strip)
     tags = [(256, short, [width]), (257, short, [height]), (258, short, [16] * colours), (259, short, [1]),
-            (262, short, [1 if colours == 1 else 2]), (273, long, [8]), (277, short, [colours]), (278, short, [height]),
-            (279, long, [len(content)]), *([(281, short, [most] * colours)] if most else [])]
+            (262, short, [1 if colours == 1 else 2]), (273, long, [8 + first for first in strips]),
+            (277, short, [colours]), (278, short, [rows or height]),
+            (279, long, [min(strip, len(content) - first) for first in strips]),
+            *([(281, short, [most] * colours)] if most else [])]
     at = 8 + len(content)
     spill, entries = b"", b""
     for tag, kind, numbers in tags:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -74,11 +76,43 @@ def test_what_the_file_says_counts(kind: str, tmp_path: Path) -> None:
                                   picture // 16)
 
 
-def test_how_opaque_a_picture_is_says_nothing_of_its_depth(tmp_path: Path) -> None:
-    colours = values(12, (HEIGHT, WIDTH, 3))
+@pytest.mark.parametrize("rows", [1, 4, HEIGHT])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_a_tiff_in_strips_is_as_deep_as_in_one(rows: int, order: str, colours: int, tmp_path: Path) -> None:
+    picture = values(12, (HEIGHT, WIDTH, colours)[:2 if colours == 1 else 3])
+    path = write_tiff(tmp_path / "a.tif", picture, order, rows=rows)
+    np.testing.assert_array_equal(load_picture(path, (None, None, colours)).squeeze(), picture // 16)
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    (np.linspace(0, 1, 64, dtype=np.float32), "its values are floating-point numbers"),
+    (np.arange(64, dtype=np.int32) * 10_000, "its values run from 0 to 630,000; 0 to 65,535 were expected"),
+    (np.arange(64, dtype=np.int32) - 1, "its values run from -1 to 62; 0 to 65,535 were expected")])
+def test_values_that_no_picture_has_are_refused(content: npt.NDArray[Any], said: str, tmp_path: Path) -> None:
+    for label in "01":
+        (tmp_path / label).mkdir()
+        Image.fromarray(content.reshape(8, 8)).save(tmp_path / label / "a.tif")
+    with pytest.raises(DatasetError, match=rf"a\.tif: {said}"):
+        open_dataset(tmp_path)
+    with pytest.raises(DatasetError, match=rf"a\.tif: {said}"):
+        load_picture(tmp_path / "0" / "a.tif", (None, None, 1))
+
+
+def test_whole_numbers_of_32_bits_that_fit_into_16_are_read(tmp_path: Path) -> None:
+    picture = values(12)
+    Image.fromarray(picture.astype(np.int32)).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(load_picture(tmp_path / "a.tif", (None, None, 1))[..., 0], picture // 16)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_how_opaque_a_picture_is_says_nothing_of_its_depth(channels: int, tmp_path: Path) -> None:
+    picture = values(12, (HEIGHT, WIDTH, channels))
     opaque = np.full((HEIGHT, WIDTH, 1), 0xffff, np.uint16)
-    path = write_png(tmp_path / "a.png", np.concatenate([colours, opaque], axis=2))
-    np.testing.assert_array_equal(load_picture(path, (None, None, 3)), colours // 16)
+    path = write_png(tmp_path / "a.png", np.concatenate([picture, opaque], axis=2))
+    np.testing.assert_array_equal(load_picture(path, (None, None, channels)), picture // 16)
+    transparent = write_png(tmp_path / "b.png", np.concatenate([picture, opaque * 0], axis=2))
+    assert (load_picture(transparent, (None, None, channels)) == 255).all()
 
 
 def test_one_bright_picture_among_many_decides_for_all(tmp_path: Path) -> None:
