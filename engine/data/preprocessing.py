@@ -49,11 +49,9 @@ class Preprocessing:
     def applied(self, images: Images) -> Images:
         """Images float32[n, H, W, C] as the network takes them; may change those given."""
         if self.per_image:
-            if self.scale != (1.0,):
-                images = images * np.asarray(self.scale, np.float32)
-            mean = images.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
-            variance = images.var(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
-            return np.asarray((images - mean) / np.sqrt(variance + EPSILON), np.float32)
+            images = images * np.asarray(self.scale, np.float32)
+            mean, deviation = _of_each(images)
+            return np.asarray((images - mean) / deviation, np.float32)
         if self.bgr:
             images = np.ascontiguousarray(images[..., ::-1])
         if self.scale != (1.0,):
@@ -70,11 +68,17 @@ class Preprocessing:
                 image by itself is undone as it was done to them.
         """
         if self.per_image:
-            mean = stored.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
-            variance = stored.var(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
-            return np.asarray(images * np.sqrt(variance + EPSILON) + mean, np.float32)
+            scale = np.asarray(self.scale, np.float32)
+            mean, deviation = _of_each(stored * scale)
+            return np.asarray((images * deviation + mean) / scale, np.float32)
         values = (images - np.asarray(self.offset, np.float32)) / np.asarray(self.scale, np.float32)
         return np.asarray(values[..., ::-1] if self.bgr else values, np.float32)
+
+
+def _of_each(images: Images) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Mean and deviation of each image float32[n, H, W, C], float64[n, 1, 1, 1]."""
+    mean = images.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
+    return mean, np.sqrt(images.var(axis=(1, 2, 3), keepdims=True, dtype=np.float64) + EPSILON)
 
 
 AS_STORED = Preprocessing("none", "fed as stored")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engine.data.datasets import Dataset, Images, Labels, runs_of
+from engine.data.datasets import MOST_VALUES, Dataset, Images, Labels, runs_of
 from engine.data.preprocessing import AS_STORED
 from engine.data.sources.readers import Reader, ReadSlice
 from engine.quarantine.wire import Array
 
-# Where one in so many neighbours is wanted, reading all of them at once is quicker than one after the other.
+# Where one in so many neighbours is wanted, reading all of them at once is quicker than one after the other; if memory
+# should hold them.
 _DENSE = 4
 HELD_BACK = "held back"
 Indices = npt.NDArray[np.int64]
@@ -45,7 +47,7 @@ class SubsetReader:
             def read_part(start: int, stop: int) -> Array:
                 wanted = self.indices[start:stop]
                 first, last = wanted[0], wanted[-1] + 1
-                if last - first <= _DENSE * len(wanted):
+                if last - first <= min(_DENSE * len(wanted), MOST_VALUES // math.prod(self.shape[1:])):
                     return np.take(read(first, last), np.array(wanted) - first, axis=0)
                 return np.concatenate([read(*run) for run in runs_of(wanted)])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine import backend
-from engine.data.preprocessing import KNOWN, choice, preprocessing
+from engine.data.preprocessing import KNOWN, KNOWN_OF_UNIT, choice, preprocessing
 from engine.models.preprocessing_layers import preprocessed, preprocessing_of
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (6, 9, 7, 3)).astype(np.float32)
@@ -86,3 +86,10 @@ def test_colours_decide_what_fits() -> None:
     fitting = [name for name in NAMES if preprocessing(name).fits(1)]
     assert fitting == ["none", "255", "-1..1", "standardised"]
     assert all(preprocessing(name).fits(3) for name in NAMES)
+
+
+@pytest.mark.parametrize("name", [*KNOWN, *KNOWN_OF_UNIT])
+def test_what_is_done_can_be_undone(name: str) -> None:
+    stored = np.random.default_rng(3).random((2, 8, 8, 3), np.float32) * np.float32(1 if name in KNOWN_OF_UNIT else 255)
+    known = preprocessing(name)
+    np.testing.assert_allclose(known.undone(known.applied(stored.copy()), stored), stored, rtol=1e-4, atol=1e-4)

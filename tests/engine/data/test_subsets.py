@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engine.data.datasets import Dataset, open_dataset
-from engine.data.subsets import halves, hold_back
+from engine.data.sources.readers import ReadSlice
+from engine.data.subsets import halves, hold_back, subset
+from engine.quarantine.wire import Array
 from tests.support.networks import save_lab_file
 
 
@@ -46,6 +50,28 @@ def test_halves_hold_as_many_of_each_label_but_for_one_however_labels_follow_eac
         assert (abs(np.bincount(labels[one], minlength=10) - np.bincount(labels[other], minlength=10)) <= 1).all()
     alternating = np.concatenate([np.diff(one) for one in halves(np.zeros(400, np.int64))])
     assert len(set(alternating.tolist())) > 3, "drawn by chance, not every other one"
+
+
+@pytest.mark.parametrize("most", [3 * 8, 3 * 100])
+def test_no_more_neighbours_are_read_at_once_than_memory_should_hold(
+    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, numbers, asked = labelled(tmp_path, [0] * 100), list(range(1, 100, 3)), list[int]()
+    monkeypatch.setattr("engine.data.subsets.MOST_VALUES", most)
+    opened = whole._reader.open
+
+    @contextmanager
+    def watched() -> Iterator[ReadSlice]:
+        with opened() as read:
+            def told(start: int, stop: int) -> Array:
+                asked.append(stop - start)
+                return read(start, stop)
+
+            yield told
+
+    monkeypatch.setattr(whole._reader, "open", watched)
+    assert values(subset(whole, numbers)) == numbers
+    assert max(asked) * 3 <= most and len(asked) == (1 if most == 3 * 100 else len(numbers))
 
 
 def test_too_few_hold_nothing_back(tmp_path: Path) -> None:
