@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import sys
 import time
 import uuid
@@ -252,7 +253,8 @@ def is_left_behind(path: Path, process: int | None = None) -> bool:
     age = time.time() - path.stat().st_mtime
     if fcntl is None or (age < _YOUNG_SECONDS and not _has_ended(process)):
         return age > _OLD_SECONDS
-    handle = os.open(path, os.O_RDONLY)
+    # Whatever has taken its place meanwhile: no pipe is waited for, no link followed.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -278,7 +280,8 @@ def _tidy(parent: Path) -> None:
     """Remove temporaries that a killed program left behind."""
     for path, _ in named_so(parent, _OURS):
         with suppress(OSError):
-            if is_left_behind(path):
+            kind = path.lstat().st_mode
+            if (stat.S_ISREG(kind) or stat.S_ISDIR(kind)) and is_left_behind(path):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

@@ -13,7 +13,7 @@ import pytest
 from engine.errors import OutputError
 from engine.files import saving
 from engine.files.manifest import first_foreign, record
-from engine.files.saving import remove_own, whole_file, whole_folder
+from engine.files.saving import is_left_behind, remove_own, whole_file, whole_folder
 
 POSIX = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes pipes")
 
@@ -154,6 +154,23 @@ def test_a_file_never_takes_the_place_of_a_pipe_or_folder(tmp_path: Path) -> Non
         with pytest.raises(OutputError, match="isn't replaced"), whole_file(tmp_path / name):
             raise AssertionError("not reached")
     assert (tmp_path / "pipe").is_fifo()
+
+
+@POSIX
+@pytest.mark.timeout(60)
+def test_a_pipe_or_link_named_as_a_temporary_is_left_alone(tmp_path: Path) -> None:
+    names = [tmp_path / f".goodnet-{number:032x}.partial" for number in range(4)]
+    os.mkfifo(names[0])
+    names[1].symlink_to(names[0])
+    names[2].mkdir()
+    names[3].touch()
+    for name in (names[0], *names[2:]):
+        os.utime(name, (1, 1))
+    with whole_file(tmp_path / "a") as temporary:
+        temporary.touch()
+    assert sorted(tmp_path.iterdir()) == sorted([*names[:2], tmp_path / "a"])
+    with pytest.raises(OSError, match="symbolic links"):
+        is_left_behind(names[1])
 
 
 def test_recording_is_of_what_lies_there(tmp_path: Path) -> None:
