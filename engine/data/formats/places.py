@@ -102,7 +102,7 @@ def _answer(path: Path, found: Iterator[tuple[Label, int, int]]) -> Answer:
 
 def _samples(stream: IO[bytes], path: Path) -> Iterator[tuple[Label, int, int]]:
     """Of each sample its label and its picture's place; a sample's files stand one after the other."""
-    name, picture, label = "", None, None
+    name, picture, label, plain = "", None, None, False
     with tarfile.open(fileobj=stream, mode="r:") as archive:
         for member in archive:
             archive.members = []  # type: ignore[attr-defined]  # it would keep all of them
@@ -113,9 +113,10 @@ def _samples(stream: IO[bytes], path: Path) -> Iterator[tuple[Label, int, int]]:
             if f"{folder}/{base}" != name:
                 if picture:
                     yield _whole(path, name, label, picture)
-                name, picture, label = f"{folder}/{base}", None, None
+                name, picture, label, plain = f"{folder}/{base}", None, None, False
             if "." + ending.rpartition(".")[2].lower() in SUFFIXES:
-                picture = picture or (member.offset_data, member.size)
+                if not picture or (not plain and "." not in ending):  # rather 0.png than 0.depth.png
+                    picture, plain = (member.offset_data, member.size), "." not in ending
             elif ending in ("cls", "txt", "json") and (label is None or ending == "cls"):
                 label = _label_of(exactly(stream, min(member.size, _MOST_LABEL)), ending, name)
     if picture:

@@ -1,7 +1,9 @@
-"""Tables of pictures: each row is one picture in the table's own folder, whichever else has its name."""
+"""Which pictures a set is made of: each row of a table, file of a sub-folder or sample of an archive is one of them."""
 
 from __future__ import annotations
 
+import io
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from PIL import Image
 
 from engine.data.datasets import Dataset, open_dataset
 from engine.errors import DatasetError
+from tests.support.foreign_sets import png
 
 
 def pictures(folder: Path, **values: int) -> None:
@@ -111,3 +114,14 @@ def test_pictures_deeper_than_a_set_goes_are_told(tmp_path: Path) -> None:
         for picture in (tmp_path / left_out).iterdir():
             picture.unlink()
     assert open_dataset(tmp_path).notes == ()
+
+
+@pytest.mark.parametrize("endings", [("depth.png", "png", "jpg"), ("png", "depth.png"), ("depth.png", "seg.png")])
+def test_of_a_samples_pictures_the_first_with_a_plain_ending_is_taken(endings: tuple[str, ...], tmp_path: Path) -> None:
+    pictures = {ending: png(np.full((8, 8, 3), at, np.uint8)) for at, ending in enumerate(endings)}
+    with tarfile.open(tmp_path / "d.tar", "w") as archive:
+        for ending, content in {"cls": b"1", **pictures}.items():
+            member = tarfile.TarInfo(f"0.{ending}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    assert values_of(open_dataset(tmp_path / "d.tar")) == [endings.index("png") if "png" in endings else 0]
