@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.data.sources.beginnings import kind_of_data
 from engine.data.sources.listings import TABLES, Listing, by_folders, by_table, table_in
-from engine.data.sources.packed import PackedReader, Shape
+from engine.data.sources.packed import PackedReader, Shape, share_depth
 from engine.data.sources.readers import (
     CifarReader,
     Hdf5Reader,
@@ -49,7 +49,9 @@ def reader_of(path: Path, input_shape: Shape) -> Reader:
         first = reader_of(files[0], input_shape)
         # Packed pictures take any size, so those of all pieces are fitted to the first one's.
         shape = (first.shape[1], first.shape[2], first.shape[3]) if isinstance(first, PackedReader) else input_shape
-        return PiecesReader([first, *(reader_of(file, shape) for file in files[1:])])
+        readers = [first, *(reader_of(file, shape) for file in files[1:])]
+        share_depth(readers)
+        return PiecesReader(readers)
     listing = _listing_of(path)
     if listing:
         return PicturesReader(listing, input_shape)

@@ -12,7 +12,7 @@ import numpy as np
 from engine.data.labels import MOST_LABEL_BYTES, check_codes, class_names
 from engine.data.sources.depth import common_depth
 from engine.data.sources.listings import labels_of
-from engine.data.sources.readers import ReadSlice
+from engine.data.sources.readers import Reader, ReadSlice
 from engine.errors import DatasetError
 from engine.files.pictures import MOST_PIXELS, Depth
 from engine.quarantine.client import READER, Read
@@ -51,10 +51,10 @@ class PackedReader:
         self.labels: Array = labels_of(self.known_names)[codes] if self.known_names else codes
         self._input_shape = input_shape
         with self._stream() as read:
-            self._depth, note = common_depth(range(len(codes)), lambda number: _depth(self._ask(
+            self.depth, note = common_depth(range(len(codes)), lambda number: _depth(self._ask(
                 read, number, "depth", None, _NUMBERS)))
             self.notes: tuple[str, ...] = (note,) if note else ()
-            height, width, colours = map(int, self._ask(read, 0, "size", self._depth, _NUMBERS))
+            height, width, colours = map(int, self._ask(read, 0, "size", self.depth, _NUMBERS))
         sides = zip((height, width, colours), input_shape, strict=True)
         if not all(side > 0 and wanted in (None, side) for side, wanted in sides) or height * width > MOST_PIXELS:
             raise DatasetError(f"{path}: its first picture has no size. Copy the file again from its source.")
@@ -67,7 +67,7 @@ class PackedReader:
         """See Reader."""
         spec = (self.dtype, self.shape[1:])
         with self._stream() as read:
-            yield lambda start, stop: np.stack([self._ask(read, number, "picture", self._depth, spec)
+            yield lambda start, stop: np.stack([self._ask(read, number, "picture", self.depth, spec)
                                                 for number in range(start, stop)])
 
     @contextmanager
@@ -78,6 +78,16 @@ class PackedReader:
 
     def _ask(self, read: Read, number: int, what: str, depth: int | None, spec: Any) -> Array:
         return read([what, depth, self._input_shape, *self._places[number].tolist()], spec)
+
+
+def share_depth(pieces: Sequence[Reader]) -> None:
+    """Have the pictures of all pieces of a set use the most bits that one's do, so that they stay as bright as each
+    other."""
+    packed = [piece for piece in pieces if isinstance(piece, PackedReader)]
+    if packed:
+        deepest = max(packed, key=lambda piece: piece.depth or 0)
+        for piece in packed:
+            piece.depth, piece.notes = deepest.depth, deepest.notes
 
 
 def _depth(told: Array) -> Depth:

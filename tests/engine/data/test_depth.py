@@ -16,6 +16,7 @@ from engine.errors import DatasetError
 from engine.files.pictures import load_picture
 from engine.looking.inspection import describe_dataset
 from tests.support.deep_pictures import Values, write_png, write_tiff
+from tests.support.foreign_sets import write_tar
 
 HEIGHT, WIDTH = 9, 7
 DICE = np.random.default_rng(11)
@@ -122,6 +123,25 @@ def test_one_bright_picture_among_many_decides_for_all(tmp_path: Path) -> None:
     stored = sorted(((number % 2, number, picture) for number, picture in enumerate(pictures)), key=lambda of: of[:2])
     wanted = np.stack([picture // 16 for *_, picture in stored])[..., np.newaxis]
     np.testing.assert_array_equal(next(dataset.chunks(60)).images, wanted)
+
+
+@pytest.mark.parametrize("bits", [(12, 10), (10, 12), (12, 8, 14)])
+def test_the_deepest_piece_decides_for_all(bits: tuple[int, ...], tmp_path: Path) -> None:
+    pictures = [values(depth) for depth in bits]
+    for number, picture in enumerate(pictures):
+        write_tar(tmp_path / f"d-{number:05}-of-{len(bits):05}.tar", picture[np.newaxis], [number])
+    dataset = open_dataset(tmp_path, (HEIGHT, WIDTH, 1))
+    np.testing.assert_array_equal(next(dataset.chunks(9)).images[..., 0], np.stack(pictures) >> (max(bits) - 8))
+    (note,) = dataset.notes
+    assert f"use {max(bits)} of them" in note
+
+
+def test_an_ordinary_piece_beside_deep_ones_stays_as_it_is(tmp_path: Path) -> None:
+    pictures = [values(8).astype(np.uint8), values(12)]
+    for number, picture in enumerate(pictures):
+        write_tar(tmp_path / f"d-{number:05}-of-00002.tar", picture[np.newaxis], [number])
+    found = open_dataset(tmp_path, (HEIGHT, WIDTH, 1)).take([0, 1])[..., 0]
+    np.testing.assert_array_equal(found, np.stack([pictures[0], pictures[1] // 16]))
 
 
 def test_ordinary_pictures_beside_deep_ones_stay_as_they_are(tmp_path: Path) -> None:
