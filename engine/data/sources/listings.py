@@ -181,9 +181,10 @@ def _index(folder: Path) -> dict[str, list[Path]]:
 def _nested(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
     """A note on pictures in folders inside sub-folders, which are no part of the set."""
     counts: dict[str, int] = {}
-    for place in (f"{name}/{inner}" for name in names for inner in sub_folders(folder / name)):
+    for name in names:
         with suppress(OSError, DatasetError):  # what isn't read needn't be readable
-            counts[place] = len(pictures_in(folder / place))
+            for inner in sub_folders(folder / name):
+                counts[f"{name}/{inner}"] = len(pictures_in(folder / name / inner))
     total = sum(counts.values())
     such = next((place for place, count in counts.items() if count), "")
     return (f"Only pictures directly in its sub-folders are read: {total:,} in folders inside these, such as {such}, "

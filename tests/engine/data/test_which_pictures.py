@@ -107,6 +107,8 @@ def test_words_that_only_look_like_numbers_stay_words(tmp_path: Path) -> None:
 def test_pictures_deeper_than_a_set_goes_are_told(tmp_path: Path) -> None:
     pictures(tmp_path, **{"0__a": 1, "0__deep__b": 2, "0__deep__c": 3, "1__d": 4, "1__more__e": 5})
     (tmp_path / "1" / "none").mkdir()
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "loop").symlink_to("loop")
     dataset = open_dataset(tmp_path)
     (note,) = dataset.notes
     assert len(dataset) == 2 and "3 in folders inside these, such as 0/deep," in note
