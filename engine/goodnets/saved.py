@@ -27,9 +27,8 @@ from engine.models.to_onnx.files import write_onnx
 GUARD_FILE = "guard.npz"
 # What a pair answers with.
 _PAIR_FILES = ("b.keras", "b_prime.keras", "goodnet.json", GUARD_FILE)
-# The input of a one-file GoodNet says by its name in which range pictures are stored.
-_IMAGES = {BYTES: "image", UNIT: "image_0_to_1", AROUND_ZERO: "image_around_0", PREPARED: "image_prepared",
-           FINER: "image_finer"}
+# The input of a one-file GoodNet says by its name in which range pictures are stored, if not from 0 to 255.
+_IMAGES = {UNIT: "image_0_to_1", AROUND_ZERO: "image_around_0", PREPARED: "image_prepared", FINER: "image_finer"}
 # Pieces of work in which a pair is written, none of them much longer than another.
 PIECES = 5
 # Noise that files are tried with where there are no pictures; its side for a network that takes any.
@@ -44,7 +43,7 @@ def one_file_model(goodnet: GoodNet) -> Any:
     """
     _, keras = backend.load()
     ops = keras.ops
-    image = keras.Input(goodnet.b.input_shape, name=_IMAGES[goodnet.stored])
+    image = keras.Input(goodnet.b.input_shape, name=_IMAGES.get(goodnet.stored, "image"))
     prepared = preprocessed(image, goodnet.preprocessing)
     answers = []
     asked = [("b", goodnet.b)] * (not goodnet.b_prime_alone) + [("b_prime", goodnet.b_prime)]
@@ -202,7 +201,8 @@ def _notes(path: Path) -> dict[str, Any]:
 def _open_one_file(path: Path) -> GoodNet:
     whole = build_model(read_model_file(path))
     parts = {name: next((layer for layer in whole.layers if layer.name == name), None) for name in ("b", "b_prime")}
-    notes = {"stored": next((stored for stored, name in _IMAGES.items() if name == whole.layers[0].name), BYTES)}
+    stored = {name: stored for stored, name in _IMAGES.items()}.get(whole.layers[0].name)
+    notes = {"stored": stored} if stored else {}
     if parts["b"] is None and hasattr(parts["b_prime"], "outputs"):
         alone = Network(parts["b_prime"], path)
         return GoodNet(alone, alone, preprocessing_of(whole.layers), {**notes, ANSWERS: B_PRIME})

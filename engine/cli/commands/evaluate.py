@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import Guard
 from engine.records.run_files import finite, rate_json
-from engine.runs.feeding import Feeding, find_feeding
+from engine.runs.feeding import find_feeding
 from engine.runs.labelling import find_labelling
 
 SUMMARY = "measure a GoodNet on clean and poisoned images"
@@ -42,17 +43,17 @@ def run(options: argparse.Namespace) -> None:
     goodnet = open_goodnet([Path(p) for p in options.goodnet],
                            None if options.scale == AUTO else preprocessing(options.scale))
     by_itself = len(options.goodnet) == 2 and options.scale == AUTO
-    goodnet, (clean, *given), found = _opened([options.test, *options.poisoned], goodnet, options.classes, by_itself)
+    goodnet, (clean, *given), told, doubts = _opened(
+        [options.test, *options.poisoned], goodnet, options.classes, by_itself)
     sets = [part for dataset in given for part in by_target(dataset, goodnet.b.labels, [clean])]
     with ProgressLine() as show:
         test = evaluate(goodnet, clean, progress=show)
         poisoned = [evaluate(goodnet, dataset, poisoned=True, progress=show) for dataset in sets]
     if options.json:
-        doubts = [found.doubt] if found and found.doubt else []
         say_json(_evaluation_json(goodnet, test, poisoned) | {"preprocess": goodnet.preprocessing.name,
-                                                              "warnings": doubts})
+                                                              "warnings": list(doubts)})
     else:
-        for sentence in filter(None, (found.sentence, found.doubt) if found else ()):
+        for sentence in (*told, *doubts):
             say(sentence)
         say_evaluations([test, *poisoned])
         say_guard(goodnet)
@@ -60,9 +61,9 @@ def run(options: argparse.Namespace) -> None:
 
 def _opened(
     paths: list[str], goodnet: GoodNet, classes: str | None, find: bool,
-) -> tuple[GoodNet, list[Dataset], Feeding | None]:
+) -> tuple[GoodNet, list[Dataset], Sequence[str], Sequence[str]]:
     """The GoodNet, where wanted with the preprocessing that was found on the first data set, and the sets as it sees
-    them; and what was tried to find it."""
+    them; how that was found, and what is doubtful, in sentences."""
     stored = [open_dataset(Path(path), goodnet.b.input_shape) for path in paths]
     for dataset in stored:
         refuse_unlike(dataset, goodnet.notes.get("stored"), f"the clean images of {goodnet.b.path.parent.name}")
@@ -72,7 +73,9 @@ def _opened(
     found = labelling.feeding or find_feeding(goodnet.b, labelled[0]) if find else None
     if found:
         goodnet = dataclasses.replace(goodnet, preprocessing=found.best)
-    return goodnet, [dataset.prepared(goodnet.preprocessing) for dataset in labelled], found
+    sets = [dataset.prepared(goodnet.preprocessing) for dataset in labelled]
+    doubts = list(filter(None, (found.doubt if found else "", labelling.doubt)))
+    return goodnet, sets, [found.sentence] if found else [], doubts
 
 
 def _evaluation_json(goodnet: GoodNet, test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:
