@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from engine.models.architecture import BOTH_LABELS, LABEL_0, checked_nodes
 from engine.models.deepid import build_deepid
 from engine.models.layer_graph import Node
 from engine.models.preprocessing_layers import take_over_statistics
-from engine.models.prunable.channels import JOINING, channel_weights, channels_of, settings_of, with_channels_shut
+from engine.models.prunable.channels import JOINING, channel_weights, channels_of, node_of, with_channels_shut
 from engine.models.prunable.default_layer import default_layer
 from engine.models.reading import ModelFile, read_model_file, refuse_unreal, weights_file
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
@@ -120,7 +120,7 @@ class Network:
         """
         names = Counter(call.name for call in self.calls)
         uses = Counter(id(call.layer) for call in self.calls)
-        found = {call.name: channels_of(_node(call, [])) for call in self.calls
+        found = {call.name: channels_of(node_of(call.name, call.layer, [], call.output)) for call in self.calls
                  if names[call.name] == 1 and uses[id(call.layer)] == 1}
         return {name: channels for name, channels in found.items() if channels}
 
@@ -142,7 +142,7 @@ class Network:
         for call in self.calls:
             parents = [places[id(tensor)] for tensor in call.inputs]
             places[id(call.output)] = len(nodes)
-            nodes.append(_node(call, parents))
+            nodes.append(node_of(call.name, call.layer, parents, call.output))
         return nodes[:places[id(self._output)] + 1]
 
     def call_of(self, layer: str) -> Call:
@@ -357,13 +357,6 @@ def _build(file: ModelFile, keras: Any) -> Any:
     return model
 
 
-def _node(call: Call, parents: list[int]) -> Node:
-    """A call in the words of a configuration."""
-    kind = type(call.layer).__name__
-    kind = kind if hasattr(call.layer, "weights") else f"keras.ops.{kind}"
-    return Node(call.name, kind, settings_of(call.layer), parents, tuple(call.output.shape[1:]))
-
-
 def _with_two_labels(model: Any) -> Any:
     """A model whose only answer is a sigmoid's, the probability of label 1, with that of label 0 before it."""
     _, keras = backend.load()
@@ -375,8 +368,12 @@ def _with_two_labels(model: Any) -> Any:
     return keras.Model(model.inputs[0], keras.layers.Concatenate(name=BOTH_LABELS)([other, one]))
 
 
-def _flatten(model: Any, sides: tuple[int, int] | None) -> tuple[tuple[Call, ...], Any, Any]:
-    """Call the model's layers once more, nested models opened up, and write down who feeds whom."""
+def _flatten(model: Any, sides: tuple[int, int] | None,
+             shared: Collection[int] = ()) -> tuple[tuple[Call, ...], Any, Any]:
+    """Call the model's layers once more, nested models opened up, and write down who feeds whom.
+
+    What layers used more than once give (`shared`: their ids) is passed on: cutting a graph, Keras drops other uses.
+    """
     _, keras = backend.load()
     calls: list[Call] = []
 
@@ -387,6 +384,8 @@ def _flatten(model: Any, sides: tuple[int, int] | None) -> tuple[tuple[Call, ...
             if isinstance(layer, keras.Model):
                 return opened(layer, inputs[0], f"{name}/")
             output = layer(*args, **kwargs)
+            if id(layer) in shared:
+                output = keras.layers.Identity(name=f"use_{len(calls)}_of_{layer.name}")(output)
             calls.append(Call(name, layer, tuple(inputs), output))
             return output
 
@@ -397,4 +396,5 @@ def _flatten(model: Any, sides: tuple[int, int] | None) -> tuple[tuple[Call, ...
     count, height, width, channels = model.inputs[0].shape
     image = keras.Input(batch_shape=(count, *(sides or (height, width)), channels), dtype=model.inputs[0].dtype)
     output = opened(model, image, "")
-    return tuple(calls), image, output
+    again = {layer for layer, uses in Counter(id(call.layer) for call in calls).items() if uses > 1}
+    return _flatten(model, sides, again) if again - set(shared) else (tuple(calls), image, output)

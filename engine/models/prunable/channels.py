@@ -33,12 +33,17 @@ def channels_of(node: Node) -> int | None:
     return int(node.config["filters"]) if elementwise else None
 
 
-def settings_of(layer: Any) -> dict[str, Any]:
-    """What of a built layer's configuration `channels_of` and `default_layer` ask for, in a configuration's words."""
-    names = ("filters", "data_format", "axis")
-    found = {name: getattr(layer, name) for name in names if hasattr(layer, name)}
+def node_of(name: str, layer: Any, parents: list[int], output: Any) -> Node:
+    """A use of a built layer as a configuration would have it, with what `channels_of` and `default_layer` ask for.
+
+    Args:
+        output: the symbolic tensor that it gives.
+    """
+    settings = {key: getattr(layer, key) for key in ("filters", "data_format", "axis") if hasattr(layer, key)}
     activation = getattr(layer, "activation", None)
-    return {**found, "activation": getattr(activation, "__name__", None if activation is None else "unknown")}
+    settings["activation"] = getattr(activation, "__name__", None if activation is None else "unknown")
+    kind = type(layer).__name__ if hasattr(layer, "weights") else f"keras.ops.{type(layer).__name__}"
+    return Node(name, kind, settings, parents, tuple(output.shape[1:]))
 
 
 def masked_value(layer: Any) -> float:

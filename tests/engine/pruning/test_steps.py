@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,18 @@ from engine.progress import NEVER_CANCELLED, CancelSource
 from engine.pruning import incremental
 from engine.pruning.incremental import IncrementalSteps, predictor_for
 from engine.pruning.steps import MaskedSteps, StepPredictor
-from tests.support.networks import LABELS, NETWORKS, Array, build, plain_loop, random_images
+from tests.support.networks import (
+    HEIGHT,
+    LABELS,
+    NETWORKS,
+    WIDTH,
+    Array,
+    balance,
+    build,
+    plain_loop,
+    random_images,
+    randomise,
+)
 
 PREDICTORS: dict[str, Callable[[Network, str], StepPredictor]] = {"masked": MaskedSteps, "fastest": predictor_for}
 
@@ -189,3 +201,43 @@ def test_answers_too_close_to_call_are_computed_anew(
 def test_a_pruned_channel_is_worth_its_activation_of_zero(activation: str, at_zero: float) -> None:
     from keras import layers
     assert masked_value(layers.Conv2D(LABELS, 1, activation=activation)) == pytest.approx(at_zero)
+
+
+def _one_relu(x: Any) -> Any:
+    """One ReLU and one pooling before and behind the pruned layer, as hand-written residual blocks have them."""
+    from keras import layers
+    relu, pool = layers.ReLU(name="relu"), layers.MaxPooling2D(name="pool")
+    before = pool(relu(layers.Conv2D(8, 3, padding="same", name="before")(x)))
+    x = relu(layers.Conv2D(8, 3, padding="same", name="pruned")(before))
+    return pool(relu(layers.Add(name="add")([before, layers.Conv2D(8, 3, padding="same", name="after")(x)])))
+
+
+def _convolution_again(x: Any) -> Any:
+    from keras import layers
+    again = layers.Conv2D(8, 3, padding="same", activation="tanh", name="again")
+    return again(again(layers.Conv2D(8, 3, activation="relu", name="pruned")(x)))
+
+
+def _block_again(x: Any) -> Any:
+    from keras import Input, Model, layers
+    inside = Input((HEIGHT, WIDTH, 8), name="inside")
+    convolution = layers.Conv2D(8, 3, padding="same", name="inner")(inside)
+    block = Model(inside, layers.ReLU(name="relu")(convolution), name="block")
+    return block(block(layers.Conv2D(8, 3, padding="same", activation="relu", name="pruned")(x)))
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS)
+@pytest.mark.parametrize("body", [_one_relu, _convolution_again, _block_again])
+def test_layers_used_on_both_sides_of_the_cut(body: Callable[[Any], Any], predictor: str) -> None:
+    from keras import Input, Model, layers
+    image = Input((HEIGHT, WIDTH, 3))
+    x = layers.Flatten()(body(layers.Rescaling(1 / 255)(image)))
+    model = Model(image, layers.Dense(LABELS, activation="softmax", name="output")(x))
+    randomise(model)
+    balance(model)
+    images, order = random_images(IMAGES), np.random.default_rng(3).permutation(8)
+    steps = PREDICTORS[predictor](Network(model, Path("network.keras")), "pruned")
+    labels = steps.labels(steps.features(images), order, NEVER_CANCELLED)
+    plain = plain_loop(model, "pruned", order.tolist(), images)
+    assert len(np.unique(plain, axis=0)) > 4
+    np.testing.assert_array_equal(labels, plain)
