@@ -63,6 +63,7 @@ RESTRAINTS = frozenset({
 })
 POLICIES = frozenset({"DTypePolicy", "FloatDTypePolicy", "Policy"})
 DTYPES = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"})
-# Halves of them, for training on GPUs, are computed whole: weights of the mixed ones are float32 anyway.
-WHOLE = {"float16": "float32", "bfloat16": "float32", "mixed_float16": "float32", "mixed_bfloat16": "float32"}
+# All are computed in float32, the precision of the plain loop: halves are for training on GPUs, and weights of the
+# mixed ones are float32 anyway.
+WHOLE = dict.fromkeys(DTYPES, "float32")
 INTEGERS = frozenset({"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
