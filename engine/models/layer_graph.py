@@ -13,8 +13,8 @@ from engine.models import vocabulary
 from engine.models.config import Config
 from engine.models.shapes import Shape, output_shape, weight_count
 
-# A layer's name and which of its uses.
-Source = tuple[str, int]
+# A layer's name, which of its uses, and which of its outputs there.
+Source = tuple[str, int, int]
 
 # A nested model is opened up wherever it is used, and can be used by another such model.
 _MOST_NODES = 20_000
@@ -138,8 +138,8 @@ class _Graph:
         if not answers or not all(_is_there(uses, answer) for answer in answers):
             self._refuse(prefix, "doesn't say which of its layers answers")
         if outer is None:
-            self.answers = [(answer[0], _picked(uses, answer)) for answer in answers]
-        return _picked(uses, answers[0])
+            self.answers = [(answer[0], self._picked(uses, answer)) for answer in answers]
+        return self._picked(uses, answers[0])
 
     def _add_graph(self, layers: list[Config], outer: int | None, prefix: str) -> dict[str, list[int]]:
         """Append layers as soon as what feeds them is there, as Keras does; the nodes of each, by name."""
@@ -150,7 +150,7 @@ class _Graph:
             for layer, calls in waiting:
                 while calls and all(_is_there(uses, source) for source in calls[0].sources):
                     call = calls.pop(0)
-                    parents = [_picked(uses, source) for source in call.sources]
+                    parents = [self._picked(uses, source) for source in call.sources]
                     node = self._add(layer, parents, outer, prefix, call)
                     self._use(uses.setdefault(_name(layer), []), layer, node)
             waiting = [(layer, calls) for layer, calls in waiting if calls]
@@ -166,6 +166,12 @@ class _Graph:
             elif self._nodes[found[0]].shape != self._nodes[node].shape:
                 self._refuse(_name(layer), "is used for pictures of several sizes")
         found.append(node)
+
+    def _picked(self, uses: dict[str, list[int]], source: Source) -> int:
+        layer, use, output = source
+        if output != 0:
+            self._refuse(layer, "is used for another output than its first; a model inside a model may have one only")
+        return uses[layer][use]
 
     def _add(self, layer: Config, parents: list[int], outer: int | None, prefix: str,
              call: _Call | None = None) -> int:
@@ -251,17 +257,13 @@ def _sources(node: Any) -> list[Source]:
         return [source for value in node.values() for source in _sources(value)]
     if isinstance(node, list):
         if len(node) >= 3 and isinstance(node[0], str) and type(node[1]) is int:
-            return [(node[0], node[1])]
+            return [(node[0], node[1], node[2])]
         return [source for value in node for source in _sources(value)]
     return []
 
 
 def _is_there(uses: dict[str, list[int]], source: Source) -> bool:
     return 0 <= source[1] < len(uses.get(source[0], ()))
-
-
-def _picked(uses: dict[str, list[int]], source: Source) -> int:
-    return uses[source[0]][source[1]]
 
 
 def _agree(declared: Shape | None, given: Shape | None) -> bool:

@@ -64,6 +64,21 @@ def test_the_chosen_output_answers_as_keras_says(way: str, ending: str, tmp_path
         describe_model(path, "dog")
 
 
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.parametrize("behind", [True, False])
+def test_of_a_model_inside_a_model_the_first_output_alone_is_used(behind: bool, ending: str, tmp_path: Path) -> None:
+    from keras import Input, Model, layers
+    image, path = Input(SHAPE), tmp_path / f"nested{ending}"
+    inner = two_heads()
+    colour, _, animal = inner(image)
+    (again := Model(image, layers.Dense(2)(colour) if behind else colour)).save(path)
+    np.testing.assert_allclose(open_network(path).predict(IMAGES), again.predict(IMAGES, verbose=0), atol=1e-3)
+    Model(image, layers.Dense(2)(animal) if behind else animal).save(path)
+    for reading in (open_network, describe_model):
+        with pytest.raises(ModelError, match=f"'{inner.name}' is used for another output than its first"):
+            reading(path)
+
+
 def test_a_pair_of_the_chosen_output_has_that_one_alone(tmp_path: Path) -> None:
     two_heads().save(tmp_path / "heads.keras")
     network = open_network(tmp_path / "heads.keras", "animal")
