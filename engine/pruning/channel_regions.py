@@ -49,7 +49,12 @@ class Region:
 
 
 def find_region(network: Network, start: Call) -> Region | None:
-    """The region behind a layer, or None where something else than convolutions and dense layers ends it."""
+    """The region behind a layer, or None where something else than convolutions and dense layers ends it.
+
+    None too where pictures may be of any size: no values of masked channels then hold for all of them.
+    """
+    if None in start.output.shape[1:]:
+        return None
     inside = {id(start.output): Place(start.output, np.arange(start.output.shape[-1]))}
     behind: set[int] = set()  # what depends on the layer by way of the mixers
     beside: dict[int, Any] = {}
@@ -155,6 +160,8 @@ def _merged(call: Call, places: list[Place | None]) -> Place | None:
     if kind not in _ELEMENTWISE or any(tensor.shape[-1] != call.output.shape[-1] for tensor in call.inputs):
         return None
     known = [place.owners for place in places if place is not None]
+    if len({len(one) for one in known}) > 1:
+        return None  # a flattened map, all positions of a channel, and one whose channels are as many as those
     owners = np.max(known, axis=0)
     agree = all(((one == owners) | (one == -1)).all() for one in known)
     return Place(call.output, owners) if agree else None

@@ -36,8 +36,9 @@ SPAN = 8 * MOST_AT_ONCE
 _CONNECT_SECONDS = 10
 _LOOK_SECONDS = 0.2
 
-# A network's file, its SHA-256, the layer that is pruned, and the output that was chosen where there are several.
-_Model = tuple[str, str, str, str | None]
+# A network's file, its SHA-256, the layer that is pruned, the output that was chosen where there are several, and the
+# height and width of the pictures, None where they are of several sizes.
+_Model = tuple[str, str, str, str | None, tuple[int | None, int | None]]
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Cluster:
     """A connection to a Dask scheduler for one run, and the layer the run prunes."""
 
     def __init__(self, address: str, network: Network, layer: str, cancel: CancelToken) -> None:
-        self._model = (str(network.path.absolute()), network.sha256, layer, network.output_name)
+        self._model = (str(network.path.absolute()), network.sha256, layer, network.output_name,
+                       tuple(network.input.shape[1:3]))
         self._network, self._layer, self._cancel = network, layer, cancel
         try:
             import distributed
@@ -163,11 +165,15 @@ def _spans(images: int) -> list[tuple[int, int]]:
 
 
 @lru_cache(maxsize=2)
-def _open_model(path: str, sha256: str, layer: str, output: str | None) -> tuple[Network, StepPredictor]:
+def _open_model(path: str, sha256: str, layer: str, output: str | None,
+                sides: tuple[int | None, int | None]) -> tuple[Network, StepPredictor]:
     network = open_network(Path(path), output)
     if network.sha256 != sha256:
         raise ModelError(f"{path}: isn't the same file on a cluster worker as here. "
                          "Put one copy where all can read it.")
+    height, width = sides
+    if height and width and None in network.input_shape:
+        network = network.at(height, width)
     return network, predictor_for(network, layer)
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import engine.pruning.cluster
 from engine.errors import Cancelled, EngineError
 from engine.progress import CancelSource, Progress
 from engine.runs.prune import PruningRequest, run_pruning
+from tests.support.networks import random_images, randomise, save_lab_file
 from tests.support.places import PROJECT
 
 distributed = pytest.importorskip("distributed", reason="requirements-cluster.txt isn't installed")
@@ -95,6 +97,20 @@ def test_cancel_ends_a_cluster_run(cluster: Any, sets: dict[str, Path]) -> None:
     with pytest.raises(Cancelled):
         run_pruning(request(sets, cluster.scheduler_address), progress=stop, cancel=source.token)
     assert threading.active_count() <= before + 1
+
+
+def test_workers_know_the_size_of_pictures_where_a_network_takes_any(cluster: Any, tmp_path: Path) -> None:
+    from keras import Input, Model, layers
+    image = Input((None, None, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(6, 3, activation="relu", name="pruned")(image))
+    model = Model(image, layers.Dense(3, name="output")(x))
+    randomise(model)
+    model.save(tmp_path / "any.keras")
+    images = random_images(60, shape=(9, 9, 3))
+    labels = model.predict(images, verbose=0).argmax(axis=1)
+    clean = save_lab_file(tmp_path / "clean.h5", images, labels)
+    wanted = PruningRequest(tmp_path / "any.keras", clean, scale="none")
+    assert_equal_runs(run_pruning(wanted), run_pruning(replace(wanted, cluster=cluster.scheduler_address)))
 
 
 def test_a_wrong_address_is_a_sentence(sets: dict[str, Path]) -> None:

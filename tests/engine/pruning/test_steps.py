@@ -241,3 +241,34 @@ def test_layers_used_on_both_sides_of_the_cut(body: Callable[[Any], Any], predic
     plain = plain_loop(model, "pruned", order.tolist(), images)
     assert len(np.unique(plain, axis=0)) > 4
     np.testing.assert_array_equal(labels, plain)
+
+
+def test_a_network_for_any_size_answers_pictures_of_two() -> None:
+    from keras import Input, Model, layers
+    image = Input((None, None, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(6, 3, activation="sigmoid", name="pruned")(image))
+    model = Model(image, layers.Dense(LABELS, name="output")(x))
+    randomise(model)
+    steps = predictor_for(Network(model, Path("network.keras")), "pruned")
+    before, order = model.get_weights(), np.arange(6)
+    for side in (8, 9):
+        images = random_images(IMAGES, shape=(side, side, 3)) / 255
+        labels = steps.labels(steps.features(images), order, NEVER_CANCELLED)
+        np.testing.assert_array_equal(labels, plain_loop(model, "pruned", order.tolist(), images))
+        assert len(np.unique(labels)) > 1
+        model.set_weights(before)
+
+
+def test_a_flattened_and_a_pooled_map_of_one_width_are_added() -> None:
+    from keras import Input, Model, layers
+    image = Input((HEIGHT, WIDTH, 3))
+    x = layers.Conv2D(4, 3, activation="sigmoid", name="pruned")(layers.Rescaling(1 / 255)(image))
+    flat = layers.Flatten()(layers.MaxPooling2D(4)(x))  # 2 x 2 x 4
+    pooled = layers.GlobalAveragePooling2D()(layers.DepthwiseConv2D(3, depth_multiplier=4)(x))
+    model = Model(image, layers.Dense(LABELS, name="output")(layers.Add()([layers.ReLU()(flat), pooled])))
+    randomise(model)
+    balance(model)
+    images, order = random_images(IMAGES), np.arange(4)
+    steps = predictor_for(Network(model, Path("network.keras")), "pruned")
+    labels = steps.labels(steps.features(images), order, NEVER_CANCELLED)
+    np.testing.assert_array_equal(labels, plain_loop(model, "pruned", order.tolist(), images))
