@@ -13,11 +13,11 @@ import numpy as np
 
 from engine import backend
 from engine.models import vocabulary
-from engine.models.layer_graph import Node
+from engine.models.layer_graph import Node, unused_name
 
 _CONVOLUTIONS = frozenset({"Conv2D", "SeparableConv2D"})
 JOINING = "Concatenate"
-# The layer behind a joined map is named after it.
+# The layer behind a joined map is named after it; of a network pruned before there is one already.
 _SUFFIX = "_kept"
 
 
@@ -76,7 +76,8 @@ def with_channels_shut(model: Any, layer: str, channels: Sequence[int]) -> Any:
     if isinstance(model, keras.Sequential):
         made = keras.Sequential([model.inputs[0], *map(own, model.layers)], name=model.name)
     else:
-        shut = keras.layers.DepthwiseConv2D(1, use_bias=False, trainable=False, name=first + _SUFFIX)
+        name = unused_name(first + _SUFFIX, dict.fromkeys((part.name for part in model.layers), 0))
+        shut = keras.layers.DepthwiseConv2D(1, use_bias=False, trainable=False, name=name)
 
         def call(part: Any, *args: Any, **kwargs: Any) -> Any:
             output = part(*args, **kwargs)

@@ -45,6 +45,15 @@ def test_a_pruned_copy_answers_as_the_plain_way(name: str, tmp_path: Path) -> No
     assert again.prunable_layers()[layer] == network.prunable_layers()[layer]
 
 
+def test_joined_branches_are_pruned_once_more(tmp_path: Path) -> None:
+    images = random_images(20)
+    model, layer = build("joined branches")
+    expected = Network(model, Path("network.keras")).pruned(layer, CHANNELS).predict(images)
+    Network(model, Path("network.keras")).pruned(layer, CHANNELS[:2]).model.save(tmp_path / "copy.keras")
+    np.testing.assert_array_equal(open_network(tmp_path / "copy.keras").pruned(layer, CHANNELS[2:]).predict(images),
+                                  expected)
+
+
 @pytest.mark.parametrize("outer", ["Functional", "Sequential"])
 def test_joined_branches_of_a_model_inside_a_model(outer: str) -> None:
     images = random_images(20)
