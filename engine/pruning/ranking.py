@@ -96,7 +96,7 @@ def rank_channels(
         done += images
         if provisional and done >= _SHARPER * told_at:
             told_at = done
-            provisional(ranking_from_means(layer, total / images, rank_at))
+            provisional(ranking_from_means(layer, total / done, rank_at))
         meter.report(done)
         cancel.raise_if_cancelled()
     return ranking_from_means(layer, total / len(dataset), rank_at)

@@ -32,6 +32,17 @@ def convolved(kernel: Array, bias: Array) -> Array:
     return np.maximum(sums, 0)
 
 
+def test_a_provisional_ranking_is_of_the_images_so_far(faces: Dataset) -> None:
+    model, _ = build("plain")
+    activation = convolved(*model.get_layer("conv_1").get_weights()).mean(axis=(1, 2))
+    network, told = Network(model, Path("m.keras")), []
+    network.batch = 8
+    rank_channels(network, "conv_1", faces, provisional=told.append)
+    assert len(told) == 2
+    for ranking, images in zip(told, (8, 32), strict=True):
+        np.testing.assert_allclose(ranking.mean_activation, activation[:images].mean(axis=0), rtol=1e-5)
+
+
 def test_mean_activation_is_numpy_s(faces: Dataset) -> None:
     model, _ = build("plain")
     activation = convolved(*model.get_layer("conv_1").get_weights())
