@@ -5,8 +5,9 @@ until convolutions and dense layers mix them. What those mixing layers compute b
 channels, so masking one more channel adds that channel's change to it. Only what follows runs again, and only for
 images on which the channel was active at all.
 
-Adding changes rounds differently from summing anew. An answer whose largest two values are too close for that to be
-harmless is computed again from the masked channels, so the labels are those of the plain loop.
+Adding changes rounds differently from summing anew, and where large ones cancel, their errors stay. An answer whose
+largest two values are too close for that to be harmless is computed again from the masked channels, so the labels are
+those of the plain loop.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ Answer = Callable[[list[Array], list[Array]], Array]
 CLOSE = 1e-4
 # Values this close to each other may become equal in a softmax, and then the first of them is the answer.
 _SOFTMAX_TIE = 1e-5
+# Sums of B that are all 0 count as this long.
+_TINY = float(np.finfo(np.float32).tiny)
 # Rows answered in one go: enough for the matrix products to run at full speed, small enough to stay in the cache.
 _BATCH = 512
 
@@ -165,6 +168,8 @@ class _Rows:
         self._labels = np.full((steps, images), -1, np.int64)
         self._close = np.zeros((steps, images), np.bool_)
         self._size = np.zeros(images, np.float32)  # of B's largest value, what rounding errors are measured against
+        self._grown = np.ones(images)  # the largest sums so far, in B's: their errors stay
+        self._first = [np.maximum(_lengths(total), _TINY) for total in sums]
         self._waiting: list[tuple[int, Array]] = []
         self._rows = 0
         self._most = max(1, min(most, MOST_VALUES // max(total[0].size for total in sums)))
@@ -199,6 +204,8 @@ class _Rows:
         sums = [array[:self._rows] for array in self._sums]
         self._waiting.clear()
         self._rows = 0
+        for total, first in zip(sums, self._first, strict=True):
+            np.maximum.at(self._grown, which, _lengths(total) / first[which])
         answers = self._answer(sums, [skip[which] for skip in self._skips])
         rows = np.arange(len(answers))
         labels = largest(answers)
@@ -206,10 +213,18 @@ class _Rows:
         if steps[0] == 0:
             self._size = np.abs(answers).max(axis=1)
         answers[rows, labels] = -np.inf
-        tolerance = np.maximum(CLOSE * np.maximum(self._size[which], np.abs(best)), _SOFTMAX_TIE)
+        size = self._size[which] * self._grown[which]
+        tolerance = np.maximum(CLOSE * np.maximum(size, np.abs(best)), _SOFTMAX_TIE)
         self._labels[steps, which] = labels
         # Written so that an answer that isn't a number counts as close.
         self._close[steps, which] = ~(best - answers.max(axis=1) > tolerance)
+
+
+def _lengths(total: Array) -> npt.NDArray[np.float64]:
+    """The Euclidean length of each row's sums, float64[m]."""
+    rows = total.reshape(len(total), -1)
+    squares: Array = np.einsum("ij,ij->i", rows, rows)
+    return np.sqrt(squares, dtype=np.float64)
 
 
 def _mask(values: Array, masked: Array, owners: Owners, pruned: npt.NDArray[np.bool_]) -> Array:

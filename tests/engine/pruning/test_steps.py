@@ -197,6 +197,23 @@ def test_answers_too_close_to_call_are_computed_anew(
     np.testing.assert_array_equal(steps.labels(features, order, NEVER_CANCELLED), plain)
 
 
+@pytest.mark.parametrize("large", [1e4, 1e6])
+def test_the_errors_of_large_sums_that_cancel_are_not_taken_for_answers(large: float) -> None:
+    """Three equal channels, of which two cancel in the first answer; the third tells the labels by a small lead."""
+    from keras import Input, Model, layers
+    image = Input((4, 4, 3))
+    pruned = layers.Conv2D(3, 1, name="pruned")
+    x = layers.GlobalAveragePooling2D()(pruned(layers.Rescaling(1 / 255)(image)))
+    model = Model(image, layers.Dense(2, name="output")(x))
+    pruned.set_weights([np.ones((1, 1, 3, 3)), np.zeros(3)])
+    model.get_layer("output").set_weights([np.array([[large, 0], [-large, 0], [1, 1]]), np.array([0, 1e-3])])
+    images, order = random_images(200, shape=(4, 4, 3)), np.arange(3)
+    steps = predictor_for(Network(model, Path("network.keras")), "pruned")
+    assert isinstance(steps, IncrementalSteps)
+    labels = steps.labels(steps.features(images), order, NEVER_CANCELLED)
+    np.testing.assert_array_equal(labels, plain_loop(model, "pruned", order.tolist(), images))
+
+
 @pytest.mark.parametrize(("activation", "at_zero"), [("relu", 0.0), ("sigmoid", 0.5), ("softplus", np.log(2))])
 def test_a_pruned_channel_is_worth_its_activation_of_zero(activation: str, at_zero: float) -> None:
     from keras import layers
