@@ -288,7 +288,7 @@ def test_run_and_pair_remember_the_classes(model: Path, clean: Path, tmp_path: P
     pair = build_goodnet(run, rows_of(run)[0])
     save_pair(pair, tmp_path / "pair")
     again = open_goodnet([tmp_path / "pair"])
-    _, (test, bad), _ = opened_by_evaluate([str(clean), str(poisoned)], again, None, False)
+    _, (test, bad), *_ = opened_by_evaluate([str(clean), str(poisoned)], again, None, False)
     assert set(bad.labels) == {2} and sorted(set(test.labels)) == [0, 1, 2, 3]
 
 
