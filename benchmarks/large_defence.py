@@ -55,8 +55,12 @@ def main() -> None:
         make(options.trigger, options.side, folder)
     elif options.part == "run":
         run(folder)
-    if options.part:
-        return
+    else:
+        _in_parts(options, folder)
+
+
+def _in_parts(options: argparse.Namespace, folder: Path) -> None:
+    """Each part in a process of its own."""
     for part in ("make", "run") if not (folder / MODEL).exists() else ("run",):
         subprocess.run([sys.executable, "-m", "benchmarks.large_defence", options.trigger, "--side",
                         str(options.side), "--out", options.out, "--part", part], cwd=PROJECT, check=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from engine.data.classes import read_classes
-from engine.data.preprocessing import AUTO, SYNTAX, Preprocessing, choice, preprocessing
+from engine.data.preprocessing import AUTO, SYNTAX, choice, preprocessing
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, LOWEST_FALSE_ALARMS, SPARING_GUARD
 from engine.runs.inputs import InputFiles
 
+_Read = TypeVar("_Read")
 DATA = ("an HDF5 file or .npz with data and label, a folder with one sub-folder a label or a table (file,label), or "
         "one of the files of other programs that the README lists")
 
@@ -54,7 +57,7 @@ def add_measured_on(parser: argparse.ArgumentParser, *, test_required: bool = Fa
 
 def add_preprocess(parser: argparse.ArgumentParser) -> None:
     """How stored values become what the network wants."""
-    parser.add_argument("--preprocess", metavar="NAME", type=_preprocess, default=AUTO, dest="scale",
+    parser.add_argument("--preprocess", metavar="NAME", type=_known(choice), default=AUTO, dest="scale",
                         help=f"how stored values are fed to the network: {SYNTAX} (at most 1: of values 0 to 1, as "
                         "PyTorch writes them; else of values 0 to 255); auto takes whichever it answers the clean "
                         "images best with (default: %(default)s)")
@@ -64,7 +67,7 @@ def add_preprocess(parser: argparse.ArgumentParser) -> None:
 
 def add_fed(parser: argparse.ArgumentParser) -> None:
     """The same where no clean images tell what is right."""
-    parser.add_argument("--preprocess", metavar="NAME", type=_fed, dest="fed",
+    parser.add_argument("--preprocess", metavar="NAME", type=_known(preprocessing), dest="fed",
                         help="of two files B and B_PRIME, how the values of pictures are fed to them: one of those "
                         "that prune --help lists but for auto (default: as stored)")
 
@@ -124,19 +127,15 @@ def input_files(options: argparse.Namespace) -> InputFiles:
         given.get("output"))
 
 
-def _preprocess(text: str) -> str:
-    """A preprocessing's name."""
-    try:
-        return choice(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+def _known(read: Callable[[str], _Read]) -> Callable[[str], _Read]:
+    """What reads a preprocessing's name, its refusal said as one of an option."""
+    def known(text: str) -> _Read:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
-
-def _fed(text: str) -> Preprocessing:
-    try:
-        return preprocessing(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return known
 
 
 def count(text: str) -> int:

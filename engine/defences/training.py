@@ -227,12 +227,12 @@ def learning_rate(
     half = len(data.images) // 2
     images, truth = data.images[half:half + _LOOKED_AT], data.labels[half:half + _LOOKED_AT]
     heard = Heartbeat("Trying how fast it may learn", len(RATES) * _TRIAL_STEPS, progress)
-    known = network.predict_labels(images, cancel, heard.beat) == truth
+    known, taught = network.predict_labels(images, cancel, heard.beat) == truth, labels_of(network, data)
     for tried, rate in enumerate(RATES):
-        student, lesson = _learner(network), Lesson("", lambda *_: labels_of(network, data), None, rate=rate)
-        step_on, batch = _step_function(student, lesson, None, cancel), lesson.batches(student, heard.beat)
+        student = _learner(network)
+        step_on = _step_function(student, Lesson("", lambda *_: taught, None, rate=rate), None, cancel)
         for step, rows in enumerate(_rows_of_steps(network, half, _TRIAL_STEPS, seed), start=1):
-            step_on(*batch(rows), heard.beat)
+            step_on(*taught(rows), heard.beat)
             heard.report(tried * _TRIAL_STEPS + step)
         if (student.predict_labels(images, cancel, heard.beat) == truth)[known].sum() >= _KEPT * known.sum():
             return rate

@@ -31,7 +31,8 @@ from engine.literal import literal
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.runs.inputs import open_inputs
-from engine.runs.kept import Made, ranked_on_text, refuse_changed
+from engine.runs.kept import Made, ranked_on_text
+from engine.runs.pairs import refuse_changed
 from engine.runs.prune import PruningRun
 from engine.runs.repair import measured_on_text
 from engine.runs.rows import rows_of

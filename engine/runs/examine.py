@@ -116,7 +116,7 @@ def examine(
     """
     started = time.monotonic()
     rng = np.random.default_rng(seed)
-    images, truth = _clean_images(clean, rng)
+    images, truth, different = _clean_images(clean, rng)
     heard = Heartbeat("Looking at clean images", len(images), progress)
     own = network.predict_labels(images, cancel, heard.beat)
     _check(network, clean, own, labels)
@@ -138,7 +138,7 @@ def examine(
     tried = [Tried(one, one.label in suspects, suspicion, stamp, _alone(stamp, within),
                    _worn(stamp, images, own, within))
              for one, suspicion, stamp in zip(evidence, judgement.suspicion, smallest, strict=True)]
-    limits = (*notices, *_limits(network, images, truth, len(references)))
+    limits = (*notices, *_limits(network, images, truth, different, len(references)))
     return Examination(judgement, tuple(sorted(tried, key=lambda one: -one.suspicion)), found, limits, len(images),
                        seed, time.monotonic() - started)
 
@@ -162,17 +162,18 @@ def _is_measured(network: Network, images: Images) -> bool:
     return few and network.labels >= _FEWEST_LABELS
 
 
-def _clean_images(clean: Dataset, rng: np.random.Generator) -> tuple[Images, Labels]:
-    """Up to 1,000 images that memory holds, drawn by chance, with their labels."""
+def _clean_images(clean: Dataset, rng: np.random.Generator) -> tuple[Images, Labels, int]:
+    """Up to 1,000 images that memory holds, drawn by chance, with their labels, and how many of them are different."""
     if len(clean) < FEWEST_IMAGES:
         raise DatasetError(f"{clean.path}: holds {len(clean)} images; an examination needs at least {FEWEST_IMAGES} "
                            f"clean ones, and {ENOUGH_IMAGES} or more to be relied on.")
     where = sorted(rng.permutation(len(clean))[:min(_MOST_IMAGES, clean.most_at_once)].tolist())
     images = clean.take(where)
-    if (different := len(np.unique(hashes_of(images)))) < FEWEST_IMAGES:
+    different = len(np.unique(hashes_of(images)))
+    if different < FEWEST_IMAGES:
         raise DatasetError(f"{clean.path}: holds {different} different images, the others are copies of them; an "
                            f"examination needs at least {FEWEST_IMAGES}, and {ENOUGH_IMAGES} or more to be relied on.")
-    return images, clean.labels[where]
+    return images, clean.labels[where], different
 
 
 def _check(network: Network, clean: Dataset, own: Labels, labels: Sequence[int]) -> None:
@@ -202,9 +203,9 @@ def _doubt(own: Labels, truth: Labels, smallest: Sequence[Reconstruction], margi
     return ""
 
 
-def _limits(network: Network, images: Images, truth: Labels, references: int) -> tuple[str, ...]:
+def _limits(network: Network, images: Images, truth: Labels, different: int, references: int) -> tuple[str, ...]:
     said = list(BLIND)
-    many, different = flooded(truth), len(np.unique(hashes_of(images)))
+    many = flooded(truth)
     if many is not None:
         said.insert(0, f"{percent(float((truth == many).mean()))} of the clean images have the label {many}, many "
                        "times as many as other labels have. If poisoned images stand among them, their trigger looks "

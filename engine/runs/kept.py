@@ -18,6 +18,7 @@ from engine.guards.calibration import Guard
 from engine.models.networks import Images, Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.inputs import open_inputs
+from engine.runs.pairs import refuse_changed
 from engine.runs.prune import PruningRun
 from engine.runs.repair import RepairedPair, measured, notes_of
 
@@ -105,14 +106,6 @@ def kept_pair(
 
 def _telling(dataset: Dataset) -> Dataset:
     return subset(dataset, halves(dataset.labels)[1].tolist(), dataset.part)
-
-
-def refuse_changed(b: Network, run: PruningRun) -> None:
-    """Raises:
-    EngineError: a network that was opened again isn't the one that a run was about.
-    """
-    if b.sha256 != run.model.sha256:
-        raise EngineError(f"{run.model.path}: was changed since the run. Run again, or bring the old file back.")
 
 
 def ranked_on_text(run: PruningRun) -> str:

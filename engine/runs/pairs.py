@@ -15,6 +15,14 @@ from engine.runs.rows import GoodNetRow
 PICTURES = 16
 
 
+def refuse_changed(b: Network, run: PruningRun) -> None:
+    """Raises:
+    EngineError: a network that was opened again isn't the one that a run was about.
+    """
+    if b.sha256 != run.model.sha256:
+        raise EngineError(f"{run.model.path}: was changed since the run. Run again, or bring the old file back.")
+
+
 def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = None) -> GoodNet:
     """The pair of networks behind a row.
 
@@ -24,8 +32,7 @@ def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = No
         EngineError: the model's file was changed since the run.
     """
     b = network or open_network(run.model.path, run.request.output)
-    if b.sha256 != run.model.sha256:
-        raise EngineError(f"{run.model.path}: was changed since the run. Run again, or bring the old file back.")
+    refuse_changed(b, run)
     channels = [int(c) for c in run.ranking.order[:row.channels_pruned]]
     notes = {
         "x": row.x, "layer": run.model.layer, "channels_pruned": row.channels_pruned, "pruned_channels": channels,

@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.data.datasets import Dataset
 from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
-from engine.defences.evidence.universal import UniversalStamp, counted, find_universal, suspected
+from engine.defences.evidence.universal import CHANCE, UniversalStamp, counted, find_universal, suspected
 from engine.defences.evidence.warps import drawn_by_warps
 from engine.defences.scan import scan
 from engine.models.networks import Images, Network
@@ -29,9 +29,6 @@ FEWER_SUSPECTS, FEWER_STAMPS, FEWER_UNIVERSAL = 4, 3000, 2000
 # A stamp so much larger than the smallest is hardly an attacker's, and hides what tells a picture's true label:
 # learning that spoils a network. So do universal stamps, unless so many more lead to their label than to the next.
 MUCH_LARGER, LEAD = 2.0, 2.5
-# So many of all universal stamps tried are added to each label's before one is called betrayed, lest chance decide
-# between few and fewer: that spares both clean networks of faces in the zoo's half "fix".
-CHANCE = 5 / 8000
 # A distortion that draws nearly as many images as the one that draws most is unlearnt, too; one that draws so many is
 # more than chance: on 20 networks of the zoo's half "fix" only an attacker's warp did.
 _NEARLY, _NEARLY_ALL = 0.75, 0.9

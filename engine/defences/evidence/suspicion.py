@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.assessment import percent
-from engine.defences.evidence.universal import DEFAULT_UNIVERSAL
+from engine.defences.evidence.universal import CHANCE, DEFAULT_UNIVERSAL
 from engine.rates import Rate
 
 Verdict = Literal["backdoor likely", "suspicious", "nothing found"]
@@ -22,9 +22,8 @@ LIKELY, SUSPICIOUS, TOGETHER = 1.9, 1.6, 1.0
 # What scan, mask and margin weigh; and how far one of them may set a label apart from the second, so that none
 # of them decides alone.
 _WEIGHTS, _FARTHEST = np.array([1.0, 3.0, 1.0]), 1.5
-# What universal stamps weigh; by themselves, because a large trigger shows there and nowhere else. Of all that were
-# tried so many are added to each count, lest chance decides between few and fewer.
-_UNIVERSAL, CHANCE = 1.54, 10 / 16_000
+# What universal stamps weigh; by themselves, because a large trigger shows there and nowhere else.
+_UNIVERSAL = 1.54
 _UNMEASURED = ("No verdict: no label stands out, but on networks of this kind it was never measured whether an "
                "attacker's would. That clears nobody.")
 
