@@ -16,6 +16,7 @@ from engine.data.preprocessing import preprocessing
 from engine.data.stored_values import BYTES, RANGES
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.errors import EngineError
+from engine.files.manifest import first_changed
 from engine.files.own import read_own
 from engine.files.saving import recover
 from engine.goodnets.saved import GUARD_FILE
@@ -53,8 +54,22 @@ def reopen_run(folder: Path) -> PruningRun:
     recover(folder)
     if not os.path.lexists(path):
         raise EngineError(f"{folder}: holds no run.json, so it isn't a saved run. Choose a run's folder.")
-    return read_own(path, lambda document: _run(document, folder), "isn't a saved run, or is damaged",
-                    "Run the pruning again.")
+    run = read_own(path, lambda document: _run(document, folder), "isn't a saved run, or is damaged",
+                   "Run the pruning again.")
+    return dataclasses.replace(run, doubts=(*_edits(folder), *run.doubts))
+
+
+def _edits(folder: Path) -> tuple[Doubt, ...]:
+    """That a file which the run's figures stand in isn't as it was saved; as long as the manifest is there to tell."""
+    parts = {folder: ("run.json", GUARD_FILE), folder / GUARDED_BADNET: (GUARD_FILE,)}
+    try:
+        changed = [found for part, names in parts.items()
+                   if (found := first_changed(part, [name for name in names if (part / name).is_file()]))]
+    except OSError as error:
+        raise EngineError(f"{folder}: can't be read ({error.strerror or error}). Copy the run again from its "
+                          "source.") from error
+    return tuple(Doubt(f"{found.relative_to(folder).as_posix()} was changed after this run was saved, so these figures "
+                       "may not be those that were counted. Run the pruning again.", True) for found in changed)
 
 
 def _run(document: Json, folder: Path) -> PruningRun:

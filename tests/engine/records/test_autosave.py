@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from engine.errors import EngineError, OutputError
+from engine.guards.guard_files import open_guard, save_guard
 from engine.pruning.sweep import PruningCurve
 from engine.records import autosave
 from engine.records.autosave import MOST_KEPT, keep_run, kept_runs
@@ -59,6 +60,20 @@ def test_a_kept_run_comes_back_as_it_was(seed: int, tmp_path: Path) -> None:
     folder = keep_run(run, tmp_path)
     assert sorted(p.name for p in folder.iterdir()) == ["guard.npz", "manifest.json", "run.json"]
     assert_same(run, reopen_run(folder))
+
+
+@pytest.mark.parametrize("file", ["run.json", "guard.npz"])
+def test_a_run_whose_file_was_edited_says_so_and_gives_no_verdict(file: str, tmp_path: Path) -> None:
+    folder = keep_run(made_up_run(), tmp_path)
+    if file == "run.json":
+        document = json.loads((folder / file).read_text(encoding="utf-8"))
+        document["curve"]["poisoned"][0]["b_prime_asr"] = [0.0] * len(document["curve"]["poisoned"][0]["b_prime_asr"])
+        (folder / file).write_text(json.dumps(document), encoding="utf-8")
+    else:
+        guard = open_guard(folder / file)
+        save_guard(dataclasses.replace(guard, threshold=guard.threshold + 1), folder / file)
+    first, *_ = reopen_run(folder).doubts
+    assert first.implausible and file in first.sentence and "changed after this run was saved" in first.sentence
 
 
 def test_without_test_set_guard_and_comparison(tmp_path: Path) -> None:
