@@ -21,6 +21,7 @@ from engine.data.sources.readers import Hdf5Reader, Reader, check_unchanged, sta
 from engine.data.sources.shards import is_pattern
 from engine.errors import DatasetError, EngineError, UnfitError
 from engine.files.fingerprint import sha256_of
+from engine.progress import NEVER_CANCELLED, CancelToken
 
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -218,14 +219,15 @@ class Dataset:
         return sorted({*range(min(most - most // 2 if last else most, block)),
                        *range(last, min(last + most // 2, len(self)))})
 
-    def sha256(self) -> str:
+    def sha256(self, cancel: CancelToken = NEVER_CANCELLED) -> str:
         """SHA-256 of the file, or of all of a folder's files one after the other, in hexadecimal.
 
         Raises:
             DatasetError: one of them is gone or can't be read.
+            Cancelled: the token was set.
         """
         try:
-            return sha256_of(self._reader.files)
+            return sha256_of(self._reader.files, cancel)
         except OSError as error:
             raise DatasetError(f"{error.filename or self.path}: can't be read any more ({error.strerror or error}). "
                                "Bring it back and open its set again.") from error

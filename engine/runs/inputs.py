@@ -139,11 +139,15 @@ class Opened:
                             network.prunable_layers()[self.layer], network.labels, self.preprocessing.name,
                             self.labelling.classes, self.stored)
 
-    def dataset_summaries(self) -> tuple[DatasetSummary, ...]:
-        """What a record says of each data set that was given."""
+    def dataset_summaries(self, cancel: CancelToken = NEVER_CANCELLED) -> tuple[DatasetSummary, ...]:
+        """What a record says of each data set that was given.
+
+        Raises:
+            Cancelled: the token was set.
+        """
         return tuple(
             DatasetSummary(s.dataset.path, s.role, s.dataset.name, len(s.dataset), len(np.unique(s.dataset.labels)),
-                           s.dataset.sha256())
+                           s.dataset.sha256(cancel))
             for s in self.files)
 
 

@@ -16,8 +16,9 @@ from engine.data.datasets import Dataset, open_dataset
 from engine.data.fingerprints import Fingerprints
 from engine.data.preprocessing import KNOWN
 from engine.data.sources.readers import Hdf5Reader, ReadSlice
-from engine.errors import DatasetError
+from engine.errors import Cancelled, DatasetError
 from engine.looking.inspection import describe_dataset, open_any_dataset
+from engine.progress import CancelSource
 from tests.support.networks import HEIGHT, LABELS, WIDTH, Array, random_images
 
 SHAPE = (HEIGHT, WIDTH, 3)
@@ -180,6 +181,10 @@ def test_sha256_is_that_of_the_file_or_of_all_pictures(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "faces", IMAGES[:4], np.array([1, 0, 1, 0]))
     whole = b"".join((folder / name).read_bytes() for name in ("0/001.png", "0/003.png", "1/000.png", "1/002.png"))
     assert open_dataset(folder).sha256() == hashlib.sha256(whole).hexdigest()
+    source = CancelSource()
+    source.cancel()
+    with pytest.raises(Cancelled):
+        open_dataset(folder).sha256(source.token)
 
 
 @pytest.mark.parametrize("layout", ["the lab's", "float32", "npz"])
