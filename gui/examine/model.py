@@ -14,6 +14,7 @@ from gui.widgets.texts import interval_text, label_text, rate_text
 
 if TYPE_CHECKING:
     from engine.assessment import Level
+    from engine.defences.evidence.suspicion import Judgement
     from engine.runs.examine import Examination, Tried
 
 LABEL = 0
@@ -21,16 +22,21 @@ LABEL = 0
 
 @dataclass(frozen=True, eq=False)
 class TriedLabel:
-    """A row: a label in words, what was found on it, and whether it was named."""
+    """A row: a label in words, what was found on it, and how badly it stands out; None: it doesn't, or no verdict."""
 
     label: str
     tried: Tried
-    guilty: bool
+    level: Level | None
 
 
 def _label(row: TriedLabel) -> tuple[Block, ...]:
-    level: Level | None = "failed" if row.guilty else "costly" if row.tried.suspicion >= SUSPICIOUS else None
-    return (Block(row.label, level=level),)
+    return (Block(row.label, level=row.level),)
+
+
+def _level(tried: Tried, judgement: Judgement) -> Level | None:
+    if not judgement.decided:
+        return None
+    return "failed" if tried.evidence.label in judgement.guilty else "costly" if tried.suspicion >= SUSPICIOUS else None
 
 
 def _success(row: TriedLabel) -> tuple[Block, ...]:
@@ -69,10 +75,10 @@ class TriedModel(FigureModel[TriedLabel]):
     def show_examination(self, found: Examination) -> None:
         """Take the labels that an examination tried."""
         self.show_rows([TriedLabel(label_text(tried.evidence.label, self._names), tried,
-                                   tried.evidence.label in found.judgement.guilty) for tried in found.tried])
+                                   _level(tried, found.judgement)) for tried in found.tried])
 
     def set_names(self, names: Sequence[str]) -> None:
         """Name labels: names[label]."""
         self._names = names
-        self.change_rows([TriedLabel(label_text(row.tried.evidence.label, names), row.tried, row.guilty)
+        self.change_rows([TriedLabel(label_text(row.tried.evidence.label, names), row.tried, row.level)
                           for row in self.rows])

@@ -85,6 +85,7 @@ def test_without_a_verdict_it_says_so_and_neither_warns_nor_clears(view: Examine
     view.show_examination(examination("suspicious", (), decided=False))
     assert (view.verdict.verdict.text(), view.verdict.icon.accessibleName()) == ("No verdict", "No verdict")
     assert view.verdict.icon._level == "unknown"
+    assert panel_of(view).model.index(0, 0).data(BLOCKS_ROLE)[0].level is None
 
 
 def test_nothing_contradicts_the_verdict(view: ExamineView) -> None:
