@@ -42,7 +42,8 @@ def write_cifar(path: Path, images: Pictures, *labels: Numbers) -> Path:
 def write_tar(path: Path, images: Pictures, labels: Sequence[int | str], ending: str = "cls") -> Path:
     with tarfile.open(path, "w") as archive:
         for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-            content = json.dumps({"label": label}) if ending == "json" else str(label)
+            # As data sets that also hold outlines and captions: more than a label takes.
+            content = json.dumps({"outline": [0] * 30_000, "label": label}) if ending == "json" else str(label)
             for kind, part in (("png", png(image)), (ending, content.encode())):
                 member = tarfile.TarInfo(f"set/{number:05}.{kind}")
                 member.size = len(part)

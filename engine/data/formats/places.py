@@ -28,7 +28,7 @@ Pictures = Generator[Array | None, list[Any], None]
 
 # Zeros at a tar archive's end.
 _TAR_END = 1024
-_MOST_RECORD, _MOST_LABEL = 1 << 28, 1 << 16
+_MOST_RECORD, _MOST_LABEL = 1 << 28, 1 << 20
 # Names under which examples keep their picture and its label, the more telling ones first.
 _IMAGE_KEYS = ("image/encoded", "image", "image_raw", "img", "jpg", "png", "x")
 _LABEL_KEYS = ("image/class/label", "label", "labels", "class", "target", "y")
