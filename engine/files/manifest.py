@@ -1,7 +1,8 @@
-"""What this program wrote: each folder's manifest.json names the files beside it with their SHA-256.
+"""What this program wrote: each folder's manifest.json names the files beside it with their SHA-256, and the folders.
 
-Only a folder in which every file is recorded so is ever replaced or removed. A file that was edited since is a
-person's, and so is every file of a folder without a manifest, as version 0.1.0 wrote them.
+Only a folder in which everything is recorded so is ever replaced or removed. A file that was edited since is a
+person's, and so is all in a folder without a manifest, as version 0.1.0 wrote them: finished results, too, that lie
+in a folder of a person's, or in another result.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ def record(folder: Path) -> None:
     Raises:
         OSError: a file can't be read, or the manifest not be written.
     """
-    files = {}
+    files, folders = {}, []
     for entry in sorted(folder.iterdir()):
         if entry.is_dir():
             record(entry)
+            folders.append(entry.name)
         elif entry.name != MANIFEST:
             files[entry.name] = sha256_of([entry])
-    document = {"schema": _SCHEMA, "written_by": "GoodNet", "files": files}
+    document = {"schema": _SCHEMA, "written_by": "GoodNet", "files": files, "folders": folders}
     (folder / MANIFEST).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
@@ -46,16 +48,19 @@ def first_foreign(folder: Path) -> Path | None:
         OSError: the folder can't be read.
     """
     recorded = _recorded(folder / MANIFEST)
+    # Earlier versions recorded no folders: whatever has a manifest counts as theirs.
+    files, folders = (recorded["files"], recorded.get("folders")) if recorded else ({}, [])
     with os.scandir(folder) as listed:
         names = sorted(entry.name for entry in itertools.islice(listed, _MOST_ENTRIES + 1))
     if len(names) > _MOST_ENTRIES:
         return folder / names[0]  # no result has as many files
     for entry in map(folder.joinpath, names):
-        if entry.is_dir() and not entry.is_symlink() and (entry / MANIFEST).exists():
+        if entry.is_dir() and not entry.is_symlink() and (entry / MANIFEST).exists() \
+                and (folders is None or entry.name in folders):
             inside = first_foreign(entry)
             if inside:
                 return inside
-        elif recorded is None or entry.is_symlink() or not _is_recorded(entry, recorded):
+        elif recorded is None or entry.is_symlink() or not _is_recorded(entry, files):
             return entry
     return None
 
@@ -66,9 +71,9 @@ def first_changed(folder: Path, names: Iterable[str]) -> Path | None:
     Raises:
         OSError: a file can't be read.
     """
-    recorded = _recorded(folder / MANIFEST) or {}
-    return next((folder / name for name in names
-                 if name in recorded and recorded[name] != sha256_of([folder / name])), None)
+    recorded = _recorded(folder / MANIFEST)
+    files = recorded["files"] if recorded else {}
+    return next((folder / name for name in names if name in files and files[name] != sha256_of([folder / name])), None)
 
 
 def _is_recorded(path: Path, recorded: dict[str, Any]) -> bool:
@@ -79,10 +84,11 @@ def _is_recorded(path: Path, recorded: dict[str, Any]) -> bool:
 
 
 def _recorded(manifest: Path) -> dict[str, Any] | None:
-    """What a folder's manifest names; None where there is none or it isn't this program's."""
+    """A folder's manifest, with "files" and perhaps "folders"; None where there is none or it isn't this program's."""
     try:
-        document = json.loads(read_regular(manifest, _MOST_BYTES))
+        found = json.loads(read_regular(manifest, _MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
-    files = document.get("files") if isinstance(document, dict) and document.get("written_by") == "GoodNet" else None
-    return files if isinstance(files, dict) else None
+    ours = isinstance(found, dict) and found.get("written_by") == "GoodNet" and isinstance(found.get("files"), dict) \
+        and isinstance(found.get("folders", []), list)
+    return found if ours else None

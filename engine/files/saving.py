@@ -181,8 +181,8 @@ def _lies_inside(path: Path, folder: Path) -> bool:
 
 
 def _held_back(target: Path, name: Path) -> OutputError:
-    return OutputError(f"{target}: holds {name}, which this program didn't write or which was changed since, so it "
-                       "isn't replaced. Move that elsewhere, or choose a new folder.")
+    return OutputError(f"{target}: holds {name}, which this program didn't write there or which was changed since, "
+                       "so it isn't replaced. Move that elsewhere, or choose a new folder.")
 
 
 def _take_place(temporary: Path, target: Path) -> None:

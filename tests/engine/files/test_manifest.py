@@ -49,6 +49,10 @@ def _add_tree(out: Path) -> None:
     (out / "d" / "e" / "f").mkdir(parents=True)
 
 
+def _add_result(out: Path) -> None:
+    write(out / "examined")
+
+
 def _lose_manifest(out: Path) -> None:
     (out / "pair" / "manifest.json").unlink()
 
@@ -74,8 +78,9 @@ def _pipe(out: Path) -> None:
 
 @POSIX
 @pytest.mark.parametrize(("change", "name"), [
-    (_add, "pair/mine.doc"), (_edit, "a.txt"), (_add_folder, "empty"), (_add_tree, "d"), (_lose_manifest, "pair"),
-    (_somebodys_manifest, "a.txt"), (_link, "a.txt"), (_link_to_folder, "pair"), (_pipe, "a.txt")])
+    (_add, "pair/mine.doc"), (_edit, "a.txt"), (_add_folder, "empty"), (_add_tree, "d"), (_add_result, "examined"),
+    (_lose_manifest, "pair"), (_somebodys_manifest, "a.txt"), (_link, "a.txt"), (_link_to_folder, "pair"),
+    (_pipe, "a.txt")])
 def test_what_isnt_recorded_is_kept_and_named(change: Callable[[Path], None], name: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     write(out)
@@ -95,6 +100,24 @@ def test_a_folder_of_version_0_1_0_without_manifests_is_kept(tmp_path: Path) -> 
     with pytest.raises(OutputError, match=r"a\.txt"):
         write(tmp_path / "out", "new")
     assert (tmp_path / "out" / "a.txt").read_text() == "old"
+
+
+def test_finished_results_in_a_folder_of_a_person_s_are_kept(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        write(tmp_path / "runs" / name)
+    with pytest.raises(OutputError, match="first"):
+        write(tmp_path / "runs")
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"first", "second"}
+    write(tmp_path / "runs" / "first", "new")
+    assert (tmp_path / "runs" / "first" / "a.txt").read_text() == "new"
+
+
+def test_a_result_of_a_version_that_recorded_no_folders_is_replaced(tmp_path: Path) -> None:
+    write(tmp_path / "out")
+    manifest = tmp_path / "out" / "manifest.json"
+    manifest.write_text(json.dumps({k: v for k, v in json.loads(manifest.read_text()).items() if k != "folders"}))
+    write(tmp_path / "out", "new")
+    assert (tmp_path / "out" / "a.txt").read_text() == "new"
 
 
 @pytest.mark.parametrize("named", [
