@@ -8,6 +8,8 @@ from engine.data.subsets import stored_pictures
 from engine.errors import EngineError
 from engine.goodnets.pair import GoodNet
 from engine.models.networks import Images, Network, open_network
+from engine.progress import CancelToken
+from engine.runs.inputs import Opened
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
 
@@ -21,6 +23,17 @@ def refuse_changed(b: Network, run: PruningRun) -> None:
     """
     if b.sha256 != run.model.sha256:
         raise EngineError(f"{run.model.path}: was changed since the run. Run again, or bring the old file back.")
+
+
+def refuse_changed_images(opened: Opened, run: PruningRun, cancel: CancelToken) -> None:
+    """Raises:
+    EngineError: a data set that was opened again isn't the one that a run counted.
+    Cancelled: the token was set.
+    """
+    for now, counted in zip(opened.dataset_summaries(cancel), run.datasets, strict=True):
+        if now.sha256 != counted.sha256:
+            raise EngineError(f"{counted.path}: was changed since the run, so what is measured on it doesn't belong "
+                              "beside the run's figures. Run again, or bring the old file back.")
 
 
 def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = None) -> GoodNet:

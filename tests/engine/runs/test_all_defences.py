@@ -110,6 +110,17 @@ def test_another_network_isnt_compared_under_a_run_s_name(run: PruningRun) -> No
         compare_defences(other, trained=False)
 
 
+@pytest.mark.parametrize("number", [0, -1])
+def test_other_images_arent_measured_under_a_run_s_name(number: int, run: PruningRun) -> None:
+    sets = list(run.datasets)
+    sets[number] = dataclasses.replace(sets[number], sha256="0" * 64)
+    other = dataclasses.replace(run, datasets=tuple(sets))
+    with pytest.raises(EngineError, match=f"{sets[number].path.name}: was changed since the run"):
+        compare_defences(other, trained=False)
+    with pytest.raises(EngineError, match=f"{sets[number].path.name}: was changed since the run"):
+        kept_pair(other, Made(), compared_row("B", "none", 76, 80))
+
+
 def test_thresholds_that_are_written_alike_are_one() -> None:
     asked = PruningRequest(Path("b.keras"), Path("clean.h5"), drops=(10, 10.00001, 2.5))
     assert asked.drops == (10, 2.5)
