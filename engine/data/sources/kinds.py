@@ -18,7 +18,7 @@ from engine.data.sources.readers import (
     PicturesReader,
     Reader,
 )
-from engine.data.sources.shards import PiecesReader, is_pattern, pieces, sets_in_pieces
+from engine.data.sources.shards import PiecesReader, is_pattern, pieces, sets_in_pieces, within_memory
 from engine.errors import DatasetError
 from engine.files.pictures import entries
 
@@ -49,7 +49,7 @@ def reader_of(path: Path, input_shape: Shape) -> Reader:
         first = reader_of(files[0], input_shape)
         # Packed pictures take any size, so those of all pieces are fitted to the first one's.
         shape = (first.shape[1], first.shape[2], first.shape[3]) if isinstance(first, PackedReader) else input_shape
-        readers = [first, *(reader_of(file, shape) for file in files[1:])]
+        readers = within_memory(first if file == files[0] else reader_of(file, shape) for file in files)
         share_depth(readers)
         return PiecesReader(readers)
     listing = _listing_of(path)

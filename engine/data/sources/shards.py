@@ -8,13 +8,14 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from engine.data.classes import few
+from engine.data.labels import MOST_LABEL_BYTES
 from engine.data.sources.listings import labels_of
 from engine.data.sources.readers import Reader, ReadSlice, check_unchanged, stamp
 from engine.errors import DatasetError
@@ -102,6 +103,22 @@ def sets_in_pieces(folder: Path) -> list[Path]:
                 files.append(folder / entry.name)
     found = joined(sorted(files))
     return found if any(map(is_pattern, found)) else []
+
+
+def within_memory(opened: Iterable[Reader]) -> list[Reader]:
+    """Pieces one after the other, as long as memory should hold the labels of all together.
+
+    Raises:
+        DatasetError: it shouldn't.
+    """
+    readers, held = [], 0
+    for reader in opened:
+        held += max(reader.labels.nbytes, reader.shape[0] * np.dtype(np.int64).itemsize)
+        if held > MOST_LABEL_BYTES:
+            raise DatasetError(f"{reader.files[0]}: with it the set has more labels than memory should hold "
+                               f"({MOST_LABEL_BYTES:,} bytes). Choose a part of its files.")
+        readers.append(reader)
+    return readers
 
 
 class PiecesReader:

@@ -28,7 +28,7 @@ Array = npt.NDArray[Any]
 
 # How Keras lays out ONNX's axes of a map.
 IMAGE_AXES = (0, 2, 3, 1)
-_LONGEST_NAME = 100
+_LONGEST_NAME, _MOST_LAYERS = 100, 20_000
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,8 @@ class Building:
         Raises:
             ModelError: no output follows from its settings, or one that would exhaust memory; or its weights would.
         """
+        if len(self.layers) >= _MOST_LAYERS:
+            raise ModelError(f"{self.path}: would become more than {_MOST_LAYERS:,} layers; refused.")
         name, operation = self._unused(name), kind.startswith("keras.ops.")
         config = {**config, "name": name, **({} if operation else {"dtype": "float32"})}
         shape = output_shape(kind, _with_literals(config, literals), [tensor.shape for tensor in inputs])

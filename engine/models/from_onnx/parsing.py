@@ -25,6 +25,8 @@ Array = npt.NDArray[Any]
 OLDEST_OPSET = 13
 _MOST_BYTES = (1 << 31) - 1  # of a protocol buffer
 _MOST_NODES, _MOST_OUTPUTS = 20_000, 100
+# Arrays in files beside it may be together so many times as large as these files.
+_MOST_SHARED = 2
 _LONGEST_NAME = 400
 _KNOWN_DOMAINS = ("", "ai.onnx")
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -65,6 +67,7 @@ class _Parser:
         self._path = path
         self._arrays: list[Array] = []
         self._outside: dict[str, bytes] = {}
+        self._taken = 0  # bytes of arrays in other files
 
     def parsed(self) -> tuple[Any, list[Array]]:
         """The answer to the program."""
@@ -152,6 +155,11 @@ class _Parser:
                                  "Put both files into one folder, or export the model again with external_data=False.")
             self._outside[location] = self._bytes(beside)
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
+        # Some share their bytes, where a network uses weights twice; a file made to exhaust memory has all share them.
+        self._taken += math.prod(tensor.dims) * dtype.itemsize
+        if self._taken > _MOST_SHARED * sum(map(len, self._outside.values())):
+            raise ModelError(f"{what} and those before it take the same bytes of '{location[:100]}' again and again; "
+                             f"refused. {_AGAIN}")
         return np.frombuffer(self._outside[location], dtype, math.prod(tensor.dims),
                              int(said.get("offset", 0))).reshape(tuple(tensor.dims))
 

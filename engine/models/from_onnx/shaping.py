@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,6 +14,9 @@ from engine.models.from_onnx.building import IMAGE_AXES, Call, Tensor
 from engine.models.from_onnx.folding import axes_of, slices, target_shape
 
 Array = npt.NDArray[Any]
+
+# TensorFlow's own layers know no more.
+_MOST_AXES = 8
 
 
 def _reshape(call: Call) -> Tensor:
@@ -53,6 +57,8 @@ def _reshaped(call: Call, wanted: Sequence[int]) -> Tensor:
     flattened isn't turned for that: its values stand in another order, and whatever they meet must know.
     """
     x, batch = call.tensor(), call.building.batch
+    if len(wanted) > _MOST_AXES:
+        call.refuse(f"makes {len(wanted):,} axes")
     try:
         shape = target_shape([batch, *x.onnx_shape], wanted)
     except (ValueError, IndexError, ZeroDivisionError):
@@ -134,7 +140,7 @@ def _split(call: Call) -> list[Tensor]:
     lengths = [min(each, side - each * i) for i in range(parts)] if given is None else given.ravel().tolist()
     if len(lengths) != parts or min(lengths) < 1 or sum(lengths) != side:
         call.refuse(f"splits {side} into {lengths}")
-    starts = [sum(lengths[:i]) for i in range(parts)]
+    starts = itertools.accumulate(lengths[:-1], initial=0)
     return [_taken(call, x, axis, range(start, start + length), part=f".{i}")
             for i, (start, length) in enumerate(zip(starts, lengths, strict=True))]
 

@@ -113,6 +113,15 @@ def test_pieces_that_call_their_labels_otherwise_are_refused(names: tuple[str, .
         open_dataset(tmp_path)
 
 
+def test_labels_of_all_pieces_together_are_held_to_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written("npz", tmp_path)
+    monkeypatch.setattr("engine.data.sources.shards.MOST_LABEL_BYTES", 8 * len(IMAGES))
+    assert len(open_dataset(tmp_path / "faces_*.npz")) == len(IMAGES)
+    monkeypatch.setattr("engine.data.sources.shards.MOST_LABEL_BYTES", 8 * len(IMAGES) - 1)
+    with pytest.raises(DatasetError, match="more labels than memory should hold"):
+        open_dataset(tmp_path / "faces_*.npz")
+
+
 def test_two_pieces_with_one_number_are_refused(tmp_path: Path) -> None:
     written("npz", tmp_path)
     write_npz(tmp_path / "faces_0001.npz", IMAGES[:1], NUMBERS[:1])

@@ -125,6 +125,36 @@ def test_a_cut_through_a_long_side_is_refused_before_its_entries_are_listed(
     refused(tmp_path, graph_of([backwards] * count, (1, 3, side, 4)), sentence)
 
 
+@pytest.mark.timeout(60)  # minutes, where each axis or part is looked for among all
+def test_shapes_and_parts_without_end_are_refused(tmp_path: Path) -> None:
+    ones = numpy_helper.from_array(np.array([1], np.int64))
+    endless = helper.make_graph([
+        helper.make_node("ConstantOfShape", ["many"], ["ones"], value=ones),
+        helper.make_node("Concat", ["ones", "rest"], ["shape"], axis=0),
+        helper.make_node("Reshape", ["image", "shape"], ["scores"])], "endless",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 10])],
+        [numpy_helper.from_array(np.array([100_000], np.int64), "many"),
+         numpy_helper.from_array(np.array([192], np.int64), "rest")])
+    refused(tmp_path, helper.make_model(endless, opset_imports=[helper.make_opsetid("", 17)]), "makes 100,001 axes")
+    parts = OnnxNode("", "Split", ("image",), tuple(f"v{i}" for i in range(100_000)), {"axis": 3})
+    graph = OnnxGraph("", "image", (1, 3, 1, 100_000), False, {"v0": (None, 5)}, (parts,), {}, ())
+    with pytest.raises(ModelError, match="more than 20,000 layers"):
+        translate(graph, "v0", Path("model.onnx"))
+
+
+def test_arrays_that_all_are_the_same_bytes_of_another_file_are_refused(tmp_path: Path) -> None:
+    def share(model: onnx.ModelProto) -> None:
+        (tmp_path / "weights").write_bytes(bytes(432))
+        for number in range(20):
+            tensor = model.graph.initializer.add()
+            tensor.CopyFrom(TensorProto(name=f"more{number}", data_type=TensorProto.FLOAT, dims=[108],
+                                        data_location=TensorProto.EXTERNAL))
+            tensor.external_data.add(key="location", value="weights")
+
+    refused(tmp_path, spoilt(share), "take the same bytes of 'weights' again and again")
+
+
 def used_often(operator: str, weights: Array, *sides: int) -> OnnxGraph:
     """200 operators one behind the other, all of the same weights, on a flattened picture or on it as it is."""
     first = OnnxNode("", "Flatten" if operator == "Gemm" else "Identity", ("image",), ("v0",), {})
