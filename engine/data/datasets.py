@@ -58,6 +58,7 @@ class Dataset:
         preprocessing: what is done with stored values on reading.
         classes: names of the labels that sub-folders were matched with; none where labels are as stored.
         part: of a part of a file, which one it is, such as "target 3".
+        number: of several sets whose files have one name, which one it is.
         reconstructed: of a poisoned set, whether its trigger was computed from a network.
     """
 
@@ -73,6 +74,7 @@ class Dataset:
     _stamp: tuple[int, int] = dataclasses.field(repr=False, compare=False)
     _watch: Watch | None = dataclasses.field(default=None, repr=False, compare=False)
     part: str = ""
+    number: int = 1
     reconstructed: bool = False
 
     def __len__(self) -> int:
@@ -80,8 +82,9 @@ class Dataset:
 
     @property
     def name(self) -> str:
-        """The file's name without its ending, and which part of it this is."""
-        return f"{self.path.stem} ({self.part})" if self.part else self.path.stem
+        """The file's name without its ending, numbered from the second one on of that name, and which part of it."""
+        name = f"{self.path.stem} {self.number}" if self.number > 1 else self.path.stem
+        return f"{name} ({self.part})" if self.part else name
 
     def prepared(self, wanted: Preprocessing) -> Dataset:
         """The same data, its stored values prepared in another way.

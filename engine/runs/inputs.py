@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,8 +191,21 @@ def open_inputs(
     if wanted is None:
         feeding = labelling.feeding or find_feeding(network, labelled[0], progress=progress, cancel=cancel)
         wanted = feeding.best
-    given = tuple(SweepSet(d.prepared(wanted), role) for d, (role, _) in zip(labelled, chosen, strict=True))
+    given = _told_apart(SweepSet(d.prepared(wanted), role) for d, (role, _) in zip(labelled, chosen, strict=True))
     return Opened(network, layer, wanted, feeding, labelling, alike, given, _counted(given, network.labels))
+
+
+def _told_apart(given: Iterable[SweepSet]) -> tuple[SweepSet, ...]:
+    """Sets of which no two poisoned ones have one name, as those of a/bd.h5 and b/bd.h5 would: results go by it."""
+    told: list[SweepSet] = []
+    names: set[str] = set()
+    for one in given:
+        dataset = one.dataset
+        while one.role == "poisoned" and dataset.name in names:
+            dataset = dataclasses.replace(dataset, number=dataset.number + 1)
+        names |= {dataset.name} if one.role == "poisoned" else set()
+        told.append(SweepSet(dataset, one.role))
+    return tuple(told)
 
 
 def _at_their_size(network: Network, datasets: Sequence[Dataset]) -> Network:

@@ -168,3 +168,18 @@ def test_a_clean_set_as_a_poisoned_one_is_refused(
         assert main([*command, "--clean", str(small_lab.clean), "--poisoned", str(small_lab.test)]) == 1
         assert f"{small_lab.test}: holds {LABELS} different labels, as a clean set does" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
+
+
+def test_sets_whose_files_have_one_name_are_told_apart(
+        small_lab: SmallLab, drawn: dict[int, Array], tmp_path: Path) -> None:
+    paths = []
+    for target, name in ((1, "a/bad.h5"), (2, "b/bad.h5"), (4, "c/bad 2.h5")):
+        paths.append(tmp_path / name)
+        paths[-1].parent.mkdir()
+        save_lab_file(paths[-1], drawn[target], np.full(30, target))
+    run = run_pruning(request(small_lab, *paths))
+    assert [counts.name for counts in run.curve.poisoned] == ["bad", "bad 2", "bad 2 2"]
+    assert [found.name for found in run.datasets if found.role == "poisoned"] == ["bad", "bad 2", "bad 2 2"]
+    opened = open_inputs(run.request)
+    row, = compare(opened.network, [Defence(BADNET, None, 0)], [], *opened.of("test"), opened.of("poisoned")).rows
+    assert len({attack.name for attack in row.attacks}) == 3
