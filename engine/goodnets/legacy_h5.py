@@ -16,6 +16,8 @@ _KERAS_3_ONLY = {"module", "registered_name", "build_config", "compile_config", 
                  "quantization_config", "lora_rank", "lora_alpha"}
 # The lab's third-party files carry this version; every later Keras reads it.
 _KERAS_VERSION = "2.4.0"
+# HDF5 keeps less than 64 KB in an attribute; Keras parts at the same size.
+_ATTRIBUTE_BYTES = 64_512
 
 
 def fits_keras2(network: Network) -> bool:
@@ -40,14 +42,23 @@ def save_keras2_h5(network: Network, path: Path) -> None:
             place.attrs["backend"] = b"tensorflow"
         file.attrs["model_config"] = json.dumps(config).encode()
         layers = [layer for layer in model.layers if hasattr(layer, "weights")]
-        weights.attrs["layer_names"] = np.array([layer.name.encode() for layer in layers])
+        _note_names(weights, "layer_names", [layer.name for layer in layers])
         for layer in layers:
             group = weights.create_group(layer.name)
             variables = [*layer.trainable_weights, *layer.non_trainable_weights]
             names = _weight_names(layer.name, [getattr(v, "path", v.name) for v in variables])
-            group.attrs["weight_names"] = np.array([name.encode() for name in names])
+            _note_names(group, "weight_names", names)
             for name, variable in zip(names, variables, strict=True):
                 group[name] = np.asarray(variable)
+
+
+def _note_names(group: h5py.Group, key: str, names: list[str]) -> None:
+    """A list of names as Keras keeps it: in numbered parts where one attribute doesn't hold it."""
+    found = np.array([name.encode() for name in names])
+    # A part may be longer by one name than the others.
+    parts = np.array_split(found, 1 + found.nbytes // max(1, _ATTRIBUTE_BYTES - found.itemsize))
+    for number, part in enumerate(parts):
+        group.attrs[key if len(parts) == 1 else f"{key}{number}"] = part
 
 
 def _weight_names(layer: str, paths: list[str]) -> list[str]:

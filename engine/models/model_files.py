@@ -96,7 +96,7 @@ def _names_in_json(text: bytes) -> list[str]:
 
 def _check_is_model(file: h5py.File, path: Path) -> None:
     """Tell what is no network by the names it has, before its content is judged as a network's."""
-    if "model_config" in file.attrs or "layer_names" in file.attrs:
+    if "model_config" in file.attrs or {"layer_names", "layer_names0"} & set(file.attrs):
         return
     if {"layers", "vars"} <= set(file) or path.name.endswith(".weights.h5"):
         raise ModelError(f"{path}: holds a network's weights without the network. Build it where its program is and "

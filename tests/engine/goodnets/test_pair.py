@@ -108,6 +108,22 @@ def test_repaired_h5_is_b_prime_to_keras_and_to_us(name: str, tmp_path: Path) ->
         assert ours.tobytes() == loaded.tobytes()
 
 
+def test_a_network_of_many_long_names_is_saved_as_keras_reads_it(tmp_path: Path) -> None:
+    import keras
+    x = image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, name="conv")(x)
+    for number in range(700):
+        x = keras.layers.ReLU(name=f"features_{'denselayer_' * 8}{number}")(x)
+    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
+    save_keras2_h5(Network(model, Path("b.keras"), ""), tmp_path / "repaired.h5")
+    images = np.random.default_rng(0).random((5, 8, 8, 3), np.float32)
+    loaded = keras.models.load_model(tmp_path / "repaired.h5", compile=False)
+    for again in (loaded, open_network(tmp_path / "repaired.h5").model):
+        for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+            assert one.tobytes() == other.tobytes()
+        np.testing.assert_array_equal(again.predict(images, verbose=0), model.predict(images, verbose=0))
+
+
 def test_a_saved_pair_is_whole_and_opens_again(tmp_path: Path) -> None:
     goodnet, b, b_prime = pair_of("plain", "255")
     before = [w.copy() for network in (goodnet.b, goodnet.b_prime) for w in network.model.get_weights()]
