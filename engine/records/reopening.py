@@ -77,14 +77,14 @@ def _run(document: Json, folder: Path) -> PruningRun:
     order = np.array(_channels(document["pruning_order"]), np.int64)
     request = _request(document)
     summary = ModelSummary(
-        Path(_text(model["path"])), _text(model["sha256"]), _input_shape(model), _text(model["layer"]), len(order),
+        _path(model["path"], document), _text(model["sha256"]), _input_shape(model), _text(model["layer"]), len(order),
         _count(model["labels"]), preprocessing(_text(model["scale"])).name, _classes(model),
         _one_of(model.get("stored", BYTES), RANGES))
     means = np.array([math.nan if v is None else _number(v) for v in document["mean_activation"]], np.float64)
     if len(means) != len(order):
         raise ValueError("not one mean activation a channel")
     datasets = tuple(
-        DatasetSummary(Path(_text(d["path"])), _one_of(d["role"], get_args(Role)), _text(d["name"]),
+        DatasetSummary(_path(d["path"], document), _one_of(d["role"], get_args(Role)), _text(d["name"]),
                        _count(d["images"]), _count(d["labels"]), _text(d["sha256"])) for d in document["datasets"])
     if len(datasets) > _MOST_SETS or len(document["curve"]["poisoned"]) > _MOST_SETS:
         raise ValueError("it has more data sets than any run")
@@ -101,15 +101,22 @@ def _request(document: Json) -> PruningRequest:
     settings = document["settings"]
     by_role: dict[str, list[Path]] = {role: [] for role in get_args(Role)}
     for dataset in document["datasets"]:
-        by_role[_one_of(dataset["role"], get_args(Role))].append(Path(_text(dataset["path"])))
+        by_role[_one_of(dataset["role"], get_args(Role))].append(_path(dataset["path"], document))
     # Runs of the first versions lack these three.
     known = {"guard": "none", "false_alarms": DEFAULT_FALSE_ALARMS, "layer": None, **settings}
     return PruningRequest(
-        model=Path(_text(document["model"]["path"])), validation=by_role["validation"][0],
+        model=_path(document["model"]["path"], document), validation=by_role["validation"][0],
         test=next(iter(by_role["test"]), None), poisoned=tuple(by_role["poisoned"]),
-        order=Path(_text(settings["order"])) if settings["order"] else None, classes=_classes(document["model"]),
+        order=_path(settings["order"], document) if settings["order"] else None, classes=_classes(document["model"]),
         output=_output(document["model"]),
         **checked_settings(known))
+
+
+def _path(text: Any, document: Json) -> Path:
+    """A file of the run: a relative path as it was meant where the run was made, if the file is there still."""
+    path = Path(_text(text))
+    there = Path(_text(document.get("folder", ""))) / path
+    return there if os.path.lexists(there) else path
 
 
 def _output(model: Json) -> str | None:

@@ -100,6 +100,7 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
     request, model = run.request, run.model
     return {
         "schema": 1,
+        "folder": _meant_from([model.path, *(d.path for d in run.datasets), *filter(None, [request.order])]),
         "model": {"path": str(model.path), "sha256": model.sha256, "layer": model.layer, "channels": model.channels,
                   "labels": model.labels, "scale": model.scale, "input_shape": list(model.input_shape),
                   "classes": list(model.classes), "output": request.output, "stored": model.stored},
@@ -257,6 +258,11 @@ def write_text(path: Path, text: str) -> None:
 def finite(value: float) -> float | None:
     """JSON has no nan."""
     return None if not math.isfinite(value) else float(np.float64(value))
+
+
+def _meant_from(paths: Iterable[Path]) -> str:
+    """The folder that relative paths are meant from; nothing where none is relative."""
+    return "" if all(path.is_absolute() for path in paths) else str(Path.cwd())
 
 
 def _versions() -> Json:

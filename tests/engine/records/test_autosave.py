@@ -185,3 +185,17 @@ def test_a_run_of_an_earlier_version_is_read(tmp_path: Path) -> None:
         assert (now.attacks[0].success, now.attacks[0].robust) == (then.attacks[0].success, then.attacks[0].robust)
     alone = dataclasses.replace(run, curve=dataclasses.replace(run.curve, poisoned=run.curve.poisoned[:1]))
     assert rows_of(dataclasses.replace(found, curve=alone.curve, doubts=()))
+
+
+def test_a_run_on_relative_paths_is_whole_wherever_it_is_opened(
+    small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(small_lab.badnet.parent)
+    files = [Path(path.name) for path in (small_lab.badnet, small_lab.clean, small_lab.test, small_lab.poisoned)]
+    run = run_pruning(PruningRequest(files[0], files[1], files[2], (files[3],), drops=(2,)))
+    save_run(run, tmp_path / "out")
+    monkeypatch.chdir(tmp_path)
+    again = reopen_run(tmp_path / "out")
+    assert again.request.model == again.model.path == small_lab.badnet.parent / files[0]
+    assert build_goodnet(again, rows_of(again)[0]).b.sha256 == run.model.sha256
+    assert [found.path.is_file() for found in again.datasets] == [True] * 3
