@@ -7,17 +7,21 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from engine import memory
 from engine.errors import EngineError
 
 # Loaded and ready, it holds 480 MB more than Python did before, and has asked for 1,300 (2.21, two cores).
 _NEEDED_BYTES, _NEEDED_ADDRESSES = 500 << 20, 1400 << 20
+_NAMING = threading.Lock()
 # How lines begin that say nothing of an error.
 _PREFACES = (" ", "\t", "Graph execution error", "Detected at node", "Exception encountered")
 
@@ -53,6 +57,25 @@ def load() -> tuple[ModuleType, ModuleType]:
             "for instance with 'make venv'."
         ) from error
     return tensorflow, keras
+
+
+def model_between(inputs: Iterable[Any], outputs: Iterable[Any], layers: Iterable[Any]) -> Any:
+    """A Keras model between symbolic tensors.
+
+    Keras makes none of two layers of one name, as an outer and a nested "rescaling" often are, so while it is made each
+    of `layers` has a name of its own; no layer's name has a slash in it.
+    """
+    _, keras = load()
+    with _NAMING:
+        kept = [(layer, layer.name) for layer in {id(layer): layer for layer in layers}.values()]
+        several = Counter(name for _, name in kept)
+        try:
+            for number, (layer, name) in enumerate(kept):
+                layer.name = f"{name}/{number}" if several[name] > 1 else name
+            return keras.Model(list(inputs), list(outputs))
+        finally:
+            for layer, name in kept:
+                layer.name = name
 
 
 def _check_memory() -> None:

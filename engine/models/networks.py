@@ -189,8 +189,7 @@ class Network:
 
     def submodel(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         """A Keras model between symbolic tensors of this network's `calls`."""
-        _, keras = backend.load()
-        return keras.Model(list(inputs), list(outputs))
+        return backend.model_between(inputs, outputs, (call.layer for call in self.calls))
 
     def boundary(self, *cut: Any) -> list[Any]:
         """What the rest of the network needs besides its weights once `cut` is known.

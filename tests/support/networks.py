@@ -143,6 +143,7 @@ def _average_pooling() -> keras.Model:
 
 
 def _nested() -> keras.Model:
+    """A model in a model, some of whose layers have the names of others around it, as "rescaling" often is."""
     from keras import Input, Model, layers
     inside = Input((HEIGHT, WIDTH, 3), name="inside")
     x = layers.Conv2D(5, 2, activation="relu", name="before")(inside)
@@ -150,7 +151,8 @@ def _nested() -> keras.Model:
     x = layers.BatchNormalization(name="norm")(x)
     inner = Model(inside, layers.MaxPooling2D(name="pool")(x), name="backbone")
     image, x = _image()
-    return Model(image, _head(inner(x)))
+    x = inner(layers.Conv2D(3, 1, name="before")(x))
+    return Model(image, _head(layers.BatchNormalization(name="norm")(x)))
 
 
 def _no_pooling() -> keras.Model:
