@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt, QTimer, Signal
+from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
 
 from gui.channels.map_pictures import HeatScale, PictureBox, heat_of
 from gui.channels.model import MEAN, RANK, RankingModel
-from gui.tables.model import SORT_ROLE
 from gui.tables.view import FigureTable
 from gui.widgets.elided_label import EmptyText, PlainLabel
 from gui.widgets.texts import waiting
@@ -43,10 +42,7 @@ class ChannelsView(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.model, self.maps = RankingModel(self), MapsPanel(theme)
-        self._sorted = QSortFilterProxyModel(self)
-        self._sorted.setSourceModel(self.model)
-        self._sorted.setSortRole(SORT_ROLE)
-        self.table = FigureTable("Channels by rank", self._sorted, theme, MEAN)
+        self.table = FigureTable("Channels by rank", self.model, theme, MEAN)
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(RANK, Qt.SortOrder.AscendingOrder)
         # Holding an arrow key down passes many channels; only the one it ends on is worth computing.
@@ -84,14 +80,14 @@ class ChannelsView(QWidget):
 
     def selected_channel(self) -> int | None:
         """The channel of the table's current row."""
-        current = self._sorted.mapToSource(self.table.currentIndex())
+        current = self.table.currentIndex()
         return self.model.rows[current.row()].channel if current.isValid() else None
 
     def select_channel(self, channel: int) -> None:
         """Go to a channel, as a click on its row does."""
-        for row in range(self._sorted.rowCount()):
-            if self.model.rows[self._sorted.mapToSource(self._sorted.index(row, 0)).row()].channel == channel:
-                self.table.selectRow(row)
+        for number, row in enumerate(self.model.rows):
+            if row.channel == channel:
+                self.table.selectRow(number)
 
     def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid():
