@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from engine.cli.options import (
+    Repeatable,
     add_guard,
     add_inputs,
     add_json,
@@ -45,9 +46,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--order", metavar="FILE",
                         help="prune in this order instead of ranking: a JSON list of channel numbers, or an earlier "
                         "run.json")
-    parser.add_argument("--drop", metavar="X", type=percent, nargs="+", default=list(DEFAULT_DROPS),
-                        help="how much clean accuracy may be lost, in per cent; each X gives a GoodNet (default: "
-                        + " ".join(f"{x:g}" for x in DEFAULT_DROPS) + ")")
+    parser.add_argument("--drop", metavar="X", type=percent, nargs="+", action=Repeatable,
+                        default=list(DEFAULT_DROPS), help="how much clean accuracy may be lost, in per cent; each X "
+                        "gives a GoodNet (default: " + " ".join(f"{x:g}" for x in DEFAULT_DROPS) + ")")
     parser.add_argument("--drop-mode", choices=["points", "relative"], default="points",
                         help="whether X counts percentage points or per cent of B's accuracy (default: %(default)s)")
     parser.add_argument("--stop", choices=["first-past", "last-within"], default="first-past",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.__main__ import AT_FAULT, DONE, USAGE, main
+from engine.cli.parser import parse
 from engine.records.project import make_project, save_project
 from engine.runs.prune import PruningRequest
 from tests.support.networks import SmallLab
@@ -59,6 +60,14 @@ def test_what_is_typed_wins_even_where_it_is_the_default(project: Path, capsys: 
     assert found["settings"]["guard"] == "none" and found["settings"]["drops"] == [2.0]
     assert found["datasets"][0]["path"] == str(lab / "other.h5")
     assert found["settings"]["stop"] == "last-within"
+
+
+def test_a_repeated_option_adds_to_what_is_typed_and_not_to_the_project(project: Path) -> None:
+    for given, before in ((["m.h5", "--clean", "c.h5"], []), (["--project", str(project)], ["poisoned.h5"])):
+        assert [Path(path).name for path in parse(["prune", *given]).poisoned] == before
+        found = parse(["prune", *given, "--poisoned", "a.h5", "--drop", "3", "--poisoned", "b.h5", "c.h5", "--drop=5"])
+        assert (found.poisoned, found.drop) == (["a.h5", "b.h5", "c.h5"], [3.0, 5.0])
+    assert parse(["examine", "m.h5", "--clean", "c.h5", "--labels", "1", "--labels", "2"]).labels == [1, 2]
 
 
 def test_a_run_s_folder_is_written_from_anywhere(
