@@ -92,7 +92,7 @@ def add_classes(parser: argparse.ArgumentParser) -> None:
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
     """Where chance comes in."""
-    parser.add_argument("--seed", metavar="NUMBER", type=int, default=0,
+    parser.add_argument("--seed", metavar="NUMBER", type=seed, default=0,
                         help="start of the random numbers; the same seed gives the same result (default: %(default)s)")
 
 
@@ -153,6 +153,14 @@ def count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} isn't a number from 1 up")
+    return value
+
+
+def seed(text: str) -> int:
+    """A number from 0 up."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} isn't a number from 0 up")
     return value
 
 

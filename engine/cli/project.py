@@ -17,7 +17,7 @@ def add_project(parser: argparse.ArgumentParser) -> None:
     """A project in place of files and settings."""
     parser.add_argument("--project", metavar="FILE", help="a project that the window saved (.goodnet): run what it "
                         "holds; options given beside it take precedence over it")
-    parser.set_defaults(set_defaults=parser.set_defaults, usage_error=parser.error)
+    parser.set_defaults(set_defaults=parser.set_defaults)
 
 
 def project_defaults(name: str) -> dict[str, Any]:

@@ -259,7 +259,11 @@ def test_a_folder_that_may_not_be_written(
 
 
 @pytest.mark.parametrize("arguments", [[], ["prune"], ["prune", "m.h5"], ["prune", "m.h5", "--clean", "c.h5", "--drop",
-                         "101"], ["prune", "m.h5", "--clean", "c.h5", "--scale", "3"], ["defend", "m.h5"]])
+                         "101"], ["prune", "m.h5", "--clean", "c.h5", "--scale", "3"], ["defend", "m.h5"],
+                         ["check", "pair"], ["evaluate", "a", "b", "c", "--test", "t.h5"],
+                         *([command, "m.h5", "--clean", "c.h5", "--out", "o", "--seed", "-1"]
+                           for command in ("examine", "repair", "defend")),
+                         ["scan", "m.h5", "--clean", "c.h5", "--seed", "-1"]])
 def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(arguments)
