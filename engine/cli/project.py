@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError
+from engine.files.existing import is_folder
 from engine.records.project import FileRole, Looked, look_for, read_project
 
 _OPTIONS: dict[FileRole, str] = {"model": "MODEL", "validation": "--clean", "test": "--test", "poisoned": "--poisoned",
@@ -28,7 +29,7 @@ def project_defaults(name: str) -> dict[str, Any]:
     """
     project = read_project(Path(name))
     request = project.request
-    folders = any(file.path.is_dir() for file in project.files)
+    folders = any(is_folder(file.path) for file in project.files)
     settings = {name: value for name, value in project.settings.items() if name != "classes"}
     return {**settings, "project_classes": request.classes if folders else (),
             "drop": list(request.drops), "model": str(request.model),

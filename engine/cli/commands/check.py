@@ -13,8 +13,8 @@ from engine.cli.options import add_fed, add_json
 from engine.cli.printing import say, say_json, say_table
 from engine.cli.progress_line import ProgressLine
 from engine.data.preprocessing import Preprocessing
-from engine.errors import EngineError
-from engine.goodnets.checking import Verdict, check_pictures, list_pictures
+from engine.files.existing import is_file
+from engine.goodnets.checking import Verdict, check_pictures, confidence_text, list_pictures
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
 from engine.literal import csv_cell
@@ -60,9 +60,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _split(paths: list[Path], fed: Preprocessing | None) -> tuple[GoodNet, list[Path]]:
     """GOODNET is one path, or two model files; what follows are pictures."""
-    if len(paths) < 2:
-        raise EngineError(f"{paths[0]}: no pictures were named after it. Name pictures or folders of them.")
-    two = len(paths) > 2 and all(p.is_file() and p.suffix.lower() in SUFFIXES for p in paths[:2])
+    two = len(paths) > 2 and all(is_file(p) and p.suffix.lower() in SUFFIXES for p in paths[:2])
     count = 2 if two else 1
     return open_goodnet(paths[:count], fed), paths[count:]
 

@@ -106,6 +106,14 @@ def test_a_moved_or_changed_file_is_named_with_the_remedy(
     assert os.fspath(there) in used
 
 
+def test_a_project_s_file_whose_name_is_too_long_isnt_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = json.loads(project.read_text())
+    document["files"]["model"]["path"] = "a" * 300
+    project.write_text(json.dumps(document))
+    assert main(["prune", "--project", str(project)]) == AT_FAULT
+    assert "isn't there any more" in capsys.readouterr().err
+
+
 def test_faults_of_the_project_and_of_usage(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prune", "--project", str(project.parent / "no.goodnet")]) == AT_FAULT
     assert "no.goodnet: can't be read" in capsys.readouterr().err

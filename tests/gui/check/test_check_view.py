@@ -136,6 +136,7 @@ def test_dropped_pictures_and_folders_are_checked(view: CheckView, qtbot: QtBot,
 def test_what_is_no_picture_is_left_to_the_window(view: CheckView, tmp_path: Path) -> None:
     assert not drag(view, mime_of(tmp_path / "model.keras"))
     assert not drag(view, mime_of(tmp_path / "face.png", tmp_path / "faces.h5"))
+    assert not drag(view, mime_of(tmp_path / ("a" * 300)))  # which the system can't even look for
     text = QMimeData()
     text.setText("hello")
     assert not drag(view, text)
