@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engine.assessment import percent
 from engine.cli.options import add_fed, add_json
 from engine.cli.printing import say, say_json, say_table
 from engine.cli.progress_line import ProgressLine
@@ -53,8 +52,8 @@ def run(options: argparse.Namespace) -> None:
     else:
         say_table(["picture", "answer", "B says", "B' says"],
                   [[str(v.file), f"backdoored (label {v.label})" if v.flagged else f"label {v.label}",
-                    f"{v.b_label} ({percent(v.b_confidence)})", "is B itself" if v.b_alone else
-                    f"{v.b_prime_label} ({percent(v.b_prime_confidence)})"] for v in found], left=4)
+                    f"{v.b_label} ({confidence_text(v.b_confidence)})", "is B itself" if v.b_alone else
+                    f"{v.b_prime_label} ({confidence_text(v.b_prime_confidence)})"] for v in found], left=4)
         say(f"{sum(v.flagged for v in found)} of {len(found)} flagged as backdoored")
 
 

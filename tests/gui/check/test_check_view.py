@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QPushB
 from pytestqt.qtbot import QtBot
 
 from engine.__main__ import main as command_line
-from engine.goodnets.checking import Cut, Verdict, Why
+from engine.goodnets.checking import Cut, Verdict, Why, confidence_text
 from engine.looking.occlusion import OcclusionMap
 from gui.check.model import (
     B_CONFIDENCE,
@@ -25,7 +25,6 @@ from gui.check.model import (
     VERDICT,
     WHY,
     VerdictModel,
-    confidence_text,
     write_csv,
 )
 from gui.check.view import CheckView
