@@ -71,6 +71,8 @@ def run(options: argparse.Namespace) -> None:
     """Run the pruning defence on each model, print a table and write the folders."""
     check_project_files(options)
     out = Path(options.out) if options.out else None
+    # Saving into the current folder puts another one in its place, and then relative paths lead nowhere.
+    saved = out.absolute() / "run.json" if out else None
     models = list(dict.fromkeys(map(Path, (options.model, *options.further))))
     folders = folders_of(models, out) if len(models) > 1 else [out]
     for model, folder in zip(models, folders, strict=True):
@@ -85,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
         return
     found = prune(models[0], out)
     if options.json:
-        say_json(json.loads((out / "run.json").read_text(encoding="utf-8")) if out else run_json(found, rows_of(found)))
+        say_json(json.loads(saved.read_text(encoding="utf-8")) if saved else run_json(found, rows_of(found)))
         return
     say_run(found)
     if found.comparison:
