@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli.options import add_fed, add_json
-from engine.cli.printing import say, say_json, say_table
+from engine.cli.printing import say, say_json, say_table, to_standard_output
 from engine.cli.progress_line import ProgressLine
 from engine.data.preprocessing import Preprocessing
 from engine.files.existing import is_file
@@ -47,8 +47,9 @@ def run(options: argparse.Namespace) -> None:
         say_json([_verdict_json(v) | _box_json(v) for v in found])
     elif options.csv:
         writer = csv.DictWriter(sys.stdout, _FIELDS)
-        writer.writeheader()
-        writer.writerows({key: csv_cell(cell) for key, cell in _verdict_json(v).items()} for v in found)
+        with to_standard_output():
+            writer.writeheader()
+            writer.writerows({key: csv_cell(cell) for key, cell in _verdict_json(v).items()} for v in found)
     else:
         say_table(["picture", "answer", "B says", "B' says"],
                   [[str(v.file), f"backdoored (label {v.label})" if v.flagged else f"label {v.label}",
