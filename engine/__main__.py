@@ -6,8 +6,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from engine.cli.parser import parse
-from engine.cli.printing import complain
+from engine.cli.printing import complain, end_output
 from engine.errors import Cancelled, EngineError
 
 DONE, AT_FAULT, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -22,8 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold what a Windows code page doesn't
     try:
+        from engine.cli.parser import parse  # a second's work, in which Ctrl-C is told as it is later
         options = parse(arguments)
         options.run(options)
+        end_output()
     except EngineError as error:
         complain(str(error))
         return AT_FAULT

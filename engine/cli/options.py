@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from engine.data.classes import read_classes
 from engine.data.preprocessing import AUTO, SYNTAX, choice, preprocessing
@@ -15,6 +15,16 @@ from engine.runs.inputs import InputFiles
 _Read = TypeVar("_Read")
 DATA = ("an HDF5 file or .npz with data and label, a folder with one sub-folder a label or a table (file,label), or "
         "one of the files of other programs that the README lists")
+
+
+class Repeatable(argparse.Action):
+    """An option for several values that may be repeated; what is typed takes the place of a default or a project's."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
+                 values: str | Sequence[Any] | None, option_string: str | None = None) -> None:
+        """Add the values that were typed behind the option to those typed before."""
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, [*([] if before is self.default else before), *(values or ())])
 
 
 def add_model(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -50,7 +60,7 @@ def add_measured_on(parser: argparse.ArgumentParser, *, test_required: bool = Fa
     parser.add_argument("--test", metavar="TEST", required=test_required,
                         help="clean test images, which clean accuracy and false alarms are measured on"
                         + ("" if test_required else " (default: the validation images)"))
-    parser.add_argument("--poisoned", metavar="POISONED", nargs="+", default=[],
+    parser.add_argument("--poisoned", metavar="POISONED", nargs="+", action=Repeatable, default=[],
                         help="images with the trigger, one set or several; their labels are the attacker's target. "
                         "Attack success and detection are measured on them")
 
@@ -82,7 +92,7 @@ def add_classes(parser: argparse.ArgumentParser) -> None:
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
     """Where chance comes in."""
-    parser.add_argument("--seed", metavar="NUMBER", type=int, default=0,
+    parser.add_argument("--seed", metavar="NUMBER", type=seed, default=0,
                         help="start of the random numbers; the same seed gives the same result (default: %(default)s)")
 
 
@@ -143,6 +153,14 @@ def count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} isn't a number from 1 up")
+    return value
+
+
+def seed(text: str) -> int:
+    """A number from 0 up."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} isn't a number from 0 up")
     return value
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from engine import VERSION
 from engine.cli.commands import check, compare, defend, evaluate, examine, inspect, prune, repair, scan
 from engine.cli.project import project_defaults
+from engine.data.preprocessing import KNOWN
 
 
 class Command(Protocol):
@@ -35,12 +36,23 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         EngineError: the project can't be read.
         SystemExit: wrong usage, with a sentence on standard error.
     """
-    parser = build_parser()
+    parser, arguments = build_parser(), _joined(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(arguments)
     if vars(options).get("project"):
         options.set_defaults(**project_defaults(options.project))
         options = parser.parse_args(arguments)
     return options
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Arguments of which a preprocessing's name that begins as options do, -1..1, is one with the option before it."""
+    joined: list[str] = []
+    for word in arguments:
+        if word.startswith("-") and word in KNOWN and joined and joined[-1] == "--preprocess":
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -58,5 +70,5 @@ def build_parser() -> argparse.ArgumentParser:
         added = add(command.__name__.rpartition(".")[2], help=command.SUMMARY,
                     description=f"{command.SUMMARY[0].upper()}{command.SUMMARY[1:]}.")
         command.add_options(added)
-        added.set_defaults(run=command.run)
+        added.set_defaults(run=command.run, usage_error=added.error)
     return parser

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import OutputError
 from engine.literal import literal
 from engine.rates import Rate
 
@@ -22,6 +24,24 @@ _UNBOUNDED = 1 << 20
 _FOLDED = 8
 
 
+@contextmanager
+def to_standard_output() -> Iterator[None]:
+    """Around whatever prints results.
+
+    Raises:
+        OutputError: they can't be written, as on a full disk.
+        BrokenPipeError: whoever read them left.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        sys.stdout = None  # what is held back would be tried again at exit
+        raise OutputError(f"standard output: the result can't be written ({error.strerror or error}). Send it to a "
+                          "place with room.") from error
+
+
 def say(text: str = "", style: str = "") -> None:
     """Print one line, whole at any width of the terminal.
 
@@ -29,10 +49,11 @@ def say(text: str = "", style: str = "") -> None:
         style: a colour of rich's, for terminals that show colours.
     """
     if not style:
-        print(literal(text))
+        _print(literal(text))
         return
     from rich.text import Text
-    _console().print(Text(literal(text), style), soft_wrap=True)
+    with to_standard_output():
+        _console().print(Text(literal(text), style), soft_wrap=True)
 
 
 def complain(text: str) -> None:
@@ -58,12 +79,19 @@ def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, left: i
                          min_width=None if number < left else least[number])
     for row in rows:
         table.add_row(*(Text(literal(cell)) for cell in row))
-    console.print(table)
+    with to_standard_output():
+        console.print(table)
 
 
 def say_json(value: Any) -> None:
     """Print a value as JSON for scripts."""
-    print(json.dumps(value, indent=1))
+    _print(json.dumps(value, indent=1))
+
+
+def end_output() -> None:
+    """Hand on what Python holds back of standard output, while there is somebody to tell that it can't be written."""
+    with to_standard_output():
+        print(end="", flush=True)
 
 
 def rate_text(rate: Rate | None) -> str:
@@ -74,6 +102,16 @@ def rate_text(rate: Rate | None) -> str:
     return f"{100 * rate.value:.2f} % [{100 * low:.1f}-{100 * high:.1f}]"
 
 
+def _print(text: str) -> None:
+    with to_standard_output():
+        print(text)
+
+
 def _console() -> Console:
     from rich.console import Console
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _UNBOUNDED, markup=False, highlight=False)
+
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # which ends every command alike; rich would leave with exit status 1
+
+    return Ours(file=sys.stdout, width=None if sys.stdout.isatty() else _UNBOUNDED, markup=False, highlight=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError
+from engine.files.existing import is_folder
 from engine.records.project import FileRole, Looked, look_for, read_project
 
 _OPTIONS: dict[FileRole, str] = {"model": "MODEL", "validation": "--clean", "test": "--test", "poisoned": "--poisoned",
@@ -17,7 +18,7 @@ def add_project(parser: argparse.ArgumentParser) -> None:
     """A project in place of files and settings."""
     parser.add_argument("--project", metavar="FILE", help="a project that the window saved (.goodnet): run what it "
                         "holds; options given beside it take precedence over it")
-    parser.set_defaults(set_defaults=parser.set_defaults, usage_error=parser.error)
+    parser.set_defaults(set_defaults=parser.set_defaults)
 
 
 def project_defaults(name: str) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def project_defaults(name: str) -> dict[str, Any]:
     """
     project = read_project(Path(name))
     request = project.request
-    folders = any(file.path.is_dir() for file in project.files)
+    folders = any(is_folder(file.path) for file in project.files)
     settings = {name: value for name, value in project.settings.items() if name != "classes"}
     return {**settings, "project_classes": request.classes if folders else (),
             "drop": list(request.drops), "model": str(request.model),

@@ -15,6 +15,23 @@ _BEGINNINGS = (
 )
 
 
+# Path's own three raise where a folder on the way may not be entered or a name is too long; these say no, and opening
+# says why.
+def is_file(path: Path) -> bool:
+    """Whether a regular file can be seen at a path."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder can be seen at a path."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything can be seen at a path."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
 def check_is_file(path: Path, error: type[EngineError], name: str | None = None) -> None:
     """Raises:
     EngineError: of class `error`, when `path` isn't an existing, readable, non-empty file.

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from engine.errors import DatasetError, EngineError
+from engine.files.existing import is_folder, is_there
 from engine.files.pictures import MOST_ENTRIES, Picture, entries, load_picture, pictures_in
 from engine.goodnets.pair import Answers, GoodNet
 from engine.parallel import read_ahead
@@ -67,6 +68,11 @@ class Verdict:
     b_prime_alone: bool = False
 
 
+def confidence_text(confidence: float) -> str:
+    """A network's largest output: per cent where it is a probability, else the value itself."""
+    return f"{100 * confidence:.1f} %" if 0 <= confidence <= 1 else f"{confidence:.3g}"
+
+
 def list_pictures(paths: Iterable[Path]) -> list[Path]:
     """All pictures that files and folders name; folders are searched with their sub-folders.
 
@@ -75,15 +81,20 @@ def list_pictures(paths: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            inside = [picture for folder in _with_folders_below(path) for picture in pictures_in(folder)]
+        if is_folder(path):
+            try:
+                inside = [picture for folder in _with_folders_below(path) for picture in pictures_in(folder)]
+            except OSError as error:
+                raise DatasetError(f"{error.filename or path}: can't be read ({error.strerror or error}). Check its "
+                                   "permissions, or choose another folder.") from error
             if not inside:
                 raise DatasetError(f"{path}: holds no pictures. Choose a folder with PNG or JPEG files.")
             found += inside
-        elif path.exists():
+        elif is_there(path):
             found.append(path)
         else:
-            raise DatasetError(f"{path}: there is no such file or folder. Check the name.")
+            raise DatasetError(f"{path}: there is no such file or folder. Check the name, and the permissions of "
+                               "the folders that it lies in.")
     return found
 
 

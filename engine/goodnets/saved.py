@@ -13,6 +13,7 @@ from engine import backend
 from engine.data.preprocessing import AS_STORED, Preprocessing, preprocessing
 from engine.data.stored_values import AROUND_ZERO, BYTES, FINER, PREPARED, RANGES, UNIT
 from engine.errors import EngineError
+from engine.files.existing import is_file, is_folder
 from engine.files.manifest import first_changed
 from engine.files.own import read_own
 from engine.files.saving import link_or_copy, recover, whole_folder
@@ -144,19 +145,19 @@ def open_goodnet(paths: Sequence[Path], fed: Preprocessing | None = None) -> Goo
         raise EngineError(f"{len(paths)} paths were given; a GoodNet is a folder, one file, or the files of B and B'.")
     path = paths[0]
     recover(path)
-    if path.is_dir():
+    if is_folder(path):
         return _open_pair(path)
     return _open_one_file(path)
 
 
 def _open_pair(folder: Path) -> GoodNet:
     for name in ("b.keras", "b_prime.keras"):
-        if not (folder / name).is_file():
+        if not is_file(folder / name):
             raise EngineError(f"{folder}: holds no {name}, so it isn't a saved GoodNet pair. "
                               "Choose a folder such as goodnet-x2 of a run.")
     _refuse_changed(folder)
-    notes = _notes(folder / "goodnet.json") if (folder / "goodnet.json").is_file() else {}
-    guard = open_guard(folder / GUARD_FILE) if (folder / GUARD_FILE).is_file() else None
+    notes = _notes(folder / "goodnet.json") if is_file(folder / "goodnet.json") else {}
+    guard = open_guard(folder / GUARD_FILE) if is_file(folder / GUARD_FILE) else None
     if guard is None and notes.get("guard", "none") != "none":
         raise EngineError(f"{folder}: holds no {GUARD_FILE}, but goodnet.json says that a guard stands before this "
                           "pair. Without it the pair is another one; copy the whole folder again.")
@@ -174,7 +175,7 @@ def _notes_of_pair(b: Network, b_prime: Network) -> dict[str, Any]:
 def _refuse_changed(folder: Path) -> None:
     """B's file is one for all pairs of a run, so who edits it in place changes pairs that nobody looks at."""
     try:
-        changed = first_changed(folder, [name for name in _PAIR_FILES if (folder / name).is_file()])
+        changed = first_changed(folder, [name for name in _PAIR_FILES if is_file(folder / name)])
     except OSError as error:
         raise EngineError(f"{folder}: can't be read ({error.strerror or error}). Copy the pair again from its "
                           "source.") from error

@@ -12,6 +12,7 @@ from engine.data.datasets import ANY_SHAPE, Dataset, open_dataset
 from engine.data.doctor import Finding, Role, quick_look
 from engine.data.sources.beginnings import kind_of_data
 from engine.errors import DatasetError, EngineError, UnfitError
+from engine.files.existing import is_folder
 from engine.models.architecture import ModelDescription, describe_model
 from engine.models.reading import is_saved_model
 
@@ -52,7 +53,7 @@ def inspect(path: Path, output: str | None = None) -> ModelDescription | Dataset
     Raises:
         EngineError: neither; the message is that of the likelier of the two.
     """
-    if (path.is_dir() and not is_saved_model(path)) or path.suffix.lower() == ".npz" or _is_packed_data(path):
+    if (is_folder(path) and not is_saved_model(path)) or path.suffix.lower() == ".npz" or _is_packed_data(path):
         return describe_dataset(open_any_dataset(path))
     try:
         return describe_model(path, output)

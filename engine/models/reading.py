@@ -18,7 +18,7 @@ import numpy as np
 
 from engine.data.labels import class_names
 from engine.errors import ModelError, SeveralOutputs, in_short
-from engine.files.existing import check_is_file, kind_of
+from engine.files.existing import check_is_file, is_file, kind_of
 from engine.files.fingerprint import sha256_of
 from engine.files.scratch import scratch_folder
 from engine.models.config import Config, checked_config
@@ -84,10 +84,7 @@ class ModelFile:
 
 def is_saved_model(path: Path) -> bool:
     """Whether a path is a folder in which TensorFlow keeps a program."""
-    try:
-        return (path / "saved_model.pb").is_file()
-    except OSError:  # such as a name that is too long, of which opening will say more
-        return False
+    return is_file(path / "saved_model.pb")
 
 
 def read_model_file(path: Path, output: str | None = None) -> ModelFile:
@@ -156,7 +153,7 @@ def _refuse_foreign(path: Path) -> None:
         ModelError: it is of such a kind.
     """
     name, kind = path.name, path.suffix.lower()
-    if kind in _PYTORCH and path.is_file():
+    if kind in _PYTORCH and is_file(path):
         read = _PYTORCH[kind].format(name)
         raise ModelError(
             f"{path}: is a PyTorch file, which has no network in it that could be opened without running its program. "

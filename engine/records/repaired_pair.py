@@ -36,11 +36,11 @@ def repaired_json(pair: RepairedPair) -> dict[str, Any]:
     """What a repaired pair is worth, as evaluation.json holds it; rates are fractions."""
     def one(e: Evaluation) -> dict[str, Any]:
         clean = not e.poisoned
+        flagged = "false_alarm_rate" if clean else "detection_rate"
         return {"name": e.name, "images": e.images, "target": e.target,
-                **rate_json("goodnet_accuracy" if clean else "goodnet_asr", e.correct),
-                **rate_json("false_alarm_rate" if clean else "detection_rate", e.flagged),
-                **(rate_json("guarded_accuracy" if clean else "guarded_asr", e.guarded_correct)
-                   if e.guarded_correct else {})}
+                **rate_json("goodnet_accuracy" if clean else "goodnet_asr", e.correct), **rate_json(flagged, e.flagged),
+                **({**rate_json("guarded_accuracy" if clean else "guarded_asr", e.guarded_correct),
+                    **rate_json(f"guarded_{flagged}", e.guarded_flagged)} if e.guarded_correct else {})}
 
     clean, *poisoned = pair.evaluations
     guard = pair.goodnet.guard

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 
 from engine import places
 from engine.assessment import LEVEL_WORDS, titled
+from engine.data.preprocessing import preprocessing
 from engine.literal import literal
 from engine.pruning.thresholds import rule_text
 from engine.reports.advice import advise
@@ -51,7 +52,8 @@ def report_html(run: PruningRun, rows: Sequence[GoodNetRow], document: Json, wri
         run=document, advice=advise(run, rows), strips=contact_strips(run), ranking=_ranking(document),
         figure=inline_svg(printed_figure(run.curve, rows)),
         compared=inline_svg(printed_comparison(run.comparison)) if run.comparison else None, command=command_words(run),
-        worst_of=_worst_of, names=[f"X = {row.x:g}" for row in rows], written=written,
+        values=preprocessing(run.model.scale).words, named_classes=bool(run.request.classes),
+        names=[f"X = {row.x:g}" for row in rows], written=written,
         words=LEVEL_WORDS, marks=LEVEL_MARKS, rule=rule_text(run.request.drop_mode, run.request.stop),
         measured=measured_text(run.guarded) if run.guarded else "")
 
@@ -61,6 +63,7 @@ def environment() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(places.resource("report")), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, finalize=_shown)
+    made.globals.update(worst_of=_worst_of, least_robust=_least_robust)
     made.filters.update(
         number=number, percent=percent_of, interval=interval_of, count="{:,}".format, unbroken=unbroken,
         activation=activation, file_name=lambda path: PurePath(path).name,
@@ -81,12 +84,16 @@ def command_words(run: PruningRun) -> list[str]:
         words += ["--test", _path(request.test)]
     if request.poisoned:
         words += ["--poisoned", *map(_path, request.poisoned)]
-    words += ["--layer", model.layer]
+    words += _option("--layer", model.layer)
+    if request.output is not None:
+        words += _option("--output", request.output)
     words += ["--order", _path(request.order)] if request.order else ["--rank-at", request.rank_at]
     words += ["--drop", *(f"{x:g}" for x in request.drops), "--drop-mode", request.drop_mode, "--stop", request.stop,
-              "--preprocess", model.scale]
+              *_option("--preprocess", model.scale)]
     if request.guard != "none":
-        words += ["--guard", request.guard, "--false-alarms", f"{request.false_alarms:g}"]
+        words += ["--guard", request.guard]
+    if request.guard != "none" or run.comparison:  # which sets up guards of its own
+        words += ["--false-alarms", f"{request.false_alarms:g}"]
     if run.comparison:
         words.append("--compare")
         if run.datasets[0].labels < model.labels:
@@ -148,6 +155,12 @@ def _worst_of(figures: Json) -> Json:
     return max(figures["poisoned"], key=lambda attack: float(attack["attack_success_rate"]), default=figures)
 
 
+def _least_robust(figures: Json) -> Json:
+    """The figures of the poisoned set with the lowest robust accuracy; where none is known those that say so."""
+    known = [attack for attack in figures["poisoned"] if attack.get("robust_accuracy") is not None]
+    return min(known, key=lambda attack: float(attack["robust_accuracy"]), default=figures)
+
+
 def _ranking(document: Json) -> list[list[Json]]:
     """Channels in the order they are pruned, in columns of 20 for tables side by side."""
     means = document["mean_activation"]
@@ -155,6 +168,11 @@ def _ranking(document: Json) -> list[list[Json]]:
     channels = [{"rank": rank, "channel": c, "mean": means[c], "share": max(0, means[c] or 0) / largest}
                 for rank, c in enumerate(document["pruning_order"], start=1)]
     return [channels[i:i + _RANKING_ROWS] for i in range(0, len(channels), _RANKING_ROWS)]
+
+
+def _option(name: str, value: str) -> list[str]:
+    """An option and its value, in one word where the value would be taken for another option."""
+    return [f"{name}={value}"] if value.startswith("-") else [name, value]
 
 
 def _path(path: os.PathLike[str]) -> str:

@@ -20,10 +20,10 @@ from PySide6.QtWidgets import (
 )
 
 from engine.files.pictures import Picture
-from engine.goodnets.checking import Cut, Verdict
+from engine.goodnets.checking import Cut, Verdict, confidence_text
 from engine.looking.occlusion import OcclusionMap
 from gui.check.closer import Closer
-from gui.check.model import confidence_text, verdict_text
+from gui.check.model import verdict_text
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import Exports, write_png
 from gui.widgets.picture_view import PictureView

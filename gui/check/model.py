@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor, QIcon
 
-from engine.goodnets.checking import Verdict
+from engine.goodnets.checking import Verdict, confidence_text
 from engine.literal import csv_cell, literal
 from gui.widgets.picture_view import thumbnail
 from gui.widgets.resources import icon
@@ -41,11 +41,6 @@ _SORT_KEYS: tuple[Callable[[Verdict], Any], ...] = (
     lambda v: v.file.replace("\\", "/").rpartition("/")[2].lower(), lambda v: (v.flagged, v.label), lambda v: v.why,
     lambda v: v.b_label, lambda v: v.b_confidence, lambda v: v.b_prime_label, lambda v: v.b_prime_confidence,
 )
-
-
-def confidence_text(confidence: float) -> str:
-    """A network's largest output: per cent where it is a probability, else the value itself."""
-    return f"{100 * confidence:.1f} %" if 0 <= confidence <= 1 else f"{confidence:.3g}"
 
 
 def verdict_text(verdict: Verdict, names: Sequence[str]) -> str:

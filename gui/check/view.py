@@ -18,6 +18,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from engine.files.existing import is_file, is_folder
 from engine.files.pictures import SUFFIXES
 from engine.goodnets.checking import Verdict
 from engine.looking.occlusion import OcclusionMap
@@ -129,7 +130,7 @@ class CheckView(QWidget):
             name: None while there is no GoodNet.
             labels: N, its number of labels.
         """
-        files = [Path(v.file) for v in self.model.verdicts if Path(v.file).is_file()]
+        files = [Path(v.file) for v in self.model.verdicts if is_file(Path(v.file))]
         if files:
             self.offer(f"Chec&k the same {len(files)} pictures again" if len(files) > 1 else
                        "Chec&k the same picture again", files)
@@ -305,5 +306,5 @@ class CheckView(QWidget):
 def _pictures_of(mime: QMimeData) -> list[Path]:
     """The files and folders of a drop or the clipboard if all of them can hold pictures, else none."""
     paths = [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
-    fits = all(path.suffix.lower() in SUFFIXES or path.is_dir() for path in paths)
+    fits = all(path.suffix.lower() in SUFFIXES or is_folder(path) for path in paths)
     return paths if fits else []

@@ -13,6 +13,7 @@ from PIL import Image
 from PySide6.QtCore import QObject, Signal
 
 from engine.errors import DatasetError
+from engine.files.existing import is_file
 from engine.files.pictures import Picture, fit_picture, load_picture
 from engine.files.scratch import scratch_folder
 from engine.goodnets.checking import Verdict, check_arrays, check_pictures, list_pictures
@@ -95,7 +96,7 @@ class Checking(QObject):
     def find_original(self, verdict: Verdict) -> None:
         """Find what a picture looked like before it was fitted to the network; an image of a data set fits as it is."""
         path = Path(verdict.file)
-        if path.is_file():
+        if is_file(path):
             self._session.in_background(
                 partial(read_original, path), lambda picture: self.original_found.emit(verdict, picture), tell=True)
         else:

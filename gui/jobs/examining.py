@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.defences.evidence.reconstruction import Reconstruction
 from engine.errors import ModelError, OutputError
+from engine.files.existing import is_file
 from engine.files.saving import check_writable
 from engine.literal import literal
 from engine.models.networks import Network
@@ -186,7 +187,7 @@ def look_for(folder: Path, model: Path, sha256: str, _: TaskContext) -> SavedExa
         EngineError: there is one, but it can't be read.
     """
     for place in (folder, folder / INSIDE, folder / f"{model.stem}-examined"):
-        if (place / FILE).is_file():
+        if is_file(place / FILE):
             saved = read_examination(place)
             if saved.sha256 == sha256:
                 return saved

@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.data.datasets import open_dataset
 from engine.data.preprocessing import preprocessing
+from engine.files.existing import is_there
 from engine.guards.guarded_curve import GuardedCurve
 from engine.looking.activation_maps import ActivationMaps, activation_maps
 from engine.pruning.sweep import PruningCurve
@@ -95,7 +96,7 @@ class Pruning(QObject):
         row = self.best_pair.row if self.best_pair else None if run.guarded else first
         pointed_at = row or first
         self.step_pointed_at.emit(pointed_at.channels_pruned if pointed_at else 0)
-        if (row or run.guarded) and run.model.path.exists():  # of a run that is brought back, the file may be gone
+        if (row or run.guarded) and is_there(run.model.path):  # of a run that is brought back, the file may be gone
             self._checking.use_row(row)
 
     def read_at(self, step: int) -> None:

@@ -13,6 +13,7 @@ from engine.data.classes import is_class_list
 from engine.data.sources.kinds import parts_of
 from engine.data.sources.listings import table_in
 from engine.errors import EngineError, SeveralOutputs
+from engine.files.existing import is_file, is_folder
 from engine.files.pictures import SUFFIXES, has_pictures
 from engine.looking.inspection import inspect
 from engine.models.architecture import ModelDescription
@@ -65,29 +66,29 @@ def part_taken(folder: Path, taken: Iterable[tuple[Role, Path]]) -> str:
 
 def _parts_of(path: Path) -> dict[str, Path]:
     try:
-        return parts_of(path) if path.is_dir() else {}
+        return parts_of(path) if is_folder(path) else {}
     except (EngineError, OSError):
         return {}  # opening says what is wrong
 
 
 def look_at(path: Path) -> Found:
     """Find out what a path is. Reads the file, so it is for the worker's thread."""
-    if path.suffix.lower() in SUFFIXES and not path.is_dir():
+    if path.suffix.lower() in SUFFIXES and not is_folder(path):
         return Found(path, "pictures")
     kind = _KINDS_BY_SUFFIX.get(path.suffix.lower())
-    if kind and path.is_file():
+    if kind and is_file(path):
         # A JSON list of words names labels, one of numbers orders channels.
         return Found(path, "names" if kind == "order" and is_class_list(path) else kind)
-    if path.is_dir():
-        if (path / "b_prime.keras").is_file():
+    if is_folder(path):
+        if is_file(path / "b_prime.keras"):
             return Found(path, "goodnet")
-        if (path / "run.json").is_file():
+        if is_file(path / "run.json"):
             return Found(path, "run")
-        if (path / FILE).is_file():
+        if is_file(path / FILE):
             return Found(path, "examination")
     pictures = False
     try:
-        pictures = path.is_dir() and has_pictures(path)
+        pictures = is_folder(path) and has_pictures(path)
         if pictures and table_in(path) is None:
             return Found(path, "pictures")
         found = inspect(path)
@@ -95,6 +96,9 @@ def look_at(path: Path) -> Found:
         return Found(path, "model")  # which of them is asked when it is read
     except EngineError as error:
         return Found(path, "pictures") if pictures else Found(path, None, error=error)
+    except OSError as error:
+        return Found(path, None, error=EngineError(f"{path}: can't be read ({error.strerror or error}). Check its "
+                                                   "permissions, or choose another folder."))
     if isinstance(found, ModelDescription):
         return Found(path, "goodnet" if is_one_file_goodnet(found) else "model")
     return Found(path, "data", found.labels)

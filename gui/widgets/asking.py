@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
 
 from engine.data.sources.kinds import SUFFIXES as DATA_SUFFIXES
+from engine.files.existing import is_folder
 from engine.files.pictures import SUFFIXES
 from engine.literal import literal
 from engine.models.reading import SUFFIXES as MODEL_SUFFIXES
@@ -29,7 +30,7 @@ _FOLDER = "lastFolder"  # the window's property that keeps it
 def last_folder(widget: QWidget) -> Path:
     """Where a person last was in a file dialog of this widget's window; all of the window's dialogs start there."""
     folder = Path(widget.window().property(_FOLDER) or Path.home())
-    return folder if folder.is_dir() else Path.home()
+    return folder if is_folder(folder) else Path.home()
 
 
 def remember_folder(widget: QWidget, folder: Path) -> None:

@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engine.assessment import percent
 from engine.cli.options import add_fed, add_json
-from engine.cli.printing import say, say_json, say_table
+from engine.cli.printing import say, say_json, say_table, to_standard_output
 from engine.cli.progress_line import ProgressLine
 from engine.data.preprocessing import Preprocessing
-from engine.errors import EngineError
-from engine.goodnets.checking import Verdict, check_pictures, list_pictures
+from engine.files.existing import is_file
+from engine.goodnets.checking import Verdict, check_pictures, confidence_text, list_pictures
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
 from engine.literal import csv_cell
@@ -38,6 +37,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Check pictures with a GoodNet."""
+    if len(options.paths) < 2:
+        options.usage_error(f"{options.paths[0]}: no pictures were named after it; name pictures or folders of them")
     goodnet, pictures = _split([Path(p) for p in options.paths], options.fed)
     with ProgressLine() as show:
         chunks = check_pictures(goodnet, list_pictures(pictures), progress=show)
@@ -46,21 +47,20 @@ def run(options: argparse.Namespace) -> None:
         say_json([_verdict_json(v) | _box_json(v) for v in found])
     elif options.csv:
         writer = csv.DictWriter(sys.stdout, _FIELDS)
-        writer.writeheader()
-        writer.writerows({key: csv_cell(cell) for key, cell in _verdict_json(v).items()} for v in found)
+        with to_standard_output():
+            writer.writeheader()
+            writer.writerows({key: csv_cell(cell) for key, cell in _verdict_json(v).items()} for v in found)
     else:
         say_table(["picture", "answer", "B says", "B' says"],
                   [[str(v.file), f"backdoored (label {v.label})" if v.flagged else f"label {v.label}",
-                    f"{v.b_label} ({percent(v.b_confidence)})", "is B itself" if v.b_alone else
-                    f"{v.b_prime_label} ({percent(v.b_prime_confidence)})"] for v in found], left=4)
+                    f"{v.b_label} ({confidence_text(v.b_confidence)})", "is B itself" if v.b_alone else
+                    f"{v.b_prime_label} ({confidence_text(v.b_prime_confidence)})"] for v in found], left=4)
         say(f"{sum(v.flagged for v in found)} of {len(found)} flagged as backdoored")
 
 
 def _split(paths: list[Path], fed: Preprocessing | None) -> tuple[GoodNet, list[Path]]:
     """GOODNET is one path, or two model files; what follows are pictures."""
-    if len(paths) < 2:
-        raise EngineError(f"{paths[0]}: no pictures were named after it. Name pictures or folders of them.")
-    two = len(paths) > 2 and all(p.is_file() and p.suffix.lower() in SUFFIXES for p in paths[:2])
+    two = len(paths) > 2 and all(is_file(p) and p.suffix.lower() in SUFFIXES for p in paths[:2])
     count = 2 if two else 1
     return open_goodnet(paths[:count], fed), paths[count:]
 

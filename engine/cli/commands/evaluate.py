@@ -40,6 +40,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measure a GoodNet on data sets."""
+    if len(options.goodnet) > 2:
+        options.usage_error(f"{len(options.goodnet)} paths were given for GOODNET; it is a folder, one file, or the "
+                            "two files B and B_PRIME")
     goodnet = open_goodnet([Path(p) for p in options.goodnet],
                            None if options.scale == AUTO else preprocessing(options.scale))
     by_itself = len(options.goodnet) == 2 and options.scale == AUTO

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.cli.options import add_inputs, add_json, add_seed, input_files
+from engine.cli.options import Repeatable, add_inputs, add_json, add_seed, input_files
 from engine.cli.printing import say, say_json, say_table
 from engine.cli.progress_line import ProgressLine
 from engine.files.saving import check_writable
@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_inputs(parser, measured=False)
     parser.add_argument("--test", metavar="TEST", help="clean images that wear what was reconstructed, in --out "
                         "(default: the validation images)")
-    parser.add_argument("--labels", metavar="LABEL", type=int, nargs="+", default=[],
+    parser.add_argument("--labels", metavar="LABEL", type=int, nargs="+", action=Repeatable, default=[],
                         help="labels to look at besides the first that random stamps move images to")
     parser.add_argument("--out", metavar="DIR",
                         help="write examine.json, a report, and of each guilty label its stamp and images wearing it "

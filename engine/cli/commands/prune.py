@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from engine.cli.options import (
+    Repeatable,
     add_guard,
     add_inputs,
     add_json,
@@ -45,9 +46,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--order", metavar="FILE",
                         help="prune in this order instead of ranking: a JSON list of channel numbers, or an earlier "
                         "run.json")
-    parser.add_argument("--drop", metavar="X", type=percent, nargs="+", default=list(DEFAULT_DROPS),
-                        help="how much clean accuracy may be lost, in per cent; each X gives a GoodNet (default: "
-                        + " ".join(f"{x:g}" for x in DEFAULT_DROPS) + ")")
+    parser.add_argument("--drop", metavar="X", type=percent, nargs="+", action=Repeatable,
+                        default=list(DEFAULT_DROPS), help="how much clean accuracy may be lost, in per cent; each X "
+                        "gives a GoodNet (default: " + " ".join(f"{x:g}" for x in DEFAULT_DROPS) + ")")
     parser.add_argument("--drop-mode", choices=["points", "relative"], default="points",
                         help="whether X counts percentage points or per cent of B's accuracy (default: %(default)s)")
     parser.add_argument("--stop", choices=["first-past", "last-within"], default="first-past",
@@ -70,6 +71,8 @@ def run(options: argparse.Namespace) -> None:
     """Run the pruning defence on each model, print a table and write the folders."""
     check_project_files(options)
     out = Path(options.out) if options.out else None
+    # Saving into the current folder puts another one in its place, and then relative paths lead nowhere.
+    saved = out.absolute() / "run.json" if out else None
     models = list(dict.fromkeys(map(Path, (options.model, *options.further))))
     folders = folders_of(models, out) if len(models) > 1 else [out]
     for model, folder in zip(models, folders, strict=True):
@@ -84,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
         return
     found = prune(models[0], out)
     if options.json:
-        say_json(json.loads((out / "run.json").read_text(encoding="utf-8")) if out else run_json(found, rows_of(found)))
+        say_json(json.loads(saved.read_text(encoding="utf-8")) if saved else run_json(found, rows_of(found)))
         return
     say_run(found)
     if found.comparison:

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.data.labels import class_names
 from engine.errors import ModelError
-from engine.files.existing import check_is_file
+from engine.files.existing import check_is_file, is_file
 from engine.files.fingerprint import sha256_of
 from engine.quarantine.client import READER, patience_for
 from engine.quarantine.wire import Array
@@ -79,7 +79,7 @@ def read_graph(path: Path, most: int) -> OnnxGraph:
                          class_names(found["classes"]))
 
     try:
-        beside = [file for file in (path, Path(f"{path}.data")) if file.is_file()]
+        beside = [file for file in (path, Path(f"{path}.data")) if is_file(file)]
         return READER.ask(path, "onnx graph", {}, check, most=most * _NUMBER_BYTES, error=ModelError,
                           patience=patience_for(*beside))
     except OSError as error:

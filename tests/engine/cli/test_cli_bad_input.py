@@ -17,11 +17,14 @@ import numpy as np
 import pytest
 
 from engine.__main__ import AT_FAULT, main
+from engine.cli.commands import check
+from tests.support.locked import locked_folder
 from tests.support.networks import HEIGHT, LABELS, WIDTH, Array, SmallLab, build, random_images
 from tests.support.places import PROJECT
 
 IMAGES = random_images(6)
 NUMBERS = np.arange(6) % LABELS
+LONG = "a" * 300
 
 
 @dataclass
@@ -192,6 +195,12 @@ CASES: dict[str, Case] = {
     "check: folder without pictures": lambda b: _check(b, b.inside("faces/readme.txt")),
     "inspect: no such file": lambda b: (["inspect", str(b.folder / "none.h5")], b.folder / "none.h5"),
     "inspect: a text file": lambda b: (["inspect", str(b.write("notes.txt", "hello"))], b.folder / "notes.txt"),
+    "inspect: a name too long": lambda b: (["inspect", str(b.folder / LONG)], b.folder / LONG),
+    "inspect: a name too long, of PyTorch's": lambda b: (["inspect", f"{b.folder / LONG}.pt"], b.folder / LONG),
+    "goodnet: a name too long": lambda b: (["evaluate", str(b.folder / LONG), "--test", str(b.lab.test)],
+                                           b.folder / LONG),
+    "check: a name too long": lambda b: _check(b, b.folder / LONG),
+    "check: GoodNet with a name too long": lambda b: (["check", str(b.folder / LONG), "a", "b"], b.folder / LONG),
 }
 
 
@@ -258,8 +267,28 @@ def test_a_folder_that_may_not_be_written(
     _check_one_sentence(capsys.readouterr().err, out)
 
 
+@pytest.mark.parametrize("words", [
+    ["inspect", "{}/b.keras"], ["check", "{}/pair", "a.png"], ["check", "{}/b.h5", "{}/b2.h5", "a.png"],
+    ["check", "pair", "{}"], ["check", "pair", "{}/a.png"], ["evaluate", "{}/pair", "--test", "t.h5"],
+    ["prune", "{}/b.keras", "--clean", "c.h5"], ["prune", "b.pt", "--clean", "{}/c.h5"],
+    ["compare", "{}/run", "{}/run"], ["prune", "--project", "{}/p.goodnet"]], ids=" ".join)
+def test_a_folder_that_may_not_be_entered(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if "pair" in words:
+        monkeypatch.setattr(check, "open_goodnet", lambda *_: None)
+    locked = locked_folder(tmp_path / "locked", monkeypatch)
+    assert main([word.format(locked) for word in words]) == AT_FAULT
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "Traceback" not in said
+
+
 @pytest.mark.parametrize("arguments", [[], ["prune"], ["prune", "m.h5"], ["prune", "m.h5", "--clean", "c.h5", "--drop",
-                         "101"], ["prune", "m.h5", "--clean", "c.h5", "--scale", "3"], ["defend", "m.h5"]])
+                         "101"], ["prune", "m.h5", "--clean", "c.h5", "--scale", "3"], ["defend", "m.h5"],
+                         ["check", "pair"], ["evaluate", "a", "b", "c", "--test", "t.h5"],
+                         *([command, "m.h5", "--clean", "c.h5", "--out", "o", "--seed", "-1"]
+                           for command in ("examine", "repair", "defend")),
+                         ["scan", "m.h5", "--clean", "c.h5", "--seed", "-1"]])
 def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(arguments)

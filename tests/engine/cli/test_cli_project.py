@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.__main__ import AT_FAULT, DONE, USAGE, main
+from engine.cli.parser import parse
 from engine.records.project import make_project, save_project
 from engine.runs.prune import PruningRequest
 from tests.support.networks import SmallLab
@@ -61,6 +62,23 @@ def test_what_is_typed_wins_even_where_it_is_the_default(project: Path, capsys: 
     assert found["settings"]["stop"] == "last-within"
 
 
+def test_a_repeated_option_adds_to_what_is_typed_and_not_to_the_project(project: Path) -> None:
+    for given, before in ((["m.h5", "--clean", "c.h5"], []), (["--project", str(project)], ["poisoned.h5"])):
+        assert [Path(path).name for path in parse(["prune", *given]).poisoned] == before
+        found = parse(["prune", *given, "--poisoned", "a.h5", "--drop", "3", "--poisoned", "b.h5", "c.h5", "--drop=5"])
+        assert (found.poisoned, found.drop) == (["a.h5", "b.h5", "c.h5"], [3.0, 5.0])
+    assert parse(["examine", "m.h5", "--clean", "c.h5", "--labels", "1", "--labels", "2"]).labels == [1, 2]
+
+
+@pytest.mark.parametrize(("words", "name"), [
+    (["prune", "m.h5", "--clean", "c.h5"], "scale"), (["evaluate", "g", "--test", "t.h5"], "scale"),
+    (["check", "b.h5", "b2.h5", "p.png"], "fed")])
+def test_a_preprocessing_that_begins_as_options_do_can_be_typed(words: list[str], name: str) -> None:
+    for typed in (["--preprocess", "-1..1"], ["--preprocess=-1..1"]):
+        found = getattr(parse([*words, *typed]), name)
+        assert getattr(found, "name", found) == "-1..1"
+
+
 def test_a_run_s_folder_is_written_from_anywhere(
         project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(project.parent)
@@ -86,6 +104,14 @@ def test_a_moved_or_changed_file_is_named_with_the_remedy(
     found = answer(capsys, *([] if option == "MODEL" else [option]), there, "--project", project)
     used = {found["model"]["path"], found["settings"]["order"], *(d["path"] for d in found["datasets"])}
     assert os.fspath(there) in used
+
+
+def test_a_project_s_file_whose_name_is_too_long_isnt_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = json.loads(project.read_text())
+    document["files"]["model"]["path"] = "a" * 300
+    project.write_text(json.dumps(document))
+    assert main(["prune", "--project", str(project)]) == AT_FAULT
+    assert "isn't there any more" in capsys.readouterr().err
 
 
 def test_faults_of_the_project_and_of_usage(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

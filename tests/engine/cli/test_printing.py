@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from engine.__main__ import AT_FAULT, DONE, main
+from engine.__main__ import AT_FAULT, DONE, INTERRUPTED, main
 from engine.cli.parser import COMMANDS, build_parser
 from engine.cli.printing import say, say_table
 from engine.cli.progress_line import ProgressLine
@@ -182,6 +182,50 @@ def test_progress_shows_count_and_time_left_and_clears_its_line(monkeypatch: pyt
     assert "0:00:00" in shown  # left when all is done
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is back
     assert shown.endswith("\x1b[2K")
+
+
+def as_process(stdout: int, *words: str | Path) -> tuple[int, str]:
+    done = subprocess.run([sys.executable, "-m", "engine", *map(str, words)], cwd=PROJECT, stdout=stdout,
+                          stderr=subprocess.PIPE, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="writes to a device that is always full")
+@pytest.mark.parametrize("more", [[], ["--json"]])
+@pytest.mark.parametrize("of", ["clean", "badnet"])  # of a data set there are lines, of a model also a table
+def test_what_cant_be_printed_is_a_sentence_and_who_stops_reading_is_no_fault(
+    of: str, more: list[str], small_lab: SmallLab,
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        status, said = as_process(full.fileno(), "inspect", getattr(small_lab, of), *more)
+    assert status == AT_FAULT and said.count("\n") == 1
+    assert "standard output: the result can't be written (No space left on device)" in said
+    reading, writing = os.pipe()
+    os.close(reading)
+    assert as_process(writing, "inspect", getattr(small_lab, of), *more) == (DONE, "")
+    os.close(writing)
+
+
+def test_ctrl_c_while_modules_are_loaded_is_told_as_it_is_later() -> None:
+    code = ("import sys\n"
+            "class Interrupting:\n"
+            "    def find_spec(self, name, *_):\n"
+            "        if name == 'numpy': raise KeyboardInterrupt\n"
+            "sys.meta_path.insert(0, Interrupting())\n"
+            "from engine.__main__ import main\n"
+            "sys.exit(main(['inspect', 'x']))")
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (INTERRUPTED, "goodnet: cancelled; nothing was written.\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the folder that a process works in can't be replaced there")
+def test_prune_prints_its_run_json_from_the_folder_that_it_replaces(
+    small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    assert main(small_lab.prune("--drop", "4", "--json", "--out", ".")) == DONE
+    assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
 
 
 def test_prune_prints_its_run_json(

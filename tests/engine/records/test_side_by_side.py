@@ -17,7 +17,7 @@ from PIL import Image
 from engine.__main__ import AT_FAULT, DONE, main
 from engine.rates import Rate
 from engine.records.autosave import keep_run
-from engine.records.side_by_side import side_by_side
+from engine.records.side_by_side import save_side_by_side, side_by_side
 from engine.reports.run_differences import best_of, cautions
 from engine.reports.runs_figure import printed_runs
 from engine.runs.doubts.plausibility import Doubt
@@ -198,6 +198,16 @@ def test_out_writes_json_figures_and_a_report(
     (tmp_path / "mine" / "letter.txt").touch()
     assert main(["compare", str(first), str(second), "--out", str(tmp_path / "mine")]) == AT_FAULT
     assert "letter.txt" in capsys.readouterr().err
+
+
+def test_the_report_gives_b_s_worst_set_as_it_gives_the_best_defence_s(tmp_path: Path) -> None:
+    run = a_run(1)
+    mild, bad = sorted(run.curve.poisoned, key=lambda counts: counts.b_prime_rate(0).value)
+    run = dataclasses.replace(run, curve=dataclasses.replace(run.curve, poisoned=(mild, bad)), guarded=None)
+    save_side_by_side(side_by_side([("one", None, run), ("two", None, run)]), tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count(f'<data value="{bad.b_prime_rate(0).value!r}">') == 2
+    assert f'<data value="{mild.b_prime_rate(0).value!r}">' not in page
 
 
 def test_what_is_no_run_is_at_fault(

@@ -21,6 +21,7 @@ from PIL import Image
 from engine import places
 from engine.assessment import Attack
 from engine.cli.parser import build_parser
+from engine.data.preprocessing import preprocessing
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.literal import literal
 from engine.rates import Rate
@@ -221,6 +222,22 @@ def test_the_command_of_other_settings(run: PruningRun) -> None:
     assert Path(options.model) == Path("-model.keras") and options.test is None and options.poisoned == []
     assert (options.order, options.drop, options.drop_mode) == ("an order.json", [2.5], "relative")
     assert (options.stop, options.guard, options.allow_missing_labels) == ("last-within", "none", True)
+    assert options.false_alarms == 0.1  # of the guards that the comparison sets up
+
+
+def test_the_command_names_what_begins_as_options_do_and_the_output_that_was_chosen(run: PruningRun) -> None:
+    request = dataclasses.replace(run.request, output="-out", classes=("a", "b"))
+    model = dataclasses.replace(run.model, layer="-layer", scale="-1..1")
+    page = page_of(dataclasses.replace(run, request=request, model=model))
+    options = build_parser().parse_args(shlex.split(page.by_id["command"])[3:])
+    assert (options.layer, options.output, options.scale) == ("-layer", "-out", "-1..1")
+    assert "called by a list of names" in page.text and "called by a list of names" not in page_of(run).text
+
+
+@pytest.mark.parametrize("name", ["none", "255", "-1..1", "imagenet", "x255 caffe"])
+def test_it_says_how_values_were_fed(run: PruningRun, name: str) -> None:
+    page = page_of(dataclasses.replace(run, model=dataclasses.replace(run.model, scale=name)))
+    assert f"Values{preprocessing(name).words};" in page.text
 
 
 def test_pictures_are_the_sets_images(run: PruningRun, small_lab: SmallLab, saved: Path) -> None:
@@ -310,6 +327,25 @@ def test_each_poisoned_set_has_its_row(run: PruningRun) -> None:
     step = rows_of(run)[0].channels_pruned
     assert values(rows[1])[:3] == [other.b_prime_rate(0).value, other.goodnet_rate(step).value,
                                    other.flagged_rate(step).value]
+
+
+def test_a_set_without_one_target_has_one_for_each_image(run: PruningRun) -> None:
+    each = dataclasses.replace(run.curve.poisoned[0], target=None)
+    page = page_of(dataclasses.replace(run, curve=dataclasses.replace(run.curve, poisoned=(each, each))))
+    assert "images, a target for each image)" in page.text and "None" not in page.text
+    assert page.tables["poisoned-sets"][1][2][0] == "one for each image"
+
+
+def test_the_lowest_robust_accuracy_stands_in_the_table_as_on_the_command_line(run: PruningRun) -> None:
+    assert run.comparison
+    row = run.comparison.rows[0]
+    sets = tuple(dataclasses.replace(row.attacks[0], robust=robust) for robust in (Rate(30, 40), None, Rate(3, 40)))
+    several = dataclasses.replace(run.curve, poisoned=run.curve.poisoned * 3)
+    page = page_of(dataclasses.replace(run, curve=several, comparison=Comparison(
+        (dataclasses.replace(row, attacks=sets), dataclasses.replace(row, attacks=sets[1:2])))))
+    heading, lowest, unknown = (cells[4] for cells in page.tables["comparison"])
+    assert heading[0] == "Robust accuracy, lowest"
+    assert (lowest[1], unknown[0]) == ([3 / 40], "–")
 
 
 def test_bytes_that_are_no_text_in_a_name(run: PruningRun, tmp_path: Path) -> None:

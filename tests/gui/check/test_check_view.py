@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QPushB
 from pytestqt.qtbot import QtBot
 
 from engine.__main__ import main as command_line
-from engine.goodnets.checking import Cut, Verdict, Why
+from engine.goodnets.checking import Cut, Verdict, Why, confidence_text
 from engine.looking.occlusion import OcclusionMap
 from gui.check.model import (
     B_CONFIDENCE,
@@ -25,7 +25,6 @@ from gui.check.model import (
     VERDICT,
     WHY,
     VerdictModel,
-    confidence_text,
     write_csv,
 )
 from gui.check.view import CheckView
@@ -136,6 +135,7 @@ def test_dropped_pictures_and_folders_are_checked(view: CheckView, qtbot: QtBot,
 def test_what_is_no_picture_is_left_to_the_window(view: CheckView, tmp_path: Path) -> None:
     assert not drag(view, mime_of(tmp_path / "model.keras"))
     assert not drag(view, mime_of(tmp_path / "face.png", tmp_path / "faces.h5"))
+    assert not drag(view, mime_of(tmp_path / ("a" * 300)))  # which the system can't even look for
     text = QMimeData()
     text.setText("hello")
     assert not drag(view, text)

@@ -1,0 +1,27 @@
+"""What a path is said to be that can't even be looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gui.session.recognition import look_at, sets_in
+from tests.support.locked import locked_folder
+
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize("name", [LONG, f"{LONG}.json", f"{LONG}.h5"])
+def test_a_name_that_is_too_long_is_told(name: str, tmp_path: Path) -> None:
+    found = look_at(tmp_path / name)
+    assert found.kind is None and LONG in str(found.error)
+    assert sets_in(tmp_path / name) == [tmp_path / name]
+
+
+@pytest.mark.parametrize("inside", ["", "pair", "a.txt"])
+def test_a_folder_that_may_not_be_entered_is_told(
+    inside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = look_at(locked_folder(tmp_path / "locked", monkeypatch) / inside)
+    assert found.kind is None and "locked" in str(found.error)
