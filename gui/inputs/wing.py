@@ -84,6 +84,8 @@ def edit_labels(desk: Desk) -> None:
     editor.taken.connect(naming.take)
     naming.tried.connect(editor.show_trial)
     naming.ended.connect(editor.show_ended)
+    session.state_changed.connect(editor.show_state)
+    editor.show_state(session.state)
     editor.open()
 
 
