@@ -94,9 +94,12 @@ def leave_project(desk: Desk, again: Callable[[], object]) -> bool:
     """Whether the open project can be left: it has no changes, or a person doesn't want to keep them.
 
     Args:
-        again: called once the changes are saved, where a person wants that first.
+        again: called once the changes are saved, where a person wants that first or wanted it just before.
     """
     projects = desk.projects
+    if projects.saving:
+        projects.after_saving(again)
+        return False
     if not projects.modified or projects.path is None:
         return True
     answer = asking.ask_unsaved(desk.window, projects.path.name)

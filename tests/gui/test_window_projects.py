@@ -170,6 +170,49 @@ def test_leaving_asks_for_changes(
     answer_with(monkeypatch, QMessageBox.StandardButton.Discard)
 
 
+def test_stop_and_close_stops_before_it_saves(
+        window: MainWindow, project: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    asked = answer_with(monkeypatch, QMessageBox.StandardButton.Save)
+    window.session.set_options(Settings().options)
+    window.session.submit(lambda context: context.cancel._event.wait(60), print, needs_engine=False)
+    press(window, "Ctrl+Q")
+    (box,) = (b for b in window.findChildren(QMessageBox) if b.isVisible())
+    qtbot.mouseClick(next(b for b in box.buttons() if b.text() == "Stop and close"), Qt.MouseButton.LeftButton)
+    assert window.session.state is State.CANCELLING
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert len(asked) == 1 and read_project(project).request.drops == Settings().options.drops
+
+
+def test_a_save_that_waits_is_told_of_and_not_lost_by_leaving(
+        window: MainWindow, lab: SmallLab, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_lab_files(window, lab, qtbot)
+    window.session.submit(lambda context: context.cancel._event.wait(60), print, needs_engine=False)
+    name_as(monkeypatch, tmp_path / "mine.goodnet")
+    press(window, "Ctrl+Shift+S")
+    assert window.status.text.text() == "Saving the project mine.goodnet once the work under way has ended…"
+    window._leave()
+    assert window.isVisible() and not (tmp_path / "mine.goodnet").exists()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert read_project(tmp_path / "mine.goodnet").request.model == lab.badnet
+
+
+def test_the_window_stays_where_the_save_before_fails(
+        window: MainWindow, lab: SmallLab, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_lab_files(window, lab, qtbot)
+    (tmp_path / "mine.goodnet").write_text("my diary")
+    name_as(monkeypatch, tmp_path / "mine.goodnet")
+    answer_with(monkeypatch, QMessageBox.StandardButton.Yes)
+    press(window, "Ctrl+Shift+S")
+    assert window.status.text.text() == "Saving the project mine.goodnet…"
+    window.close()
+    settle(qtbot, window)
+    assert window.isVisible() and "isn't a project of this program" in window.message_bar.text.text()
+    window.close()
+    assert not window.isVisible()
+
+
 def test_opening_another_project_asks_for_changes(
         window: MainWindow, project: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     other = Path(shutil.copy(project, project.with_name("other.goodnet")))
