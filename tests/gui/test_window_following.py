@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
+from gui.defences.repair_dialog import RepairDialog
+from gui.defences.view import COMPARING, EMPTY, REPAIRING
 from gui.main_window import MainWindow
 from gui.settings import Options
+from gui.widgets import asking
 from tests.gui.test_window_defences import open_small
 from tests.support.engine_fixtures import small_lab  # noqa: F401
 from tests.support.networks import SmallLab, random_images
@@ -165,3 +169,41 @@ def test_a_run_whose_model_is_gone_is_brought_back_without_an_error(
     settle(qtbot, window)
     assert not window.message_bar.isVisible() and "Brought back" in window.status.text.text()
     assert "moved.keras" in window.inputs.model._error.text() or window.session.inputs.model.error
+
+
+def test_the_tab_of_defences_says_what_goes_on_once_it_was_begun(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    monkeypatch.setattr(asking, "ask_new_folder", lambda *_: None)
+    view, session = window.defences, window.session
+    qtbot.mouseClick(view.defend_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(view.repair_button, Qt.MouseButton.LeftButton)
+    dialog, = window.findChildren(RepairDialog)
+    dialog.reject()
+    qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
+    assert session.state.busy and "goes on" not in view.empty.text(), "both dialogs were dismissed"
+    session.cancel()
+    settle(qtbot, window)
+    for button, words in ((view.compare_button, COMPARING), (view.repair_button, REPAIRING)):
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        for dialog in window.findChildren(RepairDialog):
+            monkeypatch.setattr(asking, "ask_new_folder", lambda *_: small_lab.badnet.parent / "never")
+            dialog.accept()
+        assert view.empty.text() == words
+        session.cancel()
+        settle(qtbot, window)
+        assert view.empty.text() == EMPTY
+
+
+def test_what_was_saved_of_a_model_is_not_said_of_another(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    window.desk.defending.saved.emit("Chose one and saved it.")
+    window.desk.choosing.remove("test", small_lab.test)
+    assert window.defences.empty.text().startswith("Chose")
+    window.desk.choosing.open_as("model", Path(shutil.copy(small_lab.badnet, tmp_path / "other.keras")))
+    assert window.defences.empty.text() == EMPTY
+    settle(qtbot, window)
