@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from engine.runs.rows import GoodNetRow
 from gui.jobs.opening import Opening
 from gui.messages import Message
 from gui.session.queue import Job
+from gui.session.recognition import Found
 from gui.session.session import Session
 from gui.session.workbench import Workbench
 from gui.session.worker import Task, TaskContext
@@ -60,8 +61,8 @@ class Checking(QObject):
         super().__init__(session)
         self._session = session
         self._pasted: dict[str, Picture] = {}
-        opening.takes("goodnet", lambda found: self.open_goodnet([found[-1].path]))
-        opening.takes("pictures", lambda found: self.check([item.path for item in found]))
+        opening.takes("goodnet", partial(self._take, lambda paths: self.open_goodnet(paths[-1:])))
+        opening.takes("pictures", partial(self._take, self.check))
 
     def use_row(self, row: GoodNetRow | None) -> None:
         """Check pictures with a row's pair from now on; None stands for B behind the guard alone."""
@@ -105,6 +106,11 @@ class Checking(QObject):
         """Find where covering a picture changes B's answer."""
         self._session.submit(partial(find_occlusion, self._session.bench, verdict),
                              lambda found: self.occlusion_found.emit(verdict, found))
+
+    def _take(self, do: Callable[[Sequence[Path]], None], found: Sequence[Found]) -> None:
+        """What was dropped or named anywhere is seen here."""
+        do([item.path for item in found])
+        self.asked_for.emit()
 
     def _check(self, task: Task) -> None:
         # Without a GoodNet the task says so at once; loading TensorFlow for that would be a waste.
