@@ -96,6 +96,7 @@ def run_wing(desk: Desk) -> RunBar:
     def show_state() -> None:
         run = session.run
         bar.show_state(session.state, run is not None, session.failure, run.seconds if run else 0.0,
+                       session.inputs.ready,
                        session.inputs.missing or (_UNMATCHED if naming.matching and naming.matching.problem else ""))
 
     def show_options() -> None:
