@@ -40,11 +40,10 @@ def add_projects(desk: Desk) -> None:
     projects, window = desk.projects, desk.window
     dialogs: list[LostFiles] = []
 
-    def find(looked: Looked) -> None:
+    def find(looked: Looked, folder: bool) -> None:
         kinds = {"model": asking.MODEL_FILES, "order": asking.ORDER_FILES}.get(looked.file.role, asking.DATA_FILES)
         title = f"Where is {looked.file.path.name} now?"
-        path = asking.ask_folder(window, title) if not looked.file.path.suffix else \
-            asking.ask_file(window, title, kinds)
+        path = asking.ask_folder(window, title) if folder else asking.ask_file(window, title, kinds)
         if path:
             projects.point_to(looked.file, path)
 

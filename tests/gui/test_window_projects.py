@@ -263,6 +263,28 @@ def test_what_moved_is_named_and_found_with_one_answer(
     assert read_project(project).request.model == there / lab.badnet.name and not window.isWindowModified()
 
 
+@pytest.mark.parametrize("was", ["train-images-idx3-ubyte", "faces-1.0"])
+def test_what_moved_is_looked_for_as_a_file_or_a_folder_whatever_it_is_called(
+        was: str, window: MainWindow, lab: SmallLab, project: Path, tmp_path: Path, qtbot: QtBot,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    clean = Path(shutil.copy(lab.clean, tmp_path / was))
+    save_project(make_project(dataclasses.replace(read_project(project).request, validation=clean)), project)
+    clean.unlink()
+    lab.badnet.unlink()
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    lost = window.findChild(LostFiles)
+    model, images = lost.cards
+    assert not model.folder_button.isVisible() and images.folder_button.isVisible()
+    (tmp_path / "pictures").mkdir()
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "pictures"))
+    point_at(monkeypatch, lab.test)
+    button, place = (images.folder_button, tmp_path / "pictures") if "." in was else (images.find_button, lab.test)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert chosen(window)["validation"] == [place]
+
+
 def test_what_changed_is_named_and_can_be_used_as_it_is(
         window: MainWindow, lab: SmallLab, project: Path, qtbot: QtBot) -> None:
     shutil.copy(lab.test, lab.clean)
