@@ -64,6 +64,7 @@ class CheckView(QWidget):
         names_requested: a person wants to choose a file of label names.
         occlusion_requested: Verdict, where does B look?
         original_requested: Verdict, what did the picture look like before it was fitted?
+        cleared: the table was emptied.
         message: str, for the status line.
     """
 
@@ -75,6 +76,7 @@ class CheckView(QWidget):
     names_requested = Signal()
     occlusion_requested = Signal(object)
     original_requested = Signal(object)
+    cleared = Signal()
     message = Signal(str)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
@@ -179,6 +181,7 @@ class CheckView(QWidget):
         self.detail.forget_maps()
         self.detail.show_verdict(None)
         self._render()
+        self.cleared.emit()
 
     def _clear(self) -> None:
         self.empty.offer("", [])

@@ -61,6 +61,7 @@ class Checking(QObject):
         super().__init__(session)
         self._session = session
         self._pasted: dict[str, Picture] = {}
+        self._pastes = 0
         opening.takes("goodnet", partial(self._take, lambda paths: self.open_goodnet(paths[-1:])))
         opening.takes("pictures", partial(self._take, self.check))
 
@@ -85,13 +86,18 @@ class Checking(QObject):
 
     def check_pasted(self, pixels: Picture) -> None:
         """Check a picture uint8[h, w, 3 or 1] from the clipboard; each has a number, so that they can be told apart."""
-        name = f"pasted picture {len(self._pasted) + 1}"
+        self._pastes += 1
+        name = f"pasted picture {self._pastes}"
         self._pasted[name] = pixels
         self.check_pixels([(name, pixels)])
 
     def check_pasted_file(self, content: bytes) -> None:
         """Check a picture from the clipboard that is there as a file's content; the reader's process unpacks it."""
         self._session.in_background(partial(read_pasted, content), self.check_pasted, tell=True)
+
+    def forget_pasted(self) -> None:
+        """The pictures that were pasted aren't on show any more."""
+        self._pasted.clear()
 
     def find_original(self, verdict: Verdict) -> None:
         """Find what a picture looked like before it was fitted to the network; an image of a data set fits as it is."""
