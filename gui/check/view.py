@@ -131,7 +131,9 @@ class CheckView(QWidget):
             name: None while there is no GoodNet.
             labels: N, its number of labels.
         """
-        files = [Path(v.file) for v in self.model.verdicts if Path(v.file).is_file()]
+        # Whether they are still there is found out when they are checked: to ask for thousands takes a while. What was
+        # pasted or stood in a data set has no whole path.
+        files = [path for v in self.model.verdicts if (path := Path(v.file)).is_absolute()]
         if files:
             self.offer(f"Chec&k the same {len(files)} pictures again" if len(files) > 1 else
                        "Chec&k the same picture again", files)

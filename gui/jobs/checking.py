@@ -163,9 +163,15 @@ def use_saved(bench: Workbench, paths: Sequence[Path], _: TaskContext) -> GoodNe
 
 def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -> Checked:
     """Check picture files and folders of them; verdicts come as partial results, a list at a time."""
+    goodnet, files = bench.goodnet, list[Path]()
     skipped: list[str] = []
+    for path in paths:
+        try:
+            files += list_pictures([path])
+        except DatasetError as error:
+            skipped.append(str(error))
     done = flagged = 0
-    for found in check_pictures(bench.goodnet, list_pictures(paths), progress=context.progress, cancel=context.cancel,
+    for found in check_pictures(goodnet, files, progress=context.progress, cancel=context.cancel,
                                 unreadable=lambda error: skipped.append(str(error))):
         flagged += sum(verdict.flagged for verdict in found)
         done += len(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
@@ -56,6 +57,26 @@ def test_after_clear_nothing_is_left_of_the_pictures(
     assert window.check.model.rowCount() == 2
     qtbot.mouseClick(button(window, "Clear"), Qt.MouseButton.LeftButton)
     assert not any("again" in b.text() and b.isVisible() for b in window.check.findChildren(QAbstractButton))
+
+
+def test_of_the_pictures_that_are_checked_again_those_that_are_gone_are_named(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, pictures: list[Path],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window.desk.checking.open_goodnet([small_lab.badnet, small_lab.badnet])
+    window.desk.checking.check(pictures[:3])
+    settle(qtbot, window)
+    window.desk.checking.check_pasted(np.zeros((20, 20, 3), np.uint8))
+    settle(qtbot, window)
+    pictures[1].unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "is_file", lambda path: pytest.fail(f"{path} was looked for while the window waits"))
+        window.check.show_goodnet("the same", 7)
+    window.tabs.setCurrentWidget(window.check)
+    qtbot.mouseClick(button(window, "Check the same 3 pictures again"), Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert [Path(v.file).name for v in window.check.model.verdicts] == ["0.png", "2.png"]
+    assert "1.png: there is no such file" in window.message_bar.text.text()
 
 
 def test_another_goodnet_shows_all_pictures_again(
