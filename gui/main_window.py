@@ -166,8 +166,9 @@ class MainWindow(QMainWindow):
         super().closeEvent(event)
 
     def _leave(self) -> None:
-        """Close although something is still being worked out."""
+        """Close although something is still being worked out; it is stopped first, or saving would wait for it."""
         self._leaving = True
+        self.session.cancel()
         self.close()
         self._leaving = False
 

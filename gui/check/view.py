@@ -18,7 +18,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from engine.files.existing import is_file, is_folder
+from engine.files.existing import is_folder
 from engine.files.pictures import SUFFIXES
 from engine.goodnets.checking import Verdict
 from engine.looking.occlusion import OcclusionMap
@@ -65,6 +65,7 @@ class CheckView(QWidget):
         names_requested: a person wants to choose a file of label names.
         occlusion_requested: Verdict, where does B look?
         original_requested: Verdict, what did the picture look like before it was fitted?
+        cleared: the table was emptied.
         message: str, for the status line.
     """
 
@@ -76,6 +77,7 @@ class CheckView(QWidget):
     names_requested = Signal()
     occlusion_requested = Signal(object)
     original_requested = Signal(object)
+    cleared = Signal()
     message = Signal(str)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
@@ -130,7 +132,9 @@ class CheckView(QWidget):
             name: None while there is no GoodNet.
             labels: N, its number of labels.
         """
-        files = [Path(v.file) for v in self.model.verdicts if is_file(Path(v.file))]
+        # Whether they are still there is found out when they are checked: to ask for thousands takes a while. What was
+        # pasted or stood in a data set has no whole path.
+        files = [path for v in self.model.verdicts if (path := Path(v.file)).is_absolute()]
         if files:
             self.offer(f"Chec&k the same {len(files)} pictures again" if len(files) > 1 else
                        "Chec&k the same picture again", files)
@@ -180,6 +184,7 @@ class CheckView(QWidget):
         self.detail.forget_maps()
         self.detail.show_verdict(None)
         self._render()
+        self.cleared.emit()
 
     def _clear(self) -> None:
         self.empty.offer("", [])

@@ -44,6 +44,7 @@ def check_wing(desk: Desk) -> Wing[CheckView]:
     view.names_requested.connect(open_names)
     view.occlusion_requested.connect(checking.find_occlusion)
     view.original_requested.connect(checking.find_original)
+    view.cleared.connect(checking.forget_pasted)
     view.message.connect(desk.say)
     _add_menu(desk, view)
     return Wing("Image check", view)

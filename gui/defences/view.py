@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal, SignalInstance
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.widgets.elided_label import EmptyText, PlainLabel
@@ -78,9 +78,9 @@ class DefencesView(QWidget):
         layout.addLayout(row)
         layout.addWidget(self.warning)
         layout.addWidget(self.stack, 1)
-        self.compare_button.clicked.connect(lambda: self._ask(COMPARING, self.compare_requested))
-        self.repair_button.clicked.connect(lambda: self._ask(REPAIRING, self.repair_requested))
-        self.defend_button.clicked.connect(self._defend)
+        self.compare_button.clicked.connect(self._compare)
+        self.repair_button.clicked.connect(lambda: self.repair_requested.emit(self.allow_box.isChecked()))
+        self.defend_button.clicked.connect(self.defend_requested)
         self.allow_box.toggled.connect(self._warn)
         self.set_theme(theme)
         self._enable()
@@ -130,8 +130,13 @@ class DefencesView(QWidget):
         self._say()
         self._enable()
 
+    def show_begun(self, sentence: str) -> None:
+        """Say what goes on, from when it was begun to when nothing runs any more."""
+        self._asked = sentence if self._busy else ""
+        self._say()
+
     def show_saved(self, sentence: str) -> None:
-        """Say what a repair or a defence came to, as long as nothing else is shown."""
+        """Say what a repair or a defence came to, as long as nothing else is shown; empty to say it no longer."""
         self._saved = sentence
         self._say()
 
@@ -140,15 +145,9 @@ class DefencesView(QWidget):
         idle = f"{self._saved}\n\n{COMPARE}" if self._saved else EMPTY
         self.empty.setText(self._asked or (waiting(EMPTY, "Then press Compare.") if self._busy else unbroken(idle)))
 
-    def _ask(self, going_on: str, wish: SignalInstance) -> None:
-        self._asked = going_on
-        if going_on == COMPARING:
-            in_turns(self, self._prepared)  # while the engine works, so that showing what it found takes less at once
-        wish.emit(self.allow_box.isChecked())
-
-    def _defend(self) -> None:
-        self._asked = DEFENDING
-        self.defend_requested.emit()
+    def _compare(self) -> None:
+        in_turns(self, self._prepared)  # while the engine works, so that showing what it found takes less at once
+        self.compare_requested.emit(self.allow_box.isChecked())
 
     def _prepared(self) -> ComparisonPanel:
         if self.panel is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from engine.assessment import percent
 from engine.defences.comparison import Comparison
 from engine.reports.headline import recommendation
 from gui.defences.repair_dialog import RepairDialog
-from gui.defences.view import DefencesView
+from gui.defences.view import COMPARING, DEFENDING, REPAIRING, DefencesView
 from gui.frame.desk import Desk, Wing
 from gui.frame.saves import keep_compared
 from gui.session.chosen import Inputs
@@ -18,12 +19,17 @@ from gui.widgets import asking
 def defences_wing(desk: Desk) -> Wing[DefencesView]:
     """All defences side by side, and repair."""
     view, session = DefencesView(desk.theme), desk.session
+    model: Path | None = None
 
     def show_state() -> None:
         view.set_ready(session.run is not None, session.inputs.ready)
         view.set_busy(session.state.busy)
 
     def show_inputs(inputs: Inputs) -> None:
+        nonlocal model
+        before, model = model, inputs.model.path if inputs.model else None
+        if model != before:
+            view.show_saved("")  # what was saved was of the model before
         view.show_missing_labels(inputs.missing_labels, inputs.labels or 0)
         show_state()
 
@@ -33,6 +39,11 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
                                        f"{model.path.stem}-defended") if model else None
         if folder:
             desk.defending.defend(folder)
+            view.show_begun(DEFENDING)
+
+    def compare(allow_missing_labels: bool) -> None:
+        desk.defending.compare(allow_missing_labels)
+        view.show_begun(COMPARING)
 
     def show_comparison(comparison: Comparison | None) -> None:
         made = desk.defending.made
@@ -47,8 +58,8 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
     desk.defending.comparison_changed.connect(show_comparison)
     desk.defending.saved.connect(view.show_saved)
     view.keep_requested.connect(partial(keep_compared, desk))
-    view.compare_requested.connect(desk.defending.compare)
-    view.repair_requested.connect(partial(_repair, desk))
+    view.compare_requested.connect(compare)
+    view.repair_requested.connect(partial(_repair, desk, view))
     view.defend_requested.connect(defend)
     view.message.connect(desk.say)
     desk.menus.add("defend", "Compare all &defences", lambda: desk.press(view, view.compare_button), "F7", "table",
@@ -60,7 +71,7 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
     return Wing("Defences", view)
 
 
-def _repair(desk: Desk, allow_missing_labels: bool) -> None:
+def _repair(desk: Desk, view: DefencesView, allow_missing_labels: bool) -> None:
     """Ask how the copy is trained and answers, what stands before it, and where it is saved."""
     run = desk.session.run
     if not run:
@@ -71,6 +82,7 @@ def _repair(desk: Desk, allow_missing_labels: bool) -> None:
                                        f"{run.model.path.stem}-repaired")
         if folder:
             desk.defending.repair(allow_missing_labels, folder, alone, method, sparing)
+            view.show_begun(REPAIRING)
 
     guard = run.request.guard
     of_run = "No guard, because the run has none." if guard == "none" else \

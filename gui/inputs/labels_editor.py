@@ -22,6 +22,7 @@ from engine.literal import literal
 from engine.runs.labelling import Trial
 from gui.inputs.labels_model import LABEL, LabelDelegate, LabelsModel
 from gui.jobs.naming import Matching
+from gui.session.session import State
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.theme import Theme, outline
 
@@ -54,7 +55,6 @@ class LabelsEditor(QDialog):
         self.try_button.setToolTip("Ask the network about up to 512 clean images, and compare the orders that labels "
                                    "are usually numbered in")
         self.try_button.clicked.connect(self._try_or_stop)
-        self.try_button.setEnabled(matching.can_try)
         self.try_button.setAutoDefault(False)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.use = self.buttons.addButton("&Use these labels", QDialogButtonBox.ButtonRole.AcceptRole)
@@ -90,6 +90,10 @@ class LabelsEditor(QDialog):
             self._orders.addWidget(button)
             self.orders.append((button, labels))
         self.model.show_trial(trial)
+
+    def show_state(self, state: State) -> None:
+        """Offer no trial behind other work: to stop it would stop that, too."""
+        self.try_button.setEnabled(self._trying or (self._matching.can_try and not state.busy))
 
     def show_ended(self) -> None:
         """A trial came to its end."""

@@ -92,18 +92,19 @@ class RunBar(QFrame):
         self._clear_order.setIcon(resources.icon("close", theme))
 
     def show_state(self, state: State, has_run: bool, failure: str = "", seconds: float = 0.0,
-                   missing: str = "") -> None:
+                   ready: bool = False, missing: str = "") -> None:
         """Render what the session is doing.
 
         Args:
             has_run: a finished run is there to save.
             failure: what went wrong, when the state is FAILED.
             seconds: how long the finished run took.
-            missing: what keeps a run from starting, when the state is EMPTY, or from ending well, when it is READY.
+            ready: a run can start.
+            missing: what keeps a run from starting, or from ending well, when it is ready.
         """
         busy = state.busy
         self.run.setVisible(not busy)
-        self.run.setEnabled(state in (State.READY, State.DONE, State.FAILED))
+        self.run.setEnabled(ready and not busy)
         self.cancel.setVisible(busy)
         self.cancel.setEnabled(state is not State.CANCELLING)
         self.save.setEnabled(has_run and not busy)
@@ -117,7 +118,8 @@ class RunBar(QFrame):
             State.LOADING_ENGINE: "Loading the engine (TensorFlow); this takes a few seconds, once…",
             State.RUNNING: "Starting…",
             State.CANCELLING: "Cancelling…",
-            State.DONE: f"Done in {seconds:.1f} s. Move the line along the curve, or save the GoodNets.",
+            State.DONE: f"Done in {seconds:.1f} s. Move the line along the curve, or save the GoodNets."
+                        + ("" if ready else f" {missing}"),
             State.FAILED: f"The run failed: {failure}",
         }[state])
 

@@ -84,6 +84,8 @@ def edit_labels(desk: Desk) -> None:
     editor.taken.connect(naming.take)
     naming.tried.connect(editor.show_trial)
     naming.ended.connect(editor.show_ended)
+    session.state_changed.connect(editor.show_state)
+    editor.show_state(session.state)
     editor.open()
 
 
@@ -94,6 +96,7 @@ def run_wing(desk: Desk) -> RunBar:
     def show_state() -> None:
         run = session.run
         bar.show_state(session.state, run is not None, session.failure, run.seconds if run else 0.0,
+                       session.inputs.ready,
                        session.inputs.missing or (_UNMATCHED if naming.matching and naming.matching.problem else ""))
 
     def show_options() -> None:
@@ -111,6 +114,10 @@ def run_wing(desk: Desk) -> RunBar:
             desk.choosing.choose_order(path)
 
     def run() -> None:
+        focused = desk.window.focusWidget()
+        if focused:  # a key leaves a field as it is, and what is typed there counts once it is left
+            focused.clearFocus()
+            focused.setFocus()
         (desk.several if session.inputs.further else pruning).start()
 
     session.state_changed.connect(show_state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from engine.runs.rows import GoodNetRow
 from gui.jobs.opening import Opening
 from gui.messages import Message
 from gui.session.queue import Job
+from gui.session.recognition import Found
 from gui.session.session import Session
 from gui.session.workbench import Workbench
 from gui.session.worker import Task, TaskContext
@@ -61,8 +62,9 @@ class Checking(QObject):
         super().__init__(session)
         self._session = session
         self._pasted: dict[str, Picture] = {}
-        opening.takes("goodnet", lambda found: self.open_goodnet([found[-1].path]))
-        opening.takes("pictures", lambda found: self.check([item.path for item in found]))
+        self._pastes = 0
+        opening.takes("goodnet", partial(self._take, lambda paths: self.open_goodnet(paths[-1:])))
+        opening.takes("pictures", partial(self._take, self.check))
 
     def use_row(self, row: GoodNetRow | None) -> None:
         """Check pictures with a row's pair from now on; None stands for B behind the guard alone."""
@@ -85,13 +87,18 @@ class Checking(QObject):
 
     def check_pasted(self, pixels: Picture) -> None:
         """Check a picture uint8[h, w, 3 or 1] from the clipboard; each has a number, so that they can be told apart."""
-        name = f"pasted picture {len(self._pasted) + 1}"
+        self._pastes += 1
+        name = f"pasted picture {self._pastes}"
         self._pasted[name] = pixels
         self.check_pixels([(name, pixels)])
 
     def check_pasted_file(self, content: bytes) -> None:
         """Check a picture from the clipboard that is there as a file's content; the reader's process unpacks it."""
         self._session.in_background(partial(read_pasted, content), self.check_pasted, tell=True)
+
+    def forget_pasted(self) -> None:
+        """The pictures that were pasted aren't on show any more."""
+        self._pasted.clear()
 
     def find_original(self, verdict: Verdict) -> None:
         """Find what a picture looked like before it was fitted to the network; an image of a data set fits as it is."""
@@ -106,6 +113,11 @@ class Checking(QObject):
         """Find where covering a picture changes B's answer."""
         self._session.submit(partial(find_occlusion, self._session.bench, verdict),
                              lambda found: self.occlusion_found.emit(verdict, found))
+
+    def _take(self, do: Callable[[Sequence[Path]], None], found: Sequence[Found]) -> None:
+        """What was dropped or named anywhere is seen here."""
+        do([item.path for item in found])
+        self.asked_for.emit()
 
     def _check(self, task: Task) -> None:
         # Without a GoodNet the task says so at once; loading TensorFlow for that would be a waste.
@@ -152,9 +164,15 @@ def use_saved(bench: Workbench, paths: Sequence[Path], _: TaskContext) -> GoodNe
 
 def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -> Checked:
     """Check picture files and folders of them; verdicts come as partial results, a list at a time."""
+    goodnet, files = bench.goodnet, list[Path]()
     skipped: list[str] = []
+    for path in paths:
+        try:
+            files += list_pictures([path])
+        except DatasetError as error:
+            skipped.append(str(error))
     done = flagged = 0
-    for found in check_pictures(bench.goodnet, list_pictures(paths), progress=context.progress, cancel=context.cancel,
+    for found in check_pictures(goodnet, files, progress=context.progress, cancel=context.cancel,
                                 unreadable=lambda error: skipped.append(str(error))):
         flagged += sum(verdict.flagged for verdict in found)
         done += len(found)

@@ -31,6 +31,7 @@ from gui.jobs.opening import Opening
 from gui.jobs.pruning import Pruning
 from gui.messages import Message
 from gui.session.belonging import other_classes
+from gui.session.queue import Job, nothing
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 from gui.settings import Options, Settings
@@ -72,6 +73,7 @@ class Projects(QObject):
         self.path: Path | None = None
         self._saved: _Contents | None = None
         self._lost: tuple[Looked, ...] = ()
+        self._after: list[Callable[[], object]] = []  # for each save that waits or runs, what is done once it is done
         opening.takes("project", lambda found: self.named.emit(found[-1].path))
         for signal in (session.inputs_changed, session.options_changed, session.names_changed,
                        pruning.headline_changed):
@@ -88,22 +90,38 @@ class Projects(QObject):
         """Whether the open project has changes that aren't saved."""
         return self.path is not None and self._contents() != self._saved
 
+    @property
+    def saving(self) -> bool:
+        """Whether a save waits or runs."""
+        return bool(self._after)
+
+    def after_saving(self, then: Callable[[], object]) -> None:
+        """Do this, and nothing else that was wished, once the save that waits or runs is done; not if it fails."""
+        self._after[-1] = then
+
     def list_recent(self) -> None:
         """Read the projects that were opened last."""
         self._session.in_background(partial(_recent, self._settings.projects), self.recent_changed.emit)
 
-    def save(self, path: Path, then: Callable[[], object] | None = None) -> None:
+    def save(self, path: Path, then: Callable[[], object] = nothing) -> None:
         """Save what is chosen, how it is run and the last result; `then` is called once that is done."""
-        contents = self._contents()
+        contents, session = self._contents(), self._session
 
         def saved(_: object) -> None:
+            after = self._after.pop(0)
             self._now_open(path, contents)
-            self._session.message.emit(Message(f"Saved the project {path.name}."))
-            if then:
-                then()
+            session.message.emit(Message(f"Saved the project {path.name}."))
+            after()
+
+        def failed(error: Exception) -> None:
+            self._after.pop(0)
+            session.tell(error)
 
         if contents:
-            self._session.in_background(partial(_save, contents, path), saved, tell=True)
+            self._after.append(then)
+            when = " once the work under way has ended" if session.state.busy else ""
+            session.message.emit(Message(f"Saving the project {path.name}{when}…"))
+            session.add(Job(partial(_save, contents, path), saved, failed=failed))
 
     def open(self, path: Path) -> None:
         """Open a project in place of all that is chosen; files that moved or changed are told of in `lost_found`."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from engine.records.project import Looked
-from gui.session.chosen import ROLE_NAMES
+from gui.session.chosen import DATA_ROLES, ROLE_NAMES
 from gui.widgets import resources
 from gui.widgets.elided_label import ElidedLabel, PlainLabel
 from gui.widgets.theme import Theme
@@ -21,9 +22,10 @@ _WORDS = {"missing": "Isn't there any more: it was moved, renamed or removed.",
 
 
 class LostFiles(QDialog):
-    """Signals: `find_requested(Looked)`, `accept_requested(Looked)`; it closes when nothing is lost any more."""
+    """Signals: `find_requested(Looked, bool)` with whether it is a folder now, `accept_requested(Looked)`; it closes
+    when nothing is lost any more."""
 
-    find_requested = Signal(object)
+    find_requested = Signal(object, bool)
     accept_requested = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
@@ -46,7 +48,8 @@ class LostFiles(QDialog):
             card.deleteLater()
         self.cards = [LostCard(looked, theme) for looked in lost]
         for card in self.cards:
-            card.find_button.clicked.connect(lambda _=False, looked=card.looked: self.find_requested.emit(looked))
+            for button, folder in ((card.find_button, False), (card.folder_button, True)):
+                button.clicked.connect(partial(self.find_requested.emit, card.looked, folder))
             card.use_button.clicked.connect(lambda _=False, looked=card.looked: self.accept_requested.emit(looked))
             self._list.addWidget(card)
         if lost:
@@ -74,16 +77,19 @@ class LostCard(QFrame):
         words.setText(_WORDS[looked.state])
         icon = PlainLabel()
         icon.setPixmap(resources.icon("warning", theme, theme.warning).pixmap(QSize(20, 20)))
-        self.find_button, self.use_button = QPushButton("&Find it…"), QPushButton("&Use it as it is")
-        self.find_button.setAccessibleName(f"Find {looked.file.path.name}")
+        self.find_button, self.use_button = QPushButton("&Find the file…"), QPushButton("&Use it as it is")
+        self.folder_button = QPushButton("Find the f&older…")  # what is lost doesn't say which of them it was
+        self.find_button.setAccessibleName(f"Find the file {looked.file.path.name}")
+        self.folder_button.setAccessibleName(f"Find the folder {looked.file.path.name}")
         self.use_button.setAccessibleName(f"Use {looked.file.path.name} as it is")
-        self.use_button.setVisible(looked.state == "changed")
         text = QVBoxLayout()
         for label in (name, path, words):
             text.addWidget(label)
         row = QHBoxLayout(self)
         row.addWidget(icon, 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(text, 1)
-        for button in (self.use_button, self.find_button):
+        for button in (self.use_button, self.find_button, self.folder_button):
             button.setAutoDefault(False)
             row.addWidget(button, 0, Qt.AlignmentFlag.AlignVCenter)
+        self.use_button.setVisible(looked.state == "changed")
+        self.folder_button.setVisible(looked.file.role in DATA_ROLES)

@@ -40,11 +40,10 @@ def add_projects(desk: Desk) -> None:
     projects, window = desk.projects, desk.window
     dialogs: list[LostFiles] = []
 
-    def find(looked: Looked) -> None:
+    def find(looked: Looked, folder: bool) -> None:
         kinds = {"model": asking.MODEL_FILES, "order": asking.ORDER_FILES}.get(looked.file.role, asking.DATA_FILES)
         title = f"Where is {looked.file.path.name} now?"
-        path = asking.ask_folder(window, title) if not looked.file.path.suffix else \
-            asking.ask_file(window, title, kinds)
+        path = asking.ask_folder(window, title) if folder else asking.ask_file(window, title, kinds)
         if path:
             projects.point_to(looked.file, path)
 
@@ -94,9 +93,12 @@ def leave_project(desk: Desk, again: Callable[[], object]) -> bool:
     """Whether the open project can be left: it has no changes, or a person doesn't want to keep them.
 
     Args:
-        again: called once the changes are saved, where a person wants that first.
+        again: called once the changes are saved, where a person wants that first or wanted it just before.
     """
     projects = desk.projects
+    if projects.saving:
+        projects.after_saving(again)
+        return False
     if not projects.modified or projects.path is None:
         return True
     answer = asking.ask_unsaved(desk.window, projects.path.name)

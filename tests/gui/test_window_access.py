@@ -16,9 +16,11 @@ from pytestqt.qtbot import QtBot
 from gui.main_window import MainWindow
 from gui.messages import Message
 from gui.window.shortcuts import ShortcutList
+from tests.gui.test_window_defences import open_small
 from tests.support.comparisons import comparison
 from tests.support.curves import curve, rows
 from tests.support.examinations import examination
+from tests.support.networks import SmallLab
 from tests.support.window_driver import settle
 
 TABS = range(7)
@@ -129,3 +131,20 @@ def test_the_list_of_shortcuts_holds_every_one(window: MainWindow, qtbot: QtBot)
         assert key in text, "keys of the curve"
     window.desk.menus.find("Keyboard shortcuts").trigger()
     assert len(window.findChildren(ShortcutList)) == 1
+
+
+def test_the_key_of_run_takes_what_was_just_typed(window: MainWindow, qtbot: QtBot, small_lab: SmallLab) -> None:
+    open_small(qtbot, window, small_lab)
+    window.activateWindow()
+    bar, run = window.run_bar, window.desk.menus.find("Run")
+    bar._toggle.click()
+    for field, text, asked in ((bar._false_alarms, "7", lambda: window.desk.pruning.running.false_alarms == 0.07),
+                               (bar._cluster, "odd", lambda: window.desk.pruning.running.cluster == "odd")):
+        field.setFocus()
+        qtbot.waitUntil(field.hasFocus)
+        field.selectAll()
+        qtbot.keyClicks(field, text)
+        run.trigger()
+        assert asked() and field.hasFocus(), "and the field can be typed in again"
+        window.session.cancel()
+        settle(qtbot, window)

@@ -13,6 +13,7 @@ from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from engine.goodnets.saved import open_goodnet, save_pair
 from engine.progress import Progress
 from gui.inputs.run_bar import time_left
 from gui.jobs.saving import folder_name
@@ -209,6 +210,21 @@ def test_pictures_without_a_goodnet_load_no_engine_and_say_what_to_do(
     settle(qtbot, window)
     assert "no GoodNet" in window.message_bar.text.text()
     assert window.status.device.text() == "Engine not loaded yet"
+
+
+def test_what_is_checked_comes_into_view_wherever_it_is_dropped(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    pair = open_goodnet([small_lab.badnet, small_lab.badnet])
+    save_pair(pair, tmp_path / "pair", None)
+    Image.new("RGB", (20, 20), "red").save(tmp_path / "a.png")
+    assert window.start.isVisible()
+    for path in (tmp_path / "pair", tmp_path / "a.png"):
+        assert drop(window, [path])
+        settle(qtbot, window)
+        assert window.check.isVisible()
+        window.desk.bring_up(window.curve)
+    assert len(window.check.model.verdicts) == 1
 
 
 def test_a_damaged_picture_among_good_ones_is_named(

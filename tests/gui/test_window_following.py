@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
+from gui.defences.repair_dialog import RepairDialog
+from gui.defences.view import COMPARING, EMPTY, REPAIRING
 from gui.main_window import MainWindow
 from gui.settings import Options
+from gui.widgets import asking
 from tests.gui.test_window_defences import open_small
 from tests.support.engine_fixtures import small_lab  # noqa: F401
 from tests.support.networks import SmallLab, random_images
@@ -52,6 +57,26 @@ def test_after_clear_nothing_is_left_of_the_pictures(
     assert window.check.model.rowCount() == 2
     qtbot.mouseClick(button(window, "Clear"), Qt.MouseButton.LeftButton)
     assert not any("again" in b.text() and b.isVisible() for b in window.check.findChildren(QAbstractButton))
+
+
+def test_of_the_pictures_that_are_checked_again_those_that_are_gone_are_named(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, pictures: list[Path],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window.desk.checking.open_goodnet([small_lab.badnet, small_lab.badnet])
+    window.desk.checking.check(pictures[:3])
+    settle(qtbot, window)
+    window.desk.checking.check_pasted(np.zeros((20, 20, 3), np.uint8))
+    settle(qtbot, window)
+    pictures[1].unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "is_file", lambda path: pytest.fail(f"{path} was looked for while the window waits"))
+        window.check.show_goodnet("the same", 7)
+    window.tabs.setCurrentWidget(window.check)
+    qtbot.mouseClick(button(window, "Check the same 3 pictures again"), Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert [Path(v.file).name for v in window.check.model.verdicts] == ["0.png", "2.png"]
+    assert "1.png: there is no such file" in window.message_bar.text.text()
 
 
 def test_another_goodnet_shows_all_pictures_again(
@@ -165,3 +190,41 @@ def test_a_run_whose_model_is_gone_is_brought_back_without_an_error(
     settle(qtbot, window)
     assert not window.message_bar.isVisible() and "Brought back" in window.status.text.text()
     assert "moved.keras" in window.inputs.model._error.text() or window.session.inputs.model.error
+
+
+def test_the_tab_of_defences_says_what_goes_on_once_it_was_begun(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    monkeypatch.setattr(asking, "ask_new_folder", lambda *_: None)
+    view, session = window.defences, window.session
+    qtbot.mouseClick(view.defend_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(view.repair_button, Qt.MouseButton.LeftButton)
+    dialog, = window.findChildren(RepairDialog)
+    dialog.reject()
+    qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
+    assert session.state.busy and "goes on" not in view.empty.text(), "both dialogs were dismissed"
+    session.cancel()
+    settle(qtbot, window)
+    for button, words in ((view.compare_button, COMPARING), (view.repair_button, REPAIRING)):
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        for dialog in window.findChildren(RepairDialog):
+            monkeypatch.setattr(asking, "ask_new_folder", lambda *_: small_lab.badnet.parent / "never")
+            dialog.accept()
+        assert view.empty.text() == words
+        session.cancel()
+        settle(qtbot, window)
+        assert view.empty.text() == EMPTY
+
+
+def test_what_was_saved_of_a_model_is_not_said_of_another(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    window.desk.defending.saved.emit("Chose one and saved it.")
+    window.desk.choosing.remove("test", small_lab.test)
+    assert window.defences.empty.text().startswith("Chose")
+    window.desk.choosing.open_as("model", Path(shutil.copy(small_lab.badnet, tmp_path / "other.keras")))
+    assert window.defences.empty.text() == EMPTY
+    settle(qtbot, window)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,27 @@ def test_a_saved_run_s_folder_is_opened_as_what_it_is(
     window.desk.keeping.reopen(tmp_path / "saved")
     settle(qtbot, window)
     assert "isn't a saved run" in window.message_bar.text.text()
+
+
+def test_a_run_whose_model_is_gone_is_shown_and_not_run_again(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    model = Path(shutil.copy(small_lab.badnet, tmp_path))
+    window.desk.choosing.open_as("model", model)
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    assert window.run_bar.run.isEnabled()
+    window.desk.saving.save_run(tmp_path / "saved")
+    settle(qtbot, window)
+    model.unlink()
+    window.desk.keeping.reopen(tmp_path / "saved")
+    settle(qtbot, window)
+    assert window.session.state is State.DONE and window.run_bar.save.isEnabled()
+    assert not window.run_bar.run.isEnabled() and "Choose another file" in window.run_bar.status.text()
+    window.desk.choosing.open_as("model", small_lab.badnet)
+    settle(qtbot, window)
+    assert window.run_bar.run.isEnabled()
 
 
 def test_after_a_crash_the_last_run_is_offered(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,27 @@ def test_a_name_that_is_no_class_is_asked_for(qtbot: QtBot, window: MainWindow, 
     assert not editor.use.isEnabled() and "more sub-folders than labels" in editor.state.text()
     editor.reject()
     assert tuple(window.session.names) == ()
+
+
+def test_the_editor_never_stops_other_work(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
+    opened(qtbot, window, tmp_path, ANIMALS, 4)
+    go_on = threading.Event()
+    ended: list[bool] = []
+    window.session.submit(lambda _: go_on.wait(60), ended.append, needs_engine=False)
+    editor = edit(window)
+    qtbot.mouseClick(editor.try_button, Qt.MouseButton.LeftButton)
+    editor.reject()
+    assert window.session.state is State.RUNNING, "the comparison, or whatever it is, goes on"
+    editor = edit(window)
+    go_on.set()
+    settle(qtbot, window)
+    assert ended == [True]
+    assert "100 %" in tried(qtbot, window, editor)[0]
+    qtbot.mouseClick(editor.try_button, Qt.MouseButton.LeftButton)
+    assert editor.try_button.isEnabled() and window.session.state.busy
+    editor.reject()
+    assert window.session.state in (State.CANCELLING, State.READY)
+    settle(qtbot, window)
 
 
 def test_where_labels_are_numbers_nothing_is_asked(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:

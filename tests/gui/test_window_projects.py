@@ -170,6 +170,49 @@ def test_leaving_asks_for_changes(
     answer_with(monkeypatch, QMessageBox.StandardButton.Discard)
 
 
+def test_stop_and_close_stops_before_it_saves(
+        window: MainWindow, project: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    asked = answer_with(monkeypatch, QMessageBox.StandardButton.Save)
+    window.session.set_options(Settings().options)
+    window.session.submit(lambda context: context.cancel._event.wait(60), print, needs_engine=False)
+    press(window, "Ctrl+Q")
+    (box,) = (b for b in window.findChildren(QMessageBox) if b.isVisible())
+    qtbot.mouseClick(next(b for b in box.buttons() if b.text() == "Stop and close"), Qt.MouseButton.LeftButton)
+    assert window.session.state is State.CANCELLING
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert len(asked) == 1 and read_project(project).request.drops == Settings().options.drops
+
+
+def test_a_save_that_waits_is_told_of_and_not_lost_by_leaving(
+        window: MainWindow, lab: SmallLab, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_lab_files(window, lab, qtbot)
+    window.session.submit(lambda context: context.cancel._event.wait(60), print, needs_engine=False)
+    name_as(monkeypatch, tmp_path / "mine.goodnet")
+    press(window, "Ctrl+Shift+S")
+    assert window.status.text.text() == "Saving the project mine.goodnet once the work under way has ended…"
+    window._leave()
+    assert window.isVisible() and not (tmp_path / "mine.goodnet").exists()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert read_project(tmp_path / "mine.goodnet").request.model == lab.badnet
+
+
+def test_the_window_stays_where_the_save_before_fails(
+        window: MainWindow, lab: SmallLab, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_lab_files(window, lab, qtbot)
+    (tmp_path / "mine.goodnet").write_text("my diary")
+    name_as(monkeypatch, tmp_path / "mine.goodnet")
+    answer_with(monkeypatch, QMessageBox.StandardButton.Yes)
+    press(window, "Ctrl+Shift+S")
+    assert window.status.text.text() == "Saving the project mine.goodnet…"
+    window.close()
+    settle(qtbot, window)
+    assert window.isVisible() and "isn't a project of this program" in window.message_bar.text.text()
+    window.close()
+    assert not window.isVisible()
+
+
 def test_opening_another_project_asks_for_changes(
         window: MainWindow, project: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     other = Path(shutil.copy(project, project.with_name("other.goodnet")))
@@ -218,6 +261,28 @@ def test_what_moved_is_named_and_found_with_one_answer(
     press(window, "Ctrl+S")
     settle(qtbot, window)
     assert read_project(project).request.model == there / lab.badnet.name and not window.isWindowModified()
+
+
+@pytest.mark.parametrize("was", ["train-images-idx3-ubyte", "faces-1.0"])
+def test_what_moved_is_looked_for_as_a_file_or_a_folder_whatever_it_is_called(
+        was: str, window: MainWindow, lab: SmallLab, project: Path, tmp_path: Path, qtbot: QtBot,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    clean = Path(shutil.copy(lab.clean, tmp_path / was))
+    save_project(make_project(dataclasses.replace(read_project(project).request, validation=clean)), project)
+    clean.unlink()
+    lab.badnet.unlink()
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    lost = window.findChild(LostFiles)
+    model, images = lost.cards
+    assert not model.folder_button.isVisible() and images.folder_button.isVisible()
+    (tmp_path / "pictures").mkdir()
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "pictures"))
+    point_at(monkeypatch, lab.test)
+    button, place = (images.folder_button, tmp_path / "pictures") if "." in was else (images.find_button, lab.test)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert chosen(window)["validation"] == [place]
 
 
 def test_what_changed_is_named_and_can_be_used_as_it_is(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -82,7 +83,8 @@ def joined(paths: Sequence[Path]) -> list[Path]:
     A single file whose name says of how many it is one stands for all of them.
     """
     patterns = [path.with_name(pattern_of(path.name) or path.name) for path in paths]
-    many = [is_pattern(pattern) and (patterns.count(pattern) > 1 or bool(_TOTAL.search(pattern.name)))
+    times = Counter(patterns)
+    many = [is_pattern(pattern) and (times[pattern] > 1 or bool(_TOTAL.search(pattern.name)))
             and not path.is_dir() for path, pattern in zip(paths, patterns, strict=True)]
     return list(dict.fromkeys(pattern if of_many else path
                               for path, pattern, of_many in zip(paths, patterns, many, strict=True)))

@@ -172,3 +172,17 @@ def test_what_is_a_piece(name: str, pattern: str | None) -> None:
 def test_files_that_are_no_pieces_stay_by_themselves(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("valid.h5", "test.h5", "data_batch_1.bin", "shard-000.tar")]
     assert joined(paths) == paths
+
+
+def test_thousands_of_pieces_are_joined_without_comparing_each_with_all() -> None:
+    class Counted(type(Path())):
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Counted.compared += 1
+            return super().__eq__(other)
+
+        __hash__ = type(Path()).__hash__
+
+    found = joined([Counted("nowhere") / f"shard-{number:05}.tar" for number in range(1000)])
+    assert [path.name for path in found] == ["shard-*.tar"] and Counted.compared < 10_000

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +112,22 @@ def test_pasted_pictures_are_told_apart_and_have_originals(checking: MainWindow,
     assert closer.captions[1].text() == "The original: 30 × 20 pixels"
     shown = closer.original.rendered()
     assert shown is not None and shown.pixelColor(5, 5).name() == "#ff0000"
+
+
+def test_pasted_pictures_are_kept_as_long_as_their_verdicts(checking: MainWindow, qtbot: QtBot) -> None:
+    checks, kept = checking.desk.checking, []
+    for clear in (checking.check._clear, lambda: checking.check.show_goodnet("another", 7)):
+        checks.check_pasted(np.full((200, 300, 3), 200, np.uint8))
+        (picture,) = checks._pasted.values()
+        kept.append(weakref.ref(picture))
+        del picture
+        settle(qtbot, checking)
+        clear()
+    gc.collect()
+    assert [reference() for reference in kept] == [None, None]
+    checks.check_pasted(np.full((200, 300, 3), 200, np.uint8))
+    settle(qtbot, checking)
+    assert [v.file for v in checking.check.model.verdicts] == ["pasted picture 3"], "and none is taken for another"
 
 
 def test_a_pasted_file_is_unpacked_by_the_reader(checking: MainWindow, qtbot: QtBot) -> None:
