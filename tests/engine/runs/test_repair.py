@@ -61,7 +61,7 @@ def test_a_pair_is_measured_saved_and_reopened(tmp_path: Path) -> None:
     save_repaired(pair, tmp_path / "out")
     assert on_clean.guarded_correct is not None
     document = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
-    assert document["warning"] == f"labels are missing {FLATTERED}"
+    assert document["warning"] == f"labels are missing {FLATTERED} {guard.note}" and "held back" in guard.note
     assert document["test"]["guarded_accuracy"] == on_clean.guarded_correct.value
     assert document["poisoned"][0]["goodnet_asr"] == on_poisoned.correct.value
     again = open_goodnet([tmp_path / "out"])
