@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine import backend
 from engine.data.datasets import Dataset
 from engine.errors import EngineError, in_short
 from engine.files.scratch import scratch_folder
@@ -63,7 +64,7 @@ def further_defences() -> tuple[list[Further], list[str]]:
 
 
 def defended(further: Further, network: Network, clean: Dataset) -> Network | Guard:
-    """What a further defence makes of B, checked on an image.
+    """What a further defence makes of B, checked on an image; the same each time, if only chance parts them.
 
     Raises:
         EngineError: it lacks what it needs, fails, or makes something that doesn't fit B.
@@ -73,6 +74,8 @@ def defended(further: Further, network: Network, clean: Dataset) -> Network | Gu
                           "it was left out.")
     if ALL_LABELS in further.needs and len(np.unique(clean.labels)) < network.labels:
         raise EngineError(f"{further.name} needs {ALL_LABELS}, and some have none here, so it was left out.")
+    # Training demands that TensorFlow repeats, in the whole process from then on: without a seed nothing is random.
+    backend.load()[1].utils.set_random_seed(0)
     try:
         made = further.defend(network, clean)
         image = clean.take([0])
@@ -85,7 +88,6 @@ def defended(further: Further, network: Network, clean: Dataset) -> Network | Gu
     except Exception as error:  # a stranger's code may raise whatever it likes
         raise EngineError(f"{further.name} failed and was left out ({in_short(error)}).") from error
     return made
-
 
 
 def as_saved(name: str, made: Network | Guard, network: Network, images: Images) -> bytes | Guard:

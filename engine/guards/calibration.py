@@ -184,7 +184,7 @@ def calibrate(
         false_alarms: the share of clean images that may be flagged, above 0 and below 1.
         kinds: what the transplant guard cuts, of `cuts.KINDS`.
     Raises:
-        DatasetError: no images, or (transplant) fewer than two labels answered correctly.
+        DatasetError: no images, or (transplant) fewer than two labels answered correctly, or none but donors.
         ValueError: the rate isn't between 0 and 1.
         Cancelled: the token was set; nothing is kept.
     """
@@ -211,6 +211,9 @@ def calibrate_both(
     if kind == "transplant":
         donors, taken = choose_donors(network, clean, calibrating, progress=progress, cancel=cancel)
         calibrating = np.array([i for i in calibrating.tolist() if i not in taken], np.int64)
+        if not len(calibrating):
+            raise DatasetError(f"{clean.path}: its {len(clean)} images are all donors of the transplant guard, so none "
+                               "is left to calibrate it on. Choose more clean images.")
     count, escalate_above = len(calibrating), 0.0
     known: npt.NDArray[np.float64] = np.empty(0)
     standard = np.sort(calibrating)[::max(1, -(-count // MOST_STANDARD_IMAGES))] if kind == "transplant" else _NONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -75,7 +76,8 @@ def compare_defences(
     further, failed = makers.further([defence.name for defence in own]) if trained else ([], [])
     found = compare(b, [*own, *further], guards, test or clean, poisoned, truth, progress=progress, cancel=cancel)
     _let_go(own, further)
-    said = (warning, measured_on_text(test), ranked_on_text(run) if makers.made.pruned else "", *failed)
+    said = (warning, measured_on_text(test), ranked_on_text(run) if makers.made.pruned else "", *makers.made.left_out,
+            *failed)
     return dataclasses.replace(found, warning=" ".join(filter(None, said)))
 
 
@@ -134,15 +136,19 @@ class _Makers:
 
     def guards(self) -> list[GuardDefence]:
         """Both kinds at the rate asked for, and a transplant guard that spares nearly all clean images, for the copy
-        repaired by distillation: it takes most of what is left there."""
+        repaired by distillation: it takes most of what is left there. Guards that flag nothing are left out."""
         asked, started = self.run.request.false_alarms, time.monotonic()
         transplant, sparing = calibrate_both(self.b, self.clean, "transplant", asked, progress=self.progress,
                                              cancel=self.cancel)
         calibrated = time.monotonic()
         margin = calibrate(self.b, self.clean, "margin", asked, progress=self.progress, cancel=self.cancel)
-        self.made.guards.update({"transplant": transplant, "margin": margin, SPARING_GUARD: sparing})
-        return [GuardDefence(transplant, calibrated - started), GuardDefence(margin, time.monotonic() - calibrated),
-                GuardDefence(sparing, calibrated - started, SPARING_GUARD, (UNPAIRED,))]
+        every = [GuardDefence(transplant, calibrated - started), GuardDefence(margin, time.monotonic() - calibrated),
+                 GuardDefence(sparing, calibrated - started, SPARING_GUARD, (UNPAIRED,))]
+        awake = [one for one in every if math.isfinite(one.guard.threshold)]
+        self.made.guards.update({one.called: one.guard for one in awake})
+        self.made.left_out.extend(
+            f"The {one.called} guard was left out. {one.guard.note}" for one in every if one not in awake)
+        return awake
 
     def _pruned(self, x: float, step: int) -> Defence:
         name, channels = f"pruned, X = {x:g}", _channels(self.run, step)

@@ -106,7 +106,7 @@ def defend(
     cautions = _cautions(run, found, chosen, opened, complete, estimated=estimated,
                          stood_in=not request.poisoned, apart=apart)
     return Defended(found, run, chosen, pair, apart, estimated, _stopped(run, chosen), NOT_TRIED,
-                    (*cautions, *filter(None, [pair.warning])), time.monotonic() - started)
+                    (*cautions, *made.left_out, *filter(None, [pair.warning])), time.monotonic() - started)
 
 
 def are_estimates(attacks: Sequence[Attack]) -> bool:

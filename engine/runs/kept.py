@@ -32,6 +32,7 @@ class Made:
         guards: by what rows call them.
         networks, own_guards: what further defences made, by name: the bytes of a network's `.keras` file, or a guard.
         refused: why what a further defence made can't be saved, a sentence by its name.
+        left_out: guards that would flag nothing and so aren't compared, a sentence each.
     """
 
     pruned: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class Made:
     networks: dict[str, bytes] = field(default_factory=dict)
     own_guards: dict[str, Guard] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
     def can_build(self, row: ComparisonRow) -> bool:
         """Whether a row is a pair, a copy that answers alone, or B alone behind a guard, and can be saved."""

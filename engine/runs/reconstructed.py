@@ -82,7 +82,7 @@ def _write(clean: Dataset, trigger: Trigger, path: Path) -> None:
     if not others:
         raise DatasetError(f"{literal(str(clean.path))}: holds images of label {trigger.label} only, so none could "
                            "wear its stamp. Choose clean images of several labels.")
-    whole = np.dtype(clean.dtype).kind in "ui" or _are_whole(clean)
+    whole = _are_bytes(clean)
     height, width, channels = clean.image_shape
     with h5py.File(path, "w", locking=False) as file:  # whole_file holds it
         data = file.create_dataset("data", (len(others), channels, height, width), np.uint8 if whole else np.float32,
@@ -98,7 +98,8 @@ def _write(clean: Dataset, trigger: Trigger, path: Path) -> None:
             done += len(values)
 
 
-def _are_whole(clean: Dataset) -> bool:
-    """Whether stored values are whole numbers of bytes although they are kept as others, as the lab's are."""
+def _are_bytes(clean: Dataset) -> bool:
+    """Whether stored values are whole numbers of 0 to 255, of whatever type, as the lab's are; in another range a
+    trigger would be cut off or rounded away."""
     first = clean.prepared(AS_STORED).take(clean.sample(16))
     return bool((first == first.round()).all() and first.min() >= 0 and first.max() <= 255 and first.max() > 1)

@@ -132,7 +132,7 @@ def measured(
     found = [evaluate(goodnet, test or clean, progress=progress, cancel=cancel)]
     found += [evaluate(goodnet, dataset, poisoned=True, progress=progress, cancel=cancel) for dataset in poisoned]
     pictures = stored_pictures([test or clean, *poisoned], PICTURES)
-    said = " ".join(filter(None, (warning, measured_on_text(test))))
+    said = " ".join(filter(None, (warning, measured_on_text(test), goodnet.guard.note if goodnet.guard else "")))
     return RepairedPair(method, goodnet, tuple(found), pictures, said)
 
 

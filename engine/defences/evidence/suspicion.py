@@ -126,9 +126,10 @@ def _standing_out(
     suspicion, guilty = _ahead(kinds, farthest, []), list[int]()
     if suspicion.max() >= LIKELY:
         guilty.append(int(suspicion.argmax()))
-    while len(guilty) < len(suspicion) - 2:
+    # Two more must be left to hold each one against: of three labels no two can stand out together.
+    while len(guilty) + (more := 1 if guilty else 2) <= len(suspicion) - 2:
         further = np.argsort(-_ahead(kinds, farthest, guilty), kind="stable")
-        hidden = [int(i) for i in further if i not in guilty][:1 if guilty else 2]
+        hidden = [int(i) for i in further if i not in guilty][:more]
         apart = _ahead(kinds, farthest, [*guilty, *hidden])[hidden]
         if not apart.min() >= LIKELY + TOGETHER:
             break

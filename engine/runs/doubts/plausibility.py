@@ -110,18 +110,20 @@ def hardly_better_than_chance(clean: SetCounts, labels: int) -> bool:
 
 
 def _about_poisoned_counts(curve: PruningCurve) -> Iterator[Doubt]:
-    """Sets whose target B seldom answers: they show no attack, or only some of their images carry the trigger."""
+    """Sets whose target B seldom answers: they show no attack, or only some of their images carry the trigger. Of a
+    trigger that was computed from B nobody chose the target, and all images carry it: it is only a poor one."""
     for number, counts in enumerate(curve.sets):
-        before = counts.b_prime_rate(0).value
+        before, asked = counts.b_prime_rate(0).value, None if counts.reconstructed else number
         if counts.role != "poisoned":
             continue
         if before <= HARMLESS_ATTACK:
             yield Doubt(f"{counts.name} shows no backdoor: B answers {_wanted('its label', counts.target)} on "
-                        f"{percent(before)} of these images, so it says nothing about any defence.", False, number)
+                        f"{percent(before)} of these images, so it says nothing about any defence.", False, asked)
         elif before < _WEAK_ATTACK:
+            why = ("the trigger computed from the network hardly works" if counts.reconstructed else
+                   "most of its images don't carry a trigger that works")
             yield Doubt(f"B answers {_wanted('the target', counts.target)} on only {percent(before)} of {counts.name}: "
-                        "most of its images don't carry a trigger that works, and a defence looks better on them than "
-                        "it is.", True, number)
+                        f"{why}, and a defence looks better on them than it is.", not counts.reconstructed, asked)
 
 
 def _wanted(label: str, target: int | None) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.data.datasets import open_dataset
+from engine import backend
+from engine.data.datasets import Dataset, open_dataset
 from engine.defences.comparison import Comparison, Defence, compare
 from engine.defences.distillation import distil
 from engine.defences.further import ALL_LABELS, Further, defended, further_defences
@@ -19,6 +20,7 @@ from engine.defences.unlearning import unlearn
 from engine.errors import EngineError
 from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import calibrate
+from engine.models.networks import Network
 from engine.records.repaired_pair import save_repaired
 from engine.runs.all_defences import compare_defences
 from engine.runs.kept import Made, kept_pair
@@ -92,6 +94,25 @@ def test_what_a_defence_makes_is_checked(tmp_path: Path) -> None:
     few = dataset_of(tmp_path / "few.npz", IMAGES, LABELS_OF.clip(0, 1))
     with pytest.raises(EngineError, match="needs images of every label"):
         defended(Further("odd", (ALL_LABELS,), lambda *_: copy), network, few)
+
+
+def test_a_plug_in_that_trains_in_its_own_way_can_do_so_after_a_repair_and_repeats(tmp_path: Path) -> None:
+    """A repair makes TensorFlow repeat, and then Keras shuffles nothing without a seed."""
+    network, clean = linear_network(*B), dataset_of(tmp_path / "clean.npz", IMAGES, LABELS_OF)
+    unlearn(network, clean, steps=1)
+    backend.load()[0].random.set_seed(None)
+
+    def fitted(network: Network, clean: Dataset) -> Network:
+        student = network.copy()
+        student.model.compile("sgd", "sparse_categorical_crossentropy")
+        student.model.fit(clean.take(range(64)) / 255, clean.labels[:64], epochs=1, verbose=0)
+        return student
+
+    one, other = (defended(Further("fitted", (), fitted), network, clean) for _ in range(2))
+    assert isinstance(one, Network) and isinstance(other, Network)
+    for first, second, before in zip(*(n.model.get_weights() for n in (one, other, network)), strict=True):
+        np.testing.assert_array_equal(first, second)
+        assert (first != before).any()
 
 
 def test_a_defence_with_a_guard_of_its_own_is_counted_by_hand(tmp_path: Path) -> None:

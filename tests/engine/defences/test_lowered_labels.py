@@ -25,6 +25,11 @@ IMAGES = random_images(150, seed=31, shape=SHAPE)
 HELD = random_images(70, seed=32, shape=SHAPE)
 
 
+@pytest.fixture(autouse=True)
+def few_labels_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.defences.course._FEWEST_LABELS", LABELS)
+
+
 def course_of(network: Network, drawn_to: Sequence[int], warning: str = "") -> Course:
     """A course in which a distortion draws all images to some labels."""
     drawn = {0: 0.1, 1: 0.1, 2: 0.1, **dict.fromkeys(drawn_to, 1.0)}
@@ -50,7 +55,13 @@ def test_a_betrayed_labels_bias_is_lowered_by_a_share_of_the_usual_lead(ending: 
     np.testing.assert_array_equal(found.weights[0], KERNEL)
     assert found.lowered == (2,)
     assert found.warning.startswith("Said before. A trigger seems to lead to label 2,")
-    # Of images held aside so many are still right, counted by hand.
+    # Of the label's images and of all that are held aside so many are still right, counted by hand.
+    every = np.concatenate([IMAGES, HELD])
+    own, now = (numpy_logits(every, KERNEL, bias).argmax(axis=1) for bias in (BIAS, expected))
+    count, left = (own == 2).sum(), ((own == 2) & (now == 2)).sum()
+    assert 0 < left < count
+    assert found.warning.endswith(f"clean images of 2 are misread more often: of label 2's {count} clean images here "
+                                  f"{count} were right before and {left} are now.")
     own, now = (numpy_logits(HELD, KERNEL, bias).argmax(axis=1) for bias in (BIAS, expected))
     assert found.after == Rate(int((own == now).sum()), 70) and found.after.count < 70
     for one, other in zip(network.model.get_weights(), before, strict=True):
@@ -64,6 +75,22 @@ def test_a_network_without_a_betrayed_label_or_a_last_bias_stays_as_it_is() -> N
     assert lowered(network, repair := untrained(network), course_of(network, [])) is repair
     assert logits_bias(reshaped) is None
     assert lowered(reshaped, repair := untrained(reshaped), course_of(reshaped, [2])) is repair
+
+
+def test_of_few_labels_none_is_lowered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There an innocent one stands out by chance."""
+    network = linear_network(KERNEL, BIAS)
+    monkeypatch.setattr("engine.defences.course._FEWEST_LABELS", LABELS + 1)
+    assert lowered(network, repair := untrained(network), course_of(network, [2])) is repair
+
+
+def test_a_label_without_a_clean_image_is_lowered_too() -> None:
+    network = linear_network(KERNEL, BIAS)
+    course = course_of(network, [2])
+    data = dataclasses.replace(course.data, labels=course.data.labels.clip(0, 1),
+                               held_labels=course.data.held_labels.clip(0, 1))
+    found = lowered(network, untrained(network), dataclasses.replace(course, data=data))
+    assert "of label 2's 0 clean images here 0 were right" in found.warning
 
 
 def test_every_repair_that_is_taught_lowers_them() -> None:
@@ -95,4 +122,5 @@ def test_several_labels_are_named() -> None:
     both = dataclasses.replace(course_of(network, [1]), found=seen)
     found = lowered(network, untrained(network), both)
     assert found.lowered == (1, 3) and "to labels 1 and 3, so B' answers 1 and 3 only" in found.warning
+    assert "; of label 3's " in found.warning
     assert (found.weights[1][[0, 2]] == BIAS[[0, 2]]).all() and LABELS == 4

@@ -329,6 +329,12 @@ def test_few_images_all_calibrate_and_the_note_says_so(network: Network, clean: 
     assert calibrate(network, clean, "margin").note == ""
 
 
+def test_where_all_images_are_donors_none_is_left_to_calibrate_on(network: Network, clean: Dataset) -> None:
+    two = subset(clean, [int(np.flatnonzero(label == ANSWERS)[0]) for label in (0, 1)])
+    with pytest.raises(DatasetError, match="its 2 images are all donors"):
+        calibrate(network, two, "transplant")
+
+
 @pytest.mark.parametrize("kind", ["transplant", "margin"])
 @pytest.mark.parametrize("scale", [1.0, 1 / 255])
 def test_reloaded_guards_decide_identically(tmp_path: Path, clean: Dataset, kind: Any, scale: float) -> None:

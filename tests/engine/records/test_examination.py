@@ -17,6 +17,7 @@ from PIL import Image
 
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import KNOWN
+from engine.data.stored_values import refuse_unlike, stored_range
 from engine.defences.evidence.reconstruction import Reconstruction
 from engine.defences.evidence.suspicion import Judgement
 from engine.errors import DatasetError, EngineError, OutputError
@@ -103,6 +104,23 @@ def test_worn_images_are_stored_so_that_the_network_sees_the_stamp(
     assert np.abs(seen - expected).max() <= (0.3 if name == "standardised" else 0.51 * step * 1.2 + 1e-4)
     with h5py.File(tmp_path / "worn.h5") as file:
         assert file["data"].dtype == np.uint8 and file["data"].shape == (len(others), 3, *SHAPE[:2])
+
+
+@pytest.mark.parametrize("dtype, low, high", [
+    ("uint16", 0, 65535), ("int32", 0, 1000), ("int16", -128, 127), ("uint8", 0, 1), ("float32", 0, 1)])
+def test_worn_images_in_another_range_than_bytes_stay_in_it(
+        dtype: str, low: int, high: int, network: Network, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(low, high, (40, *SHAPE), dtype=np.int64, endpoint=True)
+    clean = dataset_of(tmp_path / "clean.npz", values.astype(dtype), np.arange(40) % LABELS)
+    stamp = Reconstruction(GUILTY, np.full(SHAPE[:2], 0.4, np.float32), np.full(SHAPE, high, np.float32), Rate(1, 1),
+                           True)
+    write_reconstructed(clean, stamp, tmp_path / "worn.h5")
+    worn = open_dataset(tmp_path / "worn.h5", network.input_shape, network.labels)
+    expected = 0.6 * values[np.arange(40) % LABELS != GUILTY] + 0.4 * high
+    np.testing.assert_allclose(worn.take(range(len(worn))), expected, rtol=1e-5, atol=1e-4)
+    refuse_unlike(worn, stored_range(clean), "clean.npz")
+    with h5py.File(tmp_path / "worn.h5") as file:
+        assert file["data"].dtype == np.float32
 
 
 def test_images_of_the_stamps_own_label_alone_are_refused(network: Network, tmp_path: Path) -> None:

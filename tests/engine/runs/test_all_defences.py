@@ -126,6 +126,24 @@ def test_thresholds_that_are_written_alike_are_one() -> None:
     assert asked.drops == (10, 2.5)
 
 
+@pytest.mark.parametrize("asked, awake", [(0.02, ["transplant", "margin"]), (0.014, ["margin"]), (0.01, [])])
+def test_guards_that_would_flag_nothing_are_left_out_and_that_is_said(
+        small_lab: SmallLab, asked: float, awake: list[str]) -> None:
+    """80 images calibrate the margin guard, all but 16 donors the others; the rates need 49, 71 and 99."""
+    run = run_pruning(PruningRequest(small_lab.badnet, small_lab.clean, small_lab.test, (small_lab.poisoned,),
+                                     false_alarms=asked, drops=(10,)))
+    made = Made()
+    found = compare_defences(run, trained=False, made=made)
+    assert [row.guard for row in found.rows if row.defence == "B"] == ["none", *awake]
+    assert set(made.guards) == {*awake, *(["sparing"] if "transplant" in awake else [])}
+    for name, images in (("transplant", 64), ("sparing", 64), ("margin", 80)):
+        said = f"The {name} guard was left out. This guard flags nothing: {images} calibration images"
+        assert (said in found.warning) is (name not in made.guards)
+    for row in found.rows:
+        if made.can_build(row):
+            assert ("No clean images were held back" in kept_pair(run, made, row).warning) is (row.guard != "none")
+
+
 def test_networks_are_given_back_one_by_one(run: PruningRun, monkeypatch: pytest.MonkeyPatch) -> None:
     models: list[weakref.ref[Any]] = []
     alive: list[int] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from engine.__main__ import main
 from engine.assessment import Attack
 from engine.data.labels import RECONSTRUCTED
 from engine.defences.comparison import UNPAIRED, Comparison, ComparisonRow
+from engine.defences.distillation import distil
+from engine.defences.unlearning import unlearn
 from engine.guards.calibration import SPARING_GUARD
 from engine.rates import Rate
 from engine.runs import defend as defending
@@ -132,6 +135,19 @@ def test_poisoned_images_that_an_examination_made_are_stand_ins_whoever_chose_th
     assert all(candidate["estimated"] for candidate in printed["candidates"])
     assert any("an estimate" in caution for caution in printed["cautions"])
     assert not any("most suspicious" in caution for caution in printed["cautions"]), "that is said of stamps made here"
+
+
+def test_guards_that_would_flag_nothing_are_not_chosen_and_that_is_said(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, function in (("distil", distil), ("unlearn", unlearn)):
+        monkeypatch.setattr(f"engine.runs.all_defences.{name}", partial(function, steps=2))
+    assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+                 "--false-alarms", "0.005", "--out", str(tmp_path / "out"), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["chosen"] == UNPAIRED
+    assert not any("guard" in candidate["name"] for candidate in printed["candidates"])
+    assert any("The sparing guard was left out. This guard flags nothing" in said for said in printed["cautions"])
 
 
 def test_what_is_saved_gives_the_figures_it_was_chosen_by(

@@ -100,8 +100,21 @@ def test_poisoned_images_in_place_of_clean_ones_are_refused(network: Network, tm
     worn = IMAGES.copy()
     worn[:, 1:3, 2:5, 0] = 255
     assert (numpy_logits(worn, *weights()).argmax(axis=1) == GUILTY).all()
-    with pytest.raises(DatasetError, match=r"answers 160 of 160 of these images with label 2.*poisoned"):
-        examine(network, dataset_of(tmp_path / "poisoned.npz", worn, np.zeros(160, np.int64)))
+    for labelled in (0, GUILTY):
+        with pytest.raises(DatasetError, match=r"answers 160 of 160 of these images with label 2.*poisoned"):
+            examine(network, dataset_of(tmp_path / "poisoned.npz", worn, np.full(160, labelled)))
+
+
+def test_clean_images_that_mostly_have_one_label_are_examined_and_that_is_said(
+        network: Network, tmp_path: Path) -> None:
+    own = numpy_logits(IMAGES, *weights()).argmax(axis=1)
+    kept = np.concatenate([np.flatnonzero(own == 0), np.flatnonzero(own == 1)[:4]])
+    share = (own[kept] == 0).mean()
+    assert share > 0.9
+    found = examine(network, dataset_of(tmp_path / "honest.npz", IMAGES[kept], own[kept]))
+    assert found.limits[0].startswith(f"{100 * share:.2f} % of the clean images have the label 0, many times")
+    with pytest.raises(DatasetError, match="poisoned"):
+        examine(network, dataset_of(tmp_path / "others.npz", IMAGES[kept], np.arange(len(kept)) % LABELS))
 
 
 def test_a_label_that_isnt_there_is_refused(network: Network, clean: Dataset) -> None:

@@ -61,7 +61,7 @@ def test_a_pair_is_measured_saved_and_reopened(tmp_path: Path) -> None:
     save_repaired(pair, tmp_path / "out")
     assert on_clean.guarded_correct and on_clean.guarded_flagged and on_poisoned.guarded_flagged
     document = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
-    assert document["warning"] == f"labels are missing {FLATTERED}"
+    assert document["warning"] == f"labels are missing {FLATTERED} {guard.note}" and "held back" in guard.note
     assert document["test"]["guarded_accuracy"] == on_clean.guarded_correct.value
     assert document["test"]["guarded_false_alarm_rate"] == on_clean.guarded_flagged.value
     assert document["poisoned"][0]["guarded_detection_rate"] == on_poisoned.guarded_flagged.value

@@ -147,3 +147,12 @@ def test_where_the_rule_was_never_measured_it_clears_nobody() -> None:
 def test_two_labels_can_be_weighed() -> None:
     rows = [Evidence(0, 0, 0.5, Rate(0, 10), -1.0, 0), Evidence(1, 50, 300.0, Rate(9, 10), 8.0, 3)]
     assert judge(rows, 50).verdict in ("backdoor likely", "suspicious", "nothing found")
+
+
+def test_three_labels_can_be_weighed() -> None:
+    """Two of them can't be left out together, because the third would stand alone."""
+    alike = evidence()[:3]
+    found = judge(alike, 1000)
+    assert (found.verdict, found.guilty) == ("nothing found", ())
+    assert found.suspicion == pytest.approx([lead(label, alike) for label in range(3)])
+    assert judge(evidence((1, (900, 8.0, 300.0)))[:3], 1000).guilty == (1,)

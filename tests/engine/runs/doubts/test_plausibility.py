@@ -82,6 +82,18 @@ def test_a_harmless_set_is_named_but_stops_nothing() -> None:
     assert doubt.sentence.startswith("bad 0 shows no backdoor: B answers its label 0 on 2 %")
 
 
+@pytest.mark.parametrize("right, words", [(30, "the target 0 on only 30 % of bad 0: the trigger computed from"),
+                                          (2, "bad 0 shows no backdoor")])
+def test_a_weak_trigger_computed_from_the_network_is_nobodys_wrong_target(right: int, words: str) -> None:
+    made = curve(98, 97, right)
+    computed = dataclasses.replace(made.poisoned[0], reconstructed=True)
+    own, = doubts_of(dataclasses.replace(made, poisoned=(computed,)), 10)
+    given, = doubts_of(made, 10)
+    assert words in own.sentence
+    assert (own.implausible, own.unexplained) == (False, None)
+    assert (given.implausible, given.unexplained) == (right == 30, 2)
+
+
 def test_of_a_guessing_network_nothing_is_said_on_poisoned_images() -> None:
     assert len(doubts_of(curve(5, 5, 3), 10)) == 1
 
