@@ -21,6 +21,7 @@ Source = tuple[str, int, int]
 # use of many tensors counts as many, for each is written down.
 _MOST_NODES = 20_000
 _MOST_AXES = 8
+_MOST_OUTPUTS = 100
 _IMAGE_AXES = 3
 # Values of one image between two layers: a quarter of a gigabyte.
 MOST_VALUES = 1 << 26
@@ -64,17 +65,31 @@ def nodes_of(config: Config, path: Path) -> list[Node]:
     return nodes
 
 
-def outputs_of(config: Config, path: Path) -> dict[str, list[Node]]:
+def outputs_of(config: Config, path: Path) -> dict[str, Shape | None]:
     """The outputs of a functional model by the names of their layers, in the order in which Keras has them, each with
-    the nodes that lead to it, itself last.
+    the shape of what it gives for one image.
 
     Raises:
-        ModelError: as nodes_of; or an output isn't there.
+        ModelError: as nodes_of; or an output isn't there, or there are too many.
     """
     nodes: list[Node] = []
     graph, names = _Graph(nodes, path), dict[str, int]()
     graph.add_model(config, None, "")
-    return {unused_name(name, names): _leading_to(nodes, answer) for name, answer in graph.answers}
+    return {unused_name(name, names): nodes[answer].shape for name, answer in graph.answers}
+
+
+def nodes_to(config: Config, path: Path, output: int) -> list[Node]:
+    """The nodes of a functional model that lead to one of its outputs, itself last.
+
+    Args:
+        output: its place among outputs_of.
+    Raises:
+        ModelError: as outputs_of.
+    """
+    nodes: list[Node] = []
+    graph = _Graph(nodes, path)
+    graph.add_model(config, None, "")
+    return _leading_to(nodes, graph.answers[output][1])
 
 
 def _leading_to(nodes: Sequence[Node], answer: int) -> list[Node]:
@@ -144,6 +159,9 @@ class _Graph:
         uses = self._add_graph(layers, calls, outer, prefix)
         if not answers or not all(_is_there(uses, answer) for answer in answers):
             self._refuse(prefix, "doesn't say which of its layers answers")
+        if len(answers) > _MOST_OUTPUTS:
+            self._refuse(prefix or model["config"]["name"],
+                         f"has {len(answers):,} outputs; at most {_MOST_OUTPUTS} were expected")
         if outer is None:
             self.answers = [(answer[0], self._picked(uses, answer)) for answer in answers]
         return self._picked(uses, answers[0])

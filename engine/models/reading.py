@@ -123,7 +123,7 @@ def read_model_file(path: Path, output: str | None = None) -> ModelFile:
     kind = "Keras archive (.keras)" if archive else "whole model (.h5)"
     config = turned(checked_config(_parsed(text, path), path), path)
     several = config["class_name"] == "Functional" and len(config["config"]["output_layers"]) > 1
-    outputs = {name: nodes[-1].shape for name, nodes in outputs_of(config, path).items()} if several else {}
+    outputs = outputs_of(config, path) if several else {}
     outputs = outputs if len(outputs) > 1 else {}
     chosen = _chosen(output, outputs, path)
     return ModelFile(path, kind, sha256, config, parameters, None, stored, None, tuple(outputs), chosen, classes)

@@ -216,6 +216,11 @@ def _backwards(config: Config) -> None:
     config["config"].update(layers=[image, *reversed(chain)], output_layers=[["a24999", 0, 0]])
 
 
+def _answers(config: Config) -> None:
+    """One output by many names."""
+    config["config"]["output_layers"] = [["output", 0, 0]] * 1000
+
+
 def _twice(inner: Config, name: str) -> Config:
     def tensor(of: str, use: int) -> Config:
         return {"args": [{"class_name": "__keras_tensor__", "config": {
@@ -257,6 +262,7 @@ SIZE_ATTACKS: dict[str, Spoil] = {
     "an echo": _echo,
     "an echo of nothing": _empty_echo,
     "a long chain backwards": _backwards,
+    "a thousand outputs": _answers,
     "no output": lambda config: config["config"].update(output_layers=[]),
     "a name of a million letters": node("Dense", name="a" * 10 ** 6),
     "a word of a million letters": settings("Dense", anything="a" * 10 ** 6),

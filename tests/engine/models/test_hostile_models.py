@@ -81,7 +81,8 @@ def test_what_would_run_code_is_refused(name: str, write: Callable[[Path, Spoil]
 
 
 # Why some of them are refused, where there would be a further reason.
-SAID = dict.fromkeys(("an echo", "an echo of nothing", "a long chain backwards"), "more than 20,000 uses of layers")
+SAID = dict.fromkeys(("an echo", "an echo of nothing", "a long chain backwards"), "more than 20,000 uses of layers") | {
+    "a thousand outputs": "has 1,000 outputs; at most 100"}
 
 
 @pytest.mark.usefixtures("nothing_is_built")
