@@ -111,11 +111,15 @@ def check_weights(nodes: Sequence[Node], stored: int, path: Path) -> None:
     Raises:
         ModelError: it needs more.
     """
-    needed = {node.name: node.weights for node in nodes}
-    if sum(needed.values()) > stored:
-        largest = max(needed, key=lambda name: needed[name])
+    largest: dict[int, Node] = {}  # of each layer, which may have no name, the use that needs most
+    for node in nodes:
+        if node.weights >= largest.get(id(node.config), node).weights:
+            largest[id(node.config)] = node
+    needed = sum(node.weights for node in largest.values())
+    if needed > stored:
+        most = max(largest.values(), key=lambda node: node.weights)
         raise ModelError(
-            f"{path}: its layers need {sum(needed.values()):,} weights ('{largest[:100]}' alone {needed[largest]:,}), "
+            f"{path}: its layers need {needed:,} weights ('{most.name[:100]}' alone {most.weights:,}), "
             f"but the file holds {stored:,}; refused, because it is damaged or made to exhaust memory. "
             "Save the model again.")
 

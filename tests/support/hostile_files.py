@@ -221,6 +221,15 @@ def _answers(config: Config) -> None:
     config["config"]["output_layers"] = [["output", 0, 0]] * 1000
 
 
+def _nameless(config: Config) -> None:
+    """Layers without names, the last of which needs few weights."""
+    kinds: list[tuple[str, Config]] = [
+        ("InputLayer", {"batch_shape": [None, 12, 10, 3]}), ("Flatten", {}),
+        *(("Dense", {"units": units}) for units in (10 ** 4, 10 ** 4, 1, LABELS))]
+    config.update(class_name="Sequential", config={"name": "s", "layers": [
+        {"class_name": kind, "config": settings} for kind, settings in kinds]})
+
+
 def _twice(inner: Config, name: str) -> Config:
     def tensor(of: str, use: int) -> Config:
         return {"args": [{"class_name": "__keras_tensor__", "config": {
@@ -263,6 +272,7 @@ SIZE_ATTACKS: dict[str, Spoil] = {
     "an echo of nothing": _empty_echo,
     "a long chain backwards": _backwards,
     "a thousand outputs": _answers,
+    "layers without names": _nameless,
     "no output": lambda config: config["config"].update(output_layers=[]),
     "a name of a million letters": node("Dense", name="a" * 10 ** 6),
     "a word of a million letters": settings("Dense", anything="a" * 10 ** 6),
