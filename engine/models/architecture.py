@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.errors import ModelError
 from engine.models.config import Config
 from engine.models.deepid import INPUT_SHAPE
 from engine.models.layer_graph import Node, check_weights, nodes_of, nodes_to
@@ -84,6 +85,9 @@ def checked_nodes(file: ModelFile) -> list[Node]:
     check_weights(nodes, file.parameters, file.path)
     if file.outputs and file.weights is None:
         nodes = nodes_to(file.config, file.path, file.output)
+    inputs = sum(node.kind == "InputLayer" for node in nodes)
+    if inputs != 1:
+        raise ModelError(f"{file.path}: has {inputs} inputs; an image classifier with one was expected.")
     return nodes + _other_label(nodes)
 
 

@@ -177,6 +177,16 @@ def test_nor_does_that_of_an_h5_file(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("nothing_is_built")
+def test_a_second_input_is_a_sentence(tmp_path: Path) -> None:
+    """There is no layer through which everything passes, so none to prune could be found."""
+    from keras import Input, Model, layers
+    images = [Input((8, 8, 3)), Input((8, 8, 3))]
+    x = layers.Add()([layers.Conv2D(4, 3)(image) for image in images])
+    Model(images, layers.Dense(5)(layers.GlobalAveragePooling2D()(x))).save(tmp_path / "m.keras")
+    assert "has 2 inputs; an image classifier with one was expected" in refused(tmp_path / "m.keras")
+
+
+@pytest.mark.usefixtures("nothing_is_built")
 @pytest.mark.parametrize("text", [
     "", "[]", "null", '"Lambda"', "{", "[" * 100_000, '{"class_name": "Functional", "config": ' * 50_000, "\ud800",
     '{"class_name": "Functional", "config": {"layers": [' * 40 + "]}}" * 40], ids=lambda text: text[:20])
