@@ -273,6 +273,8 @@ SIZE_ATTACKS: dict[str, Spoil] = {
     "a long chain backwards": _backwards,
     "a thousand outputs": _answers,
     "layers without names": _nameless,
+    "outputs that are a number": lambda config: config["config"].update(
+        output_layers={"class_name": "__tuple__", "items": 5}),
     "no output": lambda config: config["config"].update(output_layers=[]),
     "a name of a million letters": node("Dense", name="a" * 10 ** 6),
     "a word of a million letters": settings("Dense", anything="a" * 10 ** 6),
