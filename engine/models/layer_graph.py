@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 from engine.errors import ModelError
 from engine.models import vocabulary
 from engine.models.config import Config
-from engine.models.shapes import Shape, output_shape, weight_count
+from engine.models.costs.inside import values_inside
+from engine.models.shapes import Shape, array_shape, output_shape, weight_count
 
 # A layer's name, which of its uses, and which of its outputs there.
 Source = tuple[str, int, int]
@@ -236,10 +237,15 @@ class _Graph:
         inputs = [self._nodes[parent].shape for parent in parents]
         beside = call.constants if call else []
         node = Node(name, kind, config, parents, output_shape(kind, config, [*inputs, *beside]))
+        inside = 0
         try:
+            if node.shape is not None:
+                inside = values_inside(kind, config, [shape or () for shape in inputs])
             node.weights = weight_count(kind, config, inputs[0] or ()) if inputs else 0
         except ValueError:
             node.shape = None
+        if inside > MOST_VALUES:
+            self._refuse(name, f"would make {inside:,} values of one image inside it, which would exhaust memory")
         return self._append(node)
 
     def _append(self, node: Node) -> int:
@@ -278,18 +284,17 @@ def _literals(call: Any) -> list[Any]:
 
 
 def _constants(call: Any) -> list[Shape]:
-    """Shapes of the arrays that an operation is called with, without a batch axis."""
-    shapes = [_shape(value["config"].get("value")) for value in _arguments(call) if _is_a(value, "__tensor__")]
-    return [shape[1:] if len(shape) == _IMAGE_AXES + 1 else shape for shape in shapes]
+    """Shapes of the arrays and lists that an operation is called with, without a batch axis."""
+    named = call.get("kwargs") if isinstance(call, dict) else None
+    given = [value["config"].get("value") if _is_a(value, "__tensor__") else value
+             for value in [*_arguments(call), *(named.values() if isinstance(named, dict) else ())]]
+    shapes = [array_shape(value) for value in given if isinstance(value, list) and not _sources(value)]
+    return [shape[1:] if len(shape) == _IMAGE_AXES + 1 and shape[0] == 1 else shape for shape in shapes]
 
 
 def _is_a(value: Any, kind: str) -> bool:
     """Whether this is an object of a kind, with its settings."""
     return isinstance(value, dict) and value.get("class_name") == kind and isinstance(value.get("config"), dict)
-
-
-def _shape(array: Any) -> Shape:
-    return (len(array), *(_shape(array[0]) if array else ())) if isinstance(array, list) else ()
 
 
 def _sources(node: Any) -> list[Source]:

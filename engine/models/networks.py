@@ -6,7 +6,6 @@ A Network is never changed once opened: pruning gives a copy.
 from __future__ import annotations
 
 import copy
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from engine import backend
 from engine.errors import Cancelled, EngineError, LayerNotFound, ModelError
 from engine.models.architecture import BOTH_LABELS, LABEL_0, checked_nodes
+from engine.models.costs.computing import images_at_once, products
 from engine.models.deepid import build_deepid
 from engine.models.layer_graph import Node
 from engine.models.preprocessing_layers import take_over_statistics
@@ -32,17 +32,9 @@ Labels = npt.NDArray[np.int64]
 
 # Pieces in which a network is opened, besides the last.
 OPENING_PIECES = 3
-# Images computed in one go: enough for full speed.
-MOST_AT_ONCE = 256
 _LARGE_BELOW = 32  # a network of which fewer are is large
-# Values of one tensor computed in one go: 16 MB, of which there are several at a time.
-MOST_VALUES = 1 << 22
-# Products of numbers computed in one go: a fraction of a second, in which nobody can cancel.
-MOST_PRODUCTS = 1 << 34
 # Products of what is tried out before the work itself: a second or two.
 _QUICK_PRODUCTS, _FEWEST_QUICK = 1 << 37, 16
-# What reading and writing a value costs, in products.
-_VALUE_COST = 20
 # What Keras meets settings with that don't go together.
 _KERAS_ERRORS = (ValueError, TypeError, KeyError, AttributeError, OSError, IndexError, AssertionError, RuntimeError,
                  ArithmeticError, ImportError, MemoryError)
@@ -89,7 +81,7 @@ class Network:
         self.labels = int(answer[1])
         self.classes = tuple(classes) if len(classes) == self.labels else ()
         self.calls, self._input, self._output = _flatten(model, sides)
-        self.batch = images_at_once([call.output for call in self.calls], products(self.calls))
+        self.batch = images_at_once([call.output for call in self.calls], self.calls)
         self.is_large = self.batch < _LARGE_BELOW
         self.quick = max(_FEWEST_QUICK, _QUICK_PRODUCTS // products(self.calls))
         self._predict = compiled(model)
@@ -316,32 +308,6 @@ def in_batches(run: Callable[[Any], Any], images: npt.NDArray[Any], size: int, c
         part = images[start:start + size]
         yield run(part)
         did(len(part))
-
-
-def images_at_once(tensors: Sequence[Any], products: int = 1) -> int:
-    """For how many images each of some symbolic tensors is small enough to be held; sides of any size count as 1.
-
-    Args:
-        products: what computing them costs an image, as `products` says; so many images are computed that it takes a
-            fraction of a second. It follows from the network and not from the clock, so that a run repeats to the bit.
-    Returns:
-        A power of two up to MOST_AT_ONCE, so that chunks of a data set and of parts of it end at the same images.
-    """
-    values = max(math.prod(side or 1 for side in tensor.shape) for tensor in tensors)
-    return 1 << int(math.log2(max(1, min(MOST_AT_ONCE, MOST_VALUES // values, MOST_PRODUCTS // products))))
-
-
-def products(calls: Sequence[Call]) -> int:
-    """What some uses of layers cost an image: products of numbers, and values that are read and written.
-
-    Sides of any size count as 1; at least 1.
-    """
-    total = 1
-    for call in calls:
-        shape = [side or 1 for side in call.output.shape]
-        kernels = sum(math.prod(w.shape) for w in getattr(call.layer, "weights", ()) if w.path.endswith("kernel"))
-        total += math.prod(shape[1:-1]) * kernels + _VALUE_COST * math.prod(shape)
-    return total
 
 
 def _build(file: ModelFile, keras: Any) -> Any:
