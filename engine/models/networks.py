@@ -284,13 +284,26 @@ def compiled(model: Any, at_once: bool = False) -> Any:
         return answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
 
     if at_once:
-        run.get_concrete_function()
+        explained(run.get_concrete_function, model.name)()
+    return explained(run, model.name)
+
+
+def explained(run: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A function that computes the network of a name, with a sentence where Keras or TensorFlow can't.
+
+    Keras sees some settings only when it computes with them.
+
+    Raises:
+        EngineError: on a call, when it can't be computed.
+    """
+    tensorflow, _ = backend.load()
 
     def run_or_explain(*arrays: Any) -> Any:
         try:
             return run(*arrays)
-        except tensorflow.errors.OpError as error:
-            raise EngineError(f"TensorFlow can't compute the network '{model.name}' ({backend.reason(error.message)}). "
+        except (*_KERAS_ERRORS, tensorflow.errors.OpError) as error:
+            said = backend.reason(getattr(error, "message", str(error)))
+            raise EngineError(f"TensorFlow can't compute the network '{name}' ({said}). "
                               "Check that the pictures fit it and that there is memory for it.") from error
 
     return run_or_explain

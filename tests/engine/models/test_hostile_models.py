@@ -17,6 +17,7 @@ import pytest
 from engine.errors import EngineError, ModelError
 from engine.models import networks
 from engine.models.architecture import describe_model
+from engine.models.logits import compiled_logits
 from engine.models.networks import open_network
 from tests.support.hostile_files import (
     CODE,
@@ -352,6 +353,19 @@ def test_a_file_that_changes_between_the_look_and_the_loading_is_refused(tmp_pat
     file = networks.read_model_file(path)
     with pytest.raises(ModelError, match="was changed while"), networks.weights_file(file):
         archive_with(path, copy.deepcopy(plain_model()[1]), metadata__json=b"{ }")
+
+
+def test_what_keras_sees_only_when_it_computes_is_a_sentence() -> None:
+    from keras import Input, Model, layers
+    image = Input((8, 8, 3))
+    network = networks.Network(Model(image, layers.Dense(2, "softmax")(layers.Flatten()(layers.Rescaling(1.0)(image)))),
+                               Path("m"))
+    network.model.layers[1].scale = [1.0] * 5
+    for run in (network.predict, compiled_logits(network), networks.compiled(network.model)):
+        with pytest.raises(EngineError, match=r"can't compute the network '[^']*' \(Dimensions must be equal.*\. Check"):
+            run(random_images(1, shape=(8, 8, 3)))
+    with pytest.raises(EngineError, match=r"can't compute the network"):
+        networks.compiled(network.model, at_once=True)
 
 
 def test_a_failure_inside_tensorflow_is_a_sentence() -> None:
