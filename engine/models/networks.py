@@ -35,6 +35,9 @@ OPENING_PIECES = 3
 _LARGE_BELOW = 32  # a network of which fewer are is large
 # Products of what is tried out before the work itself: a second or two.
 _QUICK_PRODUCTS, _FEWEST_QUICK = 1 << 37, 16
+# Products for a single image, in which nobody can cancel: minutes, and a hundred times what the largest of
+# keras.applications needs.
+_MOST_COST = 10 ** 13
 # What Keras meets settings with that don't go together.
 _KERAS_ERRORS = (ValueError, TypeError, KeyError, AttributeError, OSError, IndexError, AssertionError, RuntimeError,
                  ArithmeticError, ImportError, MemoryError)
@@ -81,9 +84,14 @@ class Network:
         self.labels = int(answer[1])
         self.classes = tuple(classes) if len(classes) == self.labels else ()
         self.calls, self._input, self._output = _flatten(model, sides)
+        cost = products(self.calls)
+        if cost > _MOST_COST:
+            raise ModelError(f"{path}: needs {cost:,} products of numbers for a single image; at most {_MOST_COST:,} "
+                             "were expected, more than known networks need. Choose a smaller network or smaller "
+                             "images.")
         self.batch = images_at_once([call.output for call in self.calls], self.calls)
         self.is_large = self.batch < _LARGE_BELOW
-        self.quick = max(_FEWEST_QUICK, _QUICK_PRODUCTS // products(self.calls))
+        self.quick = max(_FEWEST_QUICK, _QUICK_PRODUCTS // cost)
         self._predict = compiled(model)
 
     def predict(self, images: Images, cancel: CancelToken = NEVER_CANCELLED,

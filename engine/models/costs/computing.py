@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.models.costs.inside import makes_inside, values_inside
+from engine.models.shapes import pair
 
 if TYPE_CHECKING:
     from engine.models.networks import Call
@@ -36,7 +37,8 @@ def images_at_once(tensors: Sequence[Any], calls: Sequence[Call] = ()) -> int:
 
 
 def products(calls: Sequence[Call]) -> int:
-    """What some uses of layers cost an image: products of numbers, and values that are read and written.
+    """What some uses of layers cost an image: products of numbers, values that are looked through for a pooled one, and
+    values that are read and written.
 
     Sides of any size count as 1; at least 1.
     """
@@ -44,7 +46,8 @@ def products(calls: Sequence[Call]) -> int:
     for call in calls:
         shape = [side or 1 for side in call.output.shape]
         kernels = sum(math.prod(w.shape) for w in getattr(call.layer, "weights", ()) if w.path.endswith("kernel"))
-        total += math.prod(shape[1:-1]) * kernels + _VALUE_COST * math.prod(shape)
+        pooled = math.prod(pair(getattr(call.layer, "pool_size", 0)))
+        total += math.prod(shape[1:-1]) * kernels + (_VALUE_COST + pooled) * math.prod(shape)
     return total
 
 

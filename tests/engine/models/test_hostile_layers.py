@@ -235,6 +235,16 @@ def _parts(path: Path) -> tuple[Any, bytes]:
         return json.loads(archive.read("config.json")), archive.read("model.weights.h5")
 
 
+def test_an_image_that_would_take_minutes_is_refused(tmp_path: Path) -> None:
+    """Each place looks through all others, and nobody can cancel within an image."""
+    from keras import Input, Model, layers
+    image = Input((1500, 1500, 3))
+    x = layers.MaxPooling2D(1499, strides=1, padding="same")(layers.Conv2D(2, 1)(image))
+    Model(image, layers.Dense(4)(layers.GlobalAveragePooling2D()(x))).save(tmp_path / "m.keras")
+    with pytest.raises(ModelError, match=r"needs [\d,]+ products of numbers for a single image"):
+        open_network(tmp_path / "m.keras")
+
+
 def test_an_activation_may_be_a_layer(tmp_path: Path) -> None:
     from keras import Input, Model, layers
     image = Input((HEIGHT, WIDTH, 3))

@@ -116,9 +116,11 @@ def test_products_are_counted_as_by_hand() -> None:
     x = layers.Conv2D(8, 3, groups=4, padding="same")(x)
     x = layers.DepthwiseConv2D(3, depth_multiplier=2)(x)  # to 5 x 5
     x = layers.SeparableConv2D(6, 3)(x)  # to 3 x 3
+    x = layers.MaxPooling2D((3, 2), strides=1, padding="same")(x)
     network = Network(Model(image, layers.Dense(10)(layers.Flatten()(x))), Path("network.keras"))
     products = 49 * 9 * 3 * 8 + 49 * 9 * 2 * 8 + 25 * 9 * 16 + 9 * (9 * 16 + 16 * 6) + 54 * 10
-    values = 49 * 8 + 49 * 8 + 25 * 16 + 9 * 6 + 54 + 10
+    products += 9 * 6 * (3 * 2)
+    values = 49 * 8 + 49 * 8 + 25 * 16 + 9 * 6 + 9 * 6 + 54 + 10
     assert computing.products(network.calls) == 1 + products + 20 * values
 
 
