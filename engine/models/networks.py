@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.errors import Cancelled, EngineError, LayerNotFound, ModelError
+from engine.errors import Cancelled, EngineError, LayerNotFound, ModelError, named
 from engine.models.architecture import BOTH_LABELS, LABEL_0, checked_nodes
 from engine.models.costs.computing import images_at_once, products
 from engine.models.deepid import build_deepid
@@ -72,7 +72,7 @@ class Network:
         if len(model.inputs) != 1:
             raise ModelError(f"{path}: has {len(model.inputs)} inputs; an image classifier with one was expected.")
         if len(outputs) != 1:
-            raise ModelError(f"{path}: has {len(outputs)} outputs ({', '.join(model.output_names)}); one was expected.")
+            raise ModelError(f"{path}: has {len(outputs)} outputs ({named(model.output_names)}); one was expected.")
         shape, answer = model.inputs[0].shape, outputs[0].shape
         if len(shape) != 4 or shape[3] not in (1, 3):
             raise ModelError(f"{path}: takes inputs of shape {tuple(shape[1:])}; "
@@ -153,8 +153,8 @@ class Network:
         """
         prunable = self.prunable_layers()
         if layer not in prunable:
-            raise LayerNotFound(f"{self.path}: has no layer named '{layer}' that can be pruned. "
-                                f"It has: {', '.join(prunable) or 'none'}.")
+            raise LayerNotFound(f"{self.path}: has no layer named '{layer[:100]}' that can be pruned. "
+                                f"It has: {named(list(prunable)) or 'none'}.")
         return next(call for call in self.calls if call.name == layer)
 
     def copy(self) -> Network:

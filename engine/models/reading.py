@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from engine.data.labels import class_names
-from engine.errors import ModelError, SeveralOutputs, in_short
+from engine.errors import ModelError, SeveralOutputs, in_short, named
 from engine.files.existing import check_is_file, kind_of
 from engine.files.fingerprint import sha256_of
 from engine.files.scratch import scratch_folder
@@ -134,7 +134,7 @@ def _chosen(output: str | None, outputs: Mapping[str, Sequence[int | None] | Non
     if output is None and outputs:
         raise SeveralOutputs(path, list(outputs.items()))
     if output is not None and output not in outputs:
-        known = f"It has {', '.join(outputs)}." if outputs else "It has a single one, which needs no choice."
+        known = f"It has {named(list(outputs))}." if outputs else "It has a single one, which needs no choice."
         raise ModelError(f"{path}: has no output called '{output[:100]}'. {known}")
     return list(outputs).index(output) if output is not None else 0
 
