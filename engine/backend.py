@@ -6,6 +6,7 @@ import ctypes
 import gc
 import logging
 import os
+import re
 import sys
 import threading
 from collections import Counter
@@ -22,6 +23,7 @@ from engine.errors import EngineError
 # Loaded and ready, it holds 480 MB more than Python did before, and has asked for 1,300 (2.21, two cores).
 _NEEDED_BYTES, _NEEDED_ADDRESSES = 500 << 20, 1400 << 20
 _NAMING = threading.Lock()
+_BOLD = re.compile(r"\x1b\[\d*m")  # as Keras prints what it says
 # How lines begin that say nothing of an error.
 _PREFACES = (" ", "\t", "Graph execution error", "Detected at node", "Exception encountered")
 
@@ -157,6 +159,6 @@ def device() -> str:
 
 
 def reason(message: str) -> str:
-    """What an error of TensorFlow's means, without the traceback that it writes before."""
-    said = [line for line in message.splitlines() if line and not line.startswith(_PREFACES)]
+    """What an error of TensorFlow's or Keras's means, without the traceback that it writes before."""
+    said = [line for line in _BOLD.sub("", message).splitlines() if line and not line.startswith(_PREFACES)]
     return said[0][:200] if said else "it doesn't say why"

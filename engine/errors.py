@@ -30,10 +30,9 @@ class SeveralOutputs(ModelError):
 
     def __init__(self, path: Path, outputs: Sequence[tuple[str, Sequence[int | None] | None]]) -> None:
         self.outputs = tuple(outputs)
-        shown = [f"{name} ({' x '.join(str(side or 'any') for side in shape)})" if shape else name
-                 for name, shape in self.outputs[:_MOST_NAMED]]
-        more = ", ..." if len(self.outputs) > _MOST_NAMED else ""
-        super().__init__(f"{path}: has {len(self.outputs)} outputs, {', '.join(shown)}{more}, and one is needed that "
+        shown = named([f"{name} ({' x '.join(str(side or 'any') for side in shape)})" if shape else name
+                       for name, shape in self.outputs])
+        super().__init__(f"{path}: has {len(self.outputs)} outputs, {shown}, and one is needed that "
                          "tells the labels. Say which: --output NAME on the command line; the window asks.")
 
 
@@ -55,6 +54,12 @@ class OutputError(EngineError):
 
 class Cancelled(Exception):
     """The person asked to stop. Not an error: nothing is kept and nothing is wrong."""
+
+
+def named(names: Sequence[str]) -> str:
+    """Names for a sentence; of many, the first ones."""
+    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def in_short(error: BaseException) -> str:

@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.errors import ModelError
 from engine.models.config import Config
 from engine.models.deepid import INPUT_SHAPE
-from engine.models.layer_graph import Node, check_weights, nodes_of, outputs_of
+from engine.models.layer_graph import Node, check_weights, nodes_of, nodes_to
 from engine.models.prunable.channels import channels_of
 from engine.models.prunable.default_layer import default_layer
 from engine.models.reading import ModelFile, read_model_file
@@ -83,7 +84,10 @@ def checked_nodes(file: ModelFile) -> list[Node]:
     nodes = nodes_of(file.config, file.path)
     check_weights(nodes, file.parameters, file.path)
     if file.outputs and file.weights is None:
-        nodes = list(outputs_of(file.config, file.path).values())[file.output]
+        nodes = nodes_to(file.config, file.path, file.output)
+    inputs = sum(node.kind == "InputLayer" for node in nodes)
+    if inputs != 1:
+        raise ModelError(f"{file.path}: has {inputs} inputs; an image classifier with one was expected.")
     return nodes + _other_label(nodes)
 
 

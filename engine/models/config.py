@@ -79,9 +79,9 @@ class _Checker:
         inside: Config = {"name": name, "layers": _with_input(layers) if sequential else layers}
         if not sequential:
             for key in _GRAPH_KEYS[1:]:
-                if not isinstance(config.get(key), (list, dict)):
+                inside[key] = self._plain(config.get(key), where)  # of a tuple, what it holds
+                if not isinstance(inside[key], (list, dict)):
                     self._refuse(where, f"has no '{key}'")
-                inside[key] = self._plain(config[key], where)
         return {"class_name": "Sequential" if sequential else "Functional", "config": inside}
 
     def layer(self, node: Any, where: str, depth: int) -> Config:

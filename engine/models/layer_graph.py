@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +12,17 @@ from typing import Any, NoReturn
 from engine.errors import ModelError
 from engine.models import vocabulary
 from engine.models.config import Config
-from engine.models.shapes import Shape, output_shape, weight_count
+from engine.models.costs.inside import values_inside
+from engine.models.shapes import Shape, array_shape, output_shape, weight_count
 
 # A layer's name, which of its uses, and which of its outputs there.
 Source = tuple[str, int, int]
 
-# A nested model is opened up wherever it is used, and can be used by another such model.
+# A nested model is opened up wherever it is used, and can be used by another such model, even one that adds no node. A
+# use of many tensors counts as many, for each is written down.
 _MOST_NODES = 20_000
+_MOST_AXES = 8
+_MOST_OUTPUTS = 100
 _IMAGE_AXES = 3
 # Values of one image between two layers: a quarter of a gigabyte.
 MOST_VALUES = 1 << 26
@@ -61,17 +66,31 @@ def nodes_of(config: Config, path: Path) -> list[Node]:
     return nodes
 
 
-def outputs_of(config: Config, path: Path) -> dict[str, list[Node]]:
+def outputs_of(config: Config, path: Path) -> dict[str, Shape | None]:
     """The outputs of a functional model by the names of their layers, in the order in which Keras has them, each with
-    the nodes that lead to it, itself last.
+    the shape of what it gives for one image.
 
     Raises:
-        ModelError: as nodes_of; or an output isn't there.
+        ModelError: as nodes_of; or an output isn't there, or there are too many.
     """
     nodes: list[Node] = []
     graph, names = _Graph(nodes, path), dict[str, int]()
     graph.add_model(config, None, "")
-    return {unused_name(name, names): _leading_to(nodes, answer) for name, answer in graph.answers}
+    return {unused_name(name, names): nodes[answer].shape for name, answer in graph.answers}
+
+
+def nodes_to(config: Config, path: Path, output: int) -> list[Node]:
+    """The nodes of a functional model that lead to one of its outputs, itself last.
+
+    Args:
+        output: its place among outputs_of.
+    Raises:
+        ModelError: as outputs_of.
+    """
+    nodes: list[Node] = []
+    graph = _Graph(nodes, path)
+    graph.add_model(config, None, "")
+    return _leading_to(nodes, graph.answers[output][1])
 
 
 def _leading_to(nodes: Sequence[Node], answer: int) -> list[Node]:
@@ -93,11 +112,15 @@ def check_weights(nodes: Sequence[Node], stored: int, path: Path) -> None:
     Raises:
         ModelError: it needs more.
     """
-    needed = {node.name: node.weights for node in nodes}
-    if sum(needed.values()) > stored:
-        largest = max(needed, key=lambda name: needed[name])
+    largest: dict[int, Node] = {}  # of each layer, which may have no name, the use that needs most
+    for node in nodes:
+        if node.weights >= largest.get(id(node.config), node).weights:
+            largest[id(node.config)] = node
+    needed = sum(node.weights for node in largest.values())
+    if needed > stored:
+        most = max(largest.values(), key=lambda node: node.weights)
         raise ModelError(
-            f"{path}: its layers need {sum(needed.values()):,} weights ('{largest[:100]}' alone {needed[largest]:,}), "
+            f"{path}: its layers need {needed:,} weights ('{most.name[:100]}' alone {most.weights:,}), "
             f"but the file holds {stored:,}; refused, because it is damaged or made to exhaust memory. "
             "Save the model again.")
 
@@ -115,7 +138,8 @@ class _Graph:
     """Nodes under construction."""
 
     def __init__(self, nodes: list[Node], path: Path) -> None:
-        self._nodes, self._path = nodes, path
+        self._nodes, self._path, self._uses = nodes, path, 0
+        self._known: dict[int, tuple[list[list[_Call]], list[Source]]] = {}  # what was read of models, by their ids
         self.answers: list[tuple[str, int]] = []  # the model's outputs, each by its layer's name
 
     def add_model(self, model: Config, outer: int | None, prefix: str) -> int:
@@ -131,31 +155,49 @@ class _Graph:
                 previous = self._add(layer, [] if previous is None else [previous], outer, prefix)
             assert previous is not None
             return previous
-        uses = self._add_graph(layers, outer, prefix)
-        given = model["config"]["output_layers"]
-        # Keras has named outputs in the order of their names.
-        answers = _sources([given[name] for name in sorted(given)] if isinstance(given, dict) else given)
+        if id(model) not in self._known:  # once, however often it is used
+            given = model["config"]["output_layers"]
+            # Keras has named outputs in the order of their names.
+            answers = _sources([given[name] for name in sorted(given)] if isinstance(given, dict) else given)
+            self._known[id(model)] = [_calls(layer) for layer in layers], answers
+        calls, answers = self._known[id(model)]
+        uses = self._add_graph(layers, calls, outer, prefix)
         if not answers or not all(_is_there(uses, answer) for answer in answers):
             self._refuse(prefix, "doesn't say which of its layers answers")
+        if len(answers) > _MOST_OUTPUTS:
+            self._refuse(prefix or model["config"]["name"],
+                         f"has {len(answers):,} outputs; at most {_MOST_OUTPUTS} were expected")
         if outer is None:
             self.answers = [(answer[0], self._picked(uses, answer)) for answer in answers]
         return self._picked(uses, answers[0])
 
-    def _add_graph(self, layers: list[Config], outer: int | None, prefix: str) -> dict[str, list[int]]:
-        """Append layers as soon as what feeds them is there, as Keras does; the nodes of each, by name."""
+    def _add_graph(self, layers: list[Config], calls: list[list[_Call]], outer: int | None,
+                   prefix: str) -> dict[str, list[int]]:
+        """Append layers as soon as what feeds them is there, in the rounds in which Keras does; the nodes of each."""
         uses: dict[str, list[int]] = {}
-        waiting = [(layer, _calls(layer)) for layer in layers]
-        while waiting:
-            left = sum(len(calls) for _, calls in waiting)
-            for layer, calls in waiting:
-                while calls and all(_is_there(uses, source) for source in calls[0].sources):
-                    call = calls.pop(0)
-                    parents = [self._picked(uses, source) for source in call.sources]
-                    node = self._add(layer, parents, outer, prefix, call)
-                    self._use(uses.setdefault(_name(layer), []), layer, node)
-            waiting = [(layer, calls) for layer, calls in waiting if calls]
-            if waiting and left == sum(len(calls) for _, calls in waiting):
-                self._refuse(prefix + _name(waiting[0][0]), "is fed by a layer that isn't there, or by itself")
+        ready, waiting = [(0, place) for place in range(len(layers))], dict[tuple[str, int], list[int]]()
+        left = [list(reversed(of_layer)) for of_layer in calls]
+        missing = [iter(of_layer[0].sources) for of_layer in calls]
+        while ready:
+            turn, place = heapq.heappop(ready)
+            layer, name = layers[place], _name(layers[place])
+            while left[place]:
+                source = next((source for source in missing[place] if not _is_there(uses, source)), None)
+                if source is not None:
+                    waiting.setdefault(source[:2], []).append(place)
+                    break
+                call = left[place].pop()
+                parents = [self._picked(uses, source) for source in call.sources]
+                found = uses.setdefault(name, [])
+                known = len(found)
+                self._use(found, layer, self._add(layer, parents, outer, prefix, call))
+                missing[place] = iter(left[place][-1].sources if left[place] else ())
+                for use in range(known, len(found)):
+                    for other in waiting.pop((name, use), ()):
+                        heapq.heappush(ready, (turn + (other <= place), other))
+        late = next((place for place in range(len(layers)) if left[place]), None)
+        if late is not None:
+            self._refuse(prefix + _name(layers[late]), "is fed by a layer that isn't there, or by itself")
         return uses
 
     def _use(self, found: list[int], layer: Config, node: int) -> None:
@@ -177,6 +219,9 @@ class _Graph:
              call: _Call | None = None) -> int:
         """Append one use of a layer; the index of its output."""
         kind, config, name = layer["class_name"], layer["config"], prefix + _name(layer)
+        self._uses += max(1, len(parents))
+        if self._uses > _MOST_NODES:
+            self._refuse(name, f"is one of more than {_MOST_NODES:,} uses of layers")
         if kind == "InputLayer":
             declared = config.get("batch_shape") or config.get("batch_input_shape")
             shape = tuple(declared[1:]) if isinstance(declared, list) else None
@@ -192,21 +237,25 @@ class _Graph:
         inputs = [self._nodes[parent].shape for parent in parents]
         beside = call.constants if call else []
         node = Node(name, kind, config, parents, output_shape(kind, config, [*inputs, *beside]))
+        inside = 0
         try:
+            if node.shape is not None:
+                inside = values_inside(kind, config, [shape or () for shape in inputs])
             node.weights = weight_count(kind, config, inputs[0] or ()) if inputs else 0
         except ValueError:
             node.shape = None
+        if inside > MOST_VALUES:
+            self._refuse(name, f"would make {inside:,} values of one image inside it, which would exhaust memory")
         return self._append(node)
 
     def _append(self, node: Node) -> int:
-        if node.shape is None or any((n is not None and type(n) is not int) or n == 0 for n in node.shape):
+        if node.shape is None or len(node.shape) > _MOST_AXES \
+                or any((n is not None and type(n) is not int) or n == 0 for n in node.shape):
             if node.parents or node.kind == "InputLayer":
                 self._refuse(node.name, "has settings from which no size of its output follows")
             self._refuse(node.name, "isn't fed by an input layer, so the size of its input isn't known")
         if math.prod(n or 1 for n in node.shape or ()) > MOST_VALUES:
             self._refuse(node.name, f"would make {node.shape} values of one image, which would exhaust memory")
-        if len(self._nodes) >= _MOST_NODES:
-            self._refuse(node.name, f"is one of more than {_MOST_NODES:,} uses of layers")
         self._nodes.append(node)
         return len(self._nodes) - 1
 
@@ -235,18 +284,17 @@ def _literals(call: Any) -> list[Any]:
 
 
 def _constants(call: Any) -> list[Shape]:
-    """Shapes of the arrays that an operation is called with, without a batch axis."""
-    shapes = [_shape(value["config"].get("value")) for value in _arguments(call) if _is_a(value, "__tensor__")]
-    return [shape[1:] if len(shape) == _IMAGE_AXES + 1 else shape for shape in shapes]
+    """Shapes of the arrays and lists that an operation is called with, without a batch axis."""
+    named = call.get("kwargs") if isinstance(call, dict) else None
+    given = [value["config"].get("value") if _is_a(value, "__tensor__") else value
+             for value in [*_arguments(call), *(named.values() if isinstance(named, dict) else ())]]
+    shapes = [array_shape(value) for value in given if isinstance(value, list) and not _sources(value)]
+    return [shape[1:] if len(shape) == _IMAGE_AXES + 1 and shape[0] == 1 else shape for shape in shapes]
 
 
 def _is_a(value: Any, kind: str) -> bool:
     """Whether this is an object of a kind, with its settings."""
     return isinstance(value, dict) and value.get("class_name") == kind and isinstance(value.get("config"), dict)
-
-
-def _shape(array: Any) -> Shape:
-    return (len(array), *(_shape(array[0]) if array else ())) if isinstance(array, list) else ()
 
 
 def _sources(node: Any) -> list[Source]:

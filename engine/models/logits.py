@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from engine import backend
 from engine.models.architecture import BOTH_LABELS, LABEL_0
-from engine.models.networks import Call, Images, Labels, Network, in_batches
+from engine.models.networks import Call, Images, Labels, Network, explained, in_batches
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
 Logits = npt.NDArray[np.float32]  # [n, labels]
@@ -54,11 +54,12 @@ def compiled_logits(network: Network) -> Callable[..., npt.NDArray[np.float32]]:
     """The network's logits for any number of images, float32[n, H, W, C] to float32[n, labels]; see logits_function.
 
     What is returned takes a cancel token behind the images, and raises Cancelled once that is set; and, behind that,
-    what is told how many were answered.
+    what is told how many were answered; EngineError when TensorFlow can't compute it.
     """
     tensorflow, _ = backend.load()
     signature = [tensorflow.TensorSpec((None, *network.input_shape), "float32")]
-    run = tensorflow.function(logits_function(network), input_signature=signature, autograph=False)
+    run = explained(tensorflow.function(logits_function(network), input_signature=signature, autograph=False),
+                    network.model.name)
 
     def logits(images: Images, cancel: CancelToken = NEVER_CANCELLED,
                did: Did = ignore_done) -> npt.NDArray[np.float32]:

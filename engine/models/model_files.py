@@ -125,12 +125,12 @@ def weights(path: Path, archive: bool) -> Generator[Array | None, list[Any], Non
 
 def _described(file: h5py.File, path: Path) -> dict[str, Any]:
     """All but what belongs to an optimizer, which isn't needed."""
-    total, stored = 0, []
+    total, unpacked, held, stored = 0, 0, 0, []
     size = path.stat().st_size
     room = size - _array_bytes(file)
 
     def add(name: str, item: Any) -> None:
-        nonlocal total
+        nonlocal total, unpacked, held
         _check_attributes(item, room, path)
         if name.startswith("optimizer"):
             return
@@ -138,8 +138,8 @@ def _described(file: h5py.File, path: Path) -> dict[str, Any]:
             if item.dtype.kind not in "fiubV" or item.dtype.itemsize > 16:
                 raise ModelError(f"{path}: '{name}' holds {item.dtype}, not numbers; refused. Save the model again.")
             total += int(item.size or 0)
-            grown = int(item.nbytes) > max(_SMALL_BYTES, _MOST_GROWTH * item.id.get_storage_size())
-            if total > MOST_PARAMETERS or grown:
+            unpacked, held = unpacked + int(item.nbytes), held + item.id.get_storage_size()
+            if total > MOST_PARAMETERS or _is_grown(int(item.nbytes), item.id.get_storage_size()):
                 raise ModelError(f"{path}: '{name}' declares {int(item.size or 0):,} weights, far more than a file of "
                                  f"{size:,} bytes holds; refused. Save the model again.")
             BlockChecker(item, f"{path}: '{name}'", ModelError).check_all()
@@ -148,9 +148,16 @@ def _described(file: h5py.File, path: Path) -> dict[str, Any]:
 
     add("", file)
     file.visititems(add)
+    if _is_grown(unpacked, min(held, size)):  # which arrays may do together, each too small to be refused
+        raise ModelError(f"{path}: declares {total:,} weights, far more than a file of {size:,} bytes holds; refused. "
+                         "Save the model again.")
     if len(json.dumps(stored)) > _MOST_LIST_LETTERS:
         raise ModelError(f"{path}: holds more names than a network needs; refused. Save the model again.")
     return {"parameters": total, "labels": None, "stored": stored, "classes": names_in(_words(file))}
+
+
+def _is_grown(unpacked: int, held: int) -> bool:
+    return unpacked > max(_SMALL_BYTES, _MOST_GROWTH * held)
 
 
 def _array_bytes(file: h5py.File) -> int:

@@ -6,7 +6,6 @@ A Network is never changed once opened: pruning gives a copy.
 from __future__ import annotations
 
 import copy
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.errors import Cancelled, EngineError, LayerNotFound, ModelError
+from engine.errors import Cancelled, EngineError, LayerNotFound, ModelError, named
 from engine.models.architecture import BOTH_LABELS, LABEL_0, checked_nodes
+from engine.models.costs.computing import images_at_once, products
 from engine.models.deepid import build_deepid
 from engine.models.layer_graph import Node
 from engine.models.preprocessing_layers import take_over_statistics
@@ -32,17 +32,12 @@ Labels = npt.NDArray[np.int64]
 
 # Pieces in which a network is opened, besides the last.
 OPENING_PIECES = 3
-# Images computed in one go: enough for full speed.
-MOST_AT_ONCE = 256
 _LARGE_BELOW = 32  # a network of which fewer are is large
-# Values of one tensor computed in one go: 16 MB, of which there are several at a time.
-MOST_VALUES = 1 << 22
-# Products of numbers computed in one go: a fraction of a second, in which nobody can cancel.
-MOST_PRODUCTS = 1 << 34
 # Products of what is tried out before the work itself: a second or two.
 _QUICK_PRODUCTS, _FEWEST_QUICK = 1 << 37, 16
-# What reading and writing a value costs, in products.
-_VALUE_COST = 20
+# Products for a single image, in which nobody can cancel: minutes, and a hundred times what the largest of
+# keras.applications needs.
+_MOST_COST = 10 ** 13
 # What Keras meets settings with that don't go together.
 _KERAS_ERRORS = (ValueError, TypeError, KeyError, AttributeError, OSError, IndexError, AssertionError, RuntimeError,
                  ArithmeticError, ImportError, MemoryError)
@@ -77,7 +72,7 @@ class Network:
         if len(model.inputs) != 1:
             raise ModelError(f"{path}: has {len(model.inputs)} inputs; an image classifier with one was expected.")
         if len(outputs) != 1:
-            raise ModelError(f"{path}: has {len(outputs)} outputs ({', '.join(model.output_names)}); one was expected.")
+            raise ModelError(f"{path}: has {len(outputs)} outputs ({named(model.output_names)}); one was expected.")
         shape, answer = model.inputs[0].shape, outputs[0].shape
         if len(shape) != 4 or shape[3] not in (1, 3):
             raise ModelError(f"{path}: takes inputs of shape {tuple(shape[1:])}; "
@@ -89,9 +84,14 @@ class Network:
         self.labels = int(answer[1])
         self.classes = tuple(classes) if len(classes) == self.labels else ()
         self.calls, self._input, self._output = _flatten(model, sides)
-        self.batch = images_at_once([call.output for call in self.calls], products(self.calls))
+        cost = products(self.calls)
+        if cost > _MOST_COST:
+            raise ModelError(f"{path}: needs {cost:,} products of numbers for a single image; at most {_MOST_COST:,} "
+                             "were expected, more than known networks need. Choose a smaller network or smaller "
+                             "images.")
+        self.batch = images_at_once([call.output for call in self.calls], self.calls)
         self.is_large = self.batch < _LARGE_BELOW
-        self.quick = max(_FEWEST_QUICK, _QUICK_PRODUCTS // products(self.calls))
+        self.quick = max(_FEWEST_QUICK, _QUICK_PRODUCTS // cost)
         self._predict = compiled(model)
 
     def predict(self, images: Images, cancel: CancelToken = NEVER_CANCELLED,
@@ -153,8 +153,8 @@ class Network:
         """
         prunable = self.prunable_layers()
         if layer not in prunable:
-            raise LayerNotFound(f"{self.path}: has no layer named '{layer}' that can be pruned. "
-                                f"It has: {', '.join(prunable) or 'none'}.")
+            raise LayerNotFound(f"{self.path}: has no layer named '{layer[:100]}' that can be pruned. "
+                                f"It has: {named(list(prunable)) or 'none'}.")
         return next(call for call in self.calls if call.name == layer)
 
     def copy(self) -> Network:
@@ -291,13 +291,26 @@ def compiled(model: Any, at_once: bool = False) -> Any:
         return answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
 
     if at_once:
-        run.get_concrete_function()
+        explained(run.get_concrete_function, model.name)()
+    return explained(run, model.name)
+
+
+def explained(run: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A function that computes the network of a name, with a sentence where Keras or TensorFlow can't.
+
+    Keras sees some settings only when it computes with them.
+
+    Raises:
+        EngineError: on a call, when it can't be computed.
+    """
+    tensorflow, _ = backend.load()
 
     def run_or_explain(*arrays: Any) -> Any:
         try:
             return run(*arrays)
-        except tensorflow.errors.OpError as error:
-            raise EngineError(f"TensorFlow can't compute the network '{model.name}' ({backend.reason(error.message)}). "
+        except (*_KERAS_ERRORS, tensorflow.errors.OpError) as error:
+            said = backend.reason(getattr(error, "message", str(error)))
+            raise EngineError(f"TensorFlow can't compute the network '{name}' ({said}). "
                               "Check that the pictures fit it and that there is memory for it.") from error
 
     return run_or_explain
@@ -315,32 +328,6 @@ def in_batches(run: Callable[[Any], Any], images: npt.NDArray[Any], size: int, c
         part = images[start:start + size]
         yield run(part)
         did(len(part))
-
-
-def images_at_once(tensors: Sequence[Any], products: int = 1) -> int:
-    """For how many images each of some symbolic tensors is small enough to be held; sides of any size count as 1.
-
-    Args:
-        products: what computing them costs an image, as `products` says; so many images are computed that it takes a
-            fraction of a second. It follows from the network and not from the clock, so that a run repeats to the bit.
-    Returns:
-        A power of two up to MOST_AT_ONCE, so that chunks of a data set and of parts of it end at the same images.
-    """
-    values = max(math.prod(side or 1 for side in tensor.shape) for tensor in tensors)
-    return 1 << int(math.log2(max(1, min(MOST_AT_ONCE, MOST_VALUES // values, MOST_PRODUCTS // products))))
-
-
-def products(calls: Sequence[Call]) -> int:
-    """What some uses of layers cost an image: products of numbers, and values that are read and written.
-
-    Sides of any size count as 1; at least 1.
-    """
-    total = 1
-    for call in calls:
-        shape = [side or 1 for side in call.output.shape]
-        kernels = sum(math.prod(w.shape) for w in getattr(call.layer, "weights", ()) if w.path.endswith("kernel"))
-        total += math.prod(shape[1:-1]) * kernels + _VALUE_COST * math.prod(shape)
-    return total
 
 
 def _build(file: ModelFile, keras: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from engine.data.labels import class_names
-from engine.errors import ModelError, SeveralOutputs, in_short
+from engine.errors import ModelError, SeveralOutputs, in_short, named
 from engine.files.existing import check_is_file, is_file, kind_of
 from engine.files.fingerprint import sha256_of
 from engine.files.scratch import scratch_folder
@@ -120,7 +120,7 @@ def read_model_file(path: Path, output: str | None = None) -> ModelFile:
     kind = "Keras archive (.keras)" if archive else "whole model (.h5)"
     config = turned(checked_config(_parsed(text, path), path), path)
     several = config["class_name"] == "Functional" and len(config["config"]["output_layers"]) > 1
-    outputs = {name: nodes[-1].shape for name, nodes in outputs_of(config, path).items()} if several else {}
+    outputs = outputs_of(config, path) if several else {}
     outputs = outputs if len(outputs) > 1 else {}
     chosen = _chosen(output, outputs, path)
     return ModelFile(path, kind, sha256, config, parameters, None, stored, None, tuple(outputs), chosen, classes)
@@ -131,7 +131,7 @@ def _chosen(output: str | None, outputs: Mapping[str, Sequence[int | None] | Non
     if output is None and outputs:
         raise SeveralOutputs(path, list(outputs.items()))
     if output is not None and output not in outputs:
-        known = f"It has {', '.join(outputs)}." if outputs else "It has a single one, which needs no choice."
+        known = f"It has {named(list(outputs))}." if outputs else "It has a single one, which needs no choice."
         raise ModelError(f"{path}: has no output called '{output[:100]}'. {known}")
     return list(outputs).index(output) if output is not None else 0
 

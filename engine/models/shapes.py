@@ -29,15 +29,13 @@ def output_shape(kind: str, config: Config, inputs: Sequence[Shape | None]) -> S
     if not inputs or len(known) < len(inputs):
         return None
     first = config.get("data_format") == "channels_first" and len(known[0]) == 3
-    if first:
-        known = [(*shape[1:], shape[0]) for shape in known]
     try:
-        shape = known[0] if kind in _SAME else _RULES[kind](config, known)
-        if any(n is not None and n < 1 for n in shape):
-            return None
+        last = [channels_last(config, shape) for shape in known]
+        shape = last[0] if kind in _SAME else _RULES[kind](config, last)
+        found = (shape[2], *shape[:2]) if first and len(shape) == 3 else tuple(shape)
+        return None if any(n is not None and n < 1 for n in found) or not _fits(config, found) else found
     except (KeyError, IndexError, TypeError, ValueError, ArithmeticError):
         return None
-    return (shape[2], *shape[:2]) if first and len(shape) == 3 else tuple(shape)
 
 
 def weight_count(kind: str, config: Config, shape: Shape) -> int:
@@ -49,10 +47,8 @@ def weight_count(kind: str, config: Config, shape: Shape) -> int:
     rule = _WEIGHTS.get(kind)
     if rule is None:
         return 0
-    if config.get("data_format") == "channels_first" and len(shape) == 3:
-        shape = (*shape[1:], shape[0])
     try:
-        count = rule(config, shape)
+        count = rule(config, channels_last(config, shape))
     except (KeyError, IndexError, TypeError, ArithmeticError) as error:
         raise ValueError(str(error)) from error
     if count < 0:
@@ -60,43 +56,68 @@ def weight_count(kind: str, config: Config, shape: Shape) -> int:
     return count
 
 
-def _pair(value: Any) -> tuple[int, int]:
+def channels_last(config: Config, shape: Shape) -> Shape:
+    """A shape with the channels at the end, where a layer's settings have them in front."""
+    first = config.get("data_format") == "channels_first" and len(shape) == 3
+    return (*shape[1:], shape[0]) if first else shape
+
+
+def _fits(config: Config, shape: Shape) -> bool:
+    """Whether lists of numbers that a layer computes with element by element leave the shape as it is."""
+    for key in _NUMBERS:
+        sides = array_shape(config.get(key))
+        while len(sides) > len(shape) and sides[0] == 1:
+            sides = sides[1:]
+        if sides and _broadcast(config, [shape, sides]) != shape:
+            return False
+    inner = config.get("activation")
+    return not isinstance(inner, dict) or not isinstance(inner.get("config"), dict) or _fits(inner["config"], shape)
+
+
+def array_shape(numbers: Any) -> Shape:
+    """The shape of an array that is written as lists."""
+    return (len(numbers), *(array_shape(numbers[0]) if numbers else ())) if isinstance(numbers, list) else ()
+
+
+def pair(value: Any) -> tuple[int, int]:
+    """A number for both sides, or one for each."""
     return (value, value) if isinstance(value, int) else (int(value[0]), int(value[-1]))
 
 
-def _window(config: Config, shape: Shape, size: Any, strides: Any) -> tuple[int | None, int | None]:
-    dilation = _pair(config.get("dilation_rate", 1))
+def window(config: Config, shape: Shape, size: Any, strides: Any) -> tuple[int | None, int | None]:
+    """The sides of what a window gives that is moved over a map."""
+    dilation = pair(config.get("dilation_rate", 1))
     same = config.get("padding", "valid") == "same"
     sides = [None if n is None else
              math.ceil(n / s) if same else (n - d * (k - 1) - 1) // s + 1
-             for n, k, s, d in zip(shape[:2], _pair(size), _pair(strides), dilation, strict=True)]
+             for n, k, s, d in zip(shape[:2], pair(size), pair(strides), dilation, strict=True)]
     return sides[0], sides[1]
 
 
 def _conv(config: Config, inputs: Sequence[Shape]) -> Shape:
-    sides = _window(config, inputs[0], config["kernel_size"], config.get("strides", 1))
+    sides = window(config, inputs[0], config["kernel_size"], config.get("strides", 1))
     return (*sides, int(config["filters"]))
 
 
 def _depthwise(config: Config, inputs: Sequence[Shape]) -> Shape:
-    sides = _window(config, inputs[0], config["kernel_size"], config.get("strides", 1))
+    sides = window(config, inputs[0], config["kernel_size"], config.get("strides", 1))
     return (*sides, (inputs[0][2] or 0) * int(config.get("depth_multiplier", 1)))
 
 
 def _transposed(config: Config, inputs: Sequence[Shape]) -> Shape:
     if config.get("output_padding") is not None:
         raise ValueError("output_padding")
-    dilation = _pair(config.get("dilation_rate", 1))
+    dilation = pair(config.get("dilation_rate", 1))
     same = config.get("padding", "valid") == "same"
     sides = [None if n is None else n * s + (0 if same else max(d * (k - 1) + 1 - s, 0))
-             for n, k, s, d in zip(inputs[0][:2], _pair(config["kernel_size"]), _pair(config.get("strides", 1)),
+             for n, k, s, d in zip(inputs[0][:2], pair(config["kernel_size"]), pair(config.get("strides", 1)),
                                    dilation, strict=True)]
     return (*sides, int(config["filters"]))
 
 
 def _pool(config: Config, inputs: Sequence[Shape]) -> Shape:
     size = config.get("pool_size", 2)
-    return (*_window(config, inputs[0], size, config.get("strides") or size), inputs[0][2])
+    return (*window(config, inputs[0], size, config.get("strides") or size), inputs[0][2])
 
 
 def _global_pool(config: Config, inputs: Sequence[Shape]) -> Shape:
@@ -114,13 +135,13 @@ def _attention(config: Config, inputs: Sequence[Shape]) -> Shape:
     query, other = inputs[0], inputs[1]
     if any(shape[-1] != query[-1] for shape in inputs) or config.get("output_shape") is not None:
         raise ValueError("output_shape")
-    if int(config["num_heads"]) * _product(query[:-1]) * _product(other[:-1]) > _MOST_SCORES:
+    if int(config["num_heads"]) * product(query[:-1]) * product(other[:-1]) > _MOST_SCORES:
         raise ValueError("num_heads")
     return query
 
 
 def _flatten(_: Config, inputs: Sequence[Shape]) -> Shape:
-    return (None if None in inputs[0] else _product(inputs[0]),)
+    return (None if None in inputs[0] else product(inputs[0]),)
 
 
 def _padding(config: Config, inputs: Sequence[Shape]) -> Shape:
@@ -132,14 +153,14 @@ def _cropping(config: Config, inputs: Sequence[Shape]) -> Shape:
 
 
 def _grown(amount: Any, sign: int, shape: Shape) -> Shape:
-    sides = _pair(amount) if isinstance(amount, int) else amount
-    by = [sum(_pair(side)) * sign for side in sides]
+    sides = pair(amount) if isinstance(amount, int) else amount
+    by = [sum(pair(side)) * sign for side in sides]
     height, width, channels = shape
     return None if height is None else height + by[0], None if width is None else width + by[1], channels
 
 
 def _upsampling(config: Config, inputs: Sequence[Shape]) -> Shape:
-    factors = _pair(config.get("size", 2))
+    factors = pair(config.get("size", 2))
     height, width, channels = inputs[0]
     return None if height is None else height * factors[0], None if width is None else width * factors[1], channels
 
@@ -152,8 +173,8 @@ def _reshape(config: Config, inputs: Sequence[Shape]) -> Shape:
     target = [int(n) for n in config["target_shape"]]
     if -1 not in target:
         return tuple(target)
-    rest = _product(n for n in target if n != -1)
-    free = None if None in inputs[0] else _product(inputs[0]) // rest
+    rest = product(n for n in target if n != -1)
+    free = None if None in inputs[0] else product(inputs[0]) // rest
     return tuple(free if n == -1 else n for n in target)
 
 
@@ -169,7 +190,7 @@ def _concatenate(config: Config, inputs: Sequence[Shape]) -> Shape:
 
 def _dot(config: Config, inputs: Sequence[Shape]) -> Shape:
     left, right = inputs
-    one, other = _pair(config["axes"])
+    one, other = pair(config["axes"])
     at, beside = _axis(one, len(left)), _axis(other, len(right))
     return (*left[:at], *left[at + 1:], *right[:beside], *right[beside + 1:]) or (1,)
 
@@ -208,10 +229,16 @@ def _stacked(config: Config, inputs: Sequence[Shape]) -> Shape:
 
 def _padded(config: Config, inputs: Sequence[Shape]) -> Shape:
     """Every axis grown, the batch's by nothing."""
-    batch, *sides = (_pair(side) for side in config["pad_width"])
+    batch, *sides = (pair(side) for side in config["pad_width"])
     if batch != (0, 0) or min(min(side) for side in sides) < 0:
         raise ValueError("pad_width")
     return tuple(None if n is None else n + sum(by) for n, by in zip(inputs[0], sides, strict=True))
+
+
+def _layer_scale(config: Config, inputs: Sequence[Shape]) -> Shape:
+    if config["projection_dim"] != inputs[0][-1]:
+        raise ValueError("projection_dim")
+    return inputs[0]
 
 
 def _taken(config: Config, inputs: Sequence[Shape]) -> Shape:
@@ -232,7 +259,12 @@ def _axis(axis: Any, rank: int) -> int:
     return at
 
 
-def _product(numbers: Any) -> int:
+def product(numbers: Any) -> int:
+    """The product of numbers.
+
+    Raises:
+        ValueError: one of them isn't known.
+    """
     found = 1
     for n in numbers:
         if n is None:
@@ -241,9 +273,13 @@ def _product(numbers: Any) -> int:
     return found
 
 
+# Settings that may be lists of numbers.
+_NUMBERS = ("scale", "offset", "x_min", "x_max", "mean", "variance", "alpha", "epsilon", "negative_slope", "max_value",
+            "threshold")
+
 _SAME = vocabulary.CHANNELWISE - {
     "ZeroPadding2D", "Cropping2D", "UpSampling2D", "Flatten"} - vocabulary.POOLING | {
-    "PReLU", "Softmax", "LayerScale", "StochasticDepth", "LayerNormalization", "GroupNormalization",
+    "PReLU", "Softmax", "StochasticDepth", "LayerNormalization", "GroupNormalization",
     "UnitNormalization", "Normalization",
     "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness",
     *(f"keras.ops.{name}" for name in ("Relu", "Softmax", "Clip", "Cast", "Sqrt", "Erf", "Gelu")),
@@ -260,6 +296,7 @@ _RULES: dict[str, Callable[[Config, Sequence[Shape]], Shape]] = {
     "Dense": lambda config, inputs: (*inputs[0][:-1], int(config["units"])),
     "Concatenate": _concatenate, "Dot": _dot,
     **dict.fromkeys(("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "CustomScaleLayer"), _broadcast),
+    "LayerScale": _layer_scale,
     **dict.fromkeys((f"keras.ops.{name}" for name in
                      ("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Equal", "Where")), _broadcast),
     "keras.ops.Concatenate": _concatenate, "keras.ops.Reshape": _reshape_operation,
@@ -276,27 +313,27 @@ def _bias(config: Config, count: int) -> int:
 
 def _conv_weights(config: Config, shape: Shape) -> int:
     filters, groups = int(config["filters"]), int(config.get("groups") or 1)
-    return _product(_pair(config["kernel_size"])) * _product(shape[2:]) // groups * filters + _bias(config, filters)
+    return product(pair(config["kernel_size"])) * product(shape[2:]) // groups * filters + _bias(config, filters)
 
 
 def _depthwise_weights(config: Config, shape: Shape) -> int:
-    channels = _product(shape[2:]) * int(config.get("depth_multiplier", 1))
-    return _product(_pair(config["kernel_size"])) * channels + _bias(config, channels)
+    channels = product(shape[2:]) * int(config.get("depth_multiplier", 1))
+    return product(pair(config["kernel_size"])) * channels + _bias(config, channels)
 
 
 def _separable_weights(config: Config, shape: Shape) -> int:
-    between, filters = _product(shape[2:]) * int(config.get("depth_multiplier", 1)), int(config["filters"])
-    return _product(_pair(config["kernel_size"])) * between + between * filters + _bias(config, filters)
+    between, filters = product(shape[2:]) * int(config.get("depth_multiplier", 1)), int(config["filters"])
+    return product(pair(config["kernel_size"])) * between + between * filters + _bias(config, filters)
 
 
 def _dense_weights(config: Config, shape: Shape) -> int:
     units = int(config["units"])
-    return _product(shape[-1:]) * units + _bias(config, units)
+    return product(shape[-1:]) * units + _bias(config, units)
 
 
 def _attention_weights(config: Config, shape: Shape) -> int:
     """Projections of query, key and value to all heads, and back."""
-    heads, key, depth = int(config["num_heads"]), int(config["key_dim"]), _product(shape[-1:])
+    heads, key, depth = int(config["num_heads"]), int(config["key_dim"]), product(shape[-1:])
     value = int(config.get("value_dim") or key)
     back = heads * value * depth + _bias(config, depth)
     return 2 * (heads * key * depth + _bias(config, heads * key)) + heads * value * depth \
@@ -305,13 +342,13 @@ def _attention_weights(config: Config, shape: Shape) -> int:
 
 def _prelu_weights(config: Config, shape: Shape) -> int:
     shared = {_axis(axis, len(shape)) for axis in config.get("shared_axes") or []}
-    return _product(n for i, n in enumerate(shape) if i not in shared)
+    return product(n for i, n in enumerate(shape) if i not in shared)
 
 
 def _norm_weights(config: Config, shape: Shape) -> int:
     """Scale and centre along one axis or several."""
     axes = config.get("axis", -1)
-    length = _product(shape[_axis(axis, len(shape))] for axis in (axes if isinstance(axes, list) else [axes]))
+    length = product(shape[_axis(axis, len(shape))] for axis in (axes if isinstance(axes, list) else [axes]))
     return length * (bool(config.get("scale", True)) + bool(config.get("center", True)))
 
 

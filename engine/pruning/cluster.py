@@ -24,7 +24,8 @@ from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import Preprocessing
 from engine.data.targets import of_target, target_of
 from engine.errors import EngineError, ModelError
-from engine.models.networks import MOST_AT_ONCE, Network, compiled, open_network
+from engine.models.costs.computing import MOST_AT_ONCE
+from engine.models.networks import Network, compiled, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback
 from engine.pruning.incremental import predictor_for
 from engine.pruning.ranking import ChannelRanking, RankAt, ranked_tensor, ranking_from_means, sums_and_features

@@ -19,19 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.models.networks import (
-    MOST_PRODUCTS,
-    MOST_VALUES,
-    Call,
-    Images,
-    Labels,
-    Network,
-    compiled,
-    images_at_once,
-    in_batches,
-    largest,
-    products,
-)
+from engine.models.costs.computing import MOST_PRODUCTS, MOST_VALUES, images_at_once, most_inside, products
+from engine.models.networks import Call, Images, Labels, Network, compiled, in_batches, largest
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 from engine.pruning.channel_regions import (
     Owners,
@@ -83,7 +72,7 @@ class IncrementalSteps:
         behind = network.calls_from(region.mixers[0])
         tensors = [*self.feature_tensors, *(later.output for later in behind)]
         self.batch = chunk_size(network, tensors)
-        self._at_once = images_at_once(tensors, products(behind))
+        self._at_once = images_at_once(tensors, behind)
         self._head = compiled(network.submodel([network.input], self.feature_tensors))
         self._shares = [share_of_channel(mixer, len(region.inputs[i].owners))
                         for mixer, i in zip(region.mixers, region.takes, strict=True)]
@@ -91,7 +80,7 @@ class IncrementalSteps:
                        for place in region.inputs]
         self._first, self._answer = _tail(network, region, cut)
         self._scratch = Scratch()
-        self._most_rows = min(_BATCH, MOST_PRODUCTS // products(behind))
+        self._most_rows = min(_BATCH, MOST_PRODUCTS // products(behind), MOST_VALUES // most_inside(behind))
         self._anew = compiled(network.submodel(needed, [network.output]))
 
     def features(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, did: Did = ignore_done) -> Features:

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.models.networks import Images, Labels, Network, compiled, images_at_once, in_batches, largest, products
+from engine.models.costs.computing import images_at_once
+from engine.models.networks import Images, Labels, Network, compiled, in_batches, largest
 from engine.models.prunable.channels import masked_value
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
@@ -74,7 +75,7 @@ class MaskedSteps:
         behind = network.calls_from(call)
         tensors = [*self.feature_tensors, *(later.output for later in behind)]
         self.batch = chunk_size(network, tensors)
-        self._at_once = images_at_once(tensors, products(behind))
+        self._at_once = images_at_once(tensors, behind)
         self._head = compiled(network.submodel([network.input], self.feature_tensors))
         self._tail = compiled(network.submodel(self.feature_tensors, [network.output]))
 

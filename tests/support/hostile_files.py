@@ -200,6 +200,36 @@ def _echo(config: Config) -> None:
     config["config"]["layers"][2] = {**inner, "name": config["config"]["layers"][2]["name"]}
 
 
+def _empty_echo(config: Config) -> None:
+    """The same of models that hold an input and nothing else, so that no layer is added however often they are used."""
+    empty = layer(config, "Functional")["config"]
+    image = next(found for found in empty["layers"] if found["class_name"] == "InputLayer")
+    empty["layers"], empty["output_layers"] = [image], [[image["name"], 0, 0]]
+    _echo(config)
+
+
+def _backwards(config: Config) -> None:
+    """More layers than a network may have, each behind the one that it feeds."""
+    image = layer(config, "InputLayer")
+    chain = [{"class_name": "Identity", "config": {"name": f"a{n}"},
+              "inbound_nodes": [[[f"a{n - 1}" if n else image["name"], 0, 0, {}]]]} for n in range(25_000)]
+    config["config"].update(layers=[image, *reversed(chain)], output_layers=[["a24999", 0, 0]])
+
+
+def _answers(config: Config) -> None:
+    """One output by many names."""
+    config["config"]["output_layers"] = [["output", 0, 0]] * 1000
+
+
+def _nameless(config: Config) -> None:
+    """Layers without names, the last of which needs few weights."""
+    kinds: list[tuple[str, Config]] = [
+        ("InputLayer", {"batch_shape": [None, 12, 10, 3]}), ("Flatten", {}),
+        *(("Dense", {"units": units}) for units in (10 ** 4, 10 ** 4, 1, LABELS))]
+    config.update(class_name="Sequential", config={"name": "s", "layers": [
+        {"class_name": kind, "config": settings} for kind, settings in kinds]})
+
+
 def _twice(inner: Config, name: str) -> Config:
     def tensor(of: str, use: int) -> Config:
         return {"args": [{"class_name": "__keras_tensor__", "config": {
@@ -239,6 +269,12 @@ SIZE_ATTACKS: dict[str, Spoil] = {
     "a circle": _circle,
     "in reverse": _late,
     "an echo": _echo,
+    "an echo of nothing": _empty_echo,
+    "a long chain backwards": _backwards,
+    "a thousand outputs": _answers,
+    "layers without names": _nameless,
+    "outputs that are a number": lambda config: config["config"].update(
+        output_layers={"class_name": "__tuple__", "items": 5}),
     "no output": lambda config: config["config"].update(output_layers=[]),
     "a name of a million letters": node("Dense", name="a" * 10 ** 6),
     "a word of a million letters": settings("Dense", anything="a" * 10 ** 6),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.errors import ModelError
 from engine.models import vocabulary
 from engine.models.architecture import checked_nodes, describe_model
 from engine.models.networks import open_network
@@ -165,6 +168,81 @@ def test_these_models_hold_everything_on_the_list() -> None:
 
 def _is_operation(part: Any) -> bool:
     return ".ops." in type(part).__module__
+
+
+def _inside(layers: Any) -> dict[str, Callable[[Any], Any]]:
+    """Layers that make far more values on the way to their output than it has."""
+    def attention(x: Any) -> Any:
+        return layers.MultiHeadAttention(1, 65536, use_bias=False)(*[layers.Reshape((4096, 1))(x)] * 2)
+
+    return {
+        "separable": layers.SeparableConv2D(1, 1, depth_multiplier=100_000, use_bias=False),
+        "dilated separable": layers.SeparableConv2D(1, 3, padding="same", dilation_rate=5000),
+        "dilated depthwise": layers.DepthwiseConv2D(3, padding="same", dilation_rate=5000),
+        "dilated": layers.Conv2D(1, 3, padding="same", dilation_rate=5000),
+        "transposed": layers.Conv2DTranspose(1, 300, use_bias=False), "attention": attention,
+        "padded to a ratio": lambda x: layers.Resizing(1, 2048, pad_to_aspect_ratio=True)(layers.UpSampling2D((8, 1))(
+            layers.MaxPooling2D((1, 64))(x)))}
+
+
+def _saved(make: Callable[[Any], Any], path: Path) -> Path:
+    from keras import Input, Model, layers
+    image = Input((64, 64, 3))
+    x = make(layers.Conv2D(1, 1)(image))
+    Model(image, layers.Dense(4)(layers.Flatten()(x) if len(x.shape) == 4 else x[:, 0, :])).save(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["separable", "dilated separable", "dilated depthwise", "dilated", "transposed",
+                                  "attention", "padded to a ratio"])
+def test_what_would_exhaust_memory_inside_a_layer_is_refused(name: str, tmp_path: Path) -> None:
+    from keras import layers
+    path = _saved(_inside(layers)[name], tmp_path / "m.keras")
+    for reading in (describe_model, open_network):
+        with pytest.raises(ModelError, match=r"would make [\d,]+ values of one image inside it"):
+            reading(path)
+
+
+@pytest.mark.parametrize("name", ["Rescaling", "clip", "ELU", "activation", "LayerScale", "add", "epsilon"])
+def test_a_list_of_numbers_makes_no_more_values(name: str, tmp_path: Path) -> None:
+    """One channel and a thousand numbers would be a thousand channels, which no shape tells."""
+    from keras import layers, ops
+    from keras.src.applications.convnext import LayerScale
+    many = [1.0] * 1000
+    makes: dict[str, Callable[[Any], Any]] = {
+        "Rescaling": layers.Rescaling(many), "clip": lambda x: ops.clip(x, 0.0, 1.0), "ELU": layers.ELU(1.0),
+        "activation": layers.Conv2D(1, 1, activation=layers.ELU(1.0)), "LayerScale": LayerScale(1.0, 1),
+        "add": lambda x: ops.add(x, 1.0), "epsilon": layers.BatchNormalization()}
+    config, weights = _parts(_saved(lambda x: layers.GlobalAveragePooling2D(keepdims=True)(makes[name](x)),
+                                    tmp_path / "m.keras"))
+    found = config["config"]["layers"][2]
+    given = found["config"]
+    given.update({"clip": {"x_max": many}, "ELU": {"alpha": many}, "LayerScale": {"projection_dim": 1000},
+                  "epsilon": {"epsilon": many}}.get(name, {}))
+    if name == "activation":
+        given["activation"]["config"]["alpha"] = many
+    if name == "add":
+        found["inbound_nodes"][0]["args"][1] = many
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", weights)
+    with pytest.raises(ModelError, match=r"no size of its output follows|would make|need [\d,]+ weights"):
+        describe_model(tmp_path / "m.keras")
+
+
+def _parts(path: Path) -> tuple[Any, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("config.json")), archive.read("model.weights.h5")
+
+
+def test_an_image_that_would_take_minutes_is_refused(tmp_path: Path) -> None:
+    """Each place looks through all others, and nobody can cancel within an image."""
+    from keras import Input, Model, layers
+    image = Input((1500, 1500, 3))
+    x = layers.MaxPooling2D(1499, strides=1, padding="same")(layers.Conv2D(2, 1)(image))
+    Model(image, layers.Dense(4)(layers.GlobalAveragePooling2D()(x))).save(tmp_path / "m.keras")
+    with pytest.raises(ModelError, match=r"needs [\d,]+ products of numbers for a single image"):
+        open_network(tmp_path / "m.keras")
 
 
 def test_an_activation_may_be_a_layer(tmp_path: Path) -> None:

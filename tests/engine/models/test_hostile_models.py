@@ -17,6 +17,7 @@ import pytest
 from engine.errors import EngineError, ModelError
 from engine.models import networks
 from engine.models.architecture import describe_model
+from engine.models.logits import compiled_logits
 from engine.models.networks import open_network
 from tests.support.hostile_files import (
     CODE,
@@ -80,11 +81,16 @@ def test_what_would_run_code_is_refused(name: str, write: Callable[[Path, Spoil]
     assert [path.name for path in tmp_path.iterdir()] == ["evil.model"]
 
 
+# Why some of them are refused, where there would be a further reason.
+SAID = dict.fromkeys(("an echo", "an echo of nothing", "a long chain backwards"), "more than 20,000 uses of layers") | {
+    "a thousand outputs": "has 1,000 outputs; at most 100"}
+
+
 @pytest.mark.usefixtures("nothing_is_built")
 @pytest.mark.parametrize("name", SIZE_ATTACKS)
 def test_what_would_exhaust_memory_is_refused(name: str, tmp_path: Path) -> None:
     started = time.process_time()
-    refused(spoilt_archive(tmp_path / "evil.keras", SIZE_ATTACKS[name]))
+    assert SAID.get(name, "") in refused(spoilt_archive(tmp_path / "evil.keras", SIZE_ATTACKS[name]))
     assert time.process_time() - started < 10
 
 
@@ -172,6 +178,16 @@ def test_nor_does_that_of_an_h5_file(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("nothing_is_built")
+def test_a_second_input_is_a_sentence(tmp_path: Path) -> None:
+    """There is no layer through which everything passes, so none to prune could be found."""
+    from keras import Input, Model, layers
+    images = [Input((8, 8, 3)), Input((8, 8, 3))]
+    x = layers.Add()([layers.Conv2D(4, 3)(image) for image in images])
+    Model(images, layers.Dense(5)(layers.GlobalAveragePooling2D()(x))).save(tmp_path / "m.keras")
+    assert "has 2 inputs; an image classifier with one was expected" in refused(tmp_path / "m.keras")
+
+
+@pytest.mark.usefixtures("nothing_is_built")
 @pytest.mark.parametrize("text", [
     "", "[]", "null", '"Lambda"', "{", "[" * 100_000, '{"class_name": "Functional", "config": ' * 50_000, "\ud800",
     '{"class_name": "Functional", "config": {"layers": [' * 40 + "]}}" * 40], ids=lambda text: text[:20])
@@ -255,6 +271,13 @@ def _squeezed(file: h5py.File, _: Path) -> None:
                                          compression="gzip")
 
 
+def _squeezed_apart(file: h5py.File, _: Path) -> None:
+    """Each array is small enough by itself."""
+    for name in "bc":
+        file["model_weights"].create_dataset(name, data=np.zeros(10_000_000, np.float32), chunks=(1_000_000,),
+                                             compression="gzip")
+
+
 def _words(file: h5py.File, _: Path) -> None:
     file["model_weights"].create_dataset("b", data=["a", "b"], dtype=h5py.string_dtype())
 
@@ -301,7 +324,8 @@ def _no_weights(file: h5py.File, _: Path) -> None:
 @pytest.mark.usefixtures("nothing_is_built")
 @pytest.mark.parametrize(("spoil", "words"), [
     (_external, "external link"), (_soft, "soft link"), (_stored_elsewhere, "in other files"),
-    (_virtual, "in other files"), (_declared, "declares"), (_squeezed, "declares"), (_words, "not numbers"),
+    (_virtual, "in other files"), (_declared, "declares"), (_squeezed, "declares"),
+    (_squeezed_apart, "m.h5: declares 20,"), (_words, "not numbers"),
     (_references, "not numbers"), (_one_long_name_often, "isn't one of names"),
     (_names_as_numbers, "isn't one of names"),
     (_bytes_instead_of_text, "isn't one of words"), (_a_reference, "isn't one of words"),
@@ -337,6 +361,19 @@ def test_a_file_that_changes_between_the_look_and_the_loading_is_refused(tmp_pat
     file = networks.read_model_file(path)
     with pytest.raises(ModelError, match="was changed while"), networks.weights_file(file):
         archive_with(path, copy.deepcopy(plain_model()[1]), metadata__json=b"{ }")
+
+
+def test_what_keras_sees_only_when_it_computes_is_a_sentence() -> None:
+    from keras import Input, Model, layers
+    image = Input((8, 8, 3))
+    network = networks.Network(Model(image, layers.Dense(2, "softmax")(layers.Flatten()(layers.Rescaling(1.0)(image)))),
+                               Path("m"))
+    network.model.layers[1].scale = [1.0] * 5
+    for run in (network.predict, compiled_logits(network), networks.compiled(network.model)):
+        with pytest.raises(EngineError, match=r"can't compute the network '.*' \(Dimensions must be equal.*\. Check"):
+            run(random_images(1, shape=(8, 8, 3)))
+    with pytest.raises(EngineError, match=r"can't compute the network"):
+        networks.compiled(network.model, at_once=True)
 
 
 def test_a_failure_inside_tensorflow_is_a_sentence() -> None:

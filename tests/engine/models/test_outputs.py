@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from engine.data.preprocessing import AS_STORED
-from engine.errors import ModelError, SeveralOutputs
+from engine.errors import LayerNotFound, ModelError, SeveralOutputs
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet, save_pair
 from engine.models.architecture import describe_model
@@ -96,6 +96,21 @@ def test_a_single_output_needs_no_choice(tmp_path: Path) -> None:
     assert open_network(tmp_path / "one.keras").labels == 5
     with pytest.raises(ModelError, match=r"no output called 'animal'\. It has a single one"):
         open_network(tmp_path / "one.keras", "animal")
+
+
+def test_of_many_outputs_or_layers_the_first_are_named(tmp_path: Path) -> None:
+    from keras import Input, Model, layers
+    image = Input(SHAPE)
+    maps = [layers.Conv2D(2, 3, name=f"conv_{n}")(image) for n in range(20)]
+    heads = [layers.Dense(3, name=f"head_{n}")(layers.Flatten()(found)) for n, found in enumerate(maps)]
+    Model(image, heads).save(tmp_path / "heads.keras")
+    Model(image, layers.Add()(heads)).save(tmp_path / "one.keras")
+    with pytest.raises(SeveralOutputs, match=r"has 20 outputs, head_0 \(3\), .*head_7 \(3\) and 12 more, and one"):
+        describe_model(tmp_path / "heads.keras")
+    with pytest.raises(ModelError, match=r"no output called 'dog'\. It has head_0, .*head_7 and 12 more\.$"):
+        describe_model(tmp_path / "heads.keras", "dog")
+    with pytest.raises(LayerNotFound, match=r"It has: conv_19, .*conv_12 and 12 more\.$"):
+        open_network(tmp_path / "one.keras").call_of("dog")
 
 
 def onnx_heads(path: Path) -> Path:

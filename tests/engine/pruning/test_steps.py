@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.errors import Cancelled
-from engine.models import networks
+from engine.models.costs import computing
 from engine.models.networks import Network
 from engine.models.prunable.channels import masked_value
 from engine.progress import NEVER_CANCELLED, CancelSource
@@ -72,7 +72,7 @@ def test_little_memory_doesn_t_change_the_answers(
     case: tuple[Network, str, Array, Array, Array], predictor: str, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before, layer, order, images, plain = case
-    for module in (networks, incremental):
+    for module in (computing, incremental):
         monkeypatch.setattr(module, "MOST_VALUES", 3000)
     network = Network(before.model, Path("network.keras"))
     steps = PREDICTORS[predictor](network, layer)
@@ -88,8 +88,8 @@ def test_costly_networks_are_computed_a_few_images_at_a_time(
 ) -> None:
     """The answers stay, what is done adds up to all images twice over, and a token is read between any two calls."""
     before, layer, order, images, plain = case
-    monkeypatch.setattr(networks, "MOST_PRODUCTS", 4 * networks.products(before.calls))
-    monkeypatch.setattr(incremental, "MOST_PRODUCTS", 4 * networks.products(before.calls))
+    monkeypatch.setattr(computing, "MOST_PRODUCTS", 4 * computing.products(before.calls))
+    monkeypatch.setattr(incremental, "MOST_PRODUCTS", 4 * computing.products(before.calls))
     network = Network(before.model, Path("network.keras"))
     steps = PREDICTORS[predictor](network, layer)
     assert network.batch == 4 and steps.batch > 4
@@ -116,23 +116,35 @@ def test_products_are_counted_as_by_hand() -> None:
     x = layers.Conv2D(8, 3, groups=4, padding="same")(x)
     x = layers.DepthwiseConv2D(3, depth_multiplier=2)(x)  # to 5 x 5
     x = layers.SeparableConv2D(6, 3)(x)  # to 3 x 3
+    x = layers.MaxPooling2D((3, 2), strides=1, padding="same")(x)
     network = Network(Model(image, layers.Dense(10)(layers.Flatten()(x))), Path("network.keras"))
     products = 49 * 9 * 3 * 8 + 49 * 9 * 2 * 8 + 25 * 9 * 16 + 9 * (9 * 16 + 16 * 6) + 54 * 10
-    values = 49 * 8 + 49 * 8 + 25 * 16 + 9 * 6 + 54 + 10
-    assert networks.products(network.calls) == 1 + products + 20 * values
+    products += 9 * 6 * (3 * 2)
+    values = 49 * 8 + 49 * 8 + 25 * 16 + 9 * 6 + 9 * 6 + 54 + 10
+    assert computing.products(network.calls) == 1 + products + 20 * values
 
 
-def test_images_at_once_hold_the_limit() -> None:
+def test_images_at_once_hold_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     from keras import Input
 
     def at_once(*shapes: tuple[int | None, ...]) -> int:
-        return networks.images_at_once([Input(shape) for shape in shapes])
+        return computing.images_at_once([Input(shape) for shape in shapes])
 
-    assert at_once((10,), (None, None, 3)) == networks.MOST_AT_ONCE == 256
+    assert at_once((10,), (None, None, 3)) == computing.MOST_AT_ONCE == 256
     assert at_once((10,), (52, 44, 20)) == 64  # 52 x 44 x 20 x 64 is below 2 ** 22, twice as much isn't
     assert at_once((224, 224, 64), (10,)) == 1
-    assert networks.images_at_once([Input((10,))], networks.MOST_PRODUCTS // 5) == 4
     assert at_once((4000, 4000, 3)) == 1
+    monkeypatch.setattr(computing, "products", lambda _: computing.MOST_PRODUCTS // 5)
+    assert at_once((10,)) == 4
+
+
+def test_what_layers_hold_inside_is_within_the_limit_too() -> None:
+    from keras import Input, Model, layers
+    image = Input((32, 32, 3))
+    x = layers.SeparableConv2D(1, 1, depth_multiplier=100)(image)
+    network = Network(Model(image, layers.Dense(2)(layers.Flatten()(x))), Path("network.keras"))
+    assert computing.most_inside(network.calls) == 32 * 32 * 300
+    assert network.batch == 8 == 1 << (computing.MOST_VALUES // (32 * 32 * 300)).bit_length() - 1
 
 
 @pytest.mark.parametrize("predictor", PREDICTORS)

@@ -19,6 +19,7 @@ from engine.files.saving import check_writable, whole_file, whole_folder
 from engine.goodnets.saved import open_goodnet
 from engine.looking.inspection import inspect
 from engine.models import networks
+from engine.models.costs import computing
 from engine.progress import CancelSource, CancelToken, Progress
 from engine.pruning import incremental, steps
 from engine.pruning.sweep import PruningCurve, SetCounts
@@ -44,7 +45,7 @@ def run(small_lab: SmallLab) -> PruningRun:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> int:
     """So that small sets have several chunks."""
-    monkeypatch.setattr(networks, "MOST_AT_ONCE", 16)
+    monkeypatch.setattr(computing, "MOST_AT_ONCE", 16)
     return 16
 
 
@@ -110,7 +111,7 @@ def test_of_a_large_network_a_few_images_are_counted_first(
 ) -> None:
     monkeypatch.setattr(networks, "_QUICK_PRODUCTS", 1)
     monkeypatch.setattr(networks, "_FEWEST_QUICK", quick)
-    monkeypatch.setattr(networks, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(computing, "MOST_AT_ONCE", 2)
     monkeypatch.setattr(steps, "chunk_size", lambda network, tensors: 32)
     monkeypatch.setattr(incremental, "chunk_size", lambda network, tensors: 32)
     curves: list[PruningCurve] = []
