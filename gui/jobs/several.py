@@ -39,7 +39,7 @@ class Several(QObject):
         """Run all of them."""
         session, inputs = self._session, self._session.inputs
         if inputs.ready and not session.state.busy:
-            first = inputs.request(session.options)
+            first = inputs.request(session.options, session.names)
             self._waiting.extend([first, *(dataclasses.replace(first, model=path, layer=None)
                                            for path in inputs.further)])
             self._total, self._runs, self._failures = len(self._waiting), [], []

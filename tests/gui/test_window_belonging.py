@@ -32,6 +32,17 @@ def marked(window: MainWindow) -> str:
     return bar.mark.text() if bar.mark.isVisibleTo(window) else ""
 
 
+def backwards_folder(lab: SmallLab, place: Path) -> Path:
+    """The clean images as pictures in sub-folders whose alphabet runs against the labels: "kind g" is label 0."""
+    folder = place / "pictures"
+    with h5py.File(lab.clean) as file:
+        for number, (pixels, label) in enumerate(zip(file["data"][()], file["label"][()], strict=True)):
+            inside = folder / f"kind {'gfedcba'[int(label)]}"
+            inside.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.transpose(1, 2, 0)).save(inside / f"{number}.png")
+    return folder
+
+
 @pytest.fixture
 def other(small_lab: SmallLab, tmp_path: Path) -> Path:  # noqa: F811
     """The same network under another name."""
@@ -84,12 +95,7 @@ def test_results_of_other_files_are_marked_until_their_own_are_chosen_again(
 def test_results_by_other_label_names_are_marked_where_folders_become_labels_by_them(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
 ) -> None:
-    folder = tmp_path / "pictures"
-    with h5py.File(small_lab.clean) as file:
-        for number, (pixels, label) in enumerate(zip(file["data"][()], file["label"][()], strict=True)):
-            place = folder / f"kind {'gfedcba'[int(label)]}"
-            place.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels.transpose(1, 2, 0)).save(place / f"{number}.png")
+    folder = backwards_folder(small_lab, tmp_path)
     right, wrong = tmp_path / "right.txt", tmp_path / "wrong.json"
     right.write_text("\n".join(f"kind {letter}" for letter in "gfedcba"), encoding="utf-8")
     wrong.write_text(json.dumps([f"kind {letter}" for letter in "abcdefg"]), encoding="utf-8")
