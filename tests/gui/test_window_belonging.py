@@ -20,7 +20,7 @@ from gui.session.session import State
 from gui.widgets import asking
 from tests.gui.test_window_defences import open_small
 from tests.support.engine_fixtures import small_lab  # noqa: F401
-from tests.support.networks import LABELS, SmallLab
+from tests.support.networks import LABELS, SmallLab, build
 from tests.support.window_driver import PATIENCE_MS, press_run, repeated, settle
 
 
@@ -208,7 +208,44 @@ def test_while_another_run_counts_the_line_says_whose_figures_these_are(
     assert "A run on other.keras is under way" in window.result.mark.text()
     assert "badnet.keras" in window.result.mark.text() and window.result.answer.text() == shown
     assert not window.result.save.isEnabled() and not window.run_bar.save.isEnabled()
+    assert not window.goodnets.save_all_button.isEnabled() and not window.goodnets.use_button.isEnabled()
     window.session.cancel()
     settle(qtbot, window)
     assert "What is different: model, clean validation images." in marked(window)
-    assert window.result.save.isEnabled()
+    assert window.result.save.isEnabled() and window.goodnets.save_all_button.isEnabled()
+
+
+def test_rows_are_saved_with_their_own_run_s_network_whatever_is_on_show_when_the_folder_is_named(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+) -> None:
+    build("plain", seed=3)[0].save(tmp_path / "random.keras")
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    first, rows = window.session.run, window.goodnets.all_rows()
+
+    def ask(*_: object) -> Path:
+        """The dialog, behind which the next run ends."""
+        qtbot.waitUntil(lambda: window.session.run is not first, timeout=PATIENCE_MS)
+        return tmp_path / "pair"
+
+    monkeypatch.setattr(asking, "ask_new_folder", ask)
+    window.desk.choosing.open_as("model", tmp_path / "random.keras")
+    settle(qtbot, window)
+    qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
+    window.goodnets.save_requested.emit(rows[-1:])
+    settle(qtbot, window)
+    assert window.session.run.model.path.name == "random.keras"
+    notes = open_goodnet([tmp_path / "pair"]).notes
+    assert notes["b"]["sha256"] == first.model.sha256 and notes["channels_pruned"] == rows[-1].channels_pruned
+
+
+def test_what_is_said_of_a_saved_run_counts_the_goodnets_that_were_saved(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    count = len(window.desk.pruning.rows)
+    window.desk.saving.save_run(tmp_path / "saved")
+    window.goodnets.drops_edited.emit((5.0,), "points", "first-past")
+    settle(qtbot, window)
+    assert f"with {count} GoodNets" in window.message_bar.text.text() and count > len(window.desk.pruning.rows)
