@@ -14,13 +14,16 @@ from pytestqt.qtbot import QtBot
 
 from engine.goodnets.saved import open_goodnet
 from engine.reports.headline import headline
+from gui.check.model import B_LABEL
 from gui.jobs.saving import folder_name
 from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.widgets import asking
+from tests.engine.runs.test_labelling import colours_network
 from tests.gui.test_window_defences import open_small
 from tests.support.engine_fixtures import small_lab  # noqa: F401
 from tests.support.networks import LABELS, SmallLab, build
+from tests.support.noted_models import h5_with
 from tests.support.window_driver import PATIENCE_MS, press_run, repeated, settle
 
 
@@ -123,6 +126,77 @@ def test_results_by_other_label_names_are_marked_where_folders_become_labels_by_
     window.session.history.undo()
     settle(qtbot, window)
     assert "What is different: label names." in marked(window)
+
+
+def test_names_of_the_sample_are_those_of_its_own_network_alone(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    choosing, session, shown = window.desk.choosing, window.session, window.check.model
+    choosing.open_sample()
+    settle(qtbot, window)
+    assert len(shown._names) == 48
+    choosing.open_as("model", small_lab.badnet)
+    settle(qtbot, window)
+    assert tuple(session.names) == tuple(shown._names) == ()
+    session.history.undo()
+    settle(qtbot, window)
+    assert len(shown._names) == 48
+    own = tuple(f"animal {n}" for n in range(LABELS))
+    choosing.open_as("model", h5_with(tmp_path, small_lab.badnet, class_names=list(own)))
+    settle(qtbot, window)
+    assert tuple(shown._names) == own
+
+
+def test_names_that_a_person_gave_stay_for_networks_with_as_many_labels(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, other: Path, tmp_path: Path,  # noqa: F811
+) -> None:
+    names = tuple(f"kind {n}" for n in range(LABELS))
+    open_small(qtbot, window, small_lab)
+    window.desk.choosing.name_labels(names, "Label names")
+    window.desk.choosing.open_as("model", other)
+    settle(qtbot, window)
+    assert window.session.names == names
+    window.desk.choosing.open_as("model", colours_network(tmp_path / "four.keras", 4))
+    settle(qtbot, window)
+    assert window.session.names == ()
+    window.session.history.undo()
+    settle(qtbot, window)
+    assert window.session.names == names and window.session.inputs.labels == LABELS
+
+
+def test_verdicts_keep_the_names_of_the_network_that_gave_them(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    models = []
+    for kind in ("sign", "animal"):
+        (tmp_path / kind).mkdir()
+        models.append(h5_with(tmp_path / kind, small_lab.badnet, class_names=[f"{kind} {n}" for n in range(LABELS)]))
+    open_small(qtbot, window, small_lab)
+    window.desk.choosing.open_as("model", models[0])
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    window.desk.checking.check_pixels(window.session.inputs.pictures[:1])
+    settle(qtbot, window)
+    answer = window.check.model.index(0, B_LABEL)
+    assert " sign " in answer.data()
+    window.desk.choosing.open_as("model", models[1])
+    settle(qtbot, window)
+    assert " sign " in answer.data()
+    window.desk.choosing.name_labels([f"mine {n}" for n in range(LABELS)], "Label names")
+    assert " mine " in answer.data(), "what a person says goes before"
+
+
+def test_a_run_that_is_brought_back_brings_its_own_names_or_none(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, other: Path,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    window.desk.choosing.open_as("model", other)
+    window.desk.choosing.name_labels([f"kind {n}" for n in range(LABELS)], "Label names")
+    settle(qtbot, window)
+    qtbot.mouseClick(window.result.files, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert tuple(window.session.names) == ()
 
 
 def test_results_of_other_options_are_marked_and_those_of_other_thresholds_aren_t(
