@@ -128,6 +128,28 @@ def test_results_by_other_label_names_are_marked_where_folders_become_labels_by_
     assert "What is different: label names." in marked(window)
 
 
+@pytest.mark.parametrize("role", ["model", "validation"])
+def test_results_of_a_file_that_was_replaced_are_marked(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, other: Path, role: str,  # noqa: F811
+) -> None:
+    path = other if role == "model" else other.with_name("clean.h5")
+    path.write_bytes((small_lab.badnet if role == "model" else small_lab.clean).read_bytes())
+    open_small(qtbot, window, small_lab)
+    window.desk.choosing.open_as(role, path)
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    window.desk.choosing.open_as(role, path)
+    settle(qtbot, window)
+    assert marked(window) == "" and window.session.state is State.DONE
+    if role == "model":
+        build("plain", seed=3)[0].save(path)
+    else:
+        path.write_bytes(small_lab.test.read_bytes())
+    window.desk.choosing.open_as(role, path)
+    settle(qtbot, window)
+    assert f"What is different: what {path.name} holds." in marked(window) and window.session.state is State.READY
+
+
 def test_names_of_the_sample_are_those_of_its_own_network_alone(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
 ) -> None:
