@@ -72,7 +72,9 @@ class Choosing(QObject):
 
     def open_output(self, path: Path, output: str) -> None:
         """Choose a model with several outputs, and the one that tells the labels."""
-        self._open([("model", path)], self._session.inputs, f"{path.name}: labels from its output {output}",
+        inputs = self._session.inputs
+        further = inputs.further if inputs.model and inputs.model.path == path else ()
+        self._open([("model", path)], inputs, f"{path.name}: labels from its output {output}", further=further,
                    output=output)
 
     def move(self, role: Role, before: Path, path: Path) -> None:
