@@ -40,7 +40,7 @@ THUMBNAILS = 8
 class Choosing(QObject):
     """Fills a session's inputs."""
 
-    role_needed = Signal(object)  # Path of a data set whose role a person must say
+    role_needed = Signal(object)  # list[Path] of data sets whose role a person must say
     output_needed = Signal(object, object)  # Path of a model with several outputs, SeveralOutputs.outputs
 
     def __init__(self, session: Session, opening: Opening) -> None:
@@ -138,6 +138,7 @@ class Choosing(QObject):
     def _take_files(self, found: Sequence[Found]) -> None:
         taken = [i.role for i in self._session.inputs.all]
         files: list[tuple[Role, Path]] = []
+        unsaid: list[Path] = []
         parts: dict[Path, list[tuple[Role, Path]]] = {}
         further = [item.path for item in found if item.kind == "model"][1:]
         for item in found:
@@ -150,12 +151,14 @@ class Choosing(QObject):
                 if item.part_of:
                     parts.setdefault(item.part_of, []).append((role, item.path))
             else:
-                self.role_needed.emit(item.path)
+                unsaid.append(item.path)
         if files:
             names = ", ".join(path.name for path in (*(path for _, path in files), *further))
             self._open(files, self._session.inputs, f"Opened {names}", further=further)
         for folder, inside in parts.items():
             self._session.message.emit(Message(part_taken(folder, inside)))
+        if unsaid:
+            self.role_needed.emit(unsaid)
 
     def choose_order(self, path: Path | None) -> None:
         """Prune in a file's order, if it fits the layer; None ranks instead."""

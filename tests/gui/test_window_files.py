@@ -179,7 +179,8 @@ def test_a_set_whose_role_is_unclear_is_asked_about(
 ) -> None:
     asked: list[Path] = []
 
-    def answer(_: object, path: Path, use: Callable[[Role], None]) -> None:
+    def answer(_: object, path: Path, use: Callable[[Role], None], waiting: int) -> None:
+        assert waiting == 0
         asked.append(path)
         use("test")
 
