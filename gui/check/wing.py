@@ -16,9 +16,19 @@ from gui.widgets import asking
 def check_wing(desk: Desk) -> Wing[CheckView]:
     """Pictures in, verdicts out."""
     view, session, checking = CheckView(desk.theme), desk.session, desk.checking
+    in_use: GoodNetInUse | None = None
 
     def show_goodnet(goodnet: GoodNetInUse) -> None:
+        nonlocal in_use
+        in_use = goodnet
         view.show_goodnet(goodnet.name, goodnet.labels)
+        show_names()
+
+    def show_names() -> None:
+        # What is chosen may be another network by now, whose names aren't this pair's.
+        labels = in_use.labels if in_use else len(session.found)
+        own = in_use.names if in_use and len(session.names) != labels else ()
+        view.show_names(own or session.names or (session.found if len(session.found) == labels else ()))
 
     def show_inputs(inputs: Inputs) -> None:
         view.show_samples(len(inputs.pictures))
@@ -35,7 +45,7 @@ def check_wing(desk: Desk) -> Wing[CheckView]:
     checking.verdicts_found.connect(view.show_verdicts)
     checking.occlusion_found.connect(view.show_occlusion)
     checking.original_found.connect(view.detail.show_original)
-    session.names_changed.connect(view.show_names)
+    session.names_changed.connect(show_names)
     view.check_requested.connect(checking.check)
     view.image_pasted.connect(lambda image: checking.check_pasted(as_pixels(image)))
     view.file_pasted.connect(checking.check_pasted_file)

@@ -71,6 +71,8 @@ def mark_of(examined: Examined | None, session: Session) -> str:
     if examined is None:
         return ""
     others = other_files(examined.files, session.inputs, ("model", "validation"))
+    if not others and session.inputs.model and session.inputs.model.output != examined.files.output:
+        others = ("output",)
     if others:
         return (f"This is the examination of {examined.files.model.name}; it isn't of what is chosen now. What is "
                 f"different: {', '.join(others)}.")

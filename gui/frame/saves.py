@@ -26,7 +26,7 @@ def save_rows(desk: Desk, rows: Sequence[GoodNetRow | None]) -> None:
         places = [folder / folder_name(row) for row in rows] if folder else []
         places = places if asking.ask_overwrite(desk.window, places) else []
     if places:
-        desk.saving.save_rows(rows, places)
+        desk.saving.save_rows(run, rows, places)
 
 
 def keep_compared(desk: Desk, row: ComparisonRow) -> None:

@@ -111,9 +111,10 @@ class GoodNetsView(QWidget):
         self._show_note(self.price_note, price_text(rows))
 
     def set_busy(self, busy: bool) -> None:
-        """While something runs, nobody is told to run something."""
+        """While something runs, nobody is told to run something, and nothing new can be asked for."""
         self._busy = busy
         self._say_empty()
+        self._enable()
 
     def show_headline(self, found: Headline | None, calibration: str = "") -> None:
         """Say what the best of all rows does, and how the guard came to its threshold."""
@@ -139,9 +140,9 @@ class GoodNetsView(QWidget):
 
     def _enable(self) -> None:
         selected = len(self.selected_rows())
-        self.save_button.setEnabled(selected > 0)
-        self.use_button.setEnabled(selected == 1)
-        self.save_all_button.setEnabled(bool(self.model.rows))
+        self.save_button.setEnabled(selected > 0 and not self._busy)
+        self.use_button.setEnabled(selected == 1 and not self._busy)
+        self.save_all_button.setEnabled(bool(self.model.rows) and not self._busy)
 
     def _selection_changed(self, _selected: QItemSelection, _deselected: QItemSelection) -> None:
         self._enable()

@@ -38,8 +38,16 @@ def inputs_wing(desk: Desk) -> InputsView:
             paths = asking.ask_files(desk.window, title, asking.DATA_FILES)
         choosing.open_each(role, paths)
 
-    def ask_role(path: Path) -> None:
-        asking.ask_role(desk.window, path, lambda role: choosing.open_as(role, path))
+    def ask_roles(paths: Sequence[Path]) -> None:
+        path, *rest = paths
+
+        def answer(role: Role | None) -> None:
+            if role:
+                choosing.open_as(role, path)
+            if rest:
+                ask_roles(rest)
+
+        asking.ask_role(desk.window, path, answer, len(rest))
 
     def ask_output(path: Path, outputs: Sequence[tuple[str, Sequence[int | None] | None]]) -> None:
         asking.ask_output(desk.window, path, outputs, partial(choosing.open_output, path))
@@ -50,7 +58,7 @@ def inputs_wing(desk: Desk) -> InputsView:
             choosing.open_output(model.path, name)
 
     desk.session.inputs_changed.connect(view.show_inputs)
-    choosing.role_needed.connect(ask_role)
+    choosing.role_needed.connect(ask_roles)
     choosing.output_needed.connect(ask_output)
     view.pick_requested.connect(pick)
     view.dropped.connect(choosing.open_as)

@@ -33,11 +33,12 @@ _MOST_SIDE = 2048
 
 @dataclass(frozen=True)
 class GoodNetInUse:
-    """The pair that pictures are checked with: how people call it, its number of labels, where it is saved."""
+    """The pair that pictures are checked with: how people call it, its labels and their names, where it is saved."""
 
     name: str
     labels: int
     path: Path | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,13 +154,13 @@ def use_row(bench: Workbench, run: PruningRun, row: GoodNetRow | None, _: TaskCo
                                          "nothing pruned")
     if goodnet.guard:
         name += f", behind the {goodnet.guard.kind} guard"
-    return GoodNetInUse(name, goodnet.flag_label)
+    return GoodNetInUse(name, goodnet.flag_label, names=goodnet.classes)
 
 
 def use_saved(bench: Workbench, paths: Sequence[Path], _: TaskContext) -> GoodNetInUse:
     """Take a saved pair for checking pictures."""
     goodnet = bench.take_saved(paths)
-    return GoodNetInUse(" and ".join(p.name for p in paths), goodnet.flag_label, paths[0])
+    return GoodNetInUse(" and ".join(p.name for p in paths), goodnet.flag_label, paths[0], goodnet.classes)
 
 
 def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -> Checked:

@@ -40,7 +40,7 @@ THUMBNAILS = 8
 class Choosing(QObject):
     """Fills a session's inputs."""
 
-    role_needed = Signal(object)  # Path of a data set whose role a person must say
+    role_needed = Signal(object)  # list[Path] of data sets whose role a person must say
     output_needed = Signal(object, object)  # Path of a model with several outputs, SeveralOutputs.outputs
 
     def __init__(self, session: Session, opening: Opening) -> None:
@@ -72,7 +72,9 @@ class Choosing(QObject):
 
     def open_output(self, path: Path, output: str) -> None:
         """Choose a model with several outputs, and the one that tells the labels."""
-        self._open([("model", path)], self._session.inputs, f"{path.name}: labels from its output {output}",
+        inputs = self._session.inputs
+        further = inputs.further if inputs.model and inputs.model.path == path else ()
+        self._open([("model", path)], inputs, f"{path.name}: labels from its output {output}", further=further,
                    output=output)
 
     def move(self, role: Role, before: Path, path: Path) -> None:
@@ -104,7 +106,8 @@ class Choosing(QObject):
                 Message(f"{missing[0]}: the sample isn't there. Install GoodNet again.", "error"))
             return
         self.open_all(sample.INPUTS, "Opened the sample")
-        self._session.in_background(partial(look_at_names, sample.NAMES), self._session.name_labels, tell=True)
+        self._session.in_background(partial(look_at_names, sample.NAMES),
+                                    partial(self._session.name_labels, of=sample.INPUTS[0][1]), tell=True)
 
     def open_all(self, files: Sequence[tuple[Role, Path]], what: str, layer: str | None = None,
                  options: Options | None = None, output: str | None = None) -> None:
@@ -123,8 +126,7 @@ class Choosing(QObject):
         self.open_all([("model", run.model.path), *((found.role, found.path) for found in run.datasets)],
                       f"Chose the files of the run on {run.model.path.name}", run.request.layer,
                       options_of(run, self._session.options.cluster), run.request.output)
-        if run.model.classes or run.request.classes:
-            self._session.name_labels(run.request.classes)
+        self._session.name_labels(run.request.classes, run.model.path)
 
     def choose_layer(self, name: str) -> None:
         """Choose the layer to prune."""
@@ -136,6 +138,7 @@ class Choosing(QObject):
     def _take_files(self, found: Sequence[Found]) -> None:
         taken = [i.role for i in self._session.inputs.all]
         files: list[tuple[Role, Path]] = []
+        unsaid: list[Path] = []
         parts: dict[Path, list[tuple[Role, Path]]] = {}
         further = [item.path for item in found if item.kind == "model"][1:]
         for item in found:
@@ -148,12 +151,14 @@ class Choosing(QObject):
                 if item.part_of:
                     parts.setdefault(item.part_of, []).append((role, item.path))
             else:
-                self.role_needed.emit(item.path)
+                unsaid.append(item.path)
         if files:
             names = ", ".join(path.name for path in (*(path for _, path in files), *further))
             self._open(files, self._session.inputs, f"Opened {names}", further=further)
         for folder, inside in parts.items():
             self._session.message.emit(Message(part_taken(folder, inside)))
+        if unsaid:
+            self.role_needed.emit(unsaid)
 
     def choose_order(self, path: Path | None) -> None:
         """Prune in a file's order, if it fits the layer; None ranks instead."""
@@ -214,13 +219,13 @@ class Choosing(QObject):
         """
         session = self._session
         return Step(what, partial(self._go_back, session.inputs, {"order": session.options.order, **(options or {})},
-                                  session.names))
+                                  session.names, session.names_of))
 
-    def _go_back(self, inputs: Inputs, options: dict[str, Any], names: Sequence[str]) -> None:
+    def _go_back(self, inputs: Inputs, options: dict[str, Any], names: Sequence[str], names_of: Path | None) -> None:
         session = self._session
         session.set_options(dataclasses.replace(session.options, **options))
-        session.name_labels(names)
         session.choose(inputs)
+        session.name_labels(names, names_of)  # which those of another network would drop
         for item in inputs.all:
             if item.reading:
                 self._read(item.role, item.path)
@@ -240,7 +245,6 @@ class Choosing(QObject):
             if not session.inputs.has(item):
                 return  # taken out again, or another one chosen in its place
             session.learn(session.inputs.with_instead(item, found))
-            self._name_by(found)
             if found.usable and found.path == path:
                 session.opened.emit(path)
             if role == "model":
@@ -272,13 +276,6 @@ class Choosing(QObject):
         look = partial(look_at_model, path, item.output) if role == "model" else \
             partial(look_at_dataset, role, path, session.inputs.shape, session.inputs.labels, clean)
         session.add(Job(look, good, key=f"read {role} {path}", failed=bad))
-
-    def _name_by(self, found: Input) -> None:
-        """Call labels as a data set does that says what its numbers mean, where nothing else does."""
-        names = found.data.description.class_names if found.data else ()
-        session = self._session
-        if names and not (session.names or session.inputs.model_names) and session.inputs.labels in (None, len(names)):
-            session.name_labels(names)
 
     def _read_data_again(self) -> None:
         """Whether data fits depends on the network, so a change of network asks the question again."""

@@ -100,8 +100,8 @@ class Naming(QObject):
             self._take(None)
 
     def _take(self, matching: Matching | None) -> None:
-        known = matching.classes if matching else ()
-        self._session.find_names(known or self._session.inputs.model_names)
+        known, inputs = matching.classes if matching else (), self._session.inputs
+        self._session.find_names(known or inputs.model_names or inputs.data_names)
         if matching != self.matching:
             self.matching = matching
             self.changed.emit(matching)

@@ -55,9 +55,10 @@ class Pruning(QObject):
         self.best: Headline | None = None
         self.best_pair: PairOfRun | None = None
         self.running: PruningRequest | None = None
+        self._counting: PruningCurve | None = None  # the curve so far, while a run counts
         self.step = self._step_before = 0
         session.run_changed.connect(self._take_up)
-        session.options_changed.connect(lambda: self._show_run(session.run) if session.run else None)
+        session.options_changed.connect(self._read_again)
 
     def start(self) -> None:
         """Run the pruning defence on what is chosen."""
@@ -77,13 +78,19 @@ class Pruning(QObject):
             session.add(Job(partial(find_maps, session.bench, session.run, channel), self.maps_found.emit,
                             needs_engine=True, key="maps", failed=session.tell))
 
+    def _read_again(self) -> None:
+        """Thresholds may be others now, of the run on show and of the one under way."""
+        if self._session.run or self._counting:
+            self._show_run(self._session.run)
+
     def _show_partial(self, curve: PruningCurve) -> None:
+        self._counting = curve
         options = self._session.options
         rows = (goodnet_row(curve, x, options.drop_mode, options.stop) for x in options.drops)
         self.curve_changed.emit(curve, [row for row in rows if row], None)
 
     def _take_run(self, run: PruningRun) -> None:
-        self.running = None
+        self.running = self._counting = None
         self.finished.emit(run)
         self._session.finish(run)
         if self.best:
@@ -113,16 +120,19 @@ class Pruning(QObject):
 
     def _come_back(self) -> None:
         """Show the run before again, where a person read it."""
-        self.running = None
+        self.running = self._counting = None
         self._show_run(self._session.run)
         self.step_pointed_at.emit(self._step_before)
 
     def _show_run(self, run: PruningRun | None) -> None:
-        """Show the last finished run, with the thresholds as they are now."""
+        """Show the last finished run, with the thresholds as they are now; the curve stays that of one under way."""
         now = self._session.run_to_save
         self.rows = rows_of(now) if now else []
         reached = {row.x for row in self.rows}
-        self.curve_changed.emit(run.curve if run else None, self.rows, run is None or run.plausible)
+        if self._counting:
+            self._show_partial(self._counting)
+        else:
+            self.curve_changed.emit(run.curve if run else None, self.rows, run is None or run.plausible)
         self.rows_changed.emit(self.rows, [x for x in self._session.options.drops if x not in reached] if run else [],
                                badnet_row(run) if run else None)
         self.show_headline()

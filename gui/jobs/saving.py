@@ -31,10 +31,11 @@ class Saving(QObject):
         super().__init__(session)
         self._session, self._pruning = session, pruning
 
-    def save_rows(self, rows: Sequence[GoodNetRow | None], places: Sequence[Path]) -> None:
-        """Save rows' pairs, each in its folder; None stands for B behind the guard alone.
+    def save_rows(self, run: PruningRun, rows: Sequence[GoodNetRow | None], places: Sequence[Path]) -> None:
+        """Save the pairs of a run's rows, each in its folder; None stands for B behind the guard alone.
 
         Args:
+            run: the rows', which may be on show no longer: a person took their time to say where.
             places: a folder for each row, all inside the same one.
         """
         session, folder = self._session, places[0].parent
@@ -43,10 +44,9 @@ class Saving(QObject):
             names = " and ".join(path.name for path in places)
             session.message.emit(Message(" ".join((f"Saved {names} in {folder}.", *left_out)), folder=folder))
 
-        if session.run:
-            session.submit(partial(save_pairs, session.bench, session.run, list(rows), list(places)), saved,
-                           cancelled=lambda: session.message.emit(Message(
-                               f"Cancelled; GoodNets that were saved before stay in {folder}.", folder=folder)))
+        session.submit(partial(save_pairs, session.bench, run, list(rows), list(places)), saved,
+                       cancelled=lambda: session.message.emit(Message(
+                           f"Cancelled; GoodNets that were saved before stay in {folder}.", folder=folder)))
 
     def save_run(self, folder: Path, examined: Examined | None = None) -> None:
         """Save the run's whole folder: numbers, figures and all pairs.
@@ -55,9 +55,9 @@ class Saving(QObject):
             examined: an examination that is saved in it if it is of the same network.
         """
         session = self._session
+        what = f"Saved the run with {len(self._pruning.rows)} GoodNets in {folder}."
 
         def saved(left_out: Sequence[str]) -> None:
-            what = f"Saved the run with {len(self._pruning.rows)} GoodNets in {folder}."
             session.message.emit(Message(" ".join((what, *left_out)), folder=folder))
 
         if session.run_to_save:

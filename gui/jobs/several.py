@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
+from contextlib import suppress
 from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 
+from engine.errors import SeveralOutputs
+from engine.models.architecture import describe_model
 from engine.progress import Progress
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from gui.jobs.comparing import Comparing, identity
@@ -39,7 +42,7 @@ class Several(QObject):
         """Run all of them."""
         session, inputs = self._session, self._session.inputs
         if inputs.ready and not session.state.busy:
-            first = inputs.request(session.options)
+            first = inputs.request(session.options, session.names)
             self._waiting.extend([first, *(dataclasses.replace(first, model=path, layer=None)
                                            for path in inputs.further)])
             self._total, self._runs, self._failures = len(self._waiting), [], []
@@ -82,8 +85,15 @@ class Several(QObject):
 
 
 def prune(request: PruningRequest, heading: str, context: TaskContext) -> PruningRun:
-    """Run the pruning defence, its progress headed with which of the models it is."""
+    """Run the pruning defence, its progress headed with which of the models it is.
+
+    The output that was chosen for the first model is taken of those that have several.
+    """
     def progress(report: Progress) -> None:
         context.progress(dataclasses.replace(report, what=f"{heading}{report.what}"))
 
+    if request.output:
+        with suppress(SeveralOutputs):
+            describe_model(request.model)
+            request = dataclasses.replace(request, output=None)
     return run_pruning(request, progress=progress, cancel=context.cancel)

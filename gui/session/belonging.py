@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from engine.data.classes import are_numbers
 from engine.runs.inputs import InputFiles
@@ -17,7 +18,7 @@ def other_inputs(run: PruningRun, inputs: Inputs, names: Sequence[str]) -> tuple
     Args:
         names: those of the labels, as they are now.
     """
-    found = list(other_files(run.request, inputs))
+    found = [*other_files(run.request, inputs), *changed_files(run, inputs)]
     if not found and inputs.model and inputs.model.output != run.request.output:
         found.append("output")
     # A model that is still being read has no layer yet.
@@ -37,6 +38,21 @@ def other_files(asked: InputFiles, inputs: Inputs, roles: Sequence[Role] = tuple
         "poisoned": (asked.poisoned, tuple(i.path for i in inputs.poisoned)),
     }
     return tuple(ROLE_NAMES[role].lower() for role in roles if pairs[role][0] != pairs[role][1])
+
+
+def changed_files(run: PruningRun, inputs: Inputs) -> list[str]:
+    """Which of the chosen files hold something else since a run on them, in words, as far as cards know: all of a
+    model, of data how many images and labels there are."""
+    then: dict[tuple[str, Path], object] = {(found.role, found.path): (found.images, found.labels)
+                                            for found in run.datasets}
+    then["model", run.model.path] = run.model.sha256
+    now: dict[tuple[str, Path], object] = {
+        (item.role, item.path): (item.data.description.images, item.data.description.labels)
+        for item in inputs.data if item.data}
+    if inputs.model and inputs.model.model:
+        now["model", inputs.model.path] = inputs.model.model.sha256
+    return [f"what {path.name} holds" for (role, path), content in now.items()
+            if then.get((role, path), content) != content]
 
 
 def other_classes(run: PruningRun, inputs: Inputs, names: Sequence[str]) -> bool:

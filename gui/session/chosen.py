@@ -114,6 +114,12 @@ class Inputs:
         return self.model.model.classes if self.model and self.model.model else ()
 
     @property
+    def data_names(self) -> tuple[str, ...]:
+        """What the first data set that says so calls the network's labels; none where none does."""
+        found = (item.data.description.class_names for item in self.data if item.data)
+        return next((names for names in found if names and self.labels in (None, len(names))), ())
+
+    @property
     def chosen_layer(self) -> str | None:
         """The layer that will be pruned."""
         if self.model is None or self.model.model is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from enum import Enum, auto
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -58,7 +59,9 @@ class Session(QObject):
         self.inputs = Inputs()
         self.options = options or Options()
         self.names: Sequence[str] = ()  # names[label] as a person says them; empty for none
-        self._found: Sequence[str] = ()  # as files have them
+        self.names_of: Path | None = None  # the model that they came with; None where they may be another one's, too
+        self._names_count: int | None = None  # how many labels the network had that they were said of
+        self.found: Sequence[str] = ()  # names as files have them
         self.run: PruningRun | None = None
         self.state = State.EMPTY
         self.failure = ""
@@ -121,19 +124,24 @@ class Session(QObject):
     def learn(self, inputs: Inputs) -> None:
         """Take what became known of the files that are chosen."""
         self.inputs = inputs
+        self._drop_names()
         self.inputs_changed.emit(inputs)
         self._settle()
 
-    def name_labels(self, names: Sequence[str]) -> None:
-        """Call labels by names from now on; empty to call them as files do."""
-        self.names = names
-        self.names_changed.emit(names or self._found)
+    def name_labels(self, names: Sequence[str], of: Path | None = None) -> None:
+        """Call labels by names from now on; empty to call them as files do.
+
+        Args:
+            of: the model that they came with and whose alone they are.
+        """
+        self.names, self.names_of, self._names_count = names, of, self.inputs.labels
+        self.names_changed.emit(names or self.found)
         self._settle()
 
     def find_names(self, names: Sequence[str]) -> None:
         """Call labels as files do, while nobody says otherwise."""
-        if names != self._found:
-            self._found = names
+        if names != self.found:
+            self.found = names
             if not self.names:
                 self.names_changed.emit(names)
 
@@ -184,6 +192,16 @@ class Session(QObject):
         self.message.emit(Message("Cancelled; nothing was changed."))
 
     # State
+
+    def _drop_names(self) -> None:
+        """Names don't outlive their network: they would call another one's labels what these aren't."""
+        model = self.inputs.model.model if self.inputs.model else None
+        if model is None:
+            return  # none is chosen, or it is still being read
+        count = self._names_count or model.labels
+        if self.names and (self.names_of not in (None, model.path) or count != (model.labels or count)):
+            self.name_labels(())
+        self._names_count = count
 
     @Slot()
     def _settle(self) -> None:

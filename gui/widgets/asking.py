@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QAbstractButton, QFileDialog, QInputDialog, QMessageBox, QWidget
 
 from engine.data.sources.kinds import SUFFIXES as DATA_SUFFIXES
 from engine.files.existing import is_folder
@@ -118,12 +118,22 @@ def ask_leave(parent: QWidget, leave: Callable[[], object]) -> QMessageBox:
     return box
 
 
-def ask_role(parent: QWidget, path: Path, answer: Callable[[Role], None]) -> QMessageBox:
-    """Ask what a data set is for, without blocking; `answer` is called with the role unless it is dismissed."""
+def ask_role(parent: QWidget, path: Path, answer: Callable[[Role | None], None], waiting: int = 0) -> QMessageBox:
+    """Ask what a data set is for, without blocking; `answer` is called with the role unless it is dismissed.
+
+    Args:
+        waiting: how many more sets are asked about next; if any, None may be the answer: this one alone is left out.
+    """
+    more = f"\n\n{waiting:,} more {'waits' if waiting == 1 else 'wait'} to be asked about." if waiting else ""
     box = QMessageBox(QMessageBox.Icon.Question, "What are these images for?",
-                      as_tip(f"What should {path.name} be used as?"), parent=parent)
-    buttons = {box.addButton(ROLE_NAMES[role], QMessageBox.ButtonRole.AcceptRole): role for role in DATA_ROLES}
-    box.addButton(QMessageBox.StandardButton.Cancel)
+                      as_tip(f"What should {path.name} be used as?{more}"), parent=parent)
+    buttons: dict[QAbstractButton, Role | None] = {
+        box.addButton(ROLE_NAMES[role], QMessageBox.ButtonRole.AcceptRole): role for role in DATA_ROLES}
+    if waiting:
+        buttons[box.addButton("Leave this one out", QMessageBox.ButtonRole.ActionRole)] = None
+    cancel = box.addButton(QMessageBox.StandardButton.Cancel)
+    if waiting:
+        cancel.setText("Leave out all the rest")
     box.buttonClicked.connect(lambda button: answer(buttons[button]) if button in buttons else None)
     box.finished.connect(box.deleteLater)
     box.open()

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from gui.main_window import MainWindow
+from gui.session.chosen import ROLE_NAMES
 from gui.settings import Settings
 from gui.widgets import asking
 from tests.gui.test_window_defences import open_small
@@ -127,3 +128,32 @@ def test_a_folder_that_is_there_is_replaced_only_after_a_yes(
         settle(qtbot, window)
         assert ((tmp_path / "mine" / "run.json").stat().st_mtime_ns != before) is replaced
     assert len(asked) == 2 and all("already holds mine." in text for text in asked)
+
+
+def test_what_many_sets_are_for_is_asked_one_at_a_time_and_the_rest_can_be_left_out(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    sets = [tmp_path / f"faces {letter}.h5" for letter in "abcdefg"]
+    for path in sets:
+        path.write_bytes(small_lab.clean.read_bytes())
+
+    def press(text: str) -> str:
+        """Answer the one question there is; what it asked."""
+        box, = (box for box in window.findChildren(QMessageBox) if box.isVisible())
+        question = box.text()
+        next(button for button in box.buttons() if button.text() == text).click()
+        settle(qtbot, window)
+        return question
+
+    assert drop(window, sets)
+    settle(qtbot, window)
+    assert {window.session.inputs.validation.path, window.session.inputs.test.path} == set(sets[:2])
+    asked = press(ROLE_NAMES["poisoned"])
+    assert "faces c.h5" in asked and "4 more wait" in asked
+    assert [item.path for item in window.session.inputs.poisoned] == [sets[2]]
+    assert "faces d.h5" in press("Leave this one out")
+    assert "faces e.h5" in press(ROLE_NAMES["test"])
+    assert window.session.inputs.test.path == sets[4]
+    assert "1 more waits" in press("Leave out all the rest")
+    assert not any(box.isVisible() for box in window.findChildren(QMessageBox))
+    assert [item.path for item in window.session.inputs.poisoned] == [sets[2]]

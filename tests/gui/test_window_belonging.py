@@ -14,13 +14,16 @@ from pytestqt.qtbot import QtBot
 
 from engine.goodnets.saved import open_goodnet
 from engine.reports.headline import headline
+from gui.check.model import B_LABEL
 from gui.jobs.saving import folder_name
 from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.widgets import asking
+from tests.engine.runs.test_labelling import colours_network
 from tests.gui.test_window_defences import open_small
 from tests.support.engine_fixtures import small_lab  # noqa: F401
-from tests.support.networks import LABELS, SmallLab
+from tests.support.networks import LABELS, SmallLab, build
+from tests.support.noted_models import h5_with
 from tests.support.window_driver import PATIENCE_MS, press_run, repeated, settle
 
 
@@ -30,6 +33,17 @@ def marked(window: MainWindow) -> str:
     assert bar.isVisibleTo(window)
     assert bar.files.isVisibleTo(window) == bar.mark.isVisibleTo(window)
     return bar.mark.text() if bar.mark.isVisibleTo(window) else ""
+
+
+def backwards_folder(lab: SmallLab, place: Path) -> Path:
+    """The clean images as pictures in sub-folders whose alphabet runs against the labels: "kind g" is label 0."""
+    folder = place / "pictures"
+    with h5py.File(lab.clean) as file:
+        for number, (pixels, label) in enumerate(zip(file["data"][()], file["label"][()], strict=True)):
+            inside = folder / f"kind {'gfedcba'[int(label)]}"
+            inside.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.transpose(1, 2, 0)).save(inside / f"{number}.png")
+    return folder
 
 
 @pytest.fixture
@@ -84,12 +98,7 @@ def test_results_of_other_files_are_marked_until_their_own_are_chosen_again(
 def test_results_by_other_label_names_are_marked_where_folders_become_labels_by_them(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
 ) -> None:
-    folder = tmp_path / "pictures"
-    with h5py.File(small_lab.clean) as file:
-        for number, (pixels, label) in enumerate(zip(file["data"][()], file["label"][()], strict=True)):
-            place = folder / f"kind {'gfedcba'[int(label)]}"
-            place.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels.transpose(1, 2, 0)).save(place / f"{number}.png")
+    folder = backwards_folder(small_lab, tmp_path)
     right, wrong = tmp_path / "right.txt", tmp_path / "wrong.json"
     right.write_text("\n".join(f"kind {letter}" for letter in "gfedcba"), encoding="utf-8")
     wrong.write_text(json.dumps([f"kind {letter}" for letter in "abcdefg"]), encoding="utf-8")
@@ -117,6 +126,99 @@ def test_results_by_other_label_names_are_marked_where_folders_become_labels_by_
     window.session.history.undo()
     settle(qtbot, window)
     assert "What is different: label names." in marked(window)
+
+
+@pytest.mark.parametrize("role", ["model", "validation"])
+def test_results_of_a_file_that_was_replaced_are_marked(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, other: Path, role: str,  # noqa: F811
+) -> None:
+    path = other if role == "model" else other.with_name("clean.h5")
+    path.write_bytes((small_lab.badnet if role == "model" else small_lab.clean).read_bytes())
+    open_small(qtbot, window, small_lab)
+    window.desk.choosing.open_as(role, path)
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    window.desk.choosing.open_as(role, path)
+    settle(qtbot, window)
+    assert marked(window) == "" and window.session.state is State.DONE
+    if role == "model":
+        build("plain", seed=3)[0].save(path)
+    else:
+        path.write_bytes(small_lab.test.read_bytes())
+    window.desk.choosing.open_as(role, path)
+    settle(qtbot, window)
+    assert f"What is different: what {path.name} holds." in marked(window) and window.session.state is State.READY
+
+
+def test_names_of_the_sample_are_those_of_its_own_network_alone(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    choosing, session, shown = window.desk.choosing, window.session, window.check.model
+    choosing.open_sample()
+    settle(qtbot, window)
+    assert len(shown._names) == 48
+    choosing.open_as("model", small_lab.badnet)
+    settle(qtbot, window)
+    assert tuple(session.names) == tuple(shown._names) == ()
+    session.history.undo()
+    settle(qtbot, window)
+    assert len(shown._names) == 48
+    own = tuple(f"animal {n}" for n in range(LABELS))
+    choosing.open_as("model", h5_with(tmp_path, small_lab.badnet, class_names=list(own)))
+    settle(qtbot, window)
+    assert tuple(shown._names) == own
+
+
+def test_names_that_a_person_gave_stay_for_networks_with_as_many_labels(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, other: Path, tmp_path: Path,  # noqa: F811
+) -> None:
+    names = tuple(f"kind {n}" for n in range(LABELS))
+    open_small(qtbot, window, small_lab)
+    window.desk.choosing.name_labels(names, "Label names")
+    window.desk.choosing.open_as("model", other)
+    settle(qtbot, window)
+    assert window.session.names == names
+    window.desk.choosing.open_as("model", colours_network(tmp_path / "four.keras", 4))
+    settle(qtbot, window)
+    assert window.session.names == ()
+    window.session.history.undo()
+    settle(qtbot, window)
+    assert window.session.names == names and window.session.inputs.labels == LABELS
+
+
+def test_verdicts_keep_the_names_of_the_network_that_gave_them(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    models = []
+    for kind in ("sign", "animal"):
+        (tmp_path / kind).mkdir()
+        models.append(h5_with(tmp_path / kind, small_lab.badnet, class_names=[f"{kind} {n}" for n in range(LABELS)]))
+    open_small(qtbot, window, small_lab)
+    window.desk.choosing.open_as("model", models[0])
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    window.desk.checking.check_pixels(window.session.inputs.pictures[:1])
+    settle(qtbot, window)
+    answer = window.check.model.index(0, B_LABEL)
+    assert " sign " in answer.data()
+    window.desk.choosing.open_as("model", models[1])
+    settle(qtbot, window)
+    assert " sign " in answer.data()
+    window.desk.choosing.name_labels([f"mine {n}" for n in range(LABELS)], "Label names")
+    assert " mine " in answer.data(), "what a person says goes before"
+
+
+def test_a_run_that_is_brought_back_brings_its_own_names_or_none(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, other: Path,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    window.desk.choosing.open_as("model", other)
+    window.desk.choosing.name_labels([f"kind {n}" for n in range(LABELS)], "Label names")
+    settle(qtbot, window)
+    qtbot.mouseClick(window.result.files, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert tuple(window.session.names) == ()
 
 
 def test_results_of_other_options_are_marked_and_those_of_other_thresholds_aren_t(
@@ -202,7 +304,44 @@ def test_while_another_run_counts_the_line_says_whose_figures_these_are(
     assert "A run on other.keras is under way" in window.result.mark.text()
     assert "badnet.keras" in window.result.mark.text() and window.result.answer.text() == shown
     assert not window.result.save.isEnabled() and not window.run_bar.save.isEnabled()
+    assert not window.goodnets.save_all_button.isEnabled() and not window.goodnets.use_button.isEnabled()
     window.session.cancel()
     settle(qtbot, window)
     assert "What is different: model, clean validation images." in marked(window)
-    assert window.result.save.isEnabled()
+    assert window.result.save.isEnabled() and window.goodnets.save_all_button.isEnabled()
+
+
+def test_rows_are_saved_with_their_own_run_s_network_whatever_is_on_show_when_the_folder_is_named(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+) -> None:
+    build("plain", seed=3)[0].save(tmp_path / "random.keras")
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    first, rows = window.session.run, window.goodnets.all_rows()
+
+    def ask(*_: object) -> Path:
+        """The dialog, behind which the next run ends."""
+        qtbot.waitUntil(lambda: window.session.run is not first, timeout=PATIENCE_MS)
+        return tmp_path / "pair"
+
+    monkeypatch.setattr(asking, "ask_new_folder", ask)
+    window.desk.choosing.open_as("model", tmp_path / "random.keras")
+    settle(qtbot, window)
+    qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
+    window.goodnets.save_requested.emit(rows[-1:])
+    settle(qtbot, window)
+    assert window.session.run.model.path.name == "random.keras"
+    notes = open_goodnet([tmp_path / "pair"]).notes
+    assert notes["b"]["sha256"] == first.model.sha256 and notes["channels_pruned"] == rows[-1].channels_pruned
+
+
+def test_what_is_said_of_a_saved_run_counts_the_goodnets_that_were_saved(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    count = len(window.desk.pruning.rows)
+    window.desk.saving.save_run(tmp_path / "saved")
+    window.goodnets.drops_edited.emit((5.0,), "points", "first-past")
+    settle(qtbot, window)
+    assert f"with {count} GoodNets" in window.message_bar.text.text() and count > len(window.desk.pruning.rows)

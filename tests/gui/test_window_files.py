@@ -180,7 +180,8 @@ def test_a_set_whose_role_is_unclear_is_asked_about(
 ) -> None:
     asked: list[Path] = []
 
-    def answer(_: object, path: Path, use: Callable[[Role], None]) -> None:
+    def answer(_: object, path: Path, use: Callable[[Role], None], waiting: int) -> None:
+        assert waiting == 0
         asked.append(path)
         use("test")
 
@@ -279,7 +280,7 @@ def test_saving_keeps_what_isnt_the_programs_own(
         (folder / "run.json").write_text("{}")
         (folder / "thesis.doc").write_text("years of work")
     for save in (lambda: window.desk.saving.save_run(place / "run"),
-                 lambda: window.desk.saving.save_rows([row], [place / folder_name(row)]),
+                 lambda: window.desk.saving.save_rows(window.session.run, [row], [place / folder_name(row)]),
                  lambda: window.desk.defending.repair(True, place / "run")):
         window.message_bar.text.setText("")
         save()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from engine.records.reopening import reopen_run
 from engine.runs.prune import PruningRequest, run_pruning
 from gui.main_window import MainWindow
 from gui.session.session import State
+from tests.support.examinations import hurry
 from tests.support.networks import LABELS, SmallLab, build
 from tests.support.window_driver import drop, press_run, settle
 
@@ -84,6 +86,53 @@ def test_a_question_that_is_dismissed_leaves_the_sentence(heads: Path, window: M
     settle(qtbot, window)
     assert window.session.inputs.model and "has 2 outputs, age (4), output" in window.session.inputs.model.error
     assert window.session.state is State.EMPTY
+
+
+@pytest.mark.filterwarnings("ignore:Function. 'QDragEnterEvent:DeprecationWarning")
+def test_models_that_wait_behind_one_with_several_outputs_still_wait_after_the_answer(
+    heads: Path, small_lab: SmallLab, window: MainWindow, qtbot: QtBot, tmp_path: Path,
+) -> None:
+    single, alike = tmp_path / "single.keras", tmp_path / "alike.keras"
+    shutil.copy(small_lab.badnet, single)
+    shutil.copy(heads, alike)
+    assert drop(window, [heads, single, alike])
+    settle(qtbot, window)
+    dialog = asked(window)
+    dialog.setTextValue(dialog.comboBoxItems()[1])
+    dialog.accept()
+    window.desk.choosing.open_as("validation", small_lab.clean)
+    settle(qtbot, window)
+    assert window.session.inputs.further == (single, alike)
+    press_run(qtbot, window)
+    runs = [entry.run for entry in window.runs.model.rows]
+    assert [(run.model.path, run.request.output) for run in runs] == [
+        (alike, "output"), (single, None), (heads, "output")], window.runs.failures.text()
+    # Another model with several outputs, whose question is answered, has none behind it.
+    window.desk.choosing.open_output(tmp_path / "alike.keras", "output")
+    settle(qtbot, window)
+    assert window.session.inputs.further == ()
+
+
+def test_an_examination_by_another_output_is_marked(
+    small_lab: SmallLab, window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from keras import Model, layers
+    hurry(monkeypatch)
+    model, _ = build("plain")
+    other = layers.Dense(LABELS, name="age")(layers.GlobalAveragePooling2D()(model.get_layer("pruned").output))
+    Model(model.input, [other, model.output]).save(tmp_path / "twins.keras")
+    window.desk.choosing.open_output(tmp_path / "twins.keras", "output")
+    window.desk.choosing.open_as("validation", small_lab.clean)
+    settle(qtbot, window)
+    window.desk.examining.examine()
+    settle(qtbot, window)
+    assert window.desk.examining.examined and not window.examine.mark.text()
+    window.inputs.model.output_chosen.emit("age")
+    settle(qtbot, window)
+    assert "What is different: output." in window.examine.mark.text()
+    window.session.history.undo()
+    settle(qtbot, window)
+    assert not window.examine.mark.text()
 
 
 def test_the_command_line_takes_an_output(

@@ -14,6 +14,7 @@ from engine.records.autosave import kept_runs
 from engine.runs.prune import run_pruning
 from gui.main_window import MainWindow
 from gui.session.session import State
+from tests.gui.test_window_belonging import backwards_folder
 from tests.gui.test_window_defences import SmallLab, open_small
 from tests.support.engine_fixtures import small_lab  # noqa: F401
 from tests.support.window_driver import drop, press_run, settle
@@ -70,6 +71,21 @@ def test_models_that_are_dropped_together_run_one_after_the_other(
     folder = window.settings.runs_folder
     assert folder is not None
     assert {kept.folder for kept in kept_runs(folder)} == {entry.folder for entry in listed}
+
+
+def test_label_names_that_a_person_gave_hold_for_every_model(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, models: list[Path], tmp_path: Path,  # noqa: F811
+) -> None:
+    drop_models(qtbot, window, small_lab, models[:2])
+    names = tuple(f"kind {letter}" for letter in "gfedcba")
+    (tmp_path / "mine.txt").write_text("\n".join(names), encoding="utf-8")
+    window.desk.choosing.open_as("validation", backwards_folder(small_lab, tmp_path))
+    window.desk.choosing.open_names(tmp_path / "mine.txt")
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    runs = [entry.run for entry in window.runs.model.rows]
+    assert [run.request.classes for run in runs] == [names, names]
+    assert [run.curve.validation.b_prime_rate(0).value for run in runs] == [0.9, 0.9]
 
 
 def test_cancel_keeps_the_models_that_are_done(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from gui.main_window import MainWindow
 from gui.session.session import State
+from tests.gui.test_window_defences import open_small
 from tests.support.examinations import hurry
 from tests.support.networks import SmallLab
-from tests.support.window_driver import settle
+from tests.support.window_driver import PATIENCE_MS, press_run, repeated, settle
 
 ADVICE = ("press", "run the pruning", "choose a model")
 
@@ -56,3 +60,27 @@ def test_what_was_asked_for_says_that_it_goes_on(
     settle(qtbot, window)
     assert window.examine.empty.isVisibleTo(window.examine)
     assert "then press Examine" in window.examine.empty.text()
+
+
+def test_thresholds_that_are_edited_during_a_run_leave_its_curve_on_show(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    first = window.session.run
+    assert first and window.curve.panel
+    window.desk.choosing.open_as("validation", repeated(small_lab.clean, 400, tmp_path / "many.h5"))
+    settle(qtbot, window)
+    with qtbot.waitSignal(window.desk.pruning.curve_changed, timeout=PATIENCE_MS):
+        qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
+    counted = window.curve.panel._curve
+    assert counted is not first.curve
+    window.goodnets.drops_edited.emit((5.0,), "points", "first-past")
+    assert window.curve.panel._curve is counted
+    assert {row.x for row in window.curve.panel._rows} <= {5.0}
+    assert [row.x for row in window.desk.pruning.rows] == [5.0], "the table is still the run's before"
+    window.session.cancel()
+    settle(qtbot, window)
+    assert window.curve.panel._curve is first.curve
+    window.goodnets.drops_edited.emit((4.0,), "points", "first-past")
+    assert window.curve.panel._curve is first.curve

@@ -125,6 +125,14 @@ def test_each_of_several_sets_has_a_column_and_the_verdict_stays_last(view: Good
     assert not table.isColumnHidden(ATTACK) and model.columnCount() == len(COLUMNS)
 
 
+def test_a_heading_spells_out_what_a_screen_would_obey(view: GoodNetsView) -> None:
+    plain = curve(sets=2)
+    evil = counts("evil\u202egpj", "poisoned", 50, [45] * 9, [47] * 9, [45] * 9)
+    view.show_rows(rows(dataclasses.replace(plain, poisoned=(plain.poisoned[0], evil)), *DROPS), [])
+    heading = view.model.headerData(view.model.columnCount() - 1, Qt.Orientation.Horizontal)
+    assert heading == "Attack:\nevil\\u202egpj"
+
+
 def test_the_headline_says_what_the_best_does(guarded_view: GoodNetsView) -> None:
     def words(text: str) -> str:
         return text.replace("\u00a0", " ")
