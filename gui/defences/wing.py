@@ -33,14 +33,6 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
         view.show_missing_labels(inputs.missing_labels, inputs.labels or 0)
         show_state()
 
-    def defend() -> None:
-        model = session.inputs.model
-        folder = asking.ask_new_folder(desk.window, f"Save the best defence of {model.path.name} in a new folder",
-                                       f"{model.path.stem}-defended") if model else None
-        if folder:
-            desk.defending.defend(folder)
-            view.show_begun(DEFENDING)
-
     def compare(allow_missing_labels: bool) -> None:
         desk.defending.compare(allow_missing_labels)
         view.show_begun(COMPARING)
@@ -60,7 +52,7 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
     view.keep_requested.connect(partial(keep_compared, desk))
     view.compare_requested.connect(compare)
     view.repair_requested.connect(partial(_repair, desk, view))
-    view.defend_requested.connect(defend)
+    view.defend_requested.connect(partial(_defend, desk, view))
     view.message.connect(desk.say)
     desk.menus.add("defend", "Compare all &defences", lambda: desk.press(view, view.compare_button), "F7", "table",
                    possible)
@@ -69,6 +61,16 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
                    enabled=lambda: session.inputs.ready and not session.state.busy)
     show_state()
     return Wing("Defences", view)
+
+
+def _defend(desk: Desk, view: DefencesView) -> None:
+    """Ask where the best defence is saved."""
+    model = desk.session.inputs.model
+    folder = asking.ask_new_folder(desk.window, f"Save the best defence of {model.path.name} in a new folder",
+                                   f"{model.path.stem}-defended") if model else None
+    if folder:
+        desk.defending.defend(folder)
+        view.show_begun(DEFENDING)
 
 
 def _repair(desk: Desk, view: DefencesView, allow_missing_labels: bool) -> None:
