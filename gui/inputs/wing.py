@@ -38,17 +38,6 @@ def inputs_wing(desk: Desk) -> InputsView:
             paths = asking.ask_files(desk.window, title, asking.DATA_FILES)
         choosing.open_each(role, paths)
 
-    def ask_roles(paths: Sequence[Path]) -> None:
-        path, *rest = paths
-
-        def answer(role: Role | None) -> None:
-            if role:
-                choosing.open_as(role, path)
-            if rest:
-                ask_roles(rest)
-
-        asking.ask_role(desk.window, path, answer, len(rest))
-
     def ask_output(path: Path, outputs: Sequence[tuple[str, Sequence[int | None] | None]]) -> None:
         asking.ask_output(desk.window, path, outputs, partial(choosing.open_output, path))
 
@@ -58,7 +47,7 @@ def inputs_wing(desk: Desk) -> InputsView:
             choosing.open_output(model.path, name)
 
     desk.session.inputs_changed.connect(view.show_inputs)
-    choosing.role_needed.connect(ask_roles)
+    choosing.role_needed.connect(partial(_ask_roles, desk))
     choosing.output_needed.connect(ask_output)
     view.pick_requested.connect(pick)
     view.dropped.connect(choosing.open_as)
@@ -79,6 +68,19 @@ def inputs_wing(desk: Desk) -> InputsView:
     _add_recent(desk)
     _add_runs(desk)
     return view
+
+
+def _ask_roles(desk: Desk, paths: Sequence[Path]) -> None:
+    """Ask what each of some data sets is for, one after the other."""
+    path, *rest = paths
+
+    def answer(role: Role | None) -> None:
+        if role:
+            desk.choosing.open_as(role, path)
+        if rest:
+            _ask_roles(desk, rest)
+
+    asking.ask_role(desk.window, path, answer, len(rest))
 
 
 def edit_labels(desk: Desk) -> None:
