@@ -59,7 +59,8 @@ def other_classes(run: PruningRun, inputs: Inputs, names: Sequence[str]) -> bool
     """Whether labels that are names, as those of sub-folders, would become others than in a run on the same files."""
     if inputs.labels is None or any(item.data is None for item in inputs.data):
         return False  # still being read
-    if all(are_numbers(item.data.description.label_names) for item in inputs.data if item.data):
+    if all(are_numbers(item.data.description.label_names) and not item.data.description.class_names
+           for item in inputs.data if item.data):
         return False  # as they are where nothing has a name
     now = inputs.classes(names)
     # A list that a run found by itself counts as the same one given by a person.

@@ -116,7 +116,7 @@ class Inputs:
     @property
     def data_names(self) -> tuple[str, ...]:
         """What the first data set that says so calls the network's labels; none where none does."""
-        found = (item.data.description.class_names for item in self.data if item.data)
+        found = (data.class_names for data in self._descriptions)
         return next((names for names in found if names and self.labels in (None, len(names))), ())
 
     @property
@@ -210,10 +210,14 @@ class Inputs:
             cluster=options.cluster or None, classes=self.classes(classes), output=self.model.output)
 
     def classes(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The names by which sub-folders of pictures, or labels that are text, become numbers: none where no data set
-        has any, or their number isn't the network's of labels."""
-        named = any(i.data is not None and bool(i.data.description.label_names) for i in self.data)
+        """The names by which sub-folders of pictures, labels that are text, or numbers that a file has names for become
+        the network's labels: none where no data set has any, or their number isn't the network's of labels."""
+        named = any(found.label_names or found.class_names for found in self._descriptions)
         return tuple(names) if named and len(names) == self.labels else ()
+
+    @property
+    def _descriptions(self) -> list[DatasetDescription]:
+        return [item.data.description for item in self.data if item.data]
 
     @property
     def pictures(self) -> list[tuple[str, npt.NDArray[np.uint8]]]:

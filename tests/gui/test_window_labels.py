@@ -6,6 +6,7 @@ import dataclasses
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSpinBox
@@ -16,6 +17,7 @@ from gui.inputs.labels_model import LABEL
 from gui.main_window import MainWindow
 from gui.session.session import State
 from tests.engine.runs.test_labelling import ANIMALS, colours_network, folder_of
+from tests.support.foreign_sets import write_parquet
 from tests.support.noted_models import archive_with
 from tests.support.window_driver import press_run, settle
 
@@ -218,3 +220,23 @@ def test_a_name_is_text_whatever_it_says(qtbot: QtBot, window: MainWindow, tmp_p
     shown = [editor.model.index(row, 0).data() for row in range(4)]
     assert "<b>bold" in shown and not any("\u202e" in text for text in (*shown, window.inputs.labels._text.text()))
     editor.reject()
+
+
+def test_a_person_s_list_counts_where_a_file_names_its_numbers_in_another_order(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path,
+) -> None:
+    trained = ("fox", "cat", "dog", "bird")
+    colours = {name: int((place + 0.5) * 256 / 4) for place, name in enumerate(trained)}
+    numbers = [place % 4 for place in range(40)]
+    images = np.array([np.full((8, 8, 3), colours[ANIMALS[number]], np.uint8) for number in numbers])
+    window.session.set_options(dataclasses.replace(window.session.options, scale="none", guard="none"))
+    window.desk.choosing.open_as("model", colours_network(tmp_path / "model.keras", 4))
+    window.desk.choosing.open_as("validation", write_parquet(tmp_path / "set.parquet", images, numbers, ANIMALS))
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    assert accuracy(window) < 1
+    window.desk.choosing.name_labels(trained, "Label names")
+    settle(qtbot, window)
+    assert window.session.state is State.READY, "the run on show was made with other label names"
+    press_run(qtbot, window)
+    assert window.session.run and window.session.run.request.classes == trained and accuracy(window) == 1
