@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from engine.models.costs.inside import makes_inside, values_inside
 from engine.models.shapes import pair
-
-if TYPE_CHECKING:
-    from engine.models.networks import Call
 
 # Images computed in one go: enough for full speed.
 MOST_AT_ONCE = 256
@@ -22,7 +19,23 @@ MOST_PRODUCTS = 1 << 34
 _VALUE_COST = 20
 
 
-def images_at_once(tensors: Sequence[Any], calls: Sequence[Call] = ()) -> int:
+class Use(Protocol):
+    """One use of a layer, with the symbolic tensors it takes and gives, as a network's calls are."""
+
+    @property
+    def layer(self) -> Any:
+        """The layer."""
+
+    @property
+    def inputs(self) -> Sequence[Any]:
+        """What it takes."""
+
+    @property
+    def output(self) -> Any:
+        """What it gives."""
+
+
+def images_at_once(tensors: Sequence[Any], calls: Sequence[Use] = ()) -> int:
     """For how many images each of some symbolic tensors is small enough to be held; sides of any size count as 1.
 
     Args:
@@ -36,7 +49,7 @@ def images_at_once(tensors: Sequence[Any], calls: Sequence[Call] = ()) -> int:
     return 1 << int(math.log2(max(1, min(MOST_AT_ONCE, MOST_VALUES // values, MOST_PRODUCTS // products(calls)))))
 
 
-def products(calls: Sequence[Call]) -> int:
+def products(calls: Sequence[Use]) -> int:
     """What some uses of layers cost an image: products of numbers, values that are looked through for a pooled one, and
     values that are read and written.
 
@@ -51,12 +64,12 @@ def products(calls: Sequence[Call]) -> int:
     return total
 
 
-def most_inside(calls: Sequence[Call]) -> int:
+def most_inside(calls: Sequence[Use]) -> int:
     """The most values of an image that one of some uses of layers makes on the way to its output; at least 1."""
     return max(map(_inside, calls), default=1) or 1
 
 
-def _inside(call: Call) -> int:
+def _inside(call: Use) -> int:
     kind = type(call.layer).__name__
     if not makes_inside(kind):
         return 0
