@@ -192,12 +192,12 @@ def _late(config: Config) -> None:
 
 def _echo(config: Config) -> None:
     """Each nested model uses the one inside it twice: sixteen of them make 65,536 layers."""
-    inner = copy.deepcopy(config["config"]["layers"][2])
-    assert inner["class_name"] == "Functional"
+    layers = config["config"]["layers"]
+    place = next(place for place, found in enumerate(layers) if found["class_name"] == "Functional")
+    inner = copy.deepcopy(layers[place])
     for depth in range(15):
         inner = _twice(inner, f"level_{depth}")
-    inner["inbound_nodes"] = config["config"]["layers"][2]["inbound_nodes"]
-    config["config"]["layers"][2] = {**inner, "name": config["config"]["layers"][2]["name"]}
+    layers[place] = {**inner, "inbound_nodes": layers[place]["inbound_nodes"], "name": layers[place]["name"]}
 
 
 def _empty_echo(config: Config) -> None:
