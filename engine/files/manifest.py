@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from engine.files.existing import is_file
 from engine.files.fingerprint import sha256_of
 from engine.files.regular import read_regular
 
@@ -66,14 +67,16 @@ def first_foreign(folder: Path) -> Path | None:
 
 
 def first_changed(folder: Path, names: Iterable[str]) -> Path | None:
-    """The first of some files that isn't as the folder's manifest recorded it; what isn't recorded can't be told.
+    """The first of some files that isn't as the folder's manifest recorded it; what isn't recorded or isn't there
+    can't be told.
 
     Raises:
         OSError: a file can't be read.
     """
     recorded = _recorded(folder / MANIFEST)
     files = recorded["files"] if recorded else {}
-    return next((folder / name for name in names if name in files and files[name] != sha256_of([folder / name])), None)
+    there = (folder / name for name in names if name in files and is_file(folder / name))
+    return next((path for path in there if files[path.name] != sha256_of([path])), None)
 
 
 def _is_recorded(path: Path, recorded: dict[str, Any]) -> bool:

@@ -175,7 +175,7 @@ def _notes_of_pair(b: Network, b_prime: Network) -> dict[str, Any]:
 def _refuse_changed(folder: Path) -> None:
     """B's file is one for all pairs of a run, so who edits it in place changes pairs that nobody looks at."""
     try:
-        changed = first_changed(folder, [name for name in _PAIR_FILES if is_file(folder / name)])
+        changed = first_changed(folder, _PAIR_FILES)
     except OSError as error:
         raise EngineError(f"{folder}: can't be read ({error.strerror or error}). Copy the pair again from its "
                           "source.") from error

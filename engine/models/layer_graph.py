@@ -20,9 +20,9 @@ Source = tuple[str, int, int]
 
 # A nested model is opened up wherever it is used, and can be used by another such model, even one that adds no node. A
 # use of many tensors counts as many, for each is written down.
-_MOST_NODES = 20_000
-_MOST_AXES = 8
-_MOST_OUTPUTS = 100
+MOST_NODES = 20_000
+MOST_AXES = 8
+MOST_OUTPUTS = 100
 _IMAGE_AXES = 3
 # Values of one image between two layers: a quarter of a gigabyte.
 MOST_VALUES = 1 << 26
@@ -164,9 +164,9 @@ class _Graph:
         uses = self._add_graph(layers, calls, outer, prefix)
         if not answers or not all(_is_there(uses, answer) for answer in answers):
             self._refuse(prefix, "doesn't say which of its layers answers")
-        if len(answers) > _MOST_OUTPUTS:
+        if len(answers) > MOST_OUTPUTS:
             self._refuse(prefix or model["config"]["name"],
-                         f"has {len(answers):,} outputs; at most {_MOST_OUTPUTS} were expected")
+                         f"has {len(answers):,} outputs; at most {MOST_OUTPUTS} were expected")
         if outer is None:
             self.answers = [(answer[0], self._picked(uses, answer)) for answer in answers]
         return self._picked(uses, answers[0])
@@ -220,8 +220,8 @@ class _Graph:
         """Append one use of a layer; the index of its output."""
         kind, config, name = layer["class_name"], layer["config"], prefix + _name(layer)
         self._uses += max(1, len(parents))
-        if self._uses > _MOST_NODES:
-            self._refuse(name, f"is one of more than {_MOST_NODES:,} uses of layers")
+        if self._uses > MOST_NODES:
+            self._refuse(name, f"is one of more than {MOST_NODES:,} uses of layers")
         if kind == "InputLayer":
             declared = config.get("batch_shape") or config.get("batch_input_shape")
             shape = tuple(declared[1:]) if isinstance(declared, list) else None
@@ -249,7 +249,7 @@ class _Graph:
         return self._append(node)
 
     def _append(self, node: Node) -> int:
-        if node.shape is None or len(node.shape) > _MOST_AXES \
+        if node.shape is None or len(node.shape) > MOST_AXES \
                 or any((n is not None and type(n) is not int) or n == 0 for n in node.shape):
             if node.parents or node.kind == "InputLayer":
                 self._refuse(node.name, "has settings from which no size of its output follows")

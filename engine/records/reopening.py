@@ -63,8 +63,7 @@ def _edits(folder: Path) -> tuple[Doubt, ...]:
     """That a file which the run's figures stand in isn't as it was saved; as long as the manifest is there to tell."""
     parts = {folder: ("run.json", GUARD_FILE), folder / GUARDED_BADNET: (GUARD_FILE,)}
     try:
-        changed = [found for part, names in parts.items()
-                   if (found := first_changed(part, [name for name in names if (part / name).is_file()]))]
+        changed = [found for part, names in parts.items() if (found := first_changed(part, names))]
     except OSError as error:
         raise EngineError(f"{folder}: can't be read ({error.strerror or error}). Copy the run again from its "
                           "source.") from error

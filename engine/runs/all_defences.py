@@ -33,7 +33,7 @@ from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made, ranked_on_text
-from engine.runs.pairs import refuse_changed, refuse_changed_images
+from engine.runs.pairs import refuse_changed_inputs
 from engine.runs.prune import PruningRun
 from engine.runs.repair import measured_on_text
 from engine.runs.rows import rows_of
@@ -64,8 +64,7 @@ def compare_defences(
     opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=run.model.scale),
                          progress=progress, cancel=cancel)
     b, poisoned, (clean, test) = opened.network, opened.of("poisoned"), opened.to_make_and_measure()
-    refuse_changed(b, run)
-    refuse_changed_images(opened, run, cancel)
+    refuse_changed_inputs(opened, run, cancel)
     # Asked first, because it refuses and what follows takes long.
     warning = missing_labels_warning(b, clean, allow_missing_labels) if trained else ""
     makers = _Makers(run, b, clean, allow_missing_labels, made or Made(), progress, cancel)

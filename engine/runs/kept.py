@@ -18,7 +18,7 @@ from engine.guards.calibration import Guard
 from engine.models.networks import Images, Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.inputs import open_inputs
-from engine.runs.pairs import refuse_changed, refuse_changed_images
+from engine.runs.pairs import refuse_changed_inputs
 from engine.runs.prune import PruningRun
 from engine.runs.repair import RepairedPair, measured, notes_of
 
@@ -93,8 +93,7 @@ def kept_pair(
     opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=run.model.scale),
                          progress=progress, cancel=cancel)
     b = opened.network
-    refuse_changed(b, run)
-    refuse_changed_images(opened, run, cancel)
+    refuse_changed_inputs(opened, run, cancel)
     b_prime, notes, warning = _copy(b, run, made, row)
     guard = made.own_guards.get(row.defence) or made.guards.get(row.guard)
     notes |= {"classes": list(run.model.classes), "stored": run.model.stored, "guard": row.guard}

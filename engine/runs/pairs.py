@@ -25,11 +25,12 @@ def refuse_changed(b: Network, run: PruningRun) -> None:
         raise EngineError(f"{run.model.path}: was changed since the run. Run again, or bring the old file back.")
 
 
-def refuse_changed_images(opened: Opened, run: PruningRun, cancel: CancelToken) -> None:
+def refuse_changed_inputs(opened: Opened, run: PruningRun, cancel: CancelToken) -> None:
     """Raises:
-    EngineError: a data set that was opened again isn't the one that a run counted.
+    EngineError: the network or a data set that was opened again isn't the one that a run was about.
     Cancelled: the token was set.
     """
+    refuse_changed(opened.network, run)
     for now, counted in zip(opened.dataset_summaries(cancel), run.datasets, strict=True):
         if now.sha256 != counted.sha256:
             raise EngineError(f"{counted.path}: was changed since the run, so what is measured on it doesn't belong "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +50,7 @@ def reader_of(path: Path, input_shape: Shape) -> Reader:
         first = reader_of(files[0], input_shape)
         # Packed pictures take any size, so those of all pieces are fitted to the first one's.
         shape = (first.shape[1], first.shape[2], first.shape[3]) if isinstance(first, PackedReader) else input_shape
-        readers = within_memory(first if file == files[0] else reader_of(file, shape) for file in files)
+        readers = within_memory(itertools.chain([first], (reader_of(file, shape) for file in files[1:])))
         share_depth(readers)
         return PiecesReader(readers)
     listing = _listing_of(path)

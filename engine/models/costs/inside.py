@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 from engine.models.shapes import Config, Shape, channels_last, pair, product, window
 
+_Known = tuple[int, ...]
+
 
 def makes_inside(kind: str) -> bool:
     """Whether a layer of a kind makes values on the way that aren't in its output."""
@@ -30,28 +32,28 @@ def values_inside(kind: str, config: Config, inputs: Sequence[Shape]) -> int:
         raise ValueError(str(error)) from error
 
 
-def _dilated(config: Config, inputs: Sequence[Shape]) -> int:
+def _dilated(config: Config, inputs: Sequence[_Known]) -> int:
     """TensorFlow pads a picture for the dilation and up to its multiples, and convolves each place in it by itself."""
     dilation, same = pair(config.get("dilation_rate", 1)), config.get("padding") == "same"
     if max(dilation) <= 1:
         return 0
-    sides = [math.ceil(((n or 1) + (d * (k - 1) if same else 0)) / d) * d
+    sides = [math.ceil((n + (d * (k - 1) if same else 0)) / d) * d
              for n, k, d in zip(inputs[0][:2], pair(config["kernel_size"]), dilation, strict=True)]
     return product(sides) * product(inputs[0][2:]) * int(config.get("depth_multiplier", 1))
 
 
-def _separable(config: Config, inputs: Sequence[Shape]) -> int:
+def _separable(config: Config, inputs: Sequence[_Known]) -> int:
     sides = window(config, inputs[0], config["kernel_size"], config.get("strides", 1))
     between = product(sides) * product(inputs[0][2:]) * int(config.get("depth_multiplier", 1))
     return max(between, _dilated(config, inputs))
 
 
-def _spread(config: Config, inputs: Sequence[Shape]) -> int:
+def _spread(config: Config, inputs: Sequence[_Known]) -> int:
     """What each place of a map becomes, before those that lie upon each other are added."""
     return product(inputs[0][:2]) * product(pair(config["kernel_size"])) * int(config["filters"])
 
 
-def _heads(config: Config, inputs: Sequence[Shape]) -> int:
+def _heads(config: Config, inputs: Sequence[_Known]) -> int:
     """Projections of all rows, and each row's regard for each other one, of every head."""
     key = int(config["key_dim"])
     rows = [product(shape[:-1]) for shape in inputs[:2]]
@@ -59,16 +61,16 @@ def _heads(config: Config, inputs: Sequence[Shape]) -> int:
     return int(config["num_heads"]) * max(each, rows[0] * rows[-1])
 
 
-def _resized(config: Config, inputs: Sequence[Shape]) -> int:
+def _resized(config: Config, inputs: Sequence[_Known]) -> int:
     """A picture that is padded to the ratio of another size."""
     if not config.get("pad_to_aspect_ratio"):
         return 0
-    height, width, channels = (n or 1 for n in inputs[0])
+    height, width, channels = inputs[0]
     to_height, to_width = int(config["height"]), int(config["width"])
     return max(height, width * to_height // to_width) * max(width, height * to_width // to_height) * channels
 
 
-_INSIDE: dict[str, Callable[[Config, Sequence[Shape]], int]] = {
+_INSIDE: dict[str, Callable[[Config, Sequence[_Known]], int]] = {
     "Conv2D": _dilated, "DepthwiseConv2D": _dilated, "SeparableConv2D": _separable, "Conv2DTranspose": _spread,
     "MultiHeadAttention": _heads, "Resizing": _resized,
 }

@@ -21,14 +21,14 @@ from engine.errors import ModelError
 from engine.models import vocabulary
 from engine.models.config import Config
 from engine.models.from_onnx.graph import OnnxNode
-from engine.models.layer_graph import MOST_VALUES, unused_name
+from engine.models.layer_graph import MOST_NODES, MOST_VALUES, unused_name
 from engine.models.shapes import Shape, output_shape
 
 Array = npt.NDArray[Any]
 
 # How Keras lays out ONNX's axes of a map.
 IMAGE_AXES = (0, 2, 3, 1)
-_LONGEST_NAME, _MOST_LAYERS = 100, 20_000
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ class Building:
         Raises:
             ModelError: no output follows from its settings, or one that would exhaust memory; or its weights would.
         """
-        if len(self.layers) >= _MOST_LAYERS:
-            raise ModelError(f"{self.path}: would become more than {_MOST_LAYERS:,} layers; refused.")
+        if len(self.layers) >= MOST_NODES:
+            raise ModelError(f"{self.path}: would become more than {MOST_NODES:,} layers; refused.")
         name, operation = self._unused(name), kind.startswith("keras.ops.")
         config = {**config, "name": name, **({} if operation else {"dtype": "float32"})}
         shape = output_shape(kind, _with_literals(config, literals), [tensor.shape for tensor in inputs])

@@ -12,11 +12,9 @@ import numpy.typing as npt
 
 from engine.models.from_onnx.building import IMAGE_AXES, Call, Tensor
 from engine.models.from_onnx.folding import axes_of, slices, target_shape
+from engine.models.layer_graph import MOST_AXES
 
 Array = npt.NDArray[Any]
-
-# TensorFlow's own layers know no more.
-_MOST_AXES = 8
 
 
 def _reshape(call: Call) -> Tensor:
@@ -57,7 +55,7 @@ def _reshaped(call: Call, wanted: Sequence[int]) -> Tensor:
     flattened isn't turned for that: its values stand in another order, and whatever they meet must know.
     """
     x, batch = call.tensor(), call.building.batch
-    if len(wanted) > _MOST_AXES:
+    if len(wanted) > MOST_AXES:
         call.refuse(f"makes {len(wanted):,} axes")
     try:
         shape = target_shape([batch, *x.onnx_shape], wanted)
