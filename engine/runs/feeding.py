@@ -19,8 +19,8 @@ from engine.rates import Rate
 Hits = npt.NDArray[np.bool_]
 
 _TRIAL_IMAGES = 512
-# Of a large network so many rounds of what it answers in a second or two, until the choice is clear.
-_ROUNDS = 8
+# Round by round, until the choice is clear; of a large network so many rounds of what it answers in a second or two.
+_ROUND_IMAGES, _ROUNDS = 128, 8
 # Images from whose values it is told whether they are stored as 0 to 1.
 _RANGE_IMAGES = 16
 # Below this share of right answers something else is wrong, whatever is done with the values.
@@ -60,8 +60,8 @@ def find_feeding(
     network: Network, clean: Dataset, *, progress: ProgressCallback = ignore_progress,
     cancel: CancelToken = NEVER_CANCELLED,
 ) -> Feeding:
-    """Try each known preprocessing on up to 512 clean images spread over the set; on fewer where a large network
-    answers clearly on them.
+    """Try each known preprocessing on up to 512 clean images spread over the set, on fewer where the network answers
+    clearly on them.
 
     Images that are stored as 0 to 1 are tried as they are and times 255.
 
@@ -70,7 +70,7 @@ def find_feeding(
     Raises:
         Cancelled: the token was set.
     """
-    rounds = _rounds(clean, network.quick)
+    rounds = _rounds(clean, min(network.quick, _ROUND_IMAGES))
     ways = known_for(clean.take(rounds[0][:_RANGE_IMAGES]))
     names = list(ways)
     hits: dict[str, Hits] = {name: np.empty(0, np.bool_) for name in names}
