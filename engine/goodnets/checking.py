@@ -47,11 +47,11 @@ class Verdict:
         file: where the picture came from.
         seen: uint8[H, W, C], what the networks saw after cropping and resizing.
         label: the GoodNet's answer; N when flagged.
-        why: B and B' "agree", "disagree", or the "guard" flagged it.
+        why: the "guard" flagged it, else whether B and B' "agree" or "disagree".
         b_confidence, b_prime_confidence: the network's largest output, a probability where it ends in softmax.
         cut: what the transplant guard cut out when it flagged it; None when it didn't.
         b_alone: B' is B itself, so "agree" is no reason: all there is to say is that the guard didn't flag it.
-        b_prime_alone: B' answers without B having to agree, so "agree" is no reason either.
+        b_prime_alone: B' answers without B having to agree, so neither is a reason.
     """
 
     file: str
@@ -176,7 +176,7 @@ def check_arrays(goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[
 def _why(answers: Answers, i: int) -> Why:
     if answers.guard is not None and answers.guard.flagged[i]:
         return "guard"
-    return "disagree" if answers.disagree[i] else "agree"
+    return "agree" if answers.b_labels[i] == answers.b_prime_labels[i] else "disagree"
 
 
 def _cut(goodnet: GoodNet, answers: Answers, i: int) -> Cut | None:

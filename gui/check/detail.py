@@ -236,7 +236,7 @@ class VerdictDetail(QWidget):
         if verdict.why == "agree" and verdict.b_alone:
             return answers + ("Nothing is pruned here, so B answers alone, and the guard let the picture pass. A "
                               "trigger that the guard doesn't notice passes in the same way.")
-        if verdict.why == "agree" and verdict.b_prime_alone:
+        if verdict.b_prime_alone and not verdict.flagged:
             return answers + ("The repaired copy B' answers alone, whatever B says. A trigger that still works on it "
                               "passes.")
         if verdict.why == "agree":

@@ -50,7 +50,7 @@ def verdict_text(verdict: Verdict, names: Sequence[str]) -> str:
 
 def why_text(verdict: Verdict) -> str:
     """Why it is the answer; where one network answers alone, nobody agrees and only the guard has a say."""
-    return "passed" if (verdict.b_alone or verdict.b_prime_alone) and verdict.why == "agree" else verdict.why
+    return "passed" if (verdict.b_alone or verdict.b_prime_alone) and not verdict.flagged else verdict.why
 
 
 def write_csv(stream: TextIO, verdicts: Iterable[Verdict], names: Sequence[str]) -> None:
