@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ from engine.pruning.steps import Features, KeptFeatures, StepPredictor, arrays, 
 Sums = npt.NDArray[np.float64]
 RankAt = Literal["conv", "pool"]
 _RANKING = "Ranking channels"
+_ORDER = "a JSON list of channel numbers, or a run.json with its pruning_order,"
 # A provisional ranking is told again on so many times as many images.
 _SHARPER = 4
 
@@ -43,7 +46,7 @@ class ChannelRanking:
     Attributes:
         layer: the layer's name.
         order: int64[C], the channel pruned first comes first.
-        mean_activation: float64[C]; entry c belongs to channel c. Of a given order, nan.
+        mean_activation: float64[C]; entry c belongs to channel c. Of a given order in runs of old, nan.
         source: "conv" or "pool", where activation was measured, or the file the order came from.
     """
 
@@ -160,17 +163,18 @@ def ranking_from_means(layer: str, means: npt.NDArray[np.float64], source: str) 
     return ChannelRanking(layer, np.argsort(means, kind="stable"), means, source)
 
 
-def given_order(network: Network, layer: str, path: Path) -> ChannelRanking:
-    """Take the pruning order from a file instead of ranking.
+def given_order(network: Network, layer: str, path: Path | None) -> Callable[[ChannelRanking], ChannelRanking]:
+    """What puts a ranking in the order of a file, its means as they were measured; without a file, leaves it.
 
     Args:
         path: a JSON list of channel numbers, or a run.json or published.json that holds `pruning_order`.
     Raises:
         EngineError: the file holds no order, or one that isn't each channel exactly once.
     """
-    channels = network.prunable_layers()[network.call_of(layer).name]
-    order = read_order(path, layer, channels)
-    return ChannelRanking(layer, np.array(order, np.int64), np.full(channels, np.nan), path.name)
+    if path is None:
+        return lambda measured: measured
+    order, source = read_order(path, layer, network.prunable_layers()[network.call_of(layer).name]), path.name
+    return lambda measured: dataclasses.replace(measured, order=np.array(order, np.int64), source=source)
 
 
 def read_order(path: Path, layer: str = "the layer", channels: int | None = None) -> list[int]:
@@ -183,14 +187,26 @@ def read_order(path: Path, layer: str = "the layer", channels: int | None = None
     """
     def check(content: Any) -> list[int]:
         order = content.get("pruning_order") if isinstance(content, dict) else content
-        if not isinstance(order, list) or any(type(c) is not int for c in order) or not order \
-                or sorted(order) != list(range(channels or len(order))):
+        if not isinstance(order, list) or not order or any(type(c) is not int for c in order):
+            raise EngineError(f"{path}: holds no pruning order; {_ORDER} was expected. Choose a file that has one.")
+        if sorted(order) != list(range(channels or len(order))):
             last = f" 0 to {channels - 1}" if channels else ""
-            raise EngineError(f"{path}: the pruning order must hold each of {layer}'s channels{last} exactly once. "
-                              "Check that it belongs to this layer.")
+            raise EngineError(f"{path}: the pruning order must hold each of {layer}'s channels{last} exactly once; it "
+                              f"{_wrong_with(order, channels or len(order))}. Check that it belongs to this layer.")
         return order
 
-    return read_own(path, check, "can't be read as a pruning order", "A JSON list of channel numbers was expected.")
+    return read_own(path, check, "can't be read as a pruning order", f"{_ORDER[0].upper()}{_ORDER[1:]} was expected.")
+
+
+def _wrong_with(order: list[int], channels: int) -> str:
+    """What keeps numbers from being each of so many channels once."""
+    strange = [c for c in order if not 0 <= c < channels]
+    if strange:
+        return f"holds {strange[0]}"
+    missing = set(range(channels)).difference(order)
+    if missing:
+        return f"doesn't hold {min(missing)}"
+    return f"holds {next(c for c, often in Counter(order).items() if often > 1)} more than once"
 
 
 def pooling_behind(network: Network, call: Call) -> Call:

@@ -112,13 +112,11 @@ def _count_here(
     predictor, kept = predictor_for(opened.network, opened.layer), KeptFeatures()
     preview = Preview(predictor, opened.sets, kept, opened.network.quick)
 
-    if request.order:
-        ranking = given_order(opened.network, opened.layer, request.order)
-    else:
-        ranking = rank_channels(
-            opened.network, opened.layer, opened.sets[0].dataset, rank_at=request.rank_at, predictor=predictor,
-            kept=kept, provisional=lambda r: partial(preview.curve(r, cancel)) if partial else None, progress=progress,
-            cancel=cancel)
+    ordered = given_order(opened.network, opened.layer, request.order)
+    ranking = ordered(rank_channels(
+        opened.network, opened.layer, opened.sets[0].dataset, rank_at=request.rank_at, predictor=predictor, kept=kept,
+        provisional=lambda r: partial(preview.curve(ordered(r), cancel)) if partial else None, progress=progress,
+        cancel=cancel))
     curve = sweep(predictor, opened.layer, ranking.order, opened.sets, kept=kept, partial=partial, progress=progress,
                   cancel=cancel)
     return ranking, curve
@@ -129,10 +127,8 @@ def _count_on_cluster(
 ) -> tuple[ChannelRanking, PruningCurve]:
     from engine.pruning.cluster import Cluster  # brings asyncio, which takes as long to load as h5py
     with Cluster(request.cluster or "", opened.network, opened.layer, cancel) as cluster:
-        if request.order:
-            ranking = given_order(opened.network, opened.layer, request.order)
-        else:
-            ranking = cluster.rank(opened.sets[0].dataset, request.rank_at, progress)
+        ordered = given_order(opened.network, opened.layer, request.order)
+        ranking = ordered(cluster.rank(opened.sets[0].dataset, request.rank_at, progress))
         return ranking, cluster.sweep(ranking.order, opened.sets, partial, progress)
 
 

@@ -12,7 +12,7 @@ from engine.data.datasets import Dataset, open_dataset
 from engine.errors import Cancelled, EngineError, LayerNotFound
 from engine.models.networks import Network
 from engine.progress import CancelSource, Progress
-from engine.pruning.ranking import given_order, rank_channels, ranking_from_means
+from engine.pruning.ranking import given_order, rank_channels, ranking_from_means, read_order
 from tests.support.networks import HEIGHT, WIDTH, Array, SmallLab, build, random_images, save_lab_file
 
 COUNT = 50
@@ -125,10 +125,12 @@ def test_a_given_order(content: object, tmp_path: Path) -> None:
     path = tmp_path / "order.json"
     path.write_text(json.dumps(content))
     model, _ = build("plain")
-    found = given_order(Network(model, Path("m.keras")), "conv_1", path)
+    network, means = Network(model, Path("m.keras")), np.arange(6.0)
+    measured = ranking_from_means("conv_1", means, "conv")
+    found = given_order(network, "conv_1", path)(measured)
     assert found.order.tolist() == [4, 0, 1, 2, 3, 5]
-    assert np.isnan(found.mean_activation).all() and len(found.mean_activation) == 6
-    assert found.source == "order.json"
+    assert found.mean_activation is means and found.source == "order.json"
+    assert given_order(network, "conv_1", None)(measured) is measured
 
 
 @pytest.mark.parametrize("content", [
@@ -140,6 +142,16 @@ def test_orders_that_are_none(content: str, tmp_path: Path) -> None:
     model, _ = build("plain")
     with pytest.raises(EngineError, match=r"order\.json: "):
         given_order(Network(model, Path("m.keras")), "conv_1", path)
+
+
+@pytest.mark.parametrize(("content", "found"), [
+    ('{"a": 1}', "holds no pruning order"), ("[0, 1, 2, 3, 4, 9]", "it holds 9"), ("[0, 1, 2, 3, 5]", "doesn't hold 4"),
+    ("[0, 1, 2, 3, 4, 5, 5]", "holds 5 more than once")])
+def test_what_is_wrong_with_an_order_is_said(content: str, found: str, tmp_path: Path) -> None:
+    path = tmp_path / "order.json"
+    path.write_text(content)
+    with pytest.raises(EngineError, match=found):
+        read_order(path, "conv_1", 6)
 
 
 def test_ranking_reads_in_chunks(small_lab: SmallLab) -> None:
