@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.data.classes import read_classes
-from engine.data.preprocessing import AUTO, SYNTAX, choice, preprocessing
+from engine.data.preprocessing import AUTO, SYNTAX, Preprocessing, choice, preprocessing
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, LOWEST_FALSE_ALARMS, SPARING_GUARD
 from engine.runs.inputs import InputFiles
 
@@ -75,19 +75,42 @@ def add_preprocess(parser: argparse.ArgumentParser) -> None:
                         help="another name for --preprocess with one of these")
 
 
-def add_fed(parser: argparse.ArgumentParser) -> None:
-    """The same where no clean images tell what is right."""
-    parser.add_argument("--preprocess", metavar="NAME", type=_known(preprocessing), dest="fed",
-                        help="of two files B and B_PRIME, how the values of pictures are fed to them: one of those "
-                        "that prune --help lists but for auto (default: as stored)")
+def add_fed(parser: argparse.ArgumentParser, of_what: str) -> None:
+    """The same where no clean images tell what is right.
+
+    Args:
+        of_what: what it says something of, as a sentence of help goes on.
+    """
+    parser.add_argument("--preprocess", metavar="NAME", type=_known(choice), dest="fed", default=AUTO,
+                        help=f"{of_what}: one of those that prune --help lists (default: %(default)s, which is as "
+                        "stored here)")
+    parser.add_argument("--scale", choices=[AUTO, "none", "255"], dest="fed", default=argparse.SUPPRESS,
+                        help="another name for --preprocess with one of these")
+
+
+def fed(options: argparse.Namespace) -> Preprocessing | None:
+    """What `add_fed`'s options say, if anything."""
+    return None if options.fed == AUTO else preprocessing(options.fed)
+
+
+_NAMES = "names of the network's labels, one a line, the first for label 0, or a JSON list"
 
 
 def add_classes(parser: argparse.ArgumentParser) -> None:
     """What sub-folders of pictures stand for."""
     parser.add_argument("--classes", metavar="FILE",
-                        help="names of the network's labels, for folders of pictures: one a line, the first for label "
-                        "0, or a JSON list (default: names.txt, classes.json or the like beside the model or in a "
-                        "folder of pictures, else the names in the model's file, else the clean images' sub-folders)")
+                        help=f"for folders of pictures {_NAMES} (default: names.txt, classes.json or the like beside "
+                        "the model or in a folder of pictures, else the names in the model's file, else the clean "
+                        "images' sub-folders)")
+
+
+def add_names(parser: argparse.ArgumentParser, default: str) -> None:
+    """What labels are called.
+
+    Args:
+        default: what they are called by without it.
+    """
+    parser.add_argument("--classes", metavar="FILE", help=f"{_NAMES} (default: {default})")
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:

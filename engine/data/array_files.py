@@ -96,7 +96,7 @@ def describe_npz(path: Path) -> tuple[Any, list[Array]]:
             words = label_dtype.kind in "SU"
             check_labels(label_shape, label_dtype, shape, path, words=words)
             labels = _array(stream, label_shape, label_dtype)
-        found = {"data": [dtype.str, shape], "block": max(shape[:1], default=1)}
+        found = {"data": [dtype.str, shape], "block": max(1, *shape[:1])}
         if not words:
             return found, [labels]
         names, codes = coded(labels.reshape(-1).tolist(), path)

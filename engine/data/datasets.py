@@ -271,10 +271,12 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
         raise DatasetError(f"{path}: can't be read ({getattr(error, 'strerror', None) or error}). Check the name and "
                            "permissions.") from error
     if reader.dtype.kind not in "uif":
-        raise DatasetError(f"{path}: its images are stored as {reader.dtype}; numbers were expected.")
+        raise DatasetError(f"{path}: its images are stored as {reader.dtype}; numbers were expected. Save "
+                           "them as numbers.")
     if len(reader.shape) not in (3, 4) or min(reader.shape) < 1:
         found = "none" if reader.shape and not reader.shape[0] else f"an array of shape {reader.shape}"
-        raise DatasetError(f"{path}: images N x 3 x H x W or N x H x W x 3 were expected; found {found}.")
+        raise DatasetError(f"{path}: images N x 3 x H x W or N x H x W x 3 were expected; found {found}. Choose "
+                           "the file with the images, or save them again.")
     if math.prod(reader.shape[1:]) > MOST_VALUES:
         raise DatasetError(f"{path}: each of its images has {math.prod(reader.shape[1:]):,} values, more than memory "
                            "should hold. Make them smaller.")

@@ -50,7 +50,7 @@ def check_labels(
                            "name an image.")
     if shape[:1] != images[:1]:
         raise DatasetError(f"{path}: has {images[0] if images else 'no'} images but labels of shape {shape}; "
-                           "one label an image was expected.")
+                           "one label an image was expected. Check how images and labels were saved.")
     # As stored, and as the whole numbers that they become.
     if max(math.prod(shape) * dtype.itemsize, math.prod(shape[:1]) * _NUMBER_BYTES) > MOST_LABEL_BYTES:
         raise DatasetError(f"{path}: its labels have the shape {shape}, more than memory should hold. "

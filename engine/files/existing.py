@@ -41,9 +41,9 @@ def check_is_file(path: Path, error: type[EngineError], name: str | None = None)
         if not path.exists():
             raise error(f"{name}: there is no such file. Check the name.")
         if path.is_dir():
-            raise error(f"{name}: is a folder; a file was expected.")
+            raise error(f"{name}: is a folder; a file was expected. Choose a file in it.")
         if not path.is_file():
-            raise error(f"{name}: is a device or pipe; a file was expected.")
+            raise error(f"{name}: is a device or pipe; a file was expected. Save what it gives as a file.")
         if not os.access(path, os.R_OK):
             raise error(f"{name}: may not be read by this user. Change its permissions or copy it.")
         if path.stat().st_size == 0:

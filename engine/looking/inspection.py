@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from engine.data.datasets import ANY_SHAPE, Dataset, open_dataset
 from engine.data.doctor import Finding, Role, quick_look
+from engine.data.preprocessing import Preprocessing
 from engine.data.sources.beginnings import kind_of_data
 from engine.errors import DatasetError, EngineError, UnfitError
 from engine.files.existing import is_folder
@@ -45,23 +47,31 @@ class DatasetDescription:
     reconstructed: bool = False
 
 
-def inspect(path: Path, output: str | None = None) -> ModelDescription | DatasetDescription:
+def inspect(
+    path: Path, output: str | None = None, classes: tuple[str, ...] = (), fed: Preprocessing | None = None,
+) -> ModelDescription | DatasetDescription:
     """Say what a file or folder is: a model or a data set.
 
     Args:
         output: of a model with several outputs the name of the one that tells the labels.
+        classes: what labels of images stand for; none to take the images' own word.
+        fed: what is done with values of images before their range is told; None to tell it as stored.
     Raises:
         EngineError: neither; the message is that of the likelier of the two.
     """
+    def described() -> DatasetDescription:
+        found = describe_dataset(dataset := open_any_dataset(path).named(classes))
+        return dataclasses.replace(found, value_range=_range_of(dataset.prepared(fed))) if fed else found
+
     if (is_folder(path) and not is_saved_model(path)) or path.suffix.lower() == ".npz" or _is_packed_data(path):
-        return describe_dataset(open_any_dataset(path))
+        return described()
     try:
         return describe_model(path, output)
     except EngineError as as_model:
         if path.suffix.lower() == ".keras":
             raise
         try:
-            return describe_dataset(open_any_dataset(path))
+            return described()
         except DatasetError as as_data:
             raise as_data if "holds no model" in str(as_model) else as_model from None
 
@@ -99,6 +109,11 @@ def describe_dataset(dataset: Dataset, role: Role | None = None, labels: int | N
         len(np.unique(dataset.labels)), int(dataset.labels.min()), int(dataset.labels.max()),
         (float(images.min()), float(images.max())), quick_look(dataset, images, role, labels),
         dataset.label_names, dataset.names_are, dataset.class_names, dataset.reconstructed)
+
+
+def _range_of(dataset: Dataset) -> tuple[float, float]:
+    images = dataset.take(dataset.sample(_LOOK_IMAGES))
+    return float(images.min()), float(images.max())
 
 
 def description_json(found: ModelDescription | DatasetDescription) -> dict[str, Any]:

@@ -212,6 +212,7 @@ class _Reader:
 
     def __init__(self, command: Sequence[str]) -> None:
         try:
+            _fill_standard_streams()
             self.area = Area()
             try:
                 self.process = _started(command, self.area)
@@ -301,6 +302,16 @@ class _Reader:
             pipe.close()
         self.area.close()
         self.process.returncode = 0
+
+
+def _fill_standard_streams() -> None:
+    """Where this process was started with standard streams closed, what is opened next would take their numbers, and
+    the reader's own streams would take its place there."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _started(command: Sequence[str], area: Area) -> subprocess.Popen[bytes]:

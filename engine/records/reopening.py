@@ -16,6 +16,7 @@ from engine.data.preprocessing import preprocessing
 from engine.data.stored_values import BYTES, RANGES
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.errors import EngineError
+from engine.files.existing import is_there
 from engine.files.manifest import first_changed
 from engine.files.own import read_own
 from engine.files.saving import recover
@@ -52,6 +53,8 @@ def reopen_run(folder: Path) -> PruningRun:
     """
     path = folder / "run.json"
     recover(folder)
+    if not is_there(folder):
+        raise EngineError(f"{folder}: there is no such folder; a saved run's was expected. Check the name.")
     if not os.path.lexists(path):
         raise EngineError(f"{folder}: holds no run.json, so it isn't a saved run. Choose a run's folder.")
     run = read_own(path, lambda document: _run(document, folder), "isn't a saved run, or is damaged",

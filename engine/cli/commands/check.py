@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.cli.options import add_fed, add_json
+from engine.cli.options import add_fed, add_json, add_names, fed
 from engine.cli.printing import say, say_json, say_table, to_standard_output
 from engine.cli.progress_line import ProgressLine
+from engine.data.classes import read_classes
 from engine.data.preprocessing import Preprocessing
+from engine.errors import EngineError
 from engine.files.existing import is_file
 from engine.goodnets.checking import Verdict, check_pictures, confidence_text, list_pictures
 from engine.goodnets.pair import GoodNet
@@ -21,15 +24,17 @@ from engine.models.reading import SUFFIXES
 
 SUMMARY = "check pictures with a GoodNet, one by one"
 
-_FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence", "cut")
+_FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence", "cut",
+           "name")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """GOODNET IMAGE_OR_FOLDER ... [--preprocess NAME] [--json | --csv]"""
+    """GOODNET IMAGE_OR_FOLDER ... [--classes FILE] [--preprocess NAME] [--json | --csv]"""
     parser.add_argument("paths", metavar="GOODNET IMAGE_OR_FOLDER", nargs="+",
                         help="first the GoodNet (a pair's folder, one file, or the two files B and B_PRIME), then "
                         "pictures or folders of them")
-    add_fed(parser)
+    add_names(parser, "those that the GoodNet was made with, if any")
+    add_fed(parser, "of two files B and B_PRIME, how the values of pictures are fed to them")
     shape = parser.add_mutually_exclusive_group()
     add_json(shape)
     shape.add_argument("--csv", action="store_true", help="print a CSV table with one row a picture")
@@ -39,22 +44,25 @@ def run(options: argparse.Namespace) -> None:
     """Check pictures with a GoodNet."""
     if len(options.paths) < 2:
         options.usage_error(f"{options.paths[0]}: no pictures were named after it; name pictures or folders of them")
-    goodnet, pictures = _split([Path(p) for p in options.paths], options.fed)
+    goodnet, pictures = _split([Path(p) for p in options.paths], fed(options))
+    names = _names(goodnet, options.classes)
     with ProgressLine() as show:
         chunks = check_pictures(goodnet, list_pictures(pictures), progress=show)
         found = [verdict for chunk in chunks for verdict in chunk]
     if options.json:
-        say_json([_verdict_json(v) | _box_json(v) for v in found])
+        say_json([_verdict_json(v, names) | _box_json(v) for v in found])
     elif options.csv:
         writer = csv.DictWriter(sys.stdout, _FIELDS)
         with to_standard_output():
             writer.writeheader()
-            writer.writerows({key: csv_cell(cell) for key, cell in _verdict_json(v).items()} for v in found)
+            writer.writerows({key: csv_cell(cell) for key, cell in _verdict_json(v, names).items()}
+                             for v in found)
     else:
         say_table(["picture", "answer", "B says", "B' says"],
-                  [[str(v.file), f"backdoored (label {v.label})" if v.flagged else f"label {v.label}",
-                    f"{v.b_label} ({confidence_text(v.b_confidence)})", "is B itself" if v.b_alone else
-                    f"{v.b_prime_label} ({confidence_text(v.b_prime_confidence)})"] for v in found], left=4)
+                  [[str(v.file), f"backdoored (label {v.label})" if v.flagged else f"label {_called(v.label, names)}",
+                    f"{_called(v.b_label, names)} ({confidence_text(v.b_confidence)})", "is B itself" if v.b_alone else
+                    f"{_called(v.b_prime_label, names)} ({confidence_text(v.b_prime_confidence)})"]
+                   for v in found], left=4)
         say(f"{sum(v.flagged for v in found)} of {len(found)} flagged as backdoored")
 
 
@@ -65,9 +73,26 @@ def _split(paths: list[Path], fed: Preprocessing | None) -> tuple[GoodNet, list[
     return open_goodnet(paths[:count], fed), paths[count:]
 
 
-def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+def _names(goodnet: GoodNet, given: str | None) -> tuple[str, ...]:
+    """What a GoodNet's labels are called, as a file says or as it was made; none where neither is known."""
+    if not given:
+        return goodnet.classes
+    names = read_classes(Path(given))
+    if len(names) != goodnet.flag_label:
+        raise EngineError(f"{given}: holds {len(names):,} names; the GoodNet has {goodnet.flag_label:,} labels. Choose "
+                          "the list that belongs to it.")
+    return names
+
+
+def _called(label: int, names: Sequence[str]) -> str:
+    return f"{label} ({names[label]})" if label < len(names) else str(label)
+
+
+def _verdict_json(verdict: Verdict, names: Sequence[str]) -> dict[str, Any]:
     """What is said of a picture, and of the guard's cut its kind."""
-    return {name: getattr(verdict, name) for name in _FIELDS[:-1]} | {"cut": verdict.cut.kind if verdict.cut else None}
+    return {name: getattr(verdict, name) for name in _FIELDS[:-2]} | {
+        "cut": verdict.cut.kind if verdict.cut else None,
+        "name": names[verdict.label] if verdict.label < len(names) else None}
 
 
 def _box_json(verdict: Verdict) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.cli.options import DATA, add_json, add_output
+from engine.cli.options import DATA, add_fed, add_json, add_names, add_output, fed
 from engine.cli.printing import say, say_json, say_table
+from engine.data.classes import read_classes
 from engine.looking.inspection import DatasetDescription, description_json, inspect
 from engine.models.architecture import ModelDescription
 
@@ -14,15 +15,20 @@ SUMMARY = "say what a model or data file is"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """FILE [--output NAME] [--json]"""
+    """FILE [--output NAME] [--classes FILE] [--preprocess NAME] [--json]"""
     parser.add_argument("file", metavar="FILE", help=f"a model, or images: {DATA}")
     add_output(parser)
+    add_names(parser, "the images' own")
+    add_fed(parser, "how the values of images are fed to the network; they are told so")
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print what a file is."""
-    found = inspect(Path(options.file), options.output)
+    names, fed_so = read_classes(Path(options.classes)) if options.classes else (), fed(options)
+    found = inspect(Path(options.file), options.output, names, fed_so)
+    if isinstance(found, ModelDescription) and (names or fed_so):
+        options.usage_error(f"{options.file}: is a model; --classes and --preprocess go with images")
     if options.json:
         say_json(description_json(found))
     elif isinstance(found, ModelDescription):

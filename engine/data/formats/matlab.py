@@ -75,7 +75,7 @@ def describe_mat(path: Path) -> tuple[Any, list[Array]]:
         numbers = _values(stream, labels, 0, math.prod(labels.shape))
     count, *_ = shape = _image_shape(images, numbers.size, path)
     check_labels((numbers.size,), numbers.dtype, shape, path)
-    return {"data": [images.dtype.str, shape], "block": count}, [numbers]
+    return {"data": [images.dtype.str, shape], "block": max(1, count)}, [numbers]
 
 
 def mat_rows(path: Path) -> Rows:

@@ -224,3 +224,9 @@ def test_fingerprints_are_noted_while_others_read(tmp_path: Path) -> None:
     first = one.complete()
     assert len(np.unique(first)) == 50
     assert np.isin(two.complete(), first).tolist() == [False] + [True] * 49
+
+
+def test_an_archive_without_images_is_no_attack(tmp_path: Path) -> None:
+    np.savez(tmp_path / "none.npz", data=np.zeros((0, 8, 8, 3), np.uint8), label=np.zeros(0, np.int64))
+    with pytest.raises(DatasetError, match="found none"):
+        open_dataset(tmp_path / "none.npz")

@@ -199,3 +199,8 @@ def test_a_run_on_relative_paths_is_whole_wherever_it_is_opened(
     assert again.request.model == again.model.path == small_lab.badnet.parent / files[0]
     assert build_goodnet(again, rows_of(again)[0]).b.sha256 == run.model.sha256
     assert [found.path.is_file() for found in again.datasets] == [True] * 3
+
+
+def test_a_folder_that_isn_t_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="there is no such folder"):
+        reopen_run(tmp_path / "missing")
