@@ -182,6 +182,14 @@ def test_it_does_not_install_what_is_installed(home: Home) -> None:
     assert home.contents() == before
 
 
+@pytest.mark.parametrize("character", ['"', "$", "`", "\\", "%", "=", "\n"])
+def test_a_path_that_no_menu_entry_can_name_is_refused(tmp_path: Path, character: str) -> None:
+    home = Home(tmp_path / f"a{character}b")
+    package = home.package("1")
+    assert f"start {package}/GoodNet" in home.run(package, status=1)
+    assert not home.files()
+
+
 def test_a_relative_data_folder_is_ignored(home: Home) -> None:
     home.run(home.package("1"), XDG_DATA_HOME="share")
     assert home.app.is_dir() and home.starts() == "1"

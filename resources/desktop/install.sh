@@ -82,6 +82,13 @@ case "${1-}" in
     *) echo "usage: sh install.sh [--remove]" >&2; exit 2 ;;
 esac
 
+# Desktops disagree on how these are escaped in an entry (GLib looks for a program with the escapes in its name).
+case $app in
+    *\"* | *\$* | *\`* | *\\* | *%* | *=* | *[[:cntrl:]]*)
+        refuse "a menu entry can't start a program in $app, because of a character in that path (one of \" \$ \` \\ % = \
+or a control character). GoodNet also runs from the unpacked folder: start $here/GoodNet" ;;
+esac
+
 # An empty folder is in nobody's way, and is what a removal leaves that was stopped when it had deleted the list.
 rmdir "$app" "$new" "$old" 2>/dev/null || :
 in_the_way=
