@@ -15,13 +15,16 @@ VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
 # What TensorFlow, PySide6 and this project's pyproject.toml have in common.
 OLDEST, NEWEST = (3, 10), (3, 13)
-ASK = "import sys, venv, ensurepip; print(*sys.version_info[:2])"
+MAKES_VENV = "venv, ensurepip"
+# Of pip what installs, which imports nearly all of it: a .venv that was stopped while it was made has pip in part.
+INSTALLS = "pip._internal.commands.install"
 
 
-def is_suitable(python: str) -> bool:
-    """Whether a Python is of the right version and can make virtual environments."""
+def is_suitable(python: str, modules: str = MAKES_VENV) -> bool:
+    """Whether a Python is of the right version and has modules; unless named, those that make virtual environments."""
+    ask = f"import sys, {modules}; print(*sys.version_info[:2])"
     try:
-        answer = subprocess.run([python, "-c", ASK], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+        answer = subprocess.run([python, "-c", ask], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
     except (OSError, subprocess.CalledProcessError):
         return False
     return OLDEST <= tuple(int(part) for part in answer.stdout.split()) <= NEWEST
@@ -44,12 +47,20 @@ def find_python() -> str:
              "one of them and run make again, naming it if make doesn't find it: make PYTHON=python3.13")
 
 
+def make() -> None:
+    """Make .venv anew."""
+    python = find_python()
+    print(f"Making .venv with {python}", flush=True)
+    # Kept back, because Ctrl+C reaches that Python too, which answers with a traceback.
+    done = subprocess.run([python, "-m", "venv", "--clear", str(VENV)], stderr=subprocess.PIPE)
+    if done.returncode:
+        sys.exit(f"make: .venv couldn't be made: {done.stderr.decode(errors='replace').strip()}")
+
+
 def main() -> None:
     """Make or mend .venv, install the packages, and leave the stamp that tells make so."""
-    if not is_suitable(str(VENV_PYTHON)):
-        python = find_python()
-        print(f"Making .venv with {python}", flush=True)
-        subprocess.run([python, "-m", "venv", "--clear", str(VENV)], check=True)
+    if not is_suitable(str(VENV_PYTHON), INSTALLS):
+        make()
     print(f"Installing the packages of {' and '.join(REQUIREMENTS)}, which takes some minutes", flush=True)
     command = [str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     for name in REQUIREMENTS:
@@ -60,4 +71,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("make: stopped; run make again to go on.")
