@@ -4,6 +4,7 @@ Kept to what Python 3.6 understands, because its first job is to say that a Pyth
 """
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -59,6 +60,9 @@ def make() -> None:
 
 def main() -> None:
     """Make or mend .venv, install the packages, and leave the stamp that tells make so."""
+    if sys.platform == "darwin" and platform.machine() == "x86_64":
+        sys.exit("make: TensorFlow 2.21 isn't made for Macs with an Intel processor (2.16.2 was the last); a Mac needs "
+                 "Apple silicon, and a Python made for it.")
     if not is_suitable(str(VENV_PYTHON), INSTALLS):
         make()
     print(f"Installing the packages of {' and '.join(REQUIREMENTS)}, which takes some minutes", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -68,3 +69,11 @@ def test_stopping_while_the_venv_is_made_is_one_line(tmp_path: Path) -> None:
     said, errors = making.communicate(timeout=60)
     assert said.startswith("Making .venv") and making.returncode == 1
     assert errors == "make: stopped; run make again to go on.\n"
+
+
+def test_a_mac_without_apple_silicon_is_told_before_anything_is_made(monkeypatch: pytest.MonkeyPatch, ran: Ran) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    with pytest.raises(SystemExit, match="a Mac needs Apple silicon"):
+        make_venv.main()
+    assert not ran.commands
