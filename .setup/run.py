@@ -27,8 +27,8 @@ def main() -> int:
         parts = ["xcb"] if os.environ.get("DISPLAY") else []
         if ensure(parts):
             return subprocess.run([sys.executable, "-m", "gui"], cwd=PROJECT).returncode
-        print("Running without a window instead.", file=sys.stderr)
-    print(f"No screen: running the pruning defence on {SAMPLE} without a window.\n", flush=True)
+    running = "Running" if has_screen() else "No screen: running"
+    print(f"{running} the pruning defence on {SAMPLE} without a window.\n", flush=True)
     command = [sys.executable, "-m", "engine", "prune", str(SAMPLE / "badnet.keras"),
                "--clean", str(SAMPLE / "clean_validation.h5"), "--test", str(SAMPLE / "clean_test.h5"),
                "--poisoned", str(SAMPLE / "poisoned_test.h5"), "--out", str(OUT)]

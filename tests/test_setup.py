@@ -18,6 +18,7 @@ from tests.support.places import PROJECT
 
 sys.path.insert(0, str(PROJECT / ".setup"))
 import make_venv
+import run
 
 
 class Ran:
@@ -77,3 +78,14 @@ def test_a_mac_without_apple_silicon_is_told_before_anything_is_made(monkeypatch
     with pytest.raises(SystemExit, match="a Mac needs Apple silicon"):
         make_venv.main()
     assert not ran.commands
+
+
+@pytest.mark.parametrize(("screen", "begins"), [(True, "Running the"), (False, "No screen: running the")])
+def test_no_screen_is_said_only_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ran: Ran, screen: bool, begins: str,
+) -> None:
+    monkeypatch.setattr(run, "has_screen", lambda: screen)
+    monkeypatch.setattr(run, "ensure", lambda parts: False)  # Qt's libraries are missing
+    assert run.main() == 0
+    assert capsys.readouterr().out.startswith(begins)
+    assert ran.commands == [["-m", "engine"]]
