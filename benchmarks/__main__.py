@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,9 @@ def _seconds(run: Found) -> float:
 
 
 def _heading(data: lab_size.LabSize) -> list[str]:
-    versions = ", ".join(f"{name} {version(name)}" for name in ("tensorflow-cpu", "keras", "numpy", "h5py"))
+    # TensorFlow comes in a package tensorflow-cpu or tensorflow; of NumPy's module Python 3.10 can't tell the package.
+    packages = (packages_distributions()["tensorflow"][0], "keras", "numpy", "h5py")
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
     return [
         "# Measured speed and memory", "",
         f"By `make bench` on {time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores ({_processor()}), "
