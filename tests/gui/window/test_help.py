@@ -217,6 +217,13 @@ def test_the_guide_recommends_what_the_program_does() -> None:
     assert IMPLAUSIBLE in text
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_help_calls_tabs_as_the_window_does(page: str) -> None:
+    wings = "".join(path.read_text(encoding="utf-8") for path in (PROJECT / "gui").glob("*/wing.py"))
+    called = set(re.findall(r"\b(?:tab|view)\s+<b>(.+?)</b>", html_of(page)))
+    assert called and called <= set(re.findall(r'Wing\("(.+?)"', wings))
+
+
 def test_the_guide_says_of_the_sample_what_a_run_measures() -> None:
     if not (SAMPLE / "badnet.keras").is_file():
         pytest.skip("the sample isn't there")
