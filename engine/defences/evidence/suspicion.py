@@ -24,6 +24,10 @@ LIKELY, SUSPICIOUS, TOGETHER = 1.9, 1.6, 1.0
 _WEIGHTS, _FARTHEST = np.array([1.0, 3.0, 1.0]), 1.5
 # What universal stamps weigh; by themselves, because a large trigger shows there and nowhere else.
 _UNIVERSAL = 1.54
+# They alone name a label where one in so many of those tried leads to it, or where its smallest stamp is that much
+# smaller than the other labels' in the middle, too. In small clean networks that average over positions a label stood
+# out by 37 to 102 of 16,000 stamps, 4 to 13 to the next, with a smallest stamp 1.02 to 2 times the others'.
+_EVIDENT, _SMALLER = 1 / 100, 0.85
 _UNMEASURED = ("No verdict: no label stands out, but on networks of this kind it was never measured whether an "
                "attacker's would. That clears nobody.")
 
@@ -86,7 +90,7 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
         measured: whether the rule was measured on networks of this kind; if not, nobody is named and nobody cleared.
         tried: how many universal stamps.
     """
-    suspicion, guilty = _weighed(evidence, CHANCE * tried)
+    suspicion, guilty = _weighed(evidence, CHANCE * tried, _EVIDENT * tried)
     quiet = not guilty and float(suspicion.max()) < SUSPICIOUS
     doubt = doubt or (_UNMEASURED if quiet and not measured else "")
     certain: Verdict = "backdoor likely" if guilty and measured else "nothing found" if quiet else "suspicious"
@@ -97,10 +101,13 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
     return Judgement(verdict, named, tuple(suspicion.tolist()), sentence, decided=not doubt)
 
 
-def _weighed(evidence: Sequence[Evidence], chance: float) -> tuple[npt.NDArray[np.float64], list[int]]:
+def _weighed(evidence: Sequence[Evidence], chance: float, evident: float) -> tuple[npt.NDArray[np.float64], list[int]]:
     """How far each label stands out, and the places of those that are named.
 
     A label stands out as those of small triggers do, or as those of large ones.
+
+    Args:
+        chance: universal stamps added to each label's; evident: from so many on they need no further evidence.
     """
     small = np.stack([np.log([one.scan_count + 1.0 for one in evidence]),
                       -np.log([max(one.mask_pixels, 1.0) for one in evidence]),
@@ -109,7 +116,10 @@ def _weighed(evidence: Sequence[Evidence], chance: float) -> tuple[npt.NDArray[n
     found = [_standing_out(_WEIGHTS[:, np.newaxis] * small, _WEIGHTS[:, np.newaxis] * _FARTHEST),
              _standing_out(_UNIVERSAL * large, np.inf)]
     suspicion = np.maximum(found[0][0], found[1][0])
-    return suspicion, list(dict.fromkeys([*found[0][1], *found[1][1]]))
+    masks = [one.mask_pixels for one in evidence]
+    named = [i for i in found[1][1] if evidence[i].universal >= evident
+             or masks[i] <= _SMALLER * float(np.median(masks[:i] + masks[i + 1:]))]
+    return suspicion, list(dict.fromkeys([*found[0][1], *named]))
 
 
 def _standing_out(

@@ -156,3 +156,15 @@ def test_three_labels_can_be_weighed() -> None:
     assert (found.verdict, found.guilty) == ("nothing found", ())
     assert found.suspicion == pytest.approx([lead(label, alike) for label in range(3)])
     assert judge(evidence((1, (900, 8.0, 300.0)))[:3], 1000).guilty == (1,)
+
+
+@pytest.mark.parametrize(("label", "stamps", "named"), [(7, 100, ()), (7, 159, ()), (7, 160, (7,)), (3, 100, (3,))])
+def test_a_label_is_named_by_few_universal_stamps_only_where_a_small_one_leads_to_it_too(
+    label: int, stamps: int, named: tuple[int, ...],
+) -> None:
+    """Label 3's smallest stamp has 55 pixels and label 7's 95; the other labels' in the middle 70 and 60. Of 16,000
+    universal stamps 160 are enough alone."""
+    rows = [replace(row, universal=stamps) if row.label == label else row for row in evidence()]
+    found = judge(rows, 1000)
+    assert found.suspicion[label] == pytest.approx(lead(label, rows)) and lead(label, rows) > LIKELY
+    assert (found.verdict, found.guilty) == ("backdoor likely" if named else "suspicious", named)
