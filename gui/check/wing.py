@@ -45,6 +45,8 @@ def check_wing(desk: Desk) -> Wing[CheckView]:
     checking.verdicts_found.connect(view.show_verdicts)
     checking.occlusion_found.connect(view.show_occlusion)
     checking.original_found.connect(view.detail.show_original)
+    view.pictures.wanted.connect(checking.see_again)
+    checking.seen_again.connect(view.pictures.answer)
     session.names_changed.connect(show_names)
     view.check_requested.connect(checking.check)
     view.image_pasted.connect(lambda image: checking.check_pasted(as_pixels(image)))

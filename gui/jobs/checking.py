@@ -13,10 +13,9 @@ from PIL import Image
 from PySide6.QtCore import QObject, Signal
 
 from engine.errors import DatasetError
-from engine.files.existing import is_file
 from engine.files.pictures import Picture, fit_picture, load_picture
 from engine.files.scratch import scratch_folder
-from engine.goodnets.checking import Verdict, check_arrays, check_pictures, list_pictures
+from engine.goodnets.checking import PictureMark, Verdict, check_arrays, check_pictures, list_pictures
 from engine.looking.occlusion import OcclusionMap, occlusion_map
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
@@ -55,7 +54,9 @@ class Checking(QObject):
 
     asked_for = Signal()  # a person did something whose result is seen in the image check
     goodnet_changed = Signal(object)  # GoodNetInUse
-    verdicts_found = Signal(object)  # list[Verdict], to append
+    # list[Verdict], to append; list[Picture] of those that are files, which aren't kept with the verdicts
+    verdicts_found = Signal(object, object)
+    seen_again = Signal(object, object)  # Verdict, what the network saw of its file; None where that can't be had
     occlusion_found = Signal(object, object)  # Verdict, OcclusionMap
     original_found = Signal(object, object)  # Verdict, uint8[h, w, C] before it was fitted to the network
 
@@ -103,12 +104,17 @@ class Checking(QObject):
 
     def find_original(self, verdict: Verdict) -> None:
         """Find what a picture looked like before it was fitted to the network; an image of a data set fits as it is."""
-        path = Path(verdict.file)
-        if is_file(path):
+        if isinstance(verdict.seen, PictureMark):
             self._session.in_background(
-                partial(read_original, path), lambda picture: self.original_found.emit(verdict, picture), tell=True)
+                partial(read_original, Path(verdict.file)), lambda picture: self.original_found.emit(verdict, picture),
+                tell=True)
         else:
             self.original_found.emit(verdict, self._pasted.get(verdict.file, verdict.seen))
+
+    def see_again(self, verdict: Verdict) -> None:
+        """Read again what the network saw of a file, whatever else runs: somebody looks at it."""
+        self._session.look(partial(see_again, verdict), partial(self.seen_again.emit, verdict),
+                           failed=lambda _: self.seen_again.emit(verdict, None))
 
     def find_occlusion(self, verdict: Verdict) -> None:
         """Find where covering a picture changes B's answer."""
@@ -122,8 +128,8 @@ class Checking(QObject):
 
     def _check(self, task: Task) -> None:
         # Without a GoodNet the task says so at once; loading TensorFlow for that would be a waste.
-        self._session.submit(task, self._take_checked, needs_engine=False, partial=self.verdicts_found.emit,
-                             cancelled=self._cancelled)
+        self._session.submit(task, self._take_checked, needs_engine=False,
+                             partial=lambda found: self.verdicts_found.emit(*found), cancelled=self._cancelled)
 
     def _cancelled(self) -> None:
         self._session.message.emit(Message("Cancelled; the pictures that were checked before stay in the table."))
@@ -177,7 +183,7 @@ def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -
                                 unreadable=lambda error: skipped.append(str(error))):
         flagged += sum(verdict.flagged for verdict in found)
         done += len(found)
-        context.partial(found)
+        context.partial(([verdict.without_picture() for verdict in found], [verdict.seen for verdict in found]))
     return Checked(done, flagged, tuple(skipped))
 
 
@@ -189,7 +195,7 @@ def check_pixels(
     flat = [pixels[..., 0] if pixels.shape[-1] == 1 else pixels for _, pixels in pictures]
     fitted = [fit_picture(Image.fromarray(pixels), goodnet.b.input_shape) for pixels in flat]
     found = check_arrays(goodnet, fitted, [name for name, _ in pictures])
-    context.partial(found)
+    context.partial((found, []))
     return Checked(len(found), sum(verdict.flagged for verdict in found), ())
 
 
@@ -223,8 +229,17 @@ def read_pasted(content: bytes, _: TaskContext) -> Picture:
                            "disk for temporary files has room.") from error
 
 
+def see_again(verdict: Verdict, _: TaskContext) -> Picture:
+    """What the network saw of a verdict's picture.
+
+    Raises:
+        DatasetError: as Verdict.seen_again.
+    """
+    return verdict.seen_again()
+
+
 def find_occlusion(bench: Workbench, verdict: Verdict, context: TaskContext) -> OcclusionMap:
     """Where covering a patch of the picture changes B's answer."""
     goodnet = bench.goodnet
-    image = goodnet.prepared(verdict.seen[np.newaxis])[0]
+    image = goodnet.prepared(verdict.seen_again()[np.newaxis])[0]
     return occlusion_map(goodnet.b, image, progress=context.progress, cancel=context.cancel)
