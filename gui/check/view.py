@@ -174,6 +174,8 @@ class CheckView(QWidget):
 
     def show_names(self, names: Sequence[str]) -> None:
         """Name labels: names[label]; empty for none."""
+        if names == self._names:
+            return
         self._names = names
         self.model.set_names(names)
         self.detail.set_names(names)

@@ -16,6 +16,7 @@ from engine.errors import DatasetError
 from engine.files.pictures import Picture, fit_picture, load_picture
 from engine.files.scratch import scratch_folder
 from engine.goodnets.checking import PictureMark, Verdict, check_arrays, check_pictures, list_pictures
+from engine.goodnets.pair import GoodNet
 from engine.looking.occlusion import OcclusionMap, occlusion_map
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
@@ -32,12 +33,17 @@ _MOST_SIDE = 2048
 
 @dataclass(frozen=True)
 class GoodNetInUse:
-    """The pair that pictures are checked with: how people call it, its labels and their names, where it is saved."""
+    """The pair that pictures are checked with: how people call it, its labels, where it is saved.
+
+    Attributes:
+        names: what it calls its labels itself; model: the SHA-256 of the file that its B is from, empty if unknown.
+    """
 
     name: str
     labels: int
     path: Path | None = None
     names: tuple[str, ...] = ()
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,13 +166,20 @@ def use_row(bench: Workbench, run: PruningRun, row: GoodNetRow | None, _: TaskCo
                                          "nothing pruned")
     if goodnet.guard:
         name += f", behind the {goodnet.guard.kind} guard"
-    return GoodNetInUse(name, goodnet.flag_label, names=goodnet.classes)
+    return GoodNetInUse(name, goodnet.flag_label, None, *_names_and_model(goodnet))
 
 
 def use_saved(bench: Workbench, paths: Sequence[Path], _: TaskContext) -> GoodNetInUse:
     """Take a saved pair for checking pictures."""
     goodnet = bench.take_saved(paths)
-    return GoodNetInUse(" and ".join(p.name for p in paths), goodnet.flag_label, paths[0], goodnet.classes)
+    return GoodNetInUse(" and ".join(p.name for p in paths), goodnet.flag_label, paths[0],
+                        *_names_and_model(goodnet))
+
+
+def _names_and_model(goodnet: GoodNet) -> tuple[tuple[str, ...], str]:
+    own, of = goodnet.b.classes, goodnet.notes.get("b")
+    return (goodnet.classes or (own if len(own) == goodnet.flag_label else ()),
+            str(of.get("sha256", "")) if isinstance(of, dict) else goodnet.b.sha256)
 
 
 def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -> Checked:
