@@ -26,7 +26,7 @@ from engine.runs.prune import PruningRun
 from gui.jobs.opening import Opening
 from gui.messages import Message, words
 from gui.session import sample
-from gui.session.belonging import options_of
+from gui.session.belonging import changed_data, options_of
 from gui.session.chosen import ROLE_NAMES, DatasetLook, Input, Inputs, Role
 from gui.session.history import Step
 from gui.session.queue import Job
@@ -133,6 +133,11 @@ class Choosing(QObject):
                       f"Chose the files of the run on {run.model.path.name}", run.request.layer,
                       options_of(run, self._session.options.cluster), run.request.output)
         self._session.name_labels(run.request.classes, run.model.path)
+
+    def read_changed(self, run: PruningRun) -> None:
+        """A run that has just ended read what was written anew after it was chosen; cards say what it read, too."""
+        for item, _ in changed_data(run, self._session.inputs):
+            self._read_again(item)
 
     def choose_layer(self, name: str) -> None:
         """Choose the layer to prune."""
@@ -286,8 +291,11 @@ class Choosing(QObject):
     def _read_data_again(self) -> None:
         """Whether data fits depends on the network, so a change of network asks the question again."""
         for item in self._session.inputs.data:
-            self._session.learn(self._session.inputs.with_instead(item, item.unread()))
-            self._read(item.role, item.path)
+            self._read_again(item)
+
+    def _read_again(self, item: Input) -> None:
+        self._session.learn(self._session.inputs.with_instead(item, item.unread()))
+        self._read(item.role, item.path)
 
 
 # On a worker's thread

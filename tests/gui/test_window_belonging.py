@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import h5py
@@ -149,6 +150,35 @@ def test_results_of_a_file_that_was_replaced_are_marked(
     window.desk.choosing.open_as(role, path)
     settle(qtbot, window)
     assert f"What is different: what {path.name} holds." in marked(window) and window.session.state is State.READY
+
+
+def test_data_that_was_replaced_by_as_many_images_and_labels_is_marked_until_it_is_run(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    path = tmp_path / "clean.h5"
+    path.write_bytes(small_lab.clean.read_bytes())
+    open_small(qtbot, window, small_lab)
+    window.desk.choosing.open_as("validation", path)
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    assert marked(window) == ""
+    replaced_alike(path)
+    window.desk.choosing.open_as("validation", path)
+    settle(qtbot, window)
+    assert "What is different: clean.h5, which was written anew." in marked(window)
+    assert window.session.state is State.READY
+    replaced_alike(path)  # and now the card doesn't know of it before it is run
+    press_run(qtbot, window)
+    assert marked(window) == "" and window.session.state is State.DONE
+
+
+def replaced_alike(path: Path) -> None:
+    """The same images in another order under the same path; as many bytes, written a second later."""
+    before = path.stat().st_mtime_ns
+    with h5py.File(path, "a") as file:
+        for name in ("data", "label"):
+            file[name][...] = file[name][()][::-1]
+    os.utime(path, ns=(before, before + 1_000_000_000))
 
 
 def test_names_of_the_sample_are_those_of_its_own_network_alone(
