@@ -36,6 +36,7 @@ MOST_VALUES = 1 << 26
 _HIGHEST_LABEL = 10 ** 9
 
 ANY_SHAPE: Shape = (None, None, 3)
+UNKNOWN_STAMP = (0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +222,19 @@ class Dataset:
         last = (len(self) - 1) // block * block
         return sorted({*range(min(most - most // 2 if last else most, block)),
                        *range(last, min(last + most // 2, len(self)))})
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """By what a set is cheaply found to have been written anew: bytes and times of the last change in nanoseconds,
+        summed over all its files, of a single one when it was opened; 0, 0 where one is gone."""
+        files = self._reader.files
+        if list(files) == [self.path]:
+            return self._stamp
+        try:
+            stamps = [stamp(file) for file in files]
+        except OSError:
+            return UNKNOWN_STAMP
+        return sum(size for size, _ in stamps), sum(changed for _, changed in stamps)
 
     def sha256(self, cancel: CancelToken = NEVER_CANCELLED) -> str:
         """SHA-256 of the file, or of all of a folder's files one after the other, in hexadecimal.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,13 +41,21 @@ class Cut:
     height: int
 
 
+@dataclass(frozen=True)
+class PictureMark:
+    """By what a picture uint8[H, W, C] is known again that isn't kept: its shape and its values' SHA-256."""
+
+    shape: tuple[int, int, int]
+    sha256: bytes
+
+
 @dataclass(frozen=True, eq=False)
 class Verdict:
     """What a GoodNet says of one picture.
 
     Attributes:
         file: where the picture came from.
-        seen: uint8[H, W, C], what the networks saw after cropping and resizing.
+        seen: uint8[H, W, C], what the networks saw after cropping and resizing, or what it is known by.
         label: the GoodNet's answer; N when flagged.
         why: the "guard" flagged it, else whether B and B' "agree" or "disagree".
         b_confidence, b_prime_confidence: the network's largest output, a probability where it ends in softmax.
@@ -55,7 +65,7 @@ class Verdict:
     """
 
     file: str
-    seen: Picture
+    seen: Picture | PictureMark
     label: int
     flagged: bool
     why: Why
@@ -66,6 +76,28 @@ class Verdict:
     cut: Cut | None = None
     b_alone: bool = False
     b_prime_alone: bool = False
+
+    def without_picture(self) -> Verdict:
+        """The same verdict, to be kept by the thousand: `seen_again` reads what the networks saw from the file."""
+        if isinstance(self.seen, PictureMark):
+            return self
+        height, width, channels = self.seen.shape
+        mark = PictureMark((height, width, channels), hashlib.sha256(self.seen.tobytes()).digest())
+        return dataclasses.replace(self, seen=mark)
+
+    def seen_again(self) -> Picture:
+        """What the networks saw, uint8[H, W, C]; read from the file where it isn't kept.
+
+        Raises:
+            DatasetError: the file is gone, or holds another picture by now.
+        """
+        if not isinstance(self.seen, PictureMark):
+            return self.seen
+        picture = load_picture(Path(self.file), self.seen.shape)
+        if hashlib.sha256(picture.tobytes()).digest() != self.seen.sha256:
+            raise DatasetError(f"{self.file}: isn't the picture that was checked; it was changed since. Check it "
+                               "again, or bring the old one back.")
+        return picture
 
 
 def confidence_text(confidence: float) -> str:

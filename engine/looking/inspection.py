@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.data.datasets import ANY_SHAPE, Dataset, open_dataset
+from engine.data.datasets import ANY_SHAPE, UNKNOWN_STAMP, Dataset, open_dataset
 from engine.data.doctor import Finding, Role, quick_look
 from engine.data.preprocessing import Preprocessing
 from engine.data.sources.beginnings import kind_of_data
@@ -27,7 +27,7 @@ class DatasetDescription:
 
     `findings` are what is odd about it at first sight; `label_names` are all names by which its images are labelled,
     and `names_are` what these are called; `class_names` are what label numbers are called, where the file says so;
-    `reconstructed` says that its trigger was computed from a network.
+    `reconstructed` says that its trigger was computed from a network; `stamp` is Dataset.stamp.
     """
 
     path: Path
@@ -45,6 +45,7 @@ class DatasetDescription:
     names_are: str = "sub-folders"
     class_names: tuple[str, ...] = ()
     reconstructed: bool = False
+    stamp: tuple[int, int] = UNKNOWN_STAMP
 
 
 def inspect(
@@ -108,7 +109,7 @@ def describe_dataset(dataset: Dataset, role: Role | None = None, labels: int | N
         dataset.path, dataset.format, len(dataset), dataset.image_shape, dataset.stored_shape, dataset.dtype,
         len(np.unique(dataset.labels)), int(dataset.labels.min()), int(dataset.labels.max()),
         (float(images.min()), float(images.max())), quick_look(dataset, images, role, labels),
-        dataset.label_names, dataset.names_are, dataset.class_names, dataset.reconstructed)
+        dataset.label_names, dataset.names_are, dataset.class_names, dataset.reconstructed, dataset.stamp)
 
 
 def _range_of(dataset: Dataset) -> tuple[float, float]:

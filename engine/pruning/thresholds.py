@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
 
@@ -20,7 +19,8 @@ def drop_percent(validation: SetCounts, step: int, mode: DropMode) -> float:
     Returns:
         Percentage points, or per cent of B's accuracy when relative (0 when B has none). Negative for a gain.
     """
-    return float(_drop(validation, step, mode))
+    before, whole = _before_and_whole(validation, mode)
+    return float(Fraction(100 * (before - int(validation.correct[step])), whole)) if whole else 0.0
 
 
 def choose_step(curve: PruningCurve, x: float, mode: DropMode = "points", stop: Stop = "first-past") -> int | None:
@@ -35,13 +35,16 @@ def choose_step(curve: PruningCurve, x: float, mode: DropMode = "points", stop: 
     Returns:
         The step, 0 to C, or None when no step of the order loses that much (first-past).
     """
+    before, whole = _before_and_whole(curve.validation, mode)
+    # All multiplied by what they are divided by: fractions of two thousand steps would take a moment.
     wanted = Fraction(str(x))
-    validation = curve.validation
-    steps = range(len(validation.correct))
-    drops: Sequence[Fraction] = [_drop(validation, step, mode) for step in steps]
+    limit, each = wanted.numerator * whole, 100 * wanted.denominator
+    drops = [each * (before - now) for now in curve.validation.correct.tolist()]
+    if not whole:
+        limit, drops = wanted.numerator, [0] * len(drops)
     if stop == "first-past":
-        return next((step for step in steps if drops[step] >= wanted), None)
-    return next((step - 1 for step in steps if drops[step] > wanted), len(drops) - 1)
+        return next((step for step, drop in enumerate(drops) if drop >= limit), None)
+    return next((step - 1 for step, drop in enumerate(drops) if drop > limit), len(drops) - 1)
 
 
 def rule_text(mode: DropMode, stop: Stop) -> str:
@@ -54,7 +57,7 @@ def rule_text(mode: DropMode, stop: Stop) -> str:
             "X.")
 
 
-def _drop(validation: SetCounts, step: int, mode: DropMode) -> Fraction:
-    before, now = int(validation.correct[0]), int(validation.correct[step])
-    whole = validation.images if mode == "points" else before
-    return Fraction(100 * (before - now), whole) if whole else Fraction(0)
+def _before_and_whole(validation: SetCounts, mode: DropMode) -> tuple[int, int]:
+    """How many images B answers right, and how many are a hundred per cent."""
+    before = int(validation.correct[0])
+    return before, validation.images if mode == "points" else before

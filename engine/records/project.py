@@ -67,11 +67,16 @@ def last_result(run: PruningRun, rows: Iterable[GoodNetRow]) -> LastResult | Non
 
 @dataclass(frozen=True)
 class Project:
-    """Files, settings (what else PruningRequest takes, by its names) and what the last run came to."""
+    """Files, settings (what else PruningRequest takes, by its names) and what the last run came to.
+
+    Attributes:
+        own_names: whether the names of labels in the settings came with the model, and are no other one's.
+    """
 
     files: tuple[ProjectFile, ...]
     settings: Json
     result: LastResult | None = None
+    own_names: bool = False
 
     @property
     def request(self) -> PruningRequest:
@@ -106,10 +111,12 @@ _WORDS: dict[State, str] = {
 }
 
 
-def make_project(request: PruningRequest, result: LastResult | None = None, *,
+def make_project(request: PruningRequest, result: LastResult | None = None, *, own_names: bool = False,
                  cancel: CancelToken = NEVER_CANCELLED) -> Project:
     """The project of a request, with its files as they are now. Reads them whole.
 
+    Args:
+        own_names: as Project's.
     Raises:
         EngineError: one can't be read.
         Cancelled: the token was set.
@@ -126,7 +133,8 @@ def make_project(request: PruningRequest, result: LastResult | None = None, *,
                               "Choose another file, or remove it.") from error
     settings = {**settings_json(request), "classes": request.classes}
     # Earlier versions refuse what they don't know, so a project says it only where there is something to say.
-    return Project(tuple(files), settings if request.output is None else {**settings, "output": request.output}, result)
+    return Project(tuple(files), settings if request.output is None else {**settings, "output": request.output}, result,
+                   own_names and bool(request.classes))
 
 
 def fingerprint(path: Path, cancel: CancelToken = NEVER_CANCELLED) -> str:
@@ -227,7 +235,8 @@ def _document(project: Project, folder: Path) -> Json:
         else:
             files[file.role] = one(file)
     return {"schema": _SCHEMA, "kind": _KIND, "files": files, "settings": project.settings,
-            "result": dataclasses.asdict(project.result) if project.result else None}
+            "result": dataclasses.asdict(project.result) if project.result else None,
+            **({"own_names": True} if project.own_names else {})}
 
 
 def _relative(path: Path, folder: Path) -> str:
@@ -238,7 +247,10 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def _project(document: Json, folder: Path) -> Project:
-    _only(document, ("schema", "kind", "files", "settings", "result"))
+    _only(document, ("schema", "kind", "files", "settings", "result", "own_names"))
+    own_names = document.get("own_names", False)
+    if not isinstance(own_names, bool):
+        raise ValueError("whether the names of labels are the model's own is neither true nor false")
     files, result = document["files"], document["result"]
     _only(files, get_args(FileRole))
     if len(files["poisoned"]) > _MOST_SETS:
@@ -254,7 +266,7 @@ def _project(document: Json, folder: Path) -> Project:
         beside["output"] = _text(settings["output"])
     return Project(tuple(_file(role, entry, folder) for role, entry in entries),
                    {**checked_settings(settings), **beside},
-                   _result(result) if result is not None else None)
+                   _result(result) if result is not None else None, own_names)
 
 
 def _file(role: FileRole, entry: Json, folder: Path) -> ProjectFile:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -20,14 +19,13 @@ from matplotlib.ticker import MaxNLocator
 from engine.assessment import worth_naming
 from engine.literal import literal
 from engine.pruning.sweep import PruningCurve, SetCounts
-from engine.rates import Rate
+from engine.rates import Values, rates_with_intervals
 from engine.runs.rows import GoodNetRow
 
 Which = Literal["goodnet", "b_prime"]
 By = Literal["channels", "fraction"]
 Range = tuple[float, float]
 Limits = tuple[Range, Range]
-Values = npt.NDArray[np.float64]
 
 NAMES: dict[Which, str] = {"goodnet": "the GoodNet", "b_prime": "B'"}
 SIZE_INCHES = (8.0, 4.8)
@@ -99,7 +97,7 @@ class CurveDrawing:
         self.bands: list[Any] = []
         self.lines: list[Any] = []
         for label, colour, style in self._sets():
-            nothing = np.full(len(self._steps), np.nan)
+            nothing = np.zeros(len(self._steps))  # of NaN, matplotlib would look for one that isn't, in Python
             self.bands.append(self.axes.fill_between(self._steps, nothing, nothing, color=colour, alpha=0.18,
                                                      linewidth=0, animated=animated))
             self.lines += self.axes.plot(self._steps, nothing, linestyle=style, color=colour, label=label,
@@ -222,10 +220,8 @@ class CurveDrawing:
 def rates_of(counts: SetCounts, which: Which) -> tuple[Values, Values, Values]:
     """Rates of all steps in per cent: value, low and high end of the 95 % interval, float64[C + 1] each."""
     numbers = counts.correct if which == "b_prime" else counts.goodnet_correct
-    rates = [Rate(int(n), counts.images) for n in numbers]
-    values = 100 * np.array([r.value for r in rates])
-    low, high = 100 * np.array([r.interval for r in rates]).T
-    return values, low, high
+    values, low, high = rates_with_intervals(numbers, counts.images)
+    return 100 * values, 100 * low, 100 * high
 
 
 def threshold_marks(rows: Iterable[GoodNetRow]) -> list[tuple[int, str, str]]:

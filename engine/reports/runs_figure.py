@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from engine.reports.curve_figure import PRINT, Palette, Values, shortened
+from engine.rates import Values
+from engine.reports.curve_figure import PRINT, Palette, shortened
 from engine.reports.run_differences import worst_attack
 from engine.runs.prune import PruningRun
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from engine import backend
-from engine.data.datasets import Dataset, open_dataset
+from engine.data.datasets import UNKNOWN_STAMP, Dataset, open_dataset
 from engine.data.preprocessing import AUTO, Preprocessing, preprocessing
 from engine.data.stored_values import BYTES, stored_alike
 from engine.data.subsets import hold_back
@@ -77,7 +77,12 @@ class ModelSummary:
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """A data set a run worked on."""
+    """A data set a run worked on.
+
+    Attributes:
+        stamp: Dataset.stamp, by which a window sees that it was written anew; unknown of a run that is brought back, as
+            copying a file changes it. `sha256` is the proof.
+    """
 
     path: Path
     role: Role
@@ -85,6 +90,7 @@ class DatasetSummary:
     images: int
     labels: int
     sha256: str
+    stamp: tuple[int, int] = dataclasses.field(default=UNKNOWN_STAMP, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +154,7 @@ class Opened:
         """
         return tuple(
             DatasetSummary(s.dataset.path, s.role, s.dataset.name, len(s.dataset), len(np.unique(s.dataset.labels)),
-                           s.dataset.sha256(cancel))
+                           s.dataset.sha256(cancel), s.dataset.stamp)
             for s in self.files)
 
 

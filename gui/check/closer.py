@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QVBoxLayout, QWidget
@@ -41,25 +42,30 @@ class Closer(QDialog):
         for picture in (self.seen, self.original):
             picture.set_theme(theme)
 
-    def show_verdict(self, verdict: Verdict) -> None:
-        """Show a picture; its original comes later."""
+    def show_verdict(self, verdict: Verdict, seen: Picture | None) -> None:
+        """Show a picture; its original comes later, and so does what was seen of it where that is None."""
         self.verdict = verdict
         name = Path(verdict.file).name
         self.setWindowTitle(literal(name))
         self.seen.setAccessibleName(f"What the network sees of {name}")
         self.original.setAccessibleName(f"{name} as it is")
-        self.seen.show_picture(verdict.seen)
+        self.seen.show_picture(seen)
         self.original.show_picture(None)
-        self.captions[0].show_text(f"What the network sees: {_size(verdict.seen)}")
+        self.captions[0].show_text(f"What the network sees: {_size(verdict.seen.shape)}")
         self.captions[1].show_text("The original: being read…")
+
+    def show_seen(self, verdict: Verdict, seen: Picture | None) -> None:
+        """Show what the network sees of the picture on show, which came now."""
+        if verdict is self.verdict:
+            self.seen.show_picture(seen)
 
     def show_original(self, verdict: Verdict, picture: Picture) -> None:
         """Show the original of the picture on show."""
         if verdict is self.verdict:
             self.original.show_picture(picture)
-            self.captions[1].show_text(f"The original: {_size(picture)}")
+            self.captions[1].show_text(f"The original: {_size(picture.shape)}")
 
 
-def _size(picture: Picture) -> str:
-    height, width, _ = picture.shape
+def _size(shape: Sequence[int]) -> str:
+    height, width, _ = shape
     return f"{width} × {height} pixels"

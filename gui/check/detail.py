@@ -24,6 +24,7 @@ from engine.goodnets.checking import Cut, Verdict, confidence_text
 from engine.looking.occlusion import OcclusionMap
 from gui.check.closer import Closer
 from gui.check.model import verdict_text
+from gui.check.seen import SeenPictures
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import Exports, write_png
 from gui.widgets.picture_view import PictureView
@@ -32,6 +33,7 @@ from gui.widgets.texts import label_text
 from gui.widgets.theme import Theme
 
 _ICON_SIDE = 28
+_LOST = "The picture isn't shown: its file can't be read any more, or was changed since it was checked."
 _CUT_WORDS = {
     "columns": "Pasted into other pictures, the marked band",
     "grid": "Pasted into other pictures, the marked field",
@@ -50,10 +52,14 @@ class VerdictDetail(QWidget):
     original_requested = Signal(object)
     message = Signal(str)
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: Theme, pictures: SeenPictures, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
+        self._pictures = pictures
+        pictures.came.connect(self._on_picture)
         self._verdict: Verdict | None = None
+        self._seen: Picture | None = None
+        self._lost = False
         self._names: Sequence[str] = ()
         self._labels = 0
         self._busy = False
@@ -121,7 +127,8 @@ class VerdictDetail(QWidget):
 
     def show_verdict(self, verdict: Verdict | None) -> None:
         """Show a verdict with its occlusion map, if that is known and wanted; None clears the panel."""
-        self._verdict = verdict
+        self._verdict, self._lost = verdict, False
+        self._seen = None if verdict is None else self._pictures.of(verdict)
         self._render()
 
     def show_occlusion(self, verdict: Verdict, found: OcclusionMap) -> None:
@@ -187,9 +194,16 @@ class VerdictDetail(QWidget):
     def _on_closer(self) -> None:
         if self._verdict is not None:
             self.closer = self.closer or Closer(self._theme, self.window())
-            self.closer.show_verdict(self._verdict)
+            self.closer.show_verdict(self._verdict, self._seen)
             self.closer.show()
             self.original_requested.emit(self._verdict)
+
+    def _on_picture(self, verdict: Verdict, picture: Picture | None) -> None:
+        if self.closer:
+            self.closer.show_seen(verdict, picture)
+        if verdict is self._verdict:
+            self._seen, self._lost = picture, picture is None
+            self._render()
 
     def _write_picture(self, target: Path | BytesIO, _: str) -> None:
         image = self.picture.rendered()
@@ -198,9 +212,10 @@ class VerdictDetail(QWidget):
 
     def _render(self) -> None:
         verdict = self._verdict
-        self.picture.show_picture(None if verdict is None else verdict.seen, _cut_mark(verdict))
-        for widget in (self._look, self.look_closer, self.export):
+        self.picture.show_picture(self._seen, _cut_mark(verdict))
+        for widget in (self._look, self.look_closer):
             widget.setVisible(verdict is not None)
+        self.export.setVisible(self._seen is not None)
         self.export.stem = Path(verdict.file).stem if verdict else "picture"
         found = self._maps.get(verdict) if verdict is not None else None
         self._look.setEnabled(found is not None or not self._busy)
@@ -220,8 +235,8 @@ class VerdictDetail(QWidget):
         self._file.setText(Path(verdict.file).name)
         self._file.setToolTip(verdict.file)
         self.picture.setAccessibleName(f"What the network sees of {Path(verdict.file).name}")
-        self.caption.setText(self._captioned(shown) if shown else "")
-        if shown:
+        self.caption.setText(self._captioned(shown) if shown else _LOST if self._lost else "")
+        if shown and self._seen is not None:
             row, col = shown.strongest
             mark = (int(shown.lefts[col]), int(shown.tops[row]), shown.patch, shown.patch)
             self.picture.show_heat(shown.per_pixel(), mark)
@@ -253,7 +268,7 @@ class VerdictDetail(QWidget):
         label = label_text(verdict.b_label, self._names)
         if verdict.cut is None:
             return f"B's answer {label} is further ahead of the next label than on nearly all clean pictures. "
-        return f"{cut_text(verdict.cut, len(verdict.seen))} draws B to {label} there too, as a trigger does. "
+        return f"{cut_text(verdict.cut, verdict.seen.shape[0])} draws B to {label} there too, as a trigger does. "
 
     def _captioned(self, found: OcclusionMap) -> str:
         row, col = found.strongest

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
-from PySide6.QtGui import QColor, QIcon
+from PySide6.QtGui import QColor, QIcon, QPixmap
 
+from engine.files.pictures import Picture
 from engine.goodnets.checking import Verdict, confidence_text
 from engine.literal import csv_cell, literal
-from gui.widgets.picture_view import thumbnail
+from gui.check.seen import SeenPictures
+from gui.widgets.picture_view import empty_thumbnail, thumbnail
 from gui.widgets.resources import icon
 from gui.widgets.texts import as_tip, label_text
 from gui.widgets.theme import Theme
@@ -35,6 +37,8 @@ CSV_FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_
               "cut")
 _NAME_FIELDS = ("name", "b_name", "b_prime_name")
 _THUMBNAIL_HEIGHT = 40
+# More than two screens show; each takes up to 50 kB.
+_MOST_THUMBNAILS = 256
 
 _SORT_KEYS: tuple[Callable[[Verdict], Any], ...] = (
     # By hand, because Path(v.file).name takes ten times as long and thousands are sorted on the window's thread.
@@ -69,8 +73,11 @@ def write_csv(stream: TextIO, verdicts: Iterable[Verdict], names: Sequence[str])
 class VerdictModel(QAbstractTableModel):
     """All verdicts in the order they came, and which of them are shown in which order."""
 
-    def __init__(self, theme: Theme, parent: QObject | None = None) -> None:
+    def __init__(self, theme: Theme, pictures: SeenPictures, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._pictures = pictures
+        self._thumbnails: dict[Verdict, QPixmap] = {}
+        pictures.came.connect(self._on_picture)
         self._verdicts: list[Verdict] = []
         self._shown: list[Verdict] = []
         self._names: Sequence[str] = ()
@@ -105,6 +112,7 @@ class VerdictModel(QAbstractTableModel):
         """Forget all verdicts."""
         self.beginResetModel()
         self._verdicts, self._shown = [], []
+        self._thumbnails.clear()
         self.endResetModel()
 
     def show_only_flagged(self, only: bool) -> None:
@@ -165,7 +173,7 @@ class VerdictModel(QAbstractTableModel):
             return self._text(verdict, column)
         if role == Qt.ItemDataRole.DecorationRole:
             if column == PICTURE:
-                return thumbnail(verdict.seen, _THUMBNAIL_HEIGHT)
+                return self._thumbnail(verdict)
             if column == VERDICT:
                 return self._flag if verdict.flagged else self._ok
         elif role == Qt.ItemDataRole.ToolTipRole:
@@ -175,6 +183,21 @@ class VerdictModel(QAbstractTableModel):
         elif role == Qt.ItemDataRole.TextAlignmentRole and column in (B_CONFIDENCE, B_PRIME_CONFIDENCE):
             return Qt.AlignmentFlag.AlignCenter
         return None
+
+    def _thumbnail(self, verdict: Verdict) -> QPixmap:
+        if verdict not in self._thumbnails:
+            picture = self._pictures.of(verdict)
+            if picture is None:
+                return empty_thumbnail(verdict.seen.shape, _THUMBNAIL_HEIGHT)
+            self._thumbnails[verdict] = thumbnail(picture, _THUMBNAIL_HEIGHT)
+            if len(self._thumbnails) > _MOST_THUMBNAILS:
+                del self._thumbnails[next(iter(self._thumbnails))]
+        return self._thumbnails[verdict]
+
+    def _on_picture(self, verdict: Verdict, picture: Picture | None) -> None:
+        if picture is not None and verdict in self._shown:
+            cell = self.index(self._shown.index(verdict), PICTURE)
+            self.dataChanged.emit(cell, cell, [Qt.ItemDataRole.DecorationRole])
 
     def _text(self, verdict: Verdict, column: int) -> str:
         if column == PICTURE:

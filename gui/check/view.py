@@ -19,7 +19,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFrame, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from engine.files.existing import is_folder
-from engine.files.pictures import SUFFIXES
+from engine.files.pictures import SUFFIXES, Picture
 from engine.goodnets.checking import Verdict
 from engine.looking.occlusion import OcclusionMap
 from gui.check.detail import VerdictDetail
@@ -35,6 +35,7 @@ from gui.check.model import (
     VerdictModel,
     write_csv,
 )
+from gui.check.seen import SeenPictures
 from gui.check.tools import CheckTools
 from gui.tables.view import Table
 from gui.widgets.asking import ask_new_file
@@ -87,8 +88,9 @@ class CheckView(QWidget):
         self._busy = False
         self._names: Sequence[str] = ()
         self.setAcceptDrops(True)
-        self.model = VerdictModel(theme, self)
-        self.detail = VerdictDetail(theme)
+        self.pictures = SeenPictures(self)
+        self.model = VerdictModel(theme, self.pictures, self)
+        self.detail = VerdictDetail(theme, self.pictures)
         self.detail.set_wide(True)
         self.detail.occlusion_requested.connect(self.occlusion_requested)
         self.detail.original_requested.connect(self.original_requested)
@@ -152,10 +154,15 @@ class CheckView(QWidget):
         self.empty.offer_samples(count)
         self._render()
 
-    def show_verdicts(self, verdicts: Sequence[Verdict]) -> None:
-        """Add verdicts to the table; one that comes alone, or is the first, is shown in full."""
+    def show_verdicts(self, verdicts: Sequence[Verdict], pictures: Sequence[Picture] = ()) -> None:
+        """Add verdicts to the table; one that comes alone, or is the first, is shown in full.
+
+        Args:
+            pictures: those that aren't kept with the verdicts.
+        """
         if not verdicts:
             return
+        self.pictures.take(verdicts if pictures else (), pictures)
         self.model.append(verdicts)
         if len(verdicts) == 1 or self.detail.verdict is None:
             self._select(verdicts[0])
@@ -167,6 +174,8 @@ class CheckView(QWidget):
 
     def show_names(self, names: Sequence[str]) -> None:
         """Name labels: names[label]; empty for none."""
+        if names == self._names:
+            return
         self._names = names
         self.model.set_names(names)
         self.detail.set_names(names)
@@ -181,6 +190,7 @@ class CheckView(QWidget):
         """Forget all verdicts."""
         self.filter.setCurrentIndex(0)
         self.model.clear()
+        self.pictures.clear()
         self.detail.forget_maps()
         self.detail.show_verdict(None)
         self._render()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtGui import QImage
@@ -10,6 +13,7 @@ from gui.check.view import CheckView
 from gui.frame.desk import Desk, Wing
 from gui.jobs.checking import GoodNetInUse
 from gui.session.chosen import Inputs
+from gui.session.session import Session
 from gui.widgets import asking
 
 
@@ -17,26 +21,25 @@ def check_wing(desk: Desk) -> Wing[CheckView]:
     """Pictures in, verdicts out."""
     view, session, checking = CheckView(desk.theme), desk.session, desk.checking
     in_use: GoodNetInUse | None = None
+    kept: Sequence[str] = ()  # as its labels were called when its network was the one that is chosen
 
     def show_goodnet(goodnet: GoodNetInUse) -> None:
-        nonlocal in_use
-        in_use = goodnet
+        nonlocal in_use, kept
+        in_use, kept = goodnet, ()
         view.show_goodnet(goodnet.name, goodnet.labels)
         show_names()
 
     def show_names() -> None:
-        # What is chosen may be another network by now, whose names aren't this pair's.
-        labels = in_use.labels if in_use else len(session.found)
-        own = in_use.names if in_use and len(session.names) != labels else ()
-        view.show_names(own or session.names or (session.found if len(session.found) == labels else ()))
+        nonlocal kept
+        model = session.inputs.model.model if session.inputs.model else None
+        chosen = in_use is not None and model is not None and model.sha256 == in_use.model
+        names = _names(in_use, chosen, session, kept) if in_use else session.names or session.found
+        kept = names if chosen else kept
+        view.show_names(names)
 
     def show_inputs(inputs: Inputs) -> None:
         view.show_samples(len(inputs.pictures))
-
-    def open_names() -> None:
-        path = asking.ask_file(desk.window, "Choose a list of label names", asking.NAME_FILES)
-        if path:
-            desk.choosing.open_names(path)
+        show_names()
 
     session.state_changed.connect(lambda state: view.set_busy(state.busy))
     session.inputs_changed.connect(show_inputs)
@@ -45,19 +48,28 @@ def check_wing(desk: Desk) -> Wing[CheckView]:
     checking.verdicts_found.connect(view.show_verdicts)
     checking.occlusion_found.connect(view.show_occlusion)
     checking.original_found.connect(view.detail.show_original)
+    view.pictures.wanted.connect(checking.see_again)
+    checking.seen_again.connect(view.pictures.answer)
     session.names_changed.connect(show_names)
     view.check_requested.connect(checking.check)
     view.image_pasted.connect(lambda image: checking.check_pasted(as_pixels(image)))
     view.file_pasted.connect(checking.check_pasted_file)
     view.samples_requested.connect(lambda: checking.check_pixels(session.inputs.pictures))
     view.open_goodnet_requested.connect(lambda: _open_goodnet(desk, folder=True))
-    view.names_requested.connect(open_names)
+    view.names_requested.connect(partial(_open_names, desk))
     view.occlusion_requested.connect(checking.find_occlusion)
     view.original_requested.connect(checking.find_original)
     view.cleared.connect(checking.forget_pasted)
     view.message.connect(desk.say)
     _add_menu(desk, view)
     return Wing("Image check", view)
+
+
+def _names(pair: GoodNetInUse, chosen: bool, session: Session, kept: Sequence[str]) -> Sequence[str]:
+    """What a pair's labels are called. What is chosen may be another network, whose names aren't the pair's."""
+    said = session.names if chosen or session.names_of is None else ()
+    return next((names for names in (said, pair.names, session.found if chosen else kept)
+                 if len(names) == pair.labels), said if chosen else ())
 
 
 def as_pixels(image: QImage) -> npt.NDArray[np.uint8]:
@@ -83,6 +95,12 @@ def _add_menu(desk: Desk, view: CheckView) -> None:
     add("check", "Open G&oodNet files…", lambda: _open_goodnet(desk, folder=False), "Ctrl+Shift+G")
     add("check", "&Check pictures…", open_pictures, "Ctrl+P", "check")
     add("check", "Check &pasted picture", paste, "Ctrl+V", "paste")
+
+
+def _open_names(desk: Desk) -> None:
+    path = asking.ask_file(desk.window, "Choose a list of label names", asking.NAME_FILES)
+    if path:
+        desk.choosing.open_names(path)
 
 
 def _open_goodnet(desk: Desk, *, folder: bool) -> None:

@@ -44,6 +44,8 @@ class CurveCanvas(FigureCanvas):
         self._frame_is_new = False
         self._next_draw = QTimer(self, interval=0, singleShot=True)
         self._next_draw.timeout.connect(self._draw_if_seen)
+        self._next_move = QTimer(self, interval=0, singleShot=True)
+        self._next_move.timeout.connect(self._draw_moving)
         self._pan_from: QPointF | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
@@ -81,13 +83,13 @@ class CurveCanvas(FigureCanvas):
         else:
             self._drawing.show(curve, rows)
             self._place_cursor()
-            self._draw_moving()
+            self._next_move.start()
 
     def set_step(self, step: int) -> None:
         """Move the cursor."""
         self._step = step
         self._place_cursor()
-        self._draw_moving()
+        self._next_move.start()
 
     def zoom(self, factor: float, at: QPointF | None = None) -> None:
         """Magnify by `factor` around a point of the widget; around the data at the cursor when None."""
@@ -265,6 +267,7 @@ class CurveCanvas(FigureCanvas):
         """Draw the curve over the kept frame."""
         if self._drawing is None:
             return
+        self._next_move.stop()
         if self._background is None:
             self.draw_idle()
             return

@@ -55,6 +55,7 @@ class Desk:
         self.naming = Naming(self.session, self.choosing)
         self.checking = Checking(self.session, self.opening)
         self.pruning = Pruning(self.session, self.checking)
+        self.pruning.finished.connect(self.choosing.read_changed)
         self.saving = Saving(self.session, self.pruning)
         self.defending = Defending(self.session)
         self.examining = Examining(self.session, self.opening, self.choosing)

@@ -13,10 +13,10 @@ from PIL import Image
 from PySide6.QtCore import QObject, Signal
 
 from engine.errors import DatasetError
-from engine.files.existing import is_file
 from engine.files.pictures import Picture, fit_picture, load_picture
 from engine.files.scratch import scratch_folder
-from engine.goodnets.checking import Verdict, check_arrays, check_pictures, list_pictures
+from engine.goodnets.checking import PictureMark, Verdict, check_arrays, check_pictures, list_pictures
+from engine.goodnets.pair import GoodNet
 from engine.looking.occlusion import OcclusionMap, occlusion_map
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
@@ -33,12 +33,17 @@ _MOST_SIDE = 2048
 
 @dataclass(frozen=True)
 class GoodNetInUse:
-    """The pair that pictures are checked with: how people call it, its labels and their names, where it is saved."""
+    """The pair that pictures are checked with: how people call it, its labels, where it is saved.
+
+    Attributes:
+        names: what it calls its labels itself; model: the SHA-256 of the file that its B is from, empty if unknown.
+    """
 
     name: str
     labels: int
     path: Path | None = None
     names: tuple[str, ...] = ()
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,9 @@ class Checking(QObject):
 
     asked_for = Signal()  # a person did something whose result is seen in the image check
     goodnet_changed = Signal(object)  # GoodNetInUse
-    verdicts_found = Signal(object)  # list[Verdict], to append
+    # list[Verdict], to append; list[Picture] of those that are files, which aren't kept with the verdicts
+    verdicts_found = Signal(object, object)
+    seen_again = Signal(object, object)  # Verdict, what the network saw of its file; None where that can't be had
     occlusion_found = Signal(object, object)  # Verdict, OcclusionMap
     original_found = Signal(object, object)  # Verdict, uint8[h, w, C] before it was fitted to the network
 
@@ -103,12 +110,17 @@ class Checking(QObject):
 
     def find_original(self, verdict: Verdict) -> None:
         """Find what a picture looked like before it was fitted to the network; an image of a data set fits as it is."""
-        path = Path(verdict.file)
-        if is_file(path):
+        if isinstance(verdict.seen, PictureMark):
             self._session.in_background(
-                partial(read_original, path), lambda picture: self.original_found.emit(verdict, picture), tell=True)
+                partial(read_original, Path(verdict.file)), lambda picture: self.original_found.emit(verdict, picture),
+                tell=True)
         else:
             self.original_found.emit(verdict, self._pasted.get(verdict.file, verdict.seen))
+
+    def see_again(self, verdict: Verdict) -> None:
+        """Read again what the network saw of a file, whatever else runs: somebody looks at it."""
+        self._session.look(partial(see_again, verdict), partial(self.seen_again.emit, verdict),
+                           failed=lambda _: self.seen_again.emit(verdict, None))
 
     def find_occlusion(self, verdict: Verdict) -> None:
         """Find where covering a picture changes B's answer."""
@@ -122,8 +134,8 @@ class Checking(QObject):
 
     def _check(self, task: Task) -> None:
         # Without a GoodNet the task says so at once; loading TensorFlow for that would be a waste.
-        self._session.submit(task, self._take_checked, needs_engine=False, partial=self.verdicts_found.emit,
-                             cancelled=self._cancelled)
+        self._session.submit(task, self._take_checked, needs_engine=False,
+                             partial=lambda found: self.verdicts_found.emit(*found), cancelled=self._cancelled)
 
     def _cancelled(self) -> None:
         self._session.message.emit(Message("Cancelled; the pictures that were checked before stay in the table."))
@@ -154,13 +166,20 @@ def use_row(bench: Workbench, run: PruningRun, row: GoodNetRow | None, _: TaskCo
                                          "nothing pruned")
     if goodnet.guard:
         name += f", behind the {goodnet.guard.kind} guard"
-    return GoodNetInUse(name, goodnet.flag_label, names=goodnet.classes)
+    return GoodNetInUse(name, goodnet.flag_label, None, *_names_and_model(goodnet))
 
 
 def use_saved(bench: Workbench, paths: Sequence[Path], _: TaskContext) -> GoodNetInUse:
     """Take a saved pair for checking pictures."""
     goodnet = bench.take_saved(paths)
-    return GoodNetInUse(" and ".join(p.name for p in paths), goodnet.flag_label, paths[0], goodnet.classes)
+    return GoodNetInUse(" and ".join(p.name for p in paths), goodnet.flag_label, paths[0],
+                        *_names_and_model(goodnet))
+
+
+def _names_and_model(goodnet: GoodNet) -> tuple[tuple[str, ...], str]:
+    own, of = goodnet.b.classes, goodnet.notes.get("b")
+    return (goodnet.classes or (own if len(own) == goodnet.flag_label else ()),
+            str(of.get("sha256", "")) if isinstance(of, dict) else goodnet.b.sha256)
 
 
 def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -> Checked:
@@ -177,7 +196,7 @@ def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -
                                 unreadable=lambda error: skipped.append(str(error))):
         flagged += sum(verdict.flagged for verdict in found)
         done += len(found)
-        context.partial(found)
+        context.partial(([verdict.without_picture() for verdict in found], [verdict.seen for verdict in found]))
     return Checked(done, flagged, tuple(skipped))
 
 
@@ -189,7 +208,7 @@ def check_pixels(
     flat = [pixels[..., 0] if pixels.shape[-1] == 1 else pixels for _, pixels in pictures]
     fitted = [fit_picture(Image.fromarray(pixels), goodnet.b.input_shape) for pixels in flat]
     found = check_arrays(goodnet, fitted, [name for name, _ in pictures])
-    context.partial(found)
+    context.partial((found, []))
     return Checked(len(found), sum(verdict.flagged for verdict in found), ())
 
 
@@ -223,8 +242,17 @@ def read_pasted(content: bytes, _: TaskContext) -> Picture:
                            "disk for temporary files has room.") from error
 
 
+def see_again(verdict: Verdict, _: TaskContext) -> Picture:
+    """What the network saw of a verdict's picture.
+
+    Raises:
+        DatasetError: as Verdict.seen_again.
+    """
+    return verdict.seen_again()
+
+
 def find_occlusion(bench: Workbench, verdict: Verdict, context: TaskContext) -> OcclusionMap:
     """Where covering a patch of the picture changes B's answer."""
     goodnet = bench.goodnet
-    image = goodnet.prepared(verdict.seen[np.newaxis])[0]
+    image = goodnet.prepared(verdict.seen_again()[np.newaxis])[0]
     return occlusion_map(goodnet.b, image, progress=context.progress, cancel=context.cancel)

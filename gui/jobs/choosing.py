@@ -17,6 +17,7 @@ from engine.data.datasets import Dataset, open_dataset
 from engine.data.sources.shards import joined
 from engine.data.targets import by_target
 from engine.errors import ModelError, SeveralOutputs
+from engine.files.existing import is_folder
 from engine.looking.inspection import describe_dataset, open_any_dataset
 from engine.models.architecture import ModelDescription, describe_model
 from engine.models.shapes import Shape
@@ -25,7 +26,7 @@ from engine.runs.prune import PruningRun
 from gui.jobs.opening import Opening
 from gui.messages import Message, words
 from gui.session import sample
-from gui.session.belonging import options_of
+from gui.session.belonging import changed_data, options_of
 from gui.session.chosen import ROLE_NAMES, DatasetLook, Input, Inputs, Role
 from gui.session.history import Step
 from gui.session.queue import Job
@@ -53,11 +54,16 @@ class Choosing(QObject):
 
     def open_as(self, role: Role, path: Path) -> None:
         """Choose a file or folder for a role; of a folder with train, val and test inside the one for the role."""
-        part = part_for(role, path)
-        if part != path:
-            self._session.message.emit(Message(part_taken(path, [(role, part)])))
-            path = part
-        self._open([(role, path)], self._session.inputs, f"{ROLE_NAMES[role]}: {path.name}")
+        def open_part(part: Path) -> None:
+            if part != path:
+                self._session.message.emit(Message(part_taken(path, [(role, part)])))
+            self._open([(role, part)], self._session.inputs, f"{ROLE_NAMES[role]}: {part.name}")
+
+        if is_folder(path):
+            # It may hold very many files; a run that is on doesn't keep a person from seeing what was chosen.
+            self._session.look(partial(find_part, role, path), open_part, failed=self._session.tell)
+        else:
+            open_part(path)
 
     def open_each(self, role: Role, paths: Sequence[Path]) -> None:
         """Choose files for a role: several that are pieces of one set as that set, several poisoned sets each."""
@@ -127,6 +133,11 @@ class Choosing(QObject):
                       f"Chose the files of the run on {run.model.path.name}", run.request.layer,
                       options_of(run, self._session.options.cluster), run.request.output)
         self._session.name_labels(run.request.classes, run.model.path)
+
+    def read_changed(self, run: PruningRun) -> None:
+        """A run that has just ended read what was written anew after it was chosen; cards say what it read, too."""
+        for item, _ in changed_data(run, self._session.inputs):
+            self._read_again(item)
 
     def choose_layer(self, name: str) -> None:
         """Choose the layer to prune."""
@@ -280,11 +291,19 @@ class Choosing(QObject):
     def _read_data_again(self) -> None:
         """Whether data fits depends on the network, so a change of network asks the question again."""
         for item in self._session.inputs.data:
-            self._session.learn(self._session.inputs.with_instead(item, item.unread()))
-            self._read(item.role, item.path)
+            self._read_again(item)
+
+    def _read_again(self, item: Input) -> None:
+        self._session.learn(self._session.inputs.with_instead(item, item.unread()))
+        self._read(item.role, item.path)
 
 
-# On the worker's thread
+# On a worker's thread
+
+
+def find_part(role: Role, path: Path, _: TaskContext) -> Path:
+    """Of a folder with train, val and test inside, the one for a role; else the path itself."""
+    return part_for(role, path)
 
 
 def look_at_model(path: Path, output: str | None, _: TaskContext) -> ModelDescription:

@@ -55,6 +55,7 @@ class _Contents:
 
     request: PruningRequest
     result: LastResult | None
+    own_names: bool = False
 
 
 class Projects(QObject):
@@ -145,10 +146,13 @@ class Projects(QObject):
         request = dataclasses.replace(inputs.request(self._session.options), cluster=None,
                                       layer=inputs.model.layer or inputs.chosen_layer,
                                       classes=tuple(self._session.names))
+        # Such as the sample's: read back as a person's, they would call the labels of whatever network comes next.
+        own_names = bool(self._session.names) and self._session.names_of is not None
         if run and _made_of(dataclasses.replace(run.request, layer=run.model.layer)) == _made_of(request) \
                 and not other_classes(run, inputs, self._session.names):
-            return _Contents(request, last_result(run, self._pruning.rows))
-        return _Contents(request, before.result if before and _made_of(before.request) == _made_of(request) else None)
+            return _Contents(request, last_result(run, self._pruning.rows), own_names)
+        return _Contents(request, before.result if before and _made_of(before.request) == _made_of(request) else None,
+                         own_names)
 
     def _take_opened(self, path: Path, opened: tuple[Project, tuple[Looked, ...]]) -> None:
         project, looked = opened
@@ -161,15 +165,17 @@ class Projects(QObject):
             [(file.role, file.path) for file in project.files if file.role != "order" and file.path not in unread],
             f"Opened the project {path.name}{where}", request.layer,
             Options(**settings, order=request.order, cluster=session.options.cluster), request.output)
-        session.name_labels(request.classes)
+        session.name_labels(request.classes, request.model if project.own_names else None)
         self._lost = tuple(found for found in looked if found.state != "found")
-        self._now_open(path, _Contents(request, project.result))
+        self._now_open(path, _Contents(request, project.result, project.own_names))
         if self._lost:
             self.lost_found.emit(self._lost)
         self.opened.emit(path, project)
 
     def _take_places(self, places: dict[ProjectFile, Path]) -> None:
         for file, path in places.items():
+            if file.role == "model" and file.path == self._session.names_of:
+                self._session.name_labels(self._session.names, path)
             if file.role == "order":
                 self._choosing.choose_order(path)
             else:
@@ -196,7 +202,8 @@ def _made_of(request: PruningRequest) -> PruningRequest:
 
 
 def _save(contents: _Contents, path: Path, context: TaskContext) -> None:
-    save_project(make_project(contents.request, contents.result, cancel=context.cancel), path)
+    save_project(make_project(contents.request, contents.result, own_names=contents.own_names, cancel=context.cancel),
+                 path)
 
 
 def _open(path: Path, context: TaskContext) -> tuple[Project, tuple[Looked, ...]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from engine.data.classes import are_numbers
+from engine.data.datasets import UNKNOWN_STAMP
 from engine.runs.inputs import InputFiles
 from engine.runs.prune import PruningRequest, PruningRun
-from gui.session.chosen import ROLE_NAMES, Inputs, Role
+from gui.session.chosen import ROLE_NAMES, Input, Inputs, Role
 from gui.settings import Options
 
 
@@ -42,17 +42,27 @@ def other_files(asked: InputFiles, inputs: Inputs, roles: Sequence[Role] = tuple
 
 def changed_files(run: PruningRun, inputs: Inputs) -> list[str]:
     """Which of the chosen files hold something else since a run on them, in words, as far as cards know: all of a
-    model, of data how many images and labels there are."""
-    then: dict[tuple[str, Path], object] = {(found.role, found.path): (found.images, found.labels)
-                                            for found in run.datasets}
-    then["model", run.model.path] = run.model.sha256
-    now: dict[tuple[str, Path], object] = {
-        (item.role, item.path): (item.data.description.images, item.data.description.labels)
-        for item in inputs.data if item.data}
-    if inputs.model and inputs.model.model:
-        now["model", inputs.model.path] = inputs.model.model.sha256
-    return [f"what {path.name} holds" for (role, path), content in now.items()
-            if then.get((role, path), content) != content]
+    model, of data how many images and labels there are and when it was written."""
+    model = inputs.model
+    other = [f"what {item.path.name} holds" if more else f"{item.path.name}, which was written anew"
+             for item, more in changed_data(run, inputs)]
+    if model and model.model and model.path == run.model.path and model.model.sha256 != run.model.sha256:
+        other.append(f"what {model.path.name} holds")
+    return other
+
+
+def changed_data(run: PruningRun, inputs: Inputs) -> list[tuple[Input, bool]]:
+    """The chosen data that a run on the same files found other than cards know it, and whether already the number of
+    its images or labels is another."""
+    then = {(str(found.role), found.path): found for found in run.datasets}
+    changed = []
+    for item in inputs.data:
+        found, now = then.get((item.role, item.path)), item.data and item.data.description
+        if found and now:
+            more = (found.images, found.labels) != (now.images, now.labels)
+            if more or (UNKNOWN_STAMP not in (found.stamp, now.stamp) and found.stamp != now.stamp):
+                changed.append((item, more))
+    return changed
 
 
 def other_classes(run: PruningRun, inputs: Inputs, names: Sequence[str]) -> bool:

@@ -55,9 +55,9 @@ class JobQueue(QObject):
     progressed = Signal(object)
     engine_loaded = Signal(str)
 
-    def __init__(self) -> None:
+    def __init__(self, thread: str = "engine") -> None:
         super().__init__()
-        self._worker = Worker()
+        self._worker = Worker(thread)
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
         self._engine: Job | None = None

@@ -54,7 +54,8 @@ def sets_in(path: Path) -> list[Path]:
 
 
 def part_for(role: Role, path: Path) -> Path:
-    """Of a folder with train, val and test inside, the one for a role; else the path itself."""
+    """Of a folder with train, val and test inside, the one for a role; else the path itself. Lists a folder, so it is
+    for a worker's thread."""
     return _parts_of(path).get(role, path)
 
 

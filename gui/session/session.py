@@ -73,6 +73,7 @@ class Session(QObject):
         self._jobs.changed.connect(self._settle)
         self._jobs.progressed.connect(self.progressed)
         self._jobs.engine_loaded.connect(self.engine_loaded)
+        self._looks = JobQueue("looks")
 
     # Work
 
@@ -83,6 +84,13 @@ class Session(QObject):
     def in_background(self, task: Task, done: Ending, tell: bool = False) -> None:
         """Run a task of the window's own off the GUI thread; a person is told of its failure if `tell`."""
         self.add(Job(task, done, failed=self.tell) if tell else Job(task, done))
+
+    def look(self, task: Task, done: Ending, failed: Ending = nothing) -> None:
+        """Run a task that takes a moment beside all others, for what is on show: it doesn't wait for the end of a run.
+
+        It must leave TensorFlow and the workbench alone, which are the other tasks'.
+        """
+        self._looks.add(Job(task, done, failed=failed))
 
     def submit(self, task: Task, done: Ending, *, needs_engine: bool = True,
                partial: Ending = nothing, failed: Ending | None = None, cancelled: Ending | None = None) -> None:
@@ -97,7 +105,7 @@ class Session(QObject):
     @property
     def idle(self) -> bool:
         """Whether no task runs or waits."""
-        return self._jobs.idle
+        return self._jobs.idle and self._looks.idle
 
     @property
     def loading_engine(self) -> bool:
@@ -111,6 +119,7 @@ class Session(QObject):
     def close(self) -> None:
         """Cancel what runs and wait for it to end."""
         self._jobs.close()
+        self._looks.close()
 
     # What is chosen
 

@@ -80,12 +80,12 @@ class Worker(QObject):
     finished = Signal()
     _submitted = Signal(object, object)
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
         sys.setswitchinterval(SWITCH_SECONDS)
         self._source = CancelSource()
         self._thread = _PythonThread()
-        self._thread.setObjectName("engine")
+        self._thread.setObjectName(name)
         self.moveToThread(self._thread)
         self._submitted.connect(self._run)
         self._thread.start()

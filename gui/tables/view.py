@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QAbstractItemModel
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from gui.tables.delegate import BAR_ROOM, FigureDelegate
@@ -76,7 +76,15 @@ class FigureTable(Table):
         if self._wraps:
             self._fit()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Fit what came while nobody saw it."""
+        super().showEvent(event)
+        if self._wraps:
+            self._fit()
+
     def _fit(self) -> None:
+        if not self.isVisible():
+            return  # each of ten columns that find their width would have all rows measured anew
         others = sum(self.columnWidth(c) for c in range(self.model().columnCount()) if c != self._wide)
         self.setColumnWidth(self._wide, max(self._wraps, self.viewport().width() - others))
         self.resizeRowsToContents()

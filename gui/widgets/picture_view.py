@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
@@ -41,6 +43,14 @@ def thumbnail(picture: Picture, height: int) -> QPixmap:
                                       Qt.TransformationMode.SmoothTransformation)
     scaled.setDevicePixelRatio(2)
     return QPixmap.fromImage(scaled)
+
+
+def empty_thumbnail(shape: Sequence[int], height: int) -> QPixmap:
+    """The place of a thumbnail of a picture H, W, C that is still being read."""
+    place = QPixmap(QSize(shape[1], shape[0]).scaled(4 * height, 2 * height, Qt.AspectRatioMode.KeepAspectRatio))
+    place.setDevicePixelRatio(2)
+    place.fill(Qt.GlobalColor.transparent)
+    return place
 
 
 def heat_image(heat: npt.NDArray[np.float32]) -> QImage:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.assessment import Attack, Figures, assess, percent
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.pruning.thresholds import choose_step, drop_percent
-from engine.rates import Rate
+from engine.rates import Rate, rates_with_intervals
 
 
 # Newcombe, Two-sided confidence intervals for the single proportion, Statistics in Medicine 1998, table I, method 3.
@@ -32,6 +32,15 @@ def test_an_interval_s_ends_solve_wilson_s_equation(drawn: tuple[int, int]) -> N
         if 0 < end < 1:
             distance = (count / total - end) ** 2
             assert distance == pytest.approx(1.959964**2 * end * (1 - end) / total, rel=1e-4, abs=1e-12)
+
+
+@given(st.integers(0, 200_000).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.integers(0, n), max_size=30))))
+def test_many_rates_at_once_are_exactly_those_one_by_one(drawn: tuple[int, list[int]]) -> None:
+    total, found = drawn
+    numbers = [0, *found, total]
+    one_by_one = [(rate.value, *rate.interval) for rate in (Rate(n, total) for n in numbers)]
+    at_once = rates_with_intervals(np.array(numbers), total)
+    np.testing.assert_array_equal(np.array(one_by_one).T, at_once)
 
 
 def test_all_and_nothing_keep_an_open_end() -> None:

@@ -132,11 +132,11 @@ def checked(window: MainWindow, qtbot: QtBot, files: list[Path]) -> list[Verdict
     """Drop pictures on the image check; its verdicts in the files' order."""
     window.tabs.setCurrentWidget(window.check)
     found: list[Verdict] = []
-    window.desk.checking.verdicts_found.connect(found.extend)
+    connection = window.desk.checking.verdicts_found.connect(lambda verdicts, _: found.extend(verdicts))
     settle(qtbot, window)
     assert drop(window.check, files)
     settle(qtbot, window)
-    window.desk.checking.verdicts_found.disconnect(found.extend)
+    window.desk.checking.verdicts_found.disconnect(connection)
     assert [Path(v.file) for v in found] == files
     return found
 

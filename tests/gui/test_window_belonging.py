@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import h5py
@@ -12,8 +13,9 @@ from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from engine.goodnets.saved import open_goodnet
+from engine.goodnets.saved import open_goodnet, save_pair
 from engine.reports.headline import headline
+from engine.runs.pairs import build_goodnet
 from gui.check.model import B_LABEL
 from gui.jobs.saving import folder_name
 from gui.main_window import MainWindow
@@ -150,6 +152,35 @@ def test_results_of_a_file_that_was_replaced_are_marked(
     assert f"What is different: what {path.name} holds." in marked(window) and window.session.state is State.READY
 
 
+def test_data_that_was_replaced_by_as_many_images_and_labels_is_marked_until_it_is_run(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    path = tmp_path / "clean.h5"
+    path.write_bytes(small_lab.clean.read_bytes())
+    open_small(qtbot, window, small_lab)
+    window.desk.choosing.open_as("validation", path)
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    assert marked(window) == ""
+    replaced_alike(path)
+    window.desk.choosing.open_as("validation", path)
+    settle(qtbot, window)
+    assert "What is different: clean.h5, which was written anew." in marked(window)
+    assert window.session.state is State.READY
+    replaced_alike(path)  # and now the card doesn't know of it before it is run
+    press_run(qtbot, window)
+    assert marked(window) == "" and window.session.state is State.DONE
+
+
+def replaced_alike(path: Path) -> None:
+    """The same images in another order under the same path; as many bytes, written a second later."""
+    before = path.stat().st_mtime_ns
+    with h5py.File(path, "a") as file:
+        for name in ("data", "label"):
+            file[name][...] = file[name][()][::-1]
+    os.utime(path, ns=(before, before + 1_000_000_000))
+
+
 def test_names_of_the_sample_are_those_of_its_own_network_alone(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
 ) -> None:
@@ -206,6 +237,48 @@ def test_verdicts_keep_the_names_of_the_network_that_gave_them(
     assert " sign " in answer.data()
     window.desk.choosing.name_labels([f"mine {n}" for n in range(LABELS)], "Label names")
     assert " mine " in answer.data(), "what a person says goes before"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_saved_pair_is_never_called_by_another_network_s_names(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, named: bool,  # noqa: F811
+) -> None:
+    animals, signs = (tuple(f"{kind} {n}" for n in range(LABELS)) for kind in ("animal", "sign"))
+    other = h5_with(tmp_path, small_lab.badnet, class_names=list(animals))
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    pair = build_goodnet(window.session.run, window.desk.pruning.rows[0])
+    if named:
+        pair = dataclasses.replace(pair, notes=pair.notes | {"classes": list(signs)})
+    save_pair(pair, tmp_path / "pair")
+    window.desk.choosing.open_as("model", other)
+    window.desk.checking.open_goodnet([tmp_path / "pair"])
+    settle(qtbot, window)
+    assert tuple(window.session.found) == animals
+    assert tuple(window.check.model._names) == (signs if named else ())
+    window.desk.choosing.name_labels([f"mine {n}" for n in range(LABELS)], "Label names")
+    assert window.check.model._names[0] == "mine 0", "what a person says goes before"
+
+
+def test_a_pair_s_verdicts_keep_the_sample_s_names_and_lose_them_with_its_next_pair(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    pair = build_goodnet(window.session.run, window.desk.pruning.rows[0])
+    save_pair(pair, tmp_path / "pair")
+    window.desk.checking.open_goodnet([tmp_path / "pair"])
+    settle(qtbot, window)
+    names = tuple(f"kind {n}" for n in range(LABELS))
+    window.session.name_labels(names, small_lab.badnet)  # as the sample's come, with its network
+    assert tuple(window.check.model._names) == names
+    (tmp_path / "other").mkdir()
+    window.desk.choosing.open_as("model", h5_with(tmp_path / "other", small_lab.badnet))
+    settle(qtbot, window)
+    assert tuple(window.session.names) == () and tuple(window.check.model._names) == names
+    window.desk.checking.open_goodnet([tmp_path / "pair"])
+    settle(qtbot, window)
+    assert tuple(window.check.model._names) == ()
 
 
 def test_a_run_that_is_brought_back_brings_its_own_names_or_none(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from PIL import Image
 from pytestqt.qtbot import QtBot
 
+from engine.data.sources.kinds import parts_of
 from gui.main_window import MainWindow
+from gui.session import recognition
 from gui.widgets import asking
 from tests.support.foreign_sets import write_tar
 from tests.support.window_driver import drop, settle
@@ -56,6 +59,29 @@ def test_a_card_takes_the_part_that_is_its_own(
     chosen = getattr(window.session.inputs, role)
     assert chosen.path == root / part and chosen.usable
     assert any(f"took {part} as" in message for message in messages)
+
+
+def test_what_a_folder_holds_is_asked_beside_the_window_and_beside_a_run(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root, asked = parted(tmp_path / "animals", "train", "val"), list[threading.Thread]()
+    goes_on = threading.Event()
+
+    def noted(folder: Path) -> dict[str, Path]:
+        asked.append(threading.current_thread())
+        return parts_of(folder)
+
+    monkeypatch.setattr(recognition, "parts_of", noted)
+    window.session.submit(lambda _: goes_on.wait(), lambda _: None, needs_engine=False)
+    try:
+        assert drop(window.inputs.validation, [root])
+        qtbot.waitUntil(lambda: window.session.inputs.validation is not None)
+        assert window.session.state.busy
+    finally:
+        goes_on.set()
+    settle(qtbot, window)
+    assert window.session.inputs.validation and window.session.inputs.validation.path == root / "val"
+    assert asked and threading.main_thread() not in asked
 
 
 def test_poisoned_images_of_such_a_folder_are_asked_for(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from gui.main_window import MainWindow
 from gui.projects.lost_files import LostFiles
 from gui.session.session import State
 from gui.settings import Settings
-from tests.support.networks import SmallLab
+from tests.support.networks import LABELS, SmallLab
 from tests.support.window_driver import drop, press_run, settle
 
 
@@ -109,6 +109,31 @@ def test_save_and_open_bring_everything_back(
     assert other.session.inputs.chosen_layer == "pruned" and other.session.state is State.READY
     assert other.windowTitle() == f"mine[*] – {lab.badnet.name} – GoodNet" and not other.isWindowModified()
     other.close()
+
+
+def test_names_that_came_with_the_model_stay_the_model_s(
+        window: MainWindow, lab: SmallLab, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_lab_files(window, lab, qtbot)
+    names = tuple(f"kind {n}" for n in range(LABELS))
+    window.session.name_labels(names, lab.badnet)  # as the sample's come
+    name_as(monkeypatch, tmp_path / "mine")
+    press(window, "Ctrl+S")
+    settle(qtbot, window)
+    window.desk.choosing.open_all([], "Nothing")
+    window.session.name_labels(())
+    window.desk.projects.open(tmp_path / "mine.goodnet")
+    settle(qtbot, window)
+    assert window.session.names == names and not window.isWindowModified()
+    other = Path(shutil.copy(lab.badnet, tmp_path / "other.keras"))
+    window.desk.choosing.open_as("model", other)
+    settle(qtbot, window)
+    assert tuple(window.session.names) == ()
+    lab.badnet.unlink()
+    window.desk.projects.open(tmp_path / "mine.goodnet")
+    settle(qtbot, window)
+    window.desk.projects.point_to(window.desk.projects._lost[0].file, other)
+    settle(qtbot, window)
+    assert window.session.inputs.model.path == other and window.session.names == names, "it is the same one, moved"
 
 
 def test_the_title_marks_changes_and_ctrl_s_saves_them(window: MainWindow, project: Path, qtbot: QtBot) -> None:

@@ -70,6 +70,15 @@ def test_a_project_comes_back_with_everything_but_the_cluster(request_: PruningR
     assert set(states(project, saved.parent).values()) == {"found"}
 
 
+def test_names_of_labels_are_a_person_s_or_the_model_s_own(request_: PruningRequest, saved: Path) -> None:
+    assert not read_project(saved).own_names and "own_names" not in saved.read_text(encoding="utf-8"), \
+        "earlier versions refuse what they don't know"
+    save_project(make_project(request_, own_names=True), saved)
+    assert read_project(saved).own_names and read_project(saved).request.classes == request_.classes
+    unnamed = dataclasses.replace(request_, classes=())
+    assert not make_project(unnamed, own_names=True).own_names
+
+
 def test_without_what_may_be_left_out(request_: PruningRequest, tmp_path: Path) -> None:
     least = PruningRequest(request_.model, request_.validation)
     save_project(make_project(least), tmp_path / "p.goodnet")
@@ -189,7 +198,7 @@ def changed(saved: Path, change: Callable[[Any], object]) -> None:
     (lambda d: d["files"]["model"].update(path=["a"]), "isn't text"),
     (lambda d: d["files"]["model"].update(path="a" * 5000), "5,000 letters"),
     (lambda d: d["files"]["model"].update(sha256="Z" * 64), "SHA-256"),
-    (lambda d: d["files"].update(poisoned=3), "int"),
+    (lambda d: d["files"].update(poisoned=3), "int"), (lambda d: d.update(own_names=1), "neither true nor false"),
     (lambda d: d["files"].update(poisoned=d["files"]["poisoned"] * 200), "400 poisoned sets"),
     (lambda d: d["settings"].update(drops=[-1]), "drops"), (lambda d: d["settings"].update(drops=[101]), "drops"),
     (lambda d: d["settings"].update(drops=["2"]), "isn't a number"),

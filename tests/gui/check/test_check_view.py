@@ -27,6 +27,7 @@ from gui.check.model import (
     VerdictModel,
     write_csv,
 )
+from gui.check.seen import SeenPictures
 from gui.check.view import CheckView
 from gui.widgets import theme
 from gui.widgets.picture_view import heat_image, thumbnail, to_image
@@ -452,7 +453,7 @@ def test_everything_can_be_reached_and_is_named(view: CheckView) -> None:
 
 
 def test_themes_change_the_flag(qtbot: QtBot) -> None:
-    model = VerdictModel(theme.LIGHT)
+    model = VerdictModel(theme.LIGHT, SeenPictures())
     model.append(VERDICTS)
     index = model.index(1, VERDICT)
     assert index.data(Qt.ItemDataRole.ForegroundRole).name() == theme.LIGHT.danger

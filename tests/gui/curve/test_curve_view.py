@@ -67,6 +67,11 @@ def test_matplotlib_is_loaded_without_looking_through_everything_for_garbage() -
     assert done.stdout.split() == ["True"] * 3
 
 
+def painted(qtbot: QtBot, canvas: CurveCanvas) -> None:
+    """Wait until all is drawn that changed."""
+    qtbot.waitUntil(lambda: not canvas._next_draw.isActive() and not canvas._next_move.isActive())
+
+
 def mouse(canvas: CurveCanvas, kind: QEvent.Type, at: QPointF, button: Qt.MouseButton = Qt.MouseButton.LeftButton,
           keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
     event = QMouseEvent(kind, at, canvas.mapToGlobal(at), button, button, keys)
@@ -173,6 +178,7 @@ def test_dragging_moves_the_cursor(view: CurveView, qtbot: QtBot) -> None:
 def test_the_cursor_is_drawn_where_it_is(view: CurveView, qtbot: QtBot) -> None:
     canvas = view.panel.canvas
     view.set_step(4)
+    painted(qtbot, canvas)
     for step, drawn in ((4, True), (2, False)):
         at = canvas.position_of(step).toPoint()
         image = canvas.grab(canvas.rect()).toImage()
@@ -200,7 +206,7 @@ def test_a_programme_moves_the_cursor_within_bounds(view: CurveView, qtbot: QtBo
         view.set_step(0)
 
 
-def test_thresholds_stand_above_their_steps(view: CurveView) -> None:
+def test_thresholds_stand_above_their_steps(view: CurveView, qtbot: QtBot) -> None:
     drawing = view.panel.canvas._drawing
     # 2 points are 4 images: 186 right after 2 steps; 4 points 182 after 3; 10 points 170 and 30 points 130.
     assert [label.get_text() for label in drawing._mark_labels] == ["X = 2", "X = 4", "X = 10", "X = 30"]
@@ -210,6 +216,7 @@ def test_thresholds_stand_above_their_steps(view: CurveView) -> None:
     assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
     of = curve()
     view.show_curve(of, rows(of, 3, 4))
+    painted(qtbot, view.panel.canvas)
     assert [t.get_text() for t in drawing._mark_labels if t.get_visible()] == ["X = 3, 4"]
 
 
@@ -239,9 +246,24 @@ def test_a_live_curve_keeps_its_artists(view: CurveView, qtbot: QtBot) -> None:
     view.show_curve(later, rows(of, 2, 4, 10, 30))
     assert canvas._drawing is drawing
     np.testing.assert_allclose(drawing.lines[0].get_ydata(), np.arange(9) * 10)
+    painted(qtbot, canvas)
     assert canvas.grab().toImage() != before
     view.show_curve(curve(sets=3), [])
     assert canvas._drawing is not drawing and len(canvas._drawing.lines) == 4
+
+
+def test_what_comes_together_is_drawn_once(view: CurveView, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert view.panel is not None
+    canvas, steps = view.panel.canvas, []
+    painted(qtbot, canvas)
+    real = canvas.restore_region
+    monkeypatch.setattr(canvas, "restore_region", lambda *of: (steps.append(canvas._step), real(*of)))
+    view.show_curve(curve(sets=1), [])
+    view.set_step(2)
+    view.set_step(5)
+    assert steps == [], "each is a turn of its own"
+    painted(qtbot, canvas)
+    assert steps == [5]
 
 
 def test_several_poisoned_sets_are_told_apart(view: CurveView) -> None:

@@ -205,6 +205,22 @@ def test_live_rows_keep_the_selection(view: GoodNetsView, qtbot: QtBot) -> None:
     assert view.selected_rows() == [fresh[1]] and cells(view, 1)[1] == "4"
 
 
+def test_rows_that_nobody_sees_are_measured_once_they_are_seen(
+    view: GoodNetsView, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen_at_once = [view.table.rowHeight(row) for row in range(4)]
+    measured = []
+    real = view.table.resizeRowsToContents
+    monkeypatch.setattr(view.table, "resizeRowsToContents", lambda: (measured.append(1), real()))
+    view.hide()
+    for drops in (DROPS[:2], DROPS):
+        view.show_rows(rows(curve(), *drops), [])
+    assert measured == []
+    view.show()
+    qtbot.waitUntil(lambda: bool(measured))
+    assert [view.table.rowHeight(row) for row in range(4)] == seen_at_once
+
+
 def test_going_to_a_row_tells_its_step(view: GoodNetsView, qtbot: QtBot) -> None:
     with qtbot.waitSignal(view.row_selected) as said:
         qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton,

@@ -41,7 +41,7 @@ def test_cancel_does_not_wait_for_a_file_that_keeps_its_reader_busy(
     def task(_: TaskContext) -> Any:
         return quarantine.ask(Path("d.h5"), "any", {}, lambda *_: None, most=0, error=DatasetError)
 
-    thread, outcomes = Worker(), []
+    thread, outcomes = Worker("engine"), []
     thread.failed.connect(lambda error: outcomes.append(error))
     thread.cancelled.connect(lambda: outcomes.append("cancelled"))
     thread.submit(task)
