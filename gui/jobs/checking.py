@@ -33,12 +33,16 @@ _MOST_SIDE = 2048
 
 @dataclass(frozen=True)
 class GoodNetInUse:
-    """The pair that pictures are checked with: how people call it, its labels and their names, where it is saved."""
+    """The pair that pictures are checked with: how people call it, its labels and their names, where it is saved.
+
+    `warning` is what a person must know before trusting it, empty when all is well.
+    """
 
     name: str
     labels: int
     path: Path | None = None
     names: tuple[str, ...] = ()
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,8 @@ class Checking(QObject):
         if goodnet.path:
             self._session.opened.emit(goodnet.path)
         self.goodnet_changed.emit(goodnet)
+        if goodnet.warning:
+            self._session.message.emit(Message(goodnet.warning, "error"))
 
     def _take_checked(self, checked: Checked) -> None:
         message = self._session.message
@@ -160,7 +166,8 @@ def use_row(bench: Workbench, run: PruningRun, row: GoodNetRow | None, _: TaskCo
 def use_saved(bench: Workbench, paths: Sequence[Path], _: TaskContext) -> GoodNetInUse:
     """Take a saved pair for checking pictures."""
     goodnet = bench.take_saved(paths)
-    return GoodNetInUse(" and ".join(p.name for p in paths), goodnet.flag_label, paths[0], goodnet.classes)
+    name = " and ".join(p.name for p in paths) + (", without its guard" if goodnet.warning else "")
+    return GoodNetInUse(name, goodnet.flag_label, paths[0], goodnet.classes, goodnet.warning)
 
 
 def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -> Checked:
