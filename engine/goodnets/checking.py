@@ -62,6 +62,7 @@ class Verdict:
         cut: what the transplant guard cut out when it flagged it; None when it didn't.
         b_alone: B' is B itself, so "agree" is no reason: all there is to say is that the guard didn't flag it.
         b_prime_alone: B' answers without B having to agree, so neither is a reason.
+        b_missing: there is no B, and what stands here of it is B' once more: not to be shown, nor that they "agree".
     """
 
     file: str
@@ -76,6 +77,7 @@ class Verdict:
     cut: Cut | None = None
     b_alone: bool = False
     b_prime_alone: bool = False
+    b_missing: bool = False
 
     def without_picture(self) -> Verdict:
         """The same verdict, to be kept by the thousand: `seen_again` reads what the networks saw from the file."""
@@ -200,7 +202,7 @@ def check_arrays(goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[
         Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]), _why(answers, i),
                 int(answers.b_labels[i]), float(answers.b_confidence[i]),
                 int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]), _cut(goodnet, answers, i),
-                goodnet.b_alone, goodnet.b_prime_alone)
+                goodnet.b_alone, goodnet.b_prime_alone, goodnet.b_missing)
         for i, (name, seen) in enumerate(zip(names, pictures, strict=True))
     ]
 

@@ -61,6 +61,7 @@ class GoodNet:
         preprocessing: what is done with stored values before the pair sees them.
         notes: the pair's goodnet.json, empty for a third party's pair.
         guard: stands before the pair, if there is one.
+        warning: what a person must know before trusting this pair; empty when all is well.
     """
 
     b: Network
@@ -68,6 +69,7 @@ class GoodNet:
     preprocessing: Preprocessing
     notes: dict[str, Any]
     guard: Guard | None = None
+    warning: str = ""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -90,6 +92,11 @@ class GoodNet:
     def b_prime_alone(self) -> bool:
         """Whether B' answers without B having to agree; a guard still looks at what B does."""
         return self.notes.get(ANSWERS) == B_PRIME
+
+    @property
+    def b_missing(self) -> bool:
+        """Whether nobody knows what B says: the one file of a pair whose B' answers alone holds no B."""
+        return self.b_prime_alone and self.b is self.b_prime
 
     @property
     def guard_name(self) -> str:

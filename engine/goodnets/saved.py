@@ -30,6 +30,10 @@ GUARD_FILE = "guard.npz"
 _PAIR_FILES = ("b.keras", "b_prime.keras", "goodnet.json", GUARD_FILE)
 # The input of a one-file GoodNet says by its name in which range pictures are stored, if not from 0 to 255.
 _IMAGES = {UNIT: "image_0_to_1", AROUND_ZERO: "image_around_0", PREPARED: "image_prepared", FINER: "image_finer"}
+# A one-file GoodNet says by its own name whether a guard stands before the pair in its folder.
+_NAME, _WITHOUT_GUARD = "goodnet", "goodnet_without_its_guard"
+FILES_WITHOUT_GUARD = ("The guard works from the pair's folder alone: goodnet.keras and goodnet.onnx are the pair "
+                       "without it.")
 # Pieces of work in which a pair is written, none of them much longer than another.
 PIECES = 5
 # Noise that files are tried with where there are no pictures; its side for a network that takes any.
@@ -40,7 +44,8 @@ def one_file_model(goodnet: GoodNet) -> Any:
     """The pair as one Keras model of built-in layers and operations; of B' alone where it answers alone.
 
     Returns:
-        A model from images in the file's own range to float32[n, N + 1], one-hot at the GoodNet's label.
+        A model from images in the file's own range to float32[n, N + 1], one-hot at the GoodNet's label. Of a pair
+        with a guard it is the pair alone, and its name says so.
     """
     _, keras = backend.load()
     ops = keras.ops
@@ -53,7 +58,8 @@ def one_file_model(goodnet: GoodNet) -> Any:
         part = keras.Model(network.model.inputs[0], network.model.outputs[0], name=name)
         answers.append(ops.argmax(part(prepared), axis=-1))
     label = answers[0] if goodnet.b_prime_alone else ops.where(ops.equal(*answers), answers[0], goodnet.flag_label)
-    return keras.Model(image, ops.one_hot(label, goodnet.flag_label + 1), name="goodnet")
+    name = _WITHOUT_GUARD if goodnet.guard else _NAME
+    return keras.Model(image, ops.one_hot(label, goodnet.flag_label + 1), name=name)
 
 
 def save_pair(
@@ -62,8 +68,8 @@ def save_pair(
     """Write b.keras, b_prime.keras, goodnet.keras and .onnx, repaired_X.h5 and .onnx, goodnet.json and guard.npz.
 
     The `.h5` is left out for a network that Keras 2 has no words for, an `.onnx` for one that ONNX has none for or that
-    answers otherwise there. The folder appears whole. The files goodnet.keras and goodnet.onnx are the pair alone:
-    neither has a layer for a guard.
+    answers otherwise there; both of B' where it is B itself, since nothing is repaired there. The folder appears whole.
+    The files goodnet.keras and goodnet.onnx are the pair alone: neither has a layer for a guard.
 
     Args:
         pictures: float32[n, H, W, C] as stored, that the `.onnx` files are tried with; noise where there are none.
@@ -97,18 +103,19 @@ def write_pair(
     whole = one_file_model(goodnet)
     whole.save(folder / "goodnet.keras")
     repaired = folder / repaired_name(goodnet.notes.get("x"))
-    if fits_keras2(goodnet.b_prime):
+    if not goodnet.b_alone and fits_keras2(goodnet.b_prime):
         save_keras2_h5(goodnet.b_prime, repaired)
     pictures = _noise(goodnet.b) if pictures is None else pictures
     prepared = goodnet.preprocessing.applied(pictures.copy())
     before_each()
     of_pair = write_onnx(Network(whole, goodnet.b.path), folder / "goodnet.onnx", pictures)
     before_each()
-    of_b_prime = write_onnx(goodnet.b_prime, folder / f"{repaired.stem}.onnx", prepared)
+    of_b_prime = "" if goodnet.b_alone else write_onnx(goodnet.b_prime, folder / f"{repaired.stem}.onnx", prepared)
     left_out = tuple(filter(None, (of_pair, of_b_prime)))
     notes = {"schema": 1, "flag_label": goodnet.flag_label, "scale": goodnet.preprocessing.name,
              "left_out": list(left_out), **goodnet.notes, "guard": goodnet.guard_name,
-             "false_alarms_asked": goodnet.guard.calibration.false_alarms if goodnet.guard else None}
+             "false_alarms_asked": goodnet.guard.calibration.false_alarms if goodnet.guard else None,
+             **({"guard_note": FILES_WITHOUT_GUARD} if goodnet.guard else {})}
     (folder / "goodnet.json").write_text(json.dumps(notes, indent=1), encoding="utf-8")
     if goodnet.guard:
         save_guard(goodnet.guard, folder / GUARD_FILE)
@@ -199,16 +206,28 @@ def _notes(path: Path) -> dict[str, Any]:
     return read_own(path, check, "doesn't describe a GoodNet", "Save the pair again.")
 
 
+def _without_guard(whole: Any, path: Path) -> str:
+    """That a one-file GoodNet's folder has a guard, a sentence; empty where none is known of.
+
+    Of an older file, whose name says nothing, a guard that lies beside it tells.
+    """
+    if whole.name != _WITHOUT_GUARD and not is_file(path.parent / GUARD_FILE):
+        return ""
+    return (f"{path}: is the pair without its guard, which a Keras file can't hold. Open the folder that it was saved "
+            "in instead, to have pictures checked by the guard.")
+
+
 def _open_one_file(path: Path) -> GoodNet:
     whole = build_model(read_model_file(path))
     parts = {name: next((layer for layer in whole.layers if layer.name == name), None) for name in ("b", "b_prime")}
     stored = {name: stored for stored, name in _IMAGES.items()}.get(whole.layers[0].name)
-    notes = {"stored": stored} if stored else {}
+    notes, warning = {"stored": stored} if stored else {}, _without_guard(whole, path)
     if parts["b"] is None and hasattr(parts["b_prime"], "outputs"):
         alone = Network(parts["b_prime"], path)
-        return GoodNet(alone, alone, preprocessing_of(whole.layers), {**notes, ANSWERS: B_PRIME})
+        return GoodNet(alone, alone, preprocessing_of(whole.layers), {**notes, ANSWERS: B_PRIME}, warning=warning)
     if not all(hasattr(part, "outputs") for part in parts.values()):
         raise EngineError(f"{path}: isn't a GoodNet (its two networks 'b' and 'b_prime' weren't found). Choose a "
                           "pair's folder or goodnet.keras, or give the files of B and B' together.")
     b, b_prime = (Network(part, path) for part in parts.values())
-    return GoodNet(b, b_prime, preprocessing_of(whole.layers), {**notes, **_notes_of_pair(b, b_prime)})
+    known = {**notes, **_notes_of_pair(b, b_prime)}
+    return GoodNet(b, b_prime, preprocessing_of(whole.layers), known, warning=warning)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 
+from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.reports.page import environment
 from engine.runs.defend import Defended
 
@@ -14,4 +15,5 @@ def defended_html(defended: Defended, model: str, written: datetime.date) -> str
     Args:
         model: the network's file name; written: the day to put on it.
     """
-    return environment().get_template("defended.html").render(defended=defended, model=model, written=written)
+    return environment().get_template("defended.html").render(
+        defended=defended, model=model, written=written, without_guard=FILES_WITHOUT_GUARD)

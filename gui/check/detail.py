@@ -235,15 +235,16 @@ class VerdictDetail(QWidget):
         self._file.setText(Path(verdict.file).name)
         self._file.setToolTip(verdict.file)
         self.picture.setAccessibleName(f"What the network sees of {Path(verdict.file).name}")
-        self.caption.setText(self._captioned(shown) if shown else _LOST if self._lost else "")
+        asked = "B'" if verdict.b_missing else "B"
+        self.caption.setText(self._captioned(shown, asked) if shown else _LOST if self._lost else "")
         if shown and self._seen is not None:
             row, col = shown.strongest
             mark = (int(shown.lefts[col]), int(shown.tops[row]), shown.patch, shown.patch)
             self.picture.show_heat(shown.per_pixel(), mark)
 
     def _explained(self, verdict: Verdict) -> str:
-        answers = (f"B says {label_text(verdict.b_label, self._names)} "
-                   f"({confidence_text(verdict.b_confidence)} sure)\n")
+        answers = "B isn't in this file\n" if verdict.b_missing else (
+            f"B says {label_text(verdict.b_label, self._names)} ({confidence_text(verdict.b_confidence)} sure)\n")
         if not verdict.b_alone:
             answers += (f"B' says {label_text(verdict.b_prime_label, self._names)} "
                         f"({confidence_text(verdict.b_prime_confidence)} sure)\n")
@@ -270,14 +271,14 @@ class VerdictDetail(QWidget):
             return f"B's answer {label} is further ahead of the next label than on nearly all clean pictures. "
         return f"{cut_text(verdict.cut, verdict.seen.shape[0])} draws B to {label} there too, as a trigger does. "
 
-    def _captioned(self, found: OcclusionMap) -> str:
+    def _captioned(self, found: OcclusionMap, network: str) -> str:
         row, col = found.strongest
         place = f"Covering the marked {found.patch} x {found.patch} pixels"
         if found.changed[row, col]:
             after = label_text(int(found.labels[row, col]), self._names)
-            return f"{place} changes B's answer from {label_text(found.b_label, self._names)} to {after}."
+            return f"{place} changes {network}'s answer from {label_text(found.b_label, self._names)} to {after}."
         share = found.drop[row, col] / found.lead if found.lead > 0 else 0
-        return (f"No single place changes B's answer. {place} takes most of its lead over the next label, "
+        return (f"No single place changes {network}'s answer. {place} takes most of its lead over the next label, "
                 f"{100 * share:.0f} %.")
 
 

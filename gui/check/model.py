@@ -62,11 +62,12 @@ def write_csv(stream: TextIO, verdicts: Iterable[Verdict], names: Sequence[str])
     writer = csv.writer(stream)
     writer.writerow(CSV_FIELDS + (_NAME_FIELDS if names else ()))
     for v in verdicts:
-        row = [v.file, v.b_label, v.b_prime_label, v.label, v.flagged, v.why, v.b_confidence, v.b_prime_confidence,
+        b_label, why, b_confidence = (None, None, None) if v.b_missing else (v.b_label, v.why, v.b_confidence)
+        row = [v.file, b_label, v.b_prime_label, v.label, v.flagged, why, b_confidence, v.b_prime_confidence,
                v.cut.kind if v.cut else None]
         if names:
             row += [verdict_text(v, names) if v.flagged else _name(v.label, names),
-                    _name(v.b_label, names), _name(v.b_prime_label, names)]
+                    "" if v.b_missing else _name(v.b_label, names), _name(v.b_prime_label, names)]
         writer.writerow(map(csv_cell, row))
 
 
@@ -206,6 +207,8 @@ class VerdictModel(QAbstractTableModel):
             return verdict_text(verdict, self._names)
         if column == WHY:
             return why_text(verdict)
+        if column in (B_LABEL, B_CONFIDENCE) and verdict.b_missing:
+            return "–"
         if column in (B_LABEL, B_PRIME_LABEL):
             return label_text(verdict.b_label if column == B_LABEL else verdict.b_prime_label, self._names)
         return confidence_text(verdict.b_confidence if column == B_CONFIDENCE else verdict.b_prime_confidence)

@@ -37,6 +37,7 @@ class GoodNetInUse:
 
     Attributes:
         names: what it calls its labels itself; model: the SHA-256 of the file that its B is from, empty if unknown.
+        warning: what a person must know before trusting it, empty when all is well.
     """
 
     name: str
@@ -44,6 +45,7 @@ class GoodNetInUse:
     path: Path | None = None
     names: tuple[str, ...] = ()
     model: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,8 @@ class Checking(QObject):
         if goodnet.path:
             self._session.opened.emit(goodnet.path)
         self.goodnet_changed.emit(goodnet)
+        if goodnet.warning:
+            self._session.message.emit(Message(goodnet.warning, "error"))
 
     def _take_checked(self, checked: Checked) -> None:
         message = self._session.message
@@ -172,8 +176,8 @@ def use_row(bench: Workbench, run: PruningRun, row: GoodNetRow | None, _: TaskCo
 def use_saved(bench: Workbench, paths: Sequence[Path], _: TaskContext) -> GoodNetInUse:
     """Take a saved pair for checking pictures."""
     goodnet = bench.take_saved(paths)
-    return GoodNetInUse(" and ".join(p.name for p in paths), goodnet.flag_label, paths[0],
-                        *_names_and_model(goodnet))
+    name = " and ".join(p.name for p in paths) + (", without its guard" if goodnet.warning else "")
+    return GoodNetInUse(name, goodnet.flag_label, paths[0], *_names_and_model(goodnet), goodnet.warning)
 
 
 def _names_and_model(goodnet: GoodNet) -> tuple[tuple[str, ...], str]:

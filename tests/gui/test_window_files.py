@@ -13,7 +13,9 @@ from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from engine.data.datasets import open_dataset
 from engine.goodnets.saved import open_goodnet, save_pair
+from engine.guards.calibration import calibrate
 from engine.progress import Progress
 from gui.inputs.run_bar import time_left
 from gui.jobs.saving import folder_name
@@ -226,6 +228,21 @@ def test_what_is_checked_comes_into_view_wherever_it_is_dropped(
         assert window.check.isVisible()
         window.desk.bring_up(window.curve)
     assert len(window.check.model.verdicts) == 1
+
+
+def test_a_one_file_goodnet_without_its_guard_says_so(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    pair = open_goodnet([small_lab.badnet, small_lab.badnet])
+    guard = calibrate(pair.b, open_dataset(small_lab.clean, pair.b.input_shape), "margin", 0.1)
+    save_pair(dataclasses.replace(pair, guard=guard), tmp_path / "pair")
+    assert drop(window, [tmp_path / "pair"])
+    settle(qtbot, window)
+    assert not window.message_bar.isVisible() and "guard" not in window.check.tools.source.text()
+    assert drop(window, [tmp_path / "pair" / "goodnet.keras"])
+    settle(qtbot, window)
+    assert window.message_bar.isVisible() and "is the pair without its guard" in window.message_bar.text.text()
+    assert window.check.tools.source.text().startswith("Checked by goodnet.keras, without its guard;")
 
 
 def test_a_damaged_picture_among_good_ones_is_named(

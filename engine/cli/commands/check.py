@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli.options import add_fed, add_json, add_names, fed
-from engine.cli.printing import say, say_json, say_table, to_standard_output
+from engine.cli.printing import complain, say, say_json, say_table, to_standard_output
 from engine.cli.progress_line import ProgressLine
 from engine.data.classes import read_classes
 from engine.data.preprocessing import Preprocessing
@@ -26,6 +26,7 @@ SUMMARY = "check pictures with a GoodNet, one by one"
 
 _FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence", "cut",
            "name")
+_OF_B = ("b_label", "why", "b_confidence")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +46,8 @@ def run(options: argparse.Namespace) -> None:
     if len(options.paths) < 2:
         options.usage_error(f"{options.paths[0]}: no pictures were named after it; name pictures or folders of them")
     goodnet, pictures = _split([Path(p) for p in options.paths], fed(options))
+    if goodnet.warning:
+        complain(goodnet.warning)
     names = _names(goodnet, options.classes)
     with ProgressLine() as show:
         chunks = check_pictures(goodnet, list_pictures(pictures), progress=show)
@@ -52,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         say_json([_verdict_json(v, names) | _box_json(v) for v in found])
     elif options.csv:
-        writer = csv.DictWriter(sys.stdout, _FIELDS)
+        writer = csv.DictWriter(sys.stdout, _FIELDS if names else _FIELDS[:-1], extrasaction="ignore")
         with to_standard_output():
             writer.writeheader()
             writer.writerows({key: csv_cell(cell) for key, cell in _verdict_json(v, names).items()}
@@ -60,8 +63,8 @@ def run(options: argparse.Namespace) -> None:
     else:
         say_table(["picture", "answer", "B says", "B' says"],
                   [[str(v.file), f"backdoored (label {v.label})" if v.flagged else f"label {_called(v.label, names)}",
-                    f"{_called(v.b_label, names)} ({confidence_text(v.b_confidence)})", "is B itself" if v.b_alone else
-                    f"{_called(v.b_prime_label, names)} ({confidence_text(v.b_prime_confidence)})"]
+                    "is not in this file" if v.b_missing else _says(v.b_label, v.b_confidence, names),
+                    "is B itself" if v.b_alone else _says(v.b_prime_label, v.b_prime_confidence, names)]
                    for v in found], left=4)
         say(f"{sum(v.flagged for v in found)} of {len(found)} flagged as backdoored")
 
@@ -88,9 +91,14 @@ def _called(label: int, names: Sequence[str]) -> str:
     return f"{label} ({names[label]})" if label < len(names) else str(label)
 
 
+def _says(label: int, confidence: float, names: Sequence[str]) -> str:
+    return f"{_called(label, names)} ({confidence_text(confidence)})"
+
+
 def _verdict_json(verdict: Verdict, names: Sequence[str]) -> dict[str, Any]:
-    """What is said of a picture, and of the guard's cut its kind."""
-    return {name: getattr(verdict, name) for name in _FIELDS[:-2]} | {
+    """What is said of a picture, and of the guard's cut its kind; nothing of what B says where there is no B."""
+    unknown = dict.fromkeys(_OF_B) if verdict.b_missing else {}
+    return {name: getattr(verdict, name) for name in _FIELDS[:-2]} | unknown | {
         "cut": verdict.cut.kind if verdict.cut else None,
         "name": names[verdict.label] if verdict.label < len(names) else None}
 

@@ -9,6 +9,7 @@ from engine.cli.options import add_inputs, add_json, add_layer, add_seed, input_
 from engine.cli.printing import say, say_json, say_table
 from engine.cli.progress_line import ProgressLine
 from engine.files.saving import check_writable
+from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS
 from engine.records.defended import defended_json, save_defended
 from engine.runs.defend import Defended, defend
@@ -48,6 +49,8 @@ def run(options: argparse.Namespace) -> None:
         say(sentence)
     say()
     say(f"Saved in {out}")
+    if found.pair.goodnet.guard:
+        say(FILES_WITHOUT_GUARD)
 
 
 def _say(found: Defended) -> None:

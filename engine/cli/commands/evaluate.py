@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli.options import add_classes, add_json, add_measured_on, add_preprocess
-from engine.cli.printing import say, say_json
+from engine.cli.printing import complain, say, say_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations, say_guard
 from engine.data.classes import read_classes
@@ -45,6 +45,8 @@ def run(options: argparse.Namespace) -> None:
                             "two files B and B_PRIME")
     goodnet = open_goodnet([Path(p) for p in options.goodnet],
                            None if options.scale == AUTO else preprocessing(options.scale))
+    if goodnet.warning:
+        complain(goodnet.warning)
     by_itself = len(options.goodnet) == 2 and options.scale == AUTO
     goodnet, (clean, *given), told, doubts = _opened(
         [options.test, *options.poisoned], goodnet, options.classes, by_itself)
@@ -53,8 +55,9 @@ def run(options: argparse.Namespace) -> None:
         test = evaluate(goodnet, clean, progress=show)
         poisoned = [evaluate(goodnet, dataset, poisoned=True, progress=show) for dataset in sets]
     if options.json:
+        warnings = [*filter(None, [goodnet.warning]), *doubts]
         say_json(_evaluation_json(goodnet, test, poisoned) | {"preprocess": goodnet.preprocessing.name,
-                                                              "warnings": list(doubts)})
+                                                              "warnings": warnings})
     else:
         for sentence in (*told, *doubts):
             say(sentence)

@@ -18,6 +18,7 @@ from engine.cli.printing import complain, rate_text, say, say_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations, say_guard
 from engine.files.saving import check_writable
+from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.records.repaired_pair import repaired_json, save_repaired
 from engine.runs.inputs import open_inputs
 from engine.runs.repair import DEFAULT_METHOD, METHODS, as_pair, repair_by
@@ -73,3 +74,5 @@ def run(options: argparse.Namespace) -> None:
         say(f"Warning: {pair.warning}", style="yellow")
     say()
     say(f"Saved in {out}")
+    if pair.goodnet.guard:
+        say(FILES_WITHOUT_GUARD)

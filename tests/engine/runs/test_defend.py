@@ -88,7 +88,10 @@ def test_what_is_said_of_the_chosen_one_is_told_by_images_that_did_not_choose_it
     assert printed["chosen"] == printed["measured"]["name"] == "B behind the margin guard"
     assert (printed["measured"]["clean_accuracy"], printed["measured"]["images"]) == (0.07, 100)
     assert printed["measured"]["chosen_by_other_images"] and not printed["holds_against"]
-    assert "that the defence wasn't chosen by" in (out / "report.html").read_text()
+    report = (out / "report.html").read_text()
+    assert "that the defence wasn't chosen by" in report
+    assert "goodnet.keras and goodnet.onnx are the pair without it" in report
+    assert not list((out / "goodnet").glob("repaired*")), "they would be B itself"
     evaluated = json.loads((out / "goodnet" / "evaluation.json").read_text())
     assert evaluated["test"]["images"] == 30, "half of 60"
     assert any("The network is large" in caution for caution in printed["cautions"])

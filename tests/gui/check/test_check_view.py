@@ -20,6 +20,7 @@ from engine.goodnets.checking import Cut, Verdict, Why, confidence_text
 from engine.looking.occlusion import OcclusionMap
 from gui.check.model import (
     B_CONFIDENCE,
+    B_LABEL,
     CSV_FIELDS,
     PICTURE,
     VERDICT,
@@ -282,6 +283,17 @@ def test_a_repaired_network_that_answers_alone_is_no_pair_either(view: CheckView
     assert texts(view, WHY) == ["passed"]
     words = view.detail.words.text()
     assert "B' answers alone, whatever B says" in words and "Both agree" not in words
+
+
+def test_what_b_says_is_left_open_where_it_is_not_in_the_file(view: CheckView) -> None:
+    view.show_verdicts([dataclasses.replace(verdict("h.png", 2, 2), b_prime_alone=True, b_missing=True)])
+    assert (texts(view, B_LABEL), texts(view, B_CONFIDENCE)) == (["–"], ["–"])
+    words = view.detail.words.text()
+    assert "B isn't in this file" in words and "\nB says" not in f"\n{words}" and "B' says 2" in words
+    written = io.StringIO()
+    write_csv(written, view.model.verdicts, ())
+    row, = csv.DictReader(io.StringIO(written.getvalue()))
+    assert row["b_label"] == row["b_confidence"] == row["why"] == "" and row["b_prime_label"] == "2"
 
 
 def test_the_guards_band_is_drawn_and_named(view: CheckView) -> None:
