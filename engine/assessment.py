@@ -169,5 +169,11 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f}".rstrip("0").rstrip(".") + " %"
 
 
+def listed(labels: Sequence[int]) -> str:
+    """Labels for a sentence: "label 2", "labels 2 and 6", "labels 2, 6 and 8"."""
+    *others, last = map(str, labels)
+    return f"labels {', '.join(others)} and {last}" if others else f"label {last}"
+
+
 def _assessed(level: Level, facts: str, judgement: str) -> Assessment:
     return Assessment(level, f"{facts}{judgement}.", f"{facts}.")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from engine import backend
+from engine.assessment import listed
 from engine.data.datasets import Dataset
 from engine.defences.evidence.likenesses import Likenesses, find_likenesses
 from engine.defences.perturbations import shifted
@@ -153,9 +154,10 @@ def lowered(network: Network, repair: Repair, course: Course, cancel: CancelToke
     lost = "; ".join(f"of label {label}'s {was.total:,} clean images here {was.count:,} were right before and "
                      f"{now.count:,} are now" for label, was, now
                      in zip(labels, before, _right(student, data, labels, cancel, did), strict=True))
-    named = " and ".join(map(str, labels))
-    warning = (f"A trigger seems to lead to label{'s' * (len(labels) > 1)} {named}, so B' answers {named} only where "
-               f"it is surer than of other labels; clean images of {named} are misread more often: {lost}.")
+    them = "them" if len(labels) > 1 else "it"
+    warning = (f"Likenesses of a trigger lead to {listed(labels)} more easily than to others, so B' answers {them} "
+               f"only where it is surer than of other labels; clean images of {them} are misread more often: {lost}. "
+               "It learnt from most of these, so others may be misread more often still.")
     return dataclasses.replace(repair, weights=tuple(np.array(w) for w in student.model.get_weights()),
                                after=clean_accuracy(student, data, cancel, did), lowered=tuple(labels),
                                warning=" ".join(filter(None, (repair.warning, warning))))

@@ -84,8 +84,8 @@ def _unknown(run: PruningRun) -> tuple[str, ...]:
     if run.guarded:
         if measured_text(run.guarded):
             found.append(measured_text(run.guarded))
-        found.append("The guard was measured on this trigger. Corner patches, blended or warped triggers and attackers "
-                     "who know the guard are untested.")
+        found.append("The guard was measured on the images given alone. It may miss triggers that none of them carries "
+                     "(patches, blends, warps), above all those of attackers who know the guard.")
     found.append("A GoodNet that labels an image N doesn't prove a trigger, and one that doesn't label it N doesn't "
                  "prove a clean image: see false alarms and detection.")
     found.append("Images in use may differ from those measured here; then so do the figures.")

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import Preprocessing
 from engine.data.stored_values import BYTES, stored_range
-from engine.data.subsets import HELD_BACK, stored_pictures
+from engine.data.subsets import HELD_BACK, stored_pictures, subset
 from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
 from engine.defences.training import Repair, repaired_network
@@ -21,6 +23,7 @@ from engine.guards.calibration import DEFAULT_FALSE_ALARMS, Guard, calibrate, ca
 from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.pruning.ranking import rank_channels
+from engine.runs.doubts.plausibility import uneven_text
 from engine.runs.pairs import PICTURES
 
 RepairGuard = Literal["none", "transplant", "margin", "sparing"]
@@ -103,7 +106,8 @@ def as_pair(
     standing = _calibrated(guard, network, clean, false_alarms, progress, cancel)
     notes = notes_of(repair, network, alone) | {"stored": stored_range(clean) or BYTES, "guard": guard}
     goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes, standing)
-    said = " ".join(filter(None, (*notices, repair.warning)))
+    uneven = uneven_text(clean.name, clean.labels, network.labels) if standing else ""
+    said = " ".join(filter(None, (*notices, uneven, repair.warning)))
     return measured(repair.method, said, goodnet, clean, test, poisoned, progress, cancel)
 
 
@@ -132,8 +136,25 @@ def measured(
     found = [evaluate(goodnet, test or clean, progress=progress, cancel=cancel)]
     found += [evaluate(goodnet, dataset, poisoned=True, progress=progress, cancel=cancel) for dataset in poisoned]
     pictures = stored_pictures([test or clean, *poisoned], PICTURES)
-    said = " ".join(filter(None, (warning, measured_on_text(test), goodnet.guard.note if goodnet.guard else "")))
+    lowered = _lowered_on_text(goodnet, test, cancel) if test else ""
+    note = goodnet.guard.note if goodnet.guard else ""
+    said = " ".join(filter(None, (warning, lowered, measured_on_text(test), note)))
     return RepairedPair(method, goodnet, tuple(found), pictures, said)
+
+
+def _lowered_on_text(goodnet: GoodNet, test: Dataset, cancel: CancelToken) -> str:
+    """What lowered labels cost on images that B' didn't learn from; nothing where none is lowered or shown."""
+    told = []
+    for label in goodnet.notes.get("lowered_labels", []):
+        where = np.flatnonzero(test.labels == label)
+        if not len(where):
+            continue
+        before = after = 0
+        for chunk in subset(test, where.tolist()).chunks(goodnet.b.batch):
+            before += int((goodnet.b.predict_labels(chunk.images, cancel) == label).sum())
+            after += int((goodnet.b_prime.predict_labels(chunk.images, cancel) == label).sum())
+        told.append(f"of label {label}'s {len(where):,} images B answers {before:,} right and B' {after:,}")
+    return f"Measured on {test.name}: {'; '.join(told)}." if told else ""
 
 
 def measured_on_text(test: Dataset | None) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from engine.assessment import percent
+from engine.assessment import listed, percent
 from engine.defences.evidence.universal import CHANCE, DEFAULT_UNIVERSAL
 from engine.rates import Rate
 
@@ -180,7 +180,8 @@ def _in_words(
              f"(to the next {max(other.universal for other in others):,}), and an input can set it {one.margin:.0f} "
              f"ahead of all other labels (the next {max(other.margin for other in others):.0f}).")
     if verdict == "backdoor likely":
-        more = f" So are label {' and '.join(map(str, guilty[1:]))}." if len(guilty) > 1 else ""
+        also = listed(guilty[1:]).capitalize() if guilty[1:] else ""
+        more = f" {also} stand{'s' * (len(guilty) == 2)} out so, too." if also else ""
         return f"Label {one.label} stands out as labels of attackers do. {facts}{more}"
     if stands_out or (verdict == "suspicious" and not measured):
         return f"Label {one.label} stands out, but whether that means an attacker was never measured here. {facts}"

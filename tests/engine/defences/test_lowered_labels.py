@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from engine.assessment import listed
 from engine.defences.course import Course, lowered, teach
 from engine.defences.evidence.likenesses import Likenesses
 from engine.defences.perturbations import shifted
@@ -54,14 +55,15 @@ def test_a_betrayed_labels_bias_is_lowered_by_a_share_of_the_usual_lead(ending: 
     np.testing.assert_allclose(found.weights[1], expected, atol=1e-5)
     np.testing.assert_array_equal(found.weights[0], KERNEL)
     assert found.lowered == (2,)
-    assert found.warning.startswith("Said before. A trigger seems to lead to label 2,")
+    assert found.warning.startswith("Said before. Likenesses of a trigger lead to label 2 more easily than")
     # Of the label's images and of all that are held aside so many are still right, counted by hand.
     every = np.concatenate([IMAGES, HELD])
     own, now = (numpy_logits(every, KERNEL, bias).argmax(axis=1) for bias in (BIAS, expected))
     count, left = (own == 2).sum(), ((own == 2) & (now == 2)).sum()
     assert 0 < left < count
-    assert found.warning.endswith(f"clean images of 2 are misread more often: of label 2's {count} clean images here "
-                                  f"{count} were right before and {left} are now.")
+    assert found.warning.endswith(f"clean images of it are misread more often: of label 2's {count} clean images here "
+                                  f"{count} were right before and {left} are now. It learnt from most of these, so "
+                                  "others may be misread more often still.")
     own, now = (numpy_logits(HELD, KERNEL, bias).argmax(axis=1) for bias in (BIAS, expected))
     assert found.after == Rate(int((own == now).sum()), 70) and found.after.count < 70
     for one, other in zip(network.model.get_weights(), before, strict=True):
@@ -121,6 +123,7 @@ def test_several_labels_are_named() -> None:
     seen = Likenesses([], [], [0, 1, 3], {1: 1.0, 3: 0.0}, led_to=[3])
     both = dataclasses.replace(course_of(network, [1]), found=seen)
     found = lowered(network, untrained(network), both)
-    assert found.lowered == (1, 3) and "to labels 1 and 3, so B' answers 1 and 3 only" in found.warning
-    assert "; of label 3's " in found.warning
+    assert found.lowered == (1, 3)
+    assert "to labels 1 and 3 more easily than to others, so B' answers them only" in found.warning
+    assert "; of label 3's " in found.warning and listed([2, 6, 8]) == "labels 2, 6 and 8"
     assert (found.weights[1][[0, 2]] == BIAS[[0, 2]]).all() and LABELS == 4

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 
 from engine.rates import Rate
+from engine.reports.advice import advise
 from engine.reports.headline import calibration_text, headline
+from engine.runs.inputs import DatasetSummary
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow, badnet_row, goodnet_row
 from tests.support.comparisons import guard, guarded, run_of
@@ -34,6 +37,13 @@ def test_b_behind_the_guard_is_the_best() -> None:
     # Wilson's upper end for 1 of 50, by hand: 10.5 %.
     assert found.sentence.startswith("B behind the transplant guard: protected, as far as these 50 images tell (up to ")
     assert "10.5 % at 95 % confidence" in found.sentence
+
+
+def test_no_kind_of_trigger_is_called_untested_that_the_runs_images_may_carry() -> None:
+    validation = DatasetSummary(Path("v.npz"), "validation", "v", 100, 3, "")
+    run = dataclasses.replace(run_of(behind=guarded()), datasets=(validation,))
+    said = " ".join(advise(run, rows(run)).unknown)
+    assert "It may miss triggers that none of them carries" in said and "untested" not in said
 
 
 def test_without_a_guard_the_least_bad_goodnet_is_named() -> None:

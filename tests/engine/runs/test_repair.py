@@ -108,6 +108,26 @@ def test_measured_on_the_test_set_where_there_is_one(tmp_path: Path) -> None:
     assert (found.name, found.images, found.guarded_correct) == (test.name, 40, None)
 
 
+def test_what_lowered_labels_cost_is_measured_on_the_test_set(tmp_path: Path) -> None:
+    clean, test = (dataset_of(tmp_path / f"{name}.npz", CLEAN, TRUTH) for name in ("clean", "test"))
+    own, other = (numpy_logits(CLEAN, *weights).argmax(axis=1) for weights in (B, B_PRIME))
+    lowered = dataclasses.replace(REPAIR, lowered=(1, 2))
+    told = "; ".join(f"of label {label}'s {(label == TRUTH).sum()} images B answers "
+                     f"{(own[label == TRUTH] == label).sum()} right and B' {(other[label == TRUTH] == label).sum()}"
+                     for label in (1, 2))
+    assert f"Measured on {test.name}: {told}." in as_pair(
+        linear_network(*B), lowered, AS_STORED, clean, test, []).warning
+    assert "Measured on" not in as_pair(linear_network(*B), lowered, AS_STORED, clean, None, []).warning
+    assert "Measured on" not in as_pair(linear_network(*B), REPAIR, AS_STORED, clean, test, []).warning
+
+
+def test_a_guard_of_a_repair_is_doubted_where_most_images_show_one_label(tmp_path: Path) -> None:
+    uneven = dataset_of(tmp_path / "uneven.npz", CLEAN, np.where(np.arange(150) < 120, 1, TRUTH))
+    said = [as_pair(linear_network(*B), REPAIR, AS_STORED, uneven, None, [], guard, 0.3).warning
+            for guard in ("margin", "none")]  # type: ignore[arg-type]
+    assert ["a guard set on it keeps to its false-alarm rate" in warning for warning in said] == [True, False]
+
+
 def test_refusals_leave_nothing(tmp_path: Path) -> None:
     clean = dataset_of(tmp_path / "clean.npz", CLEAN, TRUTH)
     (tmp_path / "out").write_text("taken")

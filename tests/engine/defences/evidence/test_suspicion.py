@@ -87,7 +87,13 @@ def test_few_such_stamps_more_or_less_accuse_nobody() -> None:
 def test_a_second_guilty_label_isnt_hidden_by_the_first() -> None:
     found = judge(evidence((3, (900, 8.0, 300.0)), (6, (400, 16.0, 120.0))), 2000)
     assert found.guilty == (3, 6)
-    assert "So are label 6" in found.sentence
+    assert found.sentence.endswith(" Label 6 stands out so, too.")
+
+
+def test_all_further_guilty_labels_are_listed() -> None:
+    found = judge(evidence((3, (900, 4.0, 600.0)), (6, (700, 8.0, 200.0)), (5, (400, 16.0, 90.0))), 4000)
+    assert found.guilty == (3, 6, 5)
+    assert found.sentence.endswith(" Labels 6 and 5 stand out so, too.")
 
 
 def test_two_that_hide_each_other_are_both_named() -> None:

@@ -98,6 +98,15 @@ def test_of_a_guessing_network_nothing_is_said_on_poisoned_images() -> None:
     assert len(doubts_of(curve(5, 5, 3), 10)) == 1
 
 
+def test_few_images_to_choose_by_are_told_beside_many_that_measure() -> None:
+    """Whatever is chosen by them is measured on others, so a verdict stays."""
+    made = dataclasses.replace(curve(98, 97, 100), validation=counts("few", "validation", 12, 12))
+    doubt, = doubts_of(made, 10)
+    assert doubt.sentence.startswith("few has only 12 images: the channels' order, and a guard where there is one,")
+    assert not doubt.implausible
+    assert doubts_of(dataclasses.replace(made, validation=counts("enough", "validation", 20, 20)), 10) == ()
+
+
 ONE_LABEL, FEW, FLOODED = [0] * 100, [0, 1, 2, 3] * 25, [0] * 40 + list(range(1, 10)) * 6
 
 
@@ -125,6 +134,26 @@ def test_labels_and_images_that_raise_doubt(sets: list[SetSeen], words: str, sto
     made = curve(98, 97 if any(s.role == "test" for s in sets) else None, *[100 for s in sets if s.role == "poisoned"])
     found = doubts_of(made, 10, sets)
     assert [doubt.implausible for doubt in found if words in doubt.sentence] == [stops], found
+
+
+@pytest.mark.parametrize(("drawn", "labels", "told"), [
+    ([7] * 85 + [0, 1, 2, 3, 4, 5, 6, 8, 9], 10, "90.43 %"),
+    ([7] * 51 + [0, 1, 2, 3, 4, 5, 6, 8, 9] * 5 + [0, 1, 2, 3], 10, "51 %"),
+    ([7] * 30 + list(range(7)) * 10, 8, None),
+    (FLOODED, 10, "42.55 %"),  # many times as many as of any other
+    ([0] * 60 + [1] * 20 + [2] * 20, 3, None),
+    ([0] * 60 + [1] * 15 + [2] * 15 + [3] * 10, 4, "60 %"),
+])
+def test_a_guard_set_on_images_of_mostly_one_label_is_doubted(drawn: list[int], labels: int, told: str | None) -> None:
+    sets = [seen("valid", "validation", drawn), seen("test", "test", list(range(labels)) * 10, 200)]
+    found = doubts_of(curve(98, 97), labels, sets)
+    assert len(found) == (told is not None)
+    for doubt in found:
+        assert doubt.sentence.startswith(f"{told} of the images in valid have the label ") and not doubt.implausible
+        assert "a guard set on it keeps to its false-alarm rate on such a mixture only" in doubt.sentence
+    # What a test set shows is no mixture that anything is set on.
+    assert doubts_of(curve(98, 97), labels, [dataclasses.replace(sets[1], role="validation"),
+                                             dataclasses.replace(sets[0], role="test")]) == ()
 
 
 def test_clean_images_in_a_harmless_set_stop_nothing() -> None:
