@@ -41,7 +41,8 @@ _NEARLY_ALL = 0.9
 
 # What was measured on the zoo, see benchmarks/zoo/RESULTS.md.
 BLIND = (
-    "Of 22 networks without a backdoor none was accused, and 5 were called suspicious. Small patches were named in 15 "
+    "Of 22 networks without a backdoor none was accused, and 5 were called suspicious; two of another make were "
+    "accused by an older rule, and of four more of that make none by this one. Small patches were named in 15 "
     "of 16 backdoored ones, glasses in 8 of 8, pictures blended over the whole and warps in 3 of 4 each, but stripes "
     "in 2 of 4, bars at a side in 1 of 4, and two parts that count together only in none: \"nothing found\" is no "
     "proof.",
