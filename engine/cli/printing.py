@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import OutputError
 from engine.literal import literal
-from engine.rates import Rate
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from engine.rates import Rate
 
 # A file or a pipe doesn't wrap lines, so nothing is wrapped for it.
 _UNBOUNDED = 1 << 20
