@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -169,10 +169,15 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f}".rstrip("0").rstrip(".") + " %"
 
 
+def enumerated(words: Iterable[str]) -> str:
+    """One word or more for a sentence: "a", "a and b", "a, b and c"."""
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def listed(labels: Sequence[int]) -> str:
     """Labels for a sentence: "label 2", "labels 2 and 6", "labels 2, 6 and 8"."""
-    *others, last = map(str, labels)
-    return f"labels {', '.join(others)} and {last}" if others else f"label {last}"
+    return f"label{'s' * (len(labels) > 1)} {enumerated(map(str, labels))}"
 
 
 def _assessed(level: Level, facts: str, judgement: str) -> Assessment:

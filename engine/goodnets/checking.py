@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -100,6 +100,17 @@ class Verdict:
             raise DatasetError(f"{self.file}: isn't the picture that was checked; it was changed since. Check it "
                                "again, or bring the old one back.")
         return picture
+
+
+# What tables say of a picture, in this order.
+FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence", "cut")
+
+
+def fields_of(verdict: Verdict) -> dict[str, Any]:
+    """A verdict by FIELDS: of the guard's cut its kind, and None of what B says where there is no B."""
+    unknown = dict.fromkeys(("b_label", "why", "b_confidence")) if verdict.b_missing else {}
+    return {name: getattr(verdict, name) for name in FIELDS[:-1]} | unknown | {
+        "cut": verdict.cut.kind if verdict.cut else None}
 
 
 def confidence_text(confidence: float) -> str:

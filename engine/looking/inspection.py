@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +60,7 @@ def inspect(
         EngineError: neither; the message is that of the likelier of the two.
     """
     def described() -> DatasetDescription:
-        found = describe_dataset(dataset := open_any_dataset(path).named(classes))
-        return dataclasses.replace(found, value_range=_range_of(dataset.prepared(fed))) if fed else found
+        return describe_dataset(open_any_dataset(path).named(classes), fed=fed)
 
     if (is_folder(path) and not is_saved_model(path)) or path.suffix.lower() == ".npz" or _is_packed_data(path):
         return described()
@@ -96,25 +94,24 @@ def open_any_dataset(path: Path) -> Dataset:
             raise error from None
 
 
-def describe_dataset(dataset: Dataset, role: Role | None = None, labels: int | None = None) -> DatasetDescription:
+def describe_dataset(
+    dataset: Dataset, role: Role | None = None, labels: int | None = None, fed: Preprocessing | None = None,
+) -> DatasetDescription:
     """Describe an opened data set.
 
     Args:
         role, labels: what it is to be used for and the network's number of labels, where that is known.
+        fed: as inspect's.
     Raises:
         DatasetError: its images can't be read.
     """
     images = dataset.take(dataset.sample(_LOOK_IMAGES))
+    told = dataset.prepared(fed).preprocessing.applied(images.copy()) if fed else images
     return DatasetDescription(
         dataset.path, dataset.format, len(dataset), dataset.image_shape, dataset.stored_shape, dataset.dtype,
         len(np.unique(dataset.labels)), int(dataset.labels.min()), int(dataset.labels.max()),
-        (float(images.min()), float(images.max())), quick_look(dataset, images, role, labels),
+        (float(told.min()), float(told.max())), quick_look(dataset, images, role, labels),
         dataset.label_names, dataset.names_are, dataset.class_names, dataset.reconstructed, dataset.stamp)
-
-
-def _range_of(dataset: Dataset) -> tuple[float, float]:
-    images = dataset.take(dataset.sample(_LOOK_IMAGES))
-    return float(images.min()), float(images.max())
 
 
 def description_json(found: ModelDescription | DatasetDescription) -> dict[str, Any]:

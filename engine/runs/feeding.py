@@ -171,7 +171,7 @@ def _likeliest(answers: dict[str, Logits], truth: Labels) -> str:
     What is fed too large hardly changes answers and makes them surer, what is fed too small leaves biases alone to
     answer. So each way's answers are scaled until they make the true labels likeliest, ways are left out by which these
     stay clearly less likely, and of the others the one counts whose own answers are the least sure. Chosen on 18
-    networks of five kinds made for that and five of the zoo's half "fix".
+    networks of other makes than the zoo's and five of the zoo.
     """
     likely = {name: _at_best(logits, truth) for name, logits in answers.items()}
     first = max(likely, key=lambda name: likely[name].sum())

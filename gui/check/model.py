@@ -11,7 +11,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor, QIcon, QPixmap
 
 from engine.files.pictures import Picture
-from engine.goodnets.checking import Verdict, confidence_text
+from engine.goodnets.checking import FIELDS, Verdict, confidence_text, fields_of
 from engine.literal import csv_cell, literal
 from gui.check.seen import SeenPictures
 from gui.widgets.picture_view import empty_thumbnail, thumbnail
@@ -33,8 +33,6 @@ TOOLTIPS = (
     "The label that B', the pruned copy of B, gives",
     "How sure B' is: its largest output",
 )
-CSV_FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence",
-              "cut")
 _NAME_FIELDS = ("name", "b_name", "b_prime_name")
 _THUMBNAIL_HEIGHT = 40
 # More than two screens show; each takes up to 50 kB.
@@ -60,11 +58,9 @@ def why_text(verdict: Verdict) -> str:
 def write_csv(stream: TextIO, verdicts: Iterable[Verdict], names: Sequence[str]) -> None:
     """Write verdicts as the command line's `check --csv` does, with the names of labels where there are any."""
     writer = csv.writer(stream)
-    writer.writerow(CSV_FIELDS + (_NAME_FIELDS if names else ()))
+    writer.writerow(FIELDS + (_NAME_FIELDS if names else ()))
     for v in verdicts:
-        b_label, why, b_confidence = (None, None, None) if v.b_missing else (v.b_label, v.why, v.b_confidence)
-        row = [v.file, b_label, v.b_prime_label, v.label, v.flagged, why, b_confidence, v.b_prime_confidence,
-               v.cut.kind if v.cut else None]
+        row = [*fields_of(v).values()]
         if names:
             row += [verdict_text(v, names) if v.flagged else _name(v.label, names),
                     "" if v.b_missing else _name(v.b_label, names), _name(v.b_prime_label, names)]

@@ -16,17 +16,13 @@ from engine.data.classes import read_classes
 from engine.data.preprocessing import Preprocessing
 from engine.errors import EngineError
 from engine.files.existing import is_file
-from engine.goodnets.checking import Verdict, check_pictures, confidence_text, list_pictures
+from engine.goodnets.checking import FIELDS, Verdict, check_pictures, confidence_text, fields_of, list_pictures
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
 from engine.literal import csv_cell
 from engine.models.reading import SUFFIXES
 
 SUMMARY = "check pictures with a GoodNet, one by one"
-
-_FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence", "cut",
-           "name")
-_OF_B = ("b_label", "why", "b_confidence")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         say_json([_verdict_json(v, names) | _box_json(v) for v in found])
     elif options.csv:
-        writer = csv.DictWriter(sys.stdout, _FIELDS if names else _FIELDS[:-1], extrasaction="ignore")
+        writer = csv.DictWriter(sys.stdout, (*FIELDS, "name") if names else FIELDS, extrasaction="ignore")
         with to_standard_output():
             writer.writeheader()
             writer.writerows({key: csv_cell(cell) for key, cell in _verdict_json(v, names).items()}
@@ -96,11 +92,8 @@ def _says(label: int, confidence: float, names: Sequence[str]) -> str:
 
 
 def _verdict_json(verdict: Verdict, names: Sequence[str]) -> dict[str, Any]:
-    """What is said of a picture, and of the guard's cut its kind; nothing of what B says where there is no B."""
-    unknown = dict.fromkeys(_OF_B) if verdict.b_missing else {}
-    return {name: getattr(verdict, name) for name in _FIELDS[:-2]} | unknown | {
-        "cut": verdict.cut.kind if verdict.cut else None,
-        "name": names[verdict.label] if verdict.label < len(names) else None}
+    """What is said of a picture, and what its label is called."""
+    return fields_of(verdict) | {"name": names[verdict.label] if verdict.label < len(names) else None}
 
 
 def _box_json(verdict: Verdict) -> dict[str, Any]:

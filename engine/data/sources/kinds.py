@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.assessment import enumerated
 from engine.data.sources.beginnings import kind_of_data
 from engine.data.sources.listings import TABLES, Listing, by_folders, by_table, table_in
 from engine.data.sources.packed import PackedReader, Shape, share_depth
@@ -150,8 +151,8 @@ def _which(folder: Path, parts: dict[str, Path]) -> str:
     names = sorted(path.name for path in parts.values())
     uses = {"validation": "as validation images", "test": "as test images", "train": "for training"}
     told = ", ".join(f"{folder / parts[part].name} {use}" for part, use in uses.items() if part in parts)
-    several = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-    return f"{folder}: holds the data set{'s' if len(names) > 1 else ''} {several}. Choose one of them: {told}."
+    return (f"{folder}: holds the data set{'s' if len(names) > 1 else ''} {enumerated(names)}. Choose one of them: "
+            f"{told}.")
 
 
 def _holds_a_set(folder: Path) -> bool:

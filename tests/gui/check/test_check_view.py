@@ -16,12 +16,11 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QPushB
 from pytestqt.qtbot import QtBot
 
 from engine.__main__ import main as command_line
-from engine.goodnets.checking import Cut, Verdict, Why, confidence_text
+from engine.goodnets.checking import FIELDS, Cut, Verdict, Why, confidence_text
 from engine.looking.occlusion import OcclusionMap
 from gui.check.model import (
     B_CONFIDENCE,
     B_LABEL,
-    CSV_FIELDS,
     PICTURE,
     VERDICT,
     WHY,
@@ -375,7 +374,7 @@ def test_pictures_keep_their_pixels(channels: int) -> None:
 def test_csv_is_the_command_lines(lab3: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command_line(["check", str(lab3 / "bd_weights.h5"), str(lab3 / "model_B_10.h5"),
                   str(lab3 / "images" / "clean_0_row1.png"), "--csv"])
-    assert next(csv.reader(io.StringIO(capsys.readouterr().out))) == list(CSV_FIELDS)
+    assert next(csv.reader(io.StringIO(capsys.readouterr().out))) == list(FIELDS)
 
 
 def test_csv_holds_the_rows_on_show_with_names(
