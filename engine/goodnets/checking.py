@@ -60,9 +60,10 @@ class Verdict:
         why: the "guard" flagged it, else whether B and B' "agree" or "disagree".
         b_confidence, b_prime_confidence: the network's largest output, a probability where it ends in softmax.
         cut: what the transplant guard cut out when it flagged it; None when it didn't.
-        b_alone: B' is B itself, so "agree" is no reason: all there is to say is that the guard didn't flag it.
+        b_alone: B' is B itself, so "agree" is no reason: all there is to say is that a guard, if any, didn't flag it.
         b_prime_alone: B' answers without B having to agree, so neither is a reason.
         b_missing: there is no B, and what stands here of it is B' once more: not to be shown, nor that they "agree".
+        guarded: whether a guard looked at the picture.
     """
 
     file: str
@@ -78,6 +79,7 @@ class Verdict:
     b_alone: bool = False
     b_prime_alone: bool = False
     b_missing: bool = False
+    guarded: bool = False
 
     def without_picture(self) -> Verdict:
         """The same verdict, to be kept by the thousand: `seen_again` reads what the networks saw from the file."""
@@ -213,7 +215,7 @@ def check_arrays(goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[
         Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]), _why(answers, i),
                 int(answers.b_labels[i]), float(answers.b_confidence[i]),
                 int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]), _cut(goodnet, answers, i),
-                goodnet.b_alone, goodnet.b_prime_alone, goodnet.b_missing)
+                goodnet.b_alone, goodnet.b_prime_alone, goodnet.b_missing, goodnet.guard is not None)
         for i, (name, seen) in enumerate(zip(names, pictures, strict=True))
     ]
 

@@ -250,8 +250,9 @@ class VerdictDetail(QWidget):
                         f"({confidence_text(verdict.b_prime_confidence)} sure)\n")
         answers += "\n"
         if verdict.why == "agree" and verdict.b_alone:
-            return answers + ("Nothing is pruned here, so B answers alone, and the guard let the picture pass. A "
-                              "trigger that the guard doesn't notice passes in the same way.")
+            return answers + ("Nothing is pruned here, so B answers alone, and " + (
+                "the guard let the picture pass. A trigger that the guard doesn't notice passes in the same way."
+                if verdict.guarded else "no guard looks at the picture. Any trigger passes."))
         if verdict.b_prime_alone and not verdict.flagged:
             return answers + ("The repaired copy B' answers alone, whatever B says. A trigger that still works on it "
                               "passes.")

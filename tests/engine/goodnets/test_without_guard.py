@@ -130,3 +130,13 @@ def test_what_b_says_isn_t_made_up_where_the_file_holds_b_prime_alone(
         opened = open_goodnet([path])
         assert opened.b.labels == LABELS and opened.b_missing is missing
         assert [verdict.b_missing for verdict in check_arrays(opened, black, ["black"])] == [missing]
+
+
+def test_a_verdict_says_whether_a_guard_looked_at_the_picture(
+    small_lab: SmallLab, guard: Guard, tmp_path: Path,
+) -> None:
+    pair = pair_of(small_lab, B_ALONE, guard)
+    save_pair(pair, tmp_path / "pair")
+    black = [np.zeros((*pair.b.input_shape[:2], 3), np.uint8)]  # type: ignore[list-item]
+    for path, guarded in ((tmp_path / "pair", True), (tmp_path / "pair" / "goodnet.keras", False)):
+        assert [verdict.guarded for verdict in check_arrays(open_goodnet([path]), black, ["black"])] == [guarded]

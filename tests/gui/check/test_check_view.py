@@ -266,7 +266,7 @@ def test_detail_says_both_answers_and_why(view: CheckView) -> None:
 
 def test_b_alone_is_no_pair_that_agrees(view: CheckView) -> None:
     """Where nothing was pruned B' is B, so that both agree is no reason for anything."""
-    alone = dataclasses.replace(verdict("h.png", 2, 2), b_alone=True)
+    alone = dataclasses.replace(verdict("h.png", 2, 2), b_alone=True, guarded=True)
     flagged = dataclasses.replace(verdict("j.png", 2, 2, "guard"), b_alone=True)
     view.show_verdicts([alone, verdict("i.png", 2, 2), flagged])
     assert texts(view, WHY) == ["passed", "agree", "guard"]
@@ -275,6 +275,9 @@ def test_b_alone_is_no_pair_that_agrees(view: CheckView) -> None:
     assert "agree" not in words and "B' says" not in words and "the guard let the picture pass" in words
     view.table.selectRow(1)
     assert "Both agree" in view.detail.words.text()
+    view.show_verdicts([dataclasses.replace(alone, guarded=False)])
+    words = view.detail.words.text()
+    assert "the guard let" not in words and "no guard looks at the picture" in words
 
 
 def test_a_repaired_network_that_answers_alone_is_no_pair_either(view: CheckView) -> None:
