@@ -61,8 +61,11 @@ def test_a_venv_that_was_stopped_while_it_was_made_is_made_anew(ran: Ran, pip: s
 def test_stopping_while_the_venv_is_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / ".setup").mkdir()
     script = shutil.copy(PROJECT / ".setup" / "make_venv.py", tmp_path / ".setup")
+    # Tests that run in the background may ignore SIGINT, and what they start would ignore it too.
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     making = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                               start_new_session=True)
+    signal.signal(signal.SIGINT, usual)
     until = time.monotonic() + 60
     while not (tmp_path / ".venv" / "pyvenv.cfg").exists() and time.monotonic() < until:
         assert making.poll() is None
