@@ -163,7 +163,7 @@ def _done(take: Photographer) -> None:
     verdicts: list[Verdict] = []
     occlusions: list[object] = []
     window.desk.pruning.maps_found.connect(maps.append)
-    window.desk.checking.verdicts_found.connect(verdicts.extend)
+    window.desk.checking.verdicts_found.connect(lambda found, _: verdicts.extend(found))
     window.desk.checking.occlusion_found.connect(lambda _, found: occlusions.append(found))
     window.desk.pruning.start()
     until(lambda: session.idle and session.run is not None)

@@ -98,7 +98,7 @@ class SelfTest:
         self._window = MainWindow(Settings(self._folder / "settings.ini"))
         self._window.session.message.connect(self._note)
         self._window.session.engine_loaded.connect(self._device.append)
-        self._window.desk.checking.verdicts_found.connect(self._verdicts.extend)
+        self._window.desk.checking.verdicts_found.connect(lambda found, _: self._verdicts.extend(found))
         self._window.show()
         self._until(lambda: self.window.windowHandle().isExposed(), "the window isn't on screen")
         self._until(lambda: self.window.session.idle and self.window.curve.panel is not None, "plotting isn't loaded")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 import engine.__main__
 from gui import frozen, self_test
+from tests.support.places import PROJECT
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".setup"))
 import package_contents
@@ -132,3 +134,11 @@ def test_a_failure_is_one_line_and_status_1(qtbot: QtBot, tmp_path: Path, capsys
     test.fail(ValueError("a consequence"))
     assert capsys.readouterr().out == "self-test FAILED while starting: ValueError: no such thing\n"
     assert ended == [1]
+
+
+def test_a_whole_session_passes_the_self_test() -> None:
+    """From source too, so that a change of the window that the self-test lives on shows before it is packed."""
+    done = subprocess.run([sys.executable, "-c", "import sys; from gui import self_test; sys.exit(self_test.main())"],
+                          cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.match(r"self-test passed: \d+ steps", done.stdout)
