@@ -59,19 +59,11 @@ def in_parallel(
                 future.cancel()
 
 
-def read_ahead(chunks: Iterable[Result], beat: Callable[[], None] = lambda: None) -> Iterator[Result]:
-    """Give chunks in their order while a thread reads the next one. An error comes in place of its chunk.
-
-    Args:
-        beat: called twice a second while a chunk is waited for.
-    """
+def read_ahead(chunks: Iterable[Result]) -> Iterator[Result]:
+    """Give chunks in their order while a thread reads the next one. An error comes in place of its chunk."""
     coming = iter(chunks)
     with ThreadPoolExecutor(1, "ahead") as pool:
         following = pool.submit(next, coming, _END)
-        while True:
-            while not wait([following], _BEAT_SECONDS).done:
-                beat()
-            if (chunk := following.result()) is _END:
-                return
+        while (chunk := following.result()) is not _END:
             following = pool.submit(next, coming, _END)
             yield chunk

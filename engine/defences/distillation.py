@@ -33,12 +33,10 @@ SUSPECTS = 3
 
 @dataclass(frozen=True, eq=False)
 class _Shown:
-    """Clean images of a batch, what is learnt of B from them with B's answers, the shifted ones perturbed, and those
-    with stamps on."""
+    """Clean images of a batch, what is learnt of B from them, the shifted ones perturbed, and those with stamps on."""
 
     images: Images
     learnt: Images
-    answers: Logits
     tried: Images
     stamped: list[Images]
 
@@ -67,11 +65,10 @@ def distil(
     made = course or prepare(network, clean, seed, allow_missing_labels=allow_missing_labels,
                              progress=progress, cancel=cancel)
     return teach(network, made, "distillation", "Repairing by distillation",
-                 lambda student, did: _batches(student, made, did, cancel), steps, progress, cancel,
-                 _shown(made, cancel))
+                 lambda student, did: _batches(student, made, did, cancel), steps, progress, cancel, _shown(made))
 
 
-def _shown(course: Course, cancel: CancelToken) -> Callable[[Labels], _Shown]:
+def _shown(course: Course) -> Callable[[Labels], _Shown]:
     """What makes of a batch's rows all that doesn't depend on the student."""
     data, values, rng = course.data, value_range(course.data.images), np.random.default_rng([course.seed, 1])
 
@@ -80,8 +77,7 @@ def _shown(course: Course, cancel: CancelToken) -> Callable[[Labels], _Shown]:
         learnt = untouched(images, data.images, rng)
         moved = learnt[len(rows):2 * len(rows)]
         tried = np.concatenate([perturbed(moved, values, rng) for _ in range(TRIED)])
-        stamped = [course.found.put_on(images, rng) for _ in range(STAMPED)]
-        return _Shown(images, learnt, course.teacher(learnt, cancel), tried, stamped)
+        return _Shown(images, learnt, tried, [course.found.put_on(images, rng) for _ in range(STAMPED)])
 
     return shown
 
@@ -93,7 +89,7 @@ def _batches(student: Network, course: Course, did: Did, cancel: CancelToken) ->
     answer_of = compiled_logits(student)
 
     def batch(shown: _Shown) -> tuple[Images, Logits]:
-        answers, count = shown.answers, len(shown.images)
+        answers, count = course.teacher(shown.learnt, cancel, did), len(shown.images)
         own, wanted = answers[:count], np.tile(answers[count:2 * count], (TRIED, 1))
         worst = np.argsort(-surprise(answer_of(shown.tried, cancel, did), wanted), kind="stable")[:COPIES * count]
         return (np.concatenate([shown.learnt, shown.tried[worst], targeted.put_on(shown.images), *shown.stamped]),

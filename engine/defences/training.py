@@ -199,7 +199,7 @@ def train(
     step_on, batch = _step_function(student, lesson, steps, cancel), lesson.batches(student, heard.beat)
     best: tuple[int, Trained] | None = None
     looks_since, rows = 0, _rows_of_steps(network, images, steps, seed)
-    for step, made in enumerate(read_ahead(map(lesson.ahead, rows), heard.beat), start=1):
+    for step, made in enumerate(read_ahead(map(lesson.ahead, rows)), start=1):
         step_on(*batch(made), heard.beat)
         heard.report(step)
         if step == steps or (lesson.grade and step % LOOK_EVERY == 0):

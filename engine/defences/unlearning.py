@@ -14,7 +14,7 @@ from engine.defences.course import Course, prepare, teach, untouched
 from engine.defences.training import Batch, Repair
 from engine.models.logits import Logits
 from engine.models.networks import Images, Labels, Network
-from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken, Did, ProgressCallback, ignore_progress
 
 STEPS = 200
 # Of each image so many copies with a likeness of a trigger.
@@ -43,18 +43,17 @@ def unlearn(
     """
     made = course or prepare(network, clean, seed, allow_missing_labels=allow_missing_labels,
                              progress=progress, cancel=cancel)
-    # Nothing of it depends on the student, so all of it is made ahead.
-    return teach(network, made, "unlearning", "Unlearning stamps", lambda *_: lambda batch: batch, steps,
-                 progress, cancel, _batches(made, cancel))
+    return teach(network, made, "unlearning", "Unlearning stamps", lambda _, did: _batches(made, did, cancel), steps,
+                 progress, cancel)
 
 
-def _batches(course: Course, cancel: CancelToken) -> Batch:
+def _batches(course: Course, did: Did, cancel: CancelToken) -> Batch:
     data, rng = course.data, np.random.default_rng([course.seed, 1])
 
     def batch(rows: Labels) -> tuple[Images, Logits]:
         images = data.images[rows]
         learnt = untouched(images, data.images, rng)
-        answers = course.teacher(learnt, cancel)
+        answers = course.teacher(learnt, cancel, did)
         stamped = [course.found.put_on(images, rng) for _ in range(STAMPED)]
         return np.concatenate([learnt, *stamped]), np.concatenate([answers, *[answers[:len(rows)]] * STAMPED])
 

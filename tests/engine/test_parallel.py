@@ -101,12 +101,3 @@ def test_what_runs_is_told_that_nobody_waits_any_more() -> None:
     with pytest.raises(ValueError, match="the first"):
         list(in_parallel(work, [(True,), (False,)]))
     assert told == [True]
-
-
-def test_waiting_for_a_chunk_tells_that_it_goes_on() -> None:
-    told = threading.Event()
-
-    def chunks() -> Iterator[bool]:
-        yield told.wait(PATIENCE_S)
-
-    assert list(read_ahead(chunks(), told.set)) == [True]
