@@ -5,11 +5,11 @@ Importing this module loads matplotlib; gui.curve.view does so only when there i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QPointF, Qt, QTimer, Signal
+from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QShowEvent, QWheelEvent
 
 from engine.pruning.sweep import PruningCurve, SetCounts
@@ -42,10 +42,7 @@ class CurveCanvas(FigureCanvas):
         self._cursor: list[Any] = []
         self._step = 0
         self._frame_is_new = False
-        self._next_draw = QTimer(self, interval=0, singleShot=True)
-        self._next_draw.timeout.connect(self._draw_if_seen)
-        self._next_move = QTimer(self, interval=0, singleShot=True)
-        self._next_move.timeout.connect(self._draw_moving)
+        self._due: set[Callable[[], None]] = set()  # what is to be drawn in a turn to come
         self._pan_from: QPointF | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
@@ -83,13 +80,13 @@ class CurveCanvas(FigureCanvas):
         else:
             self._drawing.show(curve, rows)
             self._place_cursor()
-            self._next_move.start()
+            self._draw_soon(self._draw_moving)
 
     def set_step(self, step: int) -> None:
         """Move the cursor."""
         self._step = step
         self._place_cursor()
-        self._next_move.start()
+        self._draw_soon(self._draw_moving)
 
     def zoom(self, factor: float, at: QPointF | None = None) -> None:
         """Magnify by `factor` around a point of the widget; around the data at the cursor when None."""
@@ -124,24 +121,34 @@ class CurveCanvas(FigureCanvas):
         matplotlib's own would draw inside the next paint event, in one go with what asked for it; apart, neither
         keeps the window from answering for long.
         """
-        self._next_draw.start()
+        self._draw_soon(self._draw_if_seen)
+
+    def _draw_soon(self, draw: Callable[[], None]) -> None:
+        """Draw once, however often it is asked for until then."""
+        def drawn() -> None:
+            if draw in self._due:  # and wasn't drawn meanwhile
+                self._due.discard(draw)
+                draw()
+
+        if draw not in self._due:
+            self._due.add(draw)
+            in_turns(self, drawn)
 
     def _draw_if_seen(self) -> None:
         if self.isVisible() and self.width() > 0 and self.height() > 0:
             self.draw()
 
     def draw(self) -> None:
-        """Draw everything; called when the frame changed. Over a new frame the curve comes a turn later."""
+        """Draw everything; called when the frame changed. The curve over it comes a turn later."""
         if self._drawing:
             self._drawing.lay_out()
             self._place_cursor()
         super().draw()
         self._background = self.copy_from_bbox(self.figure.bbox)
-        if self._frame_is_new:
-            in_turns(self, self._draw_moving)
-        else:
-            self._draw_moving()
+        # What was seen before stays until then, or the curve would flicker.
+        self.setUpdatesEnabled(self._frame_is_new or self._drawing is None)
         self._frame_is_new = False
+        self._draw_soon(self._draw_moving)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Draw what wasn't drawn as long as nobody saw it."""
@@ -265,9 +272,10 @@ class CurveCanvas(FigureCanvas):
 
     def _draw_moving(self) -> None:
         """Draw the curve over the kept frame."""
+        self.setUpdatesEnabled(True)
+        self._due.discard(self._draw_moving)
         if self._drawing is None:
             return
-        self._next_move.stop()
         if self._background is None:
             self.draw_idle()
             return

@@ -10,6 +10,7 @@ from engine.runs.rows import GoodNetRow
 from gui.frame.desk import Desk, Wing
 from gui.frame.saves import save_rows
 from gui.goodnets.view import GoodNetsView
+from gui.widgets.turns import in_turns
 
 
 def goodnets_wing(desk: Desk) -> Wing[GoodNetsView]:
@@ -28,7 +29,8 @@ def goodnets_wing(desk: Desk) -> Wing[GoodNetsView]:
 
     session.options_changed.connect(show_options)
     session.state_changed.connect(lambda state: view.set_busy(state.busy))
-    pruning.rows_changed.connect(view.show_rows)
+    # In a turn of its own, because at the end of a run all else changes, too.
+    pruning.rows_changed.connect(lambda *rows: in_turns(view, partial(view.show_rows, *rows)))
     pruning.headline_changed.connect(view.show_headline)
     desk.defending.comparison_changed.connect(lambda _: pruning.show_headline())
     view.drops_edited.connect(edit)

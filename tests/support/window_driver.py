@@ -7,20 +7,25 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QCoreApplication, QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from gui.main_window import MainWindow
 from gui.session.session import State
+from gui.widgets.turns import _Turns
 
 PATIENCE_MS = 120_000
 
 
 def settle(qtbot: QtBot, window: MainWindow) -> None:
-    """Wait until nothing runs and nothing waits."""
-    qtbot.waitUntil(lambda: window.session.idle, timeout=PATIENCE_MS)
+    """Wait until nothing runs and nothing waits, and all is shown."""
+    def settled() -> bool:
+        turns = QCoreApplication.instance().findChild(_Turns)
+        return window.session.idle and not (turns and turns.left)
+
+    qtbot.waitUntil(settled, timeout=PATIENCE_MS)
 
 
 def open_lab(qtbot: QtBot, window: MainWindow, lab3: Path, poisoned: bool = True) -> None:

@@ -48,6 +48,7 @@ def view(qtbot: QtBot) -> CurveView:
     made.set_step(0)
     made.show()
     qtbot.waitUntil(lambda: made.panel.canvas._background is not None)
+    painted(qtbot, made.panel.canvas)
     return made
 
 
@@ -69,7 +70,7 @@ def test_matplotlib_is_loaded_without_looking_through_everything_for_garbage() -
 
 def painted(qtbot: QtBot, canvas: CurveCanvas) -> None:
     """Wait until all is drawn that changed."""
-    qtbot.waitUntil(lambda: not canvas._next_draw.isActive() and not canvas._next_move.isActive())
+    qtbot.waitUntil(lambda: not canvas._due)
 
 
 def mouse(canvas: CurveCanvas, kind: QEvent.Type, at: QPointF, button: Qt.MouseButton = Qt.MouseButton.LeftButton,
@@ -263,7 +264,7 @@ def test_what_comes_together_is_drawn_once(view: CurveView, qtbot: QtBot, monkey
     view.set_step(5)
     assert steps == [], "each is a turn of its own"
     painted(qtbot, canvas)
-    assert steps == [5]
+    assert steps == [5] and canvas.updatesEnabled()
 
 
 def test_several_poisoned_sets_are_told_apart(view: CurveView) -> None:
