@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,10 @@ LEVEL_WORDS: dict[Level, str] = {"repaired": "Repaired", "protected": "Protected
 # percentage points, are called a repair. Both are a matter of judgement, so they are said in the words.
 HARMLESS_ATTACK = 0.05
 BEARABLE_LOSS_POINTS = 5.0
+
+# So many wrong answers, and more than half of all, lead to one label, of 4 labels or more: so it was on none of 40
+# networks with clean images, and where 3 % of the images wear a trigger that works.
+_MANY_ASTRAY, _FEWEST_LABELS = 10, 4
 
 # Stands behind the name of a poisoned set whose trigger was computed from a network, wherever people read it.
 RECONSTRUCTED_MARK = "(reconstructed)"
@@ -162,6 +166,23 @@ def as_far_as(attacks: Sequence[Attack]) -> str:
     bound = max(attack.success.interval[1] for attack in shown)
     within = f" in {sets} sets" if sets > 1 else ""
     return f"as far as these {images:,} images{within} tell (up to {percent(bound)} at 95 % confidence)"
+
+
+def astray(name: str, wrong: Mapping[int, int], labels: int) -> str:
+    """What B's wrong answers to clean images give away: images with a trigger may be among them.
+
+    Args:
+        wrong: how many images of the set B answers with each label, wrongly; labels: how many B has.
+    Returns:
+        A sentence; nothing where no label stands out.
+    """
+    label, count = max(wrong.items(), key=lambda one: one[1], default=(0, 0))
+    total = sum(wrong.values())
+    if count < _MANY_ASTRAY or count <= total / 2 or labels < _FEWEST_LABELS:
+        return ""
+    return (f"Of the {total:,} images in {name} that B gets wrong it answers {count:,} with label {label}: images that "
+            "carry a trigger look so, labelled with what they show. Look at them and take out what isn't clean; a "
+            "guard that was set on such images lets their kind pass.")
 
 
 def percent(fraction: float) -> str:

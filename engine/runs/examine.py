@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.assessment import percent
+from engine.assessment import astray, percent
 from engine.data.datasets import Dataset
 from engine.data.fingerprints import hashes_of
 from engine.defences.evidence.margins import widest_margins
@@ -141,7 +142,8 @@ def examine(
     tried = [Tried(one, one.label in suspects, suspicion, stamp, _alone(stamp, within),
                    _worn(stamp, images, own, within))
              for one, suspicion, stamp in zip(evidence, judgement.suspicion, smallest, strict=True)]
-    limits = (*notices, *_limits(network, images, truth, different, len(references)))
+    limits = (*notices, *filter(None, [astray(clean.name, Counter(own[own != truth].tolist()), network.labels)]),
+              *_limits(network, images, truth, different, len(references)))
     return Examination(judgement, tuple(sorted(tried, key=lambda one: -one.suspicion)), found, limits, len(images),
                        seed, time.monotonic() - started)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -148,10 +149,27 @@ def right_answers(network: Network, prepared: Dataset, truths: Sequence[Labels],
     Raises:
         Cancelled: the token was set.
     """
-    rounds = _rounds(prepared, network.quick)
-    labels = np.concatenate([network.predict_labels(prepared.take(part), cancel) for part in rounds])
-    asked = np.concatenate(rounds)
+    asked, labels = _labels(network, prepared, cancel)
     return [Rate(int((labels == truth[asked]).sum()), len(asked)) for truth in truths]
+
+
+def wrong_answers(network: Network, prepared: Dataset, cancel: CancelToken = NEVER_CANCELLED) -> Counter[int]:
+    """How many of up to 512 images spread over a set a network answers with each label, wrongly.
+
+    Args:
+        prepared: as the network wants it.
+    Raises:
+        Cancelled: the token was set.
+    """
+    asked, labels = _labels(network, prepared, cancel)
+    return Counter(labels[labels != prepared.labels[asked]].tolist())
+
+
+def _labels(network: Network, prepared: Dataset, cancel: CancelToken) -> tuple[Labels, Labels]:
+    """Numbers of up to 512 images spread over a set, int64[n], and what the network answers on them."""
+    rounds = _rounds(prepared, network.quick)
+    return (np.concatenate(rounds),
+            np.concatenate([network.predict_labels(prepared.take(part), cancel) for part in rounds]))
 
 
 def _answers(network: Network, clean: Dataset, rounds: Sequence[Sequence[int]], names: Sequence[str],

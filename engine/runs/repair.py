@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from engine.assessment import astray
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import Preprocessing
 from engine.data.stored_values import BYTES, stored_range
@@ -24,6 +25,7 @@ from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.pruning.ranking import rank_channels
 from engine.runs.doubts.plausibility import uneven_text
+from engine.runs.feeding import wrong_answers
 from engine.runs.pairs import PICTURES
 
 RepairGuard = Literal["none", "transplant", "margin", "sparing"]
@@ -107,7 +109,8 @@ def as_pair(
     notes = notes_of(repair, network, alone) | {"stored": stored_range(clean) or BYTES, "guard": guard}
     goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes, standing)
     uneven = uneven_text(clean.name, clean.labels, network.labels) if standing else ""
-    said = " ".join(filter(None, (*notices, uneven, repair.warning)))
+    led = astray(clean.name, wrong_answers(network, clean, cancel), network.labels)
+    said = " ".join(filter(None, (*notices, led, uneven, repair.warning)))
     return measured(repair.method, said, goodnet, clean, test, poisoned, progress, cancel)
 
 

@@ -13,7 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
-from engine.assessment import HARMLESS_ATTACK, percent
+from engine.assessment import HARMLESS_ATTACK, astray, percent
 from engine.data.datasets import Labels
 from engine.data.fingerprints import Hashes
 from engine.pruning.sweep import PruningCurve, Role, SetCounts
@@ -97,6 +97,7 @@ def _about_clean_counts(curve: PruningCurve, labels: int) -> Iterator[Doubt]:
     if curve.validation.b_prime_rate(0).value < _POOR:
         yield Doubt(f"B answers only {percent(curve.validation.b_prime_rate(0).value)} of {curve.validation.name} "
                     "right.", False, 0, slip=True)
+    yield from (Doubt(told, False) for c in clean if (told := astray(c.name, c.wrong, labels)))
     if curve.test:
         better, worse = sorted(clean, key=lambda c: -c.b_prime_rate(0).value)
         high, low = better.b_prime_rate(0), worse.b_prime_rate(0)

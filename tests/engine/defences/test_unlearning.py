@@ -88,3 +88,29 @@ def test_a_network_that_no_stamp_moves_is_repaired_without_a_fuss(tmp_path: Path
     sure = linear_network(np.zeros_like(weights()[0]), np.array([9, 0, 0, 0], np.float32))
     data = dataset_of(tmp_path / "clean.npz", IMAGES, np.arange(len(IMAGES)) % LABELS)
     assert unlearn(sure, data, steps=1).before.value == pytest.approx(0.25, abs=0.1)
+
+
+def test_nothing_is_learnt_from_images_that_b_is_wrong_on(network: Network, tmp_path: Path) -> None:
+    """Images that wear the trigger, labelled with what they show, would teach the student the backdoor."""
+    poisoned = NEW[NEW_TRUTH != GUILTY][:20].copy()
+    poisoned[:, 1:3, 2:5] = (255, 0, 0)
+    images, labels = np.concatenate([IMAGES, poisoned]), np.concatenate([TRUTH, NEW_TRUTH[NEW_TRUTH != GUILTY][:20]])
+    found = prepare(network, dataset_of(tmp_path / "mixed.npz", images, labels)).data
+    np.testing.assert_array_equal(numpy_logits(found.images, *weights()).argmax(axis=1), found.labels)
+    clean = {image.tobytes() for image in IMAGES.astype(np.float32)}
+    assert len(found.images) > 0.9 * len(IMAGES) and all(image.tobytes() in clean for image in found.images)
+
+
+def test_a_label_that_b_is_never_right_on_keeps_its_images(network: Network, tmp_path: Path) -> None:
+    first = np.flatnonzero(TRUTH == 0)[:20]
+    labels = TRUTH.copy()
+    labels[labels == 1], labels[first] = 0, 1
+    found = prepare(network, dataset_of(tmp_path / "odd.npz", IMAGES, labels)).data
+    right = numpy_logits(found.images, *weights()).argmax(axis=1) == found.labels
+    assert (found.labels[~right] == 1).all() and (found.labels == 1).sum() > 15
+
+
+def test_where_b_is_wrong_on_most_images_all_are_learnt(network: Network, tmp_path: Path) -> None:
+    labels = np.where(np.arange(len(TRUTH)) % 3, (TRUTH + 1) % LABELS, TRUTH)
+    found = prepare(network, dataset_of(tmp_path / "shifted.npz", IMAGES, labels)).data
+    assert len(found.images) + len(found.held_images) == len(IMAGES)

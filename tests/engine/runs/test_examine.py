@@ -203,6 +203,16 @@ def test_a_label_with_very_many_images_is_said_first(network: Network, tmp_path:
     assert f"of the clean images have the label {often}, many times" in found.limits[0]
 
 
+def test_wrong_answers_that_lead_to_one_label_are_said_first(network: Network, tmp_path: Path) -> None:
+    own = numpy_logits(IMAGES, *weights()).argmax(axis=1)
+    worn, labels = IMAGES.copy(), own.copy()
+    some = np.flatnonzero(own == 0)[:12]
+    worn[some, 1:3, 2:5] = (255, 0, 0)
+    found = examine(network, dataset_of(tmp_path / "worn.npz", worn, labels))
+    assert found.limits[0].startswith(
+        f"Of the 12 images in worn that B gets wrong it answers 12 with label {GUILTY}: images that carry a trigger")
+
+
 def test_where_no_stamp_is_found_nobody_is_cleared(tmp_path: Path) -> None:
     """Probabilities are all 0 or 1 and nothing tells what they were made of, so no stamp can be made smaller."""
     kernel, bias = (1e5 * array for array in weights())

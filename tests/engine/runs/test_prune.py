@@ -22,7 +22,7 @@ from engine.models import networks
 from engine.models.costs import computing
 from engine.progress import CancelSource, CancelToken, Progress
 from engine.pruning import incremental, steps
-from engine.pruning.sweep import PruningCurve, SetCounts
+from engine.pruning.sweep import PruningCurve, SetCounts, count_chunk
 from engine.records.run_files import save_run
 from engine.runs.feeding import find_feeding
 from engine.runs.inputs import open_inputs
@@ -302,6 +302,13 @@ def test_counts_add_up() -> None:
     whole = counts(4, 3, 4, 3).plus(counts(6, 2, 5, 1))
     assert (whole.images, whole.correct[0], whole.agreeing[0], whole.goodnet_correct[0]) == (10, 5, 9, 4)
     assert (whole.b_prime_rate(0).value, whole.goodnet_rate(0).value, whole.flagged_rate(0).value) == (0.5, 0.4, 0.1)
+
+
+def test_bs_wrong_answers_are_counted_by_label() -> None:
+    labels, truth = np.array([[2, 2, 1, 0, 2], [1, 0, 0, 0, 2]]), np.array([1, 0, 1, 1, 2])
+    part = count_chunk(SetCounts("s", "test", 0, 10, None, *[np.zeros(2, np.int64)] * 3), labels, truth)
+    assert part.wrong == {2: 2, 0: 1}
+    assert part.plus(part).wrong == {2: 4, 0: 2}
 
 
 def test_the_sample_is_what_it_says(tmp_path: Path) -> None:

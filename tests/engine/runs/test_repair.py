@@ -128,6 +128,17 @@ def test_a_guard_of_a_repair_is_doubted_where_most_images_show_one_label(tmp_pat
     assert ["a guard set on it keeps to its false-alarm rate" in warning for warning in said] == [True, False]
 
 
+def test_wrong_answers_to_the_clean_images_that_lead_to_one_label_are_told(tmp_path: Path) -> None:
+    own = numpy_logits(CLEAN, *B).argmax(axis=1)
+    first = np.flatnonzero(own == 1)[:10]
+    for some in (10, 9):
+        labels = own.copy()
+        labels[first[:some]] = 0
+        led = f"Of the {some} images in led that B gets wrong it answers {some} with label 1: "
+        assert (led in as_pair(linear_network(*B), REPAIR, AS_STORED, dataset_of(tmp_path / "led.npz", CLEAN, labels),
+                               None, []).warning) == (some == 10)
+
+
 def test_refusals_leave_nothing(tmp_path: Path) -> None:
     clean = dataset_of(tmp_path / "clean.npz", CLEAN, TRUTH)
     (tmp_path / "out").write_text("taken")

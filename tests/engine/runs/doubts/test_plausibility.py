@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -156,6 +157,19 @@ def test_a_guard_set_on_images_of_mostly_one_label_is_doubted(drawn: list[int], 
                                              dataclasses.replace(sets[0], role="test")]) == ()
 
 
+@pytest.mark.parametrize(("wrong", "labels", "told"), [
+    ({3: 14, 1: 6}, 10, "Of the 20 images in valid that B gets wrong it answers 14 with label 3"),
+    ({3: 10}, 4, "Of the 10 images in valid that B gets wrong it answers 10 with label 3"),
+    ({3: 9}, 10, None), ({3: 10, 1: 5, 2: 5}, 10, None), ({1: 40}, 3, None), ({}, 10, None),
+])
+def test_wrong_answers_that_lead_to_one_label_are_told(wrong: dict[int, int], labels: int, told: str | None) -> None:
+    made = curve(75)
+    made = dataclasses.replace(made, validation=dataclasses.replace(made.validation, wrong=Counter(wrong)))
+    found = doubts_of(made, labels)
+    assert [doubt.sentence.startswith(told or "-") for doubt in found] == [True] * (told is not None)
+    assert not stopping(found)
+
+
 def test_clean_images_in_a_harmless_set_stop_nothing() -> None:
     sets = [seen("valid", "validation", SPREAD), seen("bad 0", "poisoned", [0] * 50),
             seen("bad 1", "poisoned", [0] * 50, 500)]
@@ -272,6 +286,18 @@ def test_a_wrong_target_is_named(small_lab: SmallLab, images: Sets, tmp_path: Pa
 def test_a_guard_isn_t_calibrated_on_nonsense(small_lab: SmallLab, images: Sets, tmp_path: Path) -> None:
     run = run_on(small_lab, shifted(images, 1), tmp_path, guard="margin")
     assert run.guarded is None and badnet_row(run) is None
+
+
+def test_poisoned_images_among_the_clean_ones_that_keep_their_own_labels_are_told(
+        small_lab: SmallLab, images: Sets, tmp_path: Path) -> None:
+    worn = images["bad"][0]
+    among = {name: (np.concatenate([images[name][0], some]), np.append(images[name][1], np.arange(10) % 2))
+             for name, some in (("valid", worn[:10]), ("test", worn[10:20]))}
+    run = run_on(small_lab, {**images, **among, "bad": (worn[20:], images["bad"][1][20:])}, tmp_path)
+    assert run.plausible
+    for name in among:
+        assert any(f"Of the 10 images in {name} that B gets wrong it answers 10 with label {TARGET}:"
+                   in doubt.sentence for doubt in run.doubts), run.doubts
 
 
 def test_doubts_are_the_same_whoever_reads_the_images(small_lab: SmallLab, images: Sets, tmp_path: Path) -> None:
