@@ -100,7 +100,8 @@ def prepare(
     """
     warning = missing_labels_warning(network, clean, allow_missing_labels)
     data = load_training_data(clean, seed, HELD_TO_TELL)
-    data = _where(network.predict_labels(data.images, cancel) == data.labels, data)
+    heard = Heartbeat("Looking at clean images", len(data.images), progress)
+    data = _where(network.predict_labels(data.images, cancel, heard.beat) == data.labels, data)
     rate = learning_rate(network, data, seed, progress, cancel)
     found = find_likenesses(network, clean, data.images, seed, progress=progress, cancel=cancel)
     return Course(data, found, compiled_logits(network), warning, seed, rate)

@@ -14,7 +14,16 @@ from engine.data.datasets import Dataset
 from engine.data.preprocessing import Preprocessing, known_for, preprocessing
 from engine.models.logits import Logits, compiled_logits, first_over_second, log_probability
 from engine.models.networks import Labels, Network
-from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.progress import (
+    NEVER_CANCELLED,
+    CancelToken,
+    Did,
+    Heartbeat,
+    Progress,
+    ProgressCallback,
+    ignore_done,
+    ignore_progress,
+)
 from engine.rates import Rate
 
 Hits = npt.NDArray[np.bool_]
@@ -153,7 +162,8 @@ def right_answers(network: Network, prepared: Dataset, truths: Sequence[Labels],
     return [Rate(int((labels == truth[asked]).sum()), len(asked)) for truth in truths]
 
 
-def wrong_answers(network: Network, prepared: Dataset, cancel: CancelToken = NEVER_CANCELLED) -> Counter[int]:
+def wrong_answers(network: Network, prepared: Dataset, *, progress: ProgressCallback = ignore_progress,
+                  cancel: CancelToken = NEVER_CANCELLED) -> Counter[int]:
     """How many of up to 512 images spread over a set a network answers with each label, wrongly.
 
     Args:
@@ -161,15 +171,16 @@ def wrong_answers(network: Network, prepared: Dataset, cancel: CancelToken = NEV
     Raises:
         Cancelled: the token was set.
     """
-    asked, labels = _labels(network, prepared, cancel)
+    heard = Heartbeat("Looking at clean images", len(prepared), progress)
+    asked, labels = _labels(network, prepared, cancel, heard.beat)
     return Counter(labels[labels != prepared.labels[asked]].tolist())
 
 
-def _labels(network: Network, prepared: Dataset, cancel: CancelToken) -> tuple[Labels, Labels]:
+def _labels(network: Network, prepared: Dataset, cancel: CancelToken, did: Did = ignore_done) -> tuple[Labels, Labels]:
     """Numbers of up to 512 images spread over a set, int64[n], and what the network answers on them."""
     rounds = _rounds(prepared, network.quick)
     return (np.concatenate(rounds),
-            np.concatenate([network.predict_labels(prepared.take(part), cancel) for part in rounds]))
+            np.concatenate([network.predict_labels(prepared.take(part), cancel, did) for part in rounds]))
 
 
 def _answers(network: Network, clean: Dataset, rounds: Sequence[Sequence[int]], names: Sequence[str],

@@ -109,7 +109,7 @@ def as_pair(
     notes = notes_of(repair, network, alone) | {"stored": stored_range(clean) or BYTES, "guard": guard}
     goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes, standing)
     uneven = uneven_text(clean.name, clean.labels, network.labels) if standing else ""
-    led = astray(clean.name, wrong_answers(network, clean, cancel), network.labels)
+    led = astray(clean.name, wrong_answers(network, clean, progress=progress, cancel=cancel), network.labels)
     said = " ".join(filter(None, (*notices, led, uneven, repair.warning)))
     return measured(repair.method, said, goodnet, clean, test, poisoned, progress, cancel)
 
