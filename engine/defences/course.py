@@ -110,9 +110,9 @@ def prepare(
 def _where(right: npt.NDArray[np.bool_], data: TrainingData) -> TrainingData:
     """Those of the images to train on that B is right on, and all of labels that it is never right on.
 
-    A student learns what B answers: 14 among 480 clean images that wore a trigger, labelled with what they show, taught
-    it the backdoor (91 % of the attack left; 2 % without them). Where B is wrong on most, labels or values are another
-    network's more likely than images are poisoned, and all stay.
+    A student learns what B answers: 14 images beside 480 clean ones that wore a trigger, labelled with what they show,
+    taught it the backdoor (91 % of the attack left; 2 % without them). Where B is wrong on most, labels or values
+    are another network's more likely than images are poisoned, and all stay.
     """
     if right.sum() < len(right) / 2:
         return data
