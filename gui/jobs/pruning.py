@@ -174,15 +174,15 @@ def find_maps(bench: Workbench, run: PruningRun, channel: int, _: TaskContext) -
     return activation_maps(network, run.model.layer, channel, first_image(request.validation), poisoned)
 
 
-def seldom(show: Callable[[object], None]) -> Callable[[object], None]:
-    """Pass on at most ten results a second; each replaces the one before, so none is missed."""
+def seldom(show: Callable[[object], None]) -> Callable[[PruningCurve], None]:
+    """Pass on at most ten curves a second, each of which replaces the one before, and the last, which none replaces."""
     shown = -SECONDS_BETWEEN_REPORTS
 
-    def show_or_drop(result: object) -> None:
+    def show_or_drop(curve: PruningCurve) -> None:
         nonlocal shown
         now = time.monotonic()
-        if now - shown >= SECONDS_BETWEEN_REPORTS:
+        if curve.complete or now - shown >= SECONDS_BETWEEN_REPORTS:
             shown = now
-            show(result)
+            show(curve)
 
     return show_or_drop

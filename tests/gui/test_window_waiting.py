@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
+from engine.pruning.sweep import PruningCurve
 from gui.main_window import MainWindow
 from gui.session.session import State
 from tests.gui.test_window_defences import open_small
@@ -84,3 +86,20 @@ def test_thresholds_that_are_edited_during_a_run_leave_its_curve_on_show(
     assert window.curve.panel._curve is first.curve
     window.goodnets.drops_edited.emit((4.0,), "points", "first-past")
     assert window.curve.panel._curve is first.curve
+
+
+def test_the_whole_curve_is_shown_while_the_guard_is_calibrated(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However soon it follows the one before it: nothing comes after it that would replace it."""
+    monkeypatch.setattr("gui.jobs.pruning.SECONDS_BETWEEN_REPORTS", 3600.0)
+    open_small(qtbot, window, small_lab)
+    shown: list[PruningCurve] = []
+    window.desk.pruning.curve_changed.connect(lambda curve, rows, plausible: shown.append(curve))
+    press_run(qtbot, window)
+    run = window.session.run
+    assert run and run.guarded and len(shown) > 2
+    *_, last, whole = shown
+    assert last.complete and last is not whole
+    for now, end in zip(last.sets, whole.sets, strict=True):
+        np.testing.assert_array_equal(now.correct, end.correct)
