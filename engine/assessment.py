@@ -181,8 +181,8 @@ def astray(name: str, wrong: Mapping[int, int], labels: int) -> str:
     if count < _MANY_ASTRAY or count <= total / 2 or labels < _FEWEST_LABELS:
         return ""
     return (f"Of the {total:,} images in {name} that B gets wrong it answers {count:,} with label {label}: images that "
-            "carry a trigger look so, labelled with what they show. Look at them and take out what isn't clean; a "
-            "guard that was set on such images lets their kind pass.")
+            "carry a trigger look so, labelled with what they show. Look at them (misread lists them, the File menu "
+            "shows them) and take out what isn't clean; a guard that was set on such images lets their kind pass.")
 
 
 def percent(fraction: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from engine import VERSION
-from engine.cli.commands import check, compare, defend, evaluate, examine, inspect, prune, repair, scan
+from engine.cli.commands import check, compare, defend, evaluate, examine, inspect, misread, prune, repair, scan
 from engine.cli.project import project_defaults
 from engine.data.preprocessing import KNOWN
 
@@ -26,7 +26,7 @@ class Command(Protocol):
         """Do it and print the result."""
 
 
-COMMANDS: tuple[Command, ...] = (inspect, examine, defend, prune, evaluate, check, scan, repair, compare)
+COMMANDS: tuple[Command, ...] = (inspect, examine, defend, prune, evaluate, check, scan, misread, repair, compare)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -75,6 +75,17 @@ def few(names: Sequence[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
+def name_of(label: int, names: Sequence[str]) -> str | None:
+    """What a label is called; None where nobody says."""
+    return names[label] if label < len(names) else None
+
+
+def called(label: int, names: Sequence[str]) -> str:
+    """A label and what it is called, where somebody says: "17 (Mina)"."""
+    name = name_of(label, names)
+    return str(label) if name is None else f"{label} ({name})"
+
+
 def places_among(names: Sequence[str], classes: Sequence[str]) -> list[int | None]:
     """Where each name stands among `classes`, in whatever capitals; None where it doesn't.
 

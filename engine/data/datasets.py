@@ -104,6 +104,11 @@ class Dataset:
         return self._reader.known_names
 
     @property
+    def pictures(self) -> Sequence[Path]:
+        """Of a set of single picture files one for each image; else none."""
+        return self._reader.pictures
+
+    @property
     def names_are(self) -> str:
         """What these names are called: "sub-folders" or "text labels"."""
         return self._reader.names_are

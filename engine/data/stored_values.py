@@ -10,6 +10,7 @@ import numpy as np
 from engine.data.datasets import Dataset, Images
 from engine.data.preprocessing import AS_STORED
 from engine.errors import DatasetError
+from engine.files.pictures import Picture
 
 # What is stored as pictures are, as shares of the brightest, around 0, or in some way that nothing tells: prepared, or
 # finer than bytes.
@@ -82,10 +83,28 @@ def as_stored(pictures: Images, wanted: str) -> Images:
     Raises:
         DatasetError: nothing tells how.
     """
-    if wanted in (PREPARED, FINER):
-        raise DatasetError(f"Pictures can't be checked with this GoodNet: its clean images were stored with values "
-                           f"{_WORDS[wanted]}, and nothing tells how those were made. Make it from images stored as "
-                           "0 to 255, or measure it on images stored like those.")
+    _refuse_strange(wanted)
     if wanted == UNIT:
         return pictures / np.float32(255)
     return pictures / np.float32(127.5) - np.float32(1) if wanted == AROUND_ZERO else pictures
+
+
+def as_pictures(stored: Images, found: str) -> Picture:
+    """The way back: images float32[n, H, W, C] of a set of such a range as pictures, uint8[n, H, W, C].
+
+    Raises:
+        DatasetError: nothing tells how.
+    """
+    _refuse_strange(found)
+    if found == UNIT:
+        stored = stored * np.float32(255)
+    elif found == AROUND_ZERO:
+        stored = (stored + np.float32(1)) * np.float32(127.5)
+    return np.rint(stored).clip(0, 255).astype(np.uint8)
+
+
+def _refuse_strange(found: str) -> None:
+    if found in (PREPARED, FINER):
+        raise DatasetError(f"Pictures can't be checked with this GoodNet: its clean images were stored with values "
+                           f"{_WORDS[found]}, and nothing tells how those were made. Make it from images stored as "
+                           "0 to 255, or measure it on images stored like those.")

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ class SubsetReader:
         self.class_names = self.whole.class_names
         self.named: Sequence[str] = [self.whole.named[i] for i in self.indices] if self.whole.named else []
         self.files, self.notes = self.whole.files, self.whole.notes
+        self.pictures: Sequence[Path] = [self.whole.pictures[i] for i in self.indices] if self.whole.pictures else []
 
     @contextmanager
     def open(self) -> Iterator[ReadSlice]:

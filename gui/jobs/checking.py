@@ -6,19 +6,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from PySide6.QtCore import QObject, Signal
 
+from engine.data.classes import called
+from engine.data.preprocessing import AS_STORED
+from engine.data.stored_values import as_pictures
 from engine.errors import DatasetError
 from engine.files.pictures import Picture, fit_picture, load_picture
 from engine.files.scratch import scratch_folder
 from engine.goodnets.checking import PictureMark, Verdict, check_arrays, check_pictures, list_pictures
 from engine.goodnets.pair import GoodNet
+from engine.looking.misread import find_misread
 from engine.looking.occlusion import OcclusionMap, occlusion_map
-from engine.runs.prune import PruningRun
+from engine.runs.inputs import open_inputs
+from engine.runs.prune import PruningRequest, PruningRun
 from engine.runs.rows import GoodNetRow
 from gui.jobs.opening import Opening
 from gui.messages import Message
@@ -29,6 +35,7 @@ from gui.session.workbench import Workbench
 from gui.session.worker import Task, TaskContext
 
 _MOST_SIDE = 2048
+_MOST_WRONG = 200
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,14 @@ class Checked:
     pictures: int
     flagged: int
     skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """What was found of images that B gets wrong: a sentence on each set, and whether not all of them are shown."""
+
+    sentences: tuple[str, ...]
+    left_out: bool
 
 
 class Checking(QObject):
@@ -95,6 +110,12 @@ class Checking(QObject):
         """Check pictures from memory, a name and uint8[h, w, 3 or 1] each."""
         self._check(partial(check_pixels, self._session.bench, pictures))
 
+    def check_misread(self) -> None:
+        """Check the clean images of the run on show that its network gets wrong, a few hundred of them at most."""
+        if self._session.run:
+            self._check(partial(check_misread, self._session.bench, self._session.run.request), self._take_wrong)
+            self.asked_for.emit()
+
     def check_pasted(self, pixels: Picture) -> None:
         """Check a picture uint8[h, w, 3 or 1] from the clipboard; each has a number, so that they can be told apart."""
         self._pastes += 1
@@ -134,9 +155,9 @@ class Checking(QObject):
         do([item.path for item in found])
         self.asked_for.emit()
 
-    def _check(self, task: Task) -> None:
+    def _check(self, task: Task, done: Callable[[Any], None] | None = None) -> None:
         # Without a GoodNet the task says so at once; loading TensorFlow for that would be a waste.
-        self._session.submit(task, self._take_checked, needs_engine=False,
+        self._session.submit(task, done or self._take_checked, needs_engine=False,
                              partial=lambda found: self.verdicts_found.emit(*found), cancelled=self._cancelled)
 
     def _cancelled(self) -> None:
@@ -148,6 +169,10 @@ class Checking(QObject):
         self.goodnet_changed.emit(goodnet)
         if goodnet.warning:
             self._session.message.emit(Message(goodnet.warning, "error"))
+
+    def _take_wrong(self, wrong: Wrong) -> None:
+        more = f" The first {_MOST_WRONG} of a set are in the table." if wrong.left_out else ""
+        self._session.message.emit(Message(" ".join(wrong.sentences) + more))
 
     def _take_checked(self, checked: Checked) -> None:
         message = self._session.message
@@ -214,6 +239,31 @@ def check_pixels(
     found = check_arrays(goodnet, fitted, [name for name, _ in pictures])
     context.partial((found, []))
     return Checked(len(found), sum(verdict.flagged for verdict in found), ())
+
+
+def check_misread(bench: Workbench, request: PruningRequest, context: TaskContext) -> Wrong:
+    """Check the clean images of a run that its network gets wrong; they come as partial results.
+
+    Raises:
+        EngineError: there is no pair, or a file can't be used any more.
+    """
+    _ = bench.goodnet  # says at once where there is none
+    opened = open_inputs(request.clean_alone(request.test), progress=context.progress, cancel=context.cancel)
+    said, left_out = [], False
+    for dataset in (*opened.of("validation"), *opened.of("test")):
+        found = find_misread(opened.network, dataset, progress=context.progress, cancel=context.cancel)
+        said.append(found.sentence)
+        left_out |= len(found.numbers) > _MOST_WRONG
+        classes = opened.labelling.classes
+        shown = found.numbers[:_MOST_WRONG].tolist()
+        if found.files:
+            check_files(bench, found.files[:_MOST_WRONG], context)
+        elif shown:
+            stored = dataset.prepared(AS_STORED).take(shown)
+            names = [f"label {called(label, classes)}, image {number} of {dataset.path.name}"
+                     for number, label in zip(shown, found.labels.tolist(), strict=False)]
+            check_pixels(bench, list(zip(names, as_pictures(stored, opened.stored), strict=True)), context)
+    return Wrong(tuple(said), left_out)
 
 
 def read_original(path: Path, _: TaskContext) -> Picture:

@@ -12,7 +12,7 @@ from typing import Any
 from engine.cli.options import add_fed, add_json, add_names, fed
 from engine.cli.printing import complain, say, say_json, say_table, to_standard_output
 from engine.cli.progress_line import ProgressLine
-from engine.data.classes import read_classes
+from engine.data.classes import called, name_of, read_classes
 from engine.data.preprocessing import Preprocessing
 from engine.errors import EngineError
 from engine.files.existing import is_file
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
                              for v in found)
     else:
         say_table(["picture", "answer", "B says", "B' says"],
-                  [[str(v.file), f"backdoored (label {v.label})" if v.flagged else f"label {_called(v.label, names)}",
+                  [[str(v.file), f"backdoored (label {v.label})" if v.flagged else f"label {called(v.label, names)}",
                     "is not in this file" if v.b_missing else _says(v.b_label, v.b_confidence, names),
                     "is B itself" if v.b_alone else _says(v.b_prime_label, v.b_prime_confidence, names)]
                    for v in found], left=4)
@@ -83,17 +83,13 @@ def _names(goodnet: GoodNet, given: str | None) -> tuple[str, ...]:
     return names
 
 
-def _called(label: int, names: Sequence[str]) -> str:
-    return f"{label} ({names[label]})" if label < len(names) else str(label)
-
-
 def _says(label: int, confidence: float, names: Sequence[str]) -> str:
-    return f"{_called(label, names)} ({confidence_text(confidence)})"
+    return f"{called(label, names)} ({confidence_text(confidence)})"
 
 
 def _verdict_json(verdict: Verdict, names: Sequence[str]) -> dict[str, Any]:
     """What is said of a picture, and what its label is called."""
-    return fields_of(verdict) | {"name": names[verdict.label] if verdict.label < len(names) else None}
+    return fields_of(verdict) | {"name": name_of(verdict.label, names)}
 
 
 def _box_json(verdict: Verdict) -> dict[str, Any]:

@@ -28,6 +28,8 @@ _NUMBERS = (np.dtype(np.int64), (3,))
 class PackedReader:
     """Pictures by their places in a file, fitted to the network's input. See readers.Reader."""
 
+    pictures: Sequence[Path] = ()
+
     def __init__(self, path: Path, kind: str, input_shape: Shape) -> None:
         """Read the labels and places of all pictures, and unpack the first one.
 

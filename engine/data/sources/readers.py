@@ -33,6 +33,7 @@ class Reader(Protocol):
         names_are: what they are called, such as "sub-folders".
         class_names: what label numbers are called, where the file says so.
         files: what it is read from.
+        pictures: of a set of single picture files one for each image; else none.
         notes: what was decided in a person's place, a sentence each.
     """
 
@@ -46,6 +47,7 @@ class Reader(Protocol):
     names_are: str
     class_names: tuple[str, ...]
     files: Sequence[Path]
+    pictures: Sequence[Path]
     notes: tuple[str, ...]
 
     def open(self) -> AbstractContextManager[ReadSlice]:
@@ -58,6 +60,7 @@ class _ArrayFile:
 
     format, names_are = "", "text labels"
     class_names: tuple[str, ...] = ()
+    pictures: Sequence[Path] = ()
     _kind = ""
     _arguments: Mapping[str, str] = {}  # what the parsers are given besides the path
 
@@ -138,14 +141,14 @@ class PicturesReader:
         self.named: Sequence[str] = listing.named
         self.labels: Array = listing.labels
         self.files: Sequence[Path] = listing.files
-        self._pictures = listing.pictures
-        self._stamps = [stamp(p) for p in self._pictures]
-        maybe_deep = [p for p in self._pictures if p.suffix.lower() in DEEP_SUFFIXES]
+        self.pictures: Sequence[Path] = listing.pictures
+        self._stamps = [stamp(p) for p in self.pictures]
+        maybe_deep = [p for p in self.pictures if p.suffix.lower() in DEEP_SUFFIXES]
         self._depth, note = common_depth(maybe_deep, picture_depth)
         self.notes: tuple[str, ...] = (*listing.notes, note) if note else listing.notes
-        first = load_picture(self._pictures[0], input_shape, self._depth)
+        first = load_picture(self.pictures[0], input_shape, self._depth)
         self._input_shape = first.shape[0], first.shape[1], first.shape[2]
-        self.shape, self.dtype, self.block = (len(self._pictures), *first.shape), np.dtype(np.uint8), 1
+        self.shape, self.dtype, self.block = (len(self.pictures), *first.shape), np.dtype(np.uint8), 1
 
     @contextmanager
     def open(self) -> Iterator[ReadSlice]:
@@ -153,7 +156,7 @@ class PicturesReader:
         yield lambda start, stop: np.stack([self._picture(i) for i in range(start, stop)])
 
     def _picture(self, number: int) -> Array:
-        path = self._pictures[number]
+        path = self.pictures[number]
         picture = load_picture(path, self._input_shape, self._depth)
         check_unchanged(path, self._stamps[number], "its folder")
         return picture

@@ -126,6 +126,8 @@ def within_memory(opened: Iterable[Reader]) -> list[Reader]:
 class PiecesReader:
     """Several files one after the other as one set. See readers.Reader."""
 
+    pictures: Sequence[Path] = ()
+
     def __init__(self, readers: Sequence[Reader]) -> None:
         """Take opened pieces.
 

@@ -12,7 +12,7 @@ import pytest
 
 from engine.__main__ import AT_FAULT, DONE, main
 from engine.data.preprocessing import preprocessing
-from engine.data.stored_values import AROUND_ZERO, BYTES, FINER, PREPARED, UNIT, range_of
+from engine.data.stored_values import AROUND_ZERO, BYTES, FINER, PREPARED, UNIT, as_pictures, as_stored, range_of
 from engine.errors import DatasetError
 from engine.goodnets.checking import check_arrays
 from engine.goodnets.pair import GoodNet
@@ -98,3 +98,17 @@ def test_a_saved_pair_knows_how_its_images_were_stored(
     assert small_lab.test.name in capsys.readouterr().err
     test = stored_as(UNIT, small_lab.test, tmp_path / "test.h5")
     assert main(["evaluate", str(out / "goodnet-x10"), "--test", str(test)]) == DONE
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_stored_values_go_back_to_the_pictures_they_were(way: str) -> None:
+    stored = WAYS[way](pictures().astype(np.float64)).astype(np.float32)
+    if way in (PREPARED, FINER):
+        with pytest.raises(DatasetError, match="nothing tells how"):
+            as_pictures(stored, way)
+    else:
+        found = as_pictures(stored, way)
+        assert found.dtype == np.uint8
+        np.testing.assert_array_equal(found, pictures())
+        np.testing.assert_allclose(as_stored(found.astype(np.float32), way), stored, atol=1e-6)
+    assert as_pictures(np.array([-40.0, 300.0], np.float32), BYTES).tolist() == [0, 255]

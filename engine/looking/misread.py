@@ -1,0 +1,66 @@
+"""Which clean images a network gets wrong: a person looks at them, and takes out those that aren't clean."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.assessment import astray, percent
+from engine.data.datasets import Dataset, Labels
+from engine.models.networks import Network
+from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
+from engine.rates import Rate
+
+
+@dataclass(frozen=True, eq=False)
+class Misread:
+    """The images of a clean set that a network answers with another label than theirs.
+
+    Attributes:
+        name: the set's; wrong: how many of all its images they are.
+        numbers: which images they are, int64[n], rising, counted from 0 as the set is stored.
+        files: of a set of single picture files theirs, in the same order; else none.
+        labels, answers: their own labels, and the network's, int64[n].
+        doubt: what most of the answers give away, a sentence; empty where they don't.
+    """
+
+    name: str
+    wrong: Rate
+    numbers: Labels
+    files: Sequence[Path]
+    labels: Labels
+    answers: Labels
+    doubt: str
+
+    @property
+    def sentence(self) -> str:
+        """How many there are, and where most of them lead."""
+        said = f"B gets {self.wrong.count:,} of the {self.wrong.total:,} images in {self.name} wrong"
+        label, count = next(iter(Counter(self.answers.tolist()).most_common(1)), (0, 0))
+        most = f", and answers {count:,} of them with label {label}" if count > 1 else ""
+        return f"{said} ({percent(self.wrong.value)}){most}."
+
+
+def find_misread(
+    network: Network, clean: Dataset, *, progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken = NEVER_CANCELLED,
+) -> Misread:
+    """Ask a network about every image of a clean set.
+
+    Args:
+        clean: in the network's input range, with true labels.
+    Raises:
+        DatasetError: the set can't be read.
+        Cancelled: the token was set.
+    """
+    heard = Heartbeat(f"Looking at {clean.name}", len(clean), progress)
+    answers = np.concatenate([network.predict_labels(chunk.images, cancel, heard.beat)
+                              for chunk in clean.chunks(network.batch)])
+    wrong = np.flatnonzero(answers != clean.labels).astype(np.int64)
+    files, labels, told = clean.pictures, clean.labels[wrong], answers[wrong]
+    return Misread(clean.name, Rate(len(wrong), len(clean)), wrong, [files[i] for i in wrong] if files else [], labels,
+                   told, astray(clean.name, Counter(told.tolist()), network.labels))

@@ -1,0 +1,97 @@
+"""What the network gets wrong of its clean images is seen in the image check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+from pytestqt.qtbot import QtBot
+
+from engine.data.datasets import open_dataset
+from engine.data.stored_values import UNIT
+from engine.models.networks import open_network
+from gui.jobs import checking
+from gui.main_window import MainWindow
+from tests.support.networks import SmallLab, save_lab_file
+from tests.support.window_driver import press_run, settle
+
+WRONG = [3, 11, 12]
+
+
+def labelled(small_lab: SmallLab, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images, labels of which WRONG aren't what the network answers, and what it answers."""
+    network = open_network(small_lab.badnet)
+    images = open_dataset(small_lab.clean, network.input_shape, network.labels).take(range(count))
+    answers = np.concatenate([network.predict_labels(image[np.newaxis]) for image in images])
+    labels = answers.copy()
+    labels[WRONG] = (labels[WRONG] + 1) % network.labels
+    return images, labels, answers
+
+
+def run_on(window: MainWindow, qtbot: QtBot, small_lab: SmallLab, clean: Path) -> None:
+    window.desk.choosing.open_all([("model", small_lab.badnet), ("validation", clean)], "The lab.")
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    assert window.session.run is not None
+
+
+def ask(window: MainWindow, qtbot: QtBot) -> None:
+    window.desk.menus.find("Check what B gets wrong").trigger()
+    settle(qtbot, window)
+
+
+@pytest.mark.parametrize("divided", [False, True])
+def test_they_are_seen_with_their_numbers_and_labels(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, divided: bool,
+) -> None:
+    images, labels, answers = labelled(small_lab, 60)
+    with h5py.File(tmp_path / "faces.h5", "w") as file:
+        file["data"], file["label"] = images / np.float32(255) if divided else images, labels
+    run_on(window, qtbot, small_lab, tmp_path / "faces.h5")
+    run = window.session.run
+    assert run and (run.model.stored == UNIT) is divided
+    ask(window, qtbot)
+    assert window.tabs.currentWidget() is window.check
+    verdicts = window.check.model.verdicts
+    assert [verdict.file for verdict in verdicts] == \
+        [f"label {labels[number]}, image {number} of faces.h5" for number in WRONG]
+    for number, verdict in zip(WRONG, verdicts, strict=True):
+        np.testing.assert_array_equal(verdict.seen_again(), images[number])
+        assert verdict.b_label == answers[number]
+
+
+def test_of_a_folder_they_are_its_files(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    images, labels, _ = labelled(small_lab, 60)
+    files = [tmp_path / "faces" / str(label) / f"{number:02}.png" for number, label in enumerate(labels)]
+    for file, image in zip(files, images, strict=True):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.astype(np.uint8)).save(file)
+    run_on(window, qtbot, small_lab, tmp_path / "faces")
+    ask(window, qtbot)
+    assert {verdict.file for verdict in window.check.model.verdicts} == {str(files[number]) for number in WRONG}
+
+
+def test_only_some_of_very_many_are_shown_and_that_is_said(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checking, "_MOST_WRONG", 2)
+    images, labels, _ = labelled(small_lab, 60)
+    run_on(window, qtbot, small_lab, save_lab_file(tmp_path / "faces.h5", images, labels))
+    said: list[str] = []
+    window.session.message.connect(lambda message: said.append(message.text))
+    ask(window, qtbot)
+    assert len(window.check.model.verdicts) == 2
+    assert said[-1].startswith("B gets 3 of the 60 images in faces wrong (5 %)")
+    assert said[-1].endswith("The first 2 of a set are in the table.")
+
+
+def test_without_a_run_there_is_nothing_to_ask(window: MainWindow, qtbot: QtBot, small_lab: SmallLab) -> None:
+    settle(qtbot, window)
+    assert not window.desk.menus.find("Check what B gets wrong").isEnabled()
+    run_on(window, qtbot, small_lab, small_lab.clean)
+    assert window.desk.menus.find("Check what B gets wrong").isEnabled()
