@@ -168,21 +168,31 @@ def as_far_as(attacks: Sequence[Attack]) -> str:
     return f"as far as these {images:,} images{within} tell (up to {percent(bound)} at 95 % confidence)"
 
 
-def astray(name: str, wrong: Mapping[int, int], labels: int) -> str:
-    """What B's wrong answers to clean images give away: images with a trigger may be among them.
+def drawn_to(wrong: Mapping[int, int], labels: int) -> int | None:
+    """The label that most of the clean images lead to that B gets wrong: those that carry a trigger may be among them.
 
     Args:
-        wrong: how many images of the set B answers with each label, wrongly; labels: how many B has.
+        wrong: how many images of a set B answers with each label, wrongly; labels: how many B has.
     Returns:
-        A sentence; nothing where no label stands out.
+        None where no label stands out.
     """
     label, count = max(wrong.items(), key=lambda one: one[1], default=(0, 0))
-    total = sum(wrong.values())
-    if count < _MANY_ASTRAY or count <= total / 2 or labels < _FEWEST_LABELS:
+    enough = count >= _MANY_ASTRAY and count > sum(wrong.values()) / 2 and labels >= _FEWEST_LABELS
+    return label if enough else None
+
+
+def astray(name: str, wrong: Mapping[int, int], labels: int) -> str:
+    """A sentence on what B's wrong answers to clean images give away; none where no label stands out.
+
+    Args:
+        wrong, labels: as drawn_to's.
+    """
+    label = drawn_to(wrong, labels)
+    if label is None:
         return ""
-    return (f"Of the {total:,} images in {name} that B gets wrong it answers {count:,} with label {label}: images that "
-            "carry a trigger look so, labelled with what they show. Look at them (misread lists them, the File menu "
-            "shows them) and take out what isn't clean; a guard that was set on such images lets their kind pass.")
+    return (f"Of the {sum(wrong.values()):,} images in {name} that B gets wrong it answers {wrong[label]:,} with label "
+            f"{label}: images that carry a trigger look so, labelled with what they show. Look at them (misread lists "
+            "them, the File menu shows them) and take out what isn't clean. A guard is set without those that it sees.")
 
 
 def percent(fraction: float) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -14,6 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from engine.assessment import drawn_to
 from engine.data.datasets import Dataset
 from engine.errors import DatasetError, ModelError
 from engine.guards.cuts import DEFAULT_KINDS, Cuts, cuts_of, no_cuts
@@ -47,6 +49,7 @@ ESCALATED_SHARE = 0.25
 MOST_STANDARD_IMAGES = 256
 
 _CHUNK = 64
+_TOGETHER = 256
 _NONE: Labels = np.empty(0, np.int64)
 # B answers about so many images for each that a guard is asked about.
 _ANSWERS = 20
@@ -176,7 +179,8 @@ def calibrate(
     The images are shuffled by the seed. Of 160 or more, three quarters but at most 1,000 calibrate and up to 2,000 of
     the rest measure the realised false-alarm rate; of fewer, or where three quarters are too few for the rate asked
     for, all calibrate. The transplant guard takes its donors (up to 16, at most a fifth) out of the calibrating part;
-    they set no threshold, because to the guard they aren't new images as those it will be asked about.
+    they set no threshold, because to the guard they aren't new images as those it will be asked about. Images that may
+    carry a trigger, by B's wrong answers, set none either.
 
     Args:
         network: B.
@@ -207,9 +211,10 @@ def calibrate_both(
     if not len(clean):
         raise DatasetError(f"{clean.path}: holds no images; a guard is calibrated on clean images.")
     calibrating, held_back = _split(len(clean), seed, false_alarms)
+    calibrating, right = _not_drawn(network, clean, calibrating, held_back, progress, cancel)
     donors, cuts = no_donors(clean.image_shape), no_cuts(*clean.image_shape[:2])
     if kind == "transplant":
-        donors, taken = choose_donors(network, clean, calibrating, progress=progress, cancel=cancel)
+        donors, taken = choose_donors(clean, calibrating, right)
         calibrating = np.array([i for i in calibrating.tolist() if i not in taken], np.int64)
         if not len(calibrating):
             raise DatasetError(f"{clean.path}: its {len(clean)} images are all donors of the transplant guard, so none "
@@ -237,6 +242,30 @@ def calibrate_both(
         return guard(threshold, rate, Rate(int((others > threshold).sum()), len(held_back)))
 
     return at(false_alarms), at(min(false_alarms, max(sparing, 1 / (count + 1))))
+
+
+def _not_drawn(
+    network: Network, clean: Dataset, calibrating: Labels, held_back: Labels, progress: ProgressCallback,
+    cancel: CancelToken,
+) -> tuple[Labels, npt.NDArray[np.bool_]]:
+    """The calibrating images but for those that may carry a trigger: wrong, as most of all that are, with one label.
+
+    A threshold that lets these pass would let the attack pass. The held-back ones stay, since they only measure.
+
+    Returns:
+        Their numbers, and whether B is right on each.
+    """
+    looked_at = np.sort(np.concatenate([calibrating, held_back]))
+    answers = np.full(len(clean), -1, np.int64)
+    for chunk in clean.chunks(min(_TOGETHER, network.quick), looked_at.tolist()):
+        progress(Progress("Preparing the guard", chunk.start, len(looked_at)))
+        part = slice(chunk.start, chunk.start + len(chunk.labels))
+        answers[looked_at[part]] = network.predict_labels(chunk.images, cancel)
+    told, truth = answers[looked_at], clean.labels[looked_at]
+    label = drawn_to(Counter(told[told != truth].tolist()), network.labels)
+    right = answers[calibrating] == clean.labels[calibrating]
+    kept = right | (answers[calibrating] != label) if label is not None else np.ones(len(calibrating), np.bool_)
+    return calibrating[kept], right[kept]
 
 
 def _scales(

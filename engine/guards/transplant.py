@@ -17,14 +17,13 @@ from engine.errors import DatasetError
 from engine.guards.cuts import Cuts
 from engine.models.logits import compiled_logits, log_probability
 from engine.models.networks import Images, Labels, Network, largest
-from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken
 
 FIRST_DONORS = 2
 ALL_DONORS = 8
 DONOR_POOL = 16
 
 _MIX_BYTES = 32 << 20
-_TOGETHER = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +53,7 @@ def no_donors(image_shape: tuple[int, ...]) -> Donors:
 
 
 def choose_donors(
-    network: Network, clean: Dataset, order: npt.NDArray[np.int64], *,
-    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+    clean: Dataset, order: npt.NDArray[np.int64], right: npt.NDArray[np.bool_],
 ) -> tuple[Donors, set[int]]:
     """Pick up to 16 donors that B answers correctly, of as many labels as possible.
 
@@ -63,18 +61,13 @@ def choose_donors(
 
     Args:
         order: int64[n], numbers of images that may be taken, in the order in which they are tried.
+        right: bool[n], whether B answers each correctly.
     Returns:
         The donors and their numbers.
     Raises:
         DatasetError: B answers images of fewer than two labels correctly, so some image would have no donor.
-        Cancelled: the token was set.
     """
-    rising, parts = np.sort(order), []
-    for chunk in clean.chunks(min(_TOGETHER, network.quick), rising.tolist()):
-        progress(Progress("Preparing the guard", chunk.start, len(order)))
-        parts.append(network.predict_labels(chunk.images, cancel) == chunk.labels)
-    usable = set(rising[np.concatenate(parts)].tolist())
-    tried = [i for i in order.tolist() if i in usable]
+    tried = order[right].tolist()
     first_of: dict[int, int] = {}
     for i in tried:
         first_of.setdefault(int(clean.labels[i]), i)
