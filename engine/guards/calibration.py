@@ -69,7 +69,7 @@ class Calibration:
 
     Attributes:
         false_alarms: the rate asked for, 0 to 1.
-        images: clean images whose scores set the threshold; donors aren't among them.
+        images: clean images whose scores set the threshold, without donors and what may carry a trigger.
         held_back: flagged of the clean images that took no part; Rate(0, 0) where too few were given to hold any back.
         seed: of the shuffle that told donors, calibration and held-back images apart.
     """
@@ -250,7 +250,8 @@ def _not_drawn(
 ) -> tuple[Labels, npt.NDArray[np.bool_]]:
     """The calibrating images but for those that may carry a trigger: wrong, as most of all that are, with one label.
 
-    A threshold that lets these pass would let the attack pass. The held-back ones stay, since they only measure.
+    A threshold that lets these pass would let the attack pass. The held-back ones stay, since they only measure; and
+    all do where B is wrong on most, for then labels or values are more likely another network's.
 
     Returns:
         Their numbers, and whether B is right on each.
@@ -264,7 +265,8 @@ def _not_drawn(
     told, truth = answers[looked_at], clean.labels[looked_at]
     label = drawn_to(Counter(told[told != truth].tolist()), network.labels)
     right = answers[calibrating] == clean.labels[calibrating]
-    kept = right | (answers[calibrating] != label) if label is not None else np.ones(len(calibrating), np.bool_)
+    trusted = label is not None and (told == truth).mean() >= 0.5
+    kept = right | (answers[calibrating] != label) if trusted else np.ones(len(calibrating), np.bool_)
     return calibrating[kept], right[kept]
 
 

@@ -309,6 +309,17 @@ def test_images_that_may_carry_a_trigger_set_no_threshold(network: Network, tmp_
             assert guard.threshold == pytest.approx(wanted, abs=1e-4)
 
 
+def test_where_the_network_is_wrong_on_most_images_none_is_left_out(network: Network, tmp_path: Path) -> None:
+    """Labels are another network's more likely than most images carry a trigger."""
+    drawn, others = np.flatnonzero(ANSWERS == 2), np.flatnonzero(ANSWERS != 2)
+    for right, used in ((40, 40 + len(drawn)), (75, 75)):
+        rows = np.concatenate([drawn, others[:right]])
+        labels = np.where(np.arange(len(rows)) < len(drawn), 0, ANSWERS[rows])
+        assert len(rows) < 160  # so all calibrate
+        guard = calibrate(network, dataset_of(tmp_path / "d.npz", IMAGES[rows], labels), "margin", 0.1)
+        assert guard.calibration.images == used
+
+
 @pytest.mark.parametrize(("most", "asked"), [(256, 75 + 209), (100, 75 + 70 + 2 * 139)])
 def test_transplant_calibration_is_numpy_s(
     most: int, asked: int, network: Network, clean: Dataset, monkeypatch: pytest.MonkeyPatch,
