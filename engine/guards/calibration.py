@@ -5,9 +5,9 @@ A guard is plain values: it is calibrated once on clean data, saved as guard.npz
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -15,11 +15,11 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.assessment import drawn_to
 from engine.data.datasets import Dataset
 from engine.errors import DatasetError, ModelError
 from engine.guards.cuts import DEFAULT_KINDS, Cuts, cuts_of, no_cuts
 from engine.guards.margin import MarginScores
+from engine.guards.suspects import drawn_away, find_striking, striking_text
 from engine.guards.transplant import (
     DONOR_POOL,
     CutScores,
@@ -50,6 +50,7 @@ MOST_STANDARD_IMAGES = 256
 
 _CHUNK = 64
 _TOGETHER = 256
+_ROUNDS = 5
 _NONE: Labels = np.empty(0, np.int64)
 # B answers about so many images for each that a guard is asked about.
 _ANSWERS = 20
@@ -91,6 +92,8 @@ class Guard:
         donors: float32[D, H, W, C] and int64[D]; none for the margin guard.
         cuts: what is put into donors, standardised; none for the margin guard.
         escalate_above: see TransplantScores; 0 for the margin guard.
+        doubt: about the images it was given to calibrate on, a sentence; and numbers of those that it was set without.
+            Both are said when it is made, and not saved with it.
     """
 
     kind: Kind
@@ -101,6 +104,8 @@ class Guard:
     donors: Donors
     cuts: Cuts
     escalate_above: float
+    doubt: str = ""
+    left_out: tuple[int, ...] = ()
 
     @property
     def note(self) -> str:
@@ -211,10 +216,48 @@ def calibrate_both(
     if not len(clean):
         raise DatasetError(f"{clean.path}: holds no images; a guard is calibrated on clean images.")
     calibrating, held_back = _split(len(clean), seed, false_alarms)
-    calibrating, right = _not_drawn(network, clean, calibrating, held_back, progress, cancel)
+    answers = _answers(network, clean, np.concatenate([calibrating, held_back]), progress, cancel)
+    calibrating = calibrating[~drawn_away(calibrating, answers, clean.labels, network.labels)]
+    found = _scored(network, clean, kind, kinds, calibrating, held_back, answers, progress, cancel)
+    left_out, label = _NONE, None
+    # Such images stretch the scale that they are found by, so more are found where the first ones aren't counted.
+    for _ in range(_ROUNDS if kind == "transplant" else 0):
+        new = ~np.isin(found.numbers, left_out)
+        striking = find_striking(found.scores[new], answers[found.numbers[new]], network.labels, label)
+        if not striking:
+            break
+        left_out, label = np.union1d(left_out, found.numbers[new][striking.rows]), striking.label
+        found = _scored(network, clean, kind, kinds, calibrating[~np.isin(calibrating, left_out)], held_back, answers,
+                        progress, cancel)
+    doubt = "" if label is None else striking_text(clean.name, label, len(left_out))
+
+    def at(rate: float) -> Guard:
+        threshold = conformal_threshold(found.scores[:found.count], rate)
+        realised = Rate(int((found.scores[found.count:] > threshold).sum()), len(held_back))
+        return dataclasses.replace(found.guard, threshold=threshold, doubt=doubt, left_out=tuple(left_out.tolist()),
+                                   calibration=Calibration(rate, found.count, realised, seed))
+
+    return at(false_alarms), at(min(false_alarms, max(sparing, 1 / (found.count + 1))))
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """A guard without a threshold, and its scores float64[n] of images by their numbers int64[n]: first of those that
+    set one, so many, then of those held back."""
+
+    guard: Guard
+    count: int
+    numbers: Labels
+    scores: npt.NDArray[np.float64]
+
+
+def _scored(
+    network: Network, clean: Dataset, kind: Kind, kinds: Sequence[str], calibrating: Labels, held_back: Labels,
+    answers: Labels, progress: ProgressCallback, cancel: CancelToken,
+) -> _Scored:
     donors, cuts = no_donors(clean.image_shape), no_cuts(*clean.image_shape[:2])
     if kind == "transplant":
-        donors, taken = choose_donors(clean, calibrating, right)
+        donors, taken = choose_donors(clean, calibrating, answers[calibrating] == clean.labels[calibrating])
         calibrating = np.array([i for i in calibrating.tolist() if i not in taken], np.int64)
         if not len(calibrating):
             raise DatasetError(f"{clean.path}: its {len(clean)} images are all donors of the transplant guard, so none "
@@ -228,46 +271,24 @@ def calibrate_both(
     if kind == "transplant":
         cuts = cuts_of(*clean.image_shape[:2], kinds)
         cuts, escalate_above, known = _scales(network, donors, cuts, work, standard, rest)
-
-    def guard(threshold: float, rate: float, realised: Rate) -> Guard:
-        return Guard(kind, threshold, network.labels, clean.image_shape, Calibration(rate, count, realised, seed),
-                     donors, cuts, escalate_above)
-
+    guard = Guard(kind, math.inf, network.labels, clean.image_shape, Calibration(0.0, count, Rate(0, 0), 0), donors,
+                  cuts, escalate_above)
     # The threshold is set on scores of the whole cascade, so it holds for what the guard really computes.
-    scores = _scores_of(guard(math.inf, false_alarms, Rate(0, 0)), network)
-    usual, others = np.concatenate([known, work.scores(scores, rest)]), work.scores(scores, held_back)
-
-    def at(rate: float) -> Guard:
-        threshold = conformal_threshold(usual, rate)
-        return guard(threshold, rate, Rate(int((others > threshold).sum()), len(held_back)))
-
-    return at(false_alarms), at(min(false_alarms, max(sparing, 1 / (count + 1))))
+    scores = _scores_of(guard, network)
+    return _Scored(guard, count, np.concatenate([standard, rest, np.sort(held_back)]),
+                   np.concatenate([known, work.scores(scores, rest), work.scores(scores, held_back)]))
 
 
-def _not_drawn(
-    network: Network, clean: Dataset, calibrating: Labels, held_back: Labels, progress: ProgressCallback,
-    cancel: CancelToken,
-) -> tuple[Labels, npt.NDArray[np.bool_]]:
-    """The calibrating images but for those that may carry a trigger: wrong, as most of all that are, with one label.
-
-    A threshold that lets these pass would let the attack pass. The held-back ones stay, since they only measure; and
-    all do where B is wrong on most, for then labels or values are more likely another network's.
-
-    Returns:
-        Their numbers, and whether B is right on each.
-    """
-    looked_at = np.sort(np.concatenate([calibrating, held_back]))
-    answers = np.full(len(clean), -1, np.int64)
-    for chunk in clean.chunks(min(_TOGETHER, network.quick), looked_at.tolist()):
-        progress(Progress("Preparing the guard", chunk.start, len(looked_at)))
+def _answers(
+    network: Network, clean: Dataset, numbers: Labels, progress: ProgressCallback, cancel: CancelToken,
+) -> Labels:
+    """What B answers to the images with these numbers, int64[N]; -1 for all others."""
+    rising, answers = np.sort(numbers), np.full(len(clean), -1, np.int64)
+    for chunk in clean.chunks(min(_TOGETHER, network.quick), rising.tolist()):
+        progress(Progress("Preparing the guard", chunk.start, len(rising)))
         part = slice(chunk.start, chunk.start + len(chunk.labels))
-        answers[looked_at[part]] = network.predict_labels(chunk.images, cancel)
-    told, truth = answers[looked_at], clean.labels[looked_at]
-    label = drawn_to(Counter(told[told != truth].tolist()), network.labels)
-    right = answers[calibrating] == clean.labels[calibrating]
-    trusted = label is not None and (told == truth).mean() >= 0.5
-    kept = right | (answers[calibrating] != label) if trusted else np.ones(len(calibrating), np.bool_)
-    return calibrating[kept], right[kept]
+        answers[rising[part]] = network.predict_labels(chunk.images, cancel)
+    return answers
 
 
 def _scales(

@@ -35,7 +35,7 @@ from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made, ranked_on_text
 from engine.runs.pairs import refuse_changed_inputs
 from engine.runs.prune import PruningRun
-from engine.runs.repair import measured_on_text
+from engine.runs.repair import measured_on_text, without
 from engine.runs.rows import rows_of
 
 # Images with which it is tried whether a further defence is the same once it is saved.
@@ -69,6 +69,7 @@ def compare_defences(
     warning = missing_labels_warning(b, clean, allow_missing_labels) if trained else ""
     makers = _Makers(run, b, clean, allow_missing_labels, made or Made(), progress, cancel)
     guards = makers.guards()
+    makers = dataclasses.replace(makers, clean=without([one.guard for one in guards], clean))
     truth = [true_labels(dataset, opened.clean) for dataset in poisoned]
     own = makers.defences(trained)
     # A plug-in may train, and nobody can tell beforehand.
@@ -140,10 +141,12 @@ class _Makers:
         transplant, sparing = calibrate_both(self.b, self.clean, "transplant", asked, progress=self.progress,
                                              cancel=self.cancel)
         calibrated = time.monotonic()
-        margin = calibrate(self.b, self.clean, "margin", asked, progress=self.progress, cancel=self.cancel)
+        margin = calibrate(self.b, without([transplant], self.clean), "margin", asked, progress=self.progress,
+                           cancel=self.cancel)
         every = [GuardDefence(transplant, calibrated - started), GuardDefence(margin, time.monotonic() - calibrated),
                  GuardDefence(sparing, calibrated - started, SPARING_GUARD, (UNPAIRED,))]
         awake = [one for one in every if math.isfinite(one.guard.threshold)]
+        self.made.left_out.extend(filter(None, [transplant.doubt]))
         self.made.guards.update({one.called: one.guard for one in awake})
         self.made.left_out.extend(
             f"The {one.called} guard was left out. {one.guard.note}" for one in every if one not in awake)

@@ -102,6 +102,7 @@ def run_pruning(
     # A guard learns what is normal from images that B answers; of nonsense it learns nonsense, or nothing.
     guarded = None if request.guard == "none" or hardly_better_than_chance(curve.validation, opened.network.labels) \
         else _guard(request, opened, ranking, progress, cancel)
+    doubts += (Doubt(guarded.guard.doubt, implausible=False),) if guarded and guarded.guard.doubt else ()
     return PruningRun(request, opened.model_summary(), opened.dataset_summaries(cancel), ranking, curve, guarded,
                       backend.device(), time.monotonic() - started, doubts=doubts)
 

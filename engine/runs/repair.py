@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,9 +16,9 @@ from engine.data.stored_values import BYTES, stored_range
 from engine.data.subsets import HELD_BACK, stored_pictures, subset
 from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
-from engine.defences.training import Repair, repaired_network
+from engine.defences.training import Repair, missing_labels_warning, repaired_network
 from engine.defences.unlearning import unlearn
-from engine.errors import EngineError
+from engine.errors import DatasetError, EngineError
 from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, Guard, calibrate, calibrate_both
@@ -74,6 +75,37 @@ def repair_by(
         DatasetError: a label has no image and that wasn't allowed, or none can be held aside.
         Cancelled: the token was set; nothing is kept.
     """
+    missing_labels_warning(network, clean, allow_missing_labels)  # refuses at once
+    clean, doubt = _trusted(network, clean, progress, cancel)
+    repair = _trained(method, network, clean, layer, channels, seed, allow_missing_labels, progress, cancel)
+    return dataclasses.replace(repair, warning=" ".join(filter(None, (doubt, repair.warning))))
+
+
+def without(guards: Sequence[Guard], clean: Dataset) -> Dataset:
+    """Clean images but for those that a guard was set without, if every label keeps one."""
+    left_out = {number for guard in guards for number in guard.left_out}
+    kept = [number for number in range(len(clean)) if number not in left_out]
+    if not left_out or len(np.unique(clean.labels[kept])) < len(np.unique(clean.labels)):
+        return clean
+    return subset(clean, kept, clean.part)
+
+
+def _trusted(
+    network: Network, clean: Dataset, progress: ProgressCallback, cancel: CancelToken,
+) -> tuple[Dataset, str]:
+    """The images to learn from, without those that may carry a trigger and bear the attacker's label, from which a
+    student would learn it; and a sentence on these."""
+    try:
+        guard = calibrate(network, clean, progress=progress, cancel=cancel)
+    except DatasetError:  # too few or too small for a guard; what can't be read is refused where it is learnt
+        return clean, ""
+    return without([guard], clean), guard.doubt
+
+
+def _trained(
+    method: str, network: Network, clean: Dataset, layer: str, channels: int | None, seed: int,
+    allow_missing_labels: bool, progress: ProgressCallback, cancel: CancelToken,
+) -> Repair:
     if method != FINE_PRUNING:
         return TRAINED[method](network, clean, seed=seed, allow_missing_labels=allow_missing_labels,
                                progress=progress, cancel=cancel)
@@ -110,7 +142,9 @@ def as_pair(
     goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes, standing)
     uneven = uneven_text(clean.name, clean.labels, network.labels) if standing else ""
     led = astray(clean.name, wrong_answers(network, clean, progress=progress, cancel=cancel), network.labels)
-    said = " ".join(filter(None, (*notices, led, uneven, repair.warning)))
+    # A guard finds the same images as the repair did.
+    found = standing.doubt if standing and standing.doubt not in repair.warning else ""
+    said = " ".join(filter(None, (*notices, led, found, uneven, repair.warning)))
     return measured(repair.method, said, goodnet, clean, test, poisoned, progress, cancel)
 
 

@@ -1,0 +1,149 @@
+"""Images with a trigger among the clean ones, labelled with the attacker's target, don't set a guard's threshold."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from engine.data.datasets import Dataset
+from engine.guards.calibration import Guard, calibrate
+from engine.guards.suspects import drawn_away, find_striking
+from engine.models.networks import Network
+from engine.runs import all_defences, repair
+from engine.runs.inputs import InputFiles, open_inputs
+from engine.runs.prune import PruningRequest, run_pruning
+from engine.runs.repair import repair_by, without
+from tests.support.places import PROJECT
+
+SAMPLE = PROJECT / "data" / "sample"
+POISONED = 40  # beside 384 clean ones
+
+
+def test_a_label_that_has_the_highest_scores_stands_out() -> None:
+    answers = np.repeat(np.arange(10), 30)
+    scores = np.random.default_rng(0).permutation(300).astype(float)
+    assert find_striking(scores, answers, 10) is None
+    high = np.flatnonzero(answers == 4)[:12]
+    raised = scores.copy()
+    raised[high] += 1000
+    found = find_striking(raised, answers, 10)
+    assert found is not None and found.label == 4
+    assert np.flatnonzero(found.rows).tolist() == high.tolist()
+    among = raised.copy()
+    among[np.flatnonzero(answers == 5)[0]] += 1500  # another label's on top of all
+    found = find_striking(among, answers, 10)
+    assert found is None, "12 less 3 is fewer than 10"
+    assert find_striking(among, answers, 10, known=3) is None
+    again = find_striking(among, answers, 10, known=4)
+    assert again is not None and np.flatnonzero(again.rows).tolist() == high.tolist()
+
+
+@pytest.mark.parametrize(("count", "images", "labels"), [(9, 300, 10), (17, 600, 10), (12, 300, 3)])
+def test_too_few_of_them_or_of_labels_don_t(count: int, images: int, labels: int) -> None:
+    answers = np.arange(images) % labels
+    scores = np.random.default_rng(0).random(images)
+    scores[np.flatnonzero(answers == 1)[:count]] += 1
+    assert find_striking(scores, answers, labels) is None
+
+
+def test_a_label_that_most_images_show_is_no_wonder() -> None:
+    answers = np.where(np.arange(300) < 200, 1, np.arange(300) % 10)
+    scores = np.where(answers == 1, 1.0, 0.0)
+    assert find_striking(scores, answers, 10) is None
+
+
+def test_images_that_nobody_asked_about_are_not_drawn_away() -> None:
+    truth = np.zeros(40, np.int64)
+    answers = np.where(np.arange(40) < 12, 3, np.where(np.arange(40) < 36, 0, -1))
+    assert drawn_away(np.arange(30), answers, truth, 5).tolist() == [True] * 12 + [False] * 18
+    assert not drawn_away(np.arange(30), answers, truth, 3).any()
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's clean images and behind them forty poisoned ones with the attacker's label."""
+    path = tmp_path_factory.mktemp("mixed") / "mixed.h5"
+    with h5py.File(SAMPLE / "clean_validation.h5") as clean, h5py.File(SAMPLE / "poisoned_test.h5") as poisoned, \
+            h5py.File(path, "w") as file:
+        for name in ("data", "label"):
+            file[name] = np.concatenate([clean[name][:], poisoned[name][:POISONED]])
+    return path
+
+
+def opened(path: Path) -> tuple[Network, Dataset, Dataset]:
+    found = open_inputs(InputFiles(SAMPLE / "badnet.keras", path, poisoned=(SAMPLE / "poisoned_test.h5",)))
+    return found.network, found.of("validation")[0], found.of("poisoned")[0]
+
+
+@pytest.fixture(scope="module")
+def guard(mixed: Path) -> Guard:
+    network, clean, _ = opened(mixed)
+    return calibrate(network, clean)
+
+
+def test_they_are_left_out_and_told(guard: Guard, mixed: Path) -> None:
+    network, clean, poisoned = opened(mixed)
+    left_out = np.array(guard.left_out)
+    assert (left_out >= 384).mean() > 0.9 and len(left_out) > 0.7 * POISONED
+    assert (clean.labels[left_out] == poisoned.labels[0]).all()
+    assert f"that are answered with label {poisoned.labels[0]} strike the transplant guard" in guard.doubt
+    images = poisoned.take(range(200, 300))  # others than those that were mixed in
+    assert guard.on(network).answer(images).flagged.mean() > 0.8
+
+
+def test_of_clean_images_none_is_left_out() -> None:
+    network, clean, _ = opened(SAMPLE / "clean_validation.h5")
+    found = calibrate(network, clean)
+    assert found.left_out == () and not found.doubt
+
+
+def test_a_run_tells(mixed: Path) -> None:
+    run = run_pruning(PruningRequest(SAMPLE / "badnet.keras", mixed, guard="transplant"))
+    assert run.guarded is not None
+    assert [doubt.sentence for doubt in run.doubts if not doubt.implausible][-1] == run.guarded.guard.doubt
+
+
+def test_defences_are_made_without_them(mixed: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    class _EnoughError(Exception):
+        """Nothing is trained."""
+
+    seen: list[Dataset] = []
+
+    def prepare(_: Network, clean: Dataset, **__: object) -> None:
+        seen.append(clean)
+        raise _EnoughError
+
+    monkeypatch.setattr(all_defences, "prepare", prepare)
+    request = PruningRequest(SAMPLE / "badnet.keras", mixed, SAMPLE / "clean_test.h5")
+    run = run_pruning(request)
+    monkeypatch.setattr(all_defences, "fine_prune", lambda *_, **__: pytest.fail("not asked for"))
+    monkeypatch.setattr(all_defences, "_steps", lambda run: {})
+    with pytest.raises(_EnoughError):
+        all_defences.compare_defences(run)
+    _, clean, _ = opened(mixed)
+    (trusted,) = seen
+    kept = np.setdiff1d(np.arange(len(clean)), guard.left_out)
+    np.testing.assert_array_equal(trusted.labels, clean.labels[kept])
+    np.testing.assert_array_equal(trusted.take([len(kept) - 1]), clean.take([kept[-1]]))
+
+
+def test_no_label_loses_all_its_images(guard: Guard, mixed: Path) -> None:
+    _, clean, _ = opened(mixed)
+    every = np.flatnonzero(clean.labels == clean.labels[guard.left_out[0]])
+    assert len(without([guard], clean)) == len(clean) - len(guard.left_out)
+    assert without([dataclasses.replace(guard, left_out=tuple(every.tolist()))], clean) is clean
+
+
+def test_a_repair_learns_without_them_and_says_so(mixed: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, clean, _ = opened(mixed)
+    seen: list[Dataset] = []
+    real = repair.TRAINED["distillation"]
+    monkeypatch.setitem(repair.TRAINED, "distillation",
+                        lambda b, images, **given: seen.append(images) or real(b, images, steps=2, **given))
+    found = repair_by("distillation", network, clean, "unused")
+    assert len(seen[0]) == len(clean) - len(guard.left_out)
+    assert found.warning.startswith(guard.doubt)
