@@ -92,8 +92,8 @@ class Guard:
         donors: float32[D, H, W, C] and int64[D]; none for the margin guard.
         cuts: what is put into donors, standardised; none for the margin guard.
         escalate_above: see TransplantScores; 0 for the margin guard.
-        doubt: about the images it was given to calibrate on, a sentence; and numbers of those that it was set without.
-            Both are said when it is made, and not saved with it.
+        doubt: about the images it was given to calibrate on, a sentence.
+        left_out: numbers of those that nothing should be made from. Both are told when it is made, but not saved.
     """
 
     kind: Kind
@@ -230,6 +230,8 @@ def calibrate_both(
         found = _scored(network, clean, kind, kinds, calibrating[~np.isin(calibrating, left_out)], held_back, answers,
                         progress, cancel)
     doubt = "" if label is None else striking_text(clean.name, label, len(left_out))
+    # Nobody knows how many more there are among those that weren't asked about.
+    left_out = np.union1d(left_out, np.flatnonzero((answers < 0) & (clean.labels == label)))
 
     def at(rate: float) -> Guard:
         threshold = conformal_threshold(found.scores[:found.count], rate)

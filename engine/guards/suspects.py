@@ -45,8 +45,9 @@ class Striking:
 def striking_text(name: str, label: int, count: int) -> str:
     """What a person must know of a set of this name, so many images of which were found striking."""
     return (f"{count:,} images in {name} that are answered with label {label} strike the transplant guard as no others "
-            "do: images that carry a trigger and bear the attacker's label look so. They were left out. Look at that "
-            "label's images and take out what isn't clean.")
+            "do: images that carry a trigger and bear the attacker's label look so. No guard is set on them, and where "
+            "other images of that label are left no repair learns from them. Look at that label's images and take out "
+            "what isn't clean.")
 
 
 def find_striking(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from engine.data.datasets import Dataset
+from engine.guards import calibration
 from engine.guards.calibration import Guard, calibrate
 from engine.guards.suspects import drawn_away, find_striking
 from engine.models.networks import Network
@@ -93,6 +94,20 @@ def test_they_are_left_out_and_told(guard: Guard, mixed: Path) -> None:
     assert f"that are answered with label {poisoned.labels[0]} strike the transplant guard" in guard.doubt
     images = poisoned.take(range(200, 300))  # others than those that were mixed in
     assert guard.on(network).answer(images).flagged.mean() > 0.8
+
+
+def test_images_of_that_label_that_nobody_asked_about_are_left_out_too(
+    mixed: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calibration, "MOST_HELD_BACK_IMAGES", 20)
+    network, clean, poisoned = opened(mixed)
+    found = calibrate(network, clean)
+    asked = np.random.default_rng(0).permutation(len(clean))[:len(clean) * 3 // 4 + 20]
+    of_the_label = np.flatnonzero(clean.labels == poisoned.labels[0])
+    unseen = np.setdiff1d(of_the_label, asked)
+    assert len(unseen) > 3 and np.isin(unseen, found.left_out).all()
+    assert np.isin(found.left_out, of_the_label).all()
+    assert len(without([found], clean)) == len(clean) - len(found.left_out)
 
 
 def test_of_clean_images_none_is_left_out() -> None:
