@@ -19,7 +19,7 @@ from engine.data.datasets import Dataset
 from engine.errors import DatasetError, ModelError
 from engine.guards.cuts import DEFAULT_KINDS, Cuts, cuts_of, no_cuts
 from engine.guards.margin import MarginScores
-from engine.guards.suspects import drawn_away, find_striking, striking_text
+from engine.guards.suspects import also_striking, drawn_away, find_striking, striking_text
 from engine.guards.transplant import (
     DONOR_POOL,
     CutScores,
@@ -50,7 +50,6 @@ MOST_STANDARD_IMAGES = 256
 
 _CHUNK = 64
 _TOGETHER = 256
-_ROUNDS = 5
 _NONE: Labels = np.empty(0, np.int64)
 # B answers about so many images for each that a guard is asked about.
 _ANSWERS = 20
@@ -220,15 +219,16 @@ def calibrate_both(
     calibrating = calibrating[~drawn_away(calibrating, answers, clean.labels, network.labels)]
     found = _scored(network, clean, kind, kinds, calibrating, held_back, answers, progress, cancel)
     left_out, label = _NONE, None
-    # Such images stretch the scale that they are found by, so more are found where the first ones aren't counted.
-    for _ in range(_ROUNDS if kind == "transplant" else 0):
-        new = ~np.isin(found.numbers, left_out)
-        striking = find_striking(found.scores[new], answers[found.numbers[new]], network.labels, label)
-        if not striking:
-            break
-        left_out, label = np.union1d(left_out, found.numbers[new][striking.rows]), striking.label
-        found = _scored(network, clean, kind, kinds, calibrating[~np.isin(calibrating, left_out)], held_back, answers,
-                        progress, cancel)
+    striking = find_striking(found.scores, answers[found.numbers], network.labels) if kind == "transplant" else None
+    if striking:
+        # Such images stretch the scale that they are found by, so the rest is found where the first aren't counted.
+        left_out, label = found.numbers[striking.rows], striking.label
+        for again in (True, False):
+            found = _scored(network, clean, kind, kinds, calibrating[~np.isin(calibrating, left_out)], held_back,
+                            answers, progress, cancel)
+            if again:
+                rest = also_striking(found.scores, answers[found.numbers], label)
+                left_out = np.union1d(left_out, found.numbers[rest])
     doubt = "" if label is None else striking_text(clean.name, label, len(left_out))
     # Nobody knows how many more there are among those that weren't asked about.
     left_out = np.union1d(left_out, np.flatnonzero((answers < 0) & (clean.labels == label)))

@@ -12,7 +12,7 @@ import pytest
 from engine.data.datasets import Dataset
 from engine.guards import calibration
 from engine.guards.calibration import Guard, calibrate
-from engine.guards.suspects import drawn_away, find_striking
+from engine.guards.suspects import also_striking, drawn_away, find_striking
 from engine.models.networks import Network
 from engine.runs import all_defences, repair
 from engine.runs.inputs import InputFiles, open_inputs
@@ -38,9 +38,9 @@ def test_a_label_that_has_the_highest_scores_stands_out() -> None:
     among[np.flatnonzero(answers == 5)[0]] += 1500  # another label's on top of all
     found = find_striking(among, answers, 10)
     assert found is None, "12 less 3 is fewer than 10"
-    assert find_striking(among, answers, 10, known=3) is None
-    again = find_striking(among, answers, 10, known=4)
-    assert again is not None and np.flatnonzero(again.rows).tolist() == high.tolist()
+    rest = also_striking(among, answers, 4)
+    assert rest[high].all() and rest.sum() > len(high) and (answers[rest] == 4).all()
+    assert among[rest].min() > np.sort(among[answers != 4])[:216].max()  # four fifths of 270
 
 
 @pytest.mark.parametrize(("count", "images", "labels"), [(9, 300, 10), (17, 600, 10), (12, 300, 3)])
@@ -89,7 +89,7 @@ def guard(mixed: Path) -> Guard:
 def test_they_are_left_out_and_told(guard: Guard, mixed: Path) -> None:
     network, clean, poisoned = opened(mixed)
     left_out = np.array(guard.left_out)
-    assert (left_out >= 384).mean() > 0.9 and len(left_out) > 0.7 * POISONED
+    assert (left_out >= 384).sum() > 0.9 * POISONED and (left_out < 384).sum() < 5
     assert (clean.labels[left_out] == poisoned.labels[0]).all()
     assert f"that are answered with label {poisoned.labels[0]} strike the transplant guard" in guard.doubt
     images = poisoned.take(range(200, 300))  # others than those that were mixed in
