@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from engine.goodnets.pair import GoodNet
 from engine.looking.misread import find_misread
 from engine.looking.occlusion import OcclusionMap, occlusion_map
 from engine.runs.inputs import open_inputs
-from engine.runs.prune import PruningRequest, PruningRun
+from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
 from gui.jobs.opening import Opening
 from gui.messages import Message
@@ -113,7 +114,7 @@ class Checking(QObject):
     def check_misread(self) -> None:
         """Check the clean images of the run on show that its network gets wrong, a few hundred of them at most."""
         if self._session.run:
-            self._check(partial(check_misread, self._session.bench, self._session.run.request), self._take_wrong)
+            self._check(partial(check_misread, self._session.bench, self._session.run), self._take_wrong)
             self.asked_for.emit()
 
     def check_pasted(self, pixels: Picture) -> None:
@@ -241,20 +242,20 @@ def check_pixels(
     return Checked(len(found), sum(verdict.flagged for verdict in found), ())
 
 
-def check_misread(bench: Workbench, request: PruningRequest, context: TaskContext) -> Wrong:
+def check_misread(bench: Workbench, run: PruningRun, context: TaskContext) -> Wrong:
     """Check the clean images of a run that its network gets wrong; they come as partial results.
 
     Raises:
         EngineError: there is no pair, or a file can't be used any more.
     """
     _ = bench.goodnet  # says at once where there is none
-    opened = open_inputs(request.clean_alone(request.test), progress=context.progress, cancel=context.cancel)
-    said, left_out = [], False
+    files = dataclasses.replace(run.request.clean_alone(run.request.test), scale=run.model.scale)
+    opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
+    classes, said, left_out = opened.labelling.classes, [], False
     for dataset in (*opened.of("validation"), *opened.of("test")):
         found = find_misread(opened.network, dataset, progress=context.progress, cancel=context.cancel)
         said.append(found.sentence)
         left_out |= len(found.numbers) > _MOST_WRONG
-        classes = opened.labelling.classes
         shown = found.numbers[:_MOST_WRONG].tolist()
         if found.files:
             check_files(bench, found.files[:_MOST_WRONG], context)
