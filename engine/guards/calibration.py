@@ -217,19 +217,19 @@ def calibrate_both(
     calibrating, held_back = _split(len(clean), seed, false_alarms)
     answers = _answers(network, clean, np.concatenate([calibrating, held_back]), progress, cancel)
     calibrating = calibrating[~drawn_away(calibrating, answers, clean.labels, network.labels)]
-    found = _scored(network, clean, kind, kinds, calibrating, held_back, answers, progress, cancel)
-    left_out, label = _NONE, None
+
+    def scored(without: Labels) -> _Scored:
+        return _scored(network, clean, kind, kinds, calibrating[~np.isin(calibrating, without)], held_back, answers,
+                       progress, cancel)
+
+    found, left_out, label, doubt = scored(_NONE), _NONE, None, ""
     striking = find_striking(found.scores, answers[found.numbers], network.labels) if kind == "transplant" else None
     if striking:
         # Such images stretch the scale that they are found by, so the rest is found where the first aren't counted.
         left_out, label = found.numbers[striking.rows], striking.label
-        for again in (True, False):
-            found = _scored(network, clean, kind, kinds, calibrating[~np.isin(calibrating, left_out)], held_back,
-                            answers, progress, cancel)
-            if again:
-                rest = also_striking(found.scores, answers[found.numbers], label)
-                left_out = np.union1d(left_out, found.numbers[rest])
-    doubt = "" if label is None else striking_text(clean.name, label, len(left_out))
+        found, count = scored(left_out), len(left_out)
+        left_out = np.union1d(left_out, found.numbers[also_striking(found.scores, answers[found.numbers], label)])
+        found, doubt = scored(left_out), striking_text(clean.name, label, count, len(left_out) - count)
     # Nobody knows how many more there are among those that weren't asked about.
     left_out = np.union1d(left_out, np.flatnonzero((answers < 0) & (clean.labels == label)))
 

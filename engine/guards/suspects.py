@@ -42,12 +42,14 @@ class Striking:
     rows: npt.NDArray[np.bool_]
 
 
-def striking_text(name: str, label: int, count: int) -> str:
-    """What a person must know of a set of this name, so many images of which were found striking."""
+def striking_text(name: str, label: int, count: int, further: int) -> str:
+    """What a person must know of a set of this name, so many images of which were found striking, and so many more of
+    their label less so."""
+    more = f" and on {further:,} more of that label that stand out less" if further else ""
     return (f"{count:,} images in {name} that are answered with label {label} strike the transplant guard as no others "
-            "do: images that carry a trigger and bear the attacker's label look so. No guard is set on them, so that "
-            "it flags more of that label's clean images than was asked for, and where others of that label are left no "
-            "repair learns from them. Look at that label's images and take out what isn't clean.")
+            f"do: images that carry a trigger and bear the attacker's label look so. No guard is set on them{more}, so "
+            "that it flags more of that label's clean images than was asked for, and where others of that label are "
+            "left no repair learns from them. Look at that label's images and take out what isn't clean.")
 
 
 def find_striking(scores: npt.NDArray[np.float64], answers: Labels, labels: int) -> Striking | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import h5py
@@ -92,6 +93,7 @@ def test_they_are_left_out_and_told(guard: Guard, mixed: Path) -> None:
     assert (left_out >= 384).sum() > 0.9 * POISONED and (left_out < 384).sum() < 5
     assert (clean.labels[left_out] == poisoned.labels[0]).all()
     assert f"that are answered with label {poisoned.labels[0]} strike the transplant guard" in guard.doubt
+    assert sum(map(int, re.findall(r"(\d+) (?:images in|more of)", guard.doubt))) == len(left_out)
     images = poisoned.take(range(200, 300))  # others than those that were mixed in
     assert guard.on(network).answer(images).flagged.mean() > 0.8
 
