@@ -19,7 +19,7 @@ from engine.data.datasets import Dataset
 from engine.errors import DatasetError, ModelError
 from engine.guards.cuts import DEFAULT_KINDS, Cuts, cuts_of, no_cuts
 from engine.guards.margin import MarginScores
-from engine.guards.suspects import also_striking, drawn_away, find_striking, striking_text
+from engine.guards.suspects import Suspects, also_striking, drawn_away, find_striking, striking_text
 from engine.guards.transplant import (
     DONOR_POOL,
     CutScores,
@@ -92,7 +92,9 @@ class Guard:
         cuts: what is put into donors, standardised; none for the margin guard.
         escalate_above: see TransplantScores; 0 for the margin guard.
         doubt: about the images it was given to calibrate on, a sentence.
-        left_out: numbers of those that nothing should be made from. Both are told when it is made, but not saved.
+        striking: those of them that may carry a trigger and bear the attacker's label.
+        left_out: numbers of all that nothing should be made from: these, and others of their label that weren't looked
+            at. All three are told when it is made, but not saved.
     """
 
     kind: Kind
@@ -104,6 +106,7 @@ class Guard:
     cuts: Cuts
     escalate_above: float
     doubt: str = ""
+    striking: Suspects | None = None
     left_out: tuple[int, ...] = ()
 
     @property
@@ -222,7 +225,7 @@ def calibrate_both(
         return _scored(network, clean, kind, kinds, calibrating[~np.isin(calibrating, without)], held_back, answers,
                        progress, cancel)
 
-    found, left_out, label, doubt = scored(_NONE), _NONE, None, ""
+    found, left_out, suspects, doubt = scored(_NONE), _NONE, None, ""
     striking = find_striking(found.scores, answers[found.numbers], network.labels) if kind == "transplant" else None
     if striking:
         # Such images stretch the scale that they are found by, so the rest is found where the first aren't counted.
@@ -230,13 +233,15 @@ def calibrate_both(
         found, count = scored(left_out), len(left_out)
         left_out = np.union1d(left_out, found.numbers[also_striking(found.scores, answers[found.numbers], label)])
         found, doubt = scored(left_out), striking_text(clean.name, label, count, len(left_out) - count)
-    # Nobody knows how many more there are among those that weren't asked about.
-    left_out = np.union1d(left_out, np.flatnonzero((answers < 0) & (clean.labels == label)))
+        suspects = Suspects(label, tuple(left_out.tolist()))
+        # Nobody knows how many more there are among those that weren't asked about.
+        left_out = np.union1d(left_out, np.flatnonzero((answers < 0) & (clean.labels == label)))
 
     def at(rate: float) -> Guard:
         threshold = conformal_threshold(found.scores[:found.count], rate)
         realised = Rate(int((found.scores[found.count:] > threshold).sum()), len(held_back))
-        return dataclasses.replace(found.guard, threshold=threshold, doubt=doubt, left_out=tuple(left_out.tolist()),
+        return dataclasses.replace(found.guard, threshold=threshold, doubt=doubt, striking=suspects,
+                                   left_out=tuple(left_out.tolist()),
                                    calibration=Calibration(rate, found.count, realised, seed))
 
     return at(false_alarms), at(min(false_alarms, max(sparing, 1 / (found.count + 1))))

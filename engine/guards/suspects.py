@@ -42,6 +42,14 @@ class Striking:
     rows: npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class Suspects:
+    """Images of a set, by their numbers in rising order, that B answers with one label and that strike a guard."""
+
+    label: int
+    numbers: tuple[int, ...]
+
+
 def striking_text(name: str, label: int, count: int, further: int) -> str:
     """What a person must know of a set of this name, so many images of which were found striking, and so many more of
     their label less so."""
@@ -49,7 +57,8 @@ def striking_text(name: str, label: int, count: int, further: int) -> str:
     return (f"{count:,} images in {name} that are answered with label {label} strike the transplant guard as no others "
             f"do: images that carry a trigger and bear the attacker's label look so. No guard is set on them{more}, so "
             "that it flags more of that label's clean images than was asked for, and where others of that label are "
-            "left no repair learns from them. Look at that label's images and take out what isn't clean.")
+            "left no repair learns from them. Look at them (misread --striking lists them, the File menu shows those "
+            "of a run with this guard) and take out what isn't clean.")
 
 
 def find_striking(scores: npt.NDArray[np.float64], answers: Labels, labels: int) -> Striking | None:

@@ -45,6 +45,11 @@ class Misread:
         return f"{said} ({percent(self.wrong.value)}){most}."
 
 
+def files_of(clean: Dataset, numbers: Sequence[int]) -> list[Path]:
+    """The picture files of the images with these numbers; none where a set isn't one of single files."""
+    return [clean.pictures[i] for i in numbers] if clean.pictures else []
+
+
 def find_misread(
     network: Network, clean: Dataset, *, progress: ProgressCallback = ignore_progress,
     cancel: CancelToken = NEVER_CANCELLED,
@@ -61,6 +66,6 @@ def find_misread(
     answers = np.concatenate([network.predict_labels(chunk.images, cancel, heard.beat)
                               for chunk in clean.chunks(network.batch)])
     wrong = np.flatnonzero(answers != clean.labels).astype(np.int64)
-    files, labels, told = clean.pictures, clean.labels[wrong], answers[wrong]
-    return Misread(clean.name, Rate(len(wrong), len(clean)), wrong, [files[i] for i in wrong] if files else [], labels,
-                   told, astray(clean.name, Counter(told.tolist()), network.labels))
+    labels, told = clean.labels[wrong], answers[wrong]
+    return Misread(clean.name, Rate(len(wrong), len(clean)), wrong, files_of(clean, wrong.tolist()), labels, told,
+                   astray(clean.name, Counter(told.tolist()), network.labels))

@@ -15,6 +15,7 @@ from PIL import Image
 from PySide6.QtCore import QObject, Signal
 
 from engine.data.classes import called
+from engine.data.datasets import Dataset
 from engine.data.preprocessing import AS_STORED
 from engine.data.stored_values import as_pictures
 from engine.errors import DatasetError
@@ -22,9 +23,9 @@ from engine.files.pictures import Picture, fit_picture, load_picture
 from engine.files.scratch import scratch_folder
 from engine.goodnets.checking import PictureMark, Verdict, check_arrays, check_pictures, list_pictures
 from engine.goodnets.pair import GoodNet
-from engine.looking.misread import find_misread
+from engine.looking.misread import files_of, find_misread
 from engine.looking.occlusion import OcclusionMap, occlusion_map
-from engine.runs.inputs import open_inputs
+from engine.runs.inputs import Opened, open_inputs
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
 from gui.jobs.opening import Opening
@@ -67,7 +68,8 @@ class Checked:
 
 @dataclass(frozen=True)
 class Wrong:
-    """What was found of images that B gets wrong: a sentence on each set, and whether not all of them are shown."""
+    """What was found of images that B gets wrong or that strike the guard: a sentence on each set, and whether not all
+    of them are shown."""
 
     sentences: tuple[str, ...]
     left_out: bool
@@ -112,7 +114,8 @@ class Checking(QObject):
         self._check(partial(check_pixels, self._session.bench, pictures))
 
     def check_misread(self) -> None:
-        """Check the clean images of the run on show that its network gets wrong, a few hundred of them at most."""
+        """Check the clean images of the run on show that its network gets wrong or that strike its guard, a few hundred
+        of them at most."""
         if self._session.run:
             self._check(partial(check_misread, self._session.bench, self._session.run), self._take_wrong)
             self.asked_for.emit()
@@ -243,7 +246,8 @@ def check_pixels(
 
 
 def check_misread(bench: Workbench, run: PruningRun, context: TaskContext) -> Wrong:
-    """Check the clean images of a run that its network gets wrong; they come as partial results.
+    """Check the clean images of a run that its network gets wrong, then those that strike its guard; they come as
+    partial results.
 
     Raises:
         EngineError: there is no pair, or a file can't be used any more.
@@ -251,20 +255,33 @@ def check_misread(bench: Workbench, run: PruningRun, context: TaskContext) -> Wr
     _ = bench.goodnet  # says at once where there is none
     files = dataclasses.replace(run.request.clean_alone(run.request.test), scale=run.model.scale)
     opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
-    classes, said, left_out = opened.labelling.classes, [], False
-    for dataset in (*opened.of("validation"), *opened.of("test")):
+    validation, said, left_out = opened.of("validation")[0], list[str](), False
+    for dataset in (validation, *opened.of("test")):
         found = find_misread(opened.network, dataset, progress=context.progress, cancel=context.cancel)
         said.append(found.sentence)
-        left_out |= len(found.numbers) > _MOST_WRONG
-        shown = found.numbers[:_MOST_WRONG].tolist()
-        if found.files:
-            check_files(bench, found.files[:_MOST_WRONG], context)
-        elif shown:
-            stored = dataset.prepared(AS_STORED).take(shown)
-            names = [f"label {called(label, classes)}, image {number} of {dataset.path.name}"
-                     for number, label in zip(shown, found.labels.tolist(), strict=False)]
-            check_pixels(bench, list(zip(names, as_pictures(stored, opened.stored), strict=True)), context)
+        left_out |= _check_some(bench, opened, dataset, found.numbers.tolist(), "", context)
+    striking = run.guarded.guard.striking if run.guarded else None
+    if striking and opened.dataset_summaries(context.cancel)[0].sha256 != run.datasets[0].sha256:
+        said.append(f"{validation.path} was changed since the run, so run again to see what strikes the guard.")
+    elif striking:
+        said.append(f"{len(striking.numbers):,} that B answers with label {striking.label} strike the guard.")
+        left_out |= _check_some(bench, opened, validation, striking.numbers, ", strikes the guard", context)
     return Wrong(tuple(said), left_out)
+
+
+def _check_some(
+    bench: Workbench, opened: Opened, dataset: Dataset, numbers: Sequence[int], why: str, context: TaskContext,
+) -> bool:
+    """Check a set's images by their numbers, so many at most; whether there are more."""
+    shown = list(numbers[:_MOST_WRONG])
+    if files := files_of(dataset, shown):
+        check_files(bench, files, context)
+    elif shown:
+        stored = dataset.prepared(AS_STORED).take(shown)
+        names = [f"label {called(label, opened.labelling.classes)}, image {number} of {dataset.path.name}{why}"
+                 for number, label in zip(shown, dataset.labels[shown].tolist(), strict=True)]
+        check_pixels(bench, list(zip(names, as_pictures(stored, opened.stored), strict=True)), context)
+    return len(numbers) > _MOST_WRONG
 
 
 def read_original(path: Path, _: TaskContext) -> Picture:

@@ -1,4 +1,4 @@
-"""misread: which clean images a network gets wrong."""
+"""misread: which clean images a network gets wrong, and which of them strike a guard."""
 
 from __future__ import annotations
 
@@ -6,63 +6,98 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from engine.cli.options import add_inputs, add_json, input_files
 from engine.cli.printing import say, say_json, say_table, to_standard_output
 from engine.cli.progress_line import ProgressLine
 from engine.data.classes import called, name_of
+from engine.data.datasets import Dataset
+from engine.guards.calibration import Guard, calibrate
 from engine.literal import csv_cell
-from engine.looking.misread import Misread, find_misread
+from engine.looking.misread import Misread, files_of, find_misread
 from engine.records.run_files import rate_json
 from engine.runs.inputs import open_inputs
 
 SUMMARY = "list the clean images that a network answers with another label than theirs"
 
-_FIELDS = ("image", "file", "label", "label_name", "answer", "answer_name")
+_FIELDS = ("image", "file", "label", "label_name", "answer", "answer_name", "why")
+_Row = dict[str, Any]
 _SHOWN = 50
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """MODEL --clean VALID [--preprocess NAME] [--classes FILE] [--json | --csv]"""
+    """MODEL --clean VALID [--preprocess NAME] [--classes FILE] [--striking] [--json | --csv]"""
     add_inputs(parser, measured=False)
+    parser.add_argument("--striking", action="store_true",
+                        help="list images that strike the transplant guard as no others do, too: those that carry a "
+                             "trigger and bear the attacker's label may; takes as long as to calibrate that guard")
     shape = parser.add_mutually_exclusive_group()
     add_json(shape)
     shape.add_argument("--csv", action="store_true", help="print a CSV table with one row an image")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print which clean images a network gets wrong."""
+    """Print which clean images a network gets wrong, and which strike the transplant guard."""
     with ProgressLine() as show:
         opened = open_inputs(input_files(options), progress=show)
-        found = find_misread(opened.network, opened.of("validation")[0], progress=show)
-    names = opened.labelling.classes
-    doubts = [*opened.notices, *filter(None, [found.doubt])]
+        clean, names = opened.of("validation")[0], opened.labelling.classes
+        found = find_misread(opened.network, clean, progress=show)
+        guard = calibrate(opened.network, clean, progress=show) if options.striking else None
+    wrong = list(_rows("wrong", found.numbers.tolist(), found.files, found.labels.tolist(), found.answers.tolist(),
+                       names))
+    striking = _striking(guard, clean, names)
+    doubts = [*opened.notices, *filter(None, [found.doubt, guard.doubt if guard else ""])]
     if options.json:
         say_json({"name": found.name, "images": found.wrong.total, **rate_json("misread", found.wrong),
-                  "preprocess": opened.preprocessing.name, "wrong": list(_rows(found, names)), "warnings": doubts})
+                  "preprocess": opened.preprocessing.name, "wrong": wrong,
+                  **({"striking": striking} if guard else {}), "warnings": doubts})
     elif options.csv:
         writer = csv.DictWriter(sys.stdout, _FIELDS)
         with to_standard_output():
             writer.writeheader()
-            writer.writerows({key: csv_cell(cell) for key, cell in row.items()} for row in _rows(found, names))
+            writer.writerows({key: csv_cell(cell) for key, cell in row.items()} for row in (*wrong, *striking))
     else:
-        _say(found, names, doubts)
+        for doubt in doubts:
+            say(f"Warning: {doubt}", style="yellow")
+        _say(wrong, found.sentence, names)
+        if guard:
+            _say(striking, _of_striking(guard, found), names)
 
 
-def _say(found: Misread, names: Sequence[str], doubts: list[str]) -> None:
-    for doubt in doubts:
-        say(f"Warning: {doubt}", style="yellow")
-    rows = [[str(row["image"]), *([row["file"]] if found.files else []), called(row["label"], names),
-             called(row["answer"], names)] for row in _rows(found, names)]
-    say_table(["image", *(["file"] if found.files else []), "its label", "B says"], rows[:_SHOWN], left=4)
+def _striking(guard: Guard | None, clean: Dataset, names: Sequence[str]) -> list[_Row]:
+    if not guard or not guard.striking:
+        return []
+    label, numbers = guard.striking.label, list(guard.striking.numbers)
+    return list(_rows("striking", numbers, files_of(clean, numbers), clean.labels[numbers].tolist(),
+                      [label] * len(numbers), names))
+
+
+def _of_striking(guard: Guard, found: Misread) -> str:
+    if not guard.striking:
+        return (f"No label's images in {found.name} strike the transplant guard. That is no proof: where few carry a "
+                "trigger, or one that this guard doesn't see, none does.")
+    return (f"{len(guard.striking.numbers):,} of the {found.wrong.total:,} images in {found.name} strike the "
+            "transplant guard, or stand out less but bear the same label: B answers them all with label "
+            f"{guard.striking.label}.")
+
+
+def _say(rows: Sequence[_Row], sentence: str, names: Sequence[str]) -> None:
+    files = any(row["file"] for row in rows)
+    cells = [[str(row["image"]), *([row["file"]] if files else []), called(row["label"], names),
+              called(row["answer"], names)] for row in rows]
+    if rows:
+        say_table(["image", *(["file"] if files else []), "its label", "B says"], cells[:_SHOWN], left=4)
     if len(rows) > _SHOWN:
         say(f"and {len(rows) - _SHOWN:,} more, which --csv and --json list")
-    say(found.sentence)
+    say(sentence)
 
 
-def _rows(found: Misread, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for i, number in enumerate(found.numbers.tolist()):
-        label, answer = int(found.labels[i]), int(found.answers[i])
-        yield {"image": number, "file": str(found.files[i]) if found.files else None, "label": label,
-               "label_name": name_of(label, names), "answer": answer, "answer_name": name_of(answer, names)}
+def _rows(
+    why: str, numbers: Sequence[int], files: Sequence[Path], labels: Sequence[int], answers: Sequence[int],
+    names: Sequence[str],
+) -> Iterator[_Row]:
+    for i, (number, label, answer) in enumerate(zip(numbers, labels, answers, strict=True)):
+        yield {"image": number, "file": str(files[i]) if files else None, "label": label,
+               "label_name": name_of(label, names), "answer": answer, "answer_name": name_of(answer, names), "why": why}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
+from engine.__main__ import main
 from engine.data.datasets import Dataset
 from engine.guards import calibration
 from engine.guards.calibration import Guard, calibrate
@@ -94,6 +98,8 @@ def test_they_are_left_out_and_told(guard: Guard, mixed: Path) -> None:
     assert (clean.labels[left_out] == poisoned.labels[0]).all()
     assert f"that are answered with label {poisoned.labels[0]} strike the transplant guard" in guard.doubt
     assert sum(map(int, re.findall(r"(\d+) (?:images in|more of)", guard.doubt))) == len(left_out)
+    assert guard.striking is not None and guard.striking.numbers == guard.left_out, "nearly all images were looked at"
+    assert guard.striking.label == poisoned.labels[0]
     images = poisoned.take(range(200, 300))  # others than those that were mixed in
     assert guard.on(network).answer(images).flagged.mean() > 0.8
 
@@ -110,6 +116,36 @@ def test_images_of_that_label_that_nobody_asked_about_are_left_out_too(
     assert len(unseen) > 3 and np.isin(unseen, found.left_out).all()
     assert np.isin(found.left_out, of_the_label).all()
     assert len(without([found], clean)) == len(clean) - len(found.left_out)
+    assert found.striking is not None and not np.isin(unseen, found.striking.numbers).any(), "nobody knows that of them"
+
+
+def test_a_person_is_told_which_they_are(mixed: Path, guard: Guard, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["misread", str(SAMPLE / "badnet.keras"), "--clean", str(mixed)]
+    assert main([*arguments, "--json"]) == 0
+    assert "striking" not in json.loads(capsys.readouterr().out), "nobody asked"
+    assert main([*arguments, "--striking", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    _, clean, poisoned = opened(mixed)
+    label = int(poisoned.labels[0])
+    assert [row["image"] for row in printed["striking"]] == list(guard.left_out)
+    assert {(row["label"], row["answer"], row["why"]) for row in printed["striking"]} == {(label, label, "striking")}
+    assert printed["warnings"][-1] == guard.doubt and "misread --striking lists them" in guard.doubt
+    assert main([*arguments, "--striking", "--csv"]) == 0
+    table = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [int(row["image"]) for row in table if row["why"] == "striking"] == list(guard.left_out)
+    assert sum(row["why"] == "wrong" for row in table) == len(printed["wrong"]) > 0
+    assert main([*arguments, "--striking"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{len(guard.left_out)} of the {len(clean)} images in mixed strike the transplant guard" in said
+    assert "and bear the attacker's label look so" in said
+
+
+def test_where_none_strike_it_that_is_no_proof(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["misread", str(SAMPLE / "badnet.keras"), "--clean", str(SAMPLE / "clean_validation.h5"), "--striking"]
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["striking"] == []
+    assert main(arguments) == 0
+    assert "strike the transplant guard. That is no proof" in " ".join(capsys.readouterr().out.split())
 
 
 def test_of_clean_images_none_is_left_out() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import h5py
@@ -12,9 +13,11 @@ from pytestqt.qtbot import QtBot
 
 from engine.data.datasets import open_dataset
 from engine.data.stored_values import UNIT
+from engine.guards.suspects import Suspects
 from engine.models.networks import open_network
 from gui.jobs import checking
 from gui.main_window import MainWindow
+from tests.support.comparisons import guard, guarded
 from tests.support.networks import SmallLab, save_lab_file
 from tests.support.window_driver import press_run, settle
 
@@ -74,6 +77,30 @@ def test_of_a_folder_they_are_its_files(
     run_on(window, qtbot, small_lab, tmp_path / "faces")
     ask(window, qtbot)
     assert {verdict.file for verdict in window.check.model.verdicts} == {str(files[number]) for number in WRONG}
+
+
+def test_images_that_strike_the_runs_guard_are_seen_too(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    clean = tmp_path / "faces.h5"
+    images, labels, _ = labelled(small_lab, 60)
+    save_lab_file(clean, images, labels)
+    run_on(window, qtbot, small_lab, clean)
+    run = window.session.run
+    assert run is not None
+    striking = dataclasses.replace(guard(), striking=Suspects(2, (5, 40)))
+    window.session.run = dataclasses.replace(run, guarded=dataclasses.replace(guarded(), guard=striking))
+    said: list[str] = []
+    window.session.message.connect(lambda message: said.append(message.text))
+    ask(window, qtbot)
+    shown = [f"label {labels[number]}, image {number} of faces.h5" for number in (*WRONG, 5, 40)]
+    assert [verdict.file for verdict in window.check.model.verdicts] == \
+        [*shown[:3], *(name + ", strikes the guard" for name in shown[3:])]
+    np.testing.assert_array_equal(window.check.model.verdicts[3].seen_again(), images[5])
+    assert said[-1].endswith("2 that B answers with label 2 strike the guard.")
+    save_lab_file(clean, images[:30], labels[:30])
+    ask(window, qtbot)
+    assert said[-1].endswith("was changed since the run, so run again to see what strikes the guard.")
 
 
 def test_only_some_of_very_many_are_shown_and_that_is_said(
