@@ -22,6 +22,7 @@ from engine.guards.calibration import Guard
 from engine.guards.guard_files import open_guard, save_guard
 from engine.literal import literal
 from engine.models.networks import Images, Network, open_network
+from engine.progress import NEVER_CANCELLED, ignore_done
 
 GROUP = "goodnet.defences"
 # What a defence may say that it needs; without it, it is left out.
@@ -80,7 +81,7 @@ def defended(further: Further, network: Network, clean: Dataset) -> Network | Gu
         made = further.defend(network, clean)
         image = clean.take([0])
         if isinstance(made, Guard):
-            made.on(network).answer(image)
+            made.on(network).answer(image, NEVER_CANCELLED, ignore_done)
         elif not isinstance(made, Network):
             raise TypeError(f"it made a {type(made).__name__}; a Network or a Guard was expected")
         elif made.predict(image).shape != (1, network.labels):  # predicting finds out whether it takes such images

@@ -17,7 +17,15 @@ from engine.files.existing import is_folder, is_there
 from engine.files.pictures import MOST_ENTRIES, Picture, entries, load_picture, pictures_in
 from engine.goodnets.pair import Answers, GoodNet
 from engine.parallel import read_ahead
-from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.progress import (
+    NEVER_CANCELLED,
+    CancelToken,
+    Did,
+    Heartbeat,
+    ProgressCallback,
+    ignore_done,
+    ignore_progress,
+)
 
 Why = Literal["agree", "disagree", "guard"]
 
@@ -191,26 +199,30 @@ def check_pictures(
                 errors.append(error)
         return pictures, names, errors
 
-    done = 0
+    done, heard = 0, Heartbeat("Checking pictures", len(files), progress)
     for pictures, names, errors in read_ahead(read(files[start:start + size]) for start in range(0, len(files), size)):
         cancel.raise_if_cancelled()
         for error in errors:
             assert unreadable is not None
             unreadable(error)
         if pictures:
-            yield check_arrays(goodnet, pictures, names)
+            yield check_arrays(goodnet, pictures, names, cancel, heard.beat)
         done += len(pictures) + len(errors)
-        progress(Progress("Checking pictures", done, len(files)))
+        heard.report(done)
 
 
-def check_arrays(goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[str]) -> list[Verdict]:
+def check_arrays(
+    goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[str], cancel: CancelToken = NEVER_CANCELLED,
+    did: Did = ignore_done,
+) -> list[Verdict]:
     """Check pictures uint8[H, W, C] that are in memory already and have the networks' input size.
 
     Raises:
+        Cancelled: the token was set.
         DatasetError: as GoodNet.prepared.
     """
     images = goodnet.prepared(np.stack(pictures))
-    answers = goodnet.answer(images)
+    answers = goodnet.answer(images, cancel, did)
     return [
         Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]), _why(answers, i),
                 int(answers.b_labels[i]), float(answers.b_confidence[i]),

@@ -10,7 +10,7 @@ from engine.assessment import titled
 from engine.data.datasets import Dataset
 from engine.data.targets import target_of
 from engine.goodnets.pair import GoodNet
-from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
 from engine.rates import Rate
 
 
@@ -54,13 +54,13 @@ def evaluate(
         Cancelled: the token was set.
     """
     total = len(dataset)
-    counts = np.zeros(4, np.int64)
+    counts, heard = np.zeros(4, np.int64), Heartbeat(f"Evaluating on {dataset.name}", total, progress)
     for chunk in dataset.chunks(goodnet.b.batch):
         cancel.raise_if_cancelled()
-        answers = goodnet.answer(chunk.images)
+        answers = goodnet.answer(chunk.images, cancel, heard.beat)
         agreed = ~answers.disagree & (answers.plain_labels == chunk.labels)
         counts += [agreed.sum(), answers.disagree.sum(), (answers.labels == chunk.labels).sum(), answers.flagged.sum()]
-        progress(Progress(f"Evaluating on {dataset.name}", chunk.start + len(chunk.labels), total))
+        heard.report(chunk.start + len(chunk.labels))
     rates = [Rate(int(count), total) for count in counts]
     target = target_of(dataset) if poisoned else None
     guarded = rates[2:] if goodnet.guard else [None, None]

@@ -16,6 +16,7 @@ from engine.errors import ModelError
 from engine.files.pictures import Picture
 from engine.guards.calibration import SPARING_GUARD, Guard, GuardAnswer, StandingGuard
 from engine.models.networks import Images, Labels, Network, largest
+from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
 # What goodnet.json says where B' answers alone.
 ANSWERS, B_PRIME = "answers", "b_prime"
@@ -126,11 +127,17 @@ class GoodNet:
         """
         return self.preprocessing.applied(as_stored(pictures.astype(np.float32), self.stored))
 
-    def answer(self, images: Images) -> Answers:
-        """Answer float32[n, H, W, C] in the networks' input range."""
-        b, b_prime = self.b.predict(images), self.b_prime.predict(images)
+    def answer(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, did: Did = ignore_done) -> Answers:
+        """Answer float32[n, H, W, C] in the networks' input range.
+
+        Args:
+            did: is told as networks answer.
+        Raises:
+            Cancelled: the token was set.
+        """
+        b, b_prime = (network.predict(images, cancel, did) for network in (self.b, self.b_prime))
         b_labels, b_prime_labels = largest(b), largest(b_prime)
-        guard = self._standing_guard.answer(images) if self._standing_guard else None
+        guard = self._standing_guard.answer(images, cancel, did) if self._standing_guard else None
         plain = Answers(b_labels, b_labels, b_prime_labels, b.max(axis=1), b_prime.max(axis=1), guard,
                         paired=not self.b_prime_alone)
         return dataclasses.replace(plain, labels=np.where(plain.flagged, self.flag_label, plain.plain_labels))

@@ -6,7 +6,6 @@ A guard is plain values: it is calibrated once on clean data, saved as guard.npz
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from engine.errors import DatasetError, ModelError
 from engine.guards.cuts import DEFAULT_KINDS, Cuts, cuts_of, no_cuts
 from engine.guards.margin import MarginScores
 from engine.guards.suspects import Suspects, also_striking, drawn_away, find_striking, striking_text
+from engine.guards.thresholds import conformal_threshold, fewest_images
 from engine.guards.transplant import (
     DONOR_POOL,
     CutScores,
@@ -29,7 +29,15 @@ from engine.guards.transplant import (
     no_donors,
 )
 from engine.models.networks import Images, Labels, Network
-from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.progress import (
+    NEVER_CANCELLED,
+    CancelToken,
+    Did,
+    Heartbeat,
+    ProgressCallback,
+    ignore_done,
+    ignore_progress,
+)
 from engine.rates import Rate
 
 Kind = Literal["transplant", "margin"]
@@ -58,7 +66,7 @@ _ANSWERS = 20
 class Scores(Protocol):
     """What the transplant's and the margin's arithmetic have in common."""
 
-    def scores(self, images: Images, cancel: CancelToken = ..., above: float = ...) -> CutScores:
+    def scores(self, images: Images, cancel: CancelToken = ..., above: float = ..., did: Did = ...) -> CutScores:
         """Score float32[n, H, W, C] in the network's input range; only scores above `above` need be exact."""
         ...
 
@@ -166,13 +174,15 @@ class StandingGuard:
         """The scores float64[n] of float32[n, H, W, C] in the network's input range; higher is more suspect."""
         return self._scores.scores(images, cancel).score
 
-    def answer(self, images: Images, cancel: CancelToken = NEVER_CANCELLED) -> GuardAnswer:
+    def answer(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, did: Did = ignore_done) -> GuardAnswer:
         """Flag images float32[n, H, W, C] in the network's input range.
 
+        Args:
+            did: is told as its network answers.
         Raises:
             Cancelled: the token was set.
         """
-        found = self._scores.scores(images, cancel, self.guard.threshold)
+        found = self._scores.scores(images, cancel, self.guard.threshold, did)
         return GuardAnswer(found.score > self.guard.threshold, found.cut, found.score)
 
 
@@ -274,7 +284,7 @@ def _scored(
     standard = np.sort(calibrating)[::max(1, -(-count // MOST_STANDARD_IMAGES))] if kind == "transplant" else _NONE
     rest = np.setdiff1d(calibrating, standard)
     asked = len(held_back) + (count if kind == "margin" else len(standard) + 2 * len(rest))
-    work = _Work(clean, at_once(network, _CHUNK), progress, cancel, asked)
+    work = _Work(clean, at_once(network, _CHUNK), Heartbeat("Calibrating the guard", asked, progress), cancel)
     if kind == "transplant":
         cuts = cuts_of(*clean.image_shape[:2], kinds)
         cuts, escalate_above, known = _scales(network, donors, cuts, work, standard, rest)
@@ -291,10 +301,11 @@ def _answers(
 ) -> Labels:
     """What B answers to the images with these numbers, int64[N]; -1 for all others."""
     rising, answers = np.sort(numbers), np.full(len(clean), -1, np.int64)
+    heard = Heartbeat("Preparing the guard", len(rising), progress)
     for chunk in clean.chunks(min(_TOGETHER, network.quick), rising.tolist()):
-        progress(Progress("Preparing the guard", chunk.start, len(rising)))
-        part = slice(chunk.start, chunk.start + len(chunk.labels))
-        answers[rising[part]] = network.predict_labels(chunk.images, cancel)
+        done = chunk.start + len(chunk.labels)
+        answers[rising[chunk.start:done]] = network.predict_labels(chunk.images, cancel, heard.beat)
+        heard.report(done)
     return answers
 
 
@@ -312,30 +323,6 @@ def _scales(
     first = np.concatenate([few, work.scores(TransplantScores(network, donors, cuts, math.inf), rest)])
     escalate_above = float(np.quantile(first, 1 - ESCALATED_SHARE))
     return cuts, escalate_above, np.where(few > escalate_above, every, few)
-
-
-def conformal_threshold(scores: npt.NDArray[np.float64], false_alarms: float) -> float:
-    """The threshold that a further clean image's score exceeds with a probability of at most `false_alarms`.
-
-    Args:
-        scores: float64[n] of n clean images.
-    Returns:
-        The ceil((n + 1)(1 - false_alarms))-th smallest score; infinity when that is more than n.
-    Source: Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World, 2005 (split conformal prediction).
-    """
-    rank = _rank(len(scores), false_alarms)
-    return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else math.inf
-
-
-def fewest_images(false_alarms: float) -> int:
-    """How many calibration images a false-alarm rate needs, so that the threshold is finite."""
-    first = max(1, math.floor(1 / false_alarms) - 1)
-    return next(n for n in itertools.count(first) if _rank(n, false_alarms) <= n)
-
-
-def _rank(images: int, false_alarms: float) -> int:
-    # Rounding errors of a product like 100 * 0.98 must not push the rank up by one.
-    return math.ceil(round((images + 1) * (1 - false_alarms), 9))
 
 
 def held_back_of(calibration: Calibration, images: int) -> Labels:
@@ -374,18 +361,17 @@ class _Work:
 
     clean: Dataset
     size: int
-    progress: ProgressCallback
+    heard: Heartbeat
     cancel: CancelToken
-    total: int
     done: int = 0
 
     def scores(self, scores: Scores, indices: Labels) -> npt.NDArray[np.float64]:
         """Scores float64[n] of the images with these numbers, in rising order."""
-        return self._all(lambda images: scores.scores(images, self.cancel).score, indices)
+        return self._all(lambda images: scores.scores(images, self.cancel, did=self.heard.beat).score, indices)
 
     def stages(self, scores: TransplantScores, indices: Labels) -> npt.NDArray[np.float64]:
         """Each cut's own score of the images with these numbers over few and over all donors, float64[n, 2, cuts]."""
-        return self._all(lambda images: scores.stages(images, self.cancel), indices)
+        return self._all(lambda images: scores.stages(images, self.cancel, did=self.heard.beat), indices)
 
     def _all(self, of: Callable[[Images], npt.NDArray[np.float64]], indices: Labels) -> npt.NDArray[np.float64]:
         parts: list[npt.NDArray[np.float64]] = []
@@ -393,5 +379,5 @@ class _Work:
             self.cancel.raise_if_cancelled()
             parts.append(of(chunk.images))
             self.done += len(chunk.labels)
-            self.progress(Progress("Calibrating the guard", self.done, self.total))
+            self.heard.report(self.done)
         return np.concatenate(parts) if parts else np.empty(0)

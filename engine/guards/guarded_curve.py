@@ -14,7 +14,7 @@ from engine.assessment import Figures
 from engine.data.subsets import subset
 from engine.guards.calibration import Guard, StandingGuard, at_once, held_back_of
 from engine.models.networks import Network
-from engine.progress import CancelToken, Progress, ProgressCallback
+from engine.progress import CancelToken, Did, Heartbeat, ProgressCallback
 from engine.pruning.steps import StepPredictor
 from engine.pruning.sweep import SetCounts, SweepSet, count_chunk, empty_counts
 from engine.rates import Rate
@@ -83,7 +83,8 @@ def guarded_curve(
     """
     sets = [clean, *poisoned]
     chosen = [s.dataset.spread(MOST_IMAGES) for s in sets]
-    standing, done, total = guard.on(network), 0, sum(map(len, chosen))
+    standing, done = guard.on(network), 0
+    heard = Heartbeat("Counting behind the guard", sum(map(len, chosen)), progress)
     counts, before = [], []
     for which, indices in zip(sets, chosen, strict=True):
         count = dataclasses.replace(empty_counts(which, len(order)), total=len(indices))
@@ -92,17 +93,17 @@ def guarded_curve(
             cancel.raise_if_cancelled()
             labels = predictor.labels(predictor.features(chunk.images, cancel), order, cancel)
             right += int((labels[0] == chunk.labels).sum())
-            count = count.plus(_behind(standing, count, labels, chunk.images, chunk.labels, cancel))
+            count = count.plus(_behind(standing, count, labels, chunk.images, chunk.labels, cancel, heard.beat))
             done += len(chunk.labels)
-            progress(Progress("Counting behind the guard", done, total))
+            heard.report(done)
         counts.append(count)
         before.append(Rate(right, len(indices)))
     return GuardedCurve(guard, counts[0], tuple(counts[1:]), tuple(before))
 
 
 def _behind(standing: StandingGuard, of: SetCounts, labels: npt.NDArray[np.int64], images: npt.NDArray[np.float32],
-            truth: npt.NDArray[np.int64], cancel: CancelToken) -> SetCounts:
+            truth: npt.NDArray[np.int64], cancel: CancelToken, did: Did) -> SetCounts:
     """Counts of one chunk; what the guard flags is neither right nor agreed on."""
-    passed = ~standing.answer(images, cancel).flagged
+    passed = ~standing.answer(images, cancel, did).flagged
     part = count_chunk(of, labels[:, passed], truth[passed])
     return dataclasses.replace(part, images=len(truth))

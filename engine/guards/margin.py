@@ -12,7 +12,7 @@ import numpy as np
 from engine.guards.transplant import CutScores
 from engine.models.logits import compiled_logits, first_over_second
 from engine.models.networks import Images, Network
-from engine.progress import NEVER_CANCELLED, CancelToken
+from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
 
 class MarginScores:
@@ -21,13 +21,15 @@ class MarginScores:
     def __init__(self, network: Network) -> None:
         self._logits = compiled_logits(network)
 
-    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf) -> CutScores:
+    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf,
+               did: Did = ignore_done) -> CutScores:
         """Largest minus second-largest logit of float32[n, H, W, C]; nothing is cut, so the cut is -1.
 
         Args:
             above: is for scores that cost more; these are all exact.
+            did: is told how many images were answered.
         Raises:
             Cancelled: the token was set.
         """
-        score = first_over_second(self._logits(images, cancel))
+        score = first_over_second(self._logits(images, cancel, did))
         return CutScores(score, np.full(len(score), -1, np.int64))

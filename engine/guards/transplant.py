@@ -17,7 +17,7 @@ from engine.errors import DatasetError
 from engine.guards.cuts import Cuts
 from engine.models.logits import compiled_logits, log_probability
 from engine.models.networks import Images, Labels, Network, largest
-from engine.progress import NEVER_CANCELLED, CancelToken
+from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
 FIRST_DONORS = 2
 ALL_DONORS = 8
@@ -93,7 +93,8 @@ class TransplantScores:
         self._logits = compiled_logits(network)
         self._donors, self._cuts, self._escalate_above = donors, cuts, escalate_above
 
-    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf) -> CutScores:
+    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf,
+               did: Did = ignore_done) -> CutScores:
         """Score float32[n, H, W, C] in the network's input range.
 
         The score is the highest over cuts of the standardised mean over donors of B's log-probability, on the mixed
@@ -102,34 +103,35 @@ class TransplantScores:
         Args:
             above: scores that are at most this needn't be exact: what is given for them is at most this too. It saves
                 most of the work, because a cut that is far too low after a few donors isn't tried on the others.
+            did: is told how many mixes were answered.
         Raises:
             Cancelled: the token was set.
         """
         if not len(images):
             return CutScores(np.empty(0), np.empty(0, np.int64))
-        joined = self._cuts.joined(self.means(images, cancel, above))
+        joined = self._cuts.joined(self.means(images, cancel, above, did))
         return CutScores(joined.max(axis=1), joined.argmax(axis=1))
 
-    def means(self, images: Images, cancel: CancelToken = NEVER_CANCELLED,
-              above: float = -math.inf) -> npt.NDArray[np.float64]:
+    def means(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf,
+              did: Did = ignore_done) -> npt.NDArray[np.float64]:
         """Each cut's own score float64[n, cuts], the mean log-probability; arguments as scores'."""
-        return self.stages(images, cancel, above)[:, 1]
+        return self.stages(images, cancel, above, did)[:, 1]
 
-    def stages(self, images: Images, cancel: CancelToken = NEVER_CANCELLED,
-               above: float = -math.inf) -> npt.NDArray[np.float64]:
+    def stages(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf,
+               did: Did = ignore_done) -> npt.NDArray[np.float64]:
         """Each cut's own score over the first donors, and the one that counts: float64[n, 2, cuts]; as means."""
-        labels = largest(self._logits(images, cancel))
+        labels = largest(self._logits(images, cancel, did))
         sums = _Sums(images, labels, np.stack([self._donors_for(label) for label in labels]),
                      np.zeros((len(images), len(self._cuts.kinds))))
         # Log-probabilities are at most 0, so a sum over some donors bounds the sum over all of them.
         flagged, escalated = self._cuts.least(above), self._cuts.least(self._escalate_above)
         enough = np.minimum(escalated, flagged)
         for donor in range(FIRST_DONORS):
-            self._add(sums, (sums.of / FIRST_DONORS > enough) | (sums.of / ALL_DONORS > flagged), donor, cancel)
+            self._add(sums, (sums.of / FIRST_DONORS > enough) | (sums.of / ALL_DONORS > flagged), donor, cancel, did)
         first = sums.of / FIRST_DONORS
         further = self._cuts.joined(first).max(axis=1) > self._escalate_above
         for donor in range(FIRST_DONORS, ALL_DONORS):
-            self._add(sums, further[:, np.newaxis] & (sums.of / ALL_DONORS > flagged), donor, cancel)
+            self._add(sums, further[:, np.newaxis] & (sums.of / ALL_DONORS > flagged), donor, cancel, did)
         means = first.copy()
         means[further] = sums.of[further] / ALL_DONORS
         return np.stack([first, means], axis=1)
@@ -141,7 +143,7 @@ class TransplantScores:
         """
         return np.resize(np.flatnonzero(self._donors.labels != label), ALL_DONORS).astype(np.int64)
 
-    def _add(self, sums: _Sums, wanted: npt.NDArray[np.bool_], donor: int, cancel: CancelToken) -> None:
+    def _add(self, sums: _Sums, wanted: npt.NDArray[np.bool_], donor: int, cancel: CancelToken, did: Did) -> None:
         """Add the log-probabilities of the mixes of every image and cut that is wanted, bool[n, cuts], with its donor
         of this place. Mixes of all images are answered together, as many at a time as memory allows."""
         which, cuts = np.nonzero(wanted)
@@ -153,7 +155,7 @@ class TransplantScores:
             for number in np.unique(cut):
                 rows = cut == number
                 mixes[rows] = self._cuts.mixed(number, sums.images[image[rows]], mixes[rows])
-            sums.of[image, cut] += log_probability(self._logits(mixes, cancel), sums.labels[image])
+            sums.of[image, cut] += log_probability(self._logits(mixes, cancel, did), sums.labels[image])
 
 
 @dataclass(frozen=True, eq=False)

@@ -240,7 +240,7 @@ def check_pixels(
     goodnet = bench.goodnet
     flat = [pixels[..., 0] if pixels.shape[-1] == 1 else pixels for _, pixels in pictures]
     fitted = [fit_picture(Image.fromarray(pixels), goodnet.b.input_shape) for pixels in flat]
-    found = check_arrays(goodnet, fitted, [name for name, _ in pictures])
+    found = check_arrays(goodnet, fitted, [name for name, _ in pictures], context.cancel)
     context.partial((found, []))
     return Checked(len(found), sum(verdict.flagged for verdict in found), ())
 

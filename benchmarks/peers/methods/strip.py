@@ -27,13 +27,13 @@ from engine.guards.calibration import (
     Guard,
     GuardAnswer,
     StandingGuard,
-    conformal_threshold,
 )
 from engine.guards.cuts import no_cuts
+from engine.guards.thresholds import conformal_threshold
 from engine.guards.transplant import CutScores, Donors
 from engine.models.logits import compiled_logits, log_softmax
 from engine.models.networks import Images, Network
-from engine.progress import NEVER_CANCELLED, CancelToken
+from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 from engine.rates import Rate
 
 OVERLAYS = 50
@@ -47,14 +47,15 @@ class EntropyScores:
     def __init__(self, network: Network, overlays: Images, values: ValueRange) -> None:
         self._logits, self._overlays, self._values = compiled_logits(network), overlays, values
 
-    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf) -> CutScores:
+    def scores(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf,
+               did: Did = ignore_done) -> CutScores:
         """Of float32[n, H, W, C]; all are exact, whatever `above`."""
         found = [np.empty(0)]
         for start in range(0, len(images), _TOGETHER):
             cancel.raise_if_cancelled()
             part = images[start:start + _TOGETHER]
             laid = superposed(part[:, np.newaxis], self._overlays, self._values)
-            answers = np.exp(log_softmax(self._logits(laid.reshape(-1, *part.shape[1:]))))
+            answers = np.exp(log_softmax(self._logits(laid.reshape(-1, *part.shape[1:]), cancel, did)))
             found.append(-entropy(answers).reshape(len(part), -1).mean(axis=1))
         return CutScores(np.concatenate(found), np.full(len(images), -1, np.int64))
 
@@ -75,9 +76,9 @@ class _Standing(StandingGuard):
         self.guard = guard
         self._scores = EntropyScores(network, guard.donors.images, guard.values)
 
-    def answer(self, images: Images, cancel: CancelToken = NEVER_CANCELLED) -> GuardAnswer:
+    def answer(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, did: Did = ignore_done) -> GuardAnswer:
         """Flag what is above the threshold."""
-        found = self._scores.scores(images, cancel)
+        found = self._scores.scores(images, cancel, did=did)
         return GuardAnswer(found.score > self.guard.threshold, found.cut, found.score)
 
 

@@ -16,8 +16,8 @@ from engine.__main__ import AT_FAULT, main
 from engine.errors import EngineError
 from engine.files.own import MOST_JSON_BYTES, read_lines, read_own
 from engine.goodnets.saved import open_goodnet
-from engine.guards.calibration import fewest_images
 from engine.guards.guard_files import open_guard, save_guard
+from engine.guards.thresholds import fewest_images
 from engine.pruning.ranking import given_order
 from engine.records.autosave import keep_run, kept_runs
 from engine.records.project import read_project

@@ -15,9 +15,10 @@ from engine import backend
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.subsets import subset
 from engine.errors import Cancelled, DatasetError, EngineError, ModelError
-from engine.guards.calibration import Guard, calibrate, conformal_threshold, fewest_images, held_back_of
+from engine.guards.calibration import Guard, calibrate, held_back_of
 from engine.guards.cuts import KINDS, Cuts, bands_of, cuts_of
 from engine.guards.guard_files import open_guard, save_guard
+from engine.guards.thresholds import conformal_threshold, fewest_images
 from engine.guards.transplant import Donors, TransplantScores, choose_donors
 from engine.models.logits import compiled_logits, log_probability
 from engine.models.networks import Network, open_network
@@ -207,7 +208,7 @@ def test_hopeless_cuts_are_not_tried_on_all_donors(
     scores = TransplantScores(network, Donors(IMAGES[:11], ANSWERS[:11]), cuts, 1.0)
     answered: list[int] = []
     whole = scores._logits
-    monkeypatch.setattr(scores, "_logits", lambda images, cancel: answered.append(len(images)) or whole(images, cancel))
+    monkeypatch.setattr(scores, "_logits", lambda images, *more: answered.append(len(images)) or whole(images, *more))
     exact = scores.scores(IMAGES[:60]).score
     before = sum(answered)
     answered.clear()
@@ -412,6 +413,27 @@ def test_calibration_reports_and_is_cancelled(network: Network, clean: Dataset) 
 
     with pytest.raises(Cancelled):
         calibrate(network, clean, progress=stop, cancel=source.token)
+
+
+def test_while_a_few_images_are_scored_it_is_heard_of_and_can_be_cancelled(
+    network: Network, clean: Dataset, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.progress._BEAT_SECONDS", -1)
+    usual, reports = calibrate(network, clean), list[Progress]()
+    same_guard(calibrate(network, clean, progress=reports.append), usual)
+    done = [report.done for report in reports if report.what == "Calibrating the guard"]
+    assert np.diff(done).min() == 0, "again, before further images are done"
+    source, after = CancelSource(), list[Progress]()
+
+    def stop(report: Progress) -> None:
+        if source.token.is_cancelled:
+            after.append(report)
+        elif report.what == "Calibrating the guard" and done.count(report.done) > 1:
+            source.cancel()
+
+    with pytest.raises(Cancelled):
+        calibrate(network, clean, progress=stop, cancel=source.token)
+    assert not after
 
 
 @pytest.mark.parametrize("kind", ["transplant", "margin"])

@@ -1,0 +1,33 @@
+"""The threshold of a guard that keeps a false-alarm rate, whatever its scores are."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+
+def conformal_threshold(scores: npt.NDArray[np.float64], false_alarms: float) -> float:
+    """The threshold that a further clean image's score exceeds with a probability of at most `false_alarms`.
+
+    Args:
+        scores: float64[n] of n clean images.
+    Returns:
+        The ceil((n + 1)(1 - false_alarms))-th smallest score; infinity when that is more than n.
+    Source: Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World, 2005 (split conformal prediction).
+    """
+    rank = _rank(len(scores), false_alarms)
+    return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else math.inf
+
+
+def fewest_images(false_alarms: float) -> int:
+    """How many calibration images a false-alarm rate needs, so that the threshold is finite."""
+    first = max(1, math.floor(1 / false_alarms) - 1)
+    return next(n for n in itertools.count(first) if _rank(n, false_alarms) <= n)
+
+
+def _rank(images: int, false_alarms: float) -> int:
+    # Rounding errors of a product like 100 * 0.98 must not push the rank up by one.
+    return math.ceil(round((images + 1) * (1 - false_alarms), 9))
