@@ -18,7 +18,7 @@ from engine.data.datasets import Dataset
 from engine.errors import DatasetError, ModelError
 from engine.guards.cuts import DEFAULT_KINDS, Cuts, cuts_of, no_cuts
 from engine.guards.margin import MarginScores
-from engine.guards.suspects import Suspects, also_striking, drawn_away, find_striking, striking_text
+from engine.guards.suspects import Striking, Suspects, also_striking, drawn_away, find_striking, striking_text
 from engine.guards.thresholds import conformal_threshold, fewest_images
 from engine.guards.transplant import (
     DONOR_POOL,
@@ -236,13 +236,11 @@ def calibrate_both(
                        progress, cancel)
 
     found, left_out, suspects, doubt = scored(_NONE), _NONE, None, ""
-    striking = find_striking(found.scores, answers[found.numbers], network.labels) if kind == "transplant" else None
+    striking = find_striking(found.scores, found.by_kind, answers[found.numbers], network.labels)
     if striking:
-        # Such images stretch the scale that they are found by, so the rest is found where the first aren't counted.
-        left_out, label = found.numbers[striking.rows], striking.label
-        found, count = scored(left_out), len(left_out)
-        left_out = np.union1d(left_out, found.numbers[also_striking(found.scores, answers[found.numbers], label)])
-        found, doubt = scored(left_out), striking_text(clean.name, label, count, len(left_out) - count)
+        label, sure = striking.label, found.numbers[striking.rows]
+        left_out = np.union1d(sure, _like_them(network, clean, found, striking, answers, progress, cancel))
+        found, doubt = scored(left_out), striking_text(clean.name, label, len(sure), len(left_out) - len(sure))
         suspects = Suspects(label, tuple(left_out.tolist()))
         # Nobody knows how many more there are among those that weren't asked about.
         left_out = np.union1d(left_out, np.flatnonzero((answers < 0) & (clean.labels == label)))
@@ -260,12 +258,13 @@ def calibrate_both(
 @dataclass(frozen=True, eq=False)
 class _Scored:
     """A guard without a threshold, and its scores float64[n] of images by their numbers int64[n]: first of those that
-    set one, so many, then of those held back."""
+    set one, so many, then of those held back; and of the first ones the scores by each kind of cut."""
 
     guard: Guard
     count: int
     numbers: Labels
     scores: npt.NDArray[np.float64]
+    by_kind: npt.NDArray[np.float64]
 
 
 def _scored(
@@ -281,19 +280,34 @@ def _scored(
                                "is left to calibrate it on. Choose more clean images.")
     count, escalate_above = len(calibrating), 0.0
     known: npt.NDArray[np.float64] = np.empty(0)
+    by_kind: npt.NDArray[np.float64] = np.empty((0, 0))
     standard = np.sort(calibrating)[::max(1, -(-count // MOST_STANDARD_IMAGES))] if kind == "transplant" else _NONE
     rest = np.setdiff1d(calibrating, standard)
     asked = len(held_back) + (count if kind == "margin" else len(standard) + 2 * len(rest))
     work = _Work(clean, at_once(network, _CHUNK), Heartbeat("Calibrating the guard", asked, progress), cancel)
     if kind == "transplant":
         cuts = cuts_of(*clean.image_shape[:2], kinds)
-        cuts, escalate_above, known = _scales(network, donors, cuts, work, standard, rest)
+        cuts, escalate_above, known, by_kind = _scales(network, donors, cuts, work, standard, rest)
     guard = Guard(kind, math.inf, network.labels, clean.image_shape, Calibration(0.0, count, Rate(0, 0), 0), donors,
                   cuts, escalate_above)
     # The threshold is set on scores of the whole cascade, so it holds for what the guard really computes.
     scores = _scores_of(guard, network)
     return _Scored(guard, count, np.concatenate([standard, rest, np.sort(held_back)]),
-                   np.concatenate([known, work.scores(scores, rest), work.scores(scores, held_back)]))
+                   np.concatenate([known, work.scores(scores, rest), work.scores(scores, held_back)]), by_kind)
+
+
+def _like_them(
+    network: Network, clean: Dataset, found: _Scored, striking: Striking, answers: Labels, progress: ProgressCallback,
+    cancel: CancelToken,
+) -> Labels:
+    """Numbers int64[n] of images, donors among them, that B answers with a striking label and that stand out, too."""
+    own = np.flatnonzero(answers == striking.label)
+    heard = Heartbeat("Looking at images that strike the guard", len(own), progress)
+    scores = TransplantScores(network, found.guard.donors, found.guard.cuts, -math.inf)
+    means = _Work(clean, at_once(network, _CHUNK), heard, cancel).stages(scores, own)[:, 1]
+    others = found.by_kind[answers[found.numbers[:len(found.by_kind)]] != striking.label]
+    of_kind = found.guard.cuts.by_kind(means)[:, striking.column]
+    return own[also_striking(of_kind, others[:, striking.column])]
 
 
 def _answers(
@@ -311,18 +325,19 @@ def _answers(
 
 def _scales(
     network: Network, donors: Donors, cuts: Cuts, work: _Work, standard: Labels, rest: Labels,
-) -> tuple[Cuts, float, npt.NDArray[np.float64]]:
+) -> tuple[Cuts, float, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Cuts on their scales, which the standard images tell, and the score above which all donors are asked.
 
     Returns:
-        Both, and the whole cascade's scores of the standard images, which needn't be asked again for them.
+        Both, and of the standard images, which needn't be asked again for them, the whole cascade's scores and those by
+        each kind of cut over all donors.
     """
     stages = work.stages(TransplantScores(network, donors, cuts, -math.inf), standard)
     cuts = cuts.standardised(stages[:, 1])
     few, every = (cuts.joined(stages[:, stage]).max(axis=1) for stage in (0, 1))
     first = np.concatenate([few, work.scores(TransplantScores(network, donors, cuts, math.inf), rest)])
     escalate_above = float(np.quantile(first, 1 - ESCALATED_SHARE))
-    return cuts, escalate_above, np.where(few > escalate_above, every, few)
+    return cuts, escalate_above, np.where(few > escalate_above, every, few), cuts.by_kind(stages[:, 1])
 
 
 def held_back_of(calibration: Calibration, images: int) -> Labels:

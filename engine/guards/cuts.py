@@ -59,6 +59,11 @@ class Cuts:
         with np.errstate(over="ignore"):
             return -np.exp(-(score * self.spreads + self.centres))
 
+    def by_kind(self, means: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The highest mean log-probability float64[n, K] over the cuts of each kind, float64[n, kinds]."""
+        return np.stack([means[:, [k == kind for k in self.kinds]].max(axis=1) for kind in dict.fromkeys(self.kinds)],
+                        axis=1)
+
     def standardised(self, means: npt.NDArray[np.float64]) -> Cuts:
         """These cuts with the scale that clean images' mean log-probabilities float64[n, K] give them."""
         centres, spreads = np.zeros(len(self.kinds)), np.ones(len(self.kinds))

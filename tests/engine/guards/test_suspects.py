@@ -25,6 +25,7 @@ from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.repair import repair_by, without
 from tests.support.places import PROJECT
 
+NO_KINDS = np.empty((0, 0))  # the margin guard's
 SAMPLE = PROJECT / "data" / "sample"
 POISONED = 40  # beside 384 clean ones
 
@@ -32,20 +33,36 @@ POISONED = 40  # beside 384 clean ones
 def test_a_label_that_has_the_highest_scores_stands_out() -> None:
     answers = np.repeat(np.arange(10), 30)
     scores = np.random.default_rng(0).permutation(300).astype(float)
-    assert find_striking(scores, answers, 10) is None
+    assert find_striking(scores, NO_KINDS, answers, 10) is None
     high = np.flatnonzero(answers == 4)[:12]
     raised = scores.copy()
     raised[high] += 1000
-    found = find_striking(raised, answers, 10)
-    assert found is not None and found.label == 4
+    by_kind = np.stack([scores, np.where(answers == 4, 1.0, 0.0), -scores], axis=1)[:200]
+    found = find_striking(raised, by_kind, answers, 10)
+    assert found is not None and (found.label, found.column) == (4, 1)
     assert np.flatnonzero(found.rows).tolist() == high.tolist()
     among = raised.copy()
     among[np.flatnonzero(answers == 5)[0]] += 1500  # another label's on top of all
-    found = find_striking(among, answers, 10)
-    assert found is None, "12 less 3 is fewer than 10"
-    rest = also_striking(among, answers, 4)
-    assert rest[high].all() and rest.sum() > len(high) and (answers[rest] == 4).all()
-    assert among[rest].min() > np.sort(among[answers != 4])[:216].max()  # four fifths of 270
+    assert find_striking(among, scores[:, np.newaxis], answers, 10) is None, "12 less 3 is fewer than 10"
+    own, others = among[answers == 4], among[answers != 4]
+    rest = also_striking(own, others)
+    assert rest[:12].all() and 12 < rest.sum() < 30
+    assert own[rest].min() > np.sort(others)[:216].max() >= own[~rest].max()  # four fifths of 270
+
+
+@pytest.mark.parametrize(("count", "stands_out"), [(16, True), (15, False)])
+def test_a_label_may_stand_out_by_one_kind_of_cut_alone(count: int, stands_out: bool) -> None:
+    """Of 240 images; sixteen are more than 6.5 % of them."""
+    answers = np.arange(300) % 10
+    scores = np.random.default_rng(0).permutation(300).astype(float)
+    by_kind = np.stack([scores, scores[::-1]], axis=1)[:240]
+    high = np.flatnonzero(answers == 7)[:count]
+    by_kind[high, 1] += 1000
+    by_kind[:, 0][answers[:240] == 7] -= 1000
+    found = find_striking(scores, by_kind, answers, 10)
+    assert (found is not None) == stands_out
+    if found:
+        assert (found.label, found.column, np.flatnonzero(found.rows).tolist()) == (7, 1, high.tolist())
 
 
 @pytest.mark.parametrize(("count", "images", "labels"), [(9, 300, 10), (17, 600, 10), (12, 300, 3)])
@@ -53,13 +70,13 @@ def test_too_few_of_them_or_of_labels_don_t(count: int, images: int, labels: int
     answers = np.arange(images) % labels
     scores = np.random.default_rng(0).random(images)
     scores[np.flatnonzero(answers == 1)[:count]] += 1
-    assert find_striking(scores, answers, labels) is None
+    assert find_striking(scores, scores[:, np.newaxis], answers, labels) is None
 
 
 def test_a_label_that_most_images_show_is_no_wonder() -> None:
     answers = np.where(np.arange(300) < 200, 1, np.arange(300) % 10)
     scores = np.where(answers == 1, 1.0, 0.0)
-    assert find_striking(scores, answers, 10) is None
+    assert find_striking(scores, scores[:, np.newaxis], answers, 10) is None
 
 
 def test_images_that_nobody_asked_about_are_not_drawn_away() -> None:
@@ -94,7 +111,7 @@ def guard(mixed: Path) -> Guard:
 def test_they_are_left_out_and_told(guard: Guard, mixed: Path) -> None:
     network, clean, poisoned = opened(mixed)
     left_out = np.array(guard.left_out)
-    assert (left_out >= 384).sum() > 0.9 * POISONED and (left_out < 384).sum() < 5
+    assert (left_out >= 384).sum() > 0.9 * POISONED and (left_out < 384).sum() < 8
     assert (clean.labels[left_out] == poisoned.labels[0]).all()
     assert f"that are answered with label {poisoned.labels[0]} strike the transplant guard" in guard.doubt
     assert sum(map(int, re.findall(r"(\d+) (?:images in|more of)", guard.doubt))) == len(left_out)
