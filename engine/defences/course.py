@@ -86,7 +86,7 @@ class Course:
 
 def prepare(
     network: Network, clean: Dataset, seed: int = 0, *, allow_missing_labels: bool = False,
-    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+    accused: Sequence[int] = (), progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Course:
     """Read clean images and look for B's triggers.
 
@@ -94,6 +94,7 @@ def prepare(
         network: B.
         clean: clean images with true labels in the network's input range, of every label.
         allow_missing_labels: go on although labels have no image; the course carries a warning.
+        accused: labels that an examination found to stand out as attackers' do.
     Raises:
         DatasetError: a label has no image and that wasn't allowed, or none can be held aside.
         Cancelled: the token was set; nothing is kept.
@@ -103,7 +104,7 @@ def prepare(
     heard = Heartbeat("Looking at clean images", len(data.images), progress)
     data = _where(network.predict_labels(data.images, cancel, heard.beat) == data.labels, data)
     rate = learning_rate(network, data, seed, progress, cancel)
-    found = find_likenesses(network, clean, data.images, seed, progress=progress, cancel=cancel)
+    found = find_likenesses(network, clean, data.images, seed, accused=accused, progress=progress, cancel=cancel)
     return Course(data, found, compiled_logits(network), warning, seed, rate)
 
 

@@ -60,6 +60,8 @@ class Judgement:
         suspicion: of each label tried, how far it stands out; from LIKELY on it is named.
         sentence: the verdict and its reasons in words.
         decided: False where nothing can be concluded, so that "suspicious" stands only for "not cleared".
+        apart: the labels that stand out as attackers' do, guilty or, on networks that the rule wasn't measured on, not
+            named: what may be done against them costs little where it is wrong. Told when it is made, but not saved.
     """
 
     verdict: Verdict
@@ -67,6 +69,7 @@ class Judgement:
     suspicion: tuple[float, ...]
     sentence: str
     decided: bool = True
+    apart: tuple[int, ...] = ()
 
     @property
     def words(self) -> str:
@@ -98,7 +101,8 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
     named = tuple(evidence[i].label for i in guilty) if verdict == "backdoor likely" else ()
     first = guilty[0] if guilty else int(suspicion.argmax())
     sentence = doubt or _in_words(verdict, named, evidence, first, changed, stands_out=bool(guilty), measured=measured)
-    return Judgement(verdict, named, tuple(suspicion.tolist()), sentence, decided=not doubt)
+    apart = () if doubt else tuple(evidence[i].label for i in guilty)
+    return Judgement(verdict, named, tuple(suspicion.tolist()), sentence, decided=not doubt, apart=apart)
 
 
 def _weighed(evidence: Sequence[Evidence], chance: float, evident: float) -> tuple[npt.NDArray[np.float64], list[int]]:

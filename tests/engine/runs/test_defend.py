@@ -17,12 +17,14 @@ from engine.__main__ import main
 from engine.assessment import Attack
 from engine.data.labels import RECONSTRUCTED
 from engine.defences.comparison import UNPAIRED, Comparison, ComparisonRow
+from engine.defences.course import Course, prepare
 from engine.defences.distillation import distil
 from engine.defences.unlearning import unlearn
 from engine.guards.calibration import SPARING_GUARD
 from engine.rates import Rate
 from engine.runs import defend as defending
 from engine.runs.defend import best_row, broad_rows, parted
+from engine.runs.examine import Examination, examine
 from tests.support.networks import TARGET, SmallLab
 
 
@@ -143,12 +145,23 @@ def test_poisoned_images_that_an_examination_made_are_stand_ins_whoever_chose_th
 def test_guards_that_would_flag_nothing_are_not_chosen_and_that_is_said(
         small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
         monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what the examination found sets the repair on its way."""
+    taken: list[Course] = []
+
+    def examined(*given: Any, **more: Any) -> Examination:
+        found = examine(*given, **more)
+        return dataclasses.replace(found, judgement=dataclasses.replace(found.judgement, apart=(5,)))
+
+    monkeypatch.setattr(defending, "examine", examined)
+    monkeypatch.setattr("engine.runs.all_defences.prepare",
+                        lambda *given, **more: taken.append(prepare(*given, **more)) or taken[-1])
     for name, function in (("distil", distil), ("unlearn", unlearn)):
         monkeypatch.setattr(f"engine.runs.all_defences.{name}", partial(function, steps=2))
     assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
                  "--false-alarms", "0.005", "--out", str(tmp_path / "out"), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["chosen"] == UNPAIRED
+    assert taken[0].found.suspects[0] == 5 and 5 in taken[0].found.betrayed
     assert not any("guard" in candidate["name"] for candidate in printed["candidates"])
     assert any("The sparing guard was left out. This guard flags nothing" in said for said in printed["cautions"])
 
