@@ -68,8 +68,8 @@ class Checked:
 
 @dataclass(frozen=True)
 class Wrong:
-    """What was found of images that B gets wrong or that strike the guard: a sentence on each set, and whether not all
-    of them are shown."""
+    """What was found of images that B gets wrong or that the guard left out: a sentence on each set, and whether not
+    all of them are shown."""
 
     sentences: tuple[str, ...]
     left_out: bool
@@ -114,8 +114,8 @@ class Checking(QObject):
         self._check(partial(check_pixels, self._session.bench, pictures))
 
     def check_misread(self) -> None:
-        """Check the clean images of the run on show that its network gets wrong or that strike its guard, a few hundred
-        of them at most."""
+        """Check the clean images of the run on show that its network gets wrong or that its guard left out, a few
+        hundred of them at most."""
         if self._session.run:
             self._check(partial(check_misread, self._session.bench, self._session.run), self._take_wrong)
             self.asked_for.emit()
@@ -246,7 +246,7 @@ def check_pixels(
 
 
 def check_misread(bench: Workbench, run: PruningRun, context: TaskContext) -> Wrong:
-    """Check the clean images of a run that its network gets wrong, then those that strike its guard; they come as
+    """Check the clean images of a run that its network gets wrong, then those that its guard left out; they come as
     partial results.
 
     Raises:
@@ -262,10 +262,11 @@ def check_misread(bench: Workbench, run: PruningRun, context: TaskContext) -> Wr
         left_out |= _check_some(bench, opened, dataset, found.numbers.tolist(), "", context)
     striking = run.guarded.guard.striking if run.guarded else None
     if striking and opened.dataset_summaries(context.cancel)[0].sha256 != run.datasets[0].sha256:
-        said.append(f"{validation.path} was changed since the run, so run again to see what strikes the guard.")
+        said.append(f"{validation.path} was changed since the run, so run again to see what the guard leaves out.")
     elif striking:
-        said.append(f"{len(striking.numbers):,} that B answers with label {striking.label} strike the guard.")
-        left_out |= _check_some(bench, opened, validation, striking.numbers, ", strikes the guard", context)
+        said.append(f"The guard left out {len(striking.numbers):,} that B answers with label {striking.label}: look at "
+                    "those that it flags first.")
+        left_out |= _check_some(bench, opened, validation, striking.numbers, ", left out by the guard", context)
     return Wrong(tuple(said), left_out)
 
 

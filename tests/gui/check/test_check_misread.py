@@ -95,12 +95,12 @@ def test_images_that_strike_the_runs_guard_are_seen_too(
     ask(window, qtbot)
     shown = [f"label {labels[number]}, image {number} of faces.h5" for number in (*WRONG, 5, 40)]
     assert [verdict.file for verdict in window.check.model.verdicts] == \
-        [*shown[:3], *(name + ", strikes the guard" for name in shown[3:])]
+        [*shown[:3], *(name + ", left out by the guard" for name in shown[3:])]
     np.testing.assert_array_equal(window.check.model.verdicts[3].seen_again(), images[5])
-    assert said[-1].endswith("2 that B answers with label 2 strike the guard.")
+    assert said[-1].endswith("The guard left out 2 that B answers with label 2: look at those that it flags first.")
     save_lab_file(clean, images[:30], labels[:30])
     ask(window, qtbot)
-    assert said[-1].endswith("was changed since the run, so run again to see what strikes the guard.")
+    assert said[-1].endswith("was changed since the run, so run again to see what the guard leaves out.")
 
 
 def test_only_some_of_very_many_are_shown_and_that_is_said(
