@@ -13,8 +13,8 @@ from engine.models.networks import Labels
 
 # Each other image among those with the highest scores takes away what three of the label's own bring; what is left must
 # be so many images and such a share of all. By the scores of one kind of cut it must be more, for there are several.
-# Chosen on 40 clean sets (zoo, MNIST, digits, sample) and 26 with images that carry a trigger: none of the 40 is accused,
-# 16 of the 26 are noticed where these are 5 % of all, 22 where they are 10 %.
+# Chosen on 40 clean sets (zoo, MNIST, digits, sample) and 26 with images that carry a trigger: none of the 40 is
+# accused, 16 of the 26 are noticed where these are 5 % of all, 22 where they are 10 %.
 _OTHERS_COUNT, _FEWEST_LABELS, _HIGH = 3, 4, 0.8
 _FEWEST, _SHARE = 10, 0.03
 _FEWEST_OF_KIND, _SHARE_OF_KIND = 14, 0.065
