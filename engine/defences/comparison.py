@@ -15,7 +15,7 @@ from engine.data.targets import target_of
 from engine.errors import DatasetError
 from engine.guards.calibration import Guard, at_once
 from engine.models.networks import Images, Labels, Network
-from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken, Did, Heartbeat, ProgressCallback, ignore_progress
 from engine.rates import Rate
 
 # What B is called among the defences, where nothing but a guard is beside it.
@@ -217,10 +217,11 @@ def _answers(
         own_labels.append(own)
         for into, defence, before in zip(labels, defences, own_guards, strict=True):
             other = defence.b_prime.predict_labels(chunk.images, cancel, heard.beat) if defence.b_prime else own
-            flagged_too = before.answer(chunk.images, cancel).flagged if before else np.zeros(len(own), bool)
+            flagged_too = before.answer(chunk.images, cancel, heard.beat).flagged if before else \
+                np.zeros(len(own), bool)
             disagree = (own != other) if defence.paired else np.zeros(len(own), bool)
             into.append(np.where(disagree | flagged_too, b.labels, other))
-        for into_flags, flagged in zip(flags, standing.flagged(chunk.images, cancel), strict=True):
+        for into_flags, flagged in zip(flags, standing.flagged(chunk.images, cancel, heard.beat), strict=True):
             into_flags.append(flagged)
         heard.report(begun + chunk.start + len(chunk.labels))
     return _Answers(dataset.labels, np.concatenate(own_labels), [np.concatenate(part) for part in labels],
@@ -237,9 +238,9 @@ class _StandingGuards:
         self._scored_by = [next(i for i in rising if guards[i].scores_like(guard)) for guard in guards]
         self._standing = {i: guards[i].on(b) for i in self._scored_by}
 
-    def flagged(self, images: Images, cancel: CancelToken) -> list[npt.NDArray[np.bool_]]:
+    def flagged(self, images: Images, cancel: CancelToken, did: Did) -> list[npt.NDArray[np.bool_]]:
         """What each guard flags, bool[n]."""
-        scores = {i: standing.answer(images, cancel).score for i, standing in self._standing.items()}
+        scores = {i: standing.answer(images, cancel, did).score for i, standing in self._standing.items()}
         return [scores[i] > guard.threshold for i, guard in zip(self._scored_by, self._guards, strict=True)]
 
 

@@ -86,7 +86,8 @@ class Course:
 
 def prepare(
     network: Network, clean: Dataset, seed: int = 0, *, allow_missing_labels: bool = False,
-    accused: Sequence[int] = (), progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+    standing_out: Sequence[int] = (),
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Course:
     """Read clean images and look for B's triggers.
 
@@ -94,7 +95,7 @@ def prepare(
         network: B.
         clean: clean images with true labels in the network's input range, of every label.
         allow_missing_labels: go on although labels have no image; the course carries a warning.
-        accused: labels that an examination found to stand out as attackers' do.
+        standing_out: labels that an examination found to stand out as attackers' do.
     Raises:
         DatasetError: a label has no image and that wasn't allowed, or none can be held aside.
         Cancelled: the token was set; nothing is kept.
@@ -104,7 +105,8 @@ def prepare(
     heard = Heartbeat("Looking at clean images", len(data.images), progress)
     data = _where(network.predict_labels(data.images, cancel, heard.beat) == data.labels, data)
     rate = learning_rate(network, data, seed, progress, cancel)
-    found = find_likenesses(network, clean, data.images, seed, accused=accused, progress=progress, cancel=cancel)
+    found = find_likenesses(network, clean, data.images, seed, standing_out=standing_out, progress=progress,
+                            cancel=cancel)
     return Course(data, found, compiled_logits(network), warning, seed, rate)
 
 
@@ -174,9 +176,10 @@ def lowered(network: Network, repair: Repair, course: Course, cancel: CancelToke
                      f"{now.count:,} are now" for label, was, now
                      in zip(labels, before, _right(student, data, labels, cancel, did), strict=True))
     them = "them" if len(labels) > 1 else "it"
-    warning = (f"Likenesses of a trigger lead to {listed(labels)} more easily than to others, so B' answers {them} "
-               f"only where it is surer than of other labels; clean images of {them} are misread more often: {lost}. "
-               "It learnt from most of these, so others may be misread more often still.")
+    examined = " or an examination's evidence" if course.found.standing_out else ""
+    warning = (f"Likenesses of a trigger{examined} lead to {listed(labels)} more easily than to others, so B' answers "
+               f"{them} only where it is surer than of other labels; clean images of {them} are misread more often: "
+               f"{lost}. It learnt from most of these, so others may be misread more often still.")
     return dataclasses.replace(repair, weights=tuple(np.array(w) for w in student.model.get_weights()),
                                after=clean_accuracy(student, data, cancel, did), lowered=tuple(labels),
                                warning=" ".join(filter(None, (repair.warning, warning))))

@@ -59,6 +59,7 @@ MOST_STANDARD_IMAGES = 256
 _CHUNK = 64
 _TOGETHER = 256
 _NONE: Labels = np.empty(0, np.int64)
+_NO_SCORES: npt.NDArray[np.float64] = np.empty(0)
 # B answers about so many images for each that a guard is asked about.
 _ANSWERS = 20
 
@@ -101,8 +102,8 @@ class Guard:
         escalate_above: see TransplantScores; 0 for the margin guard.
         doubt: about the images it was given to calibrate on, a sentence.
         striking: those of them that may carry a trigger and bear the attacker's label.
-        left_out: numbers of all that nothing should be made from: these, and others of their label that weren't looked
-            at. All three are told when it is made, but not saved.
+        left_out: all that nothing should be made from: these and others of their label that weren't looked at. All
+            three are told when it is made, but not saved.
     """
 
     kind: Kind
@@ -196,8 +197,7 @@ def calibrate(
     The images are shuffled by the seed. Of 160 or more, three quarters but at most 1,000 calibrate and up to 2,000 of
     the rest measure the realised false-alarm rate; of fewer, or where three quarters are too few for the rate asked
     for, all calibrate. The transplant guard takes its donors (up to 16, at most a fifth) out of the calibrating part;
-    they set no threshold, because to the guard they aren't new images as those it will be asked about. Images that may
-    carry a trigger, by B's wrong answers, set none either.
+    they set no threshold, because to the guard they aren't new images. Images that may carry a trigger set none either.
 
     Args:
         network: B.
@@ -236,11 +236,13 @@ def calibrate_both(
                        progress, cancel)
 
     found, left_out, suspects, doubt = scored(_NONE), _NONE, None, ""
-    striking = find_striking(found.scores, found.by_kind, answers[found.numbers], network.labels)
-    if striking:
-        label, sure = striking.label, found.numbers[striking.rows]
-        left_out = np.union1d(sure, _like_them(network, clean, found, striking, answers, progress, cancel))
-        found, doubt = scored(left_out), striking_text(clean.name, label, len(sure), len(left_out) - len(sure))
+    striking = find_striking(found.scores, found.by_kind, answers[found.numbers], network.labels) \
+        if kind == "transplant" else None
+    own = _of_striking(network, clean, found, striking, answers, progress, cancel) if striking else _NONE
+    right = calibrating[answers[calibrating] == clean.labels[calibrating]]  # of two labels at least, for donors
+    if striking and len(np.unique(clean.labels[right[~np.isin(right, own)]])) > 1:
+        label, left_out, sure = striking.label, own, int(np.isin(found.numbers[striking.rows], own).sum())
+        found, doubt = scored(left_out), striking_text(clean.name, label, sure, len(left_out) - sure)
         suspects = Suspects(label, tuple(left_out.tolist()))
         # Nobody knows how many more there are among those that weren't asked about.
         left_out = np.union1d(left_out, np.flatnonzero((answers < 0) & (clean.labels == label)))
@@ -257,8 +259,8 @@ def calibrate_both(
 
 @dataclass(frozen=True, eq=False)
 class _Scored:
-    """A guard without a threshold, and its scores float64[n] of images by their numbers int64[n]: first of those that
-    set one, so many, then of those held back; and of the first ones the scores by each kind of cut."""
+    """A guard without a threshold, and its scores float64[n] of images by their numbers int64[n]: of so many that set
+    one, then of those held back; of the standard ones, which come first, those by each kind, too, float64[m, kinds]."""
 
     guard: Guard
     count: int
@@ -279,8 +281,7 @@ def _scored(
             raise DatasetError(f"{clean.path}: its {len(clean)} images are all donors of the transplant guard, so none "
                                "is left to calibrate it on. Choose more clean images.")
     count, escalate_above = len(calibrating), 0.0
-    known: npt.NDArray[np.float64] = np.empty(0)
-    by_kind: npt.NDArray[np.float64] = np.empty((0, 0))
+    known = by_kind = _NO_SCORES
     standard = np.sort(calibrating)[::max(1, -(-count // MOST_STANDARD_IMAGES))] if kind == "transplant" else _NONE
     rest = np.setdiff1d(calibrating, standard)
     asked = len(held_back) + (count if kind == "margin" else len(standard) + 2 * len(rest))
@@ -296,18 +297,19 @@ def _scored(
                    np.concatenate([known, work.scores(scores, rest), work.scores(scores, held_back)]), by_kind)
 
 
-def _like_them(
+def _of_striking(
     network: Network, clean: Dataset, found: _Scored, striking: Striking, answers: Labels, progress: ProgressCallback,
     cancel: CancelToken,
 ) -> Labels:
-    """Numbers int64[n] of images, donors among them, that B answers with a striking label and that stand out, too."""
-    own = np.flatnonzero(answers == striking.label)
+    """Numbers int64[n], rising, of a striking label's images that were found so or may be like those, donors among
+    them; none whose own label is another."""
+    own = np.flatnonzero((answers == striking.label) & (clean.labels == striking.label))
     heard = Heartbeat("Looking at images that strike the guard", len(own), progress)
     scores = TransplantScores(network, found.guard.donors, found.guard.cuts, -math.inf)
     means = _Work(clean, at_once(network, _CHUNK), heard, cancel).stages(scores, own)[:, 1]
     others = found.by_kind[answers[found.numbers[:len(found.by_kind)]] != striking.label]
-    of_kind = found.guard.cuts.by_kind(means)[:, striking.column]
-    return own[also_striking(of_kind, others[:, striking.column])]
+    like = also_striking(found.guard.cuts.by_kind(means)[:, striking.column], others[:, striking.column])
+    return own[like | np.isin(own, found.numbers[striking.rows])]
 
 
 def _answers(

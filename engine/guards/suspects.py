@@ -11,11 +11,13 @@ import numpy.typing as npt
 from engine.assessment import drawn_to
 from engine.models.networks import Labels
 
-# Each other image among those with the highest scores takes away what three of the label's own bring; what is left must
-# be so many images and such a share of all. By the scores of one kind of cut it must be more, for there are several.
+# Each other image among those with the highest scores takes away what three of the label's own bring; and more than
+# three where over a tenth of all images have that label: of clean sets in which 20 to 40 % have one, 2 to 4 % were
+# accused without that, and half as many are so. What is left must be so many images and such a share of all; by one
+# kind of cut it must be more, for there are several.
 # Chosen on 40 clean sets (zoo, MNIST, digits, sample) and 26 with images that carry a trigger: none of the 40 is
 # accused, 16 of the 26 are noticed where these are 5 % of all, 22 where they are 10 %.
-_OTHERS_COUNT, _FEWEST_LABELS, _HIGH = 3, 4, 0.8
+_OTHERS_COUNT, _OF_MANY, _MOST, _FEWEST_LABELS, _HIGH = 3.0, 27.0, 0.4, 4, 0.8
 _FEWEST, _SHARE = 10, 0.03
 _FEWEST_OF_KIND, _SHARE_OF_KIND = 14, 0.065
 
@@ -39,11 +41,11 @@ def drawn_away(numbers: Labels, answers: Labels, truth: Labels, labels: int) -> 
 
 @dataclass(frozen=True, eq=False)
 class Striking:
-    """A label that far more of the highest scores belong to than by chance, which images these are, bool[n], and the
-    kind of cut that shows it best, by its column."""
+    """A label that far more of the highest scores belong to than by chance, the rows int64[k] of some of its images
+    that do, and the kind of cut that shows it best, by its column."""
 
     label: int
-    rows: npt.NDArray[np.bool_]
+    rows: Labels
     column: int
 
 
@@ -57,13 +59,13 @@ class Suspects:
 
 def striking_text(name: str, label: int, count: int, further: int) -> str:
     """What a person must know of a set of this name, so many images of which were found striking, and so many more of
-    their label less so."""
-    more = f" and on {further:,} more of that label that stand out less" if further else ""
-    return (f"{count:,} images in {name} that are answered with label {label} strike the transplant guard as no others "
-            f"do: images that carry a trigger and bear the attacker's label look so. No guard is set on them{more}, so "
-            "that it flags more of that label's clean images than was asked for, and where others of that label are "
-            "left no repair learns from them. Look at them (misread --striking lists them, the File menu shows those "
-            "of a run with this guard) and take out what isn't clean.")
+    their label that may be like them."""
+    more = f" and on {further:,} more of that label that may be like them" if further else ""
+    return (f"At least {count:,} images in {name} that are answered with label {label} strike the transplant guard as "
+            "no others do: images that carry a trigger and bear the attacker's label look so. No guard is set on "
+            f"them{more}, so that it flags more of that label's clean images than was asked for, and where others of "
+            "that label are left no repair learns from them. Look at them (misread --striking lists them, and the File "
+            "menu shows those of a run just made with this guard) and take out what isn't clean.")
 
 
 def find_striking(
@@ -80,39 +82,39 @@ def find_striking(
     Returns:
         None where no label stands out.
     """
-    some, rows = answers[:len(by_kind)], np.zeros(len(scores), np.bool_)
-    joined, best = _gained(scores, answers), [_gained(column, some) for column in by_kind.T]
-    column = max(range(len(best)), key=lambda i: best[i].gain, default=-1)
-    if labels < _FEWEST_LABELS or column < 0:
+    some = answers[:len(by_kind)]
+    if labels < _FEWEST_LABELS or len(np.unique(some)) < _FEWEST_LABELS:
         return None
+    joined, kinds = _gained(scores, answers), [_gained(column, some) for column in by_kind.T]
     if joined.gain >= max(_FEWEST, _SHARE * len(scores)):
-        rows[joined.rows] = True
-        of_label = [_gained(one, some, joined.label).gain for one in by_kind.T]
-        return Striking(joined.label, rows, int(np.argmax(of_label)))
-    if best[column].gain < max(_FEWEST_OF_KIND, _SHARE_OF_KIND * len(some)):
-        return None
-    rows[best[column].rows] = True
-    return Striking(best[column].label, rows, column)
+        of_label = [_gained(column, some, joined.label).gain for column in by_kind.T]
+        return Striking(joined.label, joined.rows, int(np.argmax(of_label)))
+    column = int(np.argmax([one.gain for one in kinds]))
+    enough = kinds[column].gain >= max(_FEWEST_OF_KIND, _SHARE_OF_KIND * len(some))
+    return Striking(kinds[column].label, kinds[column].rows, column) if enough else None
 
 
 @dataclass(frozen=True, eq=False)
 class _Gained:
     """By how much a label's images outweigh the others among the highest scores, and which of its images those are."""
 
-    gain: int
+    gain: float
     label: int
     rows: Labels
 
 
 def _gained(scores: npt.NDArray[np.float64], answers: Labels, label: int | None = None) -> _Gained:
-    """The label that gains most, or what this one does; none that most images have."""
+    """The label that gains most, or what this one does; none that very many images have."""
     order, best = np.argsort(-scores, kind="stable"), _Gained(0, -1, np.empty(0, np.int64))
     for one in np.unique(answers) if label is None else [label]:
         own = answers[order] == one
-        gained = np.cumsum(np.where(own, 1, -_OTHERS_COUNT))
-        if own.mean() <= 0.5 and gained.max() > best.gain:
+        share = float(own.mean())
+        if share > _MOST:
+            continue
+        gained = np.cumsum(np.where(own, 1, -max(_OTHERS_COUNT, _OF_MANY * share / (1 - share))))
+        if gained.max() > best.gain:
             reach = int(gained.argmax()) + 1
-            best = _Gained(int(gained.max()), int(one), order[:reach][own[:reach]])
+            best = _Gained(float(gained.max()), int(one), order[:reach][own[:reach]])
     return best
 
 

@@ -44,7 +44,7 @@ _TRIED = 16
 
 def compare_defences(
     run: PruningRun, *, allow_missing_labels: bool = False, trained: bool = True, made: Made | None = None,
-    accused: Sequence[int] = (),
+    standing_out: Sequence[int] = (),
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Comparison:
     """Make and measure B, the run's pruned GoodNets, fine-pruning and both other repairs, plain and guarded.
@@ -57,7 +57,7 @@ def compare_defences(
         allow_missing_labels: train although labels of the network have no validation image.
         trained: whether to train at all; without, labels may be missing, and plug-ins aren't asked.
         made: is filled with what is made, for who wants to keep a defence.
-        accused: labels that an examination found to stand out as attackers' do.
+        standing_out: labels that an examination found to stand out as attackers' do.
     Raises:
         DatasetError: labels are missing and that wasn't allowed.
         EngineError: a file was changed since the run.
@@ -69,7 +69,7 @@ def compare_defences(
     refuse_changed_inputs(opened, run, cancel)
     # Asked first, because it refuses and what follows takes long.
     warning = missing_labels_warning(b, clean, allow_missing_labels) if trained else ""
-    makers = _Makers(run, b, clean, allow_missing_labels, made or Made(), accused, progress, cancel)
+    makers = _Makers(run, b, clean, allow_missing_labels, made or Made(), standing_out, progress, cancel)
     guards = makers.guards()
     makers = dataclasses.replace(makers, clean=without([one.guard for one in guards], clean))
     truth = [true_labels(dataset, opened.clean) for dataset in poisoned]
@@ -92,7 +92,7 @@ class _Makers:
     clean: Dataset
     allow_missing_labels: bool
     made: Made
-    accused: Sequence[int]
+    standing_out: Sequence[int]
     progress: ProgressCallback
     cancel: CancelToken
 
@@ -106,8 +106,8 @@ class _Makers:
         if last:
             made.append(self._fine_pruned(last))
         started = time.monotonic()
-        course = prepare(self.b, self.clean, allow_missing_labels=self.allow_missing_labels, accused=self.accused,
-                         progress=self.progress, cancel=self.cancel)
+        course = prepare(self.b, self.clean, allow_missing_labels=self.allow_missing_labels,
+                         standing_out=self.standing_out, progress=self.progress, cancel=self.cancel)
         prepared = time.monotonic() - started
         return [*made, *self._both("repaired by distillation", UNPAIRED, distil, course, prepared),
                 *self._both("repaired by unlearning", UNLEARNT_UNPAIRED, unlearn, course, prepared)]

@@ -96,7 +96,7 @@ def defend(
         run = run_pruning(asked, progress=progress, cancel=cancel)
         complete = len(np.unique(opened.to_make_and_measure()[0].labels)) == opened.network.labels
         made = Made()
-        comparison = compare_defences(run, trained=complete, made=made, accused=found.judgement.apart,
+        comparison = compare_defences(run, trained=complete, made=made, standing_out=found.judgement.standing_out,
                                       progress=progress, cancel=cancel)
         run = dataclasses.replace(run, comparison=comparison)
         estimated = are_estimates(comparison.rows[0].attacks)

@@ -25,6 +25,7 @@ from engine.goodnets.checking import PictureMark, Verdict, check_arrays, check_p
 from engine.goodnets.pair import GoodNet
 from engine.looking.misread import files_of, find_misread
 from engine.looking.occlusion import OcclusionMap, occlusion_map
+from engine.progress import Heartbeat
 from engine.runs.inputs import Opened, open_inputs
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
@@ -72,7 +73,7 @@ class Wrong:
     all of them are shown."""
 
     sentences: tuple[str, ...]
-    left_out: bool
+    more: bool
 
 
 class Checking(QObject):
@@ -175,7 +176,7 @@ class Checking(QObject):
             self._session.message.emit(Message(goodnet.warning, "error"))
 
     def _take_wrong(self, wrong: Wrong) -> None:
-        more = f" The first {_MOST_WRONG} of a set are in the table." if wrong.left_out else ""
+        more = f" The first {_MOST_WRONG} of a set are in the table." if wrong.more else ""
         self._session.message.emit(Message(" ".join(wrong.sentences) + more))
 
     def _take_checked(self, checked: Checked) -> None:
@@ -240,7 +241,8 @@ def check_pixels(
     goodnet = bench.goodnet
     flat = [pixels[..., 0] if pixels.shape[-1] == 1 else pixels for _, pixels in pictures]
     fitted = [fit_picture(Image.fromarray(pixels), goodnet.b.input_shape) for pixels in flat]
-    found = check_arrays(goodnet, fitted, [name for name, _ in pictures], context.cancel)
+    heard = Heartbeat("Checking pictures", len(pictures), context.progress)
+    found = check_arrays(goodnet, fitted, [name for name, _ in pictures], context.cancel, heard.beat)
     context.partial((found, []))
     return Checked(len(found), sum(verdict.flagged for verdict in found), ())
 
@@ -255,19 +257,19 @@ def check_misread(bench: Workbench, run: PruningRun, context: TaskContext) -> Wr
     _ = bench.goodnet  # says at once where there is none
     files = dataclasses.replace(run.request.clean_alone(run.request.test), scale=run.model.scale)
     opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
-    validation, said, left_out = opened.of("validation")[0], list[str](), False
+    validation, said, more = opened.of("validation")[0], list[str](), False
     for dataset in (validation, *opened.of("test")):
         found = find_misread(opened.network, dataset, progress=context.progress, cancel=context.cancel)
         said.append(found.sentence)
-        left_out |= _check_some(bench, opened, dataset, found.numbers.tolist(), "", context)
+        more |= _check_some(bench, opened, dataset, found.numbers.tolist(), "", context)
     striking = run.guarded.guard.striking if run.guarded else None
-    if striking and opened.dataset_summaries(context.cancel)[0].sha256 != run.datasets[0].sha256:
+    if striking and validation.sha256(context.cancel) != run.datasets[0].sha256:
         said.append(f"{validation.path} was changed since the run, so run again to see what the guard leaves out.")
     elif striking:
-        said.append(f"The guard left out {len(striking.numbers):,} that B answers with label {striking.label}: look at "
-                    "those that it flags first.")
-        left_out |= _check_some(bench, opened, validation, striking.numbers, ", left out by the guard", context)
-    return Wrong(tuple(said), left_out)
+        label, count = striking.label, len(striking.numbers)
+        said.append(f"Of {validation.name} the run's guard left out {count:,} of label {label}.")
+        more |= _check_some(bench, opened, validation, striking.numbers, ", left out by the guard", context)
+    return Wrong(tuple(said), more)
 
 
 def _check_some(

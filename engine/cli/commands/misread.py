@@ -76,11 +76,11 @@ def _striking(guard: Guard | None, clean: Dataset, names: Sequence[str]) -> list
 
 def _of_striking(guard: Guard, found: Misread) -> str:
     if not guard.striking:
-        return (f"No label's images in {found.name} strike the transplant guard. That is no proof: where few carry a "
-                "trigger, or one that this guard doesn't see, none does.")
+        return (f"No label's images in {found.name} strike the transplant guard. That is no proof: it looks at 3,000 "
+                "images at most and tells nothing of fewer than four labels, and where few images carry a trigger, or "
+                "one that it doesn't see, none strikes it.")
     return (f"{len(guard.striking.numbers):,} of the {found.wrong.total:,} images in {found.name} strike the "
-            "transplant guard, or stand out less but bear the same label: B answers them all with label "
-            f"{guard.striking.label}.")
+            f"transplant guard or may be like those that do, all of label {guard.striking.label}.")
 
 
 def _say(rows: Sequence[_Row], sentence: str, names: Sequence[str]) -> None:

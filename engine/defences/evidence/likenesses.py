@@ -46,7 +46,7 @@ class Likenesses:
         suspects: the labels that a trigger was looked for, the most suspicious first.
         drawn: what share of the others' images a smooth distortion draws to each of them.
         led_to: the label that universal stamps lead to beyond chance, if there is one.
-        accused: labels that an examination found to stand out as attackers' do.
+        standing_out: labels that an examination found to stand out as attackers' do.
     """
 
     smallest: Sequence[Reconstruction]
@@ -54,7 +54,7 @@ class Likenesses:
     suspects: Sequence[int] = ()
     drawn: Mapping[int, float] = field(default_factory=dict)
     led_to: Sequence[int] = ()
-    accused: Sequence[int] = ()
+    standing_out: Sequence[int] = ()
 
     @property
     def warped(self) -> list[int]:
@@ -65,12 +65,12 @@ class Likenesses:
     def betrayed(self) -> list[int]:
         """Labels that a likeness leads to so much more easily than to any other that it is hardly chance: that of
         universal stamps, of a stamp not half as large as any other, and of the one distortion that draws nearly all
-        images; and those that are accused."""
+        images; and those that stand out in an examination."""
         if len(self.suspects) < _FEWEST_SUSPECTS:
-            return sorted(self.accused)
+            return sorted(self.standing_out)
         found = [set(self.led_to), {stamp.label for stamp in self.smallest},
                  set(self._drawn(_NEARLY_ALL))]
-        return sorted({*self.accused}.union(*(labels for labels in found if len(labels) == 1)))
+        return sorted({*self.standing_out}.union(*(labels for labels in found if len(labels) == 1)))
 
     def _drawn(self, least: float) -> list[int]:
         return [label for label, share in self.drawn.items() if share >= least]
@@ -89,15 +89,16 @@ class Likenesses:
 
 
 def find_likenesses(
-    network: Network, clean: Dataset, images: Images, seed: int = 0, *, accused: Sequence[int] = (),
+    network: Network, clean: Dataset, images: Images, seed: int = 0, *, standing_out: Sequence[int] = (),
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Likenesses:
-    """Look for a network's triggers: for accused labels, those that most universal stamps lead to and the scan's first.
+    """Look for a network's triggers: for labels that stand out in an examination, those that most universal stamps lead
+    to and the scan's first.
 
     Args:
         clean: clean images in the network's input range, for the scan.
         images: those of them that stamps are found on, float32[n, H, W, C].
-        accused: see Likenesses.
+        standing_out: see Likenesses.
     Raises:
         Cancelled: the token was set; nothing is kept.
     """
@@ -108,11 +109,11 @@ def find_likenesses(
     # A network that no random stamp moves is tried with labels other than what it answers first.
     suspects = suspected(counted(universal, network.labels), found, most) or \
         np.setdiff1d(np.arange(network.labels), network.predict_labels(images[:1], cancel)).tolist()[:most]
-    suspects = list(dict.fromkeys([*accused, *suspects]))[:max(most, len(accused))]
+    suspects = list(dict.fromkeys([*standing_out, *suspects]))[:max(most, len(standing_out))]
     tried = reconstruct(network, images, suspects, seed, progress=progress, cancel=cancel)
     drawn = drawn_by_warps(network, images, suspects, seed, progress=progress, cancel=cancel)
     led_to = sorted({stamp.label for stamp in outstanding(universal, CHANCE * more)})
-    return Likenesses(smallest(tried), outstanding(universal), suspects, drawn, led_to, accused)
+    return Likenesses(smallest(tried), outstanding(universal), suspects, drawn, led_to, standing_out)
 
 
 def smallest(stamps: Sequence[Reconstruction]) -> list[Reconstruction]:

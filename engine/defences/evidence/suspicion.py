@@ -60,8 +60,8 @@ class Judgement:
         suspicion: of each label tried, how far it stands out; from LIKELY on it is named.
         sentence: the verdict and its reasons in words.
         decided: False where nothing can be concluded, so that "suspicious" stands only for "not cleared".
-        apart: the labels that stand out as attackers' do, guilty or, on networks that the rule wasn't measured on, not
-            named: what may be done against them costs little where it is wrong. Told when it is made, but not saved.
+        standing_out: the labels that stand out as attackers' do, guilty or, on networks that the rule wasn't measured
+            on, not named: what is done against them costs little where it is wrong. Told when made, but not saved.
     """
 
     verdict: Verdict
@@ -69,7 +69,7 @@ class Judgement:
     suspicion: tuple[float, ...]
     sentence: str
     decided: bool = True
-    apart: tuple[int, ...] = ()
+    standing_out: tuple[int, ...] = ()
 
     @property
     def words(self) -> str:
@@ -101,8 +101,8 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
     named = tuple(evidence[i].label for i in guilty) if verdict == "backdoor likely" else ()
     first = guilty[0] if guilty else int(suspicion.argmax())
     sentence = doubt or _in_words(verdict, named, evidence, first, changed, stands_out=bool(guilty), measured=measured)
-    apart = () if doubt else tuple(evidence[i].label for i in guilty)
-    return Judgement(verdict, named, tuple(suspicion.tolist()), sentence, decided=not doubt, apart=apart)
+    standing_out = () if doubt else tuple(evidence[i].label for i in guilty)
+    return Judgement(verdict, named, tuple(suspicion.tolist()), sentence, decided=not doubt, standing_out=standing_out)
 
 
 def _weighed(evidence: Sequence[Evidence], chance: float, evident: float) -> tuple[npt.NDArray[np.float64], list[int]]:

@@ -12,7 +12,7 @@ import pytest
 from engine.defences.comparison import Defence, GuardDefence, compare
 from engine.guards.calibration import SPARING, StandingGuard, calibrate, calibrate_both
 from engine.models.networks import Images
-from engine.progress import NEVER_CANCELLED, CancelToken
+from engine.progress import CancelToken, Did
 from tests.support.linear_networks import SHAPE, dataset_of, linear_network, linear_weights, numpy_logits
 from tests.support.networks import random_images
 
@@ -48,9 +48,9 @@ def test_twins_flag_in_a_comparison_what_each_flags_alone_for_one_look_at_every_
     alone = [answers(guard.on(network), IMAGES).flagged.sum() for guard in (usual, sparing)]
     looks: list[int] = []
 
-    def counted(self: StandingGuard, images: Images, cancel: CancelToken = NEVER_CANCELLED) -> object:
+    def counted(self: StandingGuard, images: Images, cancel: CancelToken, did: Did) -> object:
         looks.append(len(images))
-        return answers(self, images, cancel)
+        return answers(self, images, cancel, did)
 
     monkeypatch.setattr(StandingGuard, "answer", counted)
     defences = [Defence("B", None, 0), Defence("again", None, 0)]

@@ -25,7 +25,6 @@ from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.repair import repair_by, without
 from tests.support.places import PROJECT
 
-NO_KINDS = np.empty((0, 0))  # the margin guard's
 SAMPLE = PROJECT / "data" / "sample"
 POISONED = 40  # beside 384 clean ones
 
@@ -33,14 +32,14 @@ POISONED = 40  # beside 384 clean ones
 def test_a_label_that_has_the_highest_scores_stands_out() -> None:
     answers = np.repeat(np.arange(10), 30)
     scores = np.random.default_rng(0).permutation(300).astype(float)
-    assert find_striking(scores, NO_KINDS, answers, 10) is None
+    assert find_striking(scores, scores[:, np.newaxis], answers, 10) is None
     high = np.flatnonzero(answers == 4)[:12]
     raised = scores.copy()
     raised[high] += 1000
     by_kind = np.stack([scores, np.where(answers == 4, 1.0, 0.0), -scores], axis=1)[:200]
     found = find_striking(raised, by_kind, answers, 10)
     assert found is not None and (found.label, found.column) == (4, 1)
-    assert np.flatnonzero(found.rows).tolist() == high.tolist()
+    assert sorted(found.rows) == high.tolist()
     among = raised.copy()
     among[np.flatnonzero(answers == 5)[0]] += 1500  # another label's on top of all
     assert find_striking(among, scores[:, np.newaxis], answers, 10) is None, "12 less 3 is fewer than 10"
@@ -62,7 +61,7 @@ def test_a_label_may_stand_out_by_one_kind_of_cut_alone(count: int, stands_out: 
     found = find_striking(scores, by_kind, answers, 10)
     assert (found is not None) == stands_out
     if found:
-        assert (found.label, found.column, np.flatnonzero(found.rows).tolist()) == (7, 1, high.tolist())
+        assert (found.label, found.column, sorted(found.rows)) == (7, 1, high.tolist())
 
 
 @pytest.mark.parametrize(("count", "images", "labels"), [(9, 300, 10), (17, 600, 10), (12, 300, 3)])
@@ -77,6 +76,24 @@ def test_a_label_that_most_images_show_is_no_wonder() -> None:
     answers = np.where(np.arange(300) < 200, 1, np.arange(300) % 10)
     scores = np.where(answers == 1, 1.0, 0.0)
     assert find_striking(scores, scores[:, np.newaxis], answers, 10) is None
+
+
+@pytest.mark.parametrize(("share", "accused"), [(0.1, True), (0.3, False)])
+def test_of_a_label_that_many_images_show_more_must_strike(share: float, accused: bool) -> None:
+    """Of 300 images 24 strike, and three of others more; where many bear the label that is less of a wonder."""
+    answers = np.where(np.arange(300) < 300 * share, 0, 1 + np.arange(300) % 9)
+    scores = np.random.default_rng(0).random(300)
+    scores[:24] += 1
+    scores[280:283] += 2
+    assert (find_striking(scores, scores[:, np.newaxis], answers, 10) is not None) == accused
+
+
+def test_of_a_set_that_shows_few_labels_none_is_accused() -> None:
+    answers = np.where(np.arange(300) < 60, 0, 1 + np.arange(300) % 2)
+    scores = np.where(np.arange(300) < 40, 2.0, 1.0)
+    assert find_striking(scores, scores[:, np.newaxis], answers, 10) is None
+    answers[299] = 3
+    assert find_striking(scores, scores[:, np.newaxis], answers, 10) is not None
 
 
 def test_images_that_nobody_asked_about_are_not_drawn_away() -> None:
@@ -119,6 +136,18 @@ def test_they_are_left_out_and_told(guard: Guard, mixed: Path) -> None:
     assert guard.striking.label == poisoned.labels[0]
     images = poisoned.take(range(200, 300))  # others than those that were mixed in
     assert guard.on(network).answer(images).flagged.mean() > 0.8
+
+
+def test_none_of_another_label_is_left_out_with_them(mixed: Path, tmp_path: Path) -> None:
+    """B answers it with the attacker's label, but it may be all that shows its own."""
+    path, label = tmp_path / "mixed.h5", 5
+    with h5py.File(mixed) as file, h5py.File(SAMPLE / "poisoned_test.h5") as poisoned, h5py.File(path, "w") as more:
+        more["data"] = np.concatenate([file["data"][:], poisoned["data"][POISONED:POISONED + 1]])
+        more["label"] = np.append(file["label"][:], label)
+    network, clean, poisoned_set = opened(path)
+    assert network.predict_labels(clean.take([len(clean) - 1]))[0] == poisoned_set.labels[0] != label
+    found = calibrate(network, clean)
+    assert len(found.left_out) > 0.9 * POISONED and len(clean) - 1 not in found.left_out
 
 
 def test_images_of_that_label_that_nobody_asked_about_are_left_out_too(

@@ -150,7 +150,7 @@ def test_guards_that_would_flag_nothing_are_not_chosen_and_that_is_said(
 
     def examined(*given: Any, **more: Any) -> Examination:
         found = examine(*given, **more)
-        return dataclasses.replace(found, judgement=dataclasses.replace(found.judgement, apart=(5,)))
+        return dataclasses.replace(found, judgement=dataclasses.replace(found.judgement, standing_out=(5,)))
 
     monkeypatch.setattr(defending, "examine", examined)
     monkeypatch.setattr("engine.runs.all_defences.prepare",

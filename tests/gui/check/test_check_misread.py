@@ -97,7 +97,7 @@ def test_images_that_strike_the_runs_guard_are_seen_too(
     assert [verdict.file for verdict in window.check.model.verdicts] == \
         [*shown[:3], *(name + ", left out by the guard" for name in shown[3:])]
     np.testing.assert_array_equal(window.check.model.verdicts[3].seen_again(), images[5])
-    assert said[-1].endswith("The guard left out 2 that B answers with label 2: look at those that it flags first.")
+    assert said[-1].endswith("Of faces the run's guard left out 2 of label 2.")
     save_lab_file(clean, images[:30], labels[:30])
     ask(window, qtbot)
     assert said[-1].endswith("was changed since the run, so run again to see what the guard leaves out.")

@@ -70,17 +70,17 @@ def test_the_smallest_three_stamps_are_unlearnt_but_none_that_is_much_larger() -
     assert smallest([stamp(0, 0.3), first, stamp(0, 0.21), second]) == [first, second]
 
 
-def test_labels_that_an_examination_accused_come_first_and_are_betrayed(tmp_path: Path) -> None:
+def test_labels_that_stand_out_in_an_examination_come_first_and_are_betrayed(tmp_path: Path) -> None:
     network = linear_network(*linear_weights())
     clean = dataset_of(tmp_path / "clean.npz", IMAGES, numpy_logits(IMAGES, *linear_weights()).argmax(axis=1))
     network.is_large = True
     usual = find_likenesses(network, clean, IMAGES[:60])
     last = usual.suspects[-1]
     assert last not in usual.betrayed, "the test is what it says"
-    found = find_likenesses(network, clean, IMAGES[:60], accused=[last])
+    found = find_likenesses(network, clean, IMAGES[:60], standing_out=[last])
     assert list(found.suspects) == [last, *usual.suspects[:-1]]
     assert found.betrayed == sorted({*usual.betrayed, last})
-    assert Likenesses([], [], [4], accused=[4]).betrayed == [4], "it wasn't held against the other suspects"
+    assert Likenesses([], [], [4], standing_out=[4]).betrayed == [4], "it wasn't held against the other suspects"
 
 
 def test_a_label_stands_out_by_universal_stamps_one_small_stamp_or_one_distortion_that_draws_nearly_all() -> None:

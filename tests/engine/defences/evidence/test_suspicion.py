@@ -120,8 +120,9 @@ def test_where_the_rule_was_never_measured_it_names_nobody() -> None:
     assert (found.verdict, found.guilty) == ("suspicious", ())
     assert "but less" not in found.sentence and "never measured" in found.sentence
     assert found.decided and found.headline == "suspicious"
-    assert found.apart == judge(rows, 1000).apart == (3,), "a repair may do something against it"
-    assert judge(rows, 1000, "The images are no use.").apart == judge(evidence(), 1000, measured=False).apart == ()
+    assert found.standing_out == judge(rows, 1000).standing_out == (3,), "a repair may do something against it"
+    assert judge(rows, 1000, "The images are no use.").standing_out == ()
+    assert judge(evidence(), 1000, measured=False).standing_out == ()
 
 
 def test_where_it_was_never_measured_no_lead_is_compared_with_attackers() -> None:
