@@ -12,9 +12,9 @@ from engine.assessment import drawn_to
 from engine.models.networks import Labels
 
 # Each other image among those with the highest scores takes away what three of the label's own bring; and more than
-# three where over a tenth of all images have that label: of clean sets in which 20 to 40 % have one, 2 to 4 % were
-# accused without that, and half as many are so. What is left must be so many images and such a share of all; by one
-# kind of cut it must be more, for there are several.
+# three where over a tenth of all images have that label: of clean sets in which 20, 30 and 40 % have one, 2, 3 and 7 %
+# were accused without that, and 1.7, 2 and 4 % are so. What is left must be so many images and such a share of all; by
+# one kind of cut it must be more, for there are several.
 # Chosen on 40 clean sets (zoo, MNIST, digits, sample) and 26 with images that carry a trigger: none of the 40 is
 # accused, 16 of the 26 are noticed where these are 5 % of all, 22 where they are 10 %.
 _OTHERS_COUNT, _OF_MANY, _MOST, _FEWEST_LABELS, _HIGH = 3.0, 27.0, 0.4, 4, 0.8
@@ -51,7 +51,8 @@ class Striking:
 
 @dataclass(frozen=True)
 class Suspects:
-    """Images of a set, by their numbers in rising order, that B answers with one label and that strike a guard."""
+    """Images of a set, by their numbers in rising order, that B answers with one label, their own, and that strike a
+    guard or may be like those that do."""
 
     label: int
     numbers: tuple[int, ...]

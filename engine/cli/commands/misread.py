@@ -14,7 +14,7 @@ from engine.cli.printing import say, say_json, say_table, to_standard_output
 from engine.cli.progress_line import ProgressLine
 from engine.data.classes import called, name_of
 from engine.data.datasets import Dataset
-from engine.guards.calibration import Guard, calibrate
+from engine.guards.calibration import MOST_CALIBRATION_IMAGES, MOST_HELD_BACK_IMAGES, Guard, calibrate
 from engine.literal import csv_cell
 from engine.looking.misread import Misread, files_of, find_misread
 from engine.records.run_files import rate_json
@@ -76,9 +76,9 @@ def _striking(guard: Guard | None, clean: Dataset, names: Sequence[str]) -> list
 
 def _of_striking(guard: Guard, found: Misread) -> str:
     if not guard.striking:
-        return (f"No label's images in {found.name} strike the transplant guard. That is no proof: it looks at 3,000 "
-                "images at most and tells nothing of fewer than four labels, and where few images carry a trigger, or "
-                "one that it doesn't see, none strikes it.")
+        return (f"No label's images in {found.name} strike the transplant guard. That is no proof: it looks at "
+                f"{MOST_CALIBRATION_IMAGES + MOST_HELD_BACK_IMAGES:,} images at most and tells nothing of fewer than "
+                "four labels, and where few images carry a trigger, or one that it doesn't see, none strikes it.")
     return (f"{len(guard.striking.numbers):,} of the {found.wrong.total:,} images in {found.name} strike the "
             f"transplant guard or may be like those that do, all of label {guard.striking.label}.")
 
