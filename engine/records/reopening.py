@@ -24,6 +24,7 @@ from engine.goodnets.saved import GUARD_FILE
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS
 from engine.guards.guard_files import open_guard
 from engine.guards.guarded_curve import GuardedCurve
+from engine.guards.suspects import Suspects
 from engine.pruning.ranking import ChannelRanking
 from engine.pruning.sweep import PruningCurve, Role, SetCounts
 from engine.rates import Rate
@@ -92,7 +93,7 @@ def _run(document: Json, folder: Path) -> PruningRun:
         raise ValueError("it has more data sets than any run")
     source = request.order.name if request.order else _text(settings["rank_at"])
     curve = _curve(document["curve"], summary.layer, order)
-    guarded = _guarded(document.get("guard"), folder, curve)
+    guarded = _guarded(document.get("guard"), folder, curve, datasets[0].images)
     return PruningRun(
         request, summary, datasets, ChannelRanking(summary.layer, order, means, source), curve, guarded,
         _text(document["device"]), _number(document["seconds"]), _comparison(document),
@@ -160,12 +161,17 @@ def _steps(rates: Any, images: int, channels: int) -> Any:
     return np.array(found, np.int64)
 
 
-def _guarded(part: Json | None, folder: Path, curve: PruningCurve) -> GuardedCurve | None:
-    """The guard's file lies beside run.json in a run that was kept, in a folder of its own in one that was saved."""
+def _guarded(part: Json | None, folder: Path, curve: PruningCurve, images: int) -> GuardedCurve | None:
+    """The guard's file lies beside run.json in a run that was kept, in a folder of its own in one that was saved.
+
+    Args:
+        images: how many there are in the set that it was calibrated on.
+    """
     if not part or "curve" not in part:
         return None
     here, channels = folder / GUARD_FILE, len(curve.order)
     guard = open_guard(here if here.is_file() else folder / GUARDED_BADNET / GUARD_FILE)
+    guard = dataclasses.replace(guard, striking=_striking(part.get("striking"), images))
     counted = part["curve"]
     clean = _clean(counted["clean"], _one_of(counted["role"], get_args(Role)), channels)
     # Runs of the first versions hold the first poisoned set alone, and B's rates on whole sets.
@@ -176,6 +182,15 @@ def _guarded(part: Json | None, folder: Path, curve: PruningCurve) -> GuardedCur
     else:
         before = [of.b_prime_rate(0) for of in (curve.clean, *curve.poisoned[:len(poisoned)])]
     return GuardedCurve(guard, clean, poisoned, tuple(before))
+
+
+def _striking(part: Json | None, images: int) -> Suspects | None:
+    if not part:
+        return None
+    numbers = tuple(map(_count, part["images"]))
+    if any(number >= images for number in numbers):
+        raise ValueError(f"an image that strikes the guard isn't one of {images:,}")
+    return Suspects(_count(part["label"]), numbers)
 
 
 def _doubts(document: Json, curve: PruningCurve, guarded: GuardedCurve | None, labels: int) -> tuple[Doubt, ...]:

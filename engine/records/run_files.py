@@ -209,7 +209,9 @@ def attack_json(attack: Attack) -> Json:
 def guard_json(curve: GuardedCurve) -> Json:
     """How a run's guard was calibrated and on how many images it was measured."""
     sets = [poisoned_json(counts) for counts in curve.poisoned]
+    striking = curve.guard.striking
     return {**calibration_json(curve.guard), "measured_on": curve.measured_on, "clean_images": curve.clean.images,
+            "striking": {"label": striking.label, "images": list(striking.numbers)} if striking else None,
             "poisoned_images": sets[0]["images"] if sets else None,
             "curve": {"role": curve.clean.role, "clean": clean_json(curve.clean), "poisoned": sets[0] if sets else None,
                       "poisoned_sets": sets, "before": [rate.value for rate in curve.before]},

@@ -12,6 +12,7 @@ import pytest
 
 from engine.errors import EngineError, OutputError
 from engine.guards.guard_files import open_guard, save_guard
+from engine.guards.suspects import Suspects
 from engine.pruning.sweep import PruningCurve
 from engine.records import autosave
 from engine.records.autosave import MOST_KEPT, keep_run, kept_runs
@@ -50,6 +51,7 @@ def assert_same(one: PruningRun, other: PruningRun) -> None:
             assert mine.role == yours.role
         assert one.guarded.before == other.guarded.before
         assert one.guarded.guard.threshold == other.guarded.guard.threshold
+        assert one.guarded.guard.striking == other.guarded.guard.striking
         np.testing.assert_array_equal(one.guarded.guard.donors.images, other.guarded.guard.donors.images)
     without = ("seconds", "versions")
     mine, yours = (run_json(run, rows_of(run)) for run in (one, other))
@@ -76,6 +78,26 @@ def test_a_run_whose_file_was_edited_says_so_and_gives_no_verdict(file: str, tmp
         save_guard(dataclasses.replace(guard, threshold=guard.threshold + 1), folder / file)
     first, *_ = reopen_run(folder).doubts
     assert first.implausible and file in first.sentence and "changed after this run was saved" in first.sentence
+
+
+def with_striking(run: PruningRun, numbers: tuple[int, ...]) -> PruningRun:
+    assert run.guarded is not None
+    guard = dataclasses.replace(run.guarded.guard, striking=Suspects(1, numbers))
+    return dataclasses.replace(run, guarded=dataclasses.replace(run.guarded, guard=guard))
+
+
+def test_images_that_the_guard_left_out_come_back(tmp_path: Path) -> None:
+    run = with_striking(made_up_run(), (3, 8))
+    found = reopen_run(keep_run(run, tmp_path))
+    assert_same(run, found)
+    assert found.guarded is not None and found.guarded.guard.striking == Suspects(1, (3, 8))
+
+
+def test_images_that_the_set_never_had_are_damage(tmp_path: Path) -> None:
+    run = made_up_run()
+    folder = keep_run(with_striking(run, (3, run.datasets[0].images)), tmp_path)
+    with pytest.raises(EngineError, match="an image that strikes the guard isn't one of"):
+        reopen_run(folder)
 
 
 def test_without_test_set_guard_and_comparison(tmp_path: Path) -> None:
