@@ -23,7 +23,7 @@ from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, Guard, calibrate, calibrate_both
 from engine.models.networks import Images, Network
-from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.ranking import rank_channels
 from engine.runs.doubts.plausibility import uneven_text
 from engine.runs.feeding import wrong_answers
@@ -95,8 +95,11 @@ def _trusted(
 ) -> tuple[Dataset, str]:
     """The images to learn from, without those that may carry a trigger and bear the attacker's label, from which a
     student would learn it; and a sentence on these."""
+    def looking(report: Progress) -> None:
+        progress(dataclasses.replace(report, what="Looking for a trigger among the clean images"))
+
     try:
-        guard = calibrate(network, clean, progress=progress, cancel=cancel)
+        guard = calibrate(network, clean, progress=looking, cancel=cancel)
     except DatasetError:  # too few or too small for a guard; what can't be read is refused where it is learnt
         return clean, ""
     return without([guard], clean), guard.doubt

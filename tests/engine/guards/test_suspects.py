@@ -243,6 +243,8 @@ def test_a_repair_learns_without_them_and_says_so(mixed: Path, guard: Guard, mon
     real = repair.TRAINED["distillation"]
     monkeypatch.setitem(repair.TRAINED, "distillation",
                         lambda b, images, **given: seen.append(images) or real(b, images, steps=2, **given))
-    found = repair_by("distillation", network, clean, "unused")
+    said: list[str] = []
+    found = repair_by("distillation", network, clean, "unused", progress=lambda report: said.append(report.what))
+    assert "Looking for a trigger among the clean images" in said and "Calibrating the guard" not in said
     assert len(seen[0]) == len(clean) - len(guard.left_out)
     assert found.warning.startswith(guard.doubt)
