@@ -49,13 +49,14 @@ def kept_folder() -> Path:
     return Path(platformdirs.user_data_dir("GoodNet", appauthor=False)) / "runs"
 
 
-def keep_run(run: PruningRun, inside: Path | None = None) -> Path:
+def keep_run(run: PruningRun, inside: Path | None = None, instead_of: Path | None = None) -> Path:
     """Keep a finished run: its numbers and its guard, some kilobytes; pairs are built from the model when wanted.
 
     The oldest beyond ten are removed, unless something in them isn't this program's.
 
     Args:
         inside: instead of kept_folder().
+        instead_of: where the run was kept before more was found out about it; removed likewise.
     Returns:
         The folder, which `reopen_run` reads.
     Raises:
@@ -67,6 +68,8 @@ def keep_run(run: PruningRun, inside: Path | None = None) -> Path:
         write_text(temporary / "run.json", json.dumps(run_json(run, rows_of(run)), indent=1, allow_nan=False))
         if run.guarded:
             save_guard(run.guarded.guard, temporary / GUARD_FILE)
+    if instead_of and instead_of in _folders(inside):
+        remove_own(instead_of)
     for old in _folders(inside)[MOST_KEPT:]:
         remove_own(old)
     return folder

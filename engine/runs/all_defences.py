@@ -70,8 +70,8 @@ def compare_defences(
     # Asked first, because it refuses and what follows takes long.
     warning = missing_labels_warning(b, clean, allow_missing_labels) if trained else ""
     makers = _Makers(run, b, clean, allow_missing_labels, made or Made(), standing_out, progress, cancel)
-    guards = makers.guards()
-    makers = dataclasses.replace(makers, clean=without([one.guard for one in guards], clean))
+    guards, trusted = makers.guards()
+    makers = dataclasses.replace(makers, clean=trusted)
     truth = [true_labels(dataset, opened.clean) for dataset in poisoned]
     own = makers.defences(trained)
     # A plug-in may train, and nobody can tell beforehand.
@@ -137,15 +137,19 @@ class _Makers:
             made.append(Defence(name, network, time.monotonic() - started, paired=False, guard=guard))
         return made, failed
 
-    def guards(self) -> list[GuardDefence]:
+    def guards(self) -> tuple[list[GuardDefence], Dataset]:
         """Both kinds at the rate asked for, and a transplant guard that spares nearly all clean images, for the copy
-        repaired by distillation: it takes most of what is left there. Guards that flag nothing are left out."""
+        repaired by distillation: it takes most of what is left there. Guards that flag nothing are left out.
+
+        Returns:
+            The guards, and the clean images to learn from: none that strikes the transplant guard, asleep or not.
+        """
         asked, started = self.run.request.false_alarms, time.monotonic()
         transplant, sparing = calibrate_both(self.b, self.clean, "transplant", asked, progress=self.progress,
                                              cancel=self.cancel)
         calibrated = time.monotonic()
-        margin = calibrate(self.b, without([transplant], self.clean), "margin", asked, progress=self.progress,
-                           cancel=self.cancel)
+        trusted = without([transplant], self.clean)
+        margin = calibrate(self.b, trusted, "margin", asked, progress=self.progress, cancel=self.cancel)
         every = [GuardDefence(transplant, calibrated - started), GuardDefence(margin, time.monotonic() - calibrated),
                  GuardDefence(sparing, calibrated - started, SPARING_GUARD, (UNPAIRED,))]
         awake = [one for one in every if math.isfinite(one.guard.threshold)]
@@ -153,7 +157,7 @@ class _Makers:
         self.made.guards.update({one.called: one.guard for one in awake})
         self.made.left_out.extend(
             f"The {one.called} guard was left out. {one.guard.note}" for one in every if one not in awake)
-        return awake
+        return awake, trusted
 
     def _pruned(self, x: float, step: int) -> Defence:
         name, channels = f"pruned, X = {x:g}", _channels(self.run, step)

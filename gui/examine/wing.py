@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.data.classes import are_numbers
+from engine.data.datasets import UNKNOWN_STAMP
+from engine.looking.inspection import DatasetDescription
 from engine.runs.examine import Tried
 from gui.examine.view import ExamineView
 from gui.frame.desk import Desk, Wing
@@ -44,6 +47,7 @@ def examine_wing(desk: Desk) -> Wing[ExamineView]:
     for changed in (session.state_changed, session.inputs_changed, session.options_changed):
         changed.connect(show_state)
     session.names_changed.connect(view.show_names)
+    session.names_changed.connect(lambda _: show_state())
     examining.scanned.connect(view.show_scan)
     examining.examined_changed.connect(show)
     desk.projects.opened.connect(lambda path, project: examining.look_in(path.parent, project.request, next(
@@ -73,11 +77,30 @@ def mark_of(examined: Examined | None, session: Session) -> str:
     others = other_files(examined.files, session.inputs, ("model", "validation"))
     if not others and session.inputs.model and session.inputs.model.output != examined.files.output:
         others = ("output",)
+    if not others and not examined.brought_back and _other_names(examined, session):
+        others = ("label names",)
     if others:
         return (f"This is the examination of {examined.files.model.name}; it isn't of what is chosen now. What is "
                 f"different: {', '.join(others)}.")
     chosen = session.inputs.model.model if session.inputs.model else None
     if chosen and chosen.sha256 != examined.sha256:
         return f"{examined.files.model.name} has changed since this examination. Examine it again."
+    clean = _clean_images(session)
+    if clean and UNKNOWN_STAMP not in (clean.stamp, examined.stamp) and clean.stamp != examined.stamp:
+        return (f"{examined.files.validation.name} was written anew since it was chosen or examined. Choose it and "
+                "examine again.")
     return "" if examined.files.scale == session.options.scale else \
         "This examination was made with other run options than those set now."
+
+
+def _other_names(examined: Examined, session: Session) -> bool:
+    """Whether the clean images' labels, where they are names, would become others now."""
+    clean = _clean_images(session)
+    if clean is None or session.inputs.labels is None or (are_numbers(clean.label_names) and not clean.class_names):
+        return False
+    return session.inputs.classes(session.names) != examined.files.classes
+
+
+def _clean_images(session: Session) -> DatasetDescription | None:
+    chosen = session.inputs.validation
+    return chosen.data.description if chosen and chosen.data else None

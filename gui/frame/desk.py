@@ -59,7 +59,7 @@ class Desk:
         self.saving = Saving(self.session, self.pruning)
         self.defending = Defending(self.session)
         self.examining = Examining(self.session, self.opening, self.choosing)
-        self.keeping = Keeping(self.session, self.choosing, self.pruning, settings.runs_folder)
+        self.keeping = Keeping(self.session, self.choosing, self.pruning, self.defending, settings.runs_folder)
         self.comparing = Comparing(self.session, self.opening, self.defending, self.keeping)
         self.several = Several(self.session, self.keeping, self.comparing)
         self.projects = Projects(self.session, self.opening, self.choosing, self.pruning, settings)

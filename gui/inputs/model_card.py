@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
 from engine.literal import literal
 from engine.models.architecture import LayerDescription, ModelDescription
 from engine.models.shapes import Shape
 from gui.inputs.card import InputCard
 from gui.session.chosen import Input
+from gui.tables.model import Block, Column, FigureModel
+from gui.tables.view import FigureTable
 from gui.widgets.elided_label import ElidedLabel, PlainLabel
 from gui.widgets.theme import Theme
+
+# Of a network's layers so many are seen at once; others are scrolled to.
+_MOST_ROWS = 8
 
 
 class ModelCard(InputCard):
@@ -38,11 +42,9 @@ class ModelCard(InputCard):
         self._toggle.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._toggle.setText("Layers")
         self._toggle.setToolTip("Show all layers and the shapes of what they give")
-        self._table = QLabel()
-        self._table.setTextFormat(Qt.TextFormat.RichText)
-        self._table.setAccessibleName("Layers and shapes")
-        self._table.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._table.setWordWrap(True)
+        self._layers = FigureModel[LayerDescription](_COLUMNS, self)
+        self._table = FigureTable("Layers and shapes", self._layers, theme, 0)
+        self._table.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # layers of a block differ at the end
         self._toggle.toggled.connect(self._table.setVisible)
         self._choice = QWidget()
         row = QHBoxLayout(self._choice)
@@ -66,6 +68,12 @@ class ModelCard(InputCard):
         self.body.addWidget(self._table)
         self._choice.hide()
         self._table.hide()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw icons, colours and layers as the theme has them."""
+        super().set_theme(theme)
+        for table in self.findChildren(FigureTable):
+            table.set_theme(theme)
 
     def show_model(self, item: Input | None, layer: str | None, further: Sequence[Path] = ()) -> None:
         """Render the model and the chosen layer, and the models that are run after it."""
@@ -104,8 +112,11 @@ class ModelCard(InputCard):
         for layer in model.layers:
             if layer.channels:
                 self._layer.addItem(f"{layer.name} ({layer.channels} channels)", layer.name)
-        rows = "".join(_layer_row(layer) for layer in model.layers)
-        self._table.setText(f"<table cellspacing='0' cellpadding='2'>{rows}</table>")
+        self._layers.show_rows(model.layers)
+        table, rows = self._table, min(len(model.layers), _MOST_ROWS)
+        table.verticalHeader().setDefaultSectionSize(table.sizeHintForRow(0))
+        table.setFixedHeight(table.horizontalHeader().sizeHint().height() + 2 * table.frameWidth() +
+                             rows * table.sizeHintForRow(0))
 
 
 def _narrow_box(name: str) -> QComboBox:
@@ -122,6 +133,8 @@ def shape_text(shape: Shape | None) -> str:
     return " × ".join(str(n or "any") for n in shape) if shape else "unknown"
 
 
-def _layer_row(layer: LayerDescription) -> str:
-    return (f"<tr><td>{escape(layer.name)}&nbsp;</td><td>{escape(layer.kind)}&nbsp;</td>"
-            f"<td>{shape_text(layer.shape)}</td></tr>")
+_COLUMNS: tuple[Column[LayerDescription], ...] = (
+    Column("Layer", "As the model's file calls it, and what it computes.",
+           lambda layer: (Block(layer.name, layer.kind),), left=True),
+    Column("Gives", "The shape of what it gives: height, width and channels.",
+           lambda layer: (Block(shape_text(layer.shape)),), left=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from gui.session import sample
 from gui.session.belonging import changed_data, options_of
 from gui.session.chosen import ROLE_NAMES, DatasetLook, Input, Inputs, Role
 from gui.session.history import Step
-from gui.session.queue import Job
+from gui.session.queue import Job, nothing
 from gui.session.recognition import Found, is_one_file_goodnet, part_for, part_taken, role_for
 from gui.session.session import Session
 from gui.session.worker import TaskContext
@@ -112,11 +112,17 @@ class Choosing(QObject):
                 Message(f"{missing[0]}: the sample isn't there. Install GoodNet again.", "error"))
             return
         self.open_all(sample.INPUTS, "Opened the sample")
-        self._session.in_background(partial(look_at_names, sample.NAMES),
-                                    partial(self._session.name_labels, of=sample.INPUTS[0][1]), tell=True)
+        model = sample.INPUTS[0][1]
+
+        def named(names: Sequence[str]) -> None:
+            if self._session.inputs.at("model", model):  # else another one was chosen meanwhile
+                self._session.name_labels(names, of=model)
+
+        self._session.look(partial(look_at_names, sample.NAMES), named, failed=self._session.tell)
 
     def open_all(self, files: Sequence[tuple[Role, Path]], what: str, layer: str | None = None,
-                 options: Options | None = None, output: str | None = None) -> None:
+                 options: Options | None = None, output: str | None = None,
+                 undone: Callable[[], object] = nothing) -> None:
         """Choose files for their roles, in place of whatever is chosen.
 
         Args:
@@ -124,8 +130,9 @@ class Choosing(QObject):
             layer: the layer to prune; None for the model's default.
             options: how it is run; None to leave that as it is.
             output: of a model with several outputs the name of the one that tells the labels.
+            undone: called when it is undone.
         """
-        self._open(files, Inputs(), what, layer, options, output=output)
+        self._open(files, Inputs(), what, layer, options, output=output, undone=undone)
 
     def open_files_of(self, run: PruningRun) -> None:
         """Choose what a run was made of, its options included, in place of whatever is chosen."""
@@ -201,8 +208,9 @@ class Choosing(QObject):
         self._session.did(step)
 
     def _open(self, files: Sequence[tuple[Role, Path]], inputs: Inputs, what: str, layer: str | None = None,
-              options: Options | None = None, further: Sequence[Path] = (), output: str | None = None) -> None:
-        step = self._step(what, {} if options is None else dataclasses.asdict(self._session.options))
+              options: Options | None = None, further: Sequence[Path] = (), output: str | None = None,
+              undone: Callable[[], object] = nothing) -> None:
+        step = self._step(what, {} if options is None else dataclasses.asdict(self._session.options), undone)
         waiting = self._session.inputs.further
         for role, path in files:
             inputs = inputs.with_input(
@@ -222,7 +230,8 @@ class Choosing(QObject):
         self._session.did(step)
         return step
 
-    def _step(self, what: str, options: dict[str, Any] | None = None) -> Step:
+    def _step(self, what: str, options: dict[str, Any] | None = None,
+              undone: Callable[[], object] = nothing) -> Step:
         """A change that is about to be made; undone, everything is chosen again that is chosen now.
 
         Args:
@@ -230,9 +239,10 @@ class Choosing(QObject):
         """
         session = self._session
         return Step(what, partial(self._go_back, session.inputs, {"order": session.options.order, **(options or {})},
-                                  session.names, session.names_of))
+                                  session.names, session.names_of, undone))
 
-    def _go_back(self, inputs: Inputs, options: dict[str, Any], names: Sequence[str], names_of: Path | None) -> None:
+    def _go_back(self, inputs: Inputs, options: dict[str, Any], names: Sequence[str], names_of: Path | None,
+                 undone: Callable[[], object]) -> None:
         session = self._session
         session.set_options(dataclasses.replace(session.options, **options))
         session.choose(inputs)
@@ -240,6 +250,7 @@ class Choosing(QObject):
         for item in inputs.all:
             if item.reading:
                 self._read(item.role, item.path)
+        undone()
 
     def _read(self, role: Role, path: Path, step: Step | None = None, waiting: tuple[Path, ...] = ()) -> None:
         """Read a chosen file, as the network that is open now needs it.

@@ -23,12 +23,11 @@ from gui.jobs.defending import Defending
 from gui.jobs.keeping import Keeping
 from gui.jobs.opening import Opening
 from gui.messages import Message
+from gui.session.belonging import Identity, identity
 from gui.session.queue import Job
 from gui.session.recognition import Found
 from gui.session.session import Session
 from gui.session.worker import TaskContext
-
-Identity = tuple[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +50,6 @@ class ListedRun:
     def key(self) -> Identity:
         """By which it is known again, wherever it was read from."""
         return identity(self.run)
-
-
-def identity(run: PruningRun) -> Identity:
-    """The same for a run and for what was read back of it."""
-    return run.model.sha256, round(run.seconds, 3)
 
 
 class Comparing(QObject):

@@ -76,6 +76,7 @@ class Defending(QObject):
     """
 
     comparison_changed = Signal(object)  # Comparison or None
+    compared = Signal(object)  # the run on show, whose comparison was made just now
     saved = Signal(str)  # what a repair or a defence is worth and where it is, in words
 
     def __init__(self, session: Session) -> None:
@@ -92,6 +93,7 @@ class Defending(QObject):
             comparison, self.made = found
             if session.run:
                 session.run = dataclasses.replace(session.run, comparison=comparison)
+                self.compared.emit(session.run)
             self.comparison_changed.emit(comparison)
 
         if run:

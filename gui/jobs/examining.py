@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from engine.data.datasets import UNKNOWN_STAMP
 from engine.defences.evidence.reconstruction import Reconstruction
 from engine.errors import ModelError, OutputError
 from engine.files.existing import is_file
@@ -42,6 +43,7 @@ class Examined:
 
     Attributes:
         made_at: local time; brought_back: whether it was made then and only read again.
+        stamp: when the clean images were written that it was made from, see Dataset.stamp.
     """
 
     files: InputFiles
@@ -49,6 +51,7 @@ class Examined:
     found: Examination
     made_at: datetime.datetime
     brought_back: bool = False
+    stamp: tuple[int, int] = UNKNOWN_STAMP
 
 
 class Examining(QObject):
@@ -149,9 +152,10 @@ class Examining(QObject):
 def examine(files: InputFiles, context: TaskContext) -> Examined:
     """Look for a backdoor."""
     opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
-    found = examine_network(opened.network, opened.of("validation")[0], scanned=context.partial, notices=opened.notices,
+    clean = opened.of("validation")[0]
+    found = examine_network(opened.network, clean, scanned=context.partial, notices=opened.notices,
                             progress=context.progress, cancel=context.cancel)
-    return Examined(files, opened.network.sha256, found, datetime.datetime.now())
+    return Examined(files, opened.network.sha256, found, datetime.datetime.now(), stamp=clean.stamp)
 
 
 def save(examined: Examined, files: InputFiles, folder: Path, context: TaskContext) -> None:

@@ -13,8 +13,10 @@ from engine.records.autosave import KeptRun, keep_run, kept_folder, kept_runs
 from engine.records.reopening import reopen_run
 from engine.runs.prune import PruningRun
 from gui.jobs.choosing import Choosing
+from gui.jobs.defending import Defending
 from gui.jobs.pruning import Pruning
 from gui.messages import Action, Message
+from gui.session.belonging import Identity, identity
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 
@@ -32,12 +34,15 @@ class Keeping(QObject):
     kept_changed = Signal(object)
     reopened = Signal(object, object)
 
-    def __init__(self, session: Session, choosing: Choosing, pruning: Pruning, folder: Path | None) -> None:
+    def __init__(self, session: Session, choosing: Choosing, pruning: Pruning, defending: Defending,
+                 folder: Path | None) -> None:
         """Runs are kept in `folder`, or where the system keeps a program's data."""
         super().__init__(session)
         self._session, self._choosing, self._folder = session, choosing, folder or kept_folder()
         self._lock: QLockFile | None = None
+        self._places: dict[Identity, Path] = {}
         pruning.finished.connect(self.keep)
+        defending.compared.connect(self.keep)  # with its comparison, which took minutes
 
     def start(self) -> None:
         """List the runs that are kept, and offer the newest where a window didn't end properly."""
@@ -48,16 +53,22 @@ class Keeping(QObject):
         self._session.submit(partial(_reopen, folder), partial(self._reopened, folder), needs_engine=False)
 
     def keep(self, run: PruningRun) -> None:
-        """Keep a finished run."""
-        self._session.in_background(partial(_keep, run, self._folder), self.kept_changed.emit, tell=True)
+        """Keep a finished run, in place of what was kept of it before more was found out about it."""
+        self._session.in_background(partial(_keep, run, self._folder, self._places.get(identity(run))),
+                                    partial(self._take_kept, identity(run)), tell=True)
 
     def close(self) -> None:
         """This window ends properly."""
         if self._lock:
             self._lock.unlock()
 
+    def _take_kept(self, run: Identity, found: tuple[Path, tuple[KeptRun, ...]]) -> None:
+        self._places[run], kept = found
+        self.kept_changed.emit(kept)
+
     def _reopened(self, folder: Path, run: PruningRun) -> None:
         """Show a run that was saved before, with its files where they still are."""
+        self._places[identity(run)] = folder
         self._choosing.open_files_of(run)
         self._session.finish(run)
         self._session.message.emit(
@@ -86,9 +97,8 @@ def _look(folder: Path, _: TaskContext) -> tuple[KeptRun, ...]:
     return kept_runs(folder)
 
 
-def _keep(run: PruningRun, folder: Path, _: TaskContext) -> tuple[KeptRun, ...]:
-    keep_run(run, folder)
-    return kept_runs(folder)
+def _keep(run: PruningRun, folder: Path, instead_of: Path | None, _: TaskContext) -> tuple[Path, tuple[KeptRun, ...]]:
+    return keep_run(run, folder, instead_of), kept_runs(folder)
 
 
 def _reopen(folder: Path, context: TaskContext) -> PruningRun:

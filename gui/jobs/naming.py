@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,6 +61,7 @@ class Naming(QObject):
         super().__init__(session)
         self._session, self._choosing = session, choosing
         self.matching: Matching | None = None
+        self._looks = 0
         session.inputs_changed.connect(self._look)
         session.names_changed.connect(self._look)
 
@@ -89,15 +90,22 @@ class Naming(QObject):
 
     def _look(self) -> None:
         inputs = self._session.inputs
+        self._looks += 1
         sets = [item.data.description for item in inputs.data if item.data]
         clean = inputs.validation.data.description if inputs.validation and inputs.validation.data else None
         if clean and inputs.model and inputs.labels and any(found.label_names for found in sets):
             others = [found for found in sets if found is not clean]
             given = inputs.classes(self._session.names)
             look = partial(match, inputs.model.path, inputs.labels, inputs.model_names, given, clean, others)
-            self._session.add(Job(look, self._take, key="match labels", failed=self._session.tell))
+            self._session.add(Job(look, self._if_newest(self._take), key="match labels",
+                                  failed=self._if_newest(self._session.tell)))
         else:
             self._take(None)
+
+    def _if_newest(self, ending: Callable[..., None]) -> Callable[..., None]:
+        """Files may be chosen or removed while a look waits behind a run."""
+        number = self._looks
+        return lambda found: ending(found) if number == self._looks else None
 
     def _take(self, matching: Matching | None) -> None:
         known, inputs = matching.classes if matching else (), self._session.inputs

@@ -164,13 +164,21 @@ class Projects(QObject):
         self._choosing.open_all(
             [(file.role, file.path) for file in project.files if file.role != "order" and file.path not in unread],
             f"Opened the project {path.name}{where}", request.layer,
-            Options(**settings, order=request.order, cluster=session.options.cluster), request.output)
+            Options(**settings, order=request.order, cluster=session.options.cluster), request.output,
+            undone=partial(self._go_back, self.path, self._saved, self._lost))
         session.name_labels(request.classes, request.model if project.own_names else None)
         self._lost = tuple(found for found in looked if found.state != "found")
         self._now_open(path, _Contents(request, project.result, project.own_names))
         if self._lost:
             self.lost_found.emit(self._lost)
         self.opened.emit(path, project)
+
+    def _go_back(self, path: Path | None, saved: _Contents | None, lost: tuple[Looked, ...]) -> None:
+        """What is chosen is again what it was before a project was opened: to save it is to save that one."""
+        if lost or self._lost:
+            self.lost_found.emit(lost)
+        self.path, self._saved, self._lost = path, saved, lost
+        self.changed.emit()
 
     def _take_places(self, places: dict[ProjectFile, Path]) -> None:
         for file, path in places.items():

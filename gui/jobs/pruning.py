@@ -73,10 +73,16 @@ class Pruning(QObject):
 
     def find_maps(self, channel: int) -> None:
         """Compute what a channel of the run on show sees; only the newest wish counts."""
-        session = self._session
-        if session.run:
-            session.add(Job(partial(find_maps, session.bench, session.run, channel), self.maps_found.emit,
-                            needs_engine=True, key="maps", failed=session.tell))
+        session, run = self._session, self._session.run
+        if run is None:
+            return
+
+        def if_on_show(ending: Callable[..., None]) -> Callable[..., None]:
+            """Another run may have taken its place while this waited."""
+            return lambda found: ending(found) if session.run and session.run.curve is run.curve else None
+
+        session.add(Job(partial(find_maps, session.bench, run, channel), if_on_show(self.maps_found.emit),
+                        needs_engine=True, key="maps", failed=if_on_show(session.tell)))
 
     def _read_again(self) -> None:
         """Thresholds may be others now, of the run on show and of the one under way."""

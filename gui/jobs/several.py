@@ -13,9 +13,10 @@ from engine.errors import SeveralOutputs
 from engine.models.architecture import describe_model
 from engine.progress import Progress
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
-from gui.jobs.comparing import Comparing, identity
+from gui.jobs.comparing import Comparing
 from gui.jobs.keeping import Keeping
 from gui.messages import Message, words
+from gui.session.belonging import identity
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 

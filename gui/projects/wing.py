@@ -101,7 +101,7 @@ def leave_project(desk: Desk, again: Callable[[], object]) -> bool:
         return False
     if not projects.modified or projects.path is None:
         return True
-    answer = asking.ask_unsaved(desk.window, projects.path.name)
+    answer = asking.ask_unsaved(desk.window, projects.path.name, can_save=projects.can_save)
     if answer == QMessageBox.StandardButton.Save:
         projects.save(projects.path, again)
     return answer == QMessageBox.StandardButton.Discard

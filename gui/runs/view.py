@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from gui.jobs.comparing import Identity, ListedRun
+from gui.jobs.comparing import ListedRun
 from gui.runs.model import BEST, runs_model
+from gui.session.belonging import Identity
 from gui.tables.view import FigureTable
 from gui.widgets import resources
 from gui.widgets.elided_label import EmptyText, PlainLabel

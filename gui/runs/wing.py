@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gui.frame.desk import Desk, Wing
-from gui.jobs.comparing import Identity
 from gui.runs.view import RunsView
+from gui.session.belonging import Identity
 from gui.widgets import asking
 
 

@@ -11,6 +11,13 @@ from engine.runs.prune import PruningRequest, PruningRun
 from gui.session.chosen import ROLE_NAMES, Input, Inputs, Role
 from gui.settings import Options
 
+Identity = tuple[str, float]
+
+
+def identity(run: PruningRun) -> Identity:
+    """The same for a run and for what was read back of it."""
+    return run.model.sha256, round(run.seconds, 3)
+
 
 def other_inputs(run: PruningRun, inputs: Inputs, names: Sequence[str]) -> tuple[str, ...]:
     """What a run was made of that isn't chosen now, in words; empty when all is.

@@ -141,7 +141,7 @@ class JobQueue(QObject):
 
     @Slot(object)
     def _on_partial(self, result: object) -> None:
-        if self._running and not self.cancelling:
+        if self._running:
             self._running.partial(result)
 
     @Slot(object)

@@ -110,8 +110,8 @@ class Worker(QObject):
     def _run(self, task: Task, token: CancelToken) -> None:
         try:
             token.raise_if_cancelled()
+            # One that ends though it was cancelled has done all it does: what it saved or put in use is there.
             result = task(TaskContext(self, token))
-            token.raise_if_cancelled()
         except Cancelled:
             self.cancelled.emit()
         except Exception as error:  # the one broad except: whatever a task meets ends as words in the window

@@ -84,12 +84,16 @@ def ask_new_folder(parent: QWidget, title: str, name: str) -> Path | None:
     return path if path and ask_overwrite(parent, [path]) else None
 
 
-def ask_unsaved(parent: QWidget, name: str) -> QMessageBox.StandardButton:
-    """Ask what becomes of a project's changes: Save, Discard or Cancel."""
-    button = QMessageBox.StandardButton
-    return QMessageBox.question(
-        parent, "Save the changes?", as_tip(f"The project {name} has changes that aren't saved."),
-        button.Save | button.Discard | button.Cancel, button.Save)
+def ask_unsaved(parent: QWidget, name: str, *, can_save: bool) -> QMessageBox.StandardButton:
+    """Ask what becomes of a project's changes: Save where that can be done, Discard or Cancel."""
+    button, said = QMessageBox.StandardButton, f"The project {name} has changes that aren't saved."
+    if can_save:
+        return QMessageBox.question(parent, "Save the changes?", as_tip(said),
+                                    button.Save | button.Discard | button.Cancel, button.Save)
+    said += (" They can't be: a project holds a model and clean validation images, and one of these isn't chosen. "
+             "The project's file stays as it was saved last.")
+    return QMessageBox.question(parent, "Discard the changes?", as_tip(said), button.Discard | button.Cancel,
+                                button.Cancel)
 
 
 def ask_overwrite(parent: QWidget, paths: Sequence[Path]) -> bool:

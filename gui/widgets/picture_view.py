@@ -171,7 +171,7 @@ class PictureView(QWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Move it."""
-        if event.buttons() & Qt.MouseButton.LeftButton:
+        if self._picture is not None and event.buttons() & Qt.MouseButton.LeftButton:
             self._shift += event.position() - self._held
             self._held = event.position()
             self._keep_in_view()

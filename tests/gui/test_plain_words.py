@@ -129,7 +129,7 @@ def test_questions_are_plain(window: MainWindow, evil: SmallLab, monkeypatch: py
     asked: list[str] = []
     monkeypatch.setattr(QMessageBox, "question", lambda _, __, text, *___: asked.append(text))
     asking.ask_overwrite(window, [evil.badnet])
-    asking.ask_unsaved(window, EVIL)
+    asking.ask_unsaved(window, EVIL, can_save=True)
     box = asking.ask_role(window, evil.clean, lambda _: None)
     for text in (*asked, box.text()):
         assert "<img src='dev-zero'>" in shown(text, Qt.mightBeRichText(text)) and "\x1b" not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import h5py
@@ -20,6 +21,8 @@ from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.settings import Settings
 from gui.widgets import asking
+from tests.engine.runs.test_labelling import ANIMALS
+from tests.gui.test_window_labels import opened
 from tests.support.examinations import hurry
 from tests.support.networks import SmallLab
 from tests.support.window_driver import PATIENCE_MS, drop, press_run, settle
@@ -119,6 +122,42 @@ def test_an_examination_of_other_files_is_marked(examined: MainWindow, qtbot: Qt
     assert not view.mark.isVisibleTo(view) and view.panel.use.isEnabled()
 
 
+def test_an_examination_of_images_that_were_written_anew_is_marked(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hurry(monkeypatch)
+    clean = tmp_path / "clean.h5"
+    clean.write_bytes(small_lab.clean.read_bytes())
+    window.desk.choosing.open_as("model", small_lab.badnet)
+    window.desk.choosing.open_as("validation", clean)
+    settle(qtbot, window)
+    window.examine.button.click()
+    settle(qtbot, window)
+    assert window.desk.examining.examined is not None and not window.examine.mark.isVisibleTo(window.examine)
+    os.utime(clean, ns=(1, 1))
+    window.desk.choosing.open_as("validation", clean)
+    settle(qtbot, window)
+    assert "clean.h5 was written anew" in window.examine.mark.text()
+
+
+def test_an_examination_by_other_label_names_is_marked_as_soon_as_they_change(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hurry(monkeypatch)
+    monkeypatch.setattr("engine.runs.examine.FEWEST_IMAGES", 4)
+    opened(qtbot, window, tmp_path, ANIMALS, 4)
+    window.examine.button.click()
+    settle(qtbot, window)
+    assert window.desk.examining.examined is not None, window.message_bar.text.text()
+    assert not window.examine.mark.isVisibleTo(window.examine)
+    window.desk.choosing.name_labels(ANIMALS[::-1], "Labels the other way round")
+    settle(qtbot, window)
+    assert "label names" in window.examine.mark.text()
+    window.session.history.undo()
+    settle(qtbot, window)
+    assert not window.examine.mark.isVisibleTo(window.examine)
+
+
 def test_an_examination_is_saved_with_its_images(
     examined: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -215,7 +254,7 @@ def other_window(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     window.show()
     monkeypatch.setattr("gui.jobs.examining.examine_network", None)
     # When it is closed, a project that was changed is left as it is.
-    monkeypatch.setattr(asking, "ask_unsaved", lambda *_: QMessageBox.StandardButton.Discard)
+    monkeypatch.setattr(asking, "ask_unsaved", lambda *_, **__: QMessageBox.StandardButton.Discard)
     return window
 
 

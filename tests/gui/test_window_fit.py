@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from gui.examine.model import LABEL
+from gui.inputs.model_card import shape_text
 from gui.main_window import MainWindow, first_size
 from gui.messages import Message
 from gui.widgets.elided_label import ElidedLabel
 from tests.support.comparisons import comparison
 from tests.support.curves import curve, rows
 from tests.support.examinations import examination
+from tests.support.networks import SmallLab
 from tests.support.window_driver import settle
 
 # A title bar of a large theme, and what it leaves of the smallest screen that is supported.
@@ -30,6 +33,27 @@ def test_the_first_start_fits_a_small_screen_with_its_title_bar() -> None:
     assert found.width() <= 1280 and found.height() + TITLE_BAR <= 800
     assert found.width() > 1200 and found.height() > 720
     assert first_size(QSize(3840, 2160)) == QSize(1280, 800)
+
+
+def test_layers_are_a_table_that_is_no_higher_for_a_deep_network(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
+) -> None:
+    window.desk.choosing.open_as("model", small_lab.badnet)
+    settle(qtbot, window)
+    card, item = window.inputs.model, window.session.inputs.model
+    assert item is not None and item.model is not None
+    qtbot.mouseClick(card._toggle, Qt.MouseButton.LeftButton)
+    assert card._table.isVisible()
+    model, layers = card._table.model(), item.model.layers
+    assert [model.index(row, 0).data(Qt.ItemDataRole.AccessibleTextRole) for row in range(model.rowCount())] == \
+        [f"{layer.name} {layer.kind}" for layer in layers]
+    assert model.index(0, 1).data() == shape_text(layers[0].shape)
+    height = card._table.height()
+    deep = dataclasses.replace(item.model, layers=layers * 100)
+    card.show_model(dataclasses.replace(item, model=deep), None)
+    assert model.rowCount() == 100 * len(layers) and card._table.height() <= 2 * height
+    qtbot.mouseClick(card._toggle, Qt.MouseButton.LeftButton)
+    assert not card._table.isVisible()
 
 
 @pytest.mark.parametrize("tab", range(7))

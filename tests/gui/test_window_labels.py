@@ -207,6 +207,16 @@ def test_the_editor_never_stops_other_work(qtbot: QtBot, window: MainWindow, tmp
     settle(qtbot, window)
 
 
+def test_tab_leads_out_of_the_table_of_labels(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
+    opened(qtbot, window, tmp_path, ANIMALS, 4)
+    editor = edit(window)
+    editor.table.setFocus()
+    qtbot.waitUntil(editor.table.hasFocus)
+    qtbot.keyClick(editor.table, Qt.Key.Key_Tab)
+    assert not editor.table.hasFocus() and editor.focusWidget() is not editor.table
+    editor.reject()
+
+
 def test_where_labels_are_numbers_nothing_is_asked(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
     opened(qtbot, window, tmp_path, ("0", "1", "2", "3"), 4)
     assert not window.inputs.labels.isVisibleTo(window)

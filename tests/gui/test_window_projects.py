@@ -195,6 +195,42 @@ def test_leaving_asks_for_changes(
     answer_with(monkeypatch, QMessageBox.StandardButton.Discard)
 
 
+def test_leaving_offers_no_save_where_a_project_lacks_what_it_must_hold(
+        window: MainWindow, project: Path, lab: SmallLab, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    window.desk.choosing.remove("validation", lab.clean)
+    settle(qtbot, window)
+    offered: list[QMessageBox.StandardButton] = []
+    monkeypatch.setattr(QMessageBox, "question", lambda *a: offered.append(a[3]) or QMessageBox.StandardButton.Cancel)
+    press(window, "Ctrl+Q")
+    assert window.isVisible() and offered == [QMessageBox.StandardButton.Discard | QMessageBox.StandardButton.Cancel]
+    asked = answer_with(monkeypatch, QMessageBox.StandardButton.Discard)
+    press(window, "Ctrl+Q")
+    assert not window.isVisible() and "clean validation images" in asked[0]
+
+
+def test_a_project_that_was_opened_and_undone_is_left_as_it_is(
+        window: MainWindow, project: Path, lab: SmallLab, tmp_path: Path, qtbot: QtBot,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    open_lab_files(window, lab, qtbot)
+    name_as(monkeypatch, tmp_path / "first")
+    press(window, "Ctrl+S")
+    settle(qtbot, window)
+    untouched = project.read_bytes()
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    assert window.desk.projects.path == project
+    window.session.history.undo()
+    settle(qtbot, window)
+    assert window.desk.projects.path == tmp_path / "first.goodnet" and not window.isWindowModified()
+    window.session.set_options(dataclasses.replace(window.session.options, drops=(7.0,)))
+    press(window, "Ctrl+S")
+    settle(qtbot, window)
+    assert project.read_bytes() == untouched
+    assert read_project(tmp_path / "first.goodnet").request.drops == (7.0,)
+
+
 def test_stop_and_close_stops_before_it_saves(
         window: MainWindow, project: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     window.desk.opening.open_paths([project])

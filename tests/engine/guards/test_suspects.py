@@ -206,7 +206,10 @@ def test_a_run_tells(mixed: Path) -> None:
     assert [doubt.sentence for doubt in run.doubts if not doubt.implausible][-1] == run.guarded.guard.doubt
 
 
-def test_defences_are_made_without_them(mixed: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("asked", [0.02, 0.002])  # the second is so low that no guard can be set on so few images
+def test_defences_are_made_without_them(
+    asked: float, mixed: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class _EnoughError(Exception):
         """Nothing is trained."""
 
@@ -217,7 +220,8 @@ def test_defences_are_made_without_them(mixed: Path, guard: Guard, monkeypatch: 
         raise _EnoughError
 
     monkeypatch.setattr(all_defences, "prepare", prepare)
-    request = PruningRequest(SAMPLE / "badnet.keras", mixed, SAMPLE / "clean_test.h5")
+    request = PruningRequest(SAMPLE / "badnet.keras", mixed, SAMPLE / "clean_test.h5", guard="none",
+                             false_alarms=asked)
     run = run_pruning(request)
     monkeypatch.setattr(all_defences, "fine_prune", lambda *_, **__: pytest.fail("not asked for"))
     monkeypatch.setattr(all_defences, "_steps", lambda run: {})

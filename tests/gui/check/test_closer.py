@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt
-from PySide6.QtGui import QGuiApplication, QImage, QWheelEvent
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt
+from PySide6.QtGui import QGuiApplication, QImage, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -44,6 +44,18 @@ def wheel(widget: PictureView, at: QPointF, turns: int) -> None:
     QApplication.sendEvent(widget, QWheelEvent(
         at, widget.mapToGlobal(at), QPoint(), QPoint(0, 120 * turns), Qt.MouseButton.NoButton,
         Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False))
+
+
+def test_where_the_picture_is_still_being_read_the_mouse_moves_nothing(qtbot: QtBot) -> None:
+    empty = PictureView(LIGHT)
+    qtbot.addWidget(empty)
+    empty.resize(200, 200)
+    for kind, at in ((QEvent.Type.MouseButtonPress, QPointF(50, 50)), (QEvent.Type.MouseMove, QPointF(90, 70))):
+        QApplication.sendEvent(empty, QMouseEvent(
+            kind, at, empty.mapToGlobal(at), Qt.MouseButton.LeftButton, Qt.MouseButton.LeftButton,
+            Qt.KeyboardModifier.NoModifier))
+    empty.show_picture(np.zeros((4, 4, 3), np.uint8))
+    assert empty.place().topLeft() == QPointF(0, 0)
 
 
 def test_the_wheel_zooms_around_the_pointer(picture: PictureView) -> None:

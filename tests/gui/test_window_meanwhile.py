@@ -1,0 +1,117 @@
+"""What ends late speaks only for what is on show by then, and what was done is not called undone."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.records.autosave import kept_runs
+from engine.records.reopening import reopen_run
+from gui.main_window import MainWindow
+from gui.session import sample
+from gui.session.queue import Job, nothing
+from tests.engine.runs.test_labelling import ANIMALS
+from tests.gui.test_window_defences import SmallLab, open_small
+from tests.gui.test_window_labels import opened
+from tests.support.comparisons import comparison
+from tests.support.runs import made_up_run
+from tests.support.window_driver import press_run, settle
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
+
+def test_what_was_put_in_use_although_cancel_was_pressed_is_said_to_be(window: MainWindow, qtbot: QtBot) -> None:
+    """Else a pair's verdicts stood under the name of the pair before."""
+    under_way, go_on, ended = threading.Event(), threading.Event(), list[str]()
+    in_use = ["before"]
+
+    def put_in_use(_: object) -> str:
+        under_way.set()
+        go_on.wait(60)
+        in_use[0] = "after"
+        return in_use[0]
+
+    window.session.submit(put_in_use, ended.append, needs_engine=False)
+    qtbot.waitUntil(under_way.is_set)
+    window.session.cancel()
+    go_on.set()
+    settle(qtbot, window)
+    assert ended == in_use == ["after"] and "Cancelled" not in window.message_bar.text.text()
+
+
+def test_the_sample_s_names_come_to_no_other_network(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    window.desk.choosing.open_sample()
+    window.session.history.undo()  # before its names were read
+    settle(qtbot, window)
+    assert not window.session.inputs.at("model", sample.INPUTS[0][1])
+    assert tuple(window.session.names) == ()
+
+
+def test_maps_of_a_run_that_is_no_longer_on_show_aren_t_shown(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    shown: list[object] = []
+    window.desk.pruning.maps_found.connect(shown.append)
+    window.desk.pruning.find_maps(3)
+    settle(qtbot, window)
+    assert len(shown) == 1
+    window.desk.pruning.find_maps(3)
+    assert window.session.run is not None
+    window.session.finish(made_up_run())
+    settle(qtbot, window)
+    assert len(shown) == 1
+
+
+def test_labels_of_files_that_were_removed_meanwhile_don_t_come_back(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path,
+) -> None:
+    opened(qtbot, window, tmp_path, ANIMALS, 4, poisoned=ANIMALS[1])
+    assert window.inputs.labels.isVisibleTo(window)
+    go_on = threading.Event()
+    window.session.add(Job(lambda _: go_on.wait(60), nothing))  # such as a run, behind which the look waits
+    inputs = window.session.inputs
+    assert inputs.validation is not None
+    window.desk.choosing.remove("poisoned", inputs.poisoned[0].path)
+    window.desk.choosing.remove("validation", inputs.validation.path)
+    go_on.set()
+    settle(qtbot, window)
+    assert window.desk.naming.matching is None and not window.inputs.labels.isVisibleTo(window)
+
+
+def test_a_comparison_is_kept_with_its_run(window: MainWindow, qtbot: QtBot, small_lab: SmallLab) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    (before,) = kept_runs(window.desk.keeping._folder)
+    assert window.session.run is not None and reopen_run(before.folder).comparison is None
+    window.session.run = dataclasses.replace(window.session.run, comparison=comparison())
+    window.desk.defending.compared.emit(window.session.run)
+    settle(qtbot, window)
+    (after,) = kept_runs(window.desk.keeping._folder)
+    assert reopen_run(after.folder).comparison == comparison() and not before.folder.exists()
+    window.desk.keeping.reopen(after.folder)
+    settle(qtbot, window)
+    assert window.session.run.comparison == comparison()
+
+
+def test_a_run_from_a_folder_of_one_s_own_is_kept_and_its_folder_stays(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    (kept,) = kept_runs(window.desk.keeping._folder)
+    own = shutil.copytree(kept.folder, tmp_path / "own")
+    window.desk.keeping.reopen(own)
+    settle(qtbot, window)
+    assert window.session.run is not None
+    window.desk.defending.compared.emit(dataclasses.replace(window.session.run, comparison=comparison()))
+    settle(qtbot, window)
+    assert (own / "run.json").is_file() and reopen_run(own).comparison is None
