@@ -125,7 +125,8 @@ def as_pair(
     network: Network, repair: Repair, preprocessing: Preprocessing, clean: Dataset, test: Dataset | None,
     poisoned: Sequence[Dataset],
     guard: RepairGuard = "none", false_alarms: float = DEFAULT_FALSE_ALARMS, alone: bool = False, *,
-    notices: Sequence[str] = (), progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+    notices: Sequence[str] = (), classes: Sequence[str] = (),
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> RepairedPair:
     """Put a repair beside B, or in its place, and measure the pair.
 
@@ -136,12 +137,14 @@ def as_pair(
         guard: as rows of a comparison with that false-alarm rate call it, and calibrated as there.
         alone: B' answers without B having to agree.
         notices: what is doubtful about the input, see Opened.notices; it stands first in the warning.
+        classes: names of all labels in order, see Labelling; none where they have none.
     Raises:
         DatasetError: the guard can't be calibrated.
         Cancelled: the token was set; nothing is kept.
     """
     standing = _calibrated(guard, network, clean, false_alarms, progress, cancel)
-    notes = notes_of(repair, network, alone) | {"stored": stored_range(clean) or BYTES, "guard": guard}
+    notes = notes_of(repair, network, alone) | {
+        "classes": list(classes), "stored": stored_range(clean) or BYTES, "guard": guard}
     goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes, standing)
     uneven = uneven_text(clean.name, clean.labels, network.labels) if standing else ""
     led = astray(clean.name, wrong_answers(network, clean, progress=progress, cancel=cancel), network.labels)

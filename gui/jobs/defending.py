@@ -157,8 +157,8 @@ def repair(request: PruningRequest, method: str, allow_missing_labels: bool, fol
     found = repair_by(method, opened.network, clean, opened.layer, allow_missing_labels=allow_missing_labels,
                       progress=context.progress, cancel=context.cancel)
     pair = as_pair(opened.network, found, opened.preprocessing, clean, test, opened.of("poisoned"),
-                   guard, request.false_alarms, alone, notices=opened.notices, progress=context.progress,
-                   cancel=context.cancel)
+                   guard, request.false_alarms, alone, notices=opened.notices, classes=opened.labelling.classes,
+                   progress=context.progress, cancel=context.cancel)
     context.cancel.raise_if_cancelled()
     left_out = save_repaired(pair, folder)
     what = "network repaired by {}, which answers alone," if alone else "pair repaired by {}"

@@ -298,12 +298,15 @@ def test_a_repaired_copy_is_trained_and_answers_as_a_person_chose(
     alone: bool, choices: list[str], method: str, run_window: MainWindow, small_lab: SmallLab, qtbot: QtBot,
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    names, ran = tuple(f"person {label}" for label in range(LABELS)), run_window.session.run
+    assert ran is not None
+    run_window.session.run = dataclasses.replace(ran, request=dataclasses.replace(ran.request, classes=names))
     monkeypatch.setattr(asking, "ask_new_folder", lambda *_: tmp_path / "badnet-repaired")
     answer_repair(qtbot, run_window, *choices)
     settle(qtbot, run_window)
     saved = tmp_path / "badnet-repaired"
     pair = open_goodnet([saved])
-    assert pair.guard is not None
+    assert pair.guard is not None and pair.classes == names
     guard = "sparing" if "The sparing guard" in choices else "transplant"
     assert pair.guard_name == guard and f"{guard.capitalize()} guard: " in run_window.message_bar.text.text()
     assert pair.notes["method"] == method and pair.b_prime_alone is alone

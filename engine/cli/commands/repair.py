@@ -59,7 +59,8 @@ def run(options: argparse.Namespace) -> None:
         repair = repair_by(options.method, opened.network, clean, opened.layer, options.channels, seed=options.seed,
                            allow_missing_labels=options.allow_missing_labels, progress=show)
         pair = as_pair(opened.network, repair, opened.preprocessing, clean, test, opened.of("poisoned"),
-                       options.guard, options.false_alarms, options.alone, notices=opened.notices, progress=show)
+                       options.guard, options.false_alarms, options.alone, notices=opened.notices,
+                       classes=opened.labelling.classes, progress=show)
         left_out = save_repaired(pair, out)
     for sentence in left_out:
         complain(sentence)

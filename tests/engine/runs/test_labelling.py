@@ -12,18 +12,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.__main__ import main
 from engine.cli.commands.evaluate import _opened as opened_by_evaluate
 from engine.data.classes import read_classes
 from engine.data.datasets import open_dataset
+from engine.defences.training import Repair
 from engine.errors import EngineError
 from engine.goodnets.saved import open_goodnet, save_pair
 from engine.models.networks import Network
+from engine.rates import Rate
 from engine.records.reopening import reopen_run
 from engine.records.run_files import save_run
 from engine.runs.inputs import open_inputs
 from engine.runs.labelling import labelling_by_name, try_orders
 from engine.runs.pairs import build_goodnet
 from engine.runs.prune import PruningRequest, run_pruning
+from engine.runs.repair import TRAINED as METHODS
 from engine.runs.rows import rows_of
 from tests.support.foreign_sets import write_parquet
 from tests.support.noted_models import archive_with
@@ -290,6 +294,48 @@ def test_run_and_pair_remember_the_classes(model: Path, clean: Path, tmp_path: P
     again = open_goodnet([tmp_path / "pair"])
     _, (test, bad), *_ = opened_by_evaluate([str(clean), str(poisoned)], again, None, False)
     assert set(bad.labels) == {2} and sorted(set(test.labels)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("said", ["--classes", "beside", "in the model"])
+def test_a_repaired_pair_remembers_the_classes(
+    said: str, model: Path, noted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Measured again on folders, their names stand for what they stood for; what is learnt is tested elsewhere."""
+    monkeypatch.setitem(METHODS, "distillation", lambda b, *_, **named: Repair(
+        "distillation", b.model.get_weights(), 1, 1, Rate(1, 1), Rate(1, 1), "", (), "", 0))
+    clean = folder_of(tmp_path / "clean", {name: 32 + 64 * i for i, name in enumerate(TRAINED)})
+    poisoned = folder_of(tmp_path / "poisoned", {"cat": 160})
+    network = noted if said == "in the model" else model
+    names = (model.parent if said == "beside" else tmp_path / "elsewhere") / "names.txt"
+    names.parent.mkdir(exist_ok=True)
+    names.write_text("\n".join(TRAINED), encoding="utf-8")
+    sets = ["--test", str(clean), "--poisoned", str(poisoned), "--json"]
+    assert main(["repair", str(network), "--clean", str(clean), "--out", str(tmp_path / "out"), "--scale", "none",
+                 *(["--classes", str(names)] if said == "--classes" else []), *sets]) == 0
+    repaired = json.loads(capsys.readouterr().out)
+    assert open_goodnet([tmp_path / "out"]).classes == TRAINED
+    assert main(["evaluate", str(tmp_path / "out"), *sets]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["test"]["goodnet_accuracy"] == repaired["test"]["goodnet_accuracy"] == 1
+    for found in (again, repaired):
+        assert [(p["target"], p["goodnet_asr"]) for p in found["poisoned"]] == [(2, 1)]
+    assert again["warnings"] == []
+
+
+def test_evaluate_tells_by_what_it_numbered_folders(
+    model: Path, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Two bare files say nothing of names."""
+    told = "Sub-folders are labels in the order of their names: 0 is bird, 3 is fox."
+    given = ["evaluate", str(model), str(model), "--test", str(clean), "--scale", "none"]
+    assert main(given) == 0
+    assert told in " ".join(capsys.readouterr().out.split())
+    assert main([*given, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["warnings"] == [told]
+    (tmp_path / "list.txt").write_text("\n".join(ANIMALS), encoding="utf-8")
+    assert main([*given, "--classes", str(tmp_path / "list.txt"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["warnings"] == []
 
 
 def test_without_folders_nothing_is_asked(model: Path, tmp_path: Path) -> None:
