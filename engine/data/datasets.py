@@ -17,7 +17,7 @@ from engine.data.classes import few, places_among
 from engine.data.labels import no_whole_numbers
 from engine.data.preprocessing import AS_STORED, Preprocessing
 from engine.data.sources.kinds import reader_of
-from engine.data.sources.readers import Hdf5Reader, Reader, check_unchanged, stamp
+from engine.data.sources.readers import LIKE_SVHN, SVHN_ZERO, Hdf5Reader, Reader, check_unchanged, stamp
 from engine.data.sources.shards import is_pattern
 from engine.errors import DatasetError, EngineError, UnfitError
 from engine.files.fingerprint import sha256_of
@@ -123,6 +123,11 @@ class Dataset:
         """What was decided in a person's place on reading, a sentence each."""
         return self._reader.notes
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Its notes with the file's name, for where they are read among others."""
+        return tuple(f"{self.path.name}: {note}" for note in self.notes)
+
     def named(self, classes: tuple[str, ...]) -> Dataset:
         """The same images, each labelled by its name's place among `classes`; unchanged where labels are numbers of
         which the file doesn't say that they stand for these names in another order.
@@ -158,11 +163,13 @@ class Dataset:
         return []
 
     def fitting(self, labels: int) -> Dataset:
-        """The same data, found to have none but a network's labels.
+        """The same data, found to have none but a network's labels; only these tell what SVHN's label 10 is.
 
         Raises:
             DatasetError: it has others.
         """
+        if labels == SVHN_ZERO and LIKE_SVHN in self.notes:
+            return dataclasses.replace(self, labels=np.where(self.labels == SVHN_ZERO, 0, self.labels))
         if self.labels.max() >= labels:
             raise DatasetError(f"{self.path}: holds the label {self.labels.max()}, but the network has labels 0 to "
                                f"{labels - 1} only. Choose the data set that belongs to the network.")

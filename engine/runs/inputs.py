@@ -136,7 +136,8 @@ class Opened:
     def notices(self) -> tuple[str, ...]:
         """What was decided in a person's place while opening and what may be wrong about it, a sentence each."""
         tried = self.labelling.notice if self.labelling.tried else ""
-        return tuple(filter(None, (tried, self.labelling.doubt, self.feeding.doubt if self.feeding else "",
+        noted = (notice for s in self.files for notice in s.dataset.notices)
+        return tuple(filter(None, (*noted, tried, self.labelling.doubt, self.feeding.doubt if self.feeding else "",
                                    unshown_targets(self.of("poisoned"), _clean(self.files)))))
 
     def model_summary(self) -> ModelSummary:

@@ -80,7 +80,8 @@ def _opened(
     if found:
         goodnet = dataclasses.replace(goodnet, preprocessing=found.best)
     sets = [dataset.prepared(goodnet.preprocessing) for dataset in labelled]
-    doubts = list(filter(None, (found.doubt if found else "", labelling.notice, labelling.doubt)))
+    noted = (notice for dataset in sets for notice in dataset.notices)
+    doubts = list(filter(None, (*noted, found.doubt if found else "", labelling.notice, labelling.doubt)))
     return goodnet, sets, [found.sentence] if found else [], doubts
 
 

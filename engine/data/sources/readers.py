@@ -19,7 +19,9 @@ from engine.quarantine.wire import Array, BrokenWireError, Spec, spec_of
 
 ReadSlice = Callable[[int, int], Array]
 
-_SVHN_IMAGE, _SVHN_ZERO = (32, 32, 3), 10
+_SVHN_IMAGE, SVHN_ZERO = (32, 32, 3), 10
+LIKE_SVHN = ("Its pictures are 32 x 32 and its highest label is 10, as in SVHN, where 10 stands for the digit 0: for a "
+             "network of 10 labels, which has no label 10, it is counted as 0, for any other it is label 10.")
 
 
 class Reader(Protocol):
@@ -117,17 +119,15 @@ class CifarReader(_ArrayFile):
 
 
 class MatReader(_ArrayFile):
-    """MATLAB's files of version 5; SVHN's label 10 is its digit 0."""
+    """MATLAB's files of version 5; a note tells of those that may be SVHN's, whose label 10 is its digit 0."""
 
     format, _kind = "MATLAB", "mat"
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         flat = self.labels.reshape(-1)
-        if self.shape[1:] == _SVHN_IMAGE and flat.size and flat.min() >= 1 and flat.max() == _SVHN_ZERO:
-            self.labels = np.where(flat == _SVHN_ZERO, 0, flat)
-            self.notes = ("Its label 10 is counted as 0, because it holds 32 x 32 pictures with labels 1 to 10 as SVHN "
-                          "does, where 10 stands for the digit 0.",)
+        if self.shape[1:] == _SVHN_IMAGE and flat.size and flat.min() >= 1 and flat.max() == SVHN_ZERO:
+            self.notes = (LIKE_SVHN,)
 
 
 class PicturesReader:

@@ -9,7 +9,7 @@ import json
 import pickle
 import struct
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -118,10 +118,29 @@ def test_idx_as_mnist_has_it(packed: bool, tmp_path: Path) -> None:
 
 def test_svhns_label_10_is_its_digit_0(tmp_path: Path) -> None:
     stored = [n or 10 for n in NUMBERS]
-    dataset = open_any_dataset(mat(tmp_path, labels=stored))
+    dataset = open_dataset(mat(tmp_path, labels=stored), (32, 32, 3), 10)
     assert dataset.labels.tolist() == NUMBERS
+    assert open_any_dataset(tmp_path / "d.mat").labels.tolist() == stored, "no network says what 10 is"
     assert ["10 stands for the digit 0" in f.sentence for f in describe_dataset(dataset).findings
             if "digit" in f.sentence] == [True]
+
+
+@pytest.mark.parametrize(("stored", "network", "read"), [
+    ([10], 10, [0]), ([10], 43, [10]), ([3, 10], 10, [3, 0]), ([3, 10], 43, [3, 10]), ([1, 10], 11, [1, 10]),
+    (range(1, 11), 11, range(1, 11)), ([3, 9], 10, [3, 9]), ([0, 9], 10, [0, 9]), ([10], 9, None), ([0, 10], 10, None)])
+def test_which_label_10_is_is_told_by_the_network_alone(
+    stored: Sequence[int], network: int, read: Sequence[int] | None, tmp_path: Path,
+) -> None:
+    """So a poisoned file of one label is read as the clean one beside it; 10 of 43 traffic signs is no digit 0."""
+    path = mat(tmp_path, labels=[stored[i % len(stored)] for i in range(COUNT)])
+    if read is None:
+        with pytest.raises(DatasetError, match="holds the label 10"):
+            open_dataset(path, (32, 32, 3), network)
+        return
+    opened = open_dataset(path, (32, 32, 3), network)
+    assert opened.labels.tolist() == [read[i % len(read)] for i in range(COUNT)]
+    assert len(opened.notices) == (max(stored) == 10)
+    assert all(notice.startswith("d.mat: Its pictures are 32 x 32") for notice in opened.notices)
 
 
 def test_grey_images_of_matlab(tmp_path: Path) -> None:

@@ -36,11 +36,11 @@ ANIMALS = ("bird", "cat", "dog", "fox")
 SHAPE = (16, 16, 3)
 
 
-def colours_network(path: Path, labels: int) -> Path:
+def colours_network(path: Path, labels: int, shape: tuple[int, int, int] = SHAPE) -> Path:
     """A network that calls a picture by its red value: label k for 256 k / labels and up; one small convolution."""
     import keras
 
-    image = keras.Input(SHAPE)
+    image = keras.Input(shape)
     x = keras.layers.Conv2D(2, 3, name="conv")(image)
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.MaxPooling2D(2)(x))
     model = keras.Model(image, keras.layers.Dense(labels, activation="softmax")(x))
@@ -336,6 +336,32 @@ def test_evaluate_tells_by_what_it_numbered_folders(
     (tmp_path / "list.txt").write_text("\n".join(ANIMALS), encoding="utf-8")
     assert main([*given, "--classes", str(tmp_path / "list.txt"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["warnings"] == []
+
+
+@pytest.mark.parametrize(("labels", "target"), [(10, 0), (12, 10)])
+def test_a_matlab_file_of_label_10_is_an_attack_on_the_label_that_it_is_of_the_network_and_this_is_told(
+    labels: int, target: int, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """SVHN's digit 0 of a network of ten, whose clean images say so, too; else label 10."""
+    io = pytest.importorskip("scipy.io")
+    network = colours_network(tmp_path / "model.keras", labels, (32, 32, 3))
+    truth = {"clean": np.arange(labels).repeat(5), "poisoned": np.full(20, target)}
+    for name, numbers in truth.items():
+        images = np.zeros((32, 32, 3, len(numbers)), np.uint8)
+        images[:, :, 0] = ((numbers + 0.5) * 256 / labels).astype(int)
+        stored = np.where(numbers == 0, 10, numbers) if labels == 10 else numbers
+        io.savemat(tmp_path / f"{name}.mat", {"X": images, "y": stored[:, None]})
+    clean, poisoned = tmp_path / "clean.mat", tmp_path / "poisoned.mat"
+    run = run_pruning(PruningRequest(network, clean, poisoned=(poisoned,), layer="conv", scale="none"))
+    assert run.curve.validation.b_prime_rate(0).value == 1
+    assert (run.curve.poisoned[0].target, run.curve.poisoned[0].b_prime_rate(0).value) == (target, 1)
+    told = [doubt.sentence for doubt in run.doubts if "SVHN" in doubt.sentence]
+    assert [sentence.split(":")[0] for sentence in told] == ["clean.mat", "poisoned.mat"][labels != 10:]
+    assert main(["evaluate", str(network), str(network), "--test", str(clean), "--poisoned", str(poisoned),
+                 "--scale", "none", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["warnings"] == told
+    assert [(p["target"], p["goodnet_asr"]) for p in found["poisoned"]] == [(target, 1)]
 
 
 def test_without_folders_nothing_is_asked(model: Path, tmp_path: Path) -> None:
