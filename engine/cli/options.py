@@ -156,8 +156,7 @@ def input_files(options: argparse.Namespace) -> InputFiles:
     return InputFiles(
         Path(options.model), Path(options.clean), Path(given["test"]) if given.get("test") else None,
         tuple(map(Path, given.get("poisoned", ()))), given.get("layer"), options.scale,
-        read_classes(Path(given["classes"])) if given.get("classes") else given.get("project_classes", ()),
-        given.get("output"))
+        read_classes(Path(given["classes"])) if given.get("classes") else (), given.get("output"))
 
 
 def _known(read: Callable[[str], _Read]) -> Callable[[str], _Read]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError
-from engine.files.existing import is_folder
 from engine.records.project import FileRole, Looked, look_for, read_project
 
 _OPTIONS: dict[FileRole, str] = {"model": "MODEL", "validation": "--clean", "test": "--test", "poisoned": "--poisoned",
@@ -29,13 +29,26 @@ def project_defaults(name: str) -> dict[str, Any]:
     """
     project = read_project(Path(name))
     request = project.request
-    folders = any(is_folder(file.path) for file in project.files)
     settings = {name: value for name, value in project.settings.items() if name != "classes"}
-    return {**settings, "project_classes": request.classes if folders else (),
-            "drop": list(request.drops), "model": str(request.model),
+    return {**settings, "drop": list(request.drops), "model": str(request.model),
             "clean": str(request.validation), "test": str(request.test) if request.test else None,
             "poisoned": [str(path) for path in request.poisoned],
             "order": str(request.order) if request.order else None}
+
+
+def project_classes(options: argparse.Namespace, model: Path) -> tuple[str, ...]:
+    """What the project calls a model's labels; nothing where there is none, or where its names came with its own model
+    and this is another one.
+
+    Raises:
+        EngineError: it isn't a project.
+    """
+    if not options.project:
+        return ()
+    project = read_project(Path(options.project))
+    own = [dataclasses.replace(file, path=model) for file in project.files if file.role == "model"]
+    others = project.own_names and look_for(own, model.absolute().parent)[0].state != "found"
+    return () if others else project.request.classes
 
 
 def check_project_files(options: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ from engine.cli.options import (
 )
 from engine.cli.printing import complain, say, say_json
 from engine.cli.progress_line import ProgressLine
-from engine.cli.project import add_project, check_project_files
+from engine.cli.project import add_project, check_project_files, project_classes
 from engine.cli.result_tables import say_comparison, say_run
 from engine.cli.several import folders_of, prune_each
 from engine.files.saving import check_writable
@@ -112,6 +112,8 @@ def _prune(request: PruningRequest, out: Path | None, options: argparse.Namespac
 
 def _request(options: argparse.Namespace, model: Path) -> PruningRequest:
     files = dataclasses.replace(input_files(options), model=model)
+    if not options.classes:
+        files = dataclasses.replace(files, classes=project_classes(options, model))
     return PruningRequest(
         **vars(files), rank_at=options.rank_at, order=Path(options.order) if options.order else None,
         drops=tuple(dict.fromkeys(options.drop)), drop_mode=options.drop_mode, stop=options.stop,

@@ -8,13 +8,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
 from engine.__main__ import AT_FAULT, DONE, USAGE, main
 from engine.cli.parser import parse
 from engine.records.project import make_project, save_project
 from engine.runs.prune import PruningRequest
-from tests.support.networks import SmallLab
+from tests.support.networks import LABELS, SmallLab, build, stored
 
 
 @pytest.fixture
@@ -86,6 +88,47 @@ def test_a_run_s_folder_is_written_from_anywhere(
     assert main(["prune", "--project", project.name, "--out", "out"]) == DONE
     assert (project.parent / "out" / "run.json").is_file() and project.read_bytes() == before
     assert "Saved in out" in capsys.readouterr().out
+
+
+NAMES = tuple(f"name {LABELS - label:02}" for label in range(LABELS))
+
+
+def named_project(lab: SmallLab, folder: Path, own_names: bool) -> Path:
+    """A project whose names, a person's or its model's, aren't in the alphabet's order, and whose labels are words."""
+    images, numbers = stored(lab.clean)
+    with h5py.File(folder / "words.h5", "w") as file:
+        file["data"] = images.transpose(0, 3, 1, 2).astype(np.uint8)
+        file.create_dataset("label", data=np.array([NAMES[n] for n in numbers], object), dtype=h5py.string_dtype())
+    model = Path(shutil.copy(lab.badnet, folder))
+    request = PruningRequest(model, folder / "words.h5", scale="none", drops=(), classes=NAMES)
+    save_project(make_project(request, own_names=own_names), folder / "named.goodnet")
+    return folder / "named.goodnet"
+
+
+def test_names_of_a_project_are_those_of_words_in_a_file(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named = named_project(small_lab, tmp_path, own_names=False)
+    by_numbers = answer(capsys, small_lab.badnet, "--clean", small_lab.clean, "--scale", "none")
+    found = answer(capsys, "--project", named)
+    assert found["model"]["classes"] == list(NAMES)
+    for run in (found, by_numbers):
+        del run["curve"]["validation"]["name"]
+    assert found["curve"]["validation"] == by_numbers["curve"]["validation"]
+    (tmp_path / "list.txt").write_text("\n".join(sorted(NAMES)))
+    assert answer(capsys, "--project", named, "--classes", tmp_path / "list.txt")["model"]["classes"] == sorted(NAMES)
+
+
+@pytest.mark.parametrize("own_names", [True, False])
+def test_names_that_came_with_a_project_s_model_are_no_other_model_s(
+        own_names: bool, small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named = named_project(small_lab, tmp_path, own_names)
+    build("plain", seed=1)[0].save(tmp_path / "other.keras")
+    moved = Path(shutil.move(tmp_path / "badnet.keras", tmp_path / "moved.keras"))
+    answer(capsys, moved, tmp_path / "other.keras", "--project", named, "--clean", small_lab.clean,
+           "--out", tmp_path / "out")
+    for model, classes in (("moved", NAMES), ("other", () if own_names else NAMES)):
+        run = json.loads((tmp_path / "out" / model / "run.json").read_text(encoding="utf-8"))
+        assert run["model"]["classes"] == list(classes)
 
 
 @pytest.mark.parametrize(("name", "option", "change", "words"), [
