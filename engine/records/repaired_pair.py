@@ -39,6 +39,7 @@ def repaired_json(pair: RepairedPair) -> dict[str, Any]:
         flagged = "false_alarm_rate" if clean else "detection_rate"
         return {"name": e.name, "images": e.images, "target": e.target,
                 **rate_json("goodnet_accuracy" if clean else "goodnet_asr", e.correct), **rate_json(flagged, e.flagged),
+                **({} if clean else {"reconstructed": e.reconstructed}),
                 **({**rate_json("guarded_accuracy" if clean else "guarded_asr", e.guarded_correct),
                     **rate_json(f"guarded_{flagged}", e.guarded_flagged)} if e.guarded_correct else {})}
 

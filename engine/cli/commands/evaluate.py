@@ -90,7 +90,7 @@ def _evaluation_json(goodnet: GoodNet, test: Evaluation, poisoned: list[Evaluati
         "test": {"name": test.name, "images": test.images, **rate_json("goodnet_accuracy", test.correct),
                  **rate_json("false_alarm_rate", test.flagged)},
         "poisoned": [{"name": p.name, "images": p.images, "target": p.target, **rate_json("goodnet_asr", p.correct),
-                      **rate_json("detection_rate", p.flagged)} for p in poisoned],
+                      **rate_json("detection_rate", p.flagged), "reconstructed": p.reconstructed} for p in poisoned],
         "guarded": _guarded_json(goodnet.guard, goodnet.guard_name, test, poisoned) if goodnet.guard else None,
     }
 

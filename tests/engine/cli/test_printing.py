@@ -14,12 +14,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
 from engine.__main__ import AT_FAULT, DONE, INTERRUPTED, main
 from engine.cli.parser import COMMANDS, build_parser
 from engine.cli.printing import say, say_table
 from engine.cli.progress_line import ProgressLine
+from engine.data.labels import RECONSTRUCTED
 from engine.progress import Progress
 from tests.support.networks import SmallLab
 from tests.support.places import PROJECT
@@ -249,3 +252,20 @@ def test_repair_prints_its_evaluation_json(
     assert main(words) == DONE
     accuracy = f"{100 * found['test']['goodnet_accuracy']:.2f} %"
     assert re.search(rf"test +60 +{accuracy}", capsys.readouterr().out)
+
+
+def test_repair_and_evaluate_say_which_poisoned_sets_are_estimates(
+    small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever the file is called."""
+    made, out = Path(shutil.copy(small_lab.poisoned, tmp_path / "bd.h5")), tmp_path / "out"
+    with h5py.File(made, "a") as file:
+        file[RECONSTRUCTED] = np.uint8(1)
+    sets = ["--test", str(small_lab.test), "--poisoned", str(small_lab.poisoned), str(made), "--json"]
+    for words in (["repair", str(small_lab.badnet), "--clean", str(small_lab.clean), "--method", "fine-pruning",
+                   "--channels", "2", "--out", str(out)], ["evaluate", str(out)]):
+        assert main([*words, *sets]) == DONE
+        found = json.loads(capsys.readouterr().out)
+        assert [(part["name"], part["reconstructed"]) for part in found["poisoned"]] == [
+            ("poisoned", False), ("bd", True)], words[0]
+        assert "reconstructed" not in found["test"]

@@ -138,6 +138,8 @@ def test_poisoned_images_that_an_examination_made_are_stand_ins_whoever_chose_th
     assert printed["chosen"] in (repaired or lost), "where training spoils it, as it may this small one, all are left"
     assert any("points of clean accuracy" in said for said in printed["cautions"]) == (lost[printed["chosen"]] > 3)
     assert all(candidate["estimated"] for candidate in printed["candidates"])
+    measured = json.loads((tmp_path / "out" / "goodnet" / "evaluation.json").read_text())
+    assert [part["reconstructed"] for part in measured["poisoned"]] == [True]
     assert any("an estimate" in caution for caution in printed["cautions"])
     assert not any("most suspicious" in caution for caution in printed["cautions"]), "that is said of stamps made here"
 
