@@ -59,18 +59,23 @@ def add_measured_on(parser: argparse.ArgumentParser, *, test_required: bool = Fa
     """Images that the result is measured on."""
     parser.add_argument("--test", metavar="TEST", required=test_required,
                         help="clean test images, which clean accuracy and false alarms are measured on"
-                        + ("" if test_required else " (default: the validation images)"))
+                        + ("" if test_required else " (default: the validation images, or what is held back of them "
+                           "where something is trained)"))
     parser.add_argument("--poisoned", metavar="POISONED", nargs="+", action=Repeatable, default=[],
                         help="images with the trigger, one set or several; their labels are the attacker's target. "
                         "Attack success and detection are measured on them")
 
 
-def add_preprocess(parser: argparse.ArgumentParser) -> None:
-    """How stored values become what the network wants."""
+def add_preprocess(parser: argparse.ArgumentParser, of_what: str = "") -> None:
+    """How stored values become what the network wants.
+
+    Args:
+        of_what: what alone it says something of, as a sentence of help begins.
+    """
     parser.add_argument("--preprocess", metavar="NAME", type=_known(choice), default=AUTO, dest="scale",
-                        help=f"how stored values are fed to the network: {SYNTAX} (at most 1: of values 0 to 1, as "
-                        "PyTorch writes them; else of values 0 to 255); auto takes whichever it answers the clean "
-                        "images best with (default: %(default)s)")
+                        help=f"{of_what}how stored values are fed to the network: {SYNTAX} (at most 1: of values 0 to "
+                        "1, as PyTorch writes them; else of values 0 to 255); auto takes whichever it answers the "
+                        "clean images best with (default: %(default)s)")
     parser.add_argument("--scale", choices=[AUTO, "none", "255"], default=argparse.SUPPRESS,
                         help="another name for --preprocess with one of these")
 

@@ -5,6 +5,8 @@ Text from files is printed literally: nothing in it is markup, and control chara
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -70,7 +72,8 @@ def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, left: i
     """
     from rich.table import Table
     from rich.text import Text
-    table, rows, console = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0)), list(rows), _console()
+    table, console = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0)), _console()
+    headings, *rows = ([literal(cell) for cell in row] for row in (headings, *rows))
     least = [max(len(word) for cell in column for word in cell.split(" ")) if number >= left else _FOLDED
              for number, column in enumerate(zip(headings, *rows, strict=True))]
     if console.width < sum(least) + 2 * len(least):
@@ -79,7 +82,7 @@ def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, left: i
         table.add_column(Text(heading, "bold"), justify="left" if number < left else "right", overflow="fold",
                          min_width=None if number < left else least[number])
     for row in rows:
-        table.add_row(*(Text(literal(cell)) for cell in row))
+        table.add_row(*map(Text, row))
     with to_standard_output():
         console.print(table)
 
@@ -87,6 +90,13 @@ def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, left: i
 def say_json(value: Any) -> None:
     """Print a value as JSON for scripts."""
     _print(json.dumps(value, indent=1))
+
+
+def csv_writer(fields: Sequence[str]) -> csv.DictWriter[str]:
+    """Writes rows of CSV on standard output; what a row has besides these fields is left out."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(newline="")  # a row brings its own end, which Windows' output would lengthen
+    return csv.DictWriter(sys.stdout, fields, extrasaction="ignore")
 
 
 def end_output() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,17 +28,23 @@ class Ended:
 
 
 def folders_of(models: Sequence[Path], out: Path | None) -> list[Path | None]:
-    """A folder for each model inside `out`, named after it; of equal names the later ones get a number."""
+    """A folder for each model inside `out`, named after it; of names that a system may take for one
+    the later ones get a number."""
     if out is None:
         return [None] * len(models)
     names: list[str] = []
     for model in models:
         name, number = model.stem, 1
-        while name in names:
+        while _as_a_folder(name) in map(_as_a_folder, names):
             number += 1
             name = f"{model.stem}-{number}"
         names.append(name)
     return [out / name for name in names]
+
+
+def _as_a_folder(name: str) -> str:
+    """The same for names that are one folder on Windows and macOS."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def prune_each(models: Sequence[Path], folders: Sequence[Path | None], prune: Pruner, as_json: bool) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.cli.options import add_fed, add_json, add_names, fed
-from engine.cli.printing import complain, say, say_json, say_table, to_standard_output
+from engine.cli.printing import complain, csv_writer, say, say_json, say_table, to_standard_output
 from engine.cli.progress_line import ProgressLine
 from engine.data.classes import called, name_of, read_classes
 from engine.data.preprocessing import Preprocessing
@@ -51,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         say_json([_verdict_json(v, names) | _box_json(v) for v in found])
     elif options.csv:
-        writer = csv.DictWriter(sys.stdout, (*FIELDS, "name") if names else FIELDS, extrasaction="ignore")
+        writer = csv_writer((*FIELDS, "name") if names else FIELDS)
         with to_standard_output():
             writer.writeheader()
             writer.writerows({key: csv_cell(cell) for key, cell in _verdict_json(v, names).items()}

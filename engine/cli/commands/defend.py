@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from engine.cli.options import add_inputs, add_json, add_layer, add_seed, input_files, rate
-from engine.cli.printing import say, say_json, say_table
+from engine.cli.printing import complain, say, say_json, say_table
 from engine.cli.progress_line import ProgressLine
 from engine.files.saving import check_writable
 from engine.goodnets.saved import FILES_WITHOUT_GUARD
@@ -41,12 +41,12 @@ def run(options: argparse.Namespace) -> None:
         opened = open_inputs(request, progress=show)
         found = defend(opened, request, options.seed, progress=show)
         left_out = save_defended(found, opened, out)
+    for sentence in left_out:
+        complain(sentence)
     if options.json:
         say_json(defended_json(found))
         return
     _say(found)
-    for sentence in left_out:
-        say(sentence)
     say()
     say(f"Saved in {out}")
     if found.pair.goodnet.guard:

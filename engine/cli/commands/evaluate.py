@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("goodnet", metavar="GOODNET", nargs="+",
                         help="a pair's folder, a one-file GoodNet, or the two files B and B_PRIME")
     add_measured_on(parser, test_required=True)
-    add_preprocess(parser)
+    add_preprocess(parser, "of two files B and B_PRIME, which don't say it themselves, ")
     add_classes(parser)
     add_json(parser)
 

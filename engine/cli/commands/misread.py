@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.cli.options import add_inputs, add_json, input_files
-from engine.cli.printing import say, say_json, say_table, to_standard_output
+from engine.cli.printing import csv_writer, say, say_json, say_table, to_standard_output
 from engine.cli.progress_line import ProgressLine
 from engine.data.classes import called, name_of
 from engine.data.datasets import Dataset
@@ -54,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
                   "preprocess": opened.preprocessing.name, "wrong": wrong,
                   **({"striking": striking} if guard else {}), "warnings": doubts})
     elif options.csv:
-        writer = csv.DictWriter(sys.stdout, _FIELDS)
+        writer = csv_writer(_FIELDS)
         with to_standard_output():
             writer.writeheader()
             writer.writerows({key: csv_cell(cell) for key, cell in row.items()} for row in (*wrong, *striking))

@@ -20,7 +20,7 @@ import pytest
 
 from engine.__main__ import AT_FAULT, DONE, INTERRUPTED, main
 from engine.cli.parser import COMMANDS, build_parser
-from engine.cli.printing import say, say_table
+from engine.cli.printing import csv_writer, say, say_table
 from engine.cli.progress_line import ProgressLine
 from engine.data.labels import RECONSTRUCTED
 from engine.progress import Progress
@@ -112,14 +112,24 @@ def test_names_are_printed_literally(
 
 
 def test_tables_and_coloured_lines_are_literal_too(capsys: pytest.CaptureFixture[str]) -> None:
-    say_table(["[b]name[/b]", "count"], [[TRAP, "7"], ["two\nlines", "\t8"]])
+    say_table(["[b]name[/b]\x1b[31m\n", "count"], [[TRAP, "7"], ["two\nlines", "\t8"]])
     say(TRAP, style="red")
     shown = r"[red]a[/red] \x1b]0;title\x07 \u202egnp.h5"
     heading, first, second, line = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["[b]name[/b]", "count"]
+    assert heading.split() == [r"[b]name[/b]\x1b[31m\n", "count"]
     assert (first.startswith(shown), first.split()[-1]) == (True, "7")
     assert second.split() == [r"two\nlines", r"\t8"]
     assert line == shown
+
+
+def test_rows_of_csv_end_once_on_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="utf-8", newline="\r\n"))  # as there
+    writer = csv_writer(["file", "label"])
+    writer.writeheader()
+    writer.writerow({"file": "a.png", "label": 3, "more": "left out"})
+    sys.stdout.flush()
+    assert raw.getvalue() == b"file,label\r\na.png,3\r\n"
 
 
 def test_a_pipe_gets_whole_plain_lines(

@@ -120,3 +120,5 @@ def test_folders_are_told_apart() -> None:
     models = [Path("a/net.keras"), Path("b/net.h5"), Path("net-2.h5"), Path("c/net.onnx")]
     assert folders_of(models, Path("out")) == [Path("out", n) for n in ("net", "net-2", "net-2-2", "net-3")]
     assert folders_of(models, None) == [None] * 4
+    alike = [Path("a/Net.keras"), Path("b/net.keras"), Path("a/é.keras"), Path("b/e\u0301.keras")]
+    assert [folder and folder.name for folder in folders_of(alike, Path("out"))] == ["Net", "net-2", "é", "e\u0301-2"]

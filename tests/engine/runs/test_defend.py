@@ -15,6 +15,7 @@ import pytest
 
 from engine.__main__ import main
 from engine.assessment import Attack
+from engine.cli.commands import defend as defend_command
 from engine.data.labels import RECONSTRUCTED
 from engine.defences.comparison import UNPAIRED, Comparison, ComparisonRow
 from engine.defences.course import Course, prepare
@@ -83,10 +84,14 @@ def test_what_is_said_of_the_chosen_one_is_told_by_images_that_did_not_choose_it
     monkeypatch.setattr(defending, "compare_defences", halved)
     monkeypatch.setattr(defending, "FEWEST_TO_PART", 1)
     monkeypatch.setattr("engine.models.networks._LARGE_BELOW", 1000)
+    save = defend_command.save_defended
+    monkeypatch.setattr(defend_command, "save_defended", lambda *given: (*save(*given), "One file was left out."))
     out = tmp_path / "out"
     main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
           "--poisoned", str(small_lab.poisoned), "--out", str(out), "--json"])
-    printed = json.loads(capsys.readouterr().out)
+    told = capsys.readouterr()
+    printed = json.loads(told.out)
+    assert "goodnet: One file was left out." in told.err
     assert printed["chosen"] == printed["measured"]["name"] == "B behind the margin guard"
     assert (printed["measured"]["clean_accuracy"], printed["measured"]["images"]) == (0.07, 100)
     assert printed["measured"]["chosen_by_other_images"] and not printed["holds_against"]
