@@ -198,6 +198,9 @@ def _deep_values(source: Source, name: str, image: Image.Image) -> Array | None:
     """
     if not _is_deep(image):
         return None
+    if image.format == "TIFF" and image.tag_v2.get(ExifTags.Base.PhotometricInterpretation) == 0:  # type: ignore[attr-defined]
+        raise DatasetError(f"{name}: has 16 bits a value and white stored as 0, which Pillow doesn't turn round. "
+                           "Save it again with black as 0, or with 8 bits.")
     found = _raw_mode(image)
     if found is None:
         stored = np.asarray(image)

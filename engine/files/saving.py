@@ -39,12 +39,15 @@ _AT_CURRENT_FOLDER, _EXCHANGE = -100, 2
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
+def whole_file(target: Path, *, lasting: bool = True) -> Iterator[Path]:
     """Write to a temporary sibling that takes the target's place when the block ends well.
 
+    Args:
+        lasting: whether it is on the disk before it takes that place, for which a slow disk needs long.
     Raises:
         OutputError: the folder can't be written, the disk is full, or the target is no regular file.
     """
+    target = Path(os.path.realpath(target))  # of a link to a file, the file is replaced
     temporary = _sibling(target)
     try:
         if target.exists() and not target.is_file():
@@ -54,7 +57,11 @@ def whole_file(target: Path) -> Iterator[Path]:
         temporary.touch()
         with locked(temporary):
             yield temporary
+        if lasting:
+            _to_disk(temporary)
         temporary.replace(target)
+        if lasting:
+            _to_disk(target.parent)
     except OSError as error:
         raise _explained(target, error) from error
     finally:
@@ -84,6 +91,8 @@ def whole_folder(target: Path, inputs: Iterable[Path] = ()) -> Iterator[Path]:
         with locked(temporary):
             yield temporary
             manifest.record(temporary)
+            for written in (*temporary.rglob("*"), temporary):
+                _to_disk(written)
             _check_replaceable(target, inputs)
             _take_place(temporary, target)
     except OSError as error:
@@ -180,6 +189,24 @@ def _lies_inside(path: Path, folder: Path) -> bool:
     return any(place.exists() and place.samefile(folder) for place in (real, *real.parents))
 
 
+def _to_disk(path: Path) -> None:
+    """Have the system write what it still holds back of a file or folder, so that a power cut leaves it whole."""
+    if path.is_dir():
+        if os.name != "nt":  # where folders can't be opened
+            with suppress(OSError):  # nor can they be written by themselves on some shares
+                _flush(path, os.O_RDONLY)
+    else:
+        _flush(path, os.O_RDWR)  # Windows writes only what may be changed
+
+
+def _flush(path: Path, how: int) -> None:
+    descriptor = os.open(path, how)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _held_back(target: Path, name: Path) -> OutputError:
     return OutputError(f"{target}: holds {name}, which this program didn't write there or which was changed since, "
                        "so it isn't replaced. Move that elsewhere, or choose a new folder.")
@@ -188,6 +215,7 @@ def _held_back(target: Path, name: Path) -> OutputError:
 def _take_place(temporary: Path, target: Path) -> None:
     if not target.exists():
         temporary.replace(target)
+        _to_disk(target.parent)
         return
     swapped = _exchanged(temporary, target)
     old = temporary if swapped else _aside(target)
@@ -205,6 +233,7 @@ def _take_place(temporary: Path, target: Path) -> None:
         elif not target.exists():
             old.replace(target)
         raise
+    _to_disk(target.parent)  # before the folder that was there goes
     if not swapped:
         _remove(old)
 

@@ -144,7 +144,7 @@ def write_png(image: QImage, target: Path | BytesIO) -> None:
 def export(path: Path, write: Callable[[Path], None]) -> str:
     """Write a file by way of a temporary sibling; how it went, in a sentence."""
     try:
-        with whole_file(path) as temporary:
+        with whole_file(path, lasting=False) as temporary:
             write(temporary)
     except OutputError as error:
         return str(error)

@@ -32,7 +32,8 @@ def write_png(path: Path, values: Values, significant_bits: int | None = None) -
     return path
 
 
-def write_tiff(path: Path, values: Values, order: str = "<", most: int | None = None, rows: int | None = None) -> Path:
+def write_tiff(path: Path, values: Values, order: str = "<", most: int | None = None, rows: int | None = None,
+               white_is_0: bool = False) -> Path:
     """An uncompressed TIFF of uint16[H, W] or [H, W, 3].
 
     Args:
@@ -47,7 +48,7 @@ def write_tiff(path: Path, values: Values, order: str = "<", most: int | None = 
     strip = len(content) // height * (rows or height)
     strips = range(0, len(content), strip)
     tags = [(256, short, [width]), (257, short, [height]), (258, short, [16] * colours), (259, short, [1]),
-            (262, short, [1 if colours == 1 else 2]), (273, long, [8 + first for first in strips]),
+            (262, short, [0 if white_is_0 else 1 if colours == 1 else 2]), (273, long, [8 + first for first in strips]),
             (277, short, [colours]), (278, short, [rows or height]),
             (279, long, [min(strip, len(content) - first) for first in strips]),
             *([(281, short, [most] * colours)] if most else [])]

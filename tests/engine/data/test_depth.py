@@ -165,3 +165,10 @@ def test_deep_pictures_are_turned_upright(tmp_path: Path) -> None:
     stored.save(tmp_path / "a.png", exif=exif)
     np.testing.assert_array_equal(load_picture(tmp_path / "a.png", (None, None, 1))[..., 0],
                                   np.rot90(picture // 16, -1))
+
+
+def test_white_as_0_is_refused_where_it_would_be_read_as_black(tmp_path: Path) -> None:
+    """Pillow turns 8 bits round, and these not."""
+    deep = write_tiff(tmp_path / "deep.tif", np.array([[0, 65535]], np.uint16), white_is_0=True)
+    with pytest.raises(DatasetError, match=r"deep\.tif: has 16 bits a value and white stored as 0"):
+        load_picture(deep, (None, None, 1))
