@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -35,9 +36,9 @@ def read_classes(path: Path) -> tuple[str, ...]:
         while names and not names[-1]:
             names.pop()
     names = list(map(as_name, names))
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if not names or twice:
-        found = f"the name {twice[0]!r} twice" if twice else "no names"
+        found = f"the name {min(twice)!r} twice" if twice else "no names"
         raise EngineError(f"{path}: isn't a class list (it holds {found}). {_REMEDY}")
     return tuple(names)
 

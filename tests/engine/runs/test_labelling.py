@@ -128,6 +128,15 @@ def test_a_list_beside_the_model_counts(model: Path, tmp_path: Path) -> None:
     assert run_pruning(PruningRequest(model, clean, layer="conv")).curve.validation.b_prime_rate(0).value == 1
 
 
+@pytest.mark.timeout(60)  # minutes, where each name is looked for among all
+def test_a_label_for_each_image_beside_the_pictures_is_no_list_of_names(clean: Path, model: Path) -> None:
+    (clean / "labels.txt").write_text("7\n5\n" * 250_000, encoding="utf-8")
+    opened = open_inputs(PruningRequest(model, clean, layer="conv", scale="none"))
+    assert opened.labelling.classes == ANIMALS
+    with pytest.raises(EngineError, match=r"labels\.txt: isn't a class list.*the name '5' twice"):
+        read_classes(clean / "labels.txt")
+
+
 def test_text_labels_of_a_file_belong_by_name_as_sub_folders_do(model: Path, clean: Path, tmp_path: Path) -> None:
     """Beside a clean set of folders, a file whose only label is the text "dog" has the target 2."""
     images = np.zeros((6, *SHAPE), np.uint8)
