@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -62,7 +63,7 @@ class GoodNet:
         preprocessing: what is done with stored values before the pair sees them.
         notes: the pair's goodnet.json, empty for a third party's pair.
         guard: stands before the pair, if there is one.
-        warning: what a person must know before trusting this pair; empty when all is well.
+        warning: what opening its files found that a person must know; empty when all is well.
     """
 
     b: Network
@@ -106,6 +107,16 @@ class GoodNet:
             return "none"
         sparing = self.guard.kind == "transplant" and self.notes.get("guard") == SPARING_GUARD
         return SPARING_GUARD if sparing else self.guard.kind
+
+    @property
+    def guard_sleeps(self) -> bool:
+        """Whether the pair's guard was set on too few images to flag anything."""
+        return self.guard is not None and math.isinf(self.guard.threshold)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person must know before trusting this pair, in sentences; none when all is well."""
+        return tuple(filter(None, (self.warning, self.guard.note if self.guard and self.guard_sleeps else "")))
 
     def __post_init__(self) -> None:
         if self.b.labels != self.b_prime.labels or self.b.input_shape != self.b_prime.input_shape:

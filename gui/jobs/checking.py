@@ -199,7 +199,7 @@ def use_row(bench: Workbench, run: PruningRun, row: GoodNetRow | None, _: TaskCo
     name = f"{run.model.path.name}, " + (f"X = {row.x:g} ({row.channels_pruned} channels pruned)" if row else
                                          "nothing pruned")
     if goodnet.guard:
-        name += f", behind the {goodnet.guard.kind} guard"
+        name += f", behind the {goodnet.guard.kind} guard" + ", which flags nothing" * goodnet.guard_sleeps
     return GoodNetInUse(name, goodnet.flag_label, None, *_names_and_model(goodnet))
 
 
@@ -207,7 +207,7 @@ def use_saved(bench: Workbench, paths: Sequence[Path], _: TaskContext) -> GoodNe
     """Take a saved pair for checking pictures."""
     goodnet = bench.take_saved(paths)
     name = " and ".join(p.name for p in paths) + (", without its guard" if goodnet.warning else "")
-    return GoodNetInUse(name, goodnet.flag_label, paths[0], *_names_and_model(goodnet), goodnet.warning)
+    return GoodNetInUse(name, goodnet.flag_label, paths[0], *_names_and_model(goodnet), " ".join(goodnet.warnings))
 
 
 def _names_and_model(goodnet: GoodNet) -> tuple[tuple[str, ...], str]:

@@ -245,6 +245,17 @@ def test_a_one_file_goodnet_without_its_guard_says_so(
     assert window.check.tools.source.text().startswith("Checked by goodnet.keras, without its guard;")
 
 
+def test_a_saved_guard_that_flags_nothing_says_so(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    pair = open_goodnet([small_lab.badnet, small_lab.badnet])
+    guard = calibrate(pair.b, open_dataset(small_lab.clean, pair.b.input_shape), "margin", 1e-4)
+    save_pair(dataclasses.replace(pair, guard=guard), tmp_path / "pair")
+    assert drop(window, [tmp_path / "pair"])
+    settle(qtbot, window)
+    assert window.message_bar.isVisible() and window.message_bar.text.text() == guard.note
+
+
 def test_a_damaged_picture_among_good_ones_is_named(
     window: MainWindow, qtbot: QtBot, lab3: Path, tmp_path: Path,
 ) -> None:

@@ -40,14 +40,14 @@ def run(options: argparse.Namespace) -> None:
     if len(options.paths) < 2:
         options.usage_error(f"{options.paths[0]}: no pictures were named after it; name pictures or folders of them")
     goodnet, pictures = _split([Path(p) for p in options.paths], fed(options))
-    if goodnet.warning:
-        complain(goodnet.warning)
+    for warning in goodnet.warnings:
+        complain(warning)
     names = _names(goodnet, options.classes)
     with ProgressLine() as show:
         chunks = check_pictures(goodnet, list_pictures(pictures), progress=show)
         found = [verdict for chunk in chunks for verdict in chunk]
     if options.json:
-        say_json([_verdict_json(v, names) | _box_json(v) for v in found])
+        say_json([_verdict_json(v, names) | _box_json(v) | {"warnings": goodnet.warnings} for v in found])
     elif options.csv:
         writer = csv_writer((*FIELDS, "name") if names else FIELDS)
         with to_standard_output():

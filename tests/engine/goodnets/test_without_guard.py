@@ -106,6 +106,24 @@ def test_check_and_evaluate_say_it_first(
     assert json.loads(told.out)["warnings"] == [warning]
 
 
+@pytest.mark.parametrize("rate", [0.1, 1e-4])
+def test_check_says_where_the_guard_can_t_flag_anything(
+    rate: float, small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One in ten thousand is more than a few hundred images can show."""
+    clean = open_dataset(small_lab.clean, (None, None, 3))
+    guard = calibrate(open_network(small_lab.badnet), clean, "margin", rate)
+    save_pair(pair_of(small_lab, B_ALONE, guard), tmp_path / "pair")
+    Image.new("RGB", (20, 20), "red").save(tmp_path / "red.png")
+    warnings = [guard.note] if rate < 0.1 else []
+    for output in ([], ["--csv"], ["--json"]):
+        assert main(["check", str(tmp_path / "pair"), str(tmp_path / "red.png"), *output]) == DONE
+        told = capsys.readouterr()
+        said = [line.removeprefix("goodnet: ") for line in told.err.splitlines() if line.startswith("goodnet: ")]
+        assert said == warnings and ("flags nothing" in told.err) is bool(warnings)
+    assert json.loads(told.out)[0]["warnings"] == warnings
+
+
 def test_what_b_says_isn_t_made_up_where_the_file_holds_b_prime_alone(
     small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
