@@ -337,8 +337,8 @@ def _fitting_shape(path: Path, stored: Sequence[int], wanted: Shape) -> tuple[in
         if _fits(shape, wanted):
             return shape[0], shape[1], shape[2]
     expected = " x ".join(str(n or "any") for n in wanted)
-    raise UnfitError(f"{path}: its images have the shape {' x '.join(map(str, stored))}; the network takes "
-                       f"{expected}. Choose the data set that belongs to the network.")
+    raise UnfitError(f"{path}: its images have the shape {' x '.join(map(str, stored))}; {expected} "
+                     "was expected. Choose a data set of such images that belongs to the network.")
 
 
 def _as_network_input(stored: npt.NDArray[Any], shape: Sequence[int], wanted: Sequence[int]) -> Images:

@@ -179,7 +179,7 @@ def check_pictures(
         DatasetError: a file isn't a readable picture, and `unreadable` wasn't given.
         Cancelled: the token was set; verdicts given so far stand.
     """
-    shape = goodnet.b.input_shape
+    shape = goodnet.input_shape
     # Pictures of a network without a fixed input size can't be stacked.
     values = math.prod(side or 0 for side in shape)
     size = max(1, min(_MOST_IN_CHUNK, _CHUNK_BYTES // (4 * values))) if values else 1
@@ -215,7 +215,7 @@ def check_arrays(
     goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[str], cancel: CancelToken = NEVER_CANCELLED,
     did: Did = ignore_done,
 ) -> list[Verdict]:
-    """Check pictures uint8[H, W, C] that are in memory already and have the networks' input size.
+    """Check pictures uint8[H, W, C] that are in memory already and have the pair's input size.
 
     Raises:
         Cancelled: the token was set.

@@ -109,6 +109,11 @@ class GoodNet:
         return SPARING_GUARD if sparing else self.guard.kind
 
     @property
+    def input_shape(self) -> tuple[int | None, int | None, int]:
+        """(H, W, C) of the images that the pair answers, None for any: a transplant guard puts them into its own."""
+        return self.guard.image_shape if self.guard and self.guard.kind == "transplant" else self.b.input_shape
+
+    @property
     def guard_sleeps(self) -> bool:
         """Whether the pair's guard was set on too few images to flag anything."""
         return self.guard is not None and math.isinf(self.guard.threshold)

@@ -7,6 +7,7 @@ Kin: Chou, Tramer, Pellegrino, SentiNet: Detecting Localized Universal Attacks, 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,18 @@ class CutScores:
 def no_donors(image_shape: tuple[int, ...]) -> Donors:
     """For a guard that puts nothing into other images."""
     return Donors(np.empty((0, *image_shape), np.float32), np.empty(0, np.int64))
+
+
+def refuse_other_sizes(clean: Dataset, others: Iterable[Dataset]) -> None:
+    """Raises:
+    DatasetError: images of a set have another size than the clean ones that the guard is set on and puts theirs into.
+    """
+    for dataset in others:
+        if dataset.image_shape != clean.image_shape:
+            found, own = (f"{height} x {width}" for height, width, _ in (dataset.image_shape, clean.image_shape))
+            raise DatasetError(f"{dataset.path}: its images have {found} pixels and those of {clean.path} {own}; a "
+                               "transplant guard puts parts of images into others, so all must have one size. Bring "
+                               "them to one size, or do without that guard.")
 
 
 def choose_donors(

@@ -28,6 +28,7 @@ from engine.defences.training import Repair, missing_labels_warning, repaired_ne
 from engine.defences.unlearning import unlearn
 from engine.errors import EngineError
 from engine.guards.calibration import SPARING_GUARD, Guard, calibrate, calibrate_both
+from engine.guards.transplant import refuse_other_sizes
 from engine.literal import literal
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
@@ -67,6 +68,7 @@ def compare_defences(
                          progress=progress, cancel=cancel)
     b, poisoned, (clean, test) = opened.network, opened.of("poisoned"), opened.to_make_and_measure()
     refuse_changed_inputs(opened, run, cancel)
+    refuse_other_sizes(clean, filter(None, (test, *poisoned)))
     # Asked first, because it refuses and what follows takes long.
     warning = missing_labels_warning(b, clean, allow_missing_labels) if trained else ""
     makers = _Makers(run, b, clean, allow_missing_labels, made or Made(), standing_out, progress, cancel)

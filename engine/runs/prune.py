@@ -13,6 +13,7 @@ from engine.data.fingerprints import Fingerprints
 from engine.defences.comparison import Comparison
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
 from engine.guards.guarded_curve import GuardChoice, GuardedCurve, guarded_curve, measured_on
+from engine.guards.transplant import refuse_other_sizes
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.pruning.incremental import predictor_for
 from engine.pruning.ranking import ChannelRanking, RankAt, given_order, rank_channels
@@ -88,6 +89,8 @@ def run_pruning(
     """
     started = time.monotonic()
     opened = open_inputs(request, progress=progress, cancel=cancel)
+    if request.guard == "transplant":
+        refuse_other_sizes(opened.sets[0].dataset, (s.dataset for s in opened.sets))
     prints = [Fingerprints(s.dataset) for s in opened.sets]
     cancel.raise_if_cancelled()
     if request.cluster:

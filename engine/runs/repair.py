@@ -21,7 +21,8 @@ from engine.defences.unlearning import unlearn
 from engine.errors import DatasetError, EngineError
 from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
-from engine.guards.calibration import DEFAULT_FALSE_ALARMS, Guard, calibrate, calibrate_both
+from engine.guards.calibration import DEFAULT_FALSE_ALARMS, SPARING_GUARD, Guard, calibrate, calibrate_both
+from engine.guards.transplant import refuse_other_sizes
 from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.ranking import rank_channels
@@ -142,6 +143,8 @@ def as_pair(
         DatasetError: the guard can't be calibrated.
         Cancelled: the token was set; nothing is kept.
     """
+    if guard in ("transplant", SPARING_GUARD):
+        refuse_other_sizes(clean, filter(None, (test, *poisoned)))
     standing = _calibrated(guard, network, clean, false_alarms, progress, cancel)
     notes = notes_of(repair, network, alone) | {
         "classes": list(classes), "stored": stored_range(clean) or BYTES, "guard": guard}

@@ -240,7 +240,7 @@ def check_pixels(
     """Check pictures in memory, a name and uint8[h, w, 3 or 1] each; they are cropped and resized as files are."""
     goodnet = bench.goodnet
     flat = [pixels[..., 0] if pixels.shape[-1] == 1 else pixels for _, pixels in pictures]
-    fitted = [fit_picture(Image.fromarray(pixels), goodnet.b.input_shape) for pixels in flat]
+    fitted = [fit_picture(Image.fromarray(pixels), goodnet.input_shape) for pixels in flat]
     heard = Heartbeat("Checking pictures", len(pictures), context.progress)
     found = check_arrays(goodnet, fitted, [name for name, _ in pictures], context.cancel, heard.beat)
     context.partial((found, []))

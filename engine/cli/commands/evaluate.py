@@ -70,7 +70,7 @@ def _opened(
 ) -> tuple[GoodNet, list[Dataset], Sequence[str], Sequence[str]]:
     """The GoodNet, where wanted with the preprocessing that was found on the first data set, and the sets as it sees
     them; how that was found, and what is doubtful, in sentences."""
-    stored = [open_dataset(Path(path), goodnet.b.input_shape) for path in paths]
+    stored = [open_dataset(Path(path), goodnet.input_shape) for path in paths]
     for dataset in stored:
         refuse_unlike(dataset, goodnet.notes.get("stored"), f"the clean images of {goodnet.b.path.parent.name}")
     known = read_classes(Path(classes)) if classes else goodnet.classes
