@@ -277,7 +277,7 @@ def test_a_folder_that_may_not_be_entered(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if "pair" in words:
-        monkeypatch.setattr(check, "open_goodnet", lambda *_: SimpleNamespace(warning="", classes=()))
+        monkeypatch.setattr(check, "open_goodnet", lambda *_: SimpleNamespace(warnings=(), classes=()))
     locked = locked_folder(tmp_path / "locked", monkeypatch)
     assert main([word.format(locked) for word in words]) == AT_FAULT
     said = capsys.readouterr().err
