@@ -79,6 +79,13 @@ def first_changed(folder: Path, names: Iterable[str]) -> Path | None:
     return next((path for path in there if files[path.name] != sha256_of([path])), None)
 
 
+def first_missing(folder: Path, names: Iterable[str]) -> Path | None:
+    """The first of some files that the folder's manifest recorded and that isn't there."""
+    recorded = _recorded(folder / MANIFEST)
+    files = recorded["files"] if recorded else {}
+    return next((folder / name for name in names if name in files and not is_file(folder / name)), None)
+
+
 def _is_recorded(path: Path, recorded: dict[str, Any]) -> bool:
     try:
         return path.name == MANIFEST or (path.name in recorded and recorded[path.name] == sha256_of([path]))

@@ -14,7 +14,7 @@ from engine.data.preprocessing import AS_STORED, Preprocessing, preprocessing
 from engine.data.stored_values import AROUND_ZERO, BYTES, FINER, PREPARED, RANGES, UNIT
 from engine.errors import EngineError
 from engine.files.existing import is_file, is_folder
-from engine.files.manifest import first_changed
+from engine.files.manifest import first_changed, first_missing
 from engine.files.own import read_own
 from engine.files.saving import link_or_copy, recover, whole_folder
 from engine.goodnets.legacy_h5 import fits_keras2, save_keras2_h5
@@ -168,6 +168,10 @@ def _open_pair(folder: Path) -> GoodNet:
     if guard is None and notes.get("guard", "none") != "none":
         raise EngineError(f"{folder}: holds no {GUARD_FILE}, but goodnet.json says that a guard stands before this "
                           "pair. Without it the pair is another one; copy the whole folder again.")
+    missing = first_missing(folder, _PAIR_FILES)
+    if missing:
+        raise EngineError(f"{folder}: holds no {missing.name}, but manifest.json says that there was one. Without it "
+                          "the pair is another one; copy the whole folder again.")
     b, b_prime = open_network(folder / "b.keras"), open_network(folder / "b_prime.keras")
     return GoodNet(b, b_prime, preprocessing(notes.get("scale", "none")), notes, guard)
 

@@ -19,6 +19,7 @@ from engine.goodnets.evaluation import evaluate
 from engine.goodnets.legacy_h5 import save_keras2_h5
 from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
 from engine.goodnets.saved import one_file_model, open_goodnet, save_pair
+from engine.guards.calibration import calibrate
 from engine.models.networks import Network, open_network
 from engine.progress import CancelSource
 from tests.support.networks import LABELS, NETWORKS, Array, SmallLab, build, plain_loop, random_images, save_lab_file
@@ -161,6 +162,22 @@ def test_so_is_every_other_file_of_a_pair(name: str, tmp_path: Path) -> None:
         stream.write(b"\n")
     with pytest.raises(EngineError, match=rf"{name}: was changed after"):
         open_goodnet([tmp_path / "pair"])
+
+
+@pytest.mark.parametrize("gone", [["goodnet.json"], ["goodnet.json", "guard.npz"]])
+def test_a_pair_copied_in_part_isn_t_taken_for_another_one(
+    gone: list[str], small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    """Without its notes it would be fed otherwise, and without both it would have no guard."""
+    b = open_network(small_lab.badnet)
+    guard = calibrate(b, open_dataset(small_lab.clean, b.input_shape), "margin", 0.1)
+    save_pair(GoodNet(b, b.copy(), preprocessing("255"), {}, guard), tmp_path / "pair")
+    for name in gone:
+        (tmp_path / "pair" / name).unlink()
+    with pytest.raises(EngineError, match=r"pair: holds no goodnet\.json, but manifest\.json says"):
+        open_goodnet([tmp_path / "pair"])
+    (tmp_path / "pair" / "manifest.json").unlink()  # nobody can tell any more
+    assert open_goodnet([tmp_path / "pair"]).preprocessing.name == "none"
 
 
 def test_evaluation_counts_image_for_image(tmp_path: Path) -> None:
