@@ -119,13 +119,16 @@ def link_or_copy(source: Path, target: Path) -> None:
 def recover(target: Path) -> None:
     """Bring back a folder whose replacement was cut short between moving it aside and taking its place.
 
-    One that was cut short after that is completed: the old folder goes. Where nothing can be written nothing happens.
+    One that was cut short after that is completed: the old folder goes. Where nothing can be written, or somebody else
+    wrote into a folder of such a name, nothing happens.
     """
     aside = _aside(target.absolute())
     with suppress(OSError):
-        if aside.is_dir() and target.exists():
-            remove_own(aside)
-        elif aside.is_dir():
+        if not aside.is_dir() or manifest.first_foreign(aside):
+            return
+        if target.exists():
+            _remove(aside)
+        else:
             aside.replace(target)
 
 

@@ -13,7 +13,7 @@ import pytest
 from engine.errors import OutputError
 from engine.files import saving
 from engine.files.manifest import first_foreign, record
-from engine.files.saving import is_left_behind, remove_own, whole_file, whole_folder
+from engine.files.saving import check_writable, is_left_behind, recover, remove_own, whole_file, whole_folder
 
 POSIX = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes pipes")
 
@@ -161,6 +161,19 @@ def test_somebodys_folder_with_the_name_of_an_old_one_stays(tmp_path: Path) -> N
     (tmp_path / "out").mkdir()
     write(tmp_path / "out")
     assert (aside / "mine.doc").read_text() == "mine"
+
+
+@pytest.mark.parametrize("look", [check_writable, recover])
+def test_and_isn_t_brought_back_where_there_is_none(look: Callable[[Path], None], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write(out)
+    aside = out.rename(saving._aside(out))
+    (aside / "mine.doc").write_text("mine")
+    look(out)
+    assert (aside / "mine.doc").read_text() == "mine" and not out.exists()
+    (aside / "mine.doc").unlink()
+    look(out)
+    assert (out / "a.txt").read_text() == "old" and not aside.exists()
 
 
 def test_a_folder_whose_contents_are_recorded_is_removed(tmp_path: Path) -> None:
