@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.datasets import Dataset
-from engine.defences.stamps import Answering, Stamp, ValueRange, as_picture, random_stamp, value_range
+from engine.defences.stamps import Answering, Stamp, ValueRange, as_picture, random_stamp, stamped_labels, value_range
 from engine.errors import DatasetError
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
@@ -87,7 +87,8 @@ def scan(
 
     Args:
         network: B, the network to look into.
-        clean: clean images in the network's input range; up to 1,000 of them are used. Their labels aren't.
+        clean: clean images in the network's input range; up to 1,000 of them, as far as memory holds them, are
+            used. Their labels aren't.
         stamps: how many patches to try.
     Raises:
         DatasetError: there are no images, or they can't be read.
@@ -96,7 +97,7 @@ def scan(
     if not len(clean):
         raise DatasetError(f"{clean.path}: holds no images; a scan needs clean images to put patches on.")
     rng = np.random.default_rng(seed)
-    images = clean.take(rng.permutation(len(clean))[:_MOST_IMAGES].tolist())
+    images = clean.take(rng.permutation(len(clean))[:min(_MOST_IMAGES, clean.most_at_once)].tolist())
     heard = Heartbeat("Scanning with stamps", stamps, progress)
     answer = partial(network.predict_labels, cancel=cancel, did=heard.beat)
     own, values = answer(images), value_range(images)
@@ -141,12 +142,9 @@ def _changes_of(
 ) -> list[_Change]:
     """Try `count` stamps on one random image each."""
     which = rng.integers(len(images), size=count)
-    stamped = images[which]
     shape = (images.shape[1], images.shape[2], images.shape[3])
     stamps = [random_stamp(rng, shape, values) for _ in range(count)]
-    for stamp, image in zip(stamps, stamped, strict=True):
-        stamp.put_on(image)
-    labels = answer(stamped)
+    labels = stamped_labels(answer, images, which, [(stamp,) for stamp in stamps])
     return [_Change(stamps[i], int(which[i]), int(labels[i])) for i in np.flatnonzero(labels != own[which])]
 
 

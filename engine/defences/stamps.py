@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +14,9 @@ from engine.models.networks import Images, Labels
 # Sizes as shares of the image: 4 to 19 of 55 rows, 8 to 43 of 47 columns of the lab's faces.
 _HEIGHTS = (4 / 55, 19 / 55)
 _WIDTHS = (8 / 47, 43 / 47)
+
+# Values of images that are stamped and answered at once.
+_MOST_VALUES = 1 << 24
 
 ValueRange = tuple[float, float]
 # Gives the labels int64[n] of images float32[n, H, W, C].
@@ -62,6 +65,20 @@ def random_stamp(rng: np.random.Generator, image_shape: tuple[int, int, int], va
     low, high = values
     return Stamp("rectangle" if rng.random() < 0.5 else "ellipse", int(rng.integers(rows - height + 1)),
                  int(rng.integers(columns - width + 1)), height, width, tuple((low + colour * (high - low)).tolist()))
+
+
+def stamped_labels(
+    answer: Answering, images: Images, which: Labels, stamps: Sequence[Sequence[Stamp]],
+) -> Labels:
+    """The labels int64[n] of images by their numbers int64[n], each with its own stamps on it; memory is a part's."""
+    size, labels = max(1, _MOST_VALUES // images[0].size), []
+    for start in range(0, len(which), size):
+        stamped = images[which[start:start + size]]
+        for parts, image in zip(stamps[start:start + size], stamped, strict=True):
+            for part in parts:
+                part.put_on(image)
+        labels.append(answer(stamped))
+    return np.concatenate(labels) if labels else np.empty(0, np.int64)
 
 
 def value_range(images: Images) -> ValueRange:

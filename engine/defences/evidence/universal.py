@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.defences.scan import Scan
-from engine.defences.stamps import Answering, Stamp, ValueRange, random_stamp, value_range
+from engine.defences.stamps import Answering, Stamp, ValueRange, random_stamp, stamped_labels, value_range
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
 
@@ -116,9 +116,6 @@ def _drawn_to(
 ) -> Labels:
     """Each stamp on `count` random images: the labels they are moved to, int64[stamps, count]; -1 where none is."""
     which = rng.integers(len(images), size=(len(tried), count))
-    stamped = images[which]
-    for parts, on in zip(tried, stamped, strict=True):
-        for part in parts:
-            part.put_on(on)
-    answers = answer(stamped.reshape(-1, *images.shape[1:])).reshape(which.shape)
+    stamps = [parts for parts in tried for _ in range(count)]
+    answers = stamped_labels(answer, images, which.reshape(-1), stamps).reshape(which.shape)
     return np.where(answers == own[which], -1, answers)

@@ -154,6 +154,28 @@ def test_a_scan_repeats_and_its_seed_matters(network: Network, clean: Dataset) -
     assert flat(scan(network, clean, 500, seed=1)) != flat(scan(network, clean, 500, seed=2))
 
 
+def test_of_large_images_as_many_are_taken_and_stamped_at_once_as_memory_holds(
+    network: Network, clean: Dataset, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, drawn = scan(network, clean, 600), np.random.default_rng(0).permutation(len(clean))
+    shown: list[Array] = []
+    predict = network.predict_labels
+
+    def watched(images: Array, **told: Any) -> Array:
+        shown.append(images.copy())
+        return predict(images, **told)
+
+    monkeypatch.setattr(network, "predict_labels", watched)
+    monkeypatch.setattr("engine.defences.stamps._MOST_VALUES", 50 * SIZE)
+    parts = scan(network, clean, 600)
+    assert (parts.suspects, [e.stamp for e in parts.examples]) == (whole.suspects, [e.stamp for e in whole.examples])
+    assert len(shown[0]) == len(IMAGES) and max(map(len, shown[1:])) == 50
+    shown.clear()
+    monkeypatch.setattr("engine.data.datasets.MOST_VALUES", 30 * SIZE)
+    assert scan(network, clean, 600).stamps == 600
+    np.testing.assert_array_equal(shown[0], IMAGES[drawn[:30]])
+
+
 def test_a_scan_reports_and_is_cancelled(network: Network, clean: Dataset) -> None:
     reports: list[Progress] = []
     scan(network, clean, 600, progress=reports.append)

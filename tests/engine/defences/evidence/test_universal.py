@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from engine.defences.evidence.universal import _parts, universal_stamps
 from engine.defences.stamps import value_range
 from engine.errors import Cancelled
-from engine.models.networks import Network
+from engine.models.networks import Images, Labels, Network
 from engine.progress import CancelSource, Progress
 from tests.support.backdoored import GUILTY, IMAGES, weights
 from tests.support.backdoored import network as network
@@ -58,6 +59,21 @@ def test_half_of_the_stamps_are_pairs_that_mirror_each_other() -> None:
 def test_pictures_of_one_column_have_no_pairs() -> None:
     rng = np.random.default_rng(5)
     assert {len(_parts(rng, (20, 1, 3), (0.0, 1.0))) for _ in range(40)} == {1}
+
+
+def test_large_images_are_stamped_in_parts(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, shown = IMAGES.astype(np.float32), list[int]()
+    whole = universal_stamps(network, images, 300, seed=1)
+    predict = network.predict_labels
+
+    def watched(images: Images, **told: Any) -> Labels:
+        shown.append(len(images))
+        return predict(images, **told)
+
+    monkeypatch.setattr(network, "predict_labels", watched)
+    monkeypatch.setattr("engine.defences.stamps._MOST_VALUES", 50 * images[0].size)
+    assert np.array_equal(whole, universal_stamps(network, images, 300, seed=1)) and whole.any()
+    assert shown[0] == len(images) and max(shown[1:]) == 50
 
 
 def test_a_seed_gives_the_same_counts_and_progress_ends_whole(network: Network) -> None:
