@@ -11,6 +11,7 @@ import numpy as np
 
 from engine import backend
 from engine.models.networks import Network
+from engine.models.vocabulary import OTHER_IN_KERAS2
 
 _KERAS_3_ONLY = {"module", "registered_name", "build_config", "compile_config", "synchronized", "optional",
                  "quantization_config", "lora_rank", "lora_alpha"}
@@ -21,9 +22,12 @@ _ATTRIBUTE_BYTES = 64_512
 
 
 def fits_keras2(network: Network) -> bool:
-    """Whether a network consists of layers alone; Keras 2 keeps no other operations on tensors."""
+    """Whether a network consists of layers alone that compute the same there; Keras 2 keeps no other operations on
+    tensors."""
     _, keras = backend.load()
-    return all(isinstance(call.layer, keras.layers.Layer) for call in network.calls)
+    others = [keras.activations.get(name) for name in OTHER_IN_KERAS2]
+    return all(isinstance(call.layer, keras.layers.Layer) and getattr(call.layer, "activation", None) not in others
+               for call in network.calls)
 
 
 def save_keras2_h5(network: Network, path: Path) -> None:

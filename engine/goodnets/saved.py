@@ -67,8 +67,9 @@ def save_pair(
 ) -> tuple[str, ...]:
     """Write b.keras, b_prime.keras, goodnet.keras and .onnx, repaired_X.h5 and .onnx, goodnet.json and guard.npz.
 
-    The `.h5` is left out for a network that Keras 2 has no words for, an `.onnx` for one that ONNX has none for or that
-    answers otherwise there; both of B' where it is B itself, since nothing is repaired there. The folder appears whole.
+    The `.h5` is left out for a network that Keras 2 has no words for or computes otherwise, an `.onnx` for one that
+    ONNX has none for or that answers otherwise there; both of B' where it is B itself, since nothing is repaired there.
+    The folder appears whole.
     The files goodnet.keras and goodnet.onnx are the pair alone: neither has a layer for a guard.
 
     Args:

@@ -35,28 +35,30 @@ _GRAPH_KEYS = ("layers", "input_layers", "output_layers")
 _PROGRAM_CODE = frozenset({"Lambda", "__lambda__", "function"})
 
 
-def checked_config(config: Any, path: Path) -> Config:
+def checked_config(config: Any, path: Path, keras2: bool = False) -> Config:
     """The configuration of a functional or sequential model as Keras 3 wants it.
 
     Keras 2 kept a sequential model's input shape in its first layer and its batch normalisation's axis in a list.
 
     Args:
         config: what the file's JSON says.
+        keras2: whether a Keras before 3 wrote it.
     Raises:
-        ModelError: it holds anything that isn't on the list of known layers, functions and plain settings.
+        ModelError: it holds anything that isn't on the list of known layers, functions and plain settings, or a
+            function that isn't to Keras 3 what it was to the Keras that wrote it.
     """
     if not isinstance(config, dict) or str(config.get("class_name")) not in vocabulary.CONTAINERS:
         found = config.get("class_name") if isinstance(config, dict) else type(config).__name__
         raise ModelError(f"{path}: is a {str(found)[:100]}; only functional and sequential Keras models can be "
                          "opened, because others bring program code of their own.")
-    return _Checker(path).model(config, str(config["class_name"]), 0)
+    return _Checker(path, keras2).model(config, str(config["class_name"]), 0)
 
 
 class _Checker:
     """One walk over one configuration."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, keras2: bool) -> None:
+        self._path, self._keras2 = path, keras2
         self._items = 0
 
     def model(self, node: Config, where: str, depth: int) -> Config:
@@ -196,6 +198,10 @@ class _Checker:
         if value is not None and (not isinstance(value, str) or value not in vocabulary.ACTIVATIONS):
             raise ModelError(f"{self._path}: layer '{where}' uses the unknown function '{str(value)[:100]}'; refused "
                              "because it would be program code from outside.")
+        if self._keras2 and value in vocabulary.OTHER_IN_KERAS2:
+            raise ModelError(f"{self._path}: layer '{where}' uses {value}, which was another function to the Keras "
+                             "that saved it than to Keras 3, so the network would answer otherwise. Export it as .onnx "
+                             "where that Keras is.")
         return value
 
     def _dtype(self, kind: str, value: Any, where: str) -> str | None:

@@ -54,7 +54,7 @@ def describe_model(path: Path, archive: bool) -> tuple[Any, list[Array]]:
     Returns:
         {"parameters": how many numbers are weights, "labels": of DeepID's weights alone, "stored": [[name, type and
         shape or null for a group, notes], ...], "classes": names of labels, if it says any}, and the configuration's
-        text as bytes; none of DeepID's weights.
+        text as bytes; none of DeepID's weights. "keras2" says whether a Keras before 3 wrote it.
     Raises:
         ModelError: not a model, damaged, or holding anything that a plain model doesn't.
     """
@@ -66,7 +66,7 @@ def describe_model(path: Path, archive: bool) -> tuple[Any, list[Array]]:
                 beside = opened.read("metadata.json")
             with _weights_in(opened, path) as inside, \
                     open_hdf5(inside, f"{path} ({WEIGHTS})", ModelError, attributes=True) as file:
-                found = _described(file, path)
+                found = _described(file, path) | {"keras2": _is_keras2(_document(beside))}
     else:
         with open_hdf5(path, str(path), ModelError, attributes=True) as file:
             _check_is_model(file, path)
@@ -86,12 +86,22 @@ def describe_model(path: Path, archive: bool) -> tuple[Any, list[Array]]:
 
 def _names_in_json(text: bytes) -> list[str]:
     """Names of labels in notes or in a configuration, at the top or among the model's own settings."""
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return []  # of a configuration, the program says so when it reads it
+    document = _document(text)
     inner = document.get("config") if isinstance(document, dict) else None
     return next((names for place in (document, inner) if isinstance(place, dict) and (names := names_in(place))), [])
+
+
+def _document(text: bytes) -> Any:
+    """What JSON says; None where it is none: of a configuration, the program says so when it reads it."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_keras2(notes: Any) -> bool:
+    """Whether a file's notes are those of a Keras before 3."""
+    return isinstance(notes, dict) and str(notes.get("keras_version")).startswith(("1.", "2."))
 
 
 def _check_is_model(file: h5py.File, path: Path) -> None:
@@ -153,7 +163,9 @@ def _described(file: h5py.File, path: Path) -> dict[str, Any]:
                          "Save the model again.")
     if len(json.dumps(stored)) > _MOST_LIST_LETTERS:
         raise ModelError(f"{path}: holds more names than a network needs; refused. Save the model again.")
-    return {"parameters": total, "labels": None, "stored": stored, "classes": names_in(_words(file))}
+    words = _words(file)
+    return {"parameters": total, "labels": None, "stored": stored, "classes": names_in(words),
+            "keras2": _is_keras2(words)}
 
 
 def _is_grown(unpacked: int, held: int) -> bool:

@@ -112,13 +112,13 @@ def read_model_file(path: Path, output: str | None = None) -> ModelFile:
     if not archive and magic != b"\x89HDF\r\n\x1a\n":
         raise ModelError(f"{path}: is neither HDF5 nor a Keras archive, it is {kind_of(magic)}. "
                          "Choose a model saved by Keras as .h5 or .keras, or exported as .onnx.")
-    text, parameters, labels, stored, classes = READER.ask(
+    text, parameters, labels, stored, classes, keras2 = READER.ask(
         path, "describe model", {"archive": archive}, _described, most=MOST_CONFIG_BYTES, error=ModelError,
         patience=patience)
     if text is None:
         return ModelFile(path, "DeepID weights (.h5)", sha256, None, parameters, labels, stored, classes=classes)
     kind = "Keras archive (.keras)" if archive else "whole model (.h5)"
-    config = turned(checked_config(_parsed(text, path), path), path)
+    config = turned(checked_config(_parsed(text, path), path, keras2), path)
     several = config["class_name"] == "Functional" and len(config["config"]["output_layers"]) > 1
     outputs = outputs_of(config, path) if several else {}
     outputs = outputs if len(outputs) > 1 else {}
@@ -233,18 +233,19 @@ def _copy(part: Stored, read: Read, target: Any) -> None:
 
 def _described(
     found: Any, arrays: list[Array],
-) -> tuple[bytes | None, int, int | None, tuple[Stored, ...], tuple[str, ...]]:
+) -> tuple[bytes | None, int, int | None, tuple[Stored, ...], tuple[str, ...], bool]:
     """The reader's answer on a model, checked; raises what shows that it lies."""
-    parameters, labels, stored = found["parameters"], found["labels"], found["stored"]
+    parameters, labels, stored, keras2 = found["parameters"], found["labels"], found["stored"], found["keras2"]
     if type(parameters) is not int or not 0 <= parameters <= MOST_PARAMETERS or len(stored) > _MOST_PARTS \
-            or (labels is None) != (len(arrays) == 1) or (labels is not None and type(labels) is not int):
+            or (labels is None) != (len(arrays) == 1) or (labels is not None and type(labels) is not int) \
+            or type(keras2) is not bool:
         raise ValueError("no model")
     parts = tuple(Stored(_word(name), None if spec is None else spec_of(spec), {
         _word(key): _word(note) if isinstance(note, str) else [_word(word) for word in note]
         for key, note in notes.items()}) for name, spec, notes in stored)
     if sum(math.prod(part.spec[1]) for part in parts if part.spec) > MOST_PARAMETERS:
         raise ValueError("too many weights")
-    return arrays[0].tobytes() if arrays else None, parameters, labels, parts, class_names(found["classes"])
+    return arrays[0].tobytes() if arrays else None, parameters, labels, parts, class_names(found["classes"]), keras2
 
 
 def _word(value: Any) -> str:

@@ -48,6 +48,8 @@ ELEMENTWISE_ACTIVATIONS = frozenset({
     "sparse_sigmoid",
 })
 ACTIVATIONS = ELEMENTWISE_ACTIVATIONS | frozenset({"softmax", "log_softmax", "sparsemax"})
+# clip(x / 6 + 0.5, 0, 1) since Keras 3, and clip(x / 5 + 0.5, 0, 1) before.
+OTHER_IN_KERAS2 = frozenset({"hard_sigmoid"})
 
 # Layers that Keras takes in the place of an activation.
 ACTIVATION_LAYERS = frozenset({"ReLU", "LeakyReLU", "ELU", "Softmax"})

@@ -154,13 +154,15 @@ from engine.quarantine.wire import attached, receive, send
 attached(receive(0)["area"])
 send(1, {{"ready": True}})
 receive(0)
-send(1, {{"value": {{"parameters": 8, "labels": 7, "stored": [], "classes": [], **{lie!r}}}, "arrays": []}})
+honest = {{"parameters": 8, "labels": 7, "stored": [], "classes": [], "keras2": False}}
+send(1, {{"value": {{**honest, **{lie!r}}}, "arrays": []}})
 receive(0)
 """
 
 
 @pytest.mark.parametrize("lie", [
     {"parameters": -1}, {"parameters": 3_000_000_000}, {"parameters": "8"}, {"labels": None}, {"labels": "7"},
+    {"keras2": 1},
     {"stored": 5}, {"stored": [["a"]]}, {"stored": [[5, None, {}]]}, {"stored": [["a", None, {"backend": 5}]]},
     {"stored": [["a", None, {"layer_names": [5]}]]}, {"stored": [["a", ["|O", [1]], {}]]},
     {"stored": [["a", ["<f4", [1 << 31]], {}]]}, {"stored": [["a", ["<f4", [-1]], {}]]}], ids=str)
