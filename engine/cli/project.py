@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EngineError
+from engine.errors import EngineError, SeveralOutputs
+from engine.models.architecture import describe_model
 from engine.records.project import FileRole, Looked, look_for, read_project
 
 _OPTIONS: dict[FileRole, str] = {"model": "MODEL", "validation": "--clean", "test": "--test", "poisoned": "--poisoned",
@@ -37,18 +39,22 @@ def project_defaults(name: str) -> dict[str, Any]:
 
 
 def project_classes(options: argparse.Namespace, model: Path) -> tuple[str, ...]:
-    """What the project calls a model's labels; nothing where there is none, or where its names came with its own model
-    and this is another one.
+    """What the project calls a model's labels, as the window does; nothing where there is none, where its names came
+    with its own model and this is another one, or where the model has another number of labels.
 
     Raises:
-        EngineError: it isn't a project.
+        EngineError: it isn't a project, or the model can't be read.
     """
-    if not options.project:
+    project = read_project(Path(options.project)) if options.project else None
+    if not project or not project.request.classes:
         return ()
-    project = read_project(Path(options.project))
     own = [dataclasses.replace(file, path=model) for file in project.files if file.role == "model"]
-    others = project.own_names and look_for(own, model.absolute().parent)[0].state != "found"
-    return () if others else project.request.classes
+    if project.own_names and look_for(own, model.absolute().parent)[0].state != "found":
+        return ()
+    with suppress(SeveralOutputs):  # which the run asks about
+        if describe_model(model, options.output).labels != len(project.request.classes):
+            return ()
+    return project.request.classes
 
 
 def check_project_files(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,11 +122,6 @@ class Dataset:
     def notes(self) -> tuple[str, ...]:
         """What was decided in a person's place on reading, a sentence each."""
         return self._reader.notes
-
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """Its notes with the file's name, for where they are read among others."""
-        return tuple(f"{self.path.name}: {note}" for note in self.notes)
 
     def named(self, classes: tuple[str, ...]) -> Dataset:
         """The same images, each labelled by its name's place among `classes`; unchanged where labels are numbers of
@@ -277,6 +272,15 @@ class Dataset:
     def _check_unchanged(self) -> None:
         if not is_pattern(self.path):  # of a set in several files, its reader looks at each
             check_unchanged(self.path, self._stamp)
+
+
+def notices_of(sets: Iterable[Dataset]) -> list[str]:
+    """The notes of some sets, each once with the names of the files that it is of."""
+    files: dict[str, list[str]] = {}
+    for dataset in sets:
+        for note in dataset.notes:
+            files.setdefault(note, []).append(dataset.path.name)
+    return [f"{', '.join(dict.fromkeys(names))}: {note}" for note, names in files.items()]
 
 
 def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None = None) -> Dataset:

@@ -71,7 +71,8 @@ def stamped_labels(
     answer: Answering, images: Images, which: Labels, stamps: Sequence[Sequence[Stamp]],
 ) -> Labels:
     """The labels int64[n] of images by their numbers int64[n], each with its own stamps on it; memory is a part's."""
-    size, labels = max(1, _MOST_VALUES // images[0].size), []
+    # A power of two, as a network's batches are, so that these end at the same images.
+    size, labels = 1 << max(1, _MOST_VALUES // images[0].size).bit_length() - 1, []
     for start in range(0, len(which), size):
         stamped = images[which[start:start + size]]
         for parts, image in zip(stamps[start:start + size], stamped, strict=True):

@@ -103,7 +103,7 @@ class Guard:
         doubt: about the images it was given to calibrate on, a sentence.
         striking: those of them that may carry a trigger and bear the attacker's label.
         left_out: all that nothing should be made from: these and others of their label that weren't looked at. All
-            three are told when it is made, but not saved.
+            three are told when it is made; its file holds none of them, a run's record the first two.
     """
 
     kind: Kind

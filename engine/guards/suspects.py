@@ -66,7 +66,7 @@ def striking_text(name: str, label: int, count: int, further: int) -> str:
             "no others do: images that carry a trigger and bear the attacker's label look so. No guard is set on "
             f"them{more}, so that it flags more of that label's clean images than was asked for, and where others of "
             "that label are left no repair learns from them. Look at them (misread --striking lists them, and the File "
-            "menu shows those of a run just made with this guard) and take out what isn't clean.")
+            "menu shows those of a run with this guard) and take out what isn't clean.")
 
 
 def find_striking(

@@ -13,6 +13,7 @@ from engine.assessment import HARMLESS_ATTACK, Attack, percent
 from engine.defences.comparison import UNPAIRED, Comparison, ComparisonRow
 from engine.files.scratch import scratch_folder
 from engine.guards.calibration import SPARING_GUARD
+from engine.guards.transplant import refuse_other_sizes
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.all_defences import compare_defences
 from engine.runs.examine import Examination, examine
@@ -84,7 +85,9 @@ def defend(
         Cancelled: the token was set; nothing is kept.
     """
     started = time.monotonic()
-    found = examine(opened.network, opened.to_make_and_measure()[0], seed, notices=opened.notices,
+    clean, test = opened.to_make_and_measure()
+    refuse_other_sizes(clean, filter(None, (test, *opened.of("poisoned"))))  # before the work
+    found = examine(opened.network, clean, seed, notices=opened.notices,
                     progress=progress, cancel=cancel)
     with scratch_folder() as folder:
         suspects = found.guilty or found.tried[:1]
@@ -94,7 +97,7 @@ def defend(
         asked = dataclasses.replace(request, layer=opened.layer, scale=opened.preprocessing.name, guard="none",
                                     poisoned=tuple(poisoned))
         run = run_pruning(asked, progress=progress, cancel=cancel)
-        complete = len(np.unique(opened.to_make_and_measure()[0].labels)) == opened.network.labels
+        complete = len(np.unique(clean.labels)) == opened.network.labels
         made = Made()
         comparison = compare_defences(run, trained=complete, made=made, standing_out=found.judgement.standing_out,
                                       progress=progress, cancel=cancel)

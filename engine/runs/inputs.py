@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from engine import backend
-from engine.data.datasets import UNKNOWN_STAMP, Dataset, open_dataset
+from engine.data.datasets import UNKNOWN_STAMP, Dataset, notices_of, open_dataset
 from engine.data.preprocessing import AUTO, Preprocessing, preprocessing
 from engine.data.stored_values import BYTES, stored_alike
 from engine.data.subsets import hold_back
@@ -136,9 +136,9 @@ class Opened:
     def notices(self) -> tuple[str, ...]:
         """What was decided in a person's place while opening and what may be wrong about it, a sentence each."""
         tried = self.labelling.notice if self.labelling.tried else ""
-        noted = (notice for s in self.files for notice in s.dataset.notices)
-        return tuple(filter(None, (*noted, tried, self.labelling.doubt, self.feeding.doubt if self.feeding else "",
-                                   unshown_targets(self.of("poisoned"), _clean(self.files)))))
+        return tuple(filter(None, (tried, self.labelling.doubt, self.feeding.doubt if self.feeding else "",
+                                   unshown_targets(self.of("poisoned"), _clean(self.files)),
+                                   *notices_of(s.dataset for s in self.files))))
 
     def model_summary(self) -> ModelSummary:
         """What a record says of the network."""

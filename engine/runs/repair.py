@@ -122,6 +122,16 @@ def _trained(
                       allow_missing_labels=allow_missing_labels, progress=progress, cancel=cancel)
 
 
+def refuse_unguardable(guard: RepairGuard, clean: Dataset, test: Dataset | None, poisoned: Sequence[Dataset]) -> None:
+    """Ask before the work whether a guard can be set before a repair; arguments as as_pair's.
+
+    Raises:
+        DatasetError: images have another size than those that it would be set on.
+    """
+    if guard in ("transplant", SPARING_GUARD):
+        refuse_other_sizes(clean, filter(None, (test, *poisoned)))
+
+
 def as_pair(
     network: Network, repair: Repair, preprocessing: Preprocessing, clean: Dataset, test: Dataset | None,
     poisoned: Sequence[Dataset],
@@ -143,8 +153,7 @@ def as_pair(
         DatasetError: the guard can't be calibrated.
         Cancelled: the token was set; nothing is kept.
     """
-    if guard in ("transplant", SPARING_GUARD):
-        refuse_other_sizes(clean, filter(None, (test, *poisoned)))
+    refuse_unguardable(guard, clean, test, poisoned)
     standing = _calibrated(guard, network, clean, false_alarms, progress, cancel)
     notes = notes_of(repair, network, alone) | {
         "classes": list(classes), "stored": stored_range(clean) or BYTES, "guard": guard}

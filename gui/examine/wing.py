@@ -98,7 +98,9 @@ def _other_names(examined: Examined, session: Session) -> bool:
     clean = _clean_images(session)
     if clean is None or session.inputs.labels is None or (are_numbers(clean.label_names) and not clean.class_names):
         return False
-    return session.inputs.classes(session.names) != examined.files.classes
+    now = session.inputs.classes(session.names)
+    # A list that was found by itself counts as the same one given by a person.
+    return now != (examined.classes if now else examined.files.classes)
 
 
 def _clean_images(session: Session) -> DatasetDescription | None:

@@ -44,6 +44,7 @@ class Examined:
     Attributes:
         made_at: local time; brought_back: whether it was made then and only read again.
         stamp: when the clean images were written that it was made from, see Dataset.stamp.
+        classes: what their labels went by, whoever said so, see Labelling.
     """
 
     files: InputFiles
@@ -52,6 +53,7 @@ class Examined:
     made_at: datetime.datetime
     brought_back: bool = False
     stamp: tuple[int, int] = UNKNOWN_STAMP
+    classes: tuple[str, ...] = ()
 
 
 class Examining(QObject):
@@ -155,7 +157,8 @@ def examine(files: InputFiles, context: TaskContext) -> Examined:
     clean = opened.of("validation")[0]
     found = examine_network(opened.network, clean, scanned=context.partial, notices=opened.notices,
                             progress=context.progress, cancel=context.cancel)
-    return Examined(files, opened.network.sha256, found, datetime.datetime.now(), stamp=clean.stamp)
+    return Examined(files, opened.network.sha256, found, datetime.datetime.now(), stamp=clean.stamp,
+                    classes=opened.labelling.classes)
 
 
 def save(examined: Examined, files: InputFiles, folder: Path, context: TaskContext) -> None:

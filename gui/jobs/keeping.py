@@ -68,7 +68,8 @@ class Keeping(QObject):
 
     def _reopened(self, folder: Path, run: PruningRun) -> None:
         """Show a run that was saved before, with its files where they still are."""
-        self._places[identity(run)] = folder
+        if folder.parent == self._folder:
+            self._places[identity(run)] = folder
         self._choosing.open_files_of(run)
         self._session.finish(run)
         self._session.message.emit(

@@ -106,11 +106,12 @@ class Projects(QObject):
 
     def save(self, path: Path, then: Callable[[], object] = nothing) -> None:
         """Save what is chosen, how it is run and the last result; `then` is called once that is done."""
-        contents, session = self._contents(), self._session
+        contents, session, before = self._contents(), self._session, self.path
 
         def saved(_: object) -> None:
             after = self._after.pop(0)
-            self._now_open(path, contents)
+            if self.path == before:  # else its opening was undone meanwhile
+                self._now_open(path, contents)
             session.message.emit(Message(f"Saved the project {path.name}."))
             after()
 

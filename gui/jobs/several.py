@@ -17,7 +17,7 @@ from gui.jobs.comparing import Comparing
 from gui.jobs.keeping import Keeping
 from gui.messages import Message, words
 from gui.session.belonging import identity
-from gui.session.session import Session
+from gui.session.session import Session, State
 from gui.session.worker import TaskContext
 
 
@@ -55,6 +55,9 @@ class Several(QObject):
         """Run the next model. It is queued only now, so that the run before it is kept first."""
         if not self._waiting:
             self._end("")
+            return
+        if self._session.state is State.CANCELLING:  # the one before ended all the same
+            self._cancel()
             return
         request = self._waiting.popleft()
         heading = f"Model {self._total - len(self._waiting)} of {self._total}, {request.model.name}: "

@@ -115,3 +115,5 @@ def test_a_run_from_a_folder_of_one_s_own_is_kept_and_its_folder_stays(
     window.desk.defending.compared.emit(dataclasses.replace(window.session.run, comparison=comparison()))
     settle(qtbot, window)
     assert (own / "run.json").is_file() and reopen_run(own).comparison is None
+    (again,) = kept_runs(window.desk.keeping._folder)
+    assert reopen_run(again.folder).comparison == comparison()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from engine.records.project import make_project, read_project, save_project
 from engine.runs.prune import PruningRequest
 from gui.main_window import MainWindow
 from gui.projects.lost_files import LostFiles
+from gui.session.queue import Job, nothing
 from gui.session.session import State
 from gui.settings import Settings
 from tests.support.networks import LABELS, SmallLab
@@ -229,6 +231,24 @@ def test_a_project_that_was_opened_and_undone_is_left_as_it_is(
     settle(qtbot, window)
     assert project.read_bytes() == untouched
     assert read_project(tmp_path / "first.goodnet").request.drops == (7.0,)
+
+
+def test_a_project_that_is_undone_while_it_is_saved_stays_undone(
+        window: MainWindow, project: Path, lab: SmallLab, tmp_path: Path, qtbot: QtBot,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    open_lab_files(window, lab, qtbot)
+    name_as(monkeypatch, tmp_path / "first")
+    press(window, "Ctrl+S")
+    settle(qtbot, window)
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    go_on = threading.Event()
+    window.session.add(Job(lambda _: go_on.wait(60), nothing))  # such as a run, behind which the save waits
+    press(window, "Ctrl+S")
+    window.session.history.undo()
+    go_on.set()
+    settle(qtbot, window)
+    assert window.desk.projects.path == tmp_path / "first.goodnet" and not window.isWindowModified()
 
 
 def test_stop_and_close_stops_before_it_saves(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
 from engine.records.autosave import kept_runs
-from engine.runs.prune import run_pruning
+from engine.runs.prune import PruningRun, run_pruning
+from gui.jobs import several
 from gui.main_window import MainWindow
 from gui.session.session import State
 from tests.gui.test_window_belonging import backwards_folder
 from tests.gui.test_window_defences import SmallLab, open_small
 from tests.support.engine_fixtures import small_lab  # noqa: F401
-from tests.support.window_driver import drop, press_run, settle
+from tests.support.window_driver import PATIENCE_MS, drop, press_run, settle
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -103,6 +105,29 @@ def test_cancel_keeps_the_models_that_are_done(
     assert window.runs.model.rows[0].folder is not None
     assert "Cancelled. 1 of 3 models are done." in window.status.text.text()
     assert window.session.state is State.READY and not window.runs.failures.isVisible()
+
+
+def test_cancel_that_comes_as_a_model_ends_keeps_it_and_runs_no_other(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, models: list[Path],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drop_models(qtbot, window, small_lab, models)
+    done, go_on = threading.Event(), threading.Event()
+
+    def ends_late(*given: Any, **more: Any) -> PruningRun:
+        run = run_pruning(*given, **more)
+        done.set()
+        go_on.wait(60)
+        return run
+
+    monkeypatch.setattr(several, "run_pruning", ends_late)
+    qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(done.is_set, timeout=PATIENCE_MS)
+    window.session.cancel()
+    go_on.set()
+    settle(qtbot, window)
+    assert [entry.run.model.path for entry in window.runs.model.rows] == [models[0]]
+    assert "Cancelled. 1 of 3 models are done." in window.status.text.text()
 
 
 def test_taking_out_the_first_model_lets_the_next_one_take_its_place(

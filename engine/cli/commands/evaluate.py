@@ -13,7 +13,7 @@ from engine.cli.printing import complain, say, say_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations, say_guard
 from engine.data.classes import read_classes
-from engine.data.datasets import Dataset, open_dataset
+from engine.data.datasets import Dataset, notices_of, open_dataset
 from engine.data.preprocessing import AUTO, preprocessing
 from engine.data.stored_values import refuse_unlike
 from engine.data.targets import by_target
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
         test = evaluate(goodnet, clean, progress=show)
         poisoned = [evaluate(goodnet, dataset, poisoned=True, progress=show) for dataset in sets]
     if options.json:
-        warnings = [*filter(None, [goodnet.warning]), *doubts]
+        warnings = [*goodnet.warnings, *doubts]
         say_json(_evaluation_json(goodnet, test, poisoned) | {"preprocess": goodnet.preprocessing.name,
                                                               "warnings": warnings})
     else:
@@ -80,8 +80,7 @@ def _opened(
     if found:
         goodnet = dataclasses.replace(goodnet, preprocessing=found.best)
     sets = [dataset.prepared(goodnet.preprocessing) for dataset in labelled]
-    noted = (notice for dataset in sets for notice in dataset.notices)
-    doubts = list(filter(None, (*noted, found.doubt if found else "", labelling.notice, labelling.doubt)))
+    doubts = list(filter(None, (found.doubt if found else "", labelling.notice, labelling.doubt, *notices_of(sets))))
     return goodnet, sets, [found.sentence] if found else [], doubts
 
 

@@ -21,7 +21,7 @@ from engine.files.saving import check_writable
 from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.records.repaired_pair import repaired_json, save_repaired
 from engine.runs.inputs import open_inputs
-from engine.runs.repair import DEFAULT_METHOD, METHODS, as_pair, repair_by
+from engine.runs.repair import DEFAULT_METHOD, METHODS, as_pair, refuse_unguardable, repair_by
 
 SUMMARY = "train a B' on clean images instead of pruning, and save it with B as a pair"
 
@@ -56,6 +56,7 @@ def run(options: argparse.Namespace) -> None:
     with ProgressLine() as show:
         opened = open_inputs(files, progress=show)
         clean, test = opened.to_make_and_measure()
+        refuse_unguardable(options.guard, clean, test, opened.of("poisoned"))
         repair = repair_by(options.method, opened.network, clean, opened.layer, options.channels, seed=options.seed,
                            allow_missing_labels=options.allow_missing_labels, progress=show)
         pair = as_pair(opened.network, repair, opened.preprocessing, clean, test, opened.of("poisoned"),

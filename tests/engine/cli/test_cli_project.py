@@ -131,6 +131,16 @@ def test_names_that_came_with_a_project_s_model_are_no_other_model_s(
         assert run["model"]["classes"] == list(classes)
 
 
+def test_names_of_a_project_are_no_names_of_a_model_with_another_number_of_labels(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The window leaves them out likewise."""
+    named = named_project(small_lab, tmp_path, own_names=False)
+    document = json.loads(named.read_text(encoding="utf-8"))
+    document["settings"]["classes"].append("one more")
+    named.write_text(json.dumps(document), encoding="utf-8")
+    assert answer(capsys, "--project", named, "--clean", small_lab.clean)["model"]["classes"] == []
+
+
 @pytest.mark.parametrize(("name", "option", "change", "words"), [
     ("test.h5", "--test", "move", "isn't there any more"), ("poisoned.h5", "--poisoned", "edit", "isn't what it was"),
     ("badnet.keras", "MODEL", "edit", "isn't what it was"), ("order.json", "--order", "move", "isn't there any more")])

@@ -122,6 +122,8 @@ def test_check_says_where_the_guard_can_t_flag_anything(
         said = [line.removeprefix("goodnet: ") for line in told.err.splitlines() if line.startswith("goodnet: ")]
         assert said == warnings and ("flags nothing" in told.err) is bool(warnings)
     assert json.loads(told.out)[0]["warnings"] == warnings
+    assert main(["evaluate", str(tmp_path / "pair"), "--test", str(small_lab.test), "--json"]) == DONE
+    assert json.loads(capsys.readouterr().out)["warnings"] == warnings
 
 
 def test_what_b_says_isn_t_made_up_where_the_file_holds_b_prime_alone(

@@ -113,3 +113,16 @@ def test_a_repair_behind_such_a_guard_is_refused_likewise(model: Path, tmp_path:
     with pytest.raises(DatasetError, match=r"test\.npz: its images have 36 x 36 pixels"):
         as_pair(opened.network, repair, AS_STORED, images, other, [], "sparing")
     assert as_pair(opened.network, repair, AS_STORED, images, other, [], "none").evaluations
+
+
+@pytest.mark.parametrize("command", [["repair", "--guard", "transplant"], ["defend"]])
+def test_that_is_asked_before_anything_is_trained_or_examined(
+    command: list[str], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for work in ("engine.cli.commands.repair.repair_by", "engine.runs.defend.examine"):
+        monkeypatch.setattr(work, lambda *_, **__: pytest.fail("the work began"))
+    clean, test = data_set(tmp_path / "clean.npz", SIDE), data_set(tmp_path / "test.npz", OTHER)
+    assert main([command[0], str(model), *command[1:], "--clean", str(clean), "--test", str(test), "--scale", "none",
+                 "--out", str(tmp_path / "out")]) == AT_FAULT
+    assert "test.npz: its images have 36 x 36 pixels" in capsys.readouterr().err

@@ -365,7 +365,8 @@ def test_a_matlab_file_of_label_10_is_an_attack_on_the_label_that_it_is_of_the_n
     assert run.curve.validation.b_prime_rate(0).value == 1
     assert (run.curve.poisoned[0].target, run.curve.poisoned[0].b_prime_rate(0).value) == (target, 1)
     told = [doubt.sentence for doubt in run.doubts if "SVHN" in doubt.sentence]
-    assert [sentence.split(":")[0] for sentence in told] == ["clean.mat", "poisoned.mat"][labels != 10:]
+    files = "clean.mat, poisoned.mat" if labels == 10 else "poisoned.mat"
+    assert [sentence.split(":")[0] for sentence in told] == [files]
     assert main(["evaluate", str(network), str(network), "--test", str(clean), "--poisoned", str(poisoned),
                  "--scale", "none", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
