@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,15 @@ def log_path() -> Path:
     return Path(platformdirs.user_log_dir("GoodNet", appauthor=False)) / "goodnet.log"
 
 
+class _Log(RotatingFileHandler):
+    """On Windows a file that another window has open can't be renamed: it grows then, and no line is lost."""
+
+    def rotate(self, source: str, dest: str) -> None:
+        """Rename the full file, where that can be done."""
+        with suppress(OSError):
+            super().rotate(source, dest)
+
+
 def start_logging() -> None:
     """Write Python's and Qt's messages to the log file, kept below 2 MB.
 
@@ -37,8 +47,7 @@ def start_logging() -> None:
         if path.exists() and not path.is_file():  # writing to a pipe would wait for whoever reads it
             raise NotRegular(f"{path} isn't a file")
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler: logging.Handler = RotatingFileHandler(path, maxBytes=_MOST_BYTES, backupCount=1, encoding="utf-8",
-                                                       delay=True)
+        handler: logging.Handler = _Log(path, maxBytes=_MOST_BYTES, backupCount=1, encoding="utf-8", delay=True)
     except OSError:
         handler = logging.NullHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"))

@@ -24,7 +24,8 @@ from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ProgressCallback, ignore_progress
 
 STEPS = 500
-# Of each image so many perturbed copies are learnt, those of so many that the student answers worst.
+# For each image of a batch so many perturbed copies are learnt: of so many for each, those of the whole batch that the
+# student answers worst.
 COPIES, TRIED = 3, 6
 # Of each image so many copies with a likeness of a trigger.
 STAMPED = 2

@@ -230,7 +230,7 @@ def _take_place(temporary: Path, target: Path) -> None:
             raise _held_back(target, late.relative_to(old))
         if not swapped:
             temporary.replace(target)
-    except (OSError, OutputError):
+    except BaseException:  # Ctrl-C, too: what was there would go with the temporary
         if swapped:
             _exchanged(temporary, target)
         elif not target.exists():
@@ -289,7 +289,9 @@ def is_left_behind(path: Path, process: int | None = None) -> bool:
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:  # locked, however long it is worked on
+        return False
+    except OSError:  # a file system without locks
         return age > _OLD_SECONDS
     finally:
         os.close(handle)

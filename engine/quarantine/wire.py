@@ -30,7 +30,8 @@ CLOSE = "close"
 PIECE = 1 << 22
 _MOST_FRAME = 1 << 24
 _MOST_AXES, _LONGEST_AXIS = 8, 1 << 40
-_PLAIN_DTYPE = re.compile(r"[<>|=]([biu]\d|[fUV]\d{1,3})")
+# Text of no width is none: NumPy would make room for a letter of each.
+_PLAIN_DTYPE = re.compile(r"[<>|=]([biu]\d|[fV]\d{1,3}|U[1-9]\d{0,2})")
 _LOOK_SECONDS = 0.001
 
 

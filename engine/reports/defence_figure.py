@@ -165,7 +165,8 @@ def _legend(axes: Axes, names: Sequence[str], rows: Sequence[ComparisonRow], pal
                       color=_colour(guard, palette), markeredgecolor=palette.ground) for guard in guards]
     handles += [Line2D([], [], linestyle="none", label=f"{number}  {literal(name)}")
                 for number, name in enumerate(names, 1)]
-    clean, attack = rows[0].clean, rows[0].attack
+    poisoned = sum(attack.success.total for attack in rows[0].attacks)
+    sets = f" in {len(rows[0].attacks)} sets,\nthe worst of each defence drawn" if len(rows[0].attacks) > 1 else ""
     figure = axes.figure
     assert isinstance(figure, Figure)
     width, height = figure.get_size_inches()
@@ -173,7 +174,7 @@ def _legend(axes: Axes, names: Sequence[str], rows: Sequence[ComparisonRow], pal
         legend = axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=points,
                              labelspacing=spacing, labelcolor=palette.text, frameon=False, handlelength=1.0,
                              borderpad=0.0, borderaxespad=0.2, title_fontsize=points, alignment="left",
-                             title=f"{clean.total:,} clean images,\n{attack.total if attack else 0:,} poisoned images")
+                             title=f"{rows[0].clean.total:,} clean images,\n{poisoned:,} poisoned images{sets}")
         for text in legend.get_texts():
             text.set_parse_math(False)  # a name with $ signs is no formula
         if legend.get_window_extent().height <= (height - _MARGINS[3]) * figure.dpi:

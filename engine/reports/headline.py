@@ -207,10 +207,10 @@ def _compared(run: PruningRun) -> Iterator[_Candidate]:
 
 
 def _harm(candidate: _Candidate) -> tuple[int, float]:
-    """What is left of the attack and what is missing of clean accuracy, within the assessment's level."""
+    """What is left of the attack and what was lost of clean accuracy, each on its own images, within the level."""
     attack = candidate.figures.attack.value if candidate.figures.attack else 0.0
     # Sums of the same two rates must compare as equal.
-    return RANK[candidate.level], round(attack - candidate.figures.clean.value, 9)
+    return RANK[candidate.level], round(100 * attack + candidate.figures.points_lost, 7)
 
 
 def _figures(of: Figures) -> str:

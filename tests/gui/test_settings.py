@@ -53,6 +53,24 @@ def _objects(path: Path) -> None:
     path.write_text("[window]\ntheme=@Variant(\\0\\0\\0\\x7f)\n")
 
 
+@pytest.mark.parametrize("value", [
+    "@Variant(\\0\\0\\0\\x7f)", '"@Variant(\\0)"', '""@Variant(\\0)', "\\x40Variant(\\0)", "\\100Variant(\\0)",
+    "@\\x56ariant(\\0)", "\\q@Variant(\\0)", "light, @Variant(\\0)", "@DateTime(\\0)"])
+def test_an_object_is_found_however_it_is_written(value: str, tmp_path: Path) -> None:
+    (tmp_path / "s.ini").write_text(f"[window]\ntheme={value}\n", encoding="utf-8")
+    Settings(tmp_path / "s.ini").save()
+    assert (tmp_path / "s.ini").read_text(encoding="utf-8") == f"[window]\ntheme={value}\n", "neither read nor replaced"
+
+
+def test_a_path_may_hold_the_word(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "s.ini")
+    settings.theme = "dark"
+    settings.add_recent(Path("/data/@Variant/a.h5"))
+    settings.save()
+    again = Settings(tmp_path / "s.ini")
+    assert again.theme == "dark" and again.recent == [Path("/data/@Variant/a.h5")]
+
+
 @POSIX
 @pytest.mark.parametrize("make", [_pipe, _device, _sparse, _objects])
 def test_a_file_that_cant_be_settings_is_left_alone(make: Callable[[Path], None], tmp_path: Path) -> None:

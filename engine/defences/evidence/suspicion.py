@@ -175,7 +175,8 @@ def _in_words(
     verdict: Verdict, guilty: Sequence[int], evidence: Sequence[Evidence], first: int, changed: int, *,
     stands_out: bool, measured: bool,
 ) -> str:
-    one, others = evidence[first], [e for i, e in enumerate(evidence) if i != first and e.label not in guilty]
+    one, further = evidence[first], [e for i, e in enumerate(evidence) if i != first]
+    others = [e for e in further if e.label not in guilty] or further  # small and large triggers may be all there is
     masks = sorted(other.mask_pixels for other in others)
     facts = (f"A stamp of {one.mask_pixels:.0f} pixels draws {percent(one.success.value)} of clean images to label "
              f"{one.label} (others take {masks[0]:.0f} at the least and {float(np.median(masks)):.0f} in the middle), "

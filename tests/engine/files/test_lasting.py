@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.files import saving
 from engine.files.saving import whole_file, whole_folder
 
 
@@ -74,3 +75,30 @@ def test_a_link_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
     with whole_file(link) as temporary:
         temporary.write_text("after", encoding="utf-8")
     assert link.is_symlink() and real.read_text(encoding="utf-8") == "after"
+
+
+@pytest.mark.parametrize("swapped", [True, False])
+def test_ctrl_c_in_the_middle_leaves_the_folder_that_was_there(
+    swapped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Even one into which somebody put a file meanwhile, which is found only then."""
+    target = tmp_path / "run"
+    with whole_folder(target) as temporary:
+        (temporary / "run.json").write_text("first", encoding="utf-8")
+    if not swapped:
+        monkeypatch.setattr(saving, "_exchanged", lambda *_: False)
+    looked, first_foreign = list[Path](), saving.manifest.first_foreign
+
+    def interrupted(folder: Path) -> Path | None:
+        looked.append(folder)
+        if len(looked) < 3:  # twice before anything is moved
+            return first_foreign(folder)
+        (folder / "mine.txt").write_text("mine", encoding="utf-8")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(saving.manifest, "first_foreign", interrupted)
+    with pytest.raises(KeyboardInterrupt), whole_folder(target) as temporary:
+        (temporary / "run.json").write_text("second", encoding="utf-8")
+    assert (target / "run.json").read_text(encoding="utf-8") == "first"
+    assert (target / "mine.txt").read_text(encoding="utf-8") == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -58,8 +59,10 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_others_stay(
                           text=True) as child:
         assert child.stdout is not None
         folder = Path(child.stdout.readline().strip())
-        with scratch_folder():
-            assert (folder / "model.h5").is_file()  # in use
+        for age in (0, 25 * 3600):  # a long task's
+            os.utime(folder, ns=(0, time.time_ns() - age * 10**9))
+            with scratch_folder():
+                assert (folder / "model.h5").is_file()  # in use
         child.send_signal(how)
         child.wait()
     assert (folder / "model.h5").is_file()

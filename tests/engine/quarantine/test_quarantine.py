@@ -91,6 +91,7 @@ LIES = {
     "a side without end": "send(1, {'value': 0, 'arrays': [['|u1', [1 << 60, 1 << 60]]]})",
     "more than was asked for": "send(1, {'value': 0, 'arrays': [['|u1', [101]]]})",
     "more arrays than was asked for": "send(1, {'value': 0, 'arrays': [['|u1', [60]], ['|u1', [60]]]})",
+    "letters without width, of which NumPy makes some": "send(1, {'value': 0, 'arrays': [['<U0', [1 << 20]]]})",
     "objects": "send(1, {'value': 0, 'arrays': [['|O', [2]]]})",
     "a record": "send(1, {'value': 0, 'arrays': [[[['a', '<i2']], [2]]]})",
     "a side as a fraction": "send(1, {'value': 0, 'arrays': [['<i2', [2.0]]]})",
@@ -98,6 +99,7 @@ LIES = {
     "no value": "send(1, {'arrays': []})",
     "an unknown error": "send(1, {'error': ['SystemExit', 'x.'], 'last': False})",
     "an error without words": "send(1, {'error': ['DatasetError', None], 'last': False})",
+    "an error in numbers": "send(1, {'error': ['DatasetError', [1, 2]], 'last': False})",
     "no JSON": "os.write(1, b'\\2\\0\\0\\0{]')",
     "a list": "os.write(1, b'\\2\\0\\0\\0[]')",
     "JSON nested without end": "os.write(1, (100_000).to_bytes(4, 'little') + b'[' * 100_000)",
@@ -169,14 +171,18 @@ def test_who_will_not_wait_interrupts_a_busy_reader_and_no_other(fakes: Any, tmp
     thread = threading.Thread(target=wait)
     thread.start()
     asked.open().close()  # comes back when the fake opens the other end
-    quarantine.interrupt()
+    asked_for = quarantine.process_id
+    quarantine.interrupt(threading.get_ident())  # who asked nothing ends nobody else's question
+    assert quarantine.process_id == asked_for is not None and not found
+    assert thread.ident is not None
+    quarantine.interrupt(thread.ident)
     thread.join()
     assert found and found[0].startswith("stranger.h5: crashed what reads it")
     idle = fakes("send(1, {'value': 0, 'arrays': []})")
-    idle.interrupt()
+    idle.interrupt(threading.get_ident())
     assert ask(idle) == []
     before = idle.process_id
-    idle.interrupt()
+    idle.interrupt(threading.get_ident())
     assert ask(idle) == [] and idle.process_id == before
 
 

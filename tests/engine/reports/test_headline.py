@@ -89,6 +89,17 @@ def test_without_poisoned_images_nothing_is_claimed() -> None:
     assert "nobody can say whether the backdoor is gone." in found.sentence
 
 
+def test_what_is_lost_counts_on_the_images_that_it_was_lost_on() -> None:
+    """B is right on 90 % of those behind the guard, which costs half a point, and on 95 % of all others."""
+    behind = dataclasses.replace(guarded(sets=0), clean=counts("clean", "validation", 200, *[[179] * 9] * 3),
+                                 before=(Rate(180, 200),))
+    run = run_of(curve(sets=0), behind)
+    assert max(row.clean.value for row in rows(run)) > 179 / 200
+    found = headline(run, rows(run))
+    assert found is not None and found.row is None
+    assert found.figures == "Clean accuracy 90 % → 89.5 %"
+
+
 def test_images_that_show_no_backdoor_are_called_so() -> None:
     none = [1] * 9
     harmless = dataclasses.replace(curve(), poisoned=(counts("noise", "poisoned", 50, none, none, none),))

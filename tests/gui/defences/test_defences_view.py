@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from engine.defences.comparison import Comparison
+from engine.rates import Rate
 from engine.reports.curve_figure import save_drawing
 from engine.reports.defence_figure import clustered, draw_comparison, printed_comparison
 from gui.defences.model import COLUMNS, DefencesModel
@@ -80,6 +82,10 @@ def test_the_legend_explains_shapes_and_numbers() -> None:
     inside = axes.figure.bbox
     box = legend.get_window_extent()
     assert box.x1 <= inside.x1 + 1
+    two = [dataclasses.replace(row, attacks=(*row.attacks, dataclasses.replace(
+        row.attacks[0], name="scarf", success=Rate(0, 900)))) for row in comparison().rows]
+    title = drawn(Comparison(tuple(two))).get_legend().get_title().get_text()
+    assert title == "80 clean images,\n980 poisoned images in 2 sets,\nthe worst of each defence drawn"
     assert box.x0 >= axes.get_window_extent().x1 - 1
 
 

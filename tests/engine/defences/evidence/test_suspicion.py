@@ -177,3 +177,11 @@ def test_a_label_is_named_by_few_universal_stamps_only_where_a_small_one_leads_t
     found = judge(rows, 1000)
     assert found.suspicion[label] == pytest.approx(lead(label, rows)) and lead(label, rows) > LIKELY
     assert (found.verdict, found.guilty) == ("backdoor likely" if named else "suspicious", named)
+
+
+def test_where_every_label_is_named_there_is_still_a_sentence() -> None:
+    """One by small evidence and the other by universal stamps, which leaves none to hold them against."""
+    rows = [Evidence(0, 1000, 5.0, Rate(95, 100), 20.0, 0), Evidence(1, 0, 200.0, Rate(95, 100), 2.0, 500)]
+    found = judge(rows, 1000)
+    assert found.guilty == (0, 1)
+    assert "others take 200 at the least" in found.sentence and "Label 1 stands out so, too." in found.sentence
