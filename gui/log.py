@@ -29,7 +29,7 @@ def log_path() -> Path:
 
 
 class _Log(RotatingFileHandler):
-    """On Windows a file that another window has open can't be renamed: it grows then, and no line is lost."""
+    """On Windows a file that another window has open can't be renamed: it grows on then, where lines were lost."""
 
     def rotate(self, source: str, dest: str) -> None:
         """Rename the full file, where that can be done."""

@@ -27,8 +27,8 @@ MOST_RECENT_FILES = 10
 FEWEST_FALSE_ALARMS, MOST_FALSE_ALARMS = 0.001, 0.5
 FILE_VARIABLE = "GOODNET_SETTINGS"
 _MOST_BYTES = 1 << 20
-_ESCAPED = re.compile(rb"\\(?:x([0-9a-fA-F]+)|([0-7]+)|.)", re.DOTALL)
-_OBJECT = re.compile(rb'[=,][\s"]*@(?:Variant|DateTime)')
+_ESCAPED = re.compile(rb"\\(?:x([0-9a-fA-F]+)|([0-7]+)|\r\n|\n\r|.)", re.DOTALL)
+_OBJECT = re.compile(rb"[=,]\s*@(?:Variant|DateTime)")
 
 log = logging.getLogger(__name__)
 
@@ -194,19 +194,20 @@ def usual_file() -> Path:
 
 
 def _plain(escaped: re.Match[bytes]) -> bytes:
-    """The character that Qt reads an escape as; it leaves out those that it doesn't know."""
+    """The character that Qt reads an escape as, of 16 bits; it leaves out those that it doesn't know."""
     hexadecimal, octal = escaped.groups()
-    code = int(hexadecimal, 16) if hexadecimal else int(octal, 8) if octal else 0
+    code = (int(hexadecimal, 16) if hexadecimal else int(octal, 8) if octal else 0) & 0xFFFF
     return bytes([code]) if 0 < code < 128 else b""
 
 
 def _is_usable(path: Path) -> bool:
     """Whether settings may be read from a file: one of a usual size without Qt's serialised objects, or none yet.
 
-    An object is a value that begins so, once Qt has undone its escapes; the path of a file may hold the word.
+    An object is a value that begins so, once Qt has undone its escapes and dropped its quotes; the path of a file may
+    hold the word.
     """
     try:
-        return _OBJECT.search(_ESCAPED.sub(_plain, read_regular(path, _MOST_BYTES))) is None
+        return _OBJECT.search(_ESCAPED.sub(_plain, read_regular(path, _MOST_BYTES)).replace(b'"', b"")) is None
     except FileNotFoundError:
         return True
     except (OSError, ValueError) as error:

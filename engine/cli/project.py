@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EngineError, SeveralOutputs
+from engine.errors import EngineError
 from engine.models.architecture import describe_model
 from engine.records.project import FileRole, Looked, look_for, read_project
 
@@ -43,7 +43,7 @@ def project_classes(options: argparse.Namespace, model: Path) -> tuple[str, ...]
     with its own model and this is another one, or where the model has another number of labels.
 
     Raises:
-        EngineError: it isn't a project, or the model can't be read.
+        EngineError: it isn't a project.
     """
     project = read_project(Path(options.project)) if options.project else None
     if not project or not project.request.classes:
@@ -51,7 +51,7 @@ def project_classes(options: argparse.Namespace, model: Path) -> tuple[str, ...]
     own = [dataclasses.replace(file, path=model) for file in project.files if file.role == "model"]
     if project.own_names and look_for(own, model.absolute().parent)[0].state != "found":
         return ()
-    with suppress(SeveralOutputs):  # which the run asks about
+    with suppress(EngineError):  # whatever is wrong with the model, the run says it
         if describe_model(model, options.output).labels != len(project.request.classes):
             return ()
     return project.request.classes

@@ -276,11 +276,11 @@ class Dataset:
 
 def notices_of(sets: Iterable[Dataset]) -> list[str]:
     """The notes of some sets, each once with the names of the files that it is of."""
-    files: dict[str, list[str]] = {}
+    files: dict[str, dict[Path, str]] = {}
     for dataset in sets:
         for note in dataset.notes:
-            files.setdefault(note, []).append(dataset.path.name)
-    return [f"{', '.join(dict.fromkeys(names))}: {note}" for note, names in files.items()]
+            files.setdefault(note, {})[dataset.path] = dataset.path.name
+    return [f"{', '.join(names.values())}: {note}" for note, names in files.items()]
 
 
 def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None = None) -> Dataset:

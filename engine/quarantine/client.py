@@ -74,7 +74,6 @@ class Quarantine:
     def _begin(self) -> None:
         self._lock = threading.Lock()
         self._reader: _Reader | None = None
-        self._asking = 0  # the thread whose question it is
         # Filled without the lock, because a stream may be given up by the garbage collector in the middle of a request.
         self._given_up: deque[int] = deque()
 
@@ -106,7 +105,6 @@ class Quarantine:
         request = {"action": action, "path": str(path), "arguments": arguments, "stream": stream,
                    "folder": _folder_of(path)}
         with self._lock:
-            self._asking = threading.get_ident()
             reader = self._running()
             try:
                 with reader.exchange():
@@ -144,14 +142,10 @@ class Quarantine:
             self._given_up.append(number)
             self._close_given_up()
 
-    def interrupt(self, thread: int) -> None:
-        """End a reader that is busy with a question of a thread's, which gets the error: somebody won't wait for it.
-
-        Args:
-            thread: its number, see threading.get_ident. Any thread may call this.
-        """
+    def interrupt(self) -> None:
+        """End a reader that is busy, for somebody who won't wait; its thread gets the error. Any thread may."""
         reader = self._reader
-        if reader and self._lock.locked() and self._asking == thread:
+        if reader and self._lock.locked():
             reader.process.kill()
 
     def close(self) -> None:

@@ -166,7 +166,7 @@ def _legend(axes: Axes, names: Sequence[str], rows: Sequence[ComparisonRow], pal
     handles += [Line2D([], [], linestyle="none", label=f"{number}  {literal(name)}")
                 for number, name in enumerate(names, 1)]
     poisoned = sum(attack.success.total for attack in rows[0].attacks)
-    sets = f" in {len(rows[0].attacks)} sets,\nthe worst of each defence drawn" if len(rows[0].attacks) > 1 else ""
+    sets = f" in {len(rows[0].attacks)} sets,\neach mark is of its worst" if len(rows[0].attacks) > 1 else ""
     figure = axes.figure
     assert isinstance(figure, Figure)
     width, height = figure.get_size_inches()

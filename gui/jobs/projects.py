@@ -74,6 +74,7 @@ class Projects(QObject):
         self.path: Path | None = None
         self._saved: _Contents | None = None
         self._lost: tuple[Looked, ...] = ()
+        self._openings = 0  # so many were opened, or their opening undone
         self._after: list[Callable[[], object]] = []  # for each save that waits or runs, what is done once it is done
         opening.takes("project", lambda found: self.named.emit(found[-1].path))
         for signal in (session.inputs_changed, session.options_changed, session.names_changed,
@@ -106,11 +107,11 @@ class Projects(QObject):
 
     def save(self, path: Path, then: Callable[[], object] = nothing) -> None:
         """Save what is chosen, how it is run and the last result; `then` is called once that is done."""
-        contents, session, before = self._contents(), self._session, self.path
+        contents, session, openings = self._contents(), self._session, self._openings
 
         def saved(_: object) -> None:
             after = self._after.pop(0)
-            if self.path == before:  # else its opening was undone meanwhile
+            if self._openings == openings:  # else another one was opened meanwhile, or its own opening undone
                 self._now_open(path, contents)
             session.message.emit(Message(f"Saved the project {path.name}."))
             after()
@@ -156,6 +157,7 @@ class Projects(QObject):
                          own_names)
 
     def _take_opened(self, path: Path, opened: tuple[Project, tuple[Looked, ...]]) -> None:
+        self._openings += 1
         project, looked = opened
         request, session = project.request, self._session
         unread = {found.file.path for found in looked if found.state == "remote"}
@@ -176,6 +178,7 @@ class Projects(QObject):
 
     def _go_back(self, path: Path | None, saved: _Contents | None, lost: tuple[Looked, ...]) -> None:
         """What is chosen is again what it was before a project was opened: to save it is to save that one."""
+        self._openings += 1
         if lost or self._lost:
             self.lost_found.emit(lost)
         self.path, self._saved, self._lost = path, saved, lost

@@ -57,11 +57,8 @@ class _PythonThread(QThread):
     which keeps pointers into it, crashes in the second task.
     """
 
-    number = 0  # as threading.get_ident tells it, once it runs
-
     def run(self) -> None:
         """Run the event loop, called from Python."""
-        self.number = threading.get_ident()
         if sys.platform == "linux":
             # A task keeps every core busy, and the window would wait for its turn to draw. On Linux niceness is a
             # thread's own, and the threads that tasks start inherit it.
@@ -101,7 +98,7 @@ class Worker(QObject):
     def cancel(self) -> None:
         """Ask the running task to stop; sets the token directly, because a queued slot would wait behind it."""
         self._source.cancel()
-        READER.interrupt(self._thread.number)  # a file that keeps it busy could hold a task up for ten seconds
+        READER.interrupt()  # a file that keeps it busy could hold a task up for ten seconds
 
     def close(self) -> None:
         """Cancel and wait for the thread to end."""

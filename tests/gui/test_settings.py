@@ -55,7 +55,8 @@ def _objects(path: Path) -> None:
 
 @pytest.mark.parametrize("value", [
     "@Variant(\\0\\0\\0\\x7f)", '"@Variant(\\0)"', '""@Variant(\\0)', "\\x40Variant(\\0)", "\\100Variant(\\0)",
-    "@\\x56ariant(\\0)", "\\q@Variant(\\0)", "light, @Variant(\\0)", "@DateTime(\\0)"])
+    "@\\x56ariant(\\0)", "\\q@Variant(\\0)", "light, @Variant(\\0)", "@DateTime(\\0)", '@""Variant(\\0)',
+    '"@Va"riant(\\0)', "\\x10040Variant(\\0)", "\\200100Variant(\\0)"])
 def test_an_object_is_found_however_it_is_written(value: str, tmp_path: Path) -> None:
     (tmp_path / "s.ini").write_text(f"[window]\ntheme={value}\n", encoding="utf-8")
     Settings(tmp_path / "s.ini").save()

@@ -251,6 +251,20 @@ def test_a_project_that_is_undone_while_it_is_saved_stays_undone(
     assert window.desk.projects.path == tmp_path / "first.goodnet" and not window.isWindowModified()
 
 
+def test_the_last_of_saves_that_wait_is_the_project_that_is_open(
+        window: MainWindow, lab: SmallLab, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_lab_files(window, lab, qtbot)
+    go_on = threading.Event()
+    window.session.add(Job(lambda _: go_on.wait(60), nothing))
+    for name in ("first", "second"):
+        name_as(monkeypatch, tmp_path / name)
+        press(window, "Ctrl+Shift+S")
+        window.session.set_options(dataclasses.replace(window.session.options, drops=(7.0,)))
+    go_on.set()
+    settle(qtbot, window)
+    assert window.desk.projects.path == tmp_path / "second.goodnet" and not window.isWindowModified()
+
+
 def test_stop_and_close_stops_before_it_saves(
         window: MainWindow, project: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     window.desk.opening.open_paths([project])

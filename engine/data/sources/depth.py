@@ -41,5 +41,5 @@ def common_depth(pictures: Sequence[Where], look: Callable[[Where], Depth]) -> t
     declared = all(depth.declared for depth in found.values() if depth.bits)
     why = "as the files say" if declared else \
         f"for the largest value in the {len(found):,} looked at is {max(d.highest for d in found.values()):,}"
-    return bits, (f"Its pictures are stored with 16 bits a value and use {bits} of them, {why}: values are divided by "
+    return bits, (f"The pictures are stored with 16 bits a value and use {bits} of them, {why}: values are divided by "
                   f"{1 << (bits - 8):,} to become 0 to 255.")

@@ -20,7 +20,7 @@ from engine.quarantine.wire import Array, BrokenWireError, Spec, spec_of
 ReadSlice = Callable[[int, int], Array]
 
 _SVHN_IMAGE, SVHN_ZERO = (32, 32, 3), 10
-LIKE_SVHN = ("Its pictures are 32 x 32 and its highest label is 10, as in SVHN, where 10 stands for the digit 0: for a "
+LIKE_SVHN = ("The pictures are 32 x 32 and the highest label is 10, as in SVHN, where 10 stands for the digit 0: for a "
              "network of 10 labels, which has no label 10, it is counted as 0, for any other it is label 10.")
 
 

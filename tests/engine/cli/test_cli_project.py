@@ -131,6 +131,15 @@ def test_names_that_came_with_a_project_s_model_are_no_other_model_s(
         assert run["model"]["classes"] == list(classes)
 
 
+def test_a_model_that_can_t_be_read_stops_no_other_of_a_project(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named, broken = named_project(small_lab, tmp_path, own_names=False), tmp_path / "broken.keras"
+    broken.write_bytes(b"not a model")
+    assert main(["prune", str(tmp_path / "badnet.keras"), str(broken), "--project", str(named),
+                 "--out", str(tmp_path / "out")]) == AT_FAULT
+    assert "broken.keras" in capsys.readouterr().err and (tmp_path / "out" / "badnet" / "run.json").is_file()
+
+
 def test_names_of_a_project_are_no_names_of_a_model_with_another_number_of_labels(
         small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The window leaves them out likewise."""

@@ -141,7 +141,7 @@ def test_which_label_10_is_is_told_by_the_network_alone(
     assert opened.labels.tolist() == [read[i % len(read)] for i in range(COUNT)]
     told = notices_of([opened, opened])
     assert len(told) == (max(stored) == 10)
-    assert all(notice.startswith("d.mat: Its pictures are 32 x 32") for notice in told)
+    assert all(notice.startswith("d.mat: The pictures are 32 x 32") for notice in told)
 
 
 def test_grey_images_of_matlab(tmp_path: Path) -> None:

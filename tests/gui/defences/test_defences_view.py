@@ -85,7 +85,7 @@ def test_the_legend_explains_shapes_and_numbers() -> None:
     two = [dataclasses.replace(row, attacks=(*row.attacks, dataclasses.replace(
         row.attacks[0], name="scarf", success=Rate(0, 900)))) for row in comparison().rows]
     title = drawn(Comparison(tuple(two))).get_legend().get_title().get_text()
-    assert title == "80 clean images,\n980 poisoned images in 2 sets,\nthe worst of each defence drawn"
+    assert title == "80 clean images,\n980 poisoned images in 2 sets,\neach mark is of its worst"
     assert box.x0 >= axes.get_window_extent().x1 - 1
 
 
