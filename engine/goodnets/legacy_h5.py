@@ -17,6 +17,8 @@ _KERAS_3_ONLY = {"module", "registered_name", "build_config", "compile_config", 
                  "quantization_config", "lora_rank", "lora_alpha"}
 # The lab's third-party files carry this version; every later Keras reads it.
 _KERAS_VERSION = "2.4.0"
+# Layers that take each tensor as an argument of its own; in files of Keras 2 all that a layer takes is one list.
+_ASKED_APART = {"MultiHeadAttention", "GroupQueryAttention"}
 # HDF5 keeps less than 64 KB in an attribute; Keras parts at the same size.
 _ATTRIBUTE_BYTES = 64_512
 
@@ -27,7 +29,7 @@ def fits_keras2(network: Network) -> bool:
     _, keras = backend.load()
     others = [keras.activations.get(name) for name in OTHER_IN_KERAS2]
     return all(isinstance(call.layer, keras.layers.Layer) and getattr(call.layer, "activation", None) not in others
-               for call in network.calls)
+               and type(call.layer).__name__ not in _ASKED_APART for call in network.calls)
 
 
 def save_keras2_h5(network: Network, path: Path) -> None:

@@ -257,6 +257,8 @@ def build_model(file: ModelFile, between: Callable[[], None] = lambda: None) -> 
                 model.get_layer(name).set_weights(arrays)
         if file.outputs and file.weights is None:  # cut only now: Keras knows weights by the places of all layers
             model = keras.Model(model.inputs[0], model.outputs[file.output])
+        elif _goes_by_names(model, keras):
+            model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
         refuse_unreal(path, ((weight.path, weight.numpy()) for weight in model.weights))
         between()
     except (ModelError, Cancelled):
@@ -266,6 +268,12 @@ def build_model(file: ModelFile, between: Callable[[], None] = lambda: None) -> 
         raise ModelError(f"{path}: Keras can't build this model ({reason}). "
                          "Save it again with Keras 2.2 to 2.7 (.h5) or Keras 3 (.keras).") from error
     return model
+
+
+def _goes_by_names(model: Any, keras: Any) -> bool:
+    """Whether a model's one input or one output is given by its name, where others take arrays."""
+    return not isinstance(model, keras.Sequential) and len(model.inputs) == len(model.outputs) == 1 \
+        and (isinstance(model.input, dict) or isinstance(model.output, dict))
 
 
 def largest(answers: npt.NDArray[np.float32]) -> Labels:

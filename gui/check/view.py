@@ -166,6 +166,8 @@ class CheckView(QWidget):
         self.model.append(verdicts)
         if len(verdicts) == 1 or self.detail.verdict is None:
             self._select(verdicts[0])
+            if verdicts[0] not in self.model.shown:  # the filter leaves it out of the table
+                self.detail.show_verdict(verdicts[0])
         self._render()
 
     def show_occlusion(self, verdict: Verdict, found: OcclusionMap) -> None:
@@ -305,8 +307,12 @@ class CheckView(QWidget):
     def _filter(self, only_flagged: bool) -> None:
         selected = self.detail.verdict
         self.model.show_only_flagged(only_flagged)
-        if selected is not None:
+        if selected is not None and selected in self.model.shown:
             self._select(selected)
+        elif self.model.shown:
+            self._select(self.model.shown[0])
+        else:
+            self.detail.show_verdict(None)
 
     def _save(self) -> None:
         path = ask_new_file(self, "Save verdicts", "verdicts.csv", NUMBERS)

@@ -109,7 +109,7 @@ def parse_drops(text: str) -> tuple[float, ...]:
     drops: dict[str, float] = {}  # by the name that a saved pair's folder takes
     for part in re.split(r"[,;\s]+", text.strip(" ,;\t")):
         try:
-            value = float(part)
+            value = math.nan if "_" in part else float(part) + 0.0  # -0.0 is 0
         except ValueError:
             value = math.nan
         if not 0 <= value <= 100:

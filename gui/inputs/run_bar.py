@@ -144,7 +144,8 @@ class RunBar(QFrame):
             box.setCurrentIndex(box.findData(value))
         own = options.scale not in _PREPROCESSING
         self._preprocessing.setCurrentIndex(self._preprocessing.findData(_OWN if own else options.scale))
-        self._own.setVisible(own)
+        with QSignalBlocker(self._own):  # hidden while somebody types in it, it loses the focus, and that is no edit
+            self._own.setVisible(own)
         if own:
             self._own.setText(options.scale)
         with QSignalBlocker(self._false_alarms):
@@ -213,7 +214,7 @@ class RunBar(QFrame):
         chosen = self._preprocessing.currentData()
         self._own.setVisible(chosen == _OWN)
         if chosen == _OWN:
-            self._own.setText("mean=0.5,0.5,0.5 std=0.5,0.5,0.5")
+            self._own.setText(self._own.text() or "mean=0.5,0.5,0.5 std=0.5,0.5,0.5")
             self._own.setFocus()
             self._own.selectAll()
         self._edit(scale=self._own.text() if chosen == _OWN else chosen)

@@ -22,11 +22,11 @@ _HINTS: dict[Role, str] = {
 
 
 class InputsView(QWidget):
-    """Renders Inputs. Signals: `pick_requested(role, folder)`, `dropped(role, Path)`, `removed(role, Path)`,
-    `layer_chosen(str)`."""
+    """Renders Inputs. Signals: `pick_requested(role, folder, before)`, `dropped(role, Path, before)`, before being the
+    Path of the poisoned set in whose place another one comes, else None; `removed(role, Path)`, `layer_chosen(str)`."""
 
-    pick_requested = Signal(str, bool)
-    dropped = Signal(str, object)
+    pick_requested = Signal(str, bool, object)
+    dropped = Signal(str, object, object)
     removed = Signal(str, object)
     layer_chosen = Signal(str)
 
@@ -39,7 +39,7 @@ class InputsView(QWidget):
         self.poisoned: list[InputCard] = []
         self._add = QPushButton("Add another poisoned set…")
         self._add.setToolTip("Another trigger or another target label; each set gets its own curve")
-        self._add.clicked.connect(lambda: self.pick_requested.emit("poisoned", False))
+        self._add.clicked.connect(lambda: self.pick_requested.emit("poisoned", False, None))
         self._column = QVBoxLayout()
         self._column.setContentsMargins(8, 8, 8, 8)
         for widget in (self.model, self.labels, self.validation, self.test, self._add):
@@ -90,8 +90,12 @@ class InputsView(QWidget):
 
     def _connect(self, card: InputCard) -> None:
         role = card.role
-        card.pick_requested.connect(lambda folder: self.pick_requested.emit(role, folder))
-        card.dropped.connect(lambda path: self.dropped.emit(role, path))
+
+        def before() -> Path | None:
+            return card.shown.path if card.shown and role == "poisoned" else None  # of other roles there is one alone
+
+        card.pick_requested.connect(lambda folder: self.pick_requested.emit(role, folder, before()))
+        card.dropped.connect(lambda path: self.dropped.emit(role, path, before()))
         card.remove_requested.connect(lambda: self._remove(card))
 
     def _remove(self, card: InputCard) -> None:

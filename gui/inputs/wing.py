@@ -28,7 +28,7 @@ def inputs_wing(desk: Desk) -> InputsView:
     """The cards of what is chosen, with the File menu's first part."""
     view, choosing, menus = InputsView(desk.theme), desk.choosing, desk.menus
 
-    def pick(role: Role, folder: bool = False) -> None:
+    def pick(role: Role, folder: bool = False, before: Path | None = None) -> None:
         title = f"Choose {ROLE_NAMES[role].lower()}"
         if role == "model" or folder:
             path = asking.ask_folder(desk.window, title) if folder else \
@@ -36,7 +36,7 @@ def inputs_wing(desk: Desk) -> InputsView:
             paths = [path] if path else []
         else:
             paths = asking.ask_files(desk.window, title, asking.DATA_FILES)
-        choosing.open_each(role, paths)
+        choosing.open_each(role, paths, before)
 
     def ask_output(path: Path, outputs: Sequence[tuple[str, Sequence[int | None] | None]]) -> None:
         asking.ask_output(desk.window, path, outputs, partial(choosing.open_output, path))
@@ -50,7 +50,7 @@ def inputs_wing(desk: Desk) -> InputsView:
     choosing.role_needed.connect(partial(_ask_roles, desk))
     choosing.output_needed.connect(ask_output)
     view.pick_requested.connect(pick)
-    view.dropped.connect(choosing.open_as)
+    view.dropped.connect(lambda role, path, before: choosing.open_each(role, [path], before))
     view.removed.connect(choosing.remove)
     view.layer_chosen.connect(choosing.choose_layer)
     view.model.output_chosen.connect(choose_output)

@@ -65,8 +65,12 @@ class Choosing(QObject):
         else:
             open_part(path)
 
-    def open_each(self, role: Role, paths: Sequence[Path]) -> None:
-        """Choose files for a role: several that are pieces of one set as that set, several poisoned sets each."""
+    def open_each(self, role: Role, paths: Sequence[Path], before: Path | None = None) -> None:
+        """Choose files for a role: several that are pieces of one set as that set, several poisoned sets each.
+
+        Args:
+            before: the poisoned set in whose place the first one comes.
+        """
         sets = joined(paths)
         if len(sets) > 1 and role != "poisoned":
             self._session.message.emit(Message(
@@ -74,7 +78,11 @@ class Choosing(QObject):
                 "files that are numbered as the pieces of a set are: data-00000-of-00004.tar.", "error"))
             return
         for path in sets:
-            self.open_as(role, path)
+            if before and not self._session.inputs.at(role, path):
+                self.move(role, before, path)
+            else:
+                self.open_as(role, path)
+            before = None
 
     def open_output(self, path: Path, output: str) -> None:
         """Choose a model with several outputs, and the one that tells the labels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +121,8 @@ def role_for(found: Found, taken: Iterable[Role]) -> Role | None:
         return "poisoned"
     free = [role for role in ("validation", "test") if role not in set(taken)]
     name = found.path.stem.lower()
-    speaks: Role | None = "test" if "test" in name else "validation" if "valid" in name else None
+    validation = "valid" in name or not {"val", "dev"}.isdisjoint(re.split("[^a-z]+", name))
+    speaks: Role | None = "test" if "test" in name else "validation" if validation else None
     if speaks:
         return speaks if speaks in free else None
     return "validation" if "validation" in free else "test" if "test" in free else None

@@ -177,6 +177,36 @@ def test_a_file_dropped_on_a_card_takes_the_card_s_role(window: MainWindow, qtbo
     assert window.session.inputs.test is not None and window.session.inputs.validation is None
 
 
+def test_a_poisoned_card_s_file_is_replaced_and_the_button_adds(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the sentence on a bad one, to choose another, couldn't be followed."""
+    bad, good, more = tmp_path / "bad.h5", small_lab.poisoned, tmp_path / "more.h5"
+    bad.write_text("no data", encoding="utf-8")
+    more.write_bytes(good.read_bytes())
+    window.desk.choosing.open_as("model", small_lab.badnet)
+    window.desk.choosing.open_as("poisoned", bad)
+    settle(qtbot, window)
+
+    def chosen() -> list[str]:
+        return [item.path.name for item in window.session.inputs.poisoned]
+
+    monkeypatch.setattr(asking, "ask_files", lambda *_: [good])
+    window.inputs.poisoned[0].pick_requested.emit(False)
+    settle(qtbot, window)
+    assert chosen() == [good.name] and window.session.inputs.poisoned[0].usable
+    assert drop(window.inputs.poisoned[0], [more])
+    settle(qtbot, window)
+    assert chosen() == ["more.h5"]
+    qtbot.mouseClick(window.inputs._add, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert chosen() == ["more.h5", good.name]
+    window.session.history.undo()
+    window.session.history.undo()
+    settle(qtbot, window)
+    assert chosen() == [good.name]
+
+
 def test_a_set_whose_role_is_unclear_is_asked_about(
     window: MainWindow, qtbot: QtBot, lab3: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -322,6 +352,7 @@ def test_saving_keeps_what_isnt_the_programs_own(
     ("faces.h5", 20, ["validation"], "test"), ("faces.h5", 20, ["validation", "test"], None),
     ("clean_test.h5", 20, [], "test"), ("clean_test.h5", 20, ["test"], None),
     ("clean_validation.h5", 20, ["test"], "validation"), ("poisoned_test.h5", 3, [], "poisoned"),
+    ("val", 20, ["validation"], None), ("x_dev.npz", 20, [], "validation"), ("carnival.h5", 20, ["validation"], "test"),
 ])
 def test_roles(name: str, labels: int, taken: list[Role], role: Role | None) -> None:
     assert role_for(Found(Path(name), "data", labels), taken) == role

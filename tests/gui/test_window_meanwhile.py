@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Qt
+
 from engine.records.autosave import kept_runs
 from engine.records.reopening import reopen_run
 from gui.main_window import MainWindow
@@ -117,3 +119,27 @@ def test_a_run_from_a_folder_of_one_s_own_is_kept_and_its_folder_stays(
     assert (own / "run.json").is_file() and reopen_run(own).comparison is None
     (again,) = kept_runs(window.desk.keeping._folder)
     assert reopen_run(again.folder).comparison == comparison()
+
+
+def test_options_that_come_while_somebody_types_are_taken_as_they_are(window: MainWindow, qtbot: QtBot) -> None:
+    """A hidden field loses the focus, and that was taken for an edit: a run brought back got other values."""
+    bar, session = window.run_bar, window.session
+    bar._toggle.setChecked(True)
+    bar._preprocessing.setCurrentIndex(bar._preprocessing.findText("own mean and deviation…"))
+    bar._preprocessing.activated.emit(bar._preprocessing.currentIndex())
+    qtbot.waitUntil(bar._own.hasFocus)
+    wanted = dataclasses.replace(session.options, scale="255", guard="margin")
+    session.set_options(wanted)
+    assert session.options == wanted and not bar._own.isVisible()
+
+
+def test_numbers_of_one_s_own_stay_where_they_are_chosen_again(window: MainWindow, qtbot: QtBot) -> None:
+    bar, own = window.run_bar, "mean=0.4,0.4,0.4 std=0.2,0.2,0.2"
+    bar._toggle.setChecked(True)
+    for text in ("own mean and deviation…", "own mean and deviation…", "divided by 255", "own mean and deviation…"):
+        bar._preprocessing.setCurrentIndex(bar._preprocessing.findText(text))
+        bar._preprocessing.activated.emit(bar._preprocessing.currentIndex())
+        if window.session.options.scale == "mean=0.5,0.5,0.5 std=0.5,0.5,0.5":
+            bar._own.setText(own)
+            qtbot.keyClick(bar._own, Qt.Key.Key_Return)
+    assert window.session.options.scale == own

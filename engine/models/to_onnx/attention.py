@@ -13,8 +13,10 @@ from engine.models.to_onnx.writing import Rule, Use, Value, numbers_of
 def _attention(use: Use) -> Value:
     layer = use.layer
     query, value, key = (*use.inputs, *use.inputs[1:])[:3] if len(use.inputs) in (2, 3) else (None, None, None)
-    if query is None or value is None or key is None or any(use.settings.values()) or len(query.shape) != 3:
-        use.refuse("is called with a mask, or with more axes than rows of places")
+    # Of tensors given by keyword the order isn't known here.
+    set_otherwise = any(setting is not None and setting is not False for setting in use.settings.values())
+    if query is None or value is None or key is None or set_otherwise or len(query.shape) != 3:
+        use.refuse("is called with a mask or by keyword, or with more axes than rows of places")
     # Rows of places by heads: [batch, heads, places, depth], the keys turned for the product.
     asked = _heads(use, query, layer._query_dense, (0, 2, 1, 3))
     offered = _heads(use, key, layer._key_dense, (0, 2, 3, 1))

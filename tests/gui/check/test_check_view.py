@@ -247,6 +247,21 @@ def test_filter_shows_only_flagged_ones(view: CheckView) -> None:
     assert texts(view, PICTURE) == ["b.png", "a.png", "C.png", "d.png", "e.png", "f.png"]
 
 
+def test_what_the_filter_hides_isnt_shown_beside_the_table_but_what_comes_alone_is(view: CheckView) -> None:
+    view.show_verdicts(VERDICTS)
+    view.table.selectRow(0)
+    assert not VERDICTS[0].flagged
+    view.filter.setCurrentText("Only flagged")
+    assert view.detail.verdict is view.model.shown[0] and view.table.currentIndex().row() == 0
+    pasted = verdict("pasted.png")
+    view.show_verdicts([pasted])
+    assert view.detail.verdict is pasted and pasted not in view.model.shown
+    view.clear()
+    view.show_verdicts([verdict("e.png")])
+    view.filter.setCurrentText("Only flagged")
+    assert view.detail.verdict is None
+
+
 def test_detail_says_both_answers_and_why(view: CheckView) -> None:
     view.show_names(NAMES)
     view.show_verdicts(VERDICTS)

@@ -274,12 +274,14 @@ def test_editing_thresholds(view: GoodNetsView, qtbot: QtBot) -> None:
 
 @pytest.mark.parametrize(("text", "drops"), [
     ("2, 4, 10, 30", (2, 4, 10, 30)), (" 2;4\t10 ", (2, 4, 10)), ("0,100,", (0, 100)), ("4, 2, 4.0", (4, 2)),
+    ("0, -0", (0,)),
 ])
 def test_reads_thresholds(text: str, drops: tuple[float, ...]) -> None:
     assert parse_drops(text) == drops
 
 
-@pytest.mark.parametrize("text", ["", " , ", "x", "2, -1", "101", "nan", "inf", "2,,x", " ".join(map(str, range(13)))])
+@pytest.mark.parametrize("text", [
+    "", " , ", "x", "2, -1", "101", "nan", "inf", "2,,x", "1_0", " ".join(map(str, range(13)))])
 def test_refuses_other_thresholds(text: str) -> None:
     with pytest.raises(ValueError, match=r"thresholds"):
         parse_drops(text)
