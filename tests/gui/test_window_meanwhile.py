@@ -136,10 +136,14 @@ def test_options_that_come_while_somebody_types_are_taken_as_they_are(window: Ma
 def test_numbers_of_one_s_own_stay_where_they_are_chosen_again(window: MainWindow, qtbot: QtBot) -> None:
     bar, own = window.run_bar, "mean=0.4,0.4,0.4 std=0.2,0.2,0.2"
     bar._toggle.setChecked(True)
-    for text in ("own mean and deviation…", "own mean and deviation…", "divided by 255", "own mean and deviation…"):
+
+    def choose(text: str) -> str:
         bar._preprocessing.setCurrentIndex(bar._preprocessing.findText(text))
         bar._preprocessing.activated.emit(bar._preprocessing.currentIndex())
-        if window.session.options.scale == "mean=0.5,0.5,0.5 std=0.5,0.5,0.5":
-            bar._own.setText(own)
-            qtbot.keyClick(bar._own, Qt.Key.Key_Return)
-    assert window.session.options.scale == own
+        return window.session.options.scale
+
+    assert choose("own mean and deviation…") == "mean=0.5,0.5,0.5 std=0.5,0.5,0.5"
+    bar._own.setText(own)
+    qtbot.keyClick(bar._own, Qt.Key.Key_Return)
+    assert choose("own mean and deviation…") == own
+    assert choose("divided by 255") == "255" and choose("own mean and deviation…") == own
