@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,6 @@ _KERAS_3_ONLY = {"module", "registered_name", "build_config", "compile_config", 
                  "quantization_config", "lora_rank", "lora_alpha"}
 # The lab's third-party files carry this version; every later Keras reads it.
 _KERAS_VERSION = "2.4.0"
-# Layers that take each tensor as an argument of its own; in files of Keras 2 all that a layer takes is one list.
-_ASKED_APART = {"MultiHeadAttention", "GroupQueryAttention"}
 # HDF5 keeps less than 64 KB in an attribute; Keras parts at the same size.
 _ATTRIBUTE_BYTES = 64_512
 
@@ -28,8 +27,24 @@ def fits_keras2(network: Network) -> bool:
     tensors."""
     _, keras = backend.load()
     others = [keras.activations.get(name) for name in OTHER_IN_KERAS2]
-    return all(isinstance(call.layer, keras.layers.Layer) and getattr(call.layer, "activation", None) not in others
-               and type(call.layer).__name__ not in _ASKED_APART for call in network.calls)
+    return not _called_otherwise(network.model.get_config()) and all(
+        isinstance(operation, keras.layers.Layer) and getattr(operation, "activation", None) not in others
+        for operation in _operations(network.model))
+
+
+def _operations(model: Any) -> Iterator[Any]:
+    for operation in getattr(model, "operations", model.layers):
+        yield operation
+        if hasattr(operation, "layers"):
+            yield from _operations(operation)
+
+
+def _called_otherwise(config: Any) -> bool:
+    """Whether a layer is given tensors in several arguments or by keyword: in files of Keras 2 all are one list."""
+    if isinstance(config, dict) and {"args", "kwargs"} <= set(config):
+        return len(config["args"]) > 1 or "__keras_tensor__" in str(config["kwargs"])
+    inside = config.values() if isinstance(config, dict) else config if isinstance(config, list | tuple) else ()
+    return any(map(_called_otherwise, inside))
 
 
 def save_keras2_h5(network: Network, path: Path) -> None:
@@ -89,6 +104,8 @@ def _keras2(node: Any) -> Any:
     if "inbound_nodes" in node:
         plain["inbound_nodes"] = [_keras2_node(inbound) for inbound in node["inbound_nodes"]]
     for key in ("input_layers", "output_layers"):
+        if isinstance(plain.get(key), dict):  # by names
+            plain[key] = list(plain[key].values())
         if plain.get(key) and isinstance(plain[key][0], str):
             plain[key] = [plain[key]]
     return plain

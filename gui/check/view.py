@@ -165,8 +165,11 @@ class CheckView(QWidget):
         self.pictures.take(verdicts if pictures else (), pictures)
         self.model.append(verdicts)
         if len(verdicts) == 1 or self.detail.verdict is None:
-            self._select(verdicts[0])
-            if verdicts[0] not in self.model.shown:  # the filter leaves it out of the table
+            first = next((verdict for verdict in verdicts if verdict in self.model.shown), None)
+            if first:
+                self._select(first)
+            else:  # the filter leaves them out of the table, so none of its rows is the one on show
+                self.table.selectionModel().clear()
                 self.detail.show_verdict(verdicts[0])
         self._render()
 

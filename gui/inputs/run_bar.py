@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from contextlib import suppress
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
@@ -214,10 +215,17 @@ class RunBar(QFrame):
         chosen = self._preprocessing.currentData()
         self._own.setVisible(chosen == _OWN)
         if chosen == _OWN:
-            self._own.setText(self._own.text() or "mean=0.5,0.5,0.5 std=0.5,0.5,0.5")
+            self._own.setText(self._own_numbers())
             self._own.setFocus()
             self._own.selectAll()
         self._edit(scale=self._own.text() if chosen == _OWN else chosen)
+
+    def _own_numbers(self) -> str:
+        """Those that were typed before, if they are such numbers; else some to begin with."""
+        with suppress(ValueError):
+            if (typed := choice(self._own.text())) not in _PREPROCESSING:
+                return typed
+        return "mean=0.5,0.5,0.5 std=0.5,0.5,0.5"
 
     def _on_own(self) -> None:
         try:

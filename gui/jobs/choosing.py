@@ -52,12 +52,19 @@ class Choosing(QObject):
         opening.takes("order", lambda found: self.choose_order(found[-1].path))
         opening.takes("names", lambda found: self.open_names(found[-1].path))
 
-    def open_as(self, role: Role, path: Path) -> None:
-        """Choose a file or folder for a role; of a folder with train, val and test inside the one for the role."""
+    def open_as(self, role: Role, path: Path, before: Path | None = None) -> None:
+        """Choose a file or folder for a role; of a folder with train, val and test inside the one for the role.
+
+        Args:
+            before: the file in whose place it comes.
+        """
         def open_part(part: Path) -> None:
             if part != path:
                 self._session.message.emit(Message(part_taken(path, [(role, part)])))
-            self._open([(role, part)], self._session.inputs, f"{ROLE_NAMES[role]}: {part.name}")
+            if before:
+                self.move(role, before, part)
+            else:
+                self._open([(role, part)], self._session.inputs, f"{ROLE_NAMES[role]}: {part.name}")
 
         if is_folder(path):
             # It may hold very many files; a run that is on doesn't keep a person from seeing what was chosen.
@@ -78,11 +85,9 @@ class Choosing(QObject):
                 "files that are numbered as the pieces of a set are: data-00000-of-00004.tar.", "error"))
             return
         for path in sets:
-            if before and not self._session.inputs.at(role, path):
-                self.move(role, before, path)
-            else:
-                self.open_as(role, path)
-            before = None
+            placed = before not in sets and not self._session.inputs.at(role, path)
+            self.open_as(role, path, before if placed else None)
+            before = None if placed else before
 
     def open_output(self, path: Path, output: str) -> None:
         """Choose a model with several outputs, and the one that tells the labels."""

@@ -205,6 +205,12 @@ def test_a_poisoned_card_s_file_is_replaced_and_the_button_adds(
     window.session.history.undo()
     settle(qtbot, window)
     assert chosen() == [good.name]
+    window.desk.choosing.open_each("poisoned", [bad, good], good)
+    settle(qtbot, window)
+    assert chosen() == [good.name, "bad.h5"], "one of them is what the card has"
+    window.desk.choosing.open_each("poisoned", [good, more], bad)
+    settle(qtbot, window)
+    assert chosen() == [good.name, "more.h5"], "the first is chosen already"
 
 
 def test_a_set_whose_role_is_unclear_is_asked_about(

@@ -147,3 +147,8 @@ def test_numbers_of_one_s_own_stay_where_they_are_chosen_again(window: MainWindo
     qtbot.keyClick(bar._own, Qt.Key.Key_Return)
     assert choose("own mean and deviation…") == own
     assert choose("divided by 255") == "255" and choose("own mean and deviation…") == own
+    for typed in ("255", "none"):  # which is the name of one in the list
+        bar._own.setText(typed)
+        qtbot.keyClick(bar._own, Qt.Key.Key_Return)
+        assert window.session.options.scale == typed and not bar._own.isVisible()
+        assert choose("own mean and deviation…") == "mean=0.5,0.5,0.5 std=0.5,0.5,0.5"

@@ -256,10 +256,16 @@ def test_what_the_filter_hides_isnt_shown_beside_the_table_but_what_comes_alone_
     pasted = verdict("pasted.png")
     view.show_verdicts([pasted])
     assert view.detail.verdict is pasted and pasted not in view.model.shown
+    assert not view.table.selectionModel().hasSelection()
+    view.table.selectRow(0)
+    assert view.detail.verdict is view.model.shown[0], "and comes back"
     view.clear()
     view.show_verdicts([verdict("e.png")])
     view.filter.setCurrentText("Only flagged")
     assert view.detail.verdict is None
+    found = verdict("g.png", 3, 4)
+    view.show_verdicts([verdict("f.png"), found])
+    assert view.detail.verdict is found, "one of the table, where there is one"
 
 
 def test_detail_says_both_answers_and_why(view: CheckView) -> None:
