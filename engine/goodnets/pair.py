@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -114,14 +113,9 @@ class GoodNet:
         return self.guard.image_shape if self.guard and self.guard.kind == "transplant" else self.b.input_shape
 
     @property
-    def guard_sleeps(self) -> bool:
-        """Whether the pair's guard was set on too few images to flag anything."""
-        return self.guard is not None and math.isinf(self.guard.threshold)
-
-    @property
     def warnings(self) -> tuple[str, ...]:
         """What a person must know before trusting this pair, in sentences; none when all is well."""
-        return tuple(filter(None, (self.warning, self.guard.note if self.guard and self.guard_sleeps else "")))
+        return tuple(filter(None, (self.warning, self.guard.note if self.guard and self.guard.sleeps else "")))
 
     def __post_init__(self) -> None:
         if self.b.labels != self.b_prime.labels or self.b.input_shape != self.b_prime.input_shape:

@@ -20,14 +20,7 @@ from engine.guards.cuts import DEFAULT_KINDS, Cuts, cuts_of, no_cuts
 from engine.guards.margin import MarginScores
 from engine.guards.suspects import Striking, Suspects, also_striking, drawn_away, find_striking, striking_text
 from engine.guards.thresholds import conformal_threshold, fewest_images
-from engine.guards.transplant import (
-    DONOR_POOL,
-    CutScores,
-    Donors,
-    TransplantScores,
-    choose_donors,
-    no_donors,
-)
+from engine.guards.transplant import DONOR_POOL, CutScores, Donors, TransplantScores, choose_donors, no_donors
 from engine.models.networks import Images, Labels, Network
 from engine.progress import (
     NEVER_CANCELLED,
@@ -119,10 +112,15 @@ class Guard:
     left_out: tuple[int, ...] = ()
 
     @property
+    def sleeps(self) -> bool:
+        """Whether it was set on too few images to flag anything."""
+        return math.isinf(self.threshold)
+
+    @property
     def note(self) -> str:
         """What a person must know about the calibration; empty when all is well."""
         wanted = self.calibration.false_alarms
-        if math.isinf(self.threshold):
+        if self.sleeps:
             return (f"This guard flags nothing: {self.calibration.images} calibration images are too few for a "
                     f"false-alarm rate of {100 * wanted:g} %; at least {fewest_images(wanted)} are needed.")
         if not self.calibration.held_back.total:

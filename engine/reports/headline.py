@@ -5,7 +5,6 @@ The window, the report and the command line all show this headline, and the guid
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -165,7 +164,7 @@ def threshold_text(guard: Guard, name: str = "") -> str:
     """
     facts = guard.calibration
     name = f"{(name or guard.kind).capitalize()} guard"
-    if math.isinf(guard.threshold):
+    if guard.sleeps:
         return f"{name}: {guard.note}"
     asked = (f"{name}: set on {facts.images:,} clean images to flag at most {percent(facts.false_alarms)} of clean "
              "images.")

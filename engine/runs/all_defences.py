@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -154,7 +153,7 @@ class _Makers:
         margin = calibrate(self.b, trusted, "margin", asked, progress=self.progress, cancel=self.cancel)
         every = [GuardDefence(transplant, calibrated - started), GuardDefence(margin, time.monotonic() - calibrated),
                  GuardDefence(sparing, calibrated - started, SPARING_GUARD, (UNPAIRED,))]
-        awake = [one for one in every if math.isfinite(one.guard.threshold)]
+        awake = [one for one in every if not one.guard.sleeps]
         self.made.left_out.extend(filter(None, [transplant.doubt]))
         self.made.guards.update({one.called: one.guard for one in awake})
         self.made.left_out.extend(

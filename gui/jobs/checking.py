@@ -199,7 +199,7 @@ def use_row(bench: Workbench, run: PruningRun, row: GoodNetRow | None, _: TaskCo
     name = f"{run.model.path.name}, " + (f"X = {row.x:g} ({row.channels_pruned} channels pruned)" if row else
                                          "nothing pruned")
     if goodnet.guard:
-        name += f", behind the {goodnet.guard.kind} guard" + ", which flags nothing" * goodnet.guard_sleeps
+        name += f", behind the {goodnet.guard.kind} guard" + ", which flags nothing" * goodnet.guard.sleeps
     return GoodNetInUse(name, goodnet.flag_label, None, *_names_and_model(goodnet))
 
 

@@ -80,7 +80,10 @@ def run(options: argparse.Namespace) -> None:
             check_writable(folder, _request(options, model).paths)
 
     def prune(model: Path, folder: Path | None, heading: str = "") -> PruningRun:
-        return _prune(_request(options, model), folder, options, heading)
+        request = _request(options, model)
+        if not options.classes:
+            request = dataclasses.replace(request, classes=project_classes(options, model))
+        return _prune(request, folder, options, heading)
 
     if len(models) > 1:
         prune_each(models, folders, prune, options.json)
@@ -112,8 +115,6 @@ def _prune(request: PruningRequest, out: Path | None, options: argparse.Namespac
 
 def _request(options: argparse.Namespace, model: Path) -> PruningRequest:
     files = dataclasses.replace(input_files(options), model=model)
-    if not options.classes:
-        files = dataclasses.replace(files, classes=project_classes(options, model))
     return PruningRequest(
         **vars(files), rank_at=options.rank_at, order=Path(options.order) if options.order else None,
         drops=tuple(dict.fromkeys(options.drop)), drop_mode=options.drop_mode, stop=options.stop,
