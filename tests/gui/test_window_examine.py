@@ -48,6 +48,15 @@ def examined(lab_window: MainWindow, qtbot: QtBot) -> MainWindow:
     return lab_window
 
 
+def examine_own(window: MainWindow, qtbot: QtBot, model: Path, clean: Path) -> None:
+    """Choose a model and clean images and press Examine."""
+    window.desk.choosing.open_as("model", model)
+    window.desk.choosing.open_as("validation", clean)
+    settle(qtbot, window)
+    window.examine.button.click()
+    settle(qtbot, window)
+
+
 def press_use(qtbot: QtBot, window: MainWindow, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have clean images wear the selected label's stamp."""
     assert window.examine.panel is not None
@@ -128,11 +137,7 @@ def test_an_examination_of_images_that_were_written_anew_is_marked(
     hurry(monkeypatch)
     clean = tmp_path / "clean.h5"
     clean.write_bytes(small_lab.clean.read_bytes())
-    window.desk.choosing.open_as("model", small_lab.badnet)
-    window.desk.choosing.open_as("validation", clean)
-    settle(qtbot, window)
-    window.examine.button.click()
-    settle(qtbot, window)
+    examine_own(window, qtbot, small_lab.badnet, clean)
     assert window.desk.examining.examined is not None and not window.examine.mark.isVisibleTo(window.examine)
     os.utime(clean, ns=(1, 1))
     window.desk.choosing.open_as("validation", clean)
@@ -180,11 +185,7 @@ def test_a_network_that_changed_meanwhile_is_not_saved_under_the_old_verdict(
     hurry(monkeypatch)
     own = tmp_path / "own.keras"
     own.write_bytes(small_lab.badnet.read_bytes())
-    window.desk.choosing.open_as("model", own)
-    window.desk.choosing.open_as("validation", small_lab.clean)
-    settle(qtbot, window)
-    window.examine.button.click()
-    settle(qtbot, window)
+    examine_own(window, qtbot, own, small_lab.clean)
     import keras
     model = keras.models.load_model(own)
     model.set_weights([0.5 * weights for weights in model.get_weights()])

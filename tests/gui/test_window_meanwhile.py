@@ -14,13 +14,12 @@ from engine.records.autosave import kept_runs
 from engine.records.reopening import reopen_run
 from gui.main_window import MainWindow
 from gui.session import sample
-from gui.session.queue import Job, nothing
 from tests.engine.runs.test_labelling import ANIMALS
 from tests.gui.test_window_defences import SmallLab, open_small
 from tests.gui.test_window_labels import opened
 from tests.support.comparisons import comparison
 from tests.support.runs import made_up_run
-from tests.support.window_driver import press_run, settle
+from tests.support.window_driver import press_run, settle, work_under_way
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -78,13 +77,11 @@ def test_labels_of_files_that_were_removed_meanwhile_don_t_come_back(
 ) -> None:
     opened(qtbot, window, tmp_path, ANIMALS, 4, poisoned=ANIMALS[1])
     assert window.inputs.labels.isVisibleTo(window)
-    go_on = threading.Event()
-    window.session.add(Job(lambda _: go_on.wait(60), nothing))  # such as a run, behind which the look waits
     inputs = window.session.inputs
     assert inputs.validation is not None
-    window.desk.choosing.remove("poisoned", inputs.poisoned[0].path)
-    window.desk.choosing.remove("validation", inputs.validation.path)
-    go_on.set()
+    with work_under_way(window):
+        window.desk.choosing.remove("poisoned", inputs.poisoned[0].path)
+        window.desk.choosing.remove("validation", inputs.validation.path)
     settle(qtbot, window)
     assert window.desk.naming.matching is None and not window.inputs.labels.isVisibleTo(window)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import threading
 from pathlib import Path
 
 import pytest
@@ -18,11 +17,10 @@ from engine.records.project import make_project, read_project, save_project
 from engine.runs.prune import PruningRequest
 from gui.main_window import MainWindow
 from gui.projects.lost_files import LostFiles
-from gui.session.queue import Job, nothing
 from gui.session.session import State
 from gui.settings import Settings
 from tests.support.networks import LABELS, SmallLab
-from tests.support.window_driver import drop, press_run, settle
+from tests.support.window_driver import drop, press_run, settle, work_under_way
 
 
 @pytest.fixture
@@ -74,6 +72,17 @@ def chosen(window: MainWindow) -> dict[str, list[Path]]:
 def open_lab_files(window: MainWindow, lab: SmallLab, qtbot: QtBot) -> None:
     window.desk.choosing.open_all([("model", lab.badnet), ("validation", lab.clean), ("test", lab.test),
                                    ("poisoned", lab.poisoned)], "Opened the lab")
+    settle(qtbot, window)
+
+
+def open_over_another(window: MainWindow, project: Path, lab: SmallLab, first: Path, qtbot: QtBot,
+                      monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save the lab's files as one project, and open another in its place."""
+    open_lab_files(window, lab, qtbot)
+    name_as(monkeypatch, first)
+    press(window, "Ctrl+S")
+    settle(qtbot, window)
+    window.desk.opening.open_paths([project])
     settle(qtbot, window)
 
 
@@ -215,13 +224,8 @@ def test_leaving_offers_no_save_where_a_project_lacks_what_it_must_hold(
 def test_a_project_that_was_opened_and_undone_is_left_as_it_is(
         window: MainWindow, project: Path, lab: SmallLab, tmp_path: Path, qtbot: QtBot,
         monkeypatch: pytest.MonkeyPatch) -> None:
-    open_lab_files(window, lab, qtbot)
-    name_as(monkeypatch, tmp_path / "first")
-    press(window, "Ctrl+S")
-    settle(qtbot, window)
     untouched = project.read_bytes()
-    window.desk.opening.open_paths([project])
-    settle(qtbot, window)
+    open_over_another(window, project, lab, tmp_path / "first", qtbot, monkeypatch)
     assert window.desk.projects.path == project
     window.session.history.undo()
     settle(qtbot, window)
@@ -236,17 +240,10 @@ def test_a_project_that_was_opened_and_undone_is_left_as_it_is(
 def test_a_project_that_is_undone_while_it_is_saved_stays_undone(
         window: MainWindow, project: Path, lab: SmallLab, tmp_path: Path, qtbot: QtBot,
         monkeypatch: pytest.MonkeyPatch) -> None:
-    open_lab_files(window, lab, qtbot)
-    name_as(monkeypatch, tmp_path / "first")
-    press(window, "Ctrl+S")
-    settle(qtbot, window)
-    window.desk.opening.open_paths([project])
-    settle(qtbot, window)
-    go_on = threading.Event()
-    window.session.add(Job(lambda _: go_on.wait(60), nothing))  # such as a run, behind which the save waits
-    press(window, "Ctrl+S")
-    window.session.history.undo()
-    go_on.set()
+    open_over_another(window, project, lab, tmp_path / "first", qtbot, monkeypatch)
+    with work_under_way(window):
+        press(window, "Ctrl+S")
+        window.session.history.undo()
     settle(qtbot, window)
     assert window.desk.projects.path == tmp_path / "first.goodnet" and not window.isWindowModified()
 
@@ -254,13 +251,11 @@ def test_a_project_that_is_undone_while_it_is_saved_stays_undone(
 def test_the_last_of_saves_that_wait_is_the_project_that_is_open(
         window: MainWindow, lab: SmallLab, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     open_lab_files(window, lab, qtbot)
-    go_on = threading.Event()
-    window.session.add(Job(lambda _: go_on.wait(60), nothing))
-    for name in ("first", "second"):
-        name_as(monkeypatch, tmp_path / name)
-        press(window, "Ctrl+Shift+S")
-        window.session.set_options(dataclasses.replace(window.session.options, drops=(7.0,)))
-    go_on.set()
+    with work_under_way(window):
+        for name in ("first", "second"):
+            name_as(monkeypatch, tmp_path / name)
+            press(window, "Ctrl+Shift+S")
+            window.session.set_options(dataclasses.replace(window.session.options, drops=(7.0,)))
     settle(qtbot, window)
     assert window.desk.projects.path == tmp_path / "second.goodnet" and not window.isWindowModified()
 

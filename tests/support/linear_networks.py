@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from engine import backend
 from engine.data.datasets import Dataset, open_dataset
@@ -86,3 +87,16 @@ def dataset_of(path: Path, images: Array, labels: Array) -> Dataset:
     """The images, saved and opened as a data set."""
     np.savez(path, data=images, label=labels)
     return open_dataset(path, images.shape[1:], None)
+
+
+def shown_to(network: Network, monkeypatch: pytest.MonkeyPatch) -> list[Array]:
+    """All images that a network is asked about from now on, one array a question."""
+    shown: list[Array] = []
+    predict = network.predict_labels
+
+    def watched(images: Array, **told: Any) -> Array:
+        shown.append(images.copy())
+        return predict(images, **told)
+
+    monkeypatch.setattr(network, "predict_labels", watched)
+    return shown

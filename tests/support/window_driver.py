@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -13,6 +15,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from gui.main_window import MainWindow
+from gui.session.queue import Job, nothing
 from gui.session.session import State
 from gui.widgets.turns import _Turns
 
@@ -36,6 +39,17 @@ def open_lab(qtbot: QtBot, window: MainWindow, lab3: Path, poisoned: bool = True
         window.desk.choosing.open_as("poisoned", lab3 / "poisoned_faces.h5")
     settle(qtbot, window)
     assert window.session.state is State.READY
+
+
+@contextmanager
+def work_under_way(window: MainWindow) -> Iterator[None]:
+    """Work that lasts as long as the block, such as a run, behind which others wait."""
+    go_on = threading.Event()
+    window.session.add(Job(lambda _: go_on.wait(60), nothing))
+    try:
+        yield
+    finally:
+        go_on.set()
 
 
 def press_run(qtbot: QtBot, window: MainWindow) -> None:

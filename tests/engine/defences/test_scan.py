@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from engine.defences.stamps import Stamp, as_picture, random_stamp, value_range
 from engine.errors import Cancelled, DatasetError
 from engine.models.networks import Network, open_network
 from engine.progress import CancelSource, Progress
-from tests.support.linear_networks import LABELS, SHAPE, SIZE, Array, dataset_of, linear_network, numpy_logits
+from tests.support.linear_networks import LABELS, SHAPE, SIZE, Array, dataset_of, linear_network, numpy_logits, shown_to
 from tests.support.networks import random_images
 from tests.support.places import PROJECT
 
@@ -127,14 +126,7 @@ def test_stamps_are_tried_on_other_images_of_other_labels(network: Network, tmp_
 def test_counts_are_those_of_a_second_count(clean: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Watch what the network is shown, find the image under each stamp, and count changes with NumPy."""
     network = linear_network(*weak_weights())
-    shown: list[Array] = []
-    predict = network.predict_labels
-
-    def watched(images: Array, **told: Any) -> Array:
-        shown.append(images.copy())
-        return predict(images, **told)
-
-    monkeypatch.setattr(network, "predict_labels", watched)
+    shown = shown_to(network, monkeypatch)
     found = scan(network, clean, 600)
     base, batches = shown[0], shown[1:4]
     own = numpy_logits(base, *weak_weights()).argmax(axis=1)
@@ -158,14 +150,7 @@ def test_of_large_images_as_many_are_taken_and_stamped_at_once_as_memory_holds(
     network: Network, clean: Dataset, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     whole, drawn = scan(network, clean, 600), np.random.default_rng(0).permutation(len(clean))
-    shown: list[Array] = []
-    predict = network.predict_labels
-
-    def watched(images: Array, **told: Any) -> Array:
-        shown.append(images.copy())
-        return predict(images, **told)
-
-    monkeypatch.setattr(network, "predict_labels", watched)
+    shown = shown_to(network, monkeypatch)
     monkeypatch.setattr("engine.defences.stamps._MOST_VALUES", 50 * SIZE)
     parts = scan(network, clean, 600)
     assert (parts.suspects, [e.stamp for e in parts.examples]) == (whole.suspects, [e.stamp for e in whole.examples])
