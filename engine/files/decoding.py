@@ -118,7 +118,7 @@ def _fitted(source: Source, name: str, shape: Shape, depth: int | None) -> Pictu
         if values is None:
             return fit_picture(image, shape)
         highest = int(_without_alpha(values).max())
-        bits = depth or _declared_depth(source, image) or _depth_for(highest)
+        bits = depth or _declared_depth(source, image, values) or _depth_for(highest)
         if highest >= 1 << bits:
             raise DatasetError(f"{name}: its values run up to {highest:,}, beyond the {bits} bits that the set's other "
                                "pictures use. Save all of them again with 8 bits.")
@@ -136,11 +136,11 @@ def _depth(source: Source, name: str) -> tuple[int, bool, int]:
     with _opened(source, name) as image:
         if not _is_deep(image):
             return 0, False, 0
-        declared = _declared_depth(source, image)
-        if declared:
-            return declared, True, 0
         values = _deep_values(source, name, image)
         assert values is not None
+        declared = _declared_depth(source, image, values)
+        if declared:
+            return declared, True, 0
         highest = int(_without_alpha(values).max())
         return _depth_for(highest), False, highest
 
@@ -234,8 +234,8 @@ def _without_alpha(values: Array) -> Array:
     return values[..., :-1] if _has_alpha(values) else values
 
 
-def _declared_depth(source: Source, image: Image.Image) -> int:
-    """The bits in use that a picture says it has, from 9 to 16; 0 where it doesn't say.
+def _declared_depth(source: Source, image: Image.Image, values: Array) -> int:
+    """The bits in use that a picture with these values says it has, from 9 to 16; 0 where it doesn't say.
 
     Source: PNG, chunk sBIT; TIFF 6.0, tag MaxSampleValue; PGM and PPM, whose values Pillow brings to 16 bits.
     """
@@ -243,11 +243,24 @@ def _declared_depth(source: Source, image: Image.Image) -> int:
         return 16
     bits = 0
     if image.format == "PNG":
-        bits = _significant_bits(source)
+        bits = _used_of(_without_alpha(values), _significant_bits(source))
     elif image.format == "TIFF":
         highest = image.tag_v2.get(_MAX_SAMPLE_VALUE, 0)  # type: ignore[attr-defined]
         bits = int(max(highest) if isinstance(highest, tuple) else highest).bit_length()
     return bits if 8 < bits <= 16 else 0
+
+
+def _used_of(values: Array, significant: int) -> int:
+    """The bits that values use where `significant` of each are said to mean something; 0 where nothing is said.
+
+    By the standard these are the upper ones, so that white is 65,535 whatever their number. Some programs say it of
+    values that start at 0: those are small and aren't all multiples of the step between upper ones, or one above.
+    """
+    if not 0 < significant < 16:
+        return significant
+    highest = int(values.max())
+    upper = highest >= 1 << significant or (highest and (values % (1 << (16 - significant)) <= 1).all())
+    return 16 if upper else significant
 
 
 def _significant_bits(source: Source) -> int:

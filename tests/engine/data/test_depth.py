@@ -77,6 +77,17 @@ def test_what_the_file_says_counts(kind: str, tmp_path: Path) -> None:
                                   picture // 16)
 
 
+@pytest.mark.parametrize("brightness", [1, 20])
+def test_significant_bits_of_a_png_are_the_upper_ones(brightness: int, tmp_path: Path) -> None:
+    """The standard's way: 12 bits of 16, however dark the picture."""
+    camera = values(12) // brightness
+    path = write_png(tmp_path / "a.png", (camera << 4).astype(np.uint16), 12)
+    np.testing.assert_array_equal(load_picture(path, (None, None, 1))[..., 0], camera >> 4)
+    exact = np.round(camera.astype(float) * 65535 / 4095).astype(np.uint16)
+    found = load_picture(write_png(tmp_path / "b.png", exact, 12), (None, None, 1))[..., 0]
+    assert np.abs(found.astype(int) - camera / 4095 * 255).max() < 1.01
+
+
 @pytest.mark.parametrize("rows", [1, 4, HEIGHT])
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("colours", [1, 3])
