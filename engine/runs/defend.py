@@ -31,6 +31,9 @@ BEARABLE_ATTACK = 0.15
 SPOILT_POINTS = 10.0
 # So many images of each set are parted: one half chooses, the other tells what was chosen is worth.
 FEWEST_TO_PART = 80
+# All networks that defences were measured on are right on more of the clean images. Of one that is right on half of
+# them what was chosen left 56 % of an attack, and 2 % of what was computed from it.
+MEASURED_ACCURACY = 0.9
 NOT_TRIED = (
     "Triggers over the whole picture (blends, stripes, warps) other than those of the images measured on.",
     "Triggers that work on certain people only, or send each label to another.",
@@ -193,6 +196,11 @@ def _cautions(
         said.append("There were no poisoned images of an attacker's that B falls for: attack success is that of a "
                     "trigger reconstructed from the network, an estimate. A defence may stop it and not the "
                     "attacker's own.")
+        right = min(counts.b_prime_rate(0).value for counts in run.curve.sets if counts.role != "poisoned")
+        if right < MEASURED_ACCURACY:
+            said.append(f"B is right on only {percent(right)} of the clean images. Defences were measured on networks "
+                        f"that are right on more than {percent(MEASURED_ACCURACY)}; one that was right on half of its "
+                        "images kept more than half of its attack, though the estimate was small.")
         if stood_in and not found.guilty:
             said.append("The examination named no label, so the reconstructed trigger is that of the most suspicious "
                         "one, which may be harmless.")

@@ -123,6 +123,7 @@ def test_without_poisoned_images_a_reconstructed_trigger_stands_in_and_everythin
     first = printed["examination"]["labels"][0]["label"]
     assert list(by_name["B"]["attack_success_rate"]) == [f"reconstructed_{first}", f"pattern_{first}"]
     assert any("an estimate" in caution for caution in printed["cautions"])
+    assert not any("of the clean images. Defences" in caution for caution in printed["cautions"]), "B is good"
     assert "Nobody has tried" in (out / "report.html").read_text()
     assert {path.name for path in out.iterdir()} == {"goodnet", "examination", "defend.json", "report.html",
                                                      "manifest.json"}
@@ -134,7 +135,11 @@ def test_poisoned_images_that_an_examination_made_are_stand_ins_whoever_chose_th
     shutil.copyfile(small_lab.poisoned, made)
     with h5py.File(made, "a") as file:
         file[RECONSTRUCTED] = np.uint8(1)
-    assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+    poor = tmp_path / "poor.h5"
+    shutil.copyfile(small_lab.test, poor)
+    with h5py.File(poor, "a") as file:
+        file["label"][::5] = (file["label"][::5] + 1) % 4
+    assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(poor),
                  "--poisoned", str(made), "--out", str(tmp_path / "out"), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     lost = {c["name"]: 100 * (printed["candidates"][0]["clean_accuracy"] - c["clean_accuracy"])
@@ -147,6 +152,7 @@ def test_poisoned_images_that_an_examination_made_are_stand_ins_whoever_chose_th
     assert [part["reconstructed"] for part in measured["poisoned"]] == [True]
     assert any("an estimate" in caution for caution in printed["cautions"])
     assert not any("most suspicious" in caution for caution in printed["cautions"]), "that is said of stamps made here"
+    assert any("of the clean images. Defences" in caution for caution in printed["cautions"]), "and is little measured"
 
 
 def test_guards_that_would_flag_nothing_are_not_chosen_and_that_is_said(
