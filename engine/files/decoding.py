@@ -159,6 +159,11 @@ def _opened(source: Source, name: str) -> Iterator[Image.Image]:
                     raise DatasetError(f"{name}: its values are floating-point numbers, of which nothing says what is "
                                        "white; whole numbers of 8 or 16 bits were expected. Save it again with 8 bits, "
                                        "or the whole set as an array (.npz).")
+                if opened.format == "TIFF" and _tiff_number(opened, ExifTags.Base.BitsPerSample) > 8 \
+                        and not _is_deep(opened):
+                    raise DatasetError(f"{name}: is stored with more than 8 bits a value in a form that isn't read as "
+                                       "it is meant (colours apart from each other, CMYK or the like). Save it again "
+                                       "as PNG, or with 8 bits.")
                 _refuse_comments(opened, source)
                 yield opened
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -237,17 +242,24 @@ def _without_alpha(values: Array) -> Array:
 def _declared_depth(source: Source, image: Image.Image, values: Array) -> int:
     """The bits in use that a picture with these values says it has, from 9 to 16; 0 where it doesn't say.
 
-    Source: PNG, chunk sBIT; TIFF 6.0, tag MaxSampleValue; PGM and PPM, whose values Pillow brings to 16 bits.
+    Source: PNG, chunk sBIT; TIFF 6.0, tags BitsPerSample and MaxSampleValue; of PGM, PPM and JPEG 2000 Pillow brings
+    the values to 16 bits.
     """
-    if image.format == "PPM":
+    if image.format in ("PPM", "JPEG2000"):
         return 16
     bits = 0
     if image.format == "PNG":
-        bits = _used_of(_without_alpha(values), _significant_bits(source))
+        bits = _used_of(_without_alpha(values), _significant_bits(source, _without_alpha(values)[0, 0].size))
     elif image.format == "TIFF":
-        highest = image.tag_v2.get(_MAX_SAMPLE_VALUE, 0)  # type: ignore[attr-defined]
-        bits = int(max(highest) if isinstance(highest, tuple) else highest).bit_length()
+        stored = _tiff_number(image, ExifTags.Base.BitsPerSample)
+        bits = stored if stored < 16 else _tiff_number(image, _MAX_SAMPLE_VALUE).bit_length()
     return bits if 8 < bits <= 16 else 0
+
+
+def _tiff_number(image: Image.Image, tag: int) -> int:
+    """The largest number of a tag of a TIFF, 0 where it isn't there."""
+    found = image.tag_v2.get(tag, 0)  # type: ignore[attr-defined]
+    return int(max(found) if isinstance(found, tuple) else found)
 
 
 def _used_of(values: Array, significant: int) -> int:
@@ -263,15 +275,15 @@ def _used_of(values: Array, significant: int) -> int:
     return 16 if upper else significant
 
 
-def _significant_bits(source: Source) -> int:
-    """What the chunk sBIT of a PNG says, which stands before the first chunk of pixels; 0 without one."""
+def _significant_bits(source: Source, colours: int) -> int:
+    """What chunk sBIT of a PNG says of its colours, which stands before the first chunk of pixels; 0 without one."""
     with _raw(source) as stream:
         stream.seek(8)
         for _ in range(_MOST_CHUNKS):
             head = stream.read(8)
             length, kind = struct.unpack(">I4s", head) if len(head) == 8 else (0, b"IDAT")
             if kind == b"sBIT":
-                return max(stream.read(min(length, 4)), default=0)
+                return max(stream.read(min(length, colours)), default=0)
             if kind == b"IDAT":
                 break
             stream.seek(length + 4, io.SEEK_CUR)

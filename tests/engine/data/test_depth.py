@@ -88,6 +88,26 @@ def test_significant_bits_of_a_png_are_the_upper_ones(brightness: int, tmp_path:
     assert np.abs(found.astype(int) - camera / 4095 * 255).max() < 1.01
 
 
+def test_significant_bits_of_how_opaque_a_picture_is_say_nothing(tmp_path: Path) -> None:
+    picture = np.concatenate([values(12, (HEIGHT, WIDTH, 3)), np.full((HEIGHT, WIDTH, 1), 0xffff, np.uint16)], axis=2)
+    path = write_png(tmp_path / "a.png", picture, (12, 12, 12, 16))
+    np.testing.assert_array_equal(load_picture(path, (None, None, 3)), picture[..., :3] >> 4)
+
+
+def test_the_bits_of_a_tiff_and_the_values_of_jpeg_2000_count_however_dark(tmp_path: Path) -> None:
+    dark = values(10, (HEIGHT, WIDTH + 1))
+    found = load_picture(write_tiff(tmp_path / "a.tif", dark, bits=12), (None, None, 1))
+    np.testing.assert_array_equal(found[..., 0], dark >> 4)
+    Image.fromarray(dark << np.uint16(4)).save(tmp_path / "a.jp2", irreversible=False)
+    np.testing.assert_array_equal(load_picture(tmp_path / "a.jp2", (None, None, 1))[..., 0], dark >> 4)
+
+
+def test_deep_pictures_in_forms_that_would_come_out_as_noise_are_refused(tmp_path: Path) -> None:
+    path = write_tiff(tmp_path / "a.tif", values(16, (HEIGHT, WIDTH, 3)), apart=True)
+    with pytest.raises(DatasetError, match=r"a\.tif: is stored with more than 8 bits .* Save it again as PNG"):
+        load_picture(path, (None, None, 3))
+
+
 @pytest.mark.parametrize("rows", [1, 4, HEIGHT])
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("colours", [1, 3])
