@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.peers.measured import Record
+from benchmarks.zoo.plan import HALVES
 from engine.rates import Rate
 
 # What issue and README call held: at most so much attack success, in per cent, at so many points lost.
@@ -16,18 +17,20 @@ faces, 480 signs) and measured on its test pictures and on these with the trigge
 accuracy were lost / attack success in per cent, with its 95 % interval in brackets; networks of one family and half are
 taken together, of two backdoors the worse counts; an empty cell wasn't measured. **Bold**: at most 5 % attack success
 at no more than 3 points; "held" counts such families. Each method's module in `benchmarks/peers/methods` says where it
-departs from its paper: all are shortened to about a minute of processor time, so a longer run may do better.
+departs from its paper: all that train are shortened to about a minute of processor time, and learn from the pictures as
+they are, where NAD's and ANP's own programs crop, flip and (NAD) cut out; a longer run or more varied pictures may do
+better.
 """
 
 
 def tables(records: Sequence[Record], methods: Sequence[str]) -> str:
     """One table a half and kind of picture, and how often each method held."""
     parts = [_HEAD.strip()]
-    for half in ("fix", "report"):
+    for half, title in HALVES.items():
         for kind in ("faces", "signs"):
             of = [record for record in records if record.half == half and record.kind == kind]
             if of:
-                parts.append(f'## {kind}, half "{half}"\n\n{table(of, methods)}')
+                parts.append(f"## {kind}, {title[0].lower()}{title[1:]}\n\n{table(of, methods)}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -59,7 +62,7 @@ def cell(records: Sequence[Record]) -> str:
 def points_lost(records: Sequence[Record]) -> float:
     """Points of clean accuracy, all pictures together."""
     before, after = (pooled([getattr(record, name) for record in records]) for name in ("before", "after"))
-    return 100 * (before.value - after.value)
+    return round(100 * (before.value - after.value), 9)
 
 
 def held(records: Sequence[Record]) -> bool:

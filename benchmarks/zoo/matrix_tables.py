@@ -43,7 +43,7 @@ def written(found: Sequence[Found]) -> str:
 def defences(found: Sequence[Found]) -> str:
     """A row a network, a column a defence: points of clean accuracy lost / attack success in %."""
     return _table(["network", *DEFENCES], [[_title(f), *(_cell(_row(f, *key)) for key in DEFENCES.values())]
-                                           for f in found])
+                                           for f in found]) + NOT_THERE
 
 
 def choices(found: Sequence[Found]) -> str:
@@ -65,7 +65,7 @@ def estimates(found: Sequence[Found]) -> str:
 
 def reach(found: Sequence[Found]) -> str:
     """In how many networks each defence leaves at most 5 % at a cost of at most 3 points, and its worst of a to i."""
-    ways: dict[str, Callable[[Found], ComparisonRow]] = {
+    ways: dict[str, Callable[[Found], ComparisonRow | None]] = {
         **{name: lambda f, key=key: _row(f, *key) for name, key in DEFENCES.items()},  # type: ignore[misc]
         **{how: lambda f, seen=seen: chosen(f, seen) for how, seen in CHOICES.items()}}  # type: ignore[misc]
     rows = []
@@ -73,9 +73,10 @@ def reach(found: Sequence[Found]) -> str:
         cells = [name]
         for kind in ("faces", "signs"):
             known = [f for f in found if f["kind"] == kind and f["family"] in LETTERS]
-            fine = [f for f in known if _is_fine(of(f))]
-            worst = max((_attack(of(f)).value for f in known if LETTERS[f["family"]] <= "i"), default=0.0)
-            cells += [f"{len(fine)} of {len(known)}", f"{100 * worst:.0f} %"] if known else ["-", "-"]
+            made = [(f, row) for f in known if (row := of(f))]
+            worst = max((_attack(row).value for f, row in made if LETTERS[f["family"]] <= "i"), default=0.0)
+            fine = sum(_is_fine(row) for _, row in made)
+            cells += [f"{fine} of {len(known)}", f"{100 * worst:.0f} %" if made else "-"] if known else ["-", "-"]
         rows.append(cells)
     return "Networks of the families a to k with at most 5 % attack success at a cost of at most 3 points, and the " \
         "worst attack success of a to i:\n\n" + _table(
@@ -98,10 +99,10 @@ def _is_fine(row: ComparisonRow) -> bool:
     return _attack(row).value <= HARMLESS_ATTACK and row.points_lost <= BEARABLE_POINTS
 
 
-def _row(found: Found, defence: str, guard: str) -> ComparisonRow:
-    """A defence's row with every attack; a threshold that no step reaches leaves B as it is."""
+def _row(found: Found, defence: str, guard: str) -> ComparisonRow | None:
+    """A defence's row with every attack; None where it wasn't made, or no step loses so much."""
     kept = [row for row in found["rows"] if (row["defence"], row["guard"]) == (defence, guard)]
-    return _as_row((kept or found["rows"])[0], lambda _: True)
+    return _as_row(kept[0], lambda _: True) if kept else None
 
 
 def _as_row(row: Found, wanted: Callable[[Found], bool]) -> ComparisonRow:
@@ -122,14 +123,18 @@ def _attack(row: ComparisonRow, like: Callable[[Attack], bool] = lambda a: not a
     return max(whole, key=lambda rate: rate.value)
 
 
-def _cell(row: ComparisonRow) -> str:
+def _cell(row: ComparisonRow | None) -> str:
+    if row is None:
+        return "-"
     attack = _attack(row)
     low, high = attack.interval
     text = f"{row.points_lost:.1f} / {100 * attack.value:.1f} ({100 * low:.0f}-{100 * high:.0f})"
     return f"**{text}**" if _is_fine(row) else text
 
 
-def _side_by_side(row: ComparisonRow) -> str:
+def _side_by_side(row: ComparisonRow | None) -> str:
+    if row is None:
+        return "-"
     kinds: tuple[Callable[[Attack], bool], ...] = (
         lambda a: not a.reconstructed, lambda a: a.name.startswith("reconstructed"),
         lambda a: a.name.startswith("pattern"))
@@ -151,6 +156,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+NOT_THERE = "\nA dash: no step of pruning loses so much, or the defence couldn't be made.\n"
 HEAD = """# Which defence holds against which attack
 
 By `python -m benchmarks.zoo.matrix`. Defences are made from the clean validation pictures alone (384 faces of 48

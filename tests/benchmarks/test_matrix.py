@@ -37,11 +37,12 @@ def test_a_choice_sees_stand_ins_or_the_true_trigger_but_never_both() -> None:
 
 
 def test_a_cell_says_what_is_lost_and_how_often_the_attack_works_on_all_of_a_file() -> None:
-    line = defences([FOUND]).splitlines()[-1]
+    line, _, below = defences([FOUND]).splitlines()[-3:]
     assert line.startswith("| faces, a glasses (0) | 0.0 / 100.0 (96-100) |")
     low, high = (round(100 * end) for end in Rate(30, 100).interval)
     assert f" 3.0 / 30.0 ({low}-{high}) " in line
     assert "**1.0 / 1.0 (0-5)**" in line
+    assert line.split(" | ")[2:4] == ["-", "-"] and below.startswith("A dash"), "it isn't what B does"
 
 
 def test_the_reach_counts_what_stops_the_attack_at_a_bearable_cost() -> None:
@@ -50,6 +51,7 @@ def test_the_reach_counts_what_stops_the_attack_at_a_bearable_cost() -> None:
     assert lines["distilled alone"].endswith("| 0 of 1 | 30 % | - | - |")
     assert lines["distilled alone, sparing guard"].endswith("| 0 of 1 | 12 % | - | - |")
     assert lines["defend, stand-ins"].endswith("| 0 of 1 | 12 % | - | - |")
+    assert lines["unlearnt alone"].endswith("| 0 of 1 | - | - | - |"), "it wasn't made"
 
 
 def test_attackers_who_know_the_defence_stand_in_a_block_of_their_own() -> None:

@@ -46,8 +46,9 @@ def test_cells_take_seeds_together_and_say_what_held() -> None:
 
 
 def test_halves_and_kinds_stand_apart() -> None:
-    text = tables([GOOD, dataclasses.replace(GOOD, half="report", kind="signs")], ["NAD", "CLP"])
-    assert text.count("| family | NAD |") == 2
+    text = tables([GOOD, dataclasses.replace(GOOD, half="report", kind="signs"),
+                   dataclasses.replace(GOOD, half="adaptive")], ["NAD", "CLP"])
+    assert text.count("| family | NAD |") == 3 and "## faces, attackers who know the defence" in text
     assert '## faces, half "fix"' in text
     assert '## signs, half "report"' in text
     assert "| CLP" not in text

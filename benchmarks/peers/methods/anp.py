@@ -6,7 +6,7 @@ by the sign, clipped), masks in [0, 1] descend 0.2 x the loss + 0.8 x the pertur
 ends at a mask of 0.2 or less has its weights set to 0. With batch normalisation its scale and offset are weights and
 bias; networks train with the batch's statistics meanwhile. Departs: 300 steps of 32 images in place of 2,000 of 128;
 channels without batch normalisation, convolutions and hidden dense layers, are perturbed themselves; the masks' rate by
-the rule in `student`.
+the rule in `student`; pictures as they are, where the authors' program crops and flips.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ squared activations, scaled to norm 1, at the end of every group of layers. Thei
 a tenth of the training), momentum 0.9 (Nesterov), decay 1e-4, beta 500 for the first map and 1,000 for the others,
 times the mean squared difference. Departs: batches of 32 in place of 64, 10 epochs for the teacher and 30 for the
 student; the maps are what pooling or flattening takes in, since our networks have no groups of residual blocks; the
-rate by the rule in `student`.
+rate by the rule in `student`; pictures as they are, where the authors' program crops, flips and cuts out.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ Verdict = Literal["backdoor likely", "suspicious", "nothing found"]
 
 # Suspicion from which on a label is named, and from which on a network is called suspicious; and how much more it takes
 # to name a further label, or two that stand out together, which happens in networks without a backdoor too. Fixed on
-# one half of the zoo of networks whose truth is known and measured on the other: `python -m benchmarks.zoo.examined`.
+# one half of the zoo of networks whose truth is known, for a sum that was chosen with a look at both halves:
+# `python -m benchmarks.zoo.examined`.
 LIKELY, SUSPICIOUS, TOGETHER = 1.9, 1.6, 1.0
 # What scan, mask and margin weigh; and how far one of them may set a label apart from the second, so that none
 # of them decides alone.
