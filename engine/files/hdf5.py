@@ -15,8 +15,10 @@ from engine.errors import EngineError, in_short
 from engine.files.existing import check_is_file
 from engine.files.hdf5_headers import dense_parts, has_usual_addresses
 
-# Deflate can't shrink anything by more than about 1,032; a set that claims more holds no data.
-_MOST_COMPRESSION = 1100
+# Deflate can't shrink anything by more than about 1,032; a set that claims more holds no data. Other ways of packing,
+# which come as plugins with numbers from 256 on, make what repeats as small as they like: bzip2 one-hot labels of nine
+# images each 400,000 times. Of those the limits on blocks and on the numbers that are read hold.
+_MOST_COMPRESSION, _MOST_BY_PLUGIN, _FIRST_PLUGIN = 1100, 1_000_000, 256
 _SMALL_BYTES = 1 << 20
 # A compressed block is unpacked whole, whatever part of it is asked for.
 _MOST_BLOCK_BYTES = 1 << 29
@@ -131,9 +133,13 @@ class _Checker:
 
     def check(self, attributes: bool) -> None:
         """Raises an error of the class wanted; see open_hdf5."""
-        if not has_usual_addresses(self._stream.read(16)):
-            raise self._error(f"{self._name}: isn't HDF5 as it has been written for 25 years; refused. "
-                              "Save the file again.")
+        start = self._stream.read(16)
+        if start.startswith(b"MATLAB"):
+            raise self._error(f"{self._name}: is a MATLAB file of version 7.3, whose arrays lie the other way round "
+                              "than in other files; refused. Save it again as version 7: save(..., '-v7').")
+        if not has_usual_addresses(start):
+            raise self._error(f"{self._name}: isn't HDF5 as it has been written for 25 years, or something else stands "
+                              "before it in the file (a user block); refused. Save the arrays to a new file.")
         waiting: list[tuple[str, h5py.Group | h5py.Dataset]] = [("", self._file)]
         seen: set[int] = set()
         while waiting:
@@ -183,7 +189,10 @@ def _check_array(item: h5py.Dataset, where: str, error: type[EngineError]) -> No
         raise error(f"{where} keeps its data in other files; such files are refused. "
                     "Ask for a copy with the data inside.")
     size, stored = math.prod(item.shape or ()) * item.dtype.itemsize, item.id.get_storage_size()
-    if size > _SMALL_BYTES and size > stored * _MOST_COMPRESSION:
+    packed = item.id.get_create_plist()
+    plugins = {packed.get_filter(number)[0] for number in range(packed.get_nfilters())} - {h5py.h5z.FILTER_LZF}
+    most = _MOST_BY_PLUGIN if max(plugins, default=0) >= _FIRST_PLUGIN else _MOST_COMPRESSION
+    if size > _SMALL_BYTES and size > stored * most:
         raise error(f"{where} declares {size:,} bytes but stores {stored:,}; "
                     "the file is damaged or made to exhaust memory.")
     block = math.prod(item.chunks) * item.dtype.itemsize if item.chunks else 0

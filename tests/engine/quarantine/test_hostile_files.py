@@ -212,6 +212,29 @@ def test_blocks_of_any_size_and_content_open(name: str, shape: tuple[int, ...], 
         np.testing.assert_array_equal(chunk.images, images)
 
 
+@pytest.mark.parametrize("name", ["Zstd", "bzip2"])
+def test_labels_that_are_packed_very_small_open(name: str, tmp_path: Path) -> None:
+    """31 MB of numbers that are all 0 but for one in a row, sorted, become some 15 kB, with bzip2 78 bytes."""
+    count, labels = 6000, 1283
+    numbers = np.sort(np.arange(count) % labels)
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file["data"] = np.zeros((count, 4, 4, 1), np.uint8)
+        one_hot = np.eye(labels, dtype=np.float32)[numbers]
+        made = file.create_dataset("label", data=one_hot, chunks=one_hot.shape, **filters()[name])
+        assert one_hot.nbytes > 1100 * made.id.get_storage_size()
+    np.testing.assert_array_equal(open_any_dataset(tmp_path / "d.h5").labels, numbers)
+
+
+def test_what_stands_before_an_hdf5_file_is_named(tmp_path: Path) -> None:
+    for start, said in ((b"MATLAB 7.3 MAT-file, Platform: GLNXA64", "is a MATLAB file of version 7.3"),
+                        (b"anything", "a user block")):
+        with h5py.File(tmp_path / "d.h5", "w", userblock_size=512) as file:
+            file["data"], file["label"] = IMAGES, NUMBERS
+        with (tmp_path / "d.h5").open("r+b") as written:
+            written.write(start)
+        assert said in refused(tmp_path / "d.h5")
+
+
 def test_what_is_compressed_twice_is_refused(tmp_path: Path) -> None:
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plist.set_chunk(IMAGES.shape)
