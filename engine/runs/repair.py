@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,6 +29,9 @@ from engine.pruning.ranking import rank_channels
 from engine.runs.doubts.plausibility import uneven_text
 from engine.runs.feeding import wrong_answers
 from engine.runs.pairs import PICTURES
+
+# A label is lost where of so many images that B was right on B' is right on less than half; so many are named.
+_ENOUGH, _NAMED = 5, 3
 
 RepairGuard = Literal["none", "transplant", "margin", "sparing"]
 
@@ -191,25 +194,34 @@ def measured(
     found = [evaluate(goodnet, test or clean, progress=progress, cancel=cancel)]
     found += [evaluate(goodnet, dataset, poisoned=True, progress=progress, cancel=cancel) for dataset in poisoned]
     pictures = stored_pictures([test or clean, *poisoned], PICTURES)
-    lowered = _lowered_on_text(goodnet, test, cancel) if test else ""
+    by_label = _by_label_text(goodnet, test or clean, test, cancel)
     note = goodnet.guard.note if goodnet.guard else ""
-    said = " ".join(filter(None, (warning, lowered, measured_on_text(test), note)))
+    said = " ".join(filter(None, (warning, by_label, measured_on_text(test), note)))
     return RepairedPair(method, goodnet, tuple(found), pictures, said)
 
 
-def _lowered_on_text(goodnet: GoodNet, test: Dataset, cancel: CancelToken) -> str:
-    """What lowered labels cost on images that B' didn't learn from; nothing where none is lowered or shown."""
-    told = []
-    for label in goodnet.notes.get("lowered_labels", []):
-        where = np.flatnonzero(test.labels == label)
-        if not len(where):
-            continue
-        before = after = 0
-        for chunk in subset(test, where.tolist()).chunks(goodnet.b.batch):
-            before += int((goodnet.b.predict_labels(chunk.images, cancel) == label).sum())
-            after += int((goodnet.b_prime.predict_labels(chunk.images, cancel) == label).sum())
-        told.append(f"of label {label}'s {len(where):,} images B answers {before:,} right and B' {after:,}")
-    return f"Measured on {test.name}: {'; '.join(told)}." if told else ""
+def _by_label_text(goodnet: GoodNet, dataset: Dataset, test: Dataset | None, cancel: CancelToken) -> str:
+    """What lowered labels cost on a test set, and which labels B' has lost; nothing where there is none such.
+
+    Of a label that hardly any image was learnt from, as where most were left out, accuracy over all labels says little.
+    """
+    shown = np.bincount(dataset.labels, minlength=goodnet.b.labels)
+    before, after = np.zeros_like(shown), np.zeros_like(shown)
+    for chunk in dataset.chunks(goodnet.b.batch):
+        for network, right in ((goodnet.b, before), (goodnet.b_prime, after)):
+            hits = network.predict_labels(chunk.images, cancel) == chunk.labels
+            right += np.bincount(chunk.labels[hits], minlength=len(right))
+
+    def told(labels: Iterable[int]) -> str:
+        return "; ".join(f"of label {label}'s {shown[label]:,} images B answers {before[label]:,} right and B' "
+                         f"{after[label]:,}" for label in labels)
+
+    lowered = [label for label in goodnet.notes.get("lowered_labels", []) if shown[label]] if test else []
+    lost = [int(label) for label in np.flatnonzero((before >= _ENOUGH) & (2 * after < before))]
+    more = f", and so of {len(lost) - _NAMED:,} labels more" if len(lost) > _NAMED else ""
+    return " ".join((*([f"Measured on {dataset.name}: {told(lowered)}."] if lowered else []),
+                     *([f"B' has lost what it knew of some labels: on {dataset.name}, {told(lost[:_NAMED])}{more}."]
+                       if lost else [])))
 
 
 def measured_on_text(test: Dataset | None) -> str:

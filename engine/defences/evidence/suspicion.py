@@ -181,10 +181,11 @@ def _in_words(
     masks = sorted(other.mask_pixels for other in others)
     facts = (f"A stamp of {one.mask_pixels:.0f} pixels draws {percent(one.success.value)} of clean images to label "
              f"{one.label} (others take {masks[0]:.0f} at the least and {float(np.median(masks)):.0f} in the middle), "
-             f"random stamps moved {one.scan_count:,} of {changed:,} images there (to the next label "
+             f"random stamps moved {one.scan_count:,} of {changed:,} images there (to any other label at most "
              f"{max(other.scan_count for other in others):,}), {one.universal:,} stamps move nearly every image there "
-             f"(to the next {max(other.universal for other in others):,}), and an input can set it {one.margin:.0f} "
-             f"ahead of all other labels (the next {max(other.margin for other in others):.0f}).")
+             f"(to any other at most {max(other.universal for other in others):,}), and an input can set it "
+             f"{one.margin:.0f} ahead of all other labels (any other at most "
+             f"{max(other.margin for other in others):.0f}).")
     if verdict == "backdoor likely":
         also = listed(guilty[1:]).capitalize() if guilty[1:] else ""
         more = f" {also} stand{'s' * (len(guilty) == 2)} out so, too." if also else ""

@@ -12,12 +12,15 @@ from engine.defences.scan import Scan, Suspect
 from engine.errors import Cancelled, DatasetError, EngineError
 from engine.models.networks import Network, open_network
 from engine.progress import CancelSource, Progress
+from engine.runs import examine as looking
 from engine.runs.examine import Examination, chosen_labels, examine
 from tests.support.backdoored import GUILTY, IMAGES, weights
 from tests.support.backdoored import clean as clean
 from tests.support.backdoored import network as network
 from tests.support.linear_networks import LABELS, SHAPE, SIZE, dataset_of, linear_network, numpy_logits
 from tests.support.networks import SmallLab
+
+FEWEST_LABELS = looking._FEWEST_LABELS
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +149,16 @@ def test_pictures_larger_than_any_that_was_measured_name_nobody(
     again = examine(network, clean)
     assert (again.judgement.verdict, again.judgement.guilty) == ("suspicious", ())
     assert again.limits[0].startswith("No network with pictures as large as these")
+
+
+def test_a_network_of_fewer_labels_than_any_that_was_measured_names_nobody(
+        network: Network, clean: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of six labels of drawn shapes an innocent one stood out as an attacker's does."""
+    assert FEWEST_LABELS == 10
+    monkeypatch.setattr("engine.runs.examine._FEWEST_LABELS", FEWEST_LABELS)
+    found = examine(network, clean)
+    assert (found.judgement.verdict, found.judgement.guilty) == ("suspicious", ())
+    assert found.limits[0].startswith("No network of so few labels")
 
 
 def test_a_network_larger_than_any_that_was_measured_names_nobody(clean: Dataset) -> None:
