@@ -22,6 +22,8 @@ ReadSlice = Callable[[int, int], Array]
 _SVHN_IMAGE, SVHN_ZERO = (32, 32, 3), 10
 LIKE_SVHN = ("The pictures are 32 x 32 and the highest label is 10, as in SVHN, where 10 stands for the digit 0: for a "
              "network of 10 labels, which has no label 10, it is counted as 0, for any other it is label 10.")
+_BOTH_PARTS = ("It holds test images (x_test) and training images (x_train): the test images are taken. To use the "
+               "training images, save them in a file of their own.")
 
 
 class Reader(Protocol):
@@ -69,17 +71,18 @@ class _ArrayFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.files: Sequence[Path] = [path]
-        self.notes: tuple[str, ...] = ()
 
-        def described(found: Any, arrays: list[Array]) -> tuple[Spec, int, tuple[str, ...], bool, Array]:
+        def described(found: Any, arrays: list[Array]) -> tuple[Spec, int, tuple[str, ...], bool, bool, Array]:
             (labels,), spec, block = arrays, spec_of(found["data"]), found["block"]
             if type(block) is not int or block < 1:
                 raise BrokenWireError("no block")
-            return spec, block, check_codes(found.get("names", []), labels), found.get("reconstructed") is True, labels
+            return (spec, block, check_codes(found.get("names", []), labels), found.get("reconstructed") is True,
+                    found.get("training") is True, labels)
 
-        (self.dtype, self.shape), self.block, self.known_names, self.reconstructed, labels = READER.ask(
+        (self.dtype, self.shape), self.block, self.known_names, self.reconstructed, training, labels = READER.ask(
             path, f"describe {self._kind}", dict(self._arguments), described, most=MOST_LABEL_BYTES,
             error=DatasetError)
+        self.notes: tuple[str, ...] = (_BOTH_PARTS,) if training else ()
         check_labels(labels.shape, labels.dtype, self.shape, path)
         self.named: Sequence[str] = [self.known_names[code] for code in labels.tolist()] if self.known_names else []
         self.labels: Array = labels_of(self.known_names)[labels] if self.known_names else labels
@@ -127,7 +130,7 @@ class MatReader(_ArrayFile):
         super().__init__(path)
         flat = self.labels.reshape(-1)
         if self.shape[1:] == _SVHN_IMAGE and flat.size and flat.min() >= 1 and flat.max() == SVHN_ZERO:
-            self.notes = (LIKE_SVHN,)
+            self.notes += (LIKE_SVHN,)
 
 
 class PicturesReader:
