@@ -20,6 +20,7 @@ from engine.data.sources.kinds import reader_of
 from engine.data.sources.readers import LIKE_SVHN, SVHN_ZERO, Hdf5Reader, Reader, check_unchanged, stamp
 from engine.data.sources.shards import is_pattern
 from engine.errors import DatasetError, EngineError, UnfitError
+from engine.files.existing import is_folder
 from engine.files.fingerprint import sha256_of
 from engine.progress import NEVER_CANCELLED, CancelToken
 
@@ -270,7 +271,8 @@ class Dataset:
         return Chunk(start, self.preprocessing.applied(images), self.labels[list(numbers)])
 
     def _check_unchanged(self) -> None:
-        if not is_pattern(self.path):  # of a set in several files, its reader looks at each
+        # Of a set in several files its reader looks at each; a folder changes by being looked at on other systems, too.
+        if not is_pattern(self.path) and not is_folder(self.path):
             check_unchanged(self.path, self._stamp)
 
 
