@@ -39,6 +39,7 @@ class Reader(Protocol):
         files: what it is read from.
         pictures: of a set of single picture files one for each image; else none.
         notes: what was decided in a person's place, a sentence each.
+        depth: of pictures stored with 16 bits, how many of them the set uses; else None.
     """
 
     format: str
@@ -53,6 +54,7 @@ class Reader(Protocol):
     files: Sequence[Path]
     pictures: Sequence[Path]
     notes: tuple[str, ...]
+    depth: int | None
 
     def open(self) -> AbstractContextManager[ReadSlice]:
         """Give a function that reads images start to stop - 1, as stored."""
@@ -63,6 +65,7 @@ class _ArrayFile:
     """Two arrays in one file, images and labels, which the reader's process reads."""
 
     format, names_are = "", "text labels"
+    depth: int | None = None
     class_names: tuple[str, ...] = ()
     pictures: Sequence[Path] = ()
     _kind = ""
@@ -147,9 +150,9 @@ class PicturesReader:
         self.pictures: Sequence[Path] = listing.pictures
         self._stamps = [stamp(p) for p in self.pictures]
         maybe_deep = [p for p in self.pictures if p.suffix.lower() in DEEP_SUFFIXES]
-        self._depth, note = common_depth(maybe_deep, picture_depth)
+        self.depth, note = common_depth(maybe_deep, picture_depth)
         self.notes: tuple[str, ...] = (*listing.notes, note) if note else listing.notes
-        first = load_picture(self.pictures[0], input_shape, self._depth)
+        first = load_picture(self.pictures[0], input_shape, self.depth)
         self._input_shape = first.shape[0], first.shape[1], first.shape[2]
         self.shape, self.dtype, self.block = (len(self.pictures), *first.shape), np.dtype(np.uint8), 1
 
@@ -160,7 +163,7 @@ class PicturesReader:
 
     def _picture(self, number: int) -> Array:
         path = self.pictures[number]
-        picture = load_picture(path, self._input_shape, self._depth)
+        picture = load_picture(path, self._input_shape, self.depth)
         check_unchanged(path, self._stamps[number], "its folder")
         return picture
 

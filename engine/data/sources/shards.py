@@ -153,6 +153,7 @@ class PiecesReader:
                                    "number would stand for two classes. Choose each by itself, or save them alike.")
         self._readers = readers
         self._stamps = [[stamp(file) for file in reader.files] for reader in readers]
+        self.depth = first.depth
         self.format, self.names_are = f"{first.format} in {len(readers)} files", first.names_are
         self.block, self.dtype = max(reader.block for reader in readers), first.dtype
         self._ends = np.cumsum([reader.shape[0] for reader in readers]).tolist()
