@@ -9,7 +9,7 @@ import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -41,8 +41,8 @@ def describe_hdf5(path: Path) -> tuple[Any, list[Array]]:
 
     Returns:
         {"data": the images' type and shape, "block": how many are unpacked together, "reconstructed": whether their
-        trigger was computed from a network, "names": of labels that are words all there are}, and the labels as stored,
-        of words their places among the names.
+        trigger was computed from a network, "training": whether images to train with are left aside, "names": of labels
+        that are words all there are}, and the labels as stored, of words their places among the names.
     Raises:
         DatasetError: it isn't HDF5, or holds no such arrays.
     """
@@ -58,7 +58,7 @@ def describe_hdf5(path: Path) -> tuple[Any, list[Array]]:
         check_labels(tuple(labels.shape or ()), labels.dtype, shape, path, words=words)
         BlockChecker(labels, f"{path}: '{label_key}'", DatasetError).check_all()
         found = {"data": [data.dtype.str, shape], "block": data.chunks[0] if data.chunks else 1,
-                 "reconstructed": RECONSTRUCTED in file}
+                 "reconstructed": RECONSTRUCTED in file, "training": leaves_training_images(list(file), data_key)}
         if not words:
             return found, [np.asarray(labels[()])]
         with path.open("rb") as stream:
@@ -87,7 +87,8 @@ def hdf5_rows(path: Path) -> Rows:
 def describe_npz(path: Path) -> tuple[Any, list[Array]]:
     """As describe_hdf5, of a NumPy archive with the same two arrays; nothing pickled is read."""
     with _archive(path) as archive:
-        data_key, label_key = find_keys(_members(archive), path)
+        members = _members(archive)
+        data_key, label_key = find_keys(members, path)
         with archive.open(f"{data_key}.npy") as stream:
             shape, dtype = read_header(stream, path)
         _check_numbers(dtype, path)
@@ -96,7 +97,8 @@ def describe_npz(path: Path) -> tuple[Any, list[Array]]:
             words = label_dtype.kind in "SU"
             check_labels(label_shape, label_dtype, shape, path, words=words)
             labels = _array(stream, label_shape, label_dtype)
-        found = {"data": [dtype.str, shape], "block": max(1, *shape[:1])}
+        found = {"data": [dtype.str, shape], "block": max(1, *shape[:1]),
+                 "training": leaves_training_images(members, data_key)}
         if not words:
             return found, [labels]
         names, codes = coded(labels.reshape(-1).tolist(), path)
@@ -164,6 +166,11 @@ def find_keys(found: list[str], path: Path) -> tuple[str, str]:
             return by_name[images], by_name[labels]
     raise DatasetError(f"{path}: the arrays 'data' and 'label' were expected; found "
                        f"{', '.join(sorted(found)[:8]) or 'nothing'}. Choose a data set in the lab's layout.")
+
+
+def leaves_training_images(found: Iterable[str], taken: str) -> bool:
+    """Whether a file also has images to train with, where `taken` is the array of those to test with."""
+    return taken.lower() == "x_test" and {"x_train", "y_train"} <= {name.lower() for name in found}
 
 
 def _members(archive: zipfile.ZipFile) -> list[str]:

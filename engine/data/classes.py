@@ -142,7 +142,11 @@ def _from_json(document: Any) -> list[str]:
         pairs = [(key, value[-1] if isinstance(value, list) else value) for key, value in document.items()]
         if all(isinstance(value, int) for _, value in pairs):
             pairs = [(str(value), key) for key, value in pairs]
-        numbers = {int(key): name for key, name in pairs}
+        numbers: dict[int, Any] = {}
+        for key, name in pairs:
+            if int(key) in numbers:
+                raise ValueError(f"it names label {int(key)} twice, {numbers[int(key)]!r:.40} and {name!r:.40}")
+            numbers[int(key)] = name
         document = [numbers[i] for i in range(len(numbers))]
     if not isinstance(document, list) or not all(isinstance(name, str) for name in document):
         raise ValueError("it isn't a list of names")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ import numpy.typing as npt
 from engine.data.classes import few, places_among
 from engine.data.labels import no_whole_numbers
 from engine.data.preprocessing import AS_STORED, Preprocessing
+from engine.data.sources.depth import unlike_depths
 from engine.data.sources.kinds import reader_of
 from engine.data.sources.readers import LIKE_SVHN, SVHN_ZERO, Hdf5Reader, Reader, check_unchanged, stamp
 from engine.data.sources.shards import is_pattern
 from engine.errors import DatasetError, EngineError, UnfitError
+from engine.files.existing import is_folder
 from engine.files.fingerprint import sha256_of
 from engine.progress import NEVER_CANCELLED, CancelToken
 
@@ -122,6 +124,11 @@ class Dataset:
     def notes(self) -> tuple[str, ...]:
         """What was decided in a person's place on reading, a sentence each."""
         return self._reader.notes
+
+    @property
+    def depth(self) -> int | None:
+        """Of pictures stored with 16 bits, how many of them the set uses; else None."""
+        return self._reader.depth
 
     def named(self, classes: tuple[str, ...]) -> Dataset:
         """The same images, each labelled by its name's place among `classes`; unchanged where labels are numbers of
@@ -270,17 +277,23 @@ class Dataset:
         return Chunk(start, self.preprocessing.applied(images), self.labels[list(numbers)])
 
     def _check_unchanged(self) -> None:
-        if not is_pattern(self.path):  # of a set in several files, its reader looks at each
+        # Of a set in several files its reader looks at each; a folder changes by being looked at on other systems, too.
+        if not is_pattern(self.path) and not is_folder(self.path):
             check_unchanged(self.path, self._stamp)
 
 
-def notices_of(sets: Iterable[Dataset]) -> list[str]:
-    """The notes of some sets, each once with the names of the files that it is of."""
+def notices_of(sets: Sequence[Dataset], others: Sequence[tuple[str, int | None]] = ()) -> list[str]:
+    """The notes of some sets, each once with the names of the files that it is of, and one on depths that differ.
+
+    Args:
+        others: names and depths of what else is fed to the network.
+    """
     files: dict[str, dict[Path, str]] = {}
     for dataset in sets:
         for note in dataset.notes:
             files.setdefault(note, {})[dataset.path] = dataset.path.name
-    return [f"{', '.join(names.values())}: {note}" for note, names in files.items()]
+    unlike = unlike_depths([*others, *((dataset.path.name, dataset.depth) for dataset in sets)])
+    return [*(f"{', '.join(names.values())}: {note}" for note, names in files.items()), *filter(None, [unlike])]
 
 
 def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None = None) -> Dataset:

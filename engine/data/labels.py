@@ -21,6 +21,8 @@ MOST_LABEL_BYTES = 1 << 28
 _NUMBER_BYTES = np.dtype(np.int64).itemsize
 # Labels that are words: so many different ones, so many letters each.
 _MOST_NAMES, _MOST_LETTERS = 50_000, 200
+# What all names may take in UTF-8, so that they fit into one frame of the reader's.
+_MOST_NAME_BYTES = 15 << 20
 # A label as pandas writes it where another one is missing; below 2 ** 53 such numbers are exact.
 _NUMBER, _PRECISE = re.compile(r"[-+]?\d+(\.\d*)?|nan", re.ASCII | re.IGNORECASE), 1 << 53
 # An array of this name stands in HDF5 beside images whose trigger was computed from a network.
@@ -102,15 +104,22 @@ def coded(words: Iterable[bytes | str], path: Path) -> tuple[list[str], Array]:
         if not ((values >= 0) & (values < _PRECISE) & (values == np.floor(values))).all():
             raise no_whole_numbers(path)
         return [], values.astype(np.int64)[codes]
+    if not _are_short(places):
+        raise DatasetError(f"{path}: the names of its labels have more than {_MOST_NAME_BYTES:,} bytes together, more "
+                           "than are read. Check which column or array holds the labels, or give them shorter names.")
     names = sorted(places)
     order = {places[name]: place for place, name in enumerate(names)}
     return names, np.array([order[code] for code in codes], np.int64)
 
 
+def _are_short(names: Iterable[str]) -> bool:
+    return sum(len(name.encode("utf-8", "surrogatepass")) for name in names) <= _MOST_NAME_BYTES
+
+
 def class_names(names: Any) -> tuple[str, ...]:
     """What a file calls its label numbers 0, 1, ...; none where that is no list of different names."""
     fits = isinstance(names, list) and 0 < len(names) <= _MOST_NAMES and all(
-        isinstance(name, str) and 0 < len(name) <= _MOST_LETTERS for name in names)
+        isinstance(name, str) and 0 < len(name) <= _MOST_LETTERS for name in names) and _are_short(names)
     named = tuple(map(as_name, names)) if fits else ()
     return named if len(set(named)) == len(named) else ()
 

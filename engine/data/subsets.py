@@ -39,7 +39,7 @@ class SubsetReader:
         self.known_names, self.names_are = self.whole.known_names, self.whole.names_are
         self.class_names = self.whole.class_names
         self.named: Sequence[str] = [self.whole.named[i] for i in self.indices] if self.whole.named else []
-        self.files, self.notes = self.whole.files, self.whole.notes
+        self.files, self.notes, self.depth = self.whole.files, self.whole.notes, self.whole.depth
         self.pictures: Sequence[Path] = [self.whole.pictures[i] for i in self.indices] if self.whole.pictures else []
 
     @contextmanager

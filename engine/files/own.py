@@ -6,6 +6,7 @@ They lie where anybody can change them, and a person may open a stranger's.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -29,10 +30,12 @@ def read_own(path: Path, check: Callable[[Any], T], otherwise: str, remedy: str)
         otherwise: what is said of a file that can't be read or doesn't pass, such as "isn't a saved run".
         remedy: a sentence on what to do then.
     Raises:
-        EngineError: no such file, not a regular one, too large, not JSON, or not what `check` expects.
+        EngineError: no such file, not a regular one, too large, not JSON, with a key twice, or not what `check`
+            expects.
     """
     try:
-        return check(json.loads(read_regular(path, MOST_JSON_BYTES), parse_constant=_refuse_constant))
+        return check(json.loads(read_regular(path, MOST_JSON_BYTES), parse_constant=_refuse_constant,
+                                object_pairs_hook=_each_once))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
             MemoryError) as error:
         raise EngineError(f"{path}: {otherwise} ({_short(error)}). {remedy}") from error
@@ -49,6 +52,15 @@ def read_lines(path: Path, otherwise: str, remedy: str) -> list[str]:
     except (OSError, ValueError) as error:
         raise EngineError(f"{path}: {otherwise} ({_short(error)}). {remedy}") from error
     return [line.strip() for line in text.splitlines()]
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A dictionary; of a key that stands twice, as names of labels do when a list was edited, JSON takes the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"it has {twice!r:.40} twice")
+    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -72,8 +72,11 @@ def load_picture(path: Path, shape: tuple[int | None, int | None, int], depth: i
     Returns:
         uint8[H, W, C].
     Raises:
-        DatasetError: no such file, not a picture, damaged, absurdly large, or of more bits than `depth`.
+        DatasetError: no such file, not a picture, damaged, absurdly large, or of more bits than `depth`; or C is
+            another.
     """
+    check_colours(path, shape)
+
     def checked(_: Any, arrays: list[Array]) -> Picture:
         (picture,) = arrays
         fits = all(side in (None, found) for side, found in zip(shape, picture.shape, strict=True))
@@ -84,6 +87,17 @@ def load_picture(path: Path, shape: tuple[int | None, int | None, int], depth: i
     height, width, channels = shape
     most = channels * (height * width if height and width else MOST_PIXELS)
     return READER.ask(path, "picture", {"shape": shape, "depth": depth}, checked, most=most, error=DatasetError)
+
+
+def check_colours(path: Path, shape: tuple[int | None, int | None, int]) -> None:
+    """Refuse to fit the pictures of a file to an input that no picture fits.
+
+    Raises:
+        DatasetError: it has another number of channels than pictures can be given.
+    """
+    if shape[2] not in (1, 3):
+        raise DatasetError(f"{path}: pictures are made into 3 colour channels or 1 of grey, but the network takes "
+                           f"{shape[2]}. Give it images as arrays with {shape[2]} channels, in HDF5 or .npz.")
 
 
 def fit_picture(image: Image.Image, shape: tuple[int | None, int | None, int]) -> Picture:

@@ -72,6 +72,7 @@ class Verdict:
         b_prime_alone: B' answers without B having to agree, so neither is a reason.
         b_missing: there is no B, and what stands here of it is B' once more: not to be shown, nor that they "agree".
         guarded: whether a guard looked at the picture.
+        depth: the bits that were taken to be in use of a picture with 16; None where the picture itself told.
     """
 
     file: str
@@ -88,6 +89,7 @@ class Verdict:
     b_prime_alone: bool = False
     b_missing: bool = False
     guarded: bool = False
+    depth: int | None = None
 
     def without_picture(self) -> Verdict:
         """The same verdict, to be kept by the thousand: `seen_again` reads what the networks saw from the file."""
@@ -105,7 +107,7 @@ class Verdict:
         """
         if not isinstance(self.seen, PictureMark):
             return self.seen
-        picture = load_picture(Path(self.file), self.seen.shape)
+        picture = load_picture(Path(self.file), self.seen.shape, self.depth)
         if hashlib.sha256(picture.tobytes()).digest() != self.seen.sha256:
             raise DatasetError(f"{self.file}: isn't the picture that was checked; it was changed since. Check it "
                                "again, or bring the old one back.")
@@ -191,7 +193,7 @@ def check_pictures(
         for file in part:
             cancel.raise_if_cancelled()
             try:
-                pictures.append(load_picture(file, shape))
+                pictures.append(load_picture(file, shape, goodnet.depth))
                 names.append(str(file))
             except EngineError as error:
                 if unreadable is None:
@@ -227,7 +229,7 @@ def check_arrays(
         Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]), _why(answers, i),
                 int(answers.b_labels[i]), float(answers.b_confidence[i]),
                 int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]), _cut(goodnet, answers, i),
-                goodnet.b_alone, goodnet.b_prime_alone, goodnet.b_missing, goodnet.guard is not None)
+                goodnet.b_alone, goodnet.b_prime_alone, goodnet.b_missing, goodnet.guard is not None, goodnet.depth)
         for i, (name, seen) in enumerate(zip(names, pictures, strict=True))
     ]
 

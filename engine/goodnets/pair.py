@@ -84,6 +84,11 @@ class GoodNet:
         return str(self.notes.get("stored", BYTES))
 
     @property
+    def depth(self) -> int | None:
+        """Of clean images that were pictures stored with 16 bits, how many of them they used; None where unknown."""
+        return self.notes.get("depth")
+
+    @property
     def b_alone(self) -> bool:
         """Whether nothing was pruned: B' is B itself, so that they agree says nothing."""
         method = self.notes.get("method")

@@ -11,6 +11,7 @@ import numpy as np
 
 from engine import backend
 from engine.data.preprocessing import AS_STORED, Preprocessing, preprocessing
+from engine.data.sources.depth import is_depth
 from engine.data.stored_values import AROUND_ZERO, BYTES, FINER, PREPARED, RANGES, UNIT
 from engine.errors import EngineError
 from engine.files.existing import is_file, is_folder
@@ -204,6 +205,8 @@ def _notes(path: Path) -> dict[str, Any]:
             raise ValueError("its classes aren't names")
         if notes.get("stored", BYTES) not in RANGES:
             raise ValueError("its clean images are stored in no known range")
+        if not is_depth(notes.get("depth")):
+            raise ValueError("its clean images have a depth that no picture has")
         if notes.get(ANSWERS, B_PRIME) != B_PRIME:
             raise ValueError(f"who answers is neither left open nor {B_PRIME}")
         return dict(notes)

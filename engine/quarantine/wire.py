@@ -48,12 +48,12 @@ class ClosedWireError(BrokenWireError):
 
 
 def send(pipe: int, message: dict[str, Any]) -> None:
-    """Write a frame: JSON values in plain ASCII, behind their length.
+    """Write a frame: JSON values in UTF-8, halves of characters too, behind their length.
 
     Raises:
         ClosedWireError: nobody reads any longer.
     """
-    content = json.dumps(message).encode("ascii")
+    content = json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass")
     rest = memoryview(struct.pack("<I", len(content)) + content)
     try:
         while rest:

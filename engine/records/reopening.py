@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.assessment import Attack
 from engine.data.preprocessing import preprocessing
+from engine.data.sources.depth import is_depth
 from engine.data.stored_values import BYTES, RANGES
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.errors import EngineError
@@ -82,7 +83,7 @@ def _run(document: Json, folder: Path) -> PruningRun:
     summary = ModelSummary(
         _path(model["path"], document), _text(model["sha256"]), _input_shape(model), _text(model["layer"]), len(order),
         _count(model["labels"]), preprocessing(_text(model["scale"])).name, _classes(model),
-        _one_of(model.get("stored", BYTES), RANGES))
+        _one_of(model.get("stored", BYTES), RANGES), _depth(model))
     means = np.array([math.nan if v is None else _number(v) for v in document["mean_activation"]], np.float64)
     if len(means) != len(order):
         raise ValueError("not one mean activation a channel")
@@ -98,6 +99,13 @@ def _run(document: Json, folder: Path) -> PruningRun:
         request, summary, datasets, ChannelRanking(summary.layer, order, means, source), curve, guarded,
         _text(document["device"]), _number(document["seconds"]), _comparison(document),
         _doubts(document, curve, guarded, summary.labels))
+
+
+def _depth(model: Json) -> int | None:
+    found: int | None = model.get("depth")
+    if not is_depth(found):
+        raise ValueError("no picture has such a depth")
+    return found
 
 
 def _request(document: Json) -> PruningRequest:

@@ -62,6 +62,7 @@ class ModelSummary:
         scale: the name of its preprocessing.
         classes: names of its labels, where folders of pictures were matched with them.
         stored: the range in which values of the images were stored, one of engine.data.stored_values.RANGES.
+        depth: of the validation images, see Dataset.
     """
 
     path: Path
@@ -73,6 +74,7 @@ class ModelSummary:
     scale: str
     classes: tuple[str, ...] = ()
     stored: str = BYTES
+    depth: int | None = None
 
 
 @dataclass(frozen=True)
@@ -138,14 +140,14 @@ class Opened:
         tried = self.labelling.notice if self.labelling.tried else ""
         return tuple(filter(None, (tried, self.labelling.doubt, self.feeding.doubt if self.feeding else "",
                                    unshown_targets(self.of("poisoned"), _clean(self.files)),
-                                   *notices_of(s.dataset for s in self.files))))
+                                   *notices_of([s.dataset for s in self.files]))))
 
     def model_summary(self) -> ModelSummary:
         """What a record says of the network."""
         network = self.network
         return ModelSummary(network.path, network.sha256, network.input_shape, self.layer,
                             network.prunable_layers()[self.layer], network.labels, self.preprocessing.name,
-                            self.labelling.classes, self.stored)
+                            self.labelling.classes, self.stored, self.of("validation")[0].depth)
 
     def dataset_summaries(self, cancel: CancelToken = NEVER_CANCELLED) -> tuple[DatasetSummary, ...]:
         """What a record says of each data set that was given.

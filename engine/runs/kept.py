@@ -96,7 +96,8 @@ def kept_pair(
     refuse_changed_inputs(opened, run, cancel)
     b_prime, notes, warning = _copy(b, run, made, row)
     guard = made.own_guards.get(row.defence) or made.guards.get(row.guard)
-    notes |= {"classes": list(run.model.classes), "stored": run.model.stored, "guard": row.guard}
+    notes |= {"classes": list(run.model.classes), "stored": run.model.stored, "depth": run.model.depth,
+              "guard": row.guard}
     goodnet = GoodNet(b, b_prime, opened.preprocessing, notes, guard)
     clean, test = opened.to_make_and_measure()
     poisoned = opened.of("poisoned")

@@ -159,7 +159,7 @@ def as_pair(
     refuse_unguardable(guard, clean, test, poisoned)
     standing = _calibrated(guard, network, clean, false_alarms, progress, cancel)
     notes = notes_of(repair, network, alone) | {
-        "classes": list(classes), "stored": stored_range(clean) or BYTES, "guard": guard}
+        "classes": list(classes), "stored": stored_range(clean) or BYTES, "depth": clean.depth, "guard": guard}
     goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes, standing)
     uneven = uneven_text(clean.name, clean.labels, network.labels) if standing else ""
     led = astray(clean.name, wrong_answers(network, clean, progress=progress, cancel=cancel), network.labels)

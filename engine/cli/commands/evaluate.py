@@ -71,8 +71,9 @@ def _opened(
     """The GoodNet, where wanted with the preprocessing that was found on the first data set, and the sets as it sees
     them; how that was found, and what is doubtful, in sentences."""
     stored = [open_dataset(Path(path), goodnet.input_shape) for path in paths]
+    own = f"the clean images of {goodnet.b.path.parent.name}"
     for dataset in stored:
-        refuse_unlike(dataset, goodnet.notes.get("stored"), f"the clean images of {goodnet.b.path.parent.name}")
+        refuse_unlike(dataset, goodnet.notes.get("stored"), own)
     known = read_classes(Path(classes)) if classes else goodnet.classes
     labelling = find_labelling(goodnet.b, known, stored[0], stored[1:], None if find else goodnet.preprocessing)
     labelled = [labelling.of(dataset, goodnet.b.labels) for dataset in stored]
@@ -80,7 +81,8 @@ def _opened(
     if found:
         goodnet = dataclasses.replace(goodnet, preprocessing=found.best)
     sets = [dataset.prepared(goodnet.preprocessing) for dataset in labelled]
-    doubts = list(filter(None, (found.doubt if found else "", labelling.notice, labelling.doubt, *notices_of(sets))))
+    doubts = list(filter(None, (found.doubt if found else "", labelling.notice, labelling.doubt,
+                                *notices_of(sets, [(own, goodnet.depth)]))))
     return goodnet, sets, [found.sentence] if found else [], doubts
 
 

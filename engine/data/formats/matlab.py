@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from engine.data.array_files import Array, Rows, find_keys
+from engine.data.array_files import Array, Rows, find_keys, leaves_training_images
 from engine.data.formats.opening import exactly, opened
 from engine.data.labels import check_labels
 from engine.errors import DatasetError
@@ -71,11 +71,11 @@ def describe_mat(path: Path) -> tuple[Any, list[Array]]:
         DatasetError: it holds no such images, or is damaged.
     """
     with opened(path, "MATLAB file") as stream:
-        images, labels = _variables(stream, path)
+        images, labels, training = _variables(stream, path)
         numbers = _values(stream, labels, 0, math.prod(labels.shape))
     count, *_ = shape = _image_shape(images, numbers.size, path)
     check_labels((numbers.size,), numbers.dtype, shape, path)
-    return {"data": [images.dtype.str, shape], "block": max(1, count)}, [numbers]
+    return {"data": [images.dtype.str, shape], "block": max(1, count), "training": training}, [numbers]
 
 
 def mat_rows(path: Path) -> Rows:
@@ -85,7 +85,7 @@ def mat_rows(path: Path) -> Rows:
         DatasetError: the file is damaged.
     """
     with opened(path, "MATLAB file") as stream:
-        images, _ = _variables(stream, path)
+        images, *_ = _variables(stream, path)
         values = math.prod(images.shape[:-1])
         inside, position = _inside(stream, images), 0
         rows: Array | None = None
@@ -110,8 +110,8 @@ def _image_shape(images: _Variable, labels: int, path: Path) -> tuple[int, ...]:
     return images.shape[-1], *images.shape[:-1]
 
 
-def _variables(stream: IO[bytes], path: Path) -> tuple[_Variable, _Variable]:
-    """The images' and the labels' array."""
+def _variables(stream: IO[bytes], path: Path) -> tuple[_Variable, _Variable, bool]:
+    """The images' and the labels' array, and whether images to train with are left aside."""
     header = exactly(stream, _HEADER_BYTES)
     order = {b"IM": "<", b"MI": ">"}.get(header[126:128], "")
     if not order:
@@ -129,7 +129,7 @@ def _variables(stream: IO[bytes], path: Path) -> tuple[_Variable, _Variable]:
                 found[name] = variable
         at += 8 + size
     keys = find_keys(list(found), path)
-    return found[keys[0]], found[keys[1]]
+    return found[keys[0]], found[keys[1]], leaves_training_images(found, keys[0])
 
 
 def _variable(stream: IO[bytes], at: int, size: int, compressed: bool, order: str) -> tuple[str, _Variable | None]:

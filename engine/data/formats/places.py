@@ -27,7 +27,7 @@ Answer = tuple[Any, list[Array]]
 Pictures = Generator[Array | None, list[Any], None]
 
 # Zeros at a tar archive's end.
-_TAR_END = 1024
+_TAR_END, _TAR_BLOCK = 1024, 1 << 20
 _MOST_RECORD, _MOST_LABEL = 1 << 28, 1 << 20
 # Names under which examples keep their picture and its label, the more telling ones first.
 _IMAGE_KEYS = ("image/encoded", "image", "image_raw", "img", "jpg", "png", "x")
@@ -57,6 +57,8 @@ def describe_tar(path: Path) -> Answer:
 
 def describe_tfrecord(path: Path) -> Answer:
     """Records of tf.train.Example, each with the bytes of a picture and a label; as describe_tar.
+
+    Only the sums of the records' lengths are checked: those of their content would take Python minutes.
 
     Raises:
         DatasetError: the file is damaged, or an example has no picture or no label.
@@ -119,8 +121,18 @@ def _samples(stream: IO[bytes], path: Path) -> Iterator[tuple[Label, int, int]]:
                     picture, plain = (member.offset_data, member.size), "." not in ending
             elif ending in ("cls", "txt", "json") and (label is None or ending == "cls"):
                 label = _label_of(exactly(stream, min(member.size, _MOST_LABEL)), ending, name)
+        end = archive.offset
+    _refuse_more(stream, end)
     if picture:
         yield _whole(path, name, label, picture)
+
+
+def _refuse_more(stream: IO[bytes], end: int) -> None:
+    """Raises ValueError where something follows the last file: tarfile ends at a damaged header as at the end."""
+    stream.seek(end)
+    while block := stream.read(_TAR_BLOCK):
+        if block.strip(b"\0"):
+            raise ValueError(f"its list of files breaks off at byte {end:,}, but it goes on behind that")
 
 
 def _whole(path: Path, name: str, label: Label | None, picture: tuple[int, int]) -> tuple[Label, int, int]:

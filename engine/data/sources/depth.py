@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
+from engine.assessment import enumerated
 from engine.files.pictures import Depth
 
 Where = TypeVar("Where")
 
-_FULL = 16
+_SHALLOW, _FULL = 8, 16
 # Pictures looked at to find out whether there are deep ones, and to find the largest value of those.
 _FIRST_LOOK, _WHOLE_LOOK = 32, 2000
+
+
+def is_depth(value: Any) -> bool:
+    """Whether a record's value may be a set's depth: bits, or None of a set that has none."""
+    return value is None or (type(value) is int and _SHALLOW <= value <= _FULL)
+
+
+def unlike_depths(sets: Iterable[tuple[str, int | None]]) -> str:
+    """A sentence where sets, by their names, have pictures of different depths; else empty."""
+    known = [(name, bits) for name, bits in sets if bits]
+    if len({bits for _, bits in known}) < 2:
+        return ""
+    told = enumerated([f"{name} {bits} bits" for name, bits in known])
+    return (f"Of pictures stored with 16 bits {told} are used, so the same value becomes brighter in one than in the "
+            "other. Save all with 8 bits, where they come from one camera.")
 
 
 def common_depth(pictures: Sequence[Where], look: Callable[[Where], Depth]) -> tuple[int | None, str]:

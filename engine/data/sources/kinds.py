@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.assessment import enumerated
@@ -34,7 +35,7 @@ _PARTS = {**dict.fromkeys(("train", "training"), "train"), **dict.fromkeys(("tes
 _BESIDE = (("images", "labels"), ("image", "label"), ("data", "labels"), ("data", "label"), ("x", "y"), ("X", "y"),
            ("X", "Y"))
 
-_FIRST_WORD = re.compile(r"[-_.]")
+_BETWEEN_WORDS = re.compile(r"[-_.]")
 
 
 def reader_of(path: Path, input_shape: Shape) -> Reader:
@@ -83,24 +84,40 @@ def files_of(path: Path) -> list[Path]:
 
 def parts_of(folder: Path) -> dict[str, Path]:
     """The data sets "train", "validation" and "test" that lie in a folder, as sub-folders or in several files
-    each; none where it is one itself.
+    each; none where it is one itself. Beside "val", "dev" goes by its own name, as do all of one word and those
+    of no use.
 
     Raises:
         DatasetError, OSError: as files.pictures.entries.
     """
     sets = sets_in_pieces(folder)
     if len(sets) > 1:
-        # CIFAR calls what it trains with just data.
-        named = {_FIRST_WORD.split(path.name)[0].lower(): path for path in sets}
-        return {{**_PARTS, "data": "train"}.get(name, name): path for name, path in named.items()}
-    found: dict[str, Path] = {}
+        return _by_use([(_telling_word(path.name), path) for path in sets])
+    found: list[tuple[str, Path]] = []
     for entry in entries(folder):
         if entry.is_dir() and not entry.name.startswith("."):
-            part = _PARTS.get(entry.name.lower())
-            if part is None or not _holds_a_set(folder / entry.name):
+            word = entry.name.lower()
+            if word not in _PARTS or not _holds_a_set(folder / entry.name):
                 return {}
-            found[part] = folder / entry.name
-    return found
+            found.append((word, folder / entry.name))
+    return _by_use(found)
+
+
+def _telling_word(name: str) -> str:
+    """The first word of a name that tells a use; else its first word."""
+    words = _BETWEEN_WORDS.split(name.lower())
+    return next((word for word in words if word in _PARTS), words[0])
+
+
+def _by_use(found: Sequence[tuple[str, Path]]) -> dict[str, Path]:
+    """Sets by what the words of their names tell; the words that come first in _PARTS go before others."""
+    uses = {**_PARTS, "data": "train"}  # CIFAR calls what it trains with just data
+    times, order = Counter(word for word, _ in found), list(uses)
+    named: dict[str, Path] = {}
+    for word, path in sorted(found, key=lambda of: (order.index(of[0]) if of[0] in uses else len(order), of[1])):
+        use = uses.get(word, word)
+        named[path.name if times[word] > 1 or use in named else use] = path
+    return named
 
 
 def _pieces_of(path: Path) -> list[Path]:
@@ -150,7 +167,8 @@ def _which(folder: Path, parts: dict[str, Path]) -> str:
     """The question which of several data sets in a folder is meant."""
     names = sorted(path.name for path in parts.values())
     uses = {"validation": "as validation images", "test": "as test images", "train": "for training"}
-    told = ", ".join(f"{folder / parts[part].name} {use}" for part, use in uses.items() if part in parts)
+    told = ", ".join(" ".join(filter(None, (str(parts[part]), uses.get(part))))
+                     for part in sorted(parts, key=[*uses, *parts].index))
     return (f"{folder}: holds the data set{'s' if len(names) > 1 else ''} {enumerated(names)}. Choose one of them: "
             f"{told}.")
 

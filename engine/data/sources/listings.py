@@ -68,11 +68,17 @@ def labelled_pictures(folder: Path) -> list[tuple[Path, int]]:
     """The pictures in a folder's sub-folders with their labels, in the order of a data set; none are read.
 
     Raises:
-        DatasetError: there are too many.
+        DatasetError: there are too many, or two sub-folders have one number.
     """
     folders = sub_folders(folder)
     found: list[tuple[Path, int]] = []
-    for name, number in zip(folders, labels_of(folders).tolist(), strict=True):
+    numbers = labels_of(folders).tolist()
+    first: dict[int, str] = {}
+    for name, number in zip(folders, numbers, strict=True):
+        if first.setdefault(number, name) != name:
+            raise DatasetError(f"{folder}: its sub-folders {first[number]} and {name} both stand for label {number}. "
+                               "Put their pictures into one of them, or give the other its own number.")
+    for name, number in zip(folders, numbers, strict=True):
         found += [(picture, number) for picture in pictures_in(folder / name)]
         if len(found) > MOST_ENTRIES:
             raise DatasetError(f"{folder}: holds more than {MOST_ENTRIES:,} pictures, more than a set may have. Choose "

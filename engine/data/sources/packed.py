@@ -14,7 +14,7 @@ from engine.data.sources.depth import common_depth
 from engine.data.sources.listings import labels_of
 from engine.data.sources.readers import Reader, ReadSlice
 from engine.errors import DatasetError
-from engine.files.pictures import MOST_PIXELS, Depth
+from engine.files.pictures import MOST_PIXELS, Depth, check_colours
 from engine.quarantine.client import READER, Read
 from engine.quarantine.wire import Array, BrokenWireError
 
@@ -36,6 +36,7 @@ class PackedReader:
         Args:
             kind: "tar", "tfrecord" or "parquet".
         """
+        check_colours(path, input_shape)
         self.path, self.format, self.names_are, self.block = path, _FORMATS[kind], "text labels", 1
         self._kind = kind
         self.files: Sequence[Path] = [path]

@@ -22,6 +22,8 @@ ReadSlice = Callable[[int, int], Array]
 _SVHN_IMAGE, SVHN_ZERO = (32, 32, 3), 10
 LIKE_SVHN = ("The pictures are 32 x 32 and the highest label is 10, as in SVHN, where 10 stands for the digit 0: for a "
              "network of 10 labels, which has no label 10, it is counted as 0, for any other it is label 10.")
+_BOTH_PARTS = ("It holds test images (x_test) and training images (x_train): the test images are taken. To use the "
+               "training images, save them in a file of their own.")
 
 
 class Reader(Protocol):
@@ -37,6 +39,7 @@ class Reader(Protocol):
         files: what it is read from.
         pictures: of a set of single picture files one for each image; else none.
         notes: what was decided in a person's place, a sentence each.
+        depth: of pictures stored with 16 bits, how many of them the set uses; else None.
     """
 
     format: str
@@ -51,6 +54,7 @@ class Reader(Protocol):
     files: Sequence[Path]
     pictures: Sequence[Path]
     notes: tuple[str, ...]
+    depth: int | None
 
     def open(self) -> AbstractContextManager[ReadSlice]:
         """Give a function that reads images start to stop - 1, as stored."""
@@ -61,6 +65,7 @@ class _ArrayFile:
     """Two arrays in one file, images and labels, which the reader's process reads."""
 
     format, names_are = "", "text labels"
+    depth: int | None = None
     class_names: tuple[str, ...] = ()
     pictures: Sequence[Path] = ()
     _kind = ""
@@ -69,17 +74,18 @@ class _ArrayFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.files: Sequence[Path] = [path]
-        self.notes: tuple[str, ...] = ()
 
-        def described(found: Any, arrays: list[Array]) -> tuple[Spec, int, tuple[str, ...], bool, Array]:
+        def described(found: Any, arrays: list[Array]) -> tuple[Spec, int, tuple[str, ...], bool, bool, Array]:
             (labels,), spec, block = arrays, spec_of(found["data"]), found["block"]
             if type(block) is not int or block < 1:
                 raise BrokenWireError("no block")
-            return spec, block, check_codes(found.get("names", []), labels), found.get("reconstructed") is True, labels
+            return (spec, block, check_codes(found.get("names", []), labels), found.get("reconstructed") is True,
+                    found.get("training") is True, labels)
 
-        (self.dtype, self.shape), self.block, self.known_names, self.reconstructed, labels = READER.ask(
+        (self.dtype, self.shape), self.block, self.known_names, self.reconstructed, training, labels = READER.ask(
             path, f"describe {self._kind}", dict(self._arguments), described, most=MOST_LABEL_BYTES,
             error=DatasetError)
+        self.notes: tuple[str, ...] = (_BOTH_PARTS,) if training else ()
         check_labels(labels.shape, labels.dtype, self.shape, path)
         self.named: Sequence[str] = [self.known_names[code] for code in labels.tolist()] if self.known_names else []
         self.labels: Array = labels_of(self.known_names)[labels] if self.known_names else labels
@@ -127,7 +133,7 @@ class MatReader(_ArrayFile):
         super().__init__(path)
         flat = self.labels.reshape(-1)
         if self.shape[1:] == _SVHN_IMAGE and flat.size and flat.min() >= 1 and flat.max() == SVHN_ZERO:
-            self.notes = (LIKE_SVHN,)
+            self.notes += (LIKE_SVHN,)
 
 
 class PicturesReader:
@@ -144,9 +150,9 @@ class PicturesReader:
         self.pictures: Sequence[Path] = listing.pictures
         self._stamps = [stamp(p) for p in self.pictures]
         maybe_deep = [p for p in self.pictures if p.suffix.lower() in DEEP_SUFFIXES]
-        self._depth, note = common_depth(maybe_deep, picture_depth)
+        self.depth, note = common_depth(maybe_deep, picture_depth)
         self.notes: tuple[str, ...] = (*listing.notes, note) if note else listing.notes
-        first = load_picture(self.pictures[0], input_shape, self._depth)
+        first = load_picture(self.pictures[0], input_shape, self.depth)
         self._input_shape = first.shape[0], first.shape[1], first.shape[2]
         self.shape, self.dtype, self.block = (len(self.pictures), *first.shape), np.dtype(np.uint8), 1
 
@@ -157,7 +163,7 @@ class PicturesReader:
 
     def _picture(self, number: int) -> Array:
         path = self.pictures[number]
-        picture = load_picture(path, self._input_shape, self._depth)
+        picture = load_picture(path, self._input_shape, self.depth)
         check_unchanged(path, self._stamps[number], "its folder")
         return picture
 

@@ -6,6 +6,7 @@ Such a set is named by a pattern, data-*-of-00004.tar: a path with a star where 
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 from collections import Counter
@@ -50,7 +51,7 @@ def pieces(path: Path) -> list[Path]:
     """The files of a pattern by rising numbers.
 
     Raises:
-        DatasetError: one of as many as the names say is missing, two have one number, or there are absurdly many.
+        DatasetError: one is missing, there are more than the names say or absurdly many, or two have one number.
         OSError: the folder can't be read, or there are none.
     """
     before, _, after = path.name.partition(_STAR)
@@ -70,10 +71,15 @@ def pieces(path: Path) -> list[Path]:
     if max(len(numbers), expected) > _MOST_PIECES:
         raise DatasetError(f"{path}: would be {max(len(numbers), expected):,} files; at most {_MOST_PIECES:,} are read "
                            "as one set. Choose a part of them.")
-    if len(numbers) < expected:
-        missing = next(number for number in range(min(*numbers, 1), expected + 1) if number not in numbers)
-        raise DatasetError(f"{path}: {len(numbers)} of its {expected} files are here; number {missing} is missing. Put "
-                           "all of them into one folder.")
+    first = min(*numbers, 1) if total else min(numbers)
+    last = first + expected - 1 if total else max(numbers)
+    missing = next(number for number in itertools.count(first) if number not in numbers)
+    if missing <= last:
+        here = f"{len(numbers)} of its {expected} files are" if total else f"files up to number {last} are"
+        raise DatasetError(f"{path}: {here} here; number {missing} is missing. Put all of them into one folder.")
+    if len(numbers) > expected:
+        raise DatasetError(f"{path}: {len(numbers)} files are here, but their names say that there are {expected}. "
+                           "Move those that don't belong to the set elsewhere.")
     return [path.with_name(numbers[number]) for number in sorted(numbers)]
 
 
@@ -147,6 +153,7 @@ class PiecesReader:
                                    "number would stand for two classes. Choose each by itself, or save them alike.")
         self._readers = readers
         self._stamps = [[stamp(file) for file in reader.files] for reader in readers]
+        self.depth = first.depth
         self.format, self.names_are = f"{first.format} in {len(readers)} files", first.names_are
         self.block, self.dtype = max(reader.block for reader in readers), first.dtype
         self._ends = np.cumsum([reader.shape[0] for reader in readers]).tolist()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ from engine.data.sources.readers import Hdf5Reader, ReadSlice
 from engine.errors import Cancelled, DatasetError
 from engine.looking.inspection import describe_dataset, open_any_dataset
 from engine.progress import CancelSource
+from tests.support.foreign_sets import write_tar
 from tests.support.networks import HEIGHT, LABELS, WIDTH, Array, random_images
 
 SHAPE = (HEIGHT, WIDTH, 3)
@@ -143,6 +146,37 @@ def test_a_file_that_changes_in_use_is_noticed(tmp_path: Path) -> None:
     write_hdf5(path, IMAGES[:5].astype(np.float64), TRUTH[:5])
     with pytest.raises(DatasetError, match=r"d\.h5: was changed"):
         list(dataset.chunks(4))
+
+
+def test_a_folder_that_is_looked_at_in_use_goes_on(tmp_path: Path) -> None:
+    """Finder and Explorer write files of their own into it."""
+    (tmp_path / "faces" / "1").mkdir(parents=True)
+    Image.new("RGB", (WIDTH, HEIGHT), "red").save(tmp_path / "faces" / "1" / "a.png")
+    dataset = open_dataset(tmp_path / "faces", SHAPE)
+    os.utime(tmp_path / "faces", ns=(1, 1))
+    for name in (".DS_Store", "Thumbs.db"):
+        (tmp_path / "faces" / name).write_bytes(b"view")
+    assert dataset.take([0]).shape == (1, *SHAPE)
+    shutil.rmtree(tmp_path / "faces")
+    with pytest.raises(DatasetError, match="faces: was removed while it was in use"):
+        dataset.take([0])
+
+
+def test_sub_folders_of_one_number_are_refused(tmp_path: Path) -> None:
+    for name in ("1", "01", "2"):
+        (tmp_path / "faces" / name).mkdir(parents=True)
+        Image.new("RGB", (WIDTH, HEIGHT), "red").save(tmp_path / "faces" / name / "a.png")
+    with pytest.raises(DatasetError, match="faces: its sub-folders 01 and 1 both stand for label 1"):
+        open_dataset(tmp_path / "faces", SHAPE)
+
+
+@pytest.mark.parametrize("colours", [2, 4])
+def test_what_no_picture_can_be_made_into_is_said(colours: int, tmp_path: Path) -> None:
+    (tmp_path / "faces" / "1").mkdir(parents=True)
+    Image.new("RGBA", (WIDTH, HEIGHT), "red").save(tmp_path / "faces" / "1" / "a.png")
+    for path in (tmp_path / "faces", write_tar(tmp_path / "faces.tar", np.zeros((1, HEIGHT, WIDTH, 3), np.uint8), [1])):
+        with pytest.raises(DatasetError, match=f"3 colour channels or 1 of grey, but the network takes {colours}"):
+            open_dataset(path, (HEIGHT, WIDTH, colours))
 
 
 def test_the_image_with_nan_is_named(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from engine.data.datasets import open_dataset
+from engine.data.datasets import notices_of, open_dataset
+from engine.data.subsets import subset
 from engine.errors import DatasetError
 from engine.files.pictures import load_picture
 from engine.looking.inspection import describe_dataset
@@ -164,7 +165,20 @@ def test_the_deepest_piece_decides_for_all(bits: tuple[int, ...], tmp_path: Path
     dataset = open_dataset(tmp_path, (HEIGHT, WIDTH, 1))
     np.testing.assert_array_equal(next(dataset.chunks(9)).images[..., 0], np.stack(pictures) >> (max(bits) - 8))
     (note,) = dataset.notes
+    assert dataset.depth == max(bits)
     assert f"use {max(bits)} of them" in note
+
+
+def test_sets_of_different_depths_are_told(tmp_path: Path) -> None:
+    sets = [open_dataset(folder_of(tmp_path / name, [values(bits)]), (HEIGHT, WIDTH, 1))
+            for name, bits in (("valid", 12), ("test", 10), ("deep", 16))]
+    assert [dataset.depth for dataset in sets] == [12, 10, 16]
+    assert subset(sets[0], [0]).depth == 12
+    assert "16 bits valid 12 bits and test 10 bits are used" in notices_of(sets[:2])[-1]
+    assert "16 bits own 12 bits and deep 16 bits are used" in notices_of(sets[2:], [("own", 12)])[-1]
+    plain = open_dataset(write_tar(tmp_path / "plain.tar", np.zeros((1, HEIGHT, WIDTH), np.uint8), [0]))
+    assert plain.depth is None and len(notices_of([sets[0], plain])) == 1
+    assert not any("are used" in notice for notice in notices_of([sets[0], sets[0]]))
 
 
 def test_an_ordinary_piece_beside_deep_ones_stays_as_it_is(tmp_path: Path) -> None:

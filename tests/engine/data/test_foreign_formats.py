@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
 from engine.__main__ import main
 from engine.data.datasets import notices_of, open_dataset
-from engine.data.sources.kinds import files_of
+from engine.data.sources.kinds import files_of, parts_of
 from engine.data.sources.listings import lies_elsewhere
 from engine.errors import DatasetError
 from engine.looking.inspection import describe_dataset, inspect, open_any_dataset
@@ -204,6 +205,35 @@ def test_which_of_several_sets_in_a_folder_is_a_question(tmp_path: Path, capsys:
     assert open_any_dataset(root / "val").label_names == ("cat", "dog")
 
 
+def test_all_of_several_sets_for_one_use_are_named(tmp_path: Path) -> None:
+    root = parted(tmp_path / "animals", "dev", "train", "val")
+    assert parts_of(root) == {"train": root / "train", "validation": root / "val", "dev": root / "dev"}
+    assert refused(root).endswith(f"Choose one of them: {root / 'val'} as validation images, {root / 'train'} for "
+                                  f"training, {root / 'dev'}.")
+
+
+@pytest.mark.parametrize("kind", ["npz", "h5", "mat"])
+def test_of_test_and_training_images_in_one_file_those_taken_are_named(kind: str, tmp_path: Path) -> None:
+    arrays = {"x_train": IMAGES[:8], "y_train": np.array(NUMBERS[:8]), "x_test": IMAGES[8:],
+              "y_test": np.array(NUMBERS[8:])}
+    path = tmp_path / f"mnist.{kind}"
+    for only_test in (False, True):
+        held = {name: array for name, array in arrays.items() if not only_test or "test" in name}
+        if kind == "npz":
+            np.savez(path, **held)
+        elif kind == "h5":
+            with h5py.File(path, "w") as file:
+                for name, array in held.items():
+                    file[name] = array
+        else:
+            turned = {name: array.transpose(*range(1, array.ndim), 0) for name, array in held.items()}
+            pytest.importorskip("scipy.io").savemat(path, turned)
+        dataset = open_dataset(path, IMAGES.shape[1:])
+        assert dataset.labels.tolist() == list(NUMBERS[8:])
+        assert [f"mnist.{kind}: It holds test images (x_test) and training images (x_train)" in notice
+                for notice in notices_of([dataset])] == [True] * (not only_test)
+
+
 def test_classes_that_are_called_train_or_test_are_classes(tmp_path: Path) -> None:
     for name in ("test", "train"):
         (tmp_path / name).mkdir()
@@ -342,6 +372,21 @@ def test_a_tar_only_gives_files_of_its_own(tmp_path: Path) -> None:
         label.size = 1
         archive.addfile(label, io.BytesIO(b"0"))
     assert "holds no pictures with labels" in refused(tmp_path / "d.tar")
+
+
+@pytest.mark.parametrize("damage", ["a bit of a header", "no header", "one behind the other"])
+def test_what_stands_behind_the_end_of_a_tar_s_list_is_told(damage: str, tmp_path: Path) -> None:
+    """Python's tarfile ends there in silence."""
+    path = write_tar(tmp_path / "d.tar", IMAGES, NUMBERS)
+    content = path.read_bytes()
+    at, end = content.index(b"set/00003.png"), len(content.rstrip(b"\0"))
+    if damage == "one behind the other":
+        at = -(-end // 512) * 512
+        path.write_bytes(content + content)
+    else:
+        broken = bytes([content[at] ^ 1]) + content[at + 1:at + 512] if damage == "a bit of a header" else bytes(512)
+        path.write_bytes(content[:at] + broken + content[at + 512:])
+    assert f"is damaged (its list of files breaks off at byte {at:,}, but it goes on" in refused(path)
 
 
 def test_a_sample_without_label_is_named(tmp_path: Path) -> None:

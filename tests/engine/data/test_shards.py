@@ -90,6 +90,23 @@ def test_a_missing_piece_is_named(tmp_path: Path) -> None:
         open_dataset(tmp_path / "other-*-of-00004.tar")
 
 
+@pytest.mark.parametrize(("kind", "first", "gone", "missing"), [
+    ("CIFAR", 1, 2, 3), ("tar by number", 0, 2, 2), ("tar by number", 7, 1, 8), ("npz", 0, 1, 1)])
+def test_a_gap_is_told_where_names_do_not_say_of_how_many(
+    kind: str, first: int, gone: int, missing: int, tmp_path: Path,
+) -> None:
+    written(kind, tmp_path, first)[gone].unlink()
+    with pytest.raises(DatasetError, match=rf"files up to number {first + 3} are here; number {missing} is missing"):
+        open_dataset(tmp_path)
+
+
+def test_more_pieces_than_the_names_say_are_refused(tmp_path: Path) -> None:
+    for number in range(4):
+        write_tar(tmp_path / f"data-{number:05}-of-00003.tar", IMAGES[:1], [0])
+    with pytest.raises(DatasetError, match="4 files are here, but their names say that there are 3"):
+        open_dataset(tmp_path)
+
+
 def test_pieces_of_different_kinds_are_refused(tmp_path: Path) -> None:
     write_h5(tmp_path / "data-00000-of-00002.h5", IMAGES[:5], NUMBERS[:5])
     write_h5(tmp_path / "data-00001-of-00002.h5", IMAGES[:5, :16, :16], NUMBERS[:5])
@@ -157,6 +174,20 @@ def test_hugging_face_s_and_cifar_s_folders_hold_a_set_for_each_use(tmp_path: Pa
     (cifar / "readme.html").write_text("<p>")
     (cifar / "batches.meta.txt").write_text("airplane\n")
     assert parts_of(cifar) == {"train": cifar / "data_batch_*.bin", "test": cifar / "test_batch.bin"}
+
+
+@pytest.mark.parametrize(("names", "uses"), [
+    (("cifar10-train", "cifar10-test"), ("train", "test")), (("faces_val", "faces_dev"), ("validation", None)),
+    (("a-train", "b-train", "a-test"), (None, None, "test")), (("cats", "dogs"), ("cats", "dogs"))])
+def test_sets_that_begin_with_one_word_are_all_there(
+    names: tuple[str, ...], uses: tuple[str | None, ...], tmp_path: Path,
+) -> None:
+    files = [write_tfrecord(tmp_path / f"{name}.tfrecord-00000-of-00001", IMAGES[:1], [0]) for name in names]
+    sets = [path.with_name(path.name.replace("00000", "*")) for path in files]
+    assert parts_of(tmp_path) == {use or path.name: path for use, path in zip(uses, sets, strict=True)}
+    with pytest.raises(DatasetError) as found:
+        open_dataset(tmp_path)
+    assert all(str(path) in str(found.value).partition("Choose one of them: ")[2] for path in sets)
 
 
 @pytest.mark.parametrize(("name", "pattern"), [

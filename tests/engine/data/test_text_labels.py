@@ -72,6 +72,16 @@ def test_words_that_are_no_names(words: list[bytes], said: str, tmp_path: Path) 
     assert "model" not in str(found.value)
 
 
+def test_many_long_names_in_another_script_are_read(tmp_path: Path) -> None:
+    names = ["\u4e2d" * 60 + f"{number:05}" for number in range(49_000)]
+    np.savez(tmp_path / "d.npz", data=np.zeros((len(names), 2, 2, 3), np.uint8), label=np.array(names))
+    assert open_dataset(tmp_path / "d.npz").label_names == tuple(names)
+    np.savez(tmp_path / "d.npz", data=np.zeros((49_000, 1, 1, 3), np.uint8),
+             label=np.array(["\u4e2d" * 195 + name[-5:] for name in names]))
+    with pytest.raises(DatasetError, match=r"d\.npz: the names of its labels have more than 15,728,640 bytes"):
+        open_dataset(tmp_path / "d.npz")
+
+
 def test_faults_of_data_files_are_told_in_words_of_data(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "d.h5", "w") as file:
         file["data"] = IMAGES

@@ -10,14 +10,24 @@ from PIL import Image
 
 from engine.data.datasets import open_dataset
 from engine.data.preprocessing import AS_STORED
+from engine.defences.training import Repair
 from engine.errors import Cancelled, DatasetError, EngineError
 from engine.goodnets import checking
 from engine.goodnets.checking import check_pictures, list_pictures
 from engine.goodnets.pair import GoodNet
+from engine.goodnets.saved import open_goodnet, save_pair
 from engine.guards.calibration import calibrate
 from engine.guards.transplant import TransplantScores
 from engine.models.networks import open_network
 from engine.progress import CancelSource, Progress
+from engine.rates import Rate
+from engine.records.reopening import reopen_run
+from engine.records.run_files import save_run
+from engine.runs.pairs import build_goodnet, build_guarded_badnet
+from engine.runs.prune import PruningRequest, run_pruning
+from engine.runs.repair import as_pair
+from engine.runs.rows import rows_of
+from tests.support.deep_pictures import write_png
 from tests.support.networks import SmallLab
 
 
@@ -91,3 +101,40 @@ def test_a_check_is_cancelled_between_chunks(guarded: GoodNet, files: list[Path]
             seen.append(chunk)
             source.cancel()
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("saved", ["pruned", "guarded", "repaired"])
+def test_a_deep_picture_is_as_bright_as_in_the_run(saved: str, small_lab: SmallLab, tmp_path: Path) -> None:
+    """A dark picture of a 12-bit set by itself looks like one of 10 bits."""
+    network = open_network(small_lab.badnet)
+    dice = np.random.default_rng(2)
+    bright = dice.integers(0, 4096, (24, *network.input_shape)).astype(np.uint16)
+    dark = bright // 9
+    pictures = np.concatenate([bright, dark])
+    labels = network.predict_labels((pictures // 16).astype(np.float32)).tolist()
+    files = [tmp_path / "clean" / str(label) / f"{number:02}.png" for number, label in enumerate(labels)]
+    for path, picture in zip(files, pictures, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_png(path, picture)
+    if saved == "repaired":
+        clean = open_dataset(tmp_path / "clean", network.input_shape)
+        own = Repair("distillation", tuple(network.model.get_weights()), 1, 1, Rate(1, 1), Rate(1, 1), "", (), "", 0)
+        goodnet = as_pair(network, own, AS_STORED, clean, None, []).goodnet
+    else:
+        request = PruningRequest(small_lab.badnet, tmp_path / "clean", scale="none",
+                                 guard="margin" if saved == "guarded" else "none")
+        save_run(run_pruning(request), tmp_path / "out")
+        run = reopen_run(tmp_path / "out")
+        goodnet = build_guarded_badnet(run, network) if saved == "guarded" else build_goodnet(run, rows_of(run)[0])
+    save_pair(goodnet, tmp_path / "pair")
+    (verdict,), = check_pictures(open_goodnet([tmp_path / "pair"]), [files[len(bright)]])
+    np.testing.assert_array_equal(verdict.seen, dark[0] // 16)
+    np.testing.assert_array_equal(verdict.without_picture().seen_again(), dark[0] // 16)
+
+
+@pytest.mark.parametrize("depth", [7, 17, "12", True])
+def test_a_depth_that_no_picture_has_is_refused(guarded: GoodNet, depth: object, tmp_path: Path) -> None:
+    guarded.notes["depth"] = depth
+    save_pair(guarded, tmp_path / "pair")
+    with pytest.raises(EngineError, match=r"goodnet\.json: doesn't describe a GoodNet \(.* depth"):
+        open_goodnet([tmp_path / "pair"])
