@@ -147,6 +147,26 @@ def test_the_newest_ten_are_kept_newest_first(tmp_path: Path, monkeypatch: pytes
     assert [kept.folder for kept in kept_runs(tmp_path)] == folders[-2:2:-1]
 
 
+def test_a_run_that_is_kept_after_the_clock_was_set_back_is_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = datetime.datetime(2026, 12, 31, 23, 59, 59, 999_990)
+
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            return now
+
+    run = dataclasses.replace(made_up_run(channels=5), guarded=None)
+    monkeypatch.setattr(autosave.datetime, "datetime", Clock)
+    for _ in range(MOST_KEPT):
+        keep_run(run, tmp_path)
+    now -= datetime.timedelta(hours=2)
+    folder = keep_run(run, tmp_path)
+    assert folder.is_dir() and kept_runs(tmp_path)[0].folder == folder
+    assert len(list(tmp_path.iterdir())) == MOST_KEPT
+
+
 def test_where_nothing_was_kept_nothing_is_found(tmp_path: Path) -> None:
     assert kept_runs(tmp_path / "nowhere") == ()
 
