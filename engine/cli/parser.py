@@ -70,5 +70,5 @@ def build_parser() -> argparse.ArgumentParser:
         added = add(command.__name__.rpartition(".")[2], help=command.SUMMARY,
                     description=f"{command.SUMMARY[0].upper()}{command.SUMMARY[1:]}.")
         command.add_options(added)
-        added.set_defaults(run=command.run, usage_error=added.error)
+        added.set_defaults(run=command.run, usage_error=added.error, saved=False)
     return parser

@@ -121,6 +121,26 @@ def test_ctrl_c_keeps_what_is_done(
     assert "one.keras" in said.out
 
 
+def test_ctrl_c_after_saving_doesnt_say_that_nothing_was_written(
+    small_lab: SmallLab, models: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for command in ("prune", "compare", "repair"):
+        monkeypatch.setattr(f"engine.cli.commands.{command}.say_json", interrupt)
+    monkeypatch.setattr("engine.cli.several.say_json", interrupt)
+    prune, data = ["prune", str(models[0])], ["--clean", str(small_lab.clean), "--drop", "4"]
+    for number, given in enumerate((
+            [*prune, *data], [*prune, str(models[2]), *data], ["compare", *[str(tmp_path / "out 0")] * 2],
+            ["repair", *prune[1:], *data[:2], "--method", "fine-pruning", "--allow-missing-labels"])):
+        out = tmp_path / f"out {number}"
+        assert main([*given, "--json", "--out", str(out)]) == INTERRUPTED
+        assert capsys.readouterr().err.splitlines()[-1] == "goodnet: cancelled."
+        assert out.is_dir()
+
+
 def test_a_folder_that_may_not_be_replaced_is_found_before_any_work(
     small_lab: SmallLab, models: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
