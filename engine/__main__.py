@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout, sys.stderr = (stream or open(os.devnull, "w", encoding="utf-8") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115, PTH123
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold what a Windows code page doesn't
+    options = None
     try:
         from engine.cli.parser import parse  # a second's work, in which Ctrl-C is told as it is later
         options = parse(arguments)
@@ -32,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(str(error))
         return AT_FAULT
     except (Cancelled, KeyboardInterrupt) as error:
-        complain(f"cancelled; {error if str(error) else 'nothing was written.'}")
+        rest = str(error) or ("" if options and options.saved else "nothing was written.")
+        complain(f"cancelled; {rest}" if rest else "cancelled.")
         return INTERRUPTED
     except BrokenPipeError:
         sys.stdout = None  # the reader left; don't complain again at exit

@@ -6,12 +6,13 @@ import ctypes
 import gc
 import logging
 import os
+import platform
 import re
 import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -156,6 +157,17 @@ def device() -> str:
         return "CPU"
     details = tensorflow.config.experimental.get_device_details(gpus[0])
     return f"GPU ({details.get('device_name', gpus[0].name)})"
+
+
+def versions() -> dict[str, str]:
+    """Of everything that counts are made with, by its name."""
+    from importlib.metadata import PackageNotFoundError, version  # brings what e-mail needs, and nothing else does
+    found = {"python": platform.python_version(), "platform": platform.platform(),
+             **{name: version(name) for name in ("keras", "numpy", "h5py")}, "tensorflow": "unknown"}
+    for name in ("tensorflow-cpu", "tensorflow"):
+        with suppress(PackageNotFoundError):
+            found["tensorflow"] = version(name)
+    return found
 
 
 def reason(message: str) -> str:

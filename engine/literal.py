@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any
 
 # Control and format characters (escape sequences, reversed writing), halves of characters, line and paragraph ends.
 _NOT_SHOWN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-# A cell that begins so is a formula to spreadsheets, or brings one into the next cell.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A cell that begins so is a formula to spreadsheets, or brings one into the next cell. Where semicolons or tabs part
+# cells, quotes of one that isn't the first count for nothing, so a cell begins behind each and behind a line's end.
+_FORMULA = re.compile("(?:^|(?<=[;\t\r\n]))(?=[^\\S\t\r\n]*[-=+@\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH EQUALS SIGN}"
+                      "\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}])|^(?=[\t\r])")
 
 
 def literal(text: str) -> str:
@@ -18,8 +21,8 @@ def literal(text: str) -> str:
 
 
 def csv_cell(value: Any) -> Any:
-    """A value for a CSV table: text that a spreadsheet would compute gets an apostrophe before it; numbers stay."""
+    """A value for a CSV table: text, or a part of it, that a spreadsheet would compute gets an apostrophe before it;
+    numbers stay."""
     if not isinstance(value, str):
         return value
-    text = value.encode("utf-8", "replace").decode()
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub("'", value.encode("utf-8", "replace").decode())

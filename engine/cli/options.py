@@ -175,6 +175,14 @@ def _known(read: Callable[[str], _Read]) -> Callable[[str], _Read]:
     return known
 
 
+def not_empty(text: str) -> str:
+    """A name or an address: an empty one, as a variable of the shell's that isn't set leaves it, says nothing."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; a variable that isn't set may have been meant. Say what is meant, "
+                                         "or leave it out")
+    return text
+
+
 def count(text: str) -> int:
     """A number from 1 up."""
     value = int(text)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from engine import VERSION
 from engine.cli.commands import check, compare, defend, evaluate, examine, inspect, misread, prune, repair, scan
+from engine.cli.options import not_empty
 from engine.cli.project import project_defaults
 from engine.data.preprocessing import KNOWN
 
@@ -69,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     for command in COMMANDS:
         added = add(command.__name__.rpartition(".")[2], help=command.SUMMARY,
                     description=f"{command.SUMMARY[0].upper()}{command.SUMMARY[1:]}.")
+        added.register("type", None, not_empty)  # of files, names and addresses, which say no other
         command.add_options(added)
-        added.set_defaults(run=command.run, usage_error=added.error)
+        added.set_defaults(run=command.run, usage_error=added.error, saved=False)
     return parser

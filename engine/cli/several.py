@@ -81,6 +81,9 @@ def _say(ended: Sequence[Ended], as_json: bool) -> None:
     if as_json:
         say_json({"runs": [_ended_json(e) for e in ended]})
         return
+    for e in ended:
+        for sentence in _warnings(e):
+            say(f"Warning: {e.model}: {sentence}", style="yellow")
     say_table(["model", *SUMMARY_HEADINGS, "saved in"], [_row(e) for e in ended], left=2)
     for e in ended:
         if e.failure:
@@ -95,4 +98,8 @@ def _row(ended: Ended) -> list[str]:
 def _ended_json(ended: Ended) -> dict[str, Any]:
     found = run_summary_json(ended.folder, ended.run) if ended.run else \
         {"folder": None, "model": {"path": str(ended.model)}, "badnet": None, "best": None}
-    return {**found, "failure": ended.failure or None}
+    return {**found, "warnings": _warnings(ended), "failure": ended.failure or None}
+
+
+def _warnings(ended: Ended) -> list[str]:
+    return [doubt.sentence for doubt in ended.run.doubts] if ended.run else []

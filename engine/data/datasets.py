@@ -17,12 +17,11 @@ from engine.data.classes import few, places_among
 from engine.data.labels import no_whole_numbers
 from engine.data.preprocessing import AS_STORED, Preprocessing
 from engine.data.sources.depth import unlike_depths
-from engine.data.sources.kinds import reader_of
+from engine.data.sources.kinds import reader_of, sha256_of_set
 from engine.data.sources.readers import LIKE_SVHN, SVHN_ZERO, Hdf5Reader, Reader, check_unchanged, stamp
 from engine.data.sources.shards import is_pattern
 from engine.errors import DatasetError, EngineError, UnfitError
 from engine.files.existing import is_folder
-from engine.files.fingerprint import sha256_of
 from engine.progress import NEVER_CANCELLED, CancelToken
 
 Images = npt.NDArray[np.float32]
@@ -251,14 +250,14 @@ class Dataset:
         return sum(size for size, _ in stamps), sum(changed for _, changed in stamps)
 
     def sha256(self, cancel: CancelToken = NEVER_CANCELLED) -> str:
-        """SHA-256 of the file, or of all of a folder's files one after the other, in hexadecimal.
+        """SHA-256 of the file, or of all of a folder's files and their labels, in hexadecimal; see sha256_of_set.
 
         Raises:
             DatasetError: one of them is gone or can't be read.
             Cancelled: the token was set.
         """
         try:
-            return sha256_of(self._reader.files, cancel)
+            return sha256_of_set(self.path, self._reader.files, cancel)[0]
         except OSError as error:
             raise DatasetError(f"{error.filename or self.path}: can't be read any more ({error.strerror or error}). "
                                "Bring it back and open its set again.") from error

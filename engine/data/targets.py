@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -39,6 +40,16 @@ def by_target(poisoned: Dataset, labels: int | None, clean: Iterable[Dataset] = 
         f"{poisoned.path}: holds {len(targets)} different labels, as a clean set does; those of a poisoned set must be "
         "the attacker's target. If several triggers have a target each, give a file for each target. If each image "
         "has its own target, choose the clean images that it was made from, in the same order, as a clean set first.")
+
+
+def told_apart(poisoned: Iterable[Dataset]) -> list[Dataset]:
+    """Sets of which no two have one name, as those of a/bd.h5 and b/bd.h5 would: results go by it."""
+    told: dict[str, Dataset] = {}
+    for dataset in poisoned:
+        while dataset.name in told:
+            dataset = dataclasses.replace(dataset, number=dataset.number + 1)
+        told[dataset.name] = dataset
+    return list(told.values())
 
 
 def are_few(targets: int, labels: int | None) -> bool:

@@ -18,8 +18,10 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from engine.errors import OutputError
 from engine.files import manifest
@@ -99,6 +101,37 @@ def whole_folder(target: Path, inputs: Iterable[Path] = ()) -> Iterator[Path]:
         raise _explained(target, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+class _Enduring(FileIO):
+    """A file that takes everything and remembers what couldn't be written."""
+
+    failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        try:
+            while left:
+                left = left[super().write(left):]
+        except OSError as error:
+            self.failure = self.failure or error
+        return size
+
+
+@contextmanager
+def for_hdf5(path: Path) -> Iterator[FileIO]:
+    """A file for h5py to write: on a full disk the HDF5 library would end in other errors, and then in a crash.
+
+    Raises:
+        OSError: something couldn't be written; only at the end.
+    """
+    with _Enduring(path, "w+") as stream:
+        try:
+            yield stream
+        finally:
+            if stream.failure:
+                raise stream.failure
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from engine import backend
+from engine.files.saving import for_hdf5
 from engine.models.networks import Network
 from engine.models.vocabulary import OTHER_IN_KERAS2
 
@@ -52,10 +53,12 @@ def save_keras2_h5(network: Network, path: Path) -> None:
 
     Args:
         network: of layers that Keras 2 knows; newer ones are written all the same and need Keras 3 to read.
+    Raises:
+        OSError: it can't be written.
     """
     model = network.model
     config = {"class_name": type(model).__name__, "config": _keras2(model.get_config())}
-    with h5py.File(path, "w") as file:
+    with for_hdf5(path) as stream, h5py.File(stream, "w") as file:
         weights = file.create_group("model_weights")
         for place in (file, weights):
             # As bytes: Keras 2 decodes them, which a string doesn't take.

@@ -30,6 +30,7 @@ GUARD_FILE = "guard.npz"
 # What a pair answers with.
 _PAIR_FILES = ("b.keras", "b_prime.keras", "goodnet.json", GUARD_FILE)
 # The input of a one-file GoodNet says by its name in which range pictures are stored, if not from 0 to 255.
+_IMAGE = "image"
 _IMAGES = {UNIT: "image_0_to_1", AROUND_ZERO: "image_around_0", PREPARED: "image_prepared", FINER: "image_finer"}
 # A one-file GoodNet says by its own name whether a guard stands before the pair in its folder.
 _NAME, _WITHOUT_GUARD = "goodnet", "goodnet_without_its_guard"
@@ -50,7 +51,7 @@ def one_file_model(goodnet: GoodNet) -> Any:
     """
     _, keras = backend.load()
     ops = keras.ops
-    image = keras.Input(goodnet.b.input_shape, name=_IMAGES.get(goodnet.stored, "image"))
+    image = keras.Input(goodnet.b.input_shape, name=_IMAGES.get(goodnet.stored, _IMAGE))
     prepared = preprocessed(image, goodnet.preprocessing)
     answers = []
     asked = [("b", goodnet.b)] * (not goodnet.b_prime_alone) + [("b_prime", goodnet.b_prime)]
@@ -228,7 +229,7 @@ def _without_guard(whole: Any, path: Path) -> str:
 def _open_one_file(path: Path) -> GoodNet:
     whole = build_model(read_model_file(path))
     parts = {name: next((layer for layer in whole.layers if layer.name == name), None) for name in ("b", "b_prime")}
-    stored = {name: stored for stored, name in _IMAGES.items()}.get(whole.layers[0].name)
+    stored = {_IMAGE: BYTES, **{name: stored for stored, name in _IMAGES.items()}}.get(whole.layers[0].name)
     notes, warning = {"stored": stored} if stored else {}, _without_guard(whole, path)
     if parts["b"] is None and hasattr(parts["b_prime"], "outputs"):
         alone = Network(parts["b_prime"], path)

@@ -20,6 +20,7 @@ from engine.data.labels import class_names
 from engine.errors import ModelError, SeveralOutputs, in_short, named
 from engine.files.existing import check_is_file, is_file, kind_of
 from engine.files.fingerprint import sha256_of
+from engine.files.saving import for_hdf5
 from engine.files.scratch import scratch_folder
 from engine.models.config import Config, checked_config
 from engine.models.from_onnx.graph import read_graph
@@ -184,7 +185,7 @@ def weights_file(file: ModelFile) -> Iterator[Path]:
             try:
                 with READER.stream(file.path, "weights", {"archive": file.is_archive}, error=ModelError,
                                    patience=patience_for(file.path)) as read, \
-                        h5py.File(weights, "w") as target:
+                        for_hdf5(weights) as stream, h5py.File(stream, "w") as target:
                     for part in file.stored:
                         _copy(part, read, target)
             except ModelError:

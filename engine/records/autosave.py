@@ -63,7 +63,9 @@ def keep_run(run: PruningRun, inside: Path | None = None, instead_of: Path | Non
         OutputError: it can't be written.
     """
     inside = inside or kept_folder()
-    folder = inside / f"{datetime.datetime.now():{_NAME}}-{uuid.uuid4().hex[:6]}"
+    # Of a clock that was set back, what was kept before bears later times; the newest it is all the same.
+    later = [_kept_at(newest) + datetime.timedelta(microseconds=1) for newest in _folders(inside)[:1]]
+    folder = inside / f"{max([datetime.datetime.now(), *later]):{_NAME}}-{uuid.uuid4().hex[:6]}"
     with whole_folder(folder) as temporary:
         write_text(temporary / "run.json", json.dumps(run_json(run, rows_of(run)), indent=1, allow_nan=False))
         if run.guarded:

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
 
-from engine.data.sources.kinds import files_of
+from engine.data.sources.kinds import files_of, sha256_of_set
 from engine.errors import EngineError, OutputError, in_short
-from engine.files.fingerprint import sha256_of
 from engine.files.regular import read_regular
 from engine.files.saving import whole_file
 from engine.progress import NEVER_CANCELLED, CancelToken
@@ -138,13 +137,13 @@ def make_project(request: PruningRequest, result: LastResult | None = None, *, o
 
 
 def fingerprint(path: Path, cancel: CancelToken = NEVER_CANCELLED) -> str:
-    """SHA-256 of a file, or of all files of a data set one after the other, as run.json holds it.
+    """SHA-256 of a file or a data set, as run.json holds it.
 
     Raises:
         OSError: it can't be read, or is a pipe or device.
         Cancelled: the token was set.
     """
-    return sha256_of(files_of(path), cancel)
+    return sha256_of_set(path, files_of(path), cancel)[0]
 
 
 def look_for(files: Iterable[ProjectFile], folder: Path, cancel: CancelToken = NEVER_CANCELLED) -> tuple[Looked, ...]:
@@ -200,7 +199,8 @@ def _state_of(file: ProjectFile, folder: Path, cancel: CancelToken) -> State:
     if on_another_machine(file.path, folder):
         return "remote"
     try:
-        return "found" if fingerprint(file.path, cancel) == file.sha256 else "changed"
+        known = file.sha256 in sha256_of_set(file.path, files_of(file.path), cancel)
+        return "found" if known else "changed"
     except OSError:
         return "missing"
     except EngineError:  # what was a data set is none any more

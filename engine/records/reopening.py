@@ -98,7 +98,8 @@ def _run(document: Json, folder: Path) -> PruningRun:
     return PruningRun(
         request, summary, datasets, ChannelRanking(summary.layer, order, means, source), curve, guarded,
         _text(document["device"]), _number(document["seconds"]), _comparison(document),
-        _doubts(document, curve, guarded, summary.labels))
+        _doubts(document, curve, guarded, summary.labels),
+        {_text(name): _text(version) for name, version in document.get("versions", {}).items()})
 
 
 def _depth(model: Json) -> int | None:

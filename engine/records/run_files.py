@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import datetime
 import itertools
 import json
 import math
-import platform
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -108,7 +106,7 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
         "datasets": [{"path": str(d.path), "role": d.role, "name": d.name, "images": d.images, "labels": d.labels,
                       "sha256": d.sha256} for d in run.datasets],
         "settings": {**settings_json(request), "order": str(request.order) if request.order else None},
-        "versions": _versions(),
+        "versions": dict(run.versions),
         "warnings": [doubt.sentence for doubt in run.doubts],
         "implausible_input": [doubt.sentence for doubt in run.doubts if doubt.implausible],
         "device": run.device,
@@ -266,14 +264,3 @@ def finite(value: float) -> float | None:
 def _meant_from(paths: Iterable[Path]) -> str:
     """The folder that relative paths are meant from; nothing where none is relative."""
     return "" if all(path.is_absolute() for path in paths) else str(Path.cwd())
-
-
-def _versions() -> Json:
-    """Of everything that counts are made with."""
-    from importlib.metadata import PackageNotFoundError, version  # brings what e-mail needs, and nothing else does
-    found = {"python": platform.python_version(), "platform": platform.platform(),
-             **{name: version(name) for name in ("keras", "numpy", "h5py")}, "tensorflow": "unknown"}
-    for name in ("tensorflow-cpu", "tensorflow"):
-        with contextlib.suppress(PackageNotFoundError):
-            found["tensorflow"] = version(name)
-    return found

@@ -104,7 +104,7 @@ def write_differences_csv(of: SideBySide, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["what", *map(csv_cell, of.names)])
-        writer.writerows([d.what, *map(csv_cell, d.texts)] for d in of.differences)
+        writer.writerows(map(csv_cell, (d.what, *d.texts)) for d in of.differences)
 
 
 def _told_apart(names: Sequence[str]) -> tuple[str, ...]:

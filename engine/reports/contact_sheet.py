@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from engine.data.datasets import open_dataset, spread_over
+from engine.data.datasets import Images, open_dataset, spread_over
+from engine.data.stored_values import BYTES, FINER, PREPARED, as_pictures
 from engine.errors import EngineError
+from engine.files.pictures import Picture
 from engine.runs.inputs import DatasetSummary
 from engine.runs.prune import PruningRun
 
@@ -48,15 +50,17 @@ def contact_strips(run: PruningRun) -> tuple[Strip, ...]:
     return tuple(strip for strip in strips if strip is not None)
 
 
-def as_pixels(images: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Images float32[n, H, W, C] of whatever range (0 to 255, 0 to 1, around 0) as uint8 to look at."""
+def as_pixels(images: Images, stored: str) -> Picture:
+    """Images float32[n, H, W, C] as uint8 to look at; of a range that nothing tells the ends of, from their darkest
+    value to their brightest.
+
+    Args:
+        stored: the range of their set, one of engine.data.stored_values.RANGES.
+    """
+    if stored not in (PREPARED, FINER):
+        return as_pictures(images, stored)
     low, high = float(images.min()), float(images.max())
-    if low < 0:
-        images = (images - low) * np.float32(255 / max(high - low, 1e-9))
-    elif high <= 1:
-        images = images * np.float32(255)
-    shown: npt.NDArray[np.uint8] = images.clip(0, 255).astype(np.uint8)
-    return shown
+    return as_pictures((images - low) * np.float32(255 / max(high - low, 1e-9)), BYTES)
 
 
 def png_uri(pixels: npt.NDArray[np.uint8]) -> str:
@@ -71,7 +75,7 @@ def png_uri(pixels: npt.NDArray[np.uint8]) -> str:
 def _strip(run: PruningRun, summary: DatasetSummary, places: list[int]) -> Strip | None:
     try:
         dataset = open_dataset(summary.path, run.model.input_shape, run.model.labels)
-        pixels = as_pixels(dataset.take(places))
+        pixels = as_pixels(dataset.take(places), run.model.stored)
     except (EngineError, OSError, IndexError):  # removed or replaced since the run: the figures stand without it
         return None
     return Strip(summary.name, summary.role, tuple(png_uri(image) for image in pixels))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.assessment import percent
+from engine.data.classes import name_of
 from engine.data.preprocessing import preprocessing
 from engine.pruning.sweep import SetCounts
 from engine.rates import Rate
@@ -70,9 +71,9 @@ def cautions(runs: Sequence[PruningRun]) -> tuple[str, ...]:
     elif len({best.clean.total for run in runs if (best := best_of(run))}) > 1:
         found.append("The best defences were measured on different numbers of clean images, for without a test set "
                      "some are measured on images held back: a difference of clean accuracy may come from the images.")
-    if len({tuple(d.sha256 for d in _of(run, "poisoned")) for run in runs}) > 1:
-        found.append("The poisoned images aren't the same, so a difference of attack success may come from the images. "
-                     "Run again with the same poisoned images to compare it.")
+    if len({(_images(run, "poisoned").key, _targets(run).key) for run in runs}) > 1:
+        found.append("The poisoned images or their targets aren't the same, so a difference of attack success may come "
+                     "from them. Run again with the same poisoned images to compare it.")
     return tuple(found)
 
 
@@ -94,13 +95,17 @@ def _everything(runs: Sequence[PruningRun]) -> Iterator[tuple[str, list[_Entry]]
     yield "Clean validation images", each(_images, "validation")
     yield "Clean test images", each(_images, "test")
     yield "Poisoned images", each(_images, "poisoned")
+    yield "Targets of the poisoned images", each(_targets)
     yield "Output", each(lambda run: _plain(run.request.output))
     yield "Layer", each(lambda run: _plain(run.model.layer))
     yield "Channels of the layer", each(lambda run: _plain(run.model.channels))
+    yield from _names(runs)
     yield "Values", each(lambda run: _plain(preprocessing(run.model.scale).words))
     for name, what in _settings(runs):
         yield what, each(_setting, name)
     yield from _orders(runs)
+    yield "Defences compared", each(lambda run: _Entry(bool(run.comparison), bool(run.comparison),
+                                                       "yes" if run.comparison else "no"))
     yield "Device", each(lambda run: _plain(run.device))
     yield from _curves(runs)
     yield "B without a defence", each(_figures, 0)
@@ -114,9 +119,14 @@ def _everything(runs: Sequence[PruningRun]) -> Iterator[tuple[str, list[_Entry]]
 
 def _settings(runs: Sequence[PruningRun]) -> Iterator[tuple[str, str]]:
     for field in dataclasses.fields(PruningRequest):
-        unused = field.name == "false_alarms" and all(run.request.guard == "none" for run in runs)
+        unused = field.name == "false_alarms" and not any(map(_guarding, runs))
         if field.name not in _LEFT_OUT and not unused:
             yield field.name, _SETTINGS.get(field.name, field.name.replace("_", " ").capitalize())
+
+
+def _guarding(run: PruningRun) -> bool:
+    """Whether a run set up guards, as a comparison does, too."""
+    return run.request.guard != "none" or run.comparison is not None
 
 
 def _setting(run: PruningRun, name: str) -> _Entry:
@@ -124,6 +134,16 @@ def _setting(run: PruningRun, name: str) -> _Entry:
     if name == "drops":
         return _Entry(value, list(value), ", ".join(f"{x:g}" for x in value))
     return _Entry(value, value, percent(value)) if name == "false_alarms" else _plain(value)
+
+
+def _names(runs: Sequence[PruningRun]) -> Iterator[tuple[str, list[_Entry]]]:
+    """The first label that has another name in another run."""
+    named = [run.model.classes for run in runs]
+    for label in range(max(map(len, named))):
+        names = [name_of(label, names) for names in named]
+        if len(set(names)) > 1:
+            yield f"Names of labels, first of label {label}", list(map(_plain, names))
+            return
 
 
 def _orders(runs: Sequence[PruningRun]) -> Iterator[tuple[str, list[_Entry]]]:
@@ -183,6 +203,13 @@ def _figures(run: PruningRun, step: int) -> _Entry:
 
 def _images(run: PruningRun, role: str) -> _Entry:
     return _hashed([(d.name, d.sha256) for d in _of(run, role)])
+
+
+def _targets(run: PruningRun) -> _Entry:
+    """What is wanted of each poisoned set; None where each of its images has a target of its own."""
+    targets = [counts.target for counts in run.curve.poisoned]
+    words = ["one an image" if target is None else str(target) for target in targets]
+    return _Entry(tuple(targets), targets or None, ", ".join(words) or "none")
 
 
 def _hashed(files: Sequence[tuple[str, str]]) -> _Entry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from engine.data.datasets import UNKNOWN_STAMP, Dataset, notices_of, open_datase
 from engine.data.preprocessing import AUTO, Preprocessing, preprocessing
 from engine.data.stored_values import BYTES, stored_alike
 from engine.data.subsets import hold_back
-from engine.data.targets import by_target, unshown_targets
+from engine.data.targets import by_target, told_apart, unshown_targets
 from engine.models.networks import OPENING_PIECES, Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.sweep import Role, SweepSet
@@ -200,21 +200,11 @@ def open_inputs(
     if wanted is None:
         feeding = labelling.feeding or find_feeding(network, labelled[0], progress=progress, cancel=cancel)
         wanted = feeding.best
-    given = _told_apart(SweepSet(d.prepared(wanted), role) for d, (role, _) in zip(labelled, chosen, strict=True))
+    sets = [dataset.prepared(wanted) for dataset in labelled]
+    poisoned = len(sets) - len(files.poisoned)
+    sets[poisoned:] = told_apart(sets[poisoned:])
+    given = tuple(SweepSet(dataset, role) for dataset, (role, _) in zip(sets, chosen, strict=True))
     return Opened(network, layer, wanted, feeding, labelling, alike, given, _counted(given, network.labels))
-
-
-def _told_apart(given: Iterable[SweepSet]) -> tuple[SweepSet, ...]:
-    """Sets of which no two poisoned ones have one name, as those of a/bd.h5 and b/bd.h5 would: results go by it."""
-    told: list[SweepSet] = []
-    names: set[str] = set()
-    for one in given:
-        dataset = one.dataset
-        while one.role == "poisoned" and dataset.name in names:
-            dataset = dataclasses.replace(dataset, number=dataset.number + 1)
-        names |= {dataset.name} if one.role == "poisoned" else set()
-        told.append(SweepSet(dataset, one.role))
-    return tuple(told)
 
 
 def _at_their_size(network: Network, datasets: Sequence[Dataset]) -> Network:

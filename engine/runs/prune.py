@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +56,7 @@ class PruningRun:
 
     Attributes:
         doubts: what is doubtful about its input, what stops verdicts first.
+        versions: of what it was counted with; none of a run of the first versions.
     """
 
     request: PruningRequest
@@ -68,6 +69,7 @@ class PruningRun:
     seconds: float
     comparison: Comparison | None = None
     doubts: tuple[Doubt, ...] = ()
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def plausible(self) -> bool:
@@ -107,7 +109,7 @@ def run_pruning(
         else _guard(request, opened, ranking, progress, cancel)
     doubts += (Doubt(guarded.guard.doubt, implausible=False),) if guarded and guarded.guard.doubt else ()
     return PruningRun(request, opened.model_summary(), opened.dataset_summaries(cancel), ranking, curve, guarded,
-                      backend.device(), time.monotonic() - started, doubts=doubts)
+                      backend.device(), time.monotonic() - started, doubts=doubts, versions=backend.versions())
 
 
 def _count_here(

@@ -15,7 +15,7 @@ from engine.data.preprocessing import AS_STORED
 from engine.defences.evidence.reconstruction import Reconstruction
 from engine.defences.targeted import find_pattern
 from engine.errors import DatasetError
-from engine.files.saving import whole_file
+from engine.files.saving import for_hdf5, whole_file
 from engine.literal import literal
 from engine.models.networks import Images
 from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
@@ -84,7 +84,7 @@ def _write(clean: Dataset, trigger: Trigger, path: Path) -> None:
                            "wear its stamp. Choose clean images of several labels.")
     whole = _are_bytes(clean)
     height, width, channels = clean.image_shape
-    with h5py.File(path, "w", locking=False) as file:  # whole_file holds it
+    with for_hdf5(path) as stream, h5py.File(stream, "w") as file:
         data = file.create_dataset("data", (len(others), channels, height, width), np.uint8 if whole else np.float32,
                                    chunks=(min(CHUNK, len(others)), channels, height, width), compression="gzip")
         file.create_dataset("label", data=np.full(len(others), trigger.label, np.float64))

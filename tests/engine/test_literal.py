@@ -24,12 +24,21 @@ def test_what_a_screen_would_obey_is_spelled_out(text: str, shown: str) -> None:
         assert str(kind(f"{text}: can't be read.")) == f"{shown}: can't be read."
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-x.png", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-x.png", "@SUM(A1)"])
 def test_what_a_spreadsheet_would_compute_is_text(text: str) -> None:
     assert csv_cell(text) == f"'{text}"
 
 
-@pytest.mark.parametrize("value", [-1, -0.5, 1e-9, True, None, "", "a=b", "0 Anna", "B'", "pruned, X = 30"])
+@pytest.mark.parametrize(("text", "cell"), [
+    ("x;=HYPERLINK(1).png", "x;'=HYPERLINK(1).png"), ("a\t +1; \t@x", "a\t' +1; \t'@x"), (" -1", "' -1"),
+    ("\t=1", "'\t'=1"), ("\r=1", "'\r'=1"), ("\tx", "'\tx"),
+    ("two\nlines\r\n=1", "two\nlines\r\n'=1"), ("\uff1d1+1", "'\uff1d1+1"), ("x;\uff0d1", "x;'\uff0d1")])
+def test_what_would_be_computed_where_other_signs_part_cells_is_text(text: str, cell: str) -> None:
+    """In languages with decimal commas Excel parts cells at semicolons, and quotes in mid-line count for nothing."""
+    assert csv_cell(text) == cell
+
+
+@pytest.mark.parametrize("value", [-1, -0.5, 1e-9, True, None, "", "a=b", "0 Anna", "B'", "pruned, X = 30", "a; b=c-d"])
 def test_numbers_and_words_stay(value: object) -> None:
     assert csv_cell(value) is value or csv_cell(value) == value
 

@@ -54,4 +54,5 @@ def made_up_run(channels: int = 60, images: int = 12_830, seed: int = 0) -> Prun
         GuardedCurve(guard, counts("test", "test", 2000), (counts("sun ☀", "poisoned", 2000),
                                                            counts("eyes", "poisoned", 333)),
                      (Rate(1900, 2000), Rate(1999, 2000), Rate(300, 333))), "CPU", 12.5,
-        Comparison(rows, "Be careful."), (Doubt("Labels are shifted.", True), Doubt("Few labels.", False)))
+        Comparison(rows, "Be careful."), (Doubt("Labels are shifted.", True), Doubt("Few labels.", False)),
+        {"python": "3.9.1", "tensorflow": "2.10"})

@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> None:
     found = open_side_by_side(folders)
     if out:
         save_side_by_side(found, out)
+        options.saved = True
     if options.json:
         say_json(side_by_side_json(found))
         return

@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> None:
         opened = open_inputs(request, progress=show)
         found = defend(opened, request, options.seed, progress=show)
         left_out = save_defended(found, opened, out)
+        options.saved = True
     for sentence in left_out:
         complain(sentence)
     if options.json:

@@ -15,8 +15,8 @@ from engine.cli.result_tables import say_evaluations, say_guard
 from engine.data.classes import read_classes
 from engine.data.datasets import Dataset, notices_of, open_dataset
 from engine.data.preprocessing import AUTO, preprocessing
-from engine.data.stored_values import refuse_unlike
-from engine.data.targets import by_target
+from engine.data.stored_values import refuse_unlike, stored_alike
+from engine.data.targets import by_target, told_apart, unshown_targets
 from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
@@ -48,9 +48,8 @@ def run(options: argparse.Namespace) -> None:
     if goodnet.warning:
         complain(goodnet.warning)
     by_itself = len(options.goodnet) == 2 and options.scale == AUTO
-    goodnet, (clean, *given), told, doubts = _opened(
+    goodnet, (clean, *sets), told, doubts = _opened(
         [options.test, *options.poisoned], goodnet, options.classes, by_itself)
-    sets = [part for dataset in given for part in by_target(dataset, goodnet.b.labels, [clean])]
     with ProgressLine() as show:
         test = evaluate(goodnet, clean, progress=show)
         poisoned = [evaluate(goodnet, dataset, poisoned=True, progress=show) for dataset in sets]
@@ -69,21 +68,25 @@ def _opened(
     paths: list[str], goodnet: GoodNet, classes: str | None, find: bool,
 ) -> tuple[GoodNet, list[Dataset], Sequence[str], Sequence[str]]:
     """The GoodNet, where wanted with the preprocessing that was found on the first data set, and the sets as it sees
-    them; how that was found, and what is doubtful, in sentences."""
+    them, poisoned ones by target; how that was found, and what is doubtful, in sentences."""
     stored = [open_dataset(Path(path), goodnet.input_shape) for path in paths]
     own = f"the clean images of {goodnet.b.path.parent.name}"
-    for dataset in stored:
-        refuse_unlike(dataset, goodnet.notes.get("stored"), own)
+    if "stored" in goodnet.notes:
+        for dataset in stored:
+            refuse_unlike(dataset, goodnet.stored, own)
+    else:
+        stored_alike(stored)
     known = read_classes(Path(classes)) if classes else goodnet.classes
     labelling = find_labelling(goodnet.b, known, stored[0], stored[1:], None if find else goodnet.preprocessing)
     labelled = [labelling.of(dataset, goodnet.b.labels) for dataset in stored]
     found = labelling.feeding or find_feeding(goodnet.b, labelled[0]) if find else None
     if found:
         goodnet = dataclasses.replace(goodnet, preprocessing=found.best)
-    sets = [dataset.prepared(goodnet.preprocessing) for dataset in labelled]
+    clean, *given = (dataset.prepared(goodnet.preprocessing) for dataset in labelled)
+    sets = [part for dataset in told_apart(given) for part in by_target(dataset, goodnet.b.labels, [clean])]
     doubts = list(filter(None, (found.doubt if found else "", labelling.notice, labelling.doubt,
-                                *notices_of(sets, [(own, goodnet.depth)]))))
-    return goodnet, sets, [found.sentence] if found else [], doubts
+                                unshown_targets(sets, [clean]), *notices_of([clean, *given], [(own, goodnet.depth)]))))
+    return goodnet, [clean, *sets], [found.sentence] if found else [], doubts
 
 
 def _evaluation_json(goodnet: GoodNet, test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:

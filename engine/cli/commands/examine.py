@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> None:
                         notices=opened.notices, progress=show)
         if options.out:
             save_examination(found, opened.network, opened.clean, Path(options.out), files.paths, files.validation.name)
+            options.saved = True
     if options.json:
         say_json(examination_json(found))
         return

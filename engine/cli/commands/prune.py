@@ -108,6 +108,7 @@ def _prune(request: PruningRequest, out: Path | None, options: argparse.Namespac
             compared = compare_defences(found, allow_missing_labels=options.allow_missing_labels, progress=show)
             found = dataclasses.replace(found, comparison=compared)
         left_out = save_run(found, out, progress=show) if out else ()
+        options.saved |= out is not None
     for sentence in left_out:
         complain(sentence)
     return found

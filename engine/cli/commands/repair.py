@@ -63,6 +63,7 @@ def run(options: argparse.Namespace) -> None:
                        options.guard, options.false_alarms, options.alone, notices=opened.notices,
                        classes=opened.labelling.classes, progress=show)
         left_out = save_repaired(pair, out)
+        options.saved = True
     for sentence in left_out:
         complain(sentence)
     if options.json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.assessment import enumerated
+from engine.data.labels import as_name
 from engine.data.sources.beginnings import kind_of_data
 from engine.data.sources.listings import TABLES, Listing, by_folders, by_table, table_in
 from engine.data.sources.packed import PackedReader, Shape, share_depth
@@ -23,7 +25,9 @@ from engine.data.sources.readers import (
 )
 from engine.data.sources.shards import PiecesReader, is_pattern, pieces, sets_in_pieces, within_memory
 from engine.errors import DatasetError
+from engine.files.fingerprint import sha256_of
 from engine.files.pictures import entries
+from engine.progress import NEVER_CANCELLED, CancelToken
 
 # Endings of data files, for file dialogs.
 SUFFIXES = (".h5", ".hdf5", ".npz", ".npy", ".mat", ".parquet", ".tfrecord", ".tfrecords", ".tar", ".csv", ".bin",
@@ -80,6 +84,22 @@ def files_of(path: Path) -> list[Path]:
     if listing:
         return listing.files
     return [path, labels_beside(path)] if kind_of_data(path) in ("npy", "idx") else [path]
+
+
+def sha256_of_set(path: Path, files: Sequence[Path], cancel: CancelToken = NEVER_CANCELLED) -> tuple[str, str]:
+    """SHA-256 of a data set's files one after the other and, where sub-folders label pictures, of each one's label.
+
+    Returns:
+        It, and what versions that left such labels out took for it; in hexadecimal.
+    Raises:
+        OSError: one can't be read or isn't a regular file.
+        Cancelled: the token was set.
+    """
+    found = sha256_of(files, cancel)
+    if any(file.parent.parent != path for file in files):
+        return found, found
+    labelled = "\0".join([found, *(as_name(file.parent.name) for file in files)])
+    return hashlib.sha256(labelled.encode("utf-8", "surrogateescape")).hexdigest(), found
 
 
 def parts_of(folder: Path) -> dict[str, Path]:

@@ -289,7 +289,9 @@ def test_a_folder_that_may_not_be_entered(
                          ["check", "pair"], ["evaluate", "a", "b", "c", "--test", "t.h5"],
                          *([command, "m.h5", "--clean", "c.h5", "--out", "o", "--seed", "-1"]
                            for command in ("examine", "repair", "defend")),
-                         ["scan", "m.h5", "--clean", "c.h5", "--seed", "-1"]])
+                         ["scan", "m.h5", "--clean", "c.h5", "--seed", "-1"], ["compare", "a", ""],
+                         *(["prune", "m.h5", "--clean", "c.h5", option, ""]
+                           for option in ("--out", "--test", "--poisoned", "--order", "--layer"))])
 def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(arguments)

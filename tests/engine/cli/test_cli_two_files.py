@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from engine.__main__ import AT_FAULT, DONE, main
-from tests.support.networks import SmallLab, build, stored
+from tests.support.networks import TARGET, SmallLab, build, save_lab_file, stored
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,42 @@ def test_two_files_are_fed_as_asked_or_as_is_found_and_what_was_saved_as_it_says
                     ["check", str(saved / "goodnet-x30"), str(tmp_path)]):
         assert main([*command, "--preprocess", "255"]) == AT_FAULT
         assert "--preprocess is for the two files" in capsys.readouterr().err
+
+
+def test_sets_that_are_stored_otherwise_than_the_others_or_the_pair_s_are_refused(
+    saved: Path, small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    images, _ = stored(small_lab.poisoned)
+    np.savez(tmp_path / "unit.npz", data=images / np.float32(255), label=np.full(len(images), TARGET))
+    one, two = [saved / "goodnet-x30" / "goodnet.keras"], [small_lab.badnet, small_lab.badnet]
+    for goodnet, of in ((one, "the clean images of goodnet-x30"), (two, str(small_lab.test))):
+        given = ["evaluate", *map(str, goodnet), "--test", str(small_lab.test), "--poisoned"]
+        assert main([*given, str(small_lab.poisoned)]) == DONE
+        capsys.readouterr()
+        assert main([*given, str(tmp_path / "unit.npz")]) == AT_FAULT
+        said = capsys.readouterr().err
+        assert f"unit.npz: its values run from 0 to 1, but those of {of} from 0 to 255" in said
+
+
+def test_labels_taken_for_targets_are_told_and_sets_of_one_name_told_apart(
+    saved: Path, small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As prune does: clean images of three labels would be a perfect attack."""
+    images, labels = stored(small_lab.clean)
+    some = np.isin(labels, np.unique(labels)[:3])
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    paths = [save_lab_file(tmp_path / "a" / "bd.h5", images[some], labels[some]), tmp_path / "b" / "bd.h5"]
+    shutil.copy(small_lab.poisoned, paths[1])
+    given = ["evaluate", str(saved / "goodnet-x30"), "--test", str(small_lab.test), "--poisoned", *map(str, paths)]
+    assert main([*given, "--json"]) == DONE
+    found = json.loads(capsys.readouterr().out)
+    sentence = "The labels of bd.h5 were taken as the attacker's targets"
+    assert any(warning.startswith(sentence) for warning in found["warnings"])
+    assert [part["name"] for part in found["poisoned"]] == [
+        *(f"bd (target {target})" for target in np.unique(labels)[:3]), "bd 2"]
+    assert main(given) == DONE
+    assert capsys.readouterr().out.startswith(sentence)
 
 
 def test_check_feeds_two_files_as_asked_and_says_where_they_are_one(

@@ -8,13 +8,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.__main__ import AT_FAULT, DONE, INTERRUPTED, main
 from engine.cli.progress_line import ProgressLine
 from engine.cli.several import folders_of
 from engine.progress import Progress
-from tests.support.networks import SmallLab
+from tests.support.networks import SmallLab, save_lab_file, stored
 
 
 @pytest.fixture
@@ -30,6 +31,13 @@ def models(small_lab: SmallLab, tmp_path: Path) -> list[Path]:
 
 def arguments(lab: SmallLab, models: list[Path], *more: object) -> list[str]:
     return ["prune", *map(str, models), *lab.prune()[2:], "--drop", "4", *map(str, more)]
+
+
+def few(lab: SmallLab, folder: Path) -> Path:
+    """Clean images of three labels, which may be taken for a poisoned set's targets."""
+    images, labels = stored(lab.test)
+    some = np.isin(labels, np.unique(labels)[:3])
+    return save_lab_file(folder / "few.h5", images[some], labels[some])
 
 
 def document(folder: Path) -> Any:
@@ -79,6 +87,22 @@ def test_json_holds_a_summary_a_model(
     assert one["best"]["attack_success_rate"] == goodnet["attack_success_rate"]
 
 
+def test_what_is_doubtful_is_said_of_each_model_by_its_path(
+    small_lab: SmallLab, models: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = ["--clean", str(small_lab.clean), "--poisoned", str(few(small_lab, tmp_path)), "--drop", "4"]
+    given = ["prune", str(models[0]), str(models[2]), *data]
+    assert main(["prune", str(models[0]), *data, "--json"]) == DONE
+    alone = json.loads(capsys.readouterr().out)["warnings"]
+    assert any("taken as the attacker's targets" in sentence for sentence in alone)
+    assert main([*given, "--json"]) == DONE
+    assert [run["warnings"] for run in json.loads(capsys.readouterr().out)["runs"]] == [alone, alone]
+    assert main(given) == DONE
+    lines = capsys.readouterr().out.splitlines()
+    expected = [f"Warning: {model}: {sentence}" for model in (models[0], models[2]) for sentence in alone]
+    assert lines[:len(expected)] == expected
+
+
 def test_ctrl_c_keeps_what_is_done(
     small_lab: SmallLab, models: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -95,6 +119,26 @@ def test_ctrl_c_keeps_what_is_done(
     assert document(out / "one")["model"]["path"] == str(models[0])
     assert "cancelled; 1 of 3 models are done, and their runs stay" in said.err
     assert "one.keras" in said.out
+
+
+def test_ctrl_c_after_saving_doesnt_say_that_nothing_was_written(
+    small_lab: SmallLab, models: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for command in ("prune", "compare", "repair"):
+        monkeypatch.setattr(f"engine.cli.commands.{command}.say_json", interrupt)
+    monkeypatch.setattr("engine.cli.several.say_json", interrupt)
+    prune, data = ["prune", str(models[0])], ["--clean", str(small_lab.clean), "--drop", "4"]
+    for number, given in enumerate((
+            [*prune, *data], [*prune, str(models[2]), *data], ["compare", *[str(tmp_path / "out 0")] * 2],
+            ["repair", *prune[1:], *data[:2], "--method", "fine-pruning", "--allow-missing-labels"])):
+        out = tmp_path / f"out {number}"
+        assert main([*given, "--json", "--out", str(out)]) == INTERRUPTED
+        assert capsys.readouterr().err.splitlines()[-1] == "goodnet: cancelled."
+        assert out.is_dir()
 
 
 def test_a_folder_that_may_not_be_replaced_is_found_before_any_work(

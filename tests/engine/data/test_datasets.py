@@ -214,7 +214,8 @@ def test_sha256_is_that_of_the_file_or_of_all_pictures(tmp_path: Path) -> None:
     assert open_dataset(path).sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
     folder = write_folder(tmp_path / "faces", IMAGES[:4], np.array([1, 0, 1, 0]))
     whole = b"".join((folder / name).read_bytes() for name in ("0/001.png", "0/003.png", "1/000.png", "1/002.png"))
-    assert open_dataset(folder).sha256() == hashlib.sha256(whole).hexdigest()
+    labelled = "\0".join([hashlib.sha256(whole).hexdigest(), "0", "0", "1", "1"])
+    assert open_dataset(folder).sha256() == hashlib.sha256(labelled.encode()).hexdigest()
     source = CancelSource()
     source.cancel()
     with pytest.raises(Cancelled):

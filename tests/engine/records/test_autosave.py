@@ -53,7 +53,7 @@ def assert_same(one: PruningRun, other: PruningRun) -> None:
         assert one.guarded.guard.threshold == other.guarded.guard.threshold
         assert one.guarded.guard.striking == other.guarded.guard.striking
         np.testing.assert_array_equal(one.guarded.guard.donors.images, other.guarded.guard.donors.images)
-    without = ("seconds", "versions")
+    without = ("seconds",)
     mine, yours = (run_json(run, rows_of(run)) for run in (one, other))
     assert {k: v for k, v in mine.items() if k not in without} == {k: v for k, v in yours.items() if k not in without}
 
@@ -147,6 +147,26 @@ def test_the_newest_ten_are_kept_newest_first(tmp_path: Path, monkeypatch: pytes
     assert [kept.folder for kept in kept_runs(tmp_path)] == folders[-2:2:-1]
 
 
+def test_a_run_that_is_kept_after_the_clock_was_set_back_is_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = datetime.datetime(2026, 12, 31, 23, 59, 59, 999_990)
+
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            return now
+
+    run = dataclasses.replace(made_up_run(channels=5), guarded=None)
+    monkeypatch.setattr(autosave.datetime, "datetime", Clock)
+    for _ in range(MOST_KEPT):
+        keep_run(run, tmp_path)
+    now -= datetime.timedelta(hours=2)
+    folder = keep_run(run, tmp_path)
+    assert folder.is_dir() and kept_runs(tmp_path)[0].folder == folder
+    assert len(list(tmp_path.iterdir())) == MOST_KEPT
+
+
 def test_where_nothing_was_kept_nothing_is_found(tmp_path: Path) -> None:
     assert kept_runs(tmp_path / "nowhere") == ()
 
@@ -184,7 +204,7 @@ def test_a_run_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     run = dataclasses.replace(made_up_run(), doubts=())
     folder = keep_run(run, tmp_path)
     document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    for key in ("warnings", "implausible_input"):
+    for key in ("warnings", "implausible_input", "versions"):
         del document[key]
     for row in (document["badnet"], document["badnet_guarded"], *document["goodnets"], *document["comparison"],
                 *(row["guarded"] for row in document["goodnets"])):
@@ -198,6 +218,7 @@ def test_a_run_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     (folder / "run.json").write_text(json.dumps(document), encoding="utf-8")
     found = reopen_run(folder)
     assert_same_curve(found.curve, run.curve)
+    assert found.versions == {}
     assert found.guarded is not None and run.guarded is not None and run.comparison is not None
     # Behind the guard only the first set was counted; so nobody knows what it does with the other, and that is said.
     assert [counts.name for counts in found.guarded.poisoned] == ["sun \u2600"]

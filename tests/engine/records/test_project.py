@@ -120,6 +120,14 @@ def test_a_folder_of_pictures_is_known_by_its_pictures(request_: PruningRequest,
     project = make_project(dataclasses.replace(request_, test=folder))
     assert next(f for f in project.files if f.role == "test").sha256 == open_dataset(folder).sha256()
     assert states(project, tmp_path)["pictures"] == "found"
+    (folder / "1").rename(folder / "7")
+    assert states(project, tmp_path)["pictures"] == "changed"
+    (folder / "7").rename(folder / "1")
+    content = b"".join((folder / label / "a.png").read_bytes() for label in ("0", "1"))
+    files = [dataclasses.replace(f, sha256=hashlib.sha256(content).hexdigest()) if f.role == "test" else f
+             for f in project.files]
+    before = dataclasses.replace(project, files=tuple(files))  # as earlier versions took it, without the labels
+    assert states(before, tmp_path)["pictures"] == "found"
     Image.fromarray(np.full((4, 4, 3), 8, np.uint8)).save(folder / "1" / "a.png")
     assert states(project, tmp_path)["pictures"] == "changed"
 

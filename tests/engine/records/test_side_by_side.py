@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import subprocess
@@ -17,7 +18,7 @@ from PIL import Image
 from engine.__main__ import AT_FAULT, DONE, main
 from engine.rates import Rate
 from engine.records.autosave import keep_run
-from engine.records.side_by_side import save_side_by_side, side_by_side
+from engine.records.side_by_side import save_side_by_side, side_by_side, write_differences_csv
 from engine.reports.run_differences import best_of, cautions
 from engine.reports.runs_figure import printed_runs
 from engine.runs.doubts.plausibility import Doubt
@@ -118,6 +119,46 @@ def test_files_and_options_that_differ_are_named() -> None:
     assert "Poisoned images" not in differ and "Clean validation images" not in differ
     (caution,) = found.cautions
     assert caution.startswith("Clean accuracy was measured on different images")
+
+
+def test_names_targets_and_comparisons_that_differ_are_named() -> None:
+    named = dataclasses.replace(a_run().model, classes=("cat", "Anna"))
+    first, compared = a_run(model=named), made_up_run().comparison
+    model = dataclasses.replace(named, classes=("cat", "dog"))
+    sun, eyes = first.curve.poisoned
+    curve = dataclasses.replace(first.curve, poisoned=(dataclasses.replace(sun, target=7), eyes))
+    for other, what, values_, texts in (
+            (a_run(model=model), "Names of labels, first of label 1", ("Anna", "dog"), ("Anna", "dog")),
+            (a_run(), "Names of labels, first of label 0", ("cat", None), ("cat", "none")),
+            (a_run(curve=curve), "Targets of the poisoned images", ([0, 0], [7, 0]), ("0, 0", "7, 0")),
+            (a_run(comparison=compared), "Defences compared", (False, True), ("no", "yes"))):
+        found = side_by_side([("one", None, first), ("two", None, other)])
+        row = next(d for d in found.differences if d.what == what)
+        assert (row.values, row.texts) == (values_, texts)
+        assert ("targets aren't the same" in " ".join(found.cautions)) == (other.curve is curve)
+
+
+def test_names_that_are_no_text_or_formulas_can_be_written(tmp_path: Path) -> None:
+    """On Linux a file's name may hold bytes that are no text."""
+    runs = []
+    for seed in (1, 2):
+        run = a_run(seed)
+        sun, eyes = run.curve.poisoned
+        named = dataclasses.replace(sun, name="bd\udcff;=1+1"), eyes
+        runs.append(dataclasses.replace(run, curve=dataclasses.replace(run.curve, poisoned=named)))
+    write_differences_csv(side_by_side([("one", None, runs[0]), ("two", None, runs[1])]), tmp_path / "differences.csv")
+    rows = list(csv.reader((tmp_path / "differences.csv").read_text(encoding="utf-8").splitlines()))
+    assert any(row[0].startswith("Attack success on bd?;'=1+1, curves furthest apart") for row in rows)
+
+
+@pytest.mark.parametrize("compared", [True, False])
+def test_false_alarms_asked_for_count_where_a_comparison_set_up_guards(compared: bool) -> None:
+    rows = made_up_run().comparison if compared else None
+    request = dataclasses.replace(a_run().request, guard="none")
+    runs = [a_run(guarded=None, comparison=rows, request=dataclasses.replace(request, false_alarms=rate))
+            for rate in (0.02, 0.3)]
+    found = side_by_side([("one", None, runs[0]), ("two", None, runs[1])])
+    assert [d.what for d in found.differences] == ["False alarms asked for"] * compared
 
 
 def test_bests_that_were_measured_on_other_images_of_one_file_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from engine import places
 from engine.assessment import Attack
 from engine.cli.parser import build_parser
 from engine.data.preprocessing import preprocessing
+from engine.data.stored_values import AROUND_ZERO, BYTES, FINER, PREPARED, UNIT
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.literal import literal
 from engine.rates import Rate
@@ -260,6 +261,19 @@ def test_the_clean_set_shown_is_the_one_as_long_as_the_poisoned(run: PruningRun)
     assert [s.role for s in strips] == ["validation", "poisoned"]
 
 
+def test_a_given_order_is_said_not_to_come_from_the_means_that_were_measured(run: PruningRun) -> None:
+    run = dataclasses.replace(run, request=dataclasses.replace(run.request, order=Path("order.json")))
+    assert "The order was given; mean activations were measured, but didn't decide it." in " ".join(
+        page_of(run).text.split())
+    of_old = dataclasses.replace(run.ranking, mean_activation=np.full(len(run.ranking.order), np.nan))
+    assert "activations weren't measured" in " ".join(page_of(dataclasses.replace(run, ranking=of_old)).text.split())
+
+
+def test_versions_are_those_of_the_run(run: PruningRun) -> None:
+    assert "tensorflow 2.10" in page_of(dataclasses.replace(run, versions={"tensorflow": "2.10"})).text
+    assert "Versions" not in page_of(dataclasses.replace(run, versions={})).text
+
+
 def test_without_the_images_the_figures_stand(run: PruningRun, tmp_path: Path) -> None:
     gone = tuple(dataclasses.replace(d, path=tmp_path / "gone.h5") for d in run.datasets)
     page = page_of(dataclasses.replace(run, datasets=gone))
@@ -269,8 +283,13 @@ def test_without_the_images_the_figures_stand(run: PruningRun, tmp_path: Path) -
 
 def test_pictures_of_any_range_and_size() -> None:
     bytes_ = np.array([[0, 128, 255]], np.float32).reshape(1, 1, 3, 1)
-    for images in (bytes_, bytes_ / 255, bytes_ / 127.5 - 1):
-        np.testing.assert_allclose(as_pixels(images), bytes_, atol=1)
+    for images, stored in ((bytes_, BYTES), (bytes_ / 255, UNIT), (bytes_ / 127.5 - 1, AROUND_ZERO)):
+        np.testing.assert_allclose(as_pixels(images, stored), bytes_, atol=1)
+    # A few pictures don't tell the range of a set: one may be sharpened beyond 1, the darkest may be nearly black.
+    np.testing.assert_allclose(as_pixels(bytes_ / 250, UNIT), bytes_, atol=3)
+    np.testing.assert_allclose(as_pixels(bytes_ / 255, BYTES), 0, atol=1)
+    for images, stored in (((bytes_ - 100) / 60, PREPARED), (bytes_ * 257, FINER)):
+        np.testing.assert_allclose(as_pixels(images, stored), bytes_, atol=1)
     large = Image.open(io.BytesIO(base64.b64decode(png_uri(np.zeros((300, 600, 1), np.uint8)).split(",")[1])))
     assert large.size == (128, 64) and large.mode == "L"
 
