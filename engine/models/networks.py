@@ -354,8 +354,11 @@ def _build(file: ModelFile, keras: Any) -> Any:
 def _with_two_labels(model: Any) -> Any:
     """A model whose only answer is a sigmoid's, the probability of label 1, with that of label 0 before it."""
     _, keras = backend.load()
+    last = model
+    while hasattr(last, "layers"):
+        last = last.layers[-1]
     if len(model.outputs) != 1 or tuple(model.outputs[0].shape[1:]) != (1,) \
-            or getattr(getattr(model.layers[-1], "activation", None), "__name__", "") != "sigmoid":
+            or getattr(getattr(last, "activation", None), "__name__", "") != "sigmoid":
         return model
     one = model.outputs[0]
     other = keras.layers.Rescaling(-1.0, 1.0, name=LABEL_0)(one)

@@ -166,6 +166,21 @@ def test_one_sigmoid_tells_two_labels_apart(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict(IMAGES), network.pruned("pruned", [1]).predict(IMAGES))
 
 
+@pytest.mark.parametrize("nested", [1, 2])
+def test_one_sigmoid_of_a_model_inside_tells_two_labels_apart(nested: int, tmp_path: Path) -> None:
+    from keras import Input, Model, Sequential, layers
+    head = Sequential([Input((6,)), layers.Dense(1, activation="sigmoid")])
+    for _ in range(1, nested):
+        inside = Input((6,))
+        head = Model(inside, head(inside))
+    image = Input((16, 16, 3))
+    model = Model(image, head(layers.GlobalMaxPooling2D()(layers.Conv2D(6, 3, name="pruned")(image))))
+    model.save(tmp_path / "m.keras")
+    network, expected = open_network(tmp_path / "m.keras"), model.predict(IMAGES, verbose=0)
+    assert network.labels == describe_model(tmp_path / "m.keras").labels == 2
+    np.testing.assert_allclose(network.predict(IMAGES), np.concatenate([1 - expected, expected], axis=1), atol=1e-6)
+
+
 def _logits(model: keras.Model) -> Array:
     answers = model.predict(IMAGES, verbose=0)
     return np.asarray(np.log(answers / (1 - answers)))
