@@ -79,6 +79,8 @@ class _Checker:
         # Nothing depends on the whole model's own name.
         name = self._name(name, where) if depth or _is_name(name) else "model"
         inside: Config = {"name": name, "layers": _with_input(layers) if sequential else layers}
+        if depth == 1 and config.get("trainable") is False:  # then Keras keeps its weights in another order in .h5
+            inside["trainable"] = False
         if not sequential:
             for key in _GRAPH_KEYS[1:]:
                 inside[key] = self._plain(config.get(key), where)  # of a tuple, what it holds

@@ -345,6 +345,9 @@ def _build(file: ModelFile, keras: Any) -> Any:
     config = copy.deepcopy(file.config)  # from_config takes entries out of what it is given
     kind = keras.Sequential if config["class_name"] == "Sequential" else keras.Model
     model = kind.from_config(config["config"])
+    for layer in file.config["config"]["layers"]:
+        if "layers" in layer["config"] and "trainable" in layer["config"]:  # which a sequential model doesn't read
+            model.get_layer(layer["config"]["name"]).trainable = False
     if not getattr(model, "inputs", None):
         raise ModelError(f"{file.path}: doesn't say what shape its input has. Save it again after building it "
                          "for a fixed image size.")
