@@ -241,7 +241,6 @@ def build_model(file: ModelFile, between: Callable[[], None] = lambda: None) -> 
     Raises:
         ModelError: Keras can't build it, or its weights aren't all numbers.
     """
-    path = file.path
     checked_nodes(file)
     tensorflow, keras = backend.load()
     try:
@@ -259,14 +258,14 @@ def build_model(file: ModelFile, between: Callable[[], None] = lambda: None) -> 
             model = keras.Model(model.inputs[0], model.outputs[file.output])
         elif _goes_by_names(model, keras):
             model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-        refuse_unreal(path, ((weight.path, weight.numpy()) for weight in model.weights))
+        refuse_unreal(file.path, ((weight.path, weight.numpy()) for weight in model.weights))
         between()
     except (ModelError, Cancelled):
         raise
     except (*_KERAS_ERRORS, tensorflow.errors.OpError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ModelError(f"{path}: Keras can't build this model ({reason}). "
-                         "Save it again with Keras 2.2 to 2.7 (.h5) or Keras 3 (.keras).") from error
+        reason = backend.reason(str(error).rpartition("Exception encountered: ")[2] or type(error).__name__)
+        raise ModelError(f"{file.path}: Keras can't build this model ({reason}). "
+                         "Save it again with Keras 3 (.keras), or export it as .onnx where it was made.") from error
     return model
 
 
