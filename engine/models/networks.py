@@ -254,6 +254,7 @@ def build_model(file: ModelFile, between: Callable[[], None] = lambda: None) -> 
             between()
             for name, arrays in file.weights.items():
                 model.get_layer(name).set_weights(arrays)
+        take_over_statistics(model)
         if file.outputs and file.weights is None:  # cut only now: Keras knows weights by the places of all layers
             model = keras.Model(model.inputs[0], model.outputs[file.output])
         elif _goes_by_names(model, keras):
