@@ -31,6 +31,13 @@ _NAME = re.compile(r"[A-Za-z0-9_.\\>-]+")
 _ACTIVATION_KEYS = frozenset({"activation", "recurrent_activation", "activation_fn", "function"})
 # Settings that would add weights or change the arithmetic behind the layer's back.
 _REFUSED_KEYS = frozenset({"lora_rank", "lora_alpha", "quantization_config"})
+# Settings that Keras 2 wrote and Keras 3 doesn't take, with what they may say, because it means nothing.
+_KERAS2_ALONE: dict[str, dict[str, tuple[Any, ...]]] = {
+    "DepthwiseConv2D": {"groups": (1,)}, "Conv2DTranspose": {"groups": (1,)},
+    "SeparableConv2D": {"groups": (1,), "kernel_initializer": ("zeros",), "kernel_regularizer": (None,),
+                        "kernel_constraint": (None,)},
+    "SpatialDropout2D": {"noise_shape": (None,), "trainable": (True, False)},
+}
 _GRAPH_KEYS = ("layers", "input_layers", "output_layers")
 _PROGRAM_CODE = frozenset({"Lambda", "__lambda__", "function"})
 
@@ -79,6 +86,8 @@ class _Checker:
         # Nothing depends on the whole model's own name.
         name = self._name(name, where) if depth or _is_name(name) else "model"
         inside: Config = {"name": name, "layers": _with_input(layers) if sequential else layers}
+        if depth == 1 and config.get("trainable") is False:  # then Keras keeps its weights in another order in .h5
+            inside["trainable"] = False
         if not sequential:
             for key in _GRAPH_KEYS[1:]:
                 inside[key] = self._plain(config.get(key), where)  # of a tuple, what it holds
@@ -169,6 +178,9 @@ class _Checker:
                 settings[key] = self._dtype(kind, value, where)
             else:
                 settings[key] = self._plain(value, where)
+        for key, harmless in _KERAS2_ALONE.get(kind, {}).items():
+            if (value := settings.pop(key, harmless[0])) not in harmless:
+                self._refuse(where, f"has the setting '{key}' of {str(value)[:100]}")
         axis = settings.get("axis")
         if kind == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
             settings["axis"] = axis[0]

@@ -135,7 +135,8 @@ def weights(path: Path, archive: bool) -> Generator[Array | None, list[Any], Non
 
 def _described(file: h5py.File, path: Path) -> dict[str, Any]:
     """All but what belongs to an optimizer, which isn't needed."""
-    total, unpacked, held, stored = 0, 0, 0, []
+    total, unpacked, held = 0, 0, 0
+    stored: list[list[Any]] = []
     size = path.stat().st_size
     room = size - _array_bytes(file)
 
@@ -164,6 +165,10 @@ def _described(file: h5py.File, path: Path) -> dict[str, Any]:
     if len(json.dumps(stored)) > _MOST_LIST_LETTERS:
         raise ModelError(f"{path}: holds more names than a network needs; refused. Save the model again.")
     words = _words(file)
+    if words.get("backend") == "theano" and any(spec and len(spec[1]) == 4 for _, spec, _ in stored):
+        raise ModelError(f"{path}: was saved by Keras on Theano, which convolves with kernels turned around, so the "
+                         "network would answer otherwise. Load it with that Keras on TensorFlow, which turns them "
+                         "(KERAS_BACKEND=tensorflow), and save it again.")
     return {"parameters": total, "labels": None, "stored": stored, "classes": names_in(words),
             "keras2": _is_keras2(words)}
 

@@ -241,7 +241,6 @@ def build_model(file: ModelFile, between: Callable[[], None] = lambda: None) -> 
     Raises:
         ModelError: Keras can't build it, or its weights aren't all numbers.
     """
-    path = file.path
     checked_nodes(file)
     tensorflow, keras = backend.load()
     try:
@@ -255,18 +254,19 @@ def build_model(file: ModelFile, between: Callable[[], None] = lambda: None) -> 
             between()
             for name, arrays in file.weights.items():
                 model.get_layer(name).set_weights(arrays)
+        take_over_statistics(model)
         if file.outputs and file.weights is None:  # cut only now: Keras knows weights by the places of all layers
             model = keras.Model(model.inputs[0], model.outputs[file.output])
         elif _goes_by_names(model, keras):
             model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-        refuse_unreal(path, ((weight.path, weight.numpy()) for weight in model.weights))
+        refuse_unreal(file.path, ((weight.path, weight.numpy()) for weight in model.weights))
         between()
     except (ModelError, Cancelled):
         raise
     except (*_KERAS_ERRORS, tensorflow.errors.OpError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ModelError(f"{path}: Keras can't build this model ({reason}). "
-                         "Save it again with Keras 2.2 to 2.7 (.h5) or Keras 3 (.keras).") from error
+        reason = backend.reason(str(error).rpartition("Exception encountered: ")[2] or type(error).__name__)
+        raise ModelError(f"{file.path}: Keras can't build this model ({reason}). "
+                         "Save it again with Keras 3 (.keras), or export it as .onnx where it was made.") from error
     return model
 
 
@@ -345,6 +345,9 @@ def _build(file: ModelFile, keras: Any) -> Any:
     config = copy.deepcopy(file.config)  # from_config takes entries out of what it is given
     kind = keras.Sequential if config["class_name"] == "Sequential" else keras.Model
     model = kind.from_config(config["config"])
+    for layer in file.config["config"]["layers"]:
+        if "layers" in layer["config"] and "trainable" in layer["config"]:  # which a sequential model doesn't read
+            model.get_layer(layer["config"]["name"]).trainable = False
     if not getattr(model, "inputs", None):
         raise ModelError(f"{file.path}: doesn't say what shape its input has. Save it again after building it "
                          "for a fixed image size.")
@@ -354,8 +357,11 @@ def _build(file: ModelFile, keras: Any) -> Any:
 def _with_two_labels(model: Any) -> Any:
     """A model whose only answer is a sigmoid's, the probability of label 1, with that of label 0 before it."""
     _, keras = backend.load()
+    last = model
+    while hasattr(last, "layers"):
+        last = last.layers[-1]
     if len(model.outputs) != 1 or tuple(model.outputs[0].shape[1:]) != (1,) \
-            or getattr(getattr(model.layers[-1], "activation", None), "__name__", "") != "sigmoid":
+            or getattr(getattr(last, "activation", None), "__name__", "") != "sigmoid":
         return model
     one = model.outputs[0]
     other = keras.layers.Rescaling(-1.0, 1.0, name=LABEL_0)(one)

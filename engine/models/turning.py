@@ -83,4 +83,6 @@ def _turns(layer: Config) -> bool:
         config["axis"] = _AXES[axis % 4]
     elif kind not in _BY_ITSELF:
         return False
-    return config.get("activation") not in ("softmax", "log_softmax", "sparsemax")
+    activation = config.get("activation")
+    return _turns(activation) if isinstance(activation, dict) \
+        else activation not in ("softmax", "log_softmax", "sparsemax")

@@ -72,16 +72,18 @@ class Building:
     """The layers so far, and each one's weights.
 
     Attributes:
-        batch: what the file takes for the number of images.
+        batch: what the file takes for the number of images; fixed: whether it takes no other.
     """
 
-    def __init__(self, path: Path, batch: int, shape: Sequence[int], axes: tuple[int, ...], room: int) -> None:
+    def __init__(self, path: Path, batch: int | None, shape: Sequence[int], axes: tuple[int, ...],
+                 room: int) -> None:
         """Begin with the picture that the network takes, `shape` as Keras has it.
 
         Args:
             room: how many numbers all constants and weights together may be.
         """
-        self.path, self.batch, self._room = path, batch, room
+        # Where the number of images isn't fixed, what the file does with one image is what it does with each.
+        self.path, self.batch, self.fixed, self._room = path, batch or 1, batch is not None, room
         self.layers: list[Config] = []
         self.weights: dict[str, list[Array]] = {}
         self._names: dict[str, int] = {}

@@ -17,7 +17,7 @@ Settings = dict[str, Any]
 
 _MOST_VALUES = 1 << 20
 # ONNX's numbers of the types that constants are cast to.
-_TYPES: dict[int, Any] = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float32, 11: np.float32}
+_TYPES: dict[int, Any] = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float32}
 
 
 def folded(operator: str, settings: Settings, arrays: Sequence[Array | None]) -> Array | None:
@@ -94,6 +94,12 @@ def _constant(settings: Settings) -> Array:
     return np.asarray(settings[key], np.float32 if "float" in key else np.int64)
 
 
+def _cast(settings: Settings, array: Array) -> Array:
+    """Halves are kept as float32, as all floating-point numbers are."""
+    cast = array.astype(_TYPES[settings["to"]])
+    return cast.astype(np.float32) if cast.dtype == np.float16 else cast
+
+
 def _of_shape(settings: Settings, shape: Array) -> Array:
     value = settings.get("value", np.zeros(1, np.float32))
     _limited(math.prod(shape.tolist()))
@@ -121,7 +127,7 @@ _RULES: dict[str, Callable[..., Array]] = {
     "Constant": _constant, "ConstantOfShape": _of_shape, "Range": _range, "Concat": _concatenated,
     "Gather": _gathered,
     "Identity": lambda _, x: x,
-    "Cast": lambda settings, x: x.astype(_TYPES[settings["to"]]),
+    "Cast": _cast,
     "Unsqueeze": lambda settings, x, axes=None: np.expand_dims(x, tuple(axes_of(settings, axes))),
     "Squeeze": lambda settings, x, axes=None: np.squeeze(x, tuple(axes_of(settings, axes)) or None),
     "Slice": lambda _, x, *given: x[tuple(slices(x.ndim, *given))],

@@ -45,6 +45,8 @@ def _unsqueeze(call: Call) -> Tensor:
     rank = len(x.axes) + len(added)
     sides = iter([call.building.batch, *x.onnx_shape])
     places = {axis % rank for axis in added}
+    if 0 in places and not call.building.fixed:
+        call.refuse("puts an axis before the images of a batch, which mixes them")
     return _reshaped(call, [1 if axis in places else next(sides) for axis in range(rank)])
 
 

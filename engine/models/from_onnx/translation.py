@@ -78,9 +78,10 @@ class _Translator:
         if math.prod(shape) > MOST_VALUES:
             raise ModelError(f"{self._path}: takes an input of shape {self._graph.input_shape}; pictures of at most "
                              f"{MOST_VALUES:,} values were expected; refused, because it would exhaust memory.")
-        room = _MOST_GROWTH * sum(array.size for array in self._graph.constants.values()) + _SMALL
-        # Where the number of images isn't fixed, what the file does with one image is what it does with each.
-        building = Building(self._path, batch or 1, shape, axes, room)
+        settings = (value for node in self._graph.nodes for value in node.attributes.values())
+        arrays = [*self._graph.constants.values(), *(value for value in settings if isinstance(value, np.ndarray))]
+        room = _MOST_GROWTH * sum(array.size for array in arrays) + _SMALL
+        building = Building(self._path, batch, shape, axes, room)
         self._values[self._graph.input_name] = building.image
         return building
 

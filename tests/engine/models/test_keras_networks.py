@@ -166,6 +166,21 @@ def test_one_sigmoid_tells_two_labels_apart(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict(IMAGES), network.pruned("pruned", [1]).predict(IMAGES))
 
 
+@pytest.mark.parametrize("nested", [1, 2])
+def test_one_sigmoid_of_a_model_inside_tells_two_labels_apart(nested: int, tmp_path: Path) -> None:
+    from keras import Input, Model, Sequential, layers
+    head = Sequential([Input((6,)), layers.Dense(1, activation="sigmoid")])
+    for _ in range(1, nested):
+        inside = Input((6,))
+        head = Model(inside, head(inside))
+    image = Input((16, 16, 3))
+    model = Model(image, head(layers.GlobalMaxPooling2D()(layers.Conv2D(6, 3, name="pruned")(image))))
+    model.save(tmp_path / "m.keras")
+    network, expected = open_network(tmp_path / "m.keras"), model.predict(IMAGES, verbose=0)
+    assert network.labels == describe_model(tmp_path / "m.keras").labels == 2
+    np.testing.assert_allclose(network.predict(IMAGES), np.concatenate([1 - expected, expected], axis=1), atol=1e-6)
+
+
 def _logits(model: keras.Model) -> Array:
     answers = model.predict(IMAGES, verbose=0)
     return np.asarray(np.log(answers / (1 - answers)))
@@ -219,6 +234,25 @@ def test_maps_with_channels_first_are_turned(tmp_path: Path) -> None:
     assert_close(network.predict(pictures), last.predict(pictures, verbose=0))
     zero_channels(last, "pruned", [0, 5])
     assert_close(network.pruned("pruned", [0, 5]).predict(pictures), last.predict(pictures, verbose=0))
+
+
+@pytest.mark.parametrize("axis", [1, 2, -1])
+def test_a_softmax_for_an_activation_is_turned_with_its_maps(axis: int, tmp_path: Path) -> None:
+    from keras import Input, Model, layers
+
+    def ending_in(image: Any, axis: int, **how: Any) -> keras.Model:
+        maps = layers.Conv2D(8, 3, activation=layers.Softmax(axis), name="conv", **how)(image)
+        return Model(image, _ends(layers.GlobalMaxPooling2D(**how)(maps)))
+
+    model = ending_in(Input((3, 16, 14)), axis, data_format="channels_first")
+    last = ending_in(Input((16, 14, 3)), {1: 3, 2: 1, -1: 2}[axis])
+    randomise(last)
+    model.set_weights(last.get_weights())
+    model.save(tmp_path / "m.keras")
+    pictures = random_images(40, 3, (16, 14, 3)) / np.float32(255)
+    found, expected = open_network(tmp_path / "m.keras").predict(pictures), last.predict(pictures, verbose=0)
+    assert np.ptp(expected, axis=0).max() > 1e-3
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_a_layer_that_cannot_be_turned_is_named(tmp_path: Path) -> None:

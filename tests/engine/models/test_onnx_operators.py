@@ -154,6 +154,38 @@ def test_a_picture_of_integers_is_computed_with_once_it_is_cast(before: list[Ste
     refused(tmp_path, graph_of(steps, kind=TensorProto.BOOL), "pictures of floating-point numbers or integers")
 
 
+@pytest.mark.parametrize("number", [1.0001, 3e-8, 7.0])
+def test_a_constant_cast_to_halves_is_rounded(number: float, tmp_path: Path) -> None:
+    model = graph_of([("Mul", (None, np.float32(1)), {})])
+    model.graph.node[0].input[1] = "whole"
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(number), "number"))
+    for node in (helper.make_node("Cast", ["half"], ["whole"], to=TensorProto.FLOAT),
+                 helper.make_node("Cast", ["number"], ["half"], to=TensorProto.FLOAT16)):
+        model.graph.node.insert(0, node)
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    images = floats(1, *SHAPE[1:])
+    expected = onnx_answers(path, images)
+    np.testing.assert_allclose(open_network(path).predict(images.transpose(0, 2, 3, 1)), expected, rtol=1e-6, atol=0)
+
+
+def test_images_that_are_put_behind_a_new_axis_are_refused_where_they_may_be_many(tmp_path: Path) -> None:
+    steps: list[Step] = [("Unsqueeze", (None, ints(0)), {}), ("ReduceMean", (None, ints(1)), {"keepdims": 0})]
+    refused(tmp_path, graph_of(steps, ("N", *SHAPE[1:])), "Unsqueeze .* before the images of a batch")
+    held_against_the_reference(graph_of(steps), tmp_path)  # of a single one it is none
+
+
+def test_weights_in_constants_count_as_those_of_the_file(tmp_path: Path) -> None:
+    model = graph_of([("Flatten", X, {}), ("MatMul", (None, floats(144, 20_000)), {}),
+                      ("MatMul", (None, floats(20_000, 5)), {})])
+    while model.graph.initializer:
+        array = model.graph.initializer.pop()
+        model.graph.node.insert(0, helper.make_node("Constant", [], [array.name], value=array))
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    assert describe_model(path).labels == 5
+
+
 @pytest.mark.parametrize(("dividend", "divisor"), [(7, 2), (-7, 2), (7, -2), (-7, -2), (-8, 2)])
 def test_a_quotient_of_integers_is_cut_off_towards_0(dividend: int, divisor: int, tmp_path: Path) -> None:
     model = graph_of([("Slice", (None, ints(0), ints(99), ints(2)), {})])
