@@ -66,12 +66,13 @@ class Verdict:
         seen: uint8[H, W, C], what the networks saw after cropping and resizing, or what it is known by.
         label: the GoodNet's answer; N when flagged.
         why: the "guard" flagged it, else whether B and B' "agree" or "disagree".
-        b_confidence, b_prime_confidence: the network's largest output, a probability where it ends in softmax.
+        b_confidence, b_prime_confidence: the network's largest output.
         cut: what the transplant guard cut out when it flagged it; None when it didn't.
         b_alone: B' is B itself, so "agree" is no reason: all there is to say is that a guard, if any, didn't flag it.
         b_prime_alone: B' answers without B having to agree, so neither is a reason.
         b_missing: there is no B, and what stands here of it is B' once more: not to be shown, nor that they "agree".
         guarded: whether a guard looked at the picture.
+        in_probabilities: whether B's and B''s confidences are probabilities.
     """
 
     file: str
@@ -88,6 +89,17 @@ class Verdict:
     b_prime_alone: bool = False
     b_missing: bool = False
     guarded: bool = False
+    in_probabilities: tuple[bool, bool] = (True, True)
+
+    @property
+    def b_confidence_text(self) -> str:
+        """B's confidence as people read it."""
+        return confidence_text(self.b_confidence, self.in_probabilities[0])
+
+    @property
+    def b_prime_confidence_text(self) -> str:
+        """B''s confidence as people read it."""
+        return confidence_text(self.b_prime_confidence, self.in_probabilities[1])
 
     def without_picture(self) -> Verdict:
         """The same verdict, to be kept by the thousand: `seen_again` reads what the networks saw from the file."""
@@ -123,9 +135,9 @@ def fields_of(verdict: Verdict) -> dict[str, Any]:
         "cut": verdict.cut.kind if verdict.cut else None}
 
 
-def confidence_text(confidence: float) -> str:
+def confidence_text(confidence: float, probability: bool) -> str:
     """A network's largest output: per cent where it is a probability, else the value itself."""
-    return f"{100 * confidence:.1f} %" if 0 <= confidence <= 1 else f"{confidence:.3g}"
+    return f"{100 * confidence:.1f} %" if probability else f"{confidence:.3g}"
 
 
 def list_pictures(paths: Iterable[Path]) -> list[Path]:
@@ -227,7 +239,8 @@ def check_arrays(
         Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]), _why(answers, i),
                 int(answers.b_labels[i]), float(answers.b_confidence[i]),
                 int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]), _cut(goodnet, answers, i),
-                goodnet.b_alone, goodnet.b_prime_alone, goodnet.b_missing, goodnet.guard is not None)
+                goodnet.b_alone, goodnet.b_prime_alone, goodnet.b_missing, goodnet.guard is not None,
+                goodnet.in_probabilities)
         for i, (name, seen) in enumerate(zip(names, pictures, strict=True))
     ]
 
