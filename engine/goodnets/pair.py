@@ -153,6 +153,17 @@ class GoodNet:
                         paired=not self.b_prime_alone)
         return dataclasses.replace(plain, labels=np.where(plain.flagged, self.flag_label, plain.plain_labels))
 
+    def at(self, height: int, width: int) -> GoodNet:
+        """The same pair for images of one size, where it takes any: what they cost is known only then.
+
+        Raises:
+            ModelError: they cost too much.
+        """
+        if None not in self.b.input_shape:
+            return self
+        b = self.b.at(height, width)
+        return dataclasses.replace(self, b=b, b_prime=b if self.b is self.b_prime else self.b_prime.at(height, width))
+
     @cached_property
     def in_probabilities(self) -> tuple[bool, bool]:
         """Whether B's and B''s confidences are probabilities."""

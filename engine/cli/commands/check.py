@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
     names = _names(goodnet, options.classes)
     with ProgressLine() as show:
         chunks = check_pictures(goodnet, list_pictures(pictures), progress=show)
-        found = [verdict for chunk in chunks for verdict in chunk]
+        found = [verdict.without_picture() for chunk in chunks for verdict in chunk]
     if options.json:
         say_json([_verdict_json(v, names) | _box_json(v) | {"warnings": goodnet.warnings} for v in found])
     elif options.csv:
