@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.errors import DatasetError, EngineError
+from engine.errors import DatasetError, EngineError, ModelError
 from engine.files.existing import is_folder, is_there
 from engine.files.pictures import MOST_ENTRIES, Picture, entries, load_picture, pictures_in
 from engine.goodnets.pair import Answers, GoodNet
@@ -186,9 +186,10 @@ def check_pictures(
     """Check picture files a chunk at a time; the next chunk is read meanwhile.
 
     Args:
-        unreadable: called for each file that isn't a readable picture, which is then left out.
+        unreadable: called for each file that isn't a readable picture or is too large, which is then left out.
     Raises:
-        DatasetError: a file isn't a readable picture, and `unreadable` wasn't given.
+        DatasetError: a file isn't a readable picture, or is too large for a network that takes any, and `unreadable`
+            wasn't given.
         Cancelled: the token was set; verdicts given so far stand.
     """
     shape = goodnet.input_shape
@@ -211,9 +212,18 @@ def check_pictures(
                 errors.append(error)
         return pictures, names, errors
 
+    largest = 0  # values of the largest picture of any size that was found not to cost too much
     done, heard = 0, Heartbeat("Checking pictures", len(files), progress)
     for pictures, names, errors in read_ahead(read(files[start:start + size]) for start in range(0, len(files), size)):
         cancel.raise_if_cancelled()
+        if pictures and not values and pictures[0].size > largest:
+            try:
+                _refuse_costly(goodnet, pictures[0], names[0])
+                largest = pictures[0].size
+            except DatasetError as error:
+                if unreadable is None:
+                    raise
+                pictures, errors = [], [error]
         for error in errors:
             assert unreadable is not None
             unreadable(error)
@@ -221,6 +231,14 @@ def check_pictures(
             yield check_arrays(goodnet, pictures, names, cancel, heard.beat)
         done += len(pictures) + len(errors)
         heard.report(done)
+
+
+def _refuse_costly(goodnet: GoodNet, picture: Picture, file: str) -> None:
+    height, width = picture.shape[:2]
+    try:
+        goodnet.b.at(height, width)
+    except ModelError as error:
+        raise DatasetError(f"{file}: is too large to be checked, {height} x {width} pixels ({error})") from error
 
 
 def check_arrays(

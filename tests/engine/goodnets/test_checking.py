@@ -105,6 +105,24 @@ def test_what_ends_in_probabilities(name: str, tmp_path: Path) -> None:
     assert found.in_probabilities == goodnet.in_probabilities == (expected, expected)
 
 
+def test_a_photo_too_large_for_a_network_of_any_size_is_told(tmp_path: Path) -> None:
+    from keras import Input, Model, layers
+    image = Input((None, None, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(64, 1)(image))
+    Model(image, layers.Dense(3, activation="softmax")(x)).save(tmp_path / "any.keras")
+    network = open_network(tmp_path / "any.keras")
+    goodnet = GoodNet(network, network.copy(), AS_STORED, {})
+    files = [tmp_path / f"{name}.png" for name in "abc"]
+    for file, side in zip(files, (8, 1200, 9), strict=True):
+        Image.new("RGB", (side, side), (9, 90, 200)).save(file)
+    told: list[EngineError] = []
+    found = list(check_pictures(goodnet, files, unreadable=told.append))
+    assert [chunk[0].file for chunk in found] == [str(files[0]), str(files[2])]
+    assert str(told[0]).startswith(f"{files[1]}: is too large to be checked, 1200 x 1200 pixels") and len(told) == 1
+    with pytest.raises(DatasetError, match=r"b\.png: is too large.*92,160,000 values of a single image"):
+        list(check_pictures(goodnet, files))
+
+
 def test_a_check_is_cancelled_between_chunks(guarded: GoodNet, files: list[Path],
                                              monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "_MOST_IN_CHUNK", 10)
