@@ -29,6 +29,9 @@ from engine.progress import (
 
 Why = Literal["agree", "disagree", "guard"]
 
+# Pictures, their names, and what is wrong with others.
+_Read = tuple[list[Picture], list[str], list[EngineError]]
+
 _MOST_IN_CHUNK = 256
 _CHUNK_BYTES = 64 << 20
 
@@ -197,7 +200,7 @@ def check_pictures(
     values = math.prod(side or 0 for side in shape)
     size = max(1, min(_MOST_IN_CHUNK, _CHUNK_BYTES // (4 * values))) if values else 1
 
-    def read(part: Sequence[Path]) -> tuple[list[Picture], list[str], list[EngineError]]:
+    def read(part: Sequence[Path]) -> _Read:
         pictures: list[Picture] = []
         names: list[str] = []
         errors: list[EngineError] = []
@@ -212,20 +215,13 @@ def check_pictures(
                 errors.append(error)
         return pictures, names, errors
 
-    largest = 0  # values of the largest picture of any size that was found not to cost too much
     done, heard = 0, Heartbeat("Checking pictures", len(files), progress)
-    for pictures, names, errors in read_ahead(read(files[start:start + size]) for start in range(0, len(files), size)):
+    parts = read_ahead(read(files[start:start + size]) for start in range(0, len(files), size))
+    for pictures, names, errors in parts if values else _affordable(goodnet, parts):
         cancel.raise_if_cancelled()
-        if pictures and not values and pictures[0].size > largest:
-            try:
-                _refuse_costly(goodnet, pictures[0], names[0])
-                largest = pictures[0].size
-            except DatasetError as error:
-                if unreadable is None:
-                    raise
-                pictures, errors = [], [error]
         for error in errors:
-            assert unreadable is not None
+            if unreadable is None:
+                raise error
             unreadable(error)
         if pictures:
             yield check_arrays(goodnet, pictures, names, cancel, heard.beat)
@@ -233,12 +229,19 @@ def check_pictures(
         heard.report(done)
 
 
-def _refuse_costly(goodnet: GoodNet, picture: Picture, file: str) -> None:
-    height, width = picture.shape[:2]
-    try:
-        goodnet.b.at(height, width)
-    except ModelError as error:
-        raise DatasetError(f"{file}: is too large to be checked, {height} x {width} pixels ({error})") from error
+def _affordable(goodnet: GoodNet, parts: Iterable[_Read]) -> Iterator[_Read]:
+    """Single pictures for networks that take any size, without those that would cost too much."""
+    largest = 0
+    for pictures, names, errors in parts:
+        if pictures and pictures[0].size > largest:
+            height, width = pictures[0].shape[:2]
+            try:
+                goodnet.b.at(height, width)
+                largest = pictures[0].size
+            except ModelError as error:
+                pictures = []
+                errors = [DatasetError(f"{names[0]}: is too large to be checked, {height} x {width} pixels ({error})")]
+        yield pictures, names, errors
 
 
 def check_arrays(

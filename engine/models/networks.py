@@ -92,8 +92,8 @@ class Network:
                              "images.")
         most = max(math.prod(side or 1 for side in call.output.shape) for call in self.calls)
         if most > MOST_VALUES:
-            raise ModelError(f"{path}: makes {most:,} values of a single image in one layer, which would exhaust memory; "
-                             f"at most {MOST_VALUES:,} were expected. Choose smaller images.")
+            raise ModelError(f"{path}: makes {most:,} values of a single image in one layer, which would exhaust "
+                             f"memory; at most {MOST_VALUES:,} were expected. Choose smaller images.")
         self.batch = images_at_once([call.output for call in self.calls], self.calls)
         self.is_large = self.batch < _LARGE_BELOW
         self.quick = max(_FEWEST_QUICK, _QUICK_PRODUCTS // cost)
