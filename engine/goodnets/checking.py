@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.errors import DatasetError, EngineError
+from engine.errors import DatasetError, EngineError, ModelError
 from engine.files.existing import is_folder, is_there
 from engine.files.pictures import MOST_ENTRIES, Picture, entries, load_picture, pictures_in
 from engine.goodnets.pair import Answers, GoodNet
@@ -28,6 +28,9 @@ from engine.progress import (
 )
 
 Why = Literal["agree", "disagree", "guard"]
+
+# Pictures, their names, and what is wrong with others.
+_Read = tuple[list[Picture], list[str], list[EngineError]]
 
 _MOST_IN_CHUNK = 256
 _CHUNK_BYTES = 64 << 20
@@ -66,13 +69,14 @@ class Verdict:
         seen: uint8[H, W, C], what the networks saw after cropping and resizing, or what it is known by.
         label: the GoodNet's answer; N when flagged.
         why: the "guard" flagged it, else whether B and B' "agree" or "disagree".
-        b_confidence, b_prime_confidence: the network's largest output, a probability where it ends in softmax.
+        b_confidence, b_prime_confidence: the network's largest output.
         cut: what the transplant guard cut out when it flagged it; None when it didn't.
         b_alone: B' is B itself, so "agree" is no reason: all there is to say is that a guard, if any, didn't flag it.
         b_prime_alone: B' answers without B having to agree, so neither is a reason.
         b_missing: there is no B, and what stands here of it is B' once more: not to be shown, nor that they "agree".
         guarded: whether a guard looked at the picture.
         depth: the bits that were taken to be in use of a picture with 16; None where the picture itself told.
+        in_probabilities: whether B's and B''s confidences are probabilities.
     """
 
     file: str
@@ -90,6 +94,17 @@ class Verdict:
     b_missing: bool = False
     guarded: bool = False
     depth: int | None = None
+    in_probabilities: tuple[bool, bool] = (True, True)
+
+    @property
+    def b_confidence_text(self) -> str:
+        """B's confidence as people read it."""
+        return confidence_text(self.b_confidence, self.in_probabilities[0])
+
+    @property
+    def b_prime_confidence_text(self) -> str:
+        """B''s confidence as people read it."""
+        return confidence_text(self.b_prime_confidence, self.in_probabilities[1])
 
     def without_picture(self) -> Verdict:
         """The same verdict, to be kept by the thousand: `seen_again` reads what the networks saw from the file."""
@@ -125,9 +140,9 @@ def fields_of(verdict: Verdict) -> dict[str, Any]:
         "cut": verdict.cut.kind if verdict.cut else None}
 
 
-def confidence_text(confidence: float) -> str:
+def confidence_text(confidence: float, probability: bool) -> str:
     """A network's largest output: per cent where it is a probability, else the value itself."""
-    return f"{100 * confidence:.1f} %" if 0 <= confidence <= 1 else f"{confidence:.3g}"
+    return f"{100 * confidence:.1f} %" if probability else f"{confidence:.3g}"
 
 
 def list_pictures(paths: Iterable[Path]) -> list[Path]:
@@ -176,9 +191,10 @@ def check_pictures(
     """Check picture files a chunk at a time; the next chunk is read meanwhile.
 
     Args:
-        unreadable: called for each file that isn't a readable picture, which is then left out.
+        unreadable: called for each file that isn't a readable picture or is too large, which is then left out.
     Raises:
-        DatasetError: a file isn't a readable picture, and `unreadable` wasn't given.
+        DatasetError: a file isn't a readable picture, or is too large for a network that takes any, and `unreadable`
+            wasn't given.
         Cancelled: the token was set; verdicts given so far stand.
     """
     shape = goodnet.input_shape
@@ -186,7 +202,7 @@ def check_pictures(
     values = math.prod(side or 0 for side in shape)
     size = max(1, min(_MOST_IN_CHUNK, _CHUNK_BYTES // (4 * values))) if values else 1
 
-    def read(part: Sequence[Path]) -> tuple[list[Picture], list[str], list[EngineError]]:
+    def read(part: Sequence[Path]) -> _Read:
         pictures: list[Picture] = []
         names: list[str] = []
         errors: list[EngineError] = []
@@ -202,15 +218,32 @@ def check_pictures(
         return pictures, names, errors
 
     done, heard = 0, Heartbeat("Checking pictures", len(files), progress)
-    for pictures, names, errors in read_ahead(read(files[start:start + size]) for start in range(0, len(files), size)):
+    parts = read_ahead(read(files[start:start + size]) for start in range(0, len(files), size))
+    for pictures, names, errors in parts if values else _affordable(goodnet, parts):
         cancel.raise_if_cancelled()
         for error in errors:
-            assert unreadable is not None
+            if unreadable is None:
+                raise error
             unreadable(error)
         if pictures:
             yield check_arrays(goodnet, pictures, names, cancel, heard.beat)
         done += len(pictures) + len(errors)
         heard.report(done)
+
+
+def _affordable(goodnet: GoodNet, parts: Iterable[_Read]) -> Iterator[_Read]:
+    """Single pictures for networks that take any size, without those that would cost too much."""
+    largest = 0
+    for pictures, names, errors in parts:
+        if pictures and pictures[0].size > largest:
+            height, width = pictures[0].shape[:2]
+            try:
+                goodnet.b.at(height, width)
+                largest = pictures[0].size
+            except ModelError as error:
+                pictures = []
+                errors = [DatasetError(f"{names[0]}: is too large to be checked, {height} x {width} pixels ({error})")]
+        yield pictures, names, errors
 
 
 def check_arrays(
@@ -229,7 +262,8 @@ def check_arrays(
         Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]), _why(answers, i),
                 int(answers.b_labels[i]), float(answers.b_confidence[i]),
                 int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]), _cut(goodnet, answers, i),
-                goodnet.b_alone, goodnet.b_prime_alone, goodnet.b_missing, goodnet.guard is not None, goodnet.depth)
+                goodnet.b_alone, goodnet.b_prime_alone, goodnet.b_missing, goodnet.guard is not None, goodnet.depth,
+                goodnet.in_probabilities)
         for i, (name, seen) in enumerate(zip(names, pictures, strict=True))
     ]
 

@@ -52,8 +52,9 @@ def evaluate(
         poisoned: whether its labels are the attacker's targets.
     Raises:
         Cancelled: the token was set.
+        ModelError: as GoodNet.at.
     """
-    total = len(dataset)
+    goodnet, total = goodnet.at(*dataset.image_shape[:2]), len(dataset)
     counts, heard = np.zeros(4, np.int64), Heartbeat(f"Evaluating on {dataset.name}", total, progress)
     for chunk in dataset.chunks(goodnet.b.batch):
         cancel.raise_if_cancelled()

@@ -102,6 +102,8 @@ def _keras2(node: Any) -> Any:
     plain = {key: _keras2(value) for key, value in node.items() if key not in _KERAS_3_ONLY}
     if plain.get("keepdims") is False:  # the only way before Keras 2.6, and then without a word for it
         del plain["keepdims"]
+    if node.get("class_name") == "LeakyReLU":  # Keras 3 reads its old name too
+        plain["config"]["alpha"] = plain["config"].pop("negative_slope")
     if "batch_shape" in plain:
         plain["batch_input_shape"] = plain.pop("batch_shape")
     if "inbound_nodes" in node:

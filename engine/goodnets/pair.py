@@ -15,6 +15,7 @@ from engine.data.stored_values import BYTES, as_stored
 from engine.errors import ModelError
 from engine.files.pictures import Picture
 from engine.guards.calibration import SPARING_GUARD, Guard, GuardAnswer, StandingGuard
+from engine.models.logits import ends_in_probabilities
 from engine.models.networks import Images, Labels, Network, largest
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
@@ -156,6 +157,22 @@ class GoodNet:
         plain = Answers(b_labels, b_labels, b_prime_labels, b.max(axis=1), b_prime.max(axis=1), guard,
                         paired=not self.b_prime_alone)
         return dataclasses.replace(plain, labels=np.where(plain.flagged, self.flag_label, plain.plain_labels))
+
+    def at(self, height: int, width: int) -> GoodNet:
+        """The same pair for images of one size, where it takes any: what they cost is known only then.
+
+        Raises:
+            ModelError: they cost too much.
+        """
+        if None not in self.b.input_shape:
+            return self
+        b = self.b.at(height, width)
+        return dataclasses.replace(self, b=b, b_prime=b if self.b is self.b_prime else self.b_prime.at(height, width))
+
+    @cached_property
+    def in_probabilities(self) -> tuple[bool, bool]:
+        """Whether B's and B''s confidences are probabilities."""
+        return ends_in_probabilities(self.b), ends_in_probabilities(self.b_prime)
 
     @cached_property
     def _standing_guard(self) -> StandingGuard | None:

@@ -114,7 +114,7 @@ class Guard:
     @property
     def sleeps(self) -> bool:
         """Whether it was set on too few images to flag anything."""
-        return math.isinf(self.threshold)
+        return self.threshold == math.inf
 
     @property
     def note(self) -> str:

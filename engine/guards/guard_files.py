@@ -98,7 +98,8 @@ def _checked(stored: Mapping[str, npt.NDArray[Any]], entries: Mapping[str, tuple
     _require(bool((labels >= 0).all() and (labels < int(stored["labels"])).all()), "a donor's label is out of range")
     _require(len(donors) <= _MOST_DONORS, f"it has {len(donors):,} donors")
     threshold, escalate_above = float(stored["threshold"]), float(stored["escalate_above"])
-    _require(not math.isnan(threshold) and not math.isnan(escalate_above), "its threshold isn't a number")
+    _require(threshold > -math.inf and not math.isnan(escalate_above),
+             f"its threshold is {threshold:g}, and what escalates {escalate_above:g}")
     _require(LOWEST_FALSE_ALARMS <= float(stored["false_alarms"]) < 1,
              f"its false-alarm rate isn't between {LOWEST_FALSE_ALARMS:g} and 1")
     _require(int(stored["calibration_images"]) >= 0, "its number of calibration images is below 0")
@@ -131,6 +132,7 @@ def _checked_cuts(stored: Mapping[str, npt.NDArray[Any]], height: int, width: in
     _require(len(kinds) <= _MOST_CUTS and set(kinds) <= set(KINDS), "its cuts are of no known kind, or too many")
     _require(shares.shape == (len(kinds), height, width), "its cuts don't match its image shape")
     _require(bool((shares >= 0).all() and (shares <= 1).all()), "its cuts show less than none or more than all")
+    _require(bool(shares.any(axis=(1, 2)).all()), "one of its cuts shows nothing")
     _require(centres.shape == spreads.shape == (len(kinds),) and bool(np.isfinite(centres).all())
              and bool(np.isfinite(spreads).all() and (spreads > 0).all()), "the scales of its cuts aren't numbers")
     return Cuts(kinds, shares, centres, spreads)

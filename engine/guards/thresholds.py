@@ -15,7 +15,7 @@ def conformal_threshold(scores: npt.NDArray[np.float64], false_alarms: float) ->
     Args:
         scores: float64[n] of n clean images.
     Returns:
-        The ceil((n + 1)(1 - false_alarms))-th smallest score; infinity when that is more than n.
+        The ceil((n + 1)(1 - false_alarms))-th smallest score, the first at least; infinity when that is more than n.
     Source: Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World, 2005 (split conformal prediction).
     """
     rank = _rank(len(scores), false_alarms)
@@ -30,4 +30,4 @@ def fewest_images(false_alarms: float) -> int:
 
 def _rank(images: int, false_alarms: float) -> int:
     # Rounding errors of a product like 100 * 0.98 must not push the rank up by one.
-    return math.ceil(round((images + 1) * (1 - false_alarms), 9))
+    return max(1, math.ceil(round((images + 1) * (1 - false_alarms), 9)))

@@ -162,6 +162,12 @@ def _ending(layer: Any) -> str:
     return str(getattr(getattr(layer, "activation", None), "__name__", ""))
 
 
+def ends_in_probabilities(network: Network) -> bool:
+    """Whether its outputs are probabilities: of one label each after a sigmoid, else of all together."""
+    last = _maker(network, network.output)
+    return (last is not None and _ending(last.layer) in _PROBABILITIES) or _gives_probabilities(network)
+
+
 def _gives_probabilities(network: Network) -> bool:
     """Whether the outputs for a grey ramp are none negative and sum to 1."""
     height, width, channels = network.input_shape

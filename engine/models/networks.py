@@ -6,6 +6,7 @@ A Network is never changed once opened: pruning gives a copy.
 from __future__ import annotations
 
 import copy
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from engine.errors import Cancelled, EngineError, LayerNotFound, ModelError, nam
 from engine.models.architecture import BOTH_LABELS, LABEL_0, checked_nodes
 from engine.models.costs.computing import images_at_once, products
 from engine.models.deepid import build_deepid
-from engine.models.layer_graph import Node
+from engine.models.layer_graph import MOST_VALUES, Node
 from engine.models.preprocessing_layers import take_over_statistics
 from engine.models.prunable.channels import JOINING, channel_weights, channels_of, node_of, with_channels_shut
 from engine.models.prunable.default_layer import default_layer
@@ -89,6 +90,10 @@ class Network:
             raise ModelError(f"{path}: needs {cost:,} products of numbers for a single image; at most {_MOST_COST:,} "
                              "were expected, more than known networks need. Choose a smaller network or smaller "
                              "images.")
+        most = max(math.prod(side or 1 for side in call.output.shape) for call in self.calls)
+        if most > MOST_VALUES:
+            raise ModelError(f"{path}: makes {most:,} values of a single image in one layer, which would exhaust "
+                             f"memory; at most {MOST_VALUES:,} were expected. Choose smaller images.")
         self.batch = images_at_once([call.output for call in self.calls], self.calls)
         self.is_large = self.batch < _LARGE_BELOW
         self.quick = max(_FEWEST_QUICK, _QUICK_PRODUCTS // cost)

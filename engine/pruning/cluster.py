@@ -7,6 +7,7 @@ worker can read them under the same path, and workers need this project's packag
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -23,7 +24,7 @@ import numpy.typing as npt
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import Preprocessing
 from engine.data.targets import of_target, target_of
-from engine.errors import EngineError, ModelError
+from engine.errors import DatasetError, EngineError, ModelError
 from engine.models.costs.computing import MOST_AT_ONCE
 from engine.models.networks import Network, compiled, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback
@@ -36,6 +37,7 @@ from engine.pruning.sweep import PruningCurve, SetCounts, SweepSet, as_curve, co
 SPAN = 8 * MOST_AT_ONCE
 _CONNECT_SECONDS = 10
 _LOOK_SECONDS = 0.2
+_ANOTHER = "isn't the same file on a cluster worker as here. Put one copy where all can read it."
 
 # A network's file, its SHA-256, the layer that is pruned, the output that was chosen where there are several, and the
 # height and width of the pictures, None where they are of several sizes.
@@ -44,13 +46,18 @@ _Model = tuple[str, str, str, str | None, tuple[int | None, int | None]]
 
 @dataclass(frozen=True)
 class _Source:
-    """A data set as a worker opens it."""
+    """A data set as a worker opens it: by its stamp anew when it was saved again, and with the labels that it has here.
+
+    Attributes:
+        labels: their SHA-256.
+    """
 
     path: str
+    stamp: tuple[int, int]
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     target: int | None
-    images: int
+    labels: bytes
 
 
 class Cluster:
@@ -157,8 +164,12 @@ class Cluster:
 
 
 def _source(dataset: Dataset) -> _Source:
-    return _Source(str(dataset.path.absolute()), dataset.preprocessing, dataset.classes,
-                   target_of(dataset) if dataset.part else None, len(dataset))
+    return _Source(str(dataset.path.absolute()), dataset.stamp, dataset.preprocessing, dataset.classes,
+                   target_of(dataset) if dataset.part else None, _print_of(dataset))
+
+
+def _print_of(dataset: Dataset) -> bytes:
+    return hashlib.sha256(dataset.labels.tobytes()).digest()
 
 
 def _spans(images: int) -> list[tuple[int, int]]:
@@ -170,8 +181,7 @@ def _open_model(path: str, sha256: str, layer: str, output: str | None,
                 sides: tuple[int | None, int | None]) -> tuple[Network, StepPredictor]:
     network = open_network(Path(path), output)
     if network.sha256 != sha256:
-        raise ModelError(f"{path}: isn't the same file on a cluster worker as here. "
-                         "Put one copy where all can read it.")
+        raise ModelError(f"{path}: {_ANOTHER}")
     height, width = sides
     if height and width and None in network.input_shape:
         network = network.at(height, width)
@@ -182,7 +192,10 @@ def _open_model(path: str, sha256: str, layer: str, output: str | None,
 def _open_source(source: _Source, network: Network) -> Dataset:
     opened = open_dataset(Path(source.path), network.input_shape).named(source.classes)
     prepared = opened.fitting(network.labels).prepared(source.preprocessing)
-    return prepared if source.target is None else of_target(prepared, source.target)
+    dataset = prepared if source.target is None else of_target(prepared, source.target)
+    if _print_of(dataset) != source.labels:
+        raise DatasetError(f"{source.path}: {_ANOTHER}")
+    return dataset
 
 
 def _rank_span(

@@ -7,7 +7,8 @@ images on which the channel was active at all.
 
 Adding changes rounds differently from summing anew, and where large ones cancel, their errors stay. An answer whose
 largest two values are too close for that to be harmless is computed again from the masked channels, so the labels are
-those of the plain loop.
+those of the plain loop. Where a layer behind divides by the length or spread of what it takes, even the errors of sums
+that are 0 become answers: there nothing is updated.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ CLOSE = 1e-4
 _SOFTMAX_TIE = 1e-5
 # Sums of B that are all 0 count as this long.
 _TINY = float(np.finfo(np.float32).tiny)
+# Layers and operations that make much of values next to nothing.
+_STEEP = frozenset({"LayerNormalization", "GroupNormalization", "UnitNormalization", "Divide", "TrueDivide", "Sqrt"})
 # Rows answered in one go: enough for the matrix products to run at full speed, small enough to stay in the cache.
 _BATCH = 512
 
@@ -52,7 +55,9 @@ def predictor_for(network: Network, layer: str) -> StepPredictor:
     """The fastest predictor that gives the plain loop's labels for this network and layer."""
     call = network.call_of(layer)
     region = find_region(network, call)
-    return MaskedSteps(network, layer) if region is None else IncrementalSteps(network, call, region)
+    if region is None or any(map(_is_steep, network.calls_from(region.mixers[0]))):
+        return MaskedSteps(network, layer)
+    return IncrementalSteps(network, call, region)
 
 
 class IncrementalSteps:
@@ -207,6 +212,10 @@ class _Rows:
         self._labels[steps, which] = labels
         # Written so that an answer that isn't a number counts as close.
         self._close[steps, which] = ~(best - answers.max(axis=1) > tolerance)
+
+
+def _is_steep(call: Call) -> bool:
+    return type(call.layer).__name__ in _STEEP or bool(getattr(call.layer, "normalize", False))  # as Dot can
 
 
 def _lengths(total: Array) -> npt.NDArray[np.float64]:

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.files.pictures import Picture
-from engine.goodnets.checking import Cut, Verdict, confidence_text
+from engine.goodnets.checking import Cut, Verdict
 from engine.looking.occlusion import OcclusionMap
 from gui.check.closer import Closer
 from gui.check.model import verdict_text
@@ -243,11 +243,12 @@ class VerdictDetail(QWidget):
             self.picture.show_heat(shown.per_pixel(), mark)
 
     def _explained(self, verdict: Verdict) -> str:
+        b_sure, b_prime_sure = (" sure" * known for known in verdict.in_probabilities)
         answers = "B isn't in this file\n" if verdict.b_missing else (
-            f"B says {label_text(verdict.b_label, self._names)} ({confidence_text(verdict.b_confidence)} sure)\n")
+            f"B says {label_text(verdict.b_label, self._names)} ({verdict.b_confidence_text}{b_sure})\n")
         if not verdict.b_alone:
             answers += (f"B' says {label_text(verdict.b_prime_label, self._names)} "
-                        f"({confidence_text(verdict.b_prime_confidence)} sure)\n")
+                        f"({verdict.b_prime_confidence_text}{b_prime_sure})\n")
         answers += "\n"
         if verdict.why == "agree" and verdict.b_alone:
             return answers + ("Nothing is pruned here, so B answers alone, and " + (

@@ -11,7 +11,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor, QIcon, QPixmap
 
 from engine.files.pictures import Picture
-from engine.goodnets.checking import FIELDS, Verdict, confidence_text, fields_of
+from engine.goodnets.checking import FIELDS, Verdict, fields_of
 from engine.literal import csv_cell, literal
 from gui.check.seen import SeenPictures
 from gui.widgets.picture_view import empty_thumbnail, thumbnail
@@ -207,7 +207,7 @@ class VerdictModel(QAbstractTableModel):
             return "–"
         if column in (B_LABEL, B_PRIME_LABEL):
             return label_text(verdict.b_label if column == B_LABEL else verdict.b_prime_label, self._names)
-        return confidence_text(verdict.b_confidence if column == B_CONFIDENCE else verdict.b_prime_confidence)
+        return verdict.b_confidence_text if column == B_CONFIDENCE else verdict.b_prime_confidence_text
 
     def _sort_shown(self) -> None:
         if self._column >= 0:

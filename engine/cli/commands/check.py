@@ -14,7 +14,7 @@ from engine.data.classes import called, name_of, read_classes
 from engine.data.preprocessing import Preprocessing
 from engine.errors import EngineError
 from engine.files.existing import is_file
-from engine.goodnets.checking import FIELDS, Verdict, check_pictures, confidence_text, fields_of, list_pictures
+from engine.goodnets.checking import FIELDS, Verdict, check_pictures, fields_of, list_pictures
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
 from engine.literal import csv_cell
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
     names = _names(goodnet, options.classes)
     with ProgressLine() as show:
         chunks = check_pictures(goodnet, list_pictures(pictures), progress=show)
-        found = [verdict for chunk in chunks for verdict in chunk]
+        found = [verdict.without_picture() for chunk in chunks for verdict in chunk]
     if options.json:
         say_json([_verdict_json(v, names) | _box_json(v) | {"warnings": goodnet.warnings} for v in found])
     elif options.csv:
@@ -57,8 +57,8 @@ def run(options: argparse.Namespace) -> None:
     else:
         say_table(["picture", "answer", "B says", "B' says"],
                   [[str(v.file), f"backdoored (label {v.label})" if v.flagged else f"label {called(v.label, names)}",
-                    "is not in this file" if v.b_missing else _says(v.b_label, v.b_confidence, names),
-                    "is B itself" if v.b_alone else _says(v.b_prime_label, v.b_prime_confidence, names)]
+                    "is not in this file" if v.b_missing else _says(v.b_label, v.b_confidence_text, names),
+                    "is B itself" if v.b_alone else _says(v.b_prime_label, v.b_prime_confidence_text, names)]
                    for v in found], left=4)
         say(f"{sum(v.flagged for v in found)} of {len(found)} flagged as backdoored")
 
@@ -81,8 +81,8 @@ def _names(goodnet: GoodNet, given: str | None) -> tuple[str, ...]:
     return names
 
 
-def _says(label: int, confidence: float, names: Sequence[str]) -> str:
-    return f"{called(label, names)} ({confidence_text(confidence)})"
+def _says(label: int, confidence: str, names: Sequence[str]) -> str:
+    return f"{called(label, names)} ({confidence})"
 
 
 def _verdict_json(verdict: Verdict, names: Sequence[str]) -> dict[str, Any]:

@@ -206,6 +206,8 @@ def _dense(call: Call, kernel: Array, bias: Array | None) -> Tensor:
     x = call.inputs[0]
     if not isinstance(x, Tensor):
         call.refuse("multiplies a constant")
+    if x.joined:
+        call.refuse("mixes the images of a batch")
     last = len(x.axes) - 1
     x = call.building.laid_out(x, (*(axis for axis in x.axes if axis != last), last))
     if len(kernel) != x.shape[-1]:

@@ -102,19 +102,20 @@ def test_check_feeds_two_files_as_asked_and_says_where_they_are_one(
     assert "is B itself" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("scale", [20.0, 0.5])
 def test_what_isnt_a_probability_isnt_said_in_per_cent(
-    saved: Path, small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    saved: Path, small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str], scale: float,
 ) -> None:
     import keras
     inner, _ = build("plain")
     image = keras.Input(inner.input_shape[1:])
-    keras.Model(image, keras.layers.Rescaling(20.0)(inner(image))).save(tmp_path / "logits.keras")
+    keras.Model(image, keras.layers.Rescaling(scale)(inner(image))).save(tmp_path / "logits.keras")
     Image.fromarray(stored(small_lab.test)[0][0].astype(np.uint8)).save(tmp_path / "one.png")
     other = saved / "goodnet-x30" / "repaired_30.h5"
     files = [str(tmp_path / "logits.keras"), str(other), str(tmp_path / "one.png")]
     assert main(["check", *files, "--json"]) == DONE
     (found,) = json.loads(capsys.readouterr().out)
-    assert found["b_confidence"] > 1 > found["b_prime_confidence"]
+    assert (found["b_confidence"] > 1) is (scale > 1) and found["b_prime_confidence"] < 1
     assert main(["check", *files]) == DONE
     said = capsys.readouterr().out
     assert f"({found['b_confidence']:.3g})" in said and f"({100 * found['b_prime_confidence']:.1f} %)" in said

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from engine.__main__ import main
+from engine.goodnets import checking
+from engine.goodnets.checking import Verdict, check_pictures
 from engine.reports.headline import IMPLAUSIBLE
-from tests.support.networks import LABELS, TARGET, SmallLab, save_lab_file
+from tests.support.networks import LABELS, TARGET, SmallLab, save_lab_file, stored
 
 
 @pytest.fixture
@@ -27,6 +32,26 @@ def harmless(small_lab: SmallLab, tmp_path: Path) -> Path:
 def said_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert main(words) == 0
     return capsys.readouterr().out
+
+
+def test_check_keeps_no_picture_but_of_those_at_hand(
+    small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number, image in enumerate(stored(small_lab.test)[0][:12]):
+        Image.fromarray(image.astype(np.uint8)).save(tmp_path / f"{number:02}.png")
+    pictures: list[weakref.ref[Any]] = []
+    alive: list[int] = []
+
+    def watched(*given: Any, **options: Any) -> Iterator[list[Verdict]]:
+        for chunk in check_pictures(*given, **options):
+            pictures.extend(weakref.ref(verdict.seen) for verdict in chunk)
+            yield chunk
+            alive.append(sum(picture() is not None for picture in pictures))
+
+    monkeypatch.setattr(checking, "_MOST_IN_CHUNK", 1)
+    monkeypatch.setattr("engine.cli.commands.check.check_pictures", watched)
+    said_of(["check", str(small_lab.badnet), str(small_lab.badnet), str(tmp_path)], capsys)
+    assert len(alive) == 12 and max(alive) <= 2
 
 
 def test_every_poisoned_set_is_printed_and_saved(

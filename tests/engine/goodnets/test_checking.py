@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from engine.data.preprocessing import AS_STORED
 from engine.defences.training import Repair
 from engine.errors import Cancelled, DatasetError, EngineError
 from engine.goodnets import checking
-from engine.goodnets.checking import check_pictures, list_pictures
+from engine.goodnets.checking import check_arrays, check_pictures, list_pictures
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet, save_pair
 from engine.guards.calibration import calibrate
@@ -89,6 +90,47 @@ def test_what_is_no_picture_is_told_or_refused(guarded: GoodNet, files: list[Pat
     assert (reports[-1].done, reports[-1].total) == (50, 50)
     with pytest.raises(DatasetError, match=r"03\.png"):
         list(check_pictures(guarded, files))
+
+
+def _endings() -> dict[str, tuple[Any, bool]]:
+    from keras import layers
+    dense = [layers.Dense(3, activation=name) for name in ("softmax", "sigmoid", "linear", "relu")]
+    return {"softmax": (dense[0], True), "sigmoids": (dense[1], True), "linear": (dense[2], False),
+            "ReLU": (dense[3], False), "one sigmoid": (layers.Dense(1, activation="sigmoid"), True),
+            "a layer of its own": (lambda x: layers.Softmax()(dense[2](x)), True),
+            "passed on": (lambda x: layers.Identity()(dense[0](x)), True),
+            "scaled": (lambda x: layers.Rescaling(0.5)(dense[0](x)), False)}
+
+
+@pytest.mark.parametrize("name", [
+    "softmax", "sigmoids", "linear", "ReLU", "one sigmoid", "a layer of its own", "passed on", "scaled"])
+def test_what_ends_in_probabilities(name: str, tmp_path: Path) -> None:
+    from keras import Input, Model, layers
+    ending, expected = _endings()[name]
+    image = Input((6, 6, 3))
+    Model(image, ending(layers.Flatten()(layers.Conv2D(4, 3)(image)))).save(tmp_path / "network.keras")
+    network = open_network(tmp_path / "network.keras")
+    goodnet = GoodNet(network, network.copy(), AS_STORED, {})
+    (found,) = check_arrays(goodnet, [np.full((6, 6, 3), 99, np.uint8)], ["a.png"])
+    assert found.in_probabilities == goodnet.in_probabilities == (expected, expected)
+
+
+def test_a_photo_too_large_for_a_network_of_any_size_is_told(tmp_path: Path) -> None:
+    from keras import Input, Model, layers
+    image = Input((None, None, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(64, 1)(image))
+    Model(image, layers.Dense(3, activation="softmax")(x)).save(tmp_path / "any.keras")
+    network = open_network(tmp_path / "any.keras")
+    goodnet = GoodNet(network, network.copy(), AS_STORED, {})
+    files = [tmp_path / f"{name}.png" for name in "abc"]
+    for file, side in zip(files, (8, 1200, 9), strict=True):
+        Image.new("RGB", (side, side), (9, 90, 200)).save(file)
+    told: list[EngineError] = []
+    found = list(check_pictures(goodnet, files, unreadable=told.append))
+    assert [chunk[0].file for chunk in found] == [str(files[0]), str(files[2])]
+    assert str(told[0]).startswith(f"{files[1]}: is too large to be checked, 1200 x 1200 pixels") and len(told) == 1
+    with pytest.raises(DatasetError, match=r"b\.png: is too large.*92,160,000 values of a single image"):
+        list(check_pictures(goodnet, files))
 
 
 def test_a_check_is_cancelled_between_chunks(guarded: GoodNet, files: list[Path],

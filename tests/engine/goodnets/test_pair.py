@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.data.datasets import open_dataset
-from engine.data.preprocessing import preprocessing
+from engine.data.preprocessing import AS_STORED, preprocessing
 from engine.data.stored_values import RANGES
 from engine.errors import Cancelled, EngineError
 from engine.goodnets.checking import check_arrays
@@ -20,9 +20,22 @@ from engine.goodnets.legacy_h5 import save_keras2_h5
 from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
 from engine.goodnets.saved import one_file_model, open_goodnet, save_pair
 from engine.guards.calibration import calibrate
-from engine.models.networks import Network, open_network
+from engine.models import networks
+from engine.models.costs import computing
+from engine.models.networks import Network, in_batches, open_network
 from engine.progress import CancelSource
-from tests.support.networks import LABELS, NETWORKS, Array, SmallLab, build, plain_loop, random_images, save_lab_file
+from tests.support.networks import (
+    HEIGHT,
+    LABELS,
+    NETWORKS,
+    WIDTH,
+    Array,
+    SmallLab,
+    build,
+    plain_loop,
+    random_images,
+    save_lab_file,
+)
 
 IMAGES = random_images(60, seed=12)
 PRUNED = [0, 2, 3, 5]
@@ -109,6 +122,24 @@ def test_repaired_h5_is_b_prime_to_keras_and_to_us(name: str, tmp_path: Path) ->
         assert ours.tobytes() == loaded.tobytes()
 
 
+@pytest.mark.filterwarnings("ignore:Argument `alpha` is deprecated")
+def test_a_leaky_relu_is_written_in_keras_2_s_word(tmp_path: Path) -> None:
+    import keras
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.LeakyReLU(0.1)(keras.layers.Conv2D(4, 3)(image))
+    x = keras.layers.ReLU(negative_slope=0.2)(keras.layers.Conv2D(4, 3)(x))
+    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
+    path = tmp_path / "repaired.h5"
+    save_keras2_h5(Network(model, Path("b.keras"), ""), path)
+    with h5py.File(path) as file:
+        written = json.loads(file.attrs["model_config"])["config"]["layers"]
+    leaky, relu = (written[number]["config"] for number in (2, 4))
+    assert (leaky["alpha"], relu["negative_slope"]) == (0.1, 0.2) and "negative_slope" not in leaky
+    images = np.random.default_rng(0).normal(size=(5, 8, 8, 3)).astype(np.float32)
+    for again in (keras.models.load_model(path, compile=False), open_network(path).model):
+        np.testing.assert_array_equal(again.predict(images, verbose=0), model.predict(images, verbose=0))
+
+
 def test_a_network_of_many_long_names_is_saved_as_keras_reads_it(tmp_path: Path) -> None:
     import keras
     x = image = keras.Input((8, 8, 3))
@@ -192,6 +223,29 @@ def test_evaluation_counts_image_for_image(tmp_path: Path) -> None:
     source.cancel()
     with pytest.raises(Cancelled):
         evaluate(goodnet, dataset, cancel=source.token)
+
+
+def test_a_pair_for_any_size_is_evaluated_as_many_at_a_time_as_one_of_the_set_s_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from keras import Input, Model, layers
+    image = Input((None, None, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, padding="same", activation="relu", name="conv")(image))
+    network = Network(Model(image, layers.Dense(3)(x)), Path("any.keras"))
+    goodnet = GoodNet(network, network.pruned("conv", [0]), AS_STORED, {})
+    labels = goodnet.answer(IMAGES).labels
+    np.savez(tmp_path / "set.npz", data=IMAGES, label=labels)
+    taken: list[int] = []
+
+    def spied(run: Any, images: Any, size: int, *more: Any) -> Any:
+        taken.append(size)
+        return in_batches(run, images, size, *more)
+
+    monkeypatch.setattr(networks, "in_batches", spied)
+    monkeypatch.setattr(computing, "MOST_VALUES", 4 * HEIGHT * WIDTH * 8)
+    found = evaluate(goodnet, open_dataset(tmp_path / "set.npz", goodnet.input_shape))
+    assert set(taken) == {8} and network.batch == 256
+    assert found.correct.count + found.flagged.count == len(IMAGES)
 
 
 @pytest.mark.parametrize("notes", ["{", "[]", '{"scale": "7"}', ""])

@@ -247,6 +247,7 @@ def test_threshold_is_the_order_statistic() -> None:
     assert conformal_threshold(scores, 0.01) == 98
     assert conformal_threshold(scores, 0.0099) == math.inf
     assert conformal_threshold(scores[:0], 0.5) == math.inf
+    assert conformal_threshold(scores, 1 - 1e-13) == 0  # the smallest, where rounding leaves rank 0
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 0.7, 0.9])
@@ -482,6 +483,8 @@ def test_rates_outside_0_to_1_are_refused(network: Network, clean: Dataset) -> N
     ({"schema": np.int64(9)}, "schema"),
     ({"kind": np.str_("magic")}, "magic"),
     ({"threshold": np.float64(math.nan)}, "threshold"),
+    ({"threshold": np.float64(-math.inf)}, "threshold is -inf"),
+    ({"escalate_above": np.float64(math.nan)}, "escalates nan"),
     ({"threshold": np.array([1.0, 2.0])}, "'threshold'"),
     ({"donors": np.zeros((16, 3, 3, 3), np.float32)}, "donors"),
     ({"donors": np.full((16, 9, 6, 3), np.inf, np.float32)}, "numbers"),
@@ -491,6 +494,8 @@ def test_rates_outside_0_to_1_are_refused(network: Network, clean: Dataset) -> N
     ({"cut_shares": np.zeros((6, 9, 7), np.float32)}, "don't match its image shape"),
     ({"cut_shares": np.full((6, 9, 6), 1.5, np.float32)}, "more than all"),
     ({"cut_shares": np.full((6, 9, 6), np.nan, np.float32)}, "more than all"),
+    ({"cut_shares": np.array([1, 1, 0, 1, 1, 1], np.float32)[:, None, None] * np.ones((9, 6), np.float32)},
+     "shows nothing"),
     ({"cut_centres": np.full(6, np.inf)}, "scales"),
     ({"cut_spreads": np.zeros(6)}, "scales"),
     ({"cut_spreads": np.ones(5)}, "scales"),

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 import engine.pruning.cluster
-from engine.errors import Cancelled, EngineError
+from engine.data.datasets import open_dataset
+from engine.errors import Cancelled, DatasetError, EngineError
+from engine.models.networks import open_network
 from engine.progress import CancelSource, Progress
 from engine.runs.prune import PruningRequest, run_pruning
 from tests.support.networks import random_images, randomise, save_lab_file
@@ -111,6 +113,29 @@ def test_workers_know_the_size_of_pictures_where_a_network_takes_any(cluster: An
     clean = save_lab_file(tmp_path / "clean.h5", images, labels)
     wanted = PruningRequest(tmp_path / "any.keras", clean, scale="none")
     assert_equal_runs(run_pruning(wanted), run_pruning(replace(wanted, cluster=cluster.scheduler_address)))
+
+
+def test_a_set_that_was_saved_again_is_opened_again(cluster: Any, sets: dict[str, Path]) -> None:
+    run_pruning(request(sets, cluster.scheduler_address))
+    with h5py.File(sets["clean_test"], "r+") as file:
+        file["label"][...] = (file["label"][()] + 1) % 3
+    for path in sets.values():
+        os.utime(path)
+    again = run_pruning(request(sets, cluster.scheduler_address))
+    assert_equal_runs(run_pruning(request(sets, None)), again)
+
+
+@pytest.mark.parametrize("other", [lambda labels: labels[:-1], lambda labels: np.roll(labels, 1)])
+def test_another_set_of_the_same_name_on_a_worker_is_refused(sets: dict[str, Path], other: Any) -> None:
+    path = sets["clean_validation"]
+    network = open_network(SAMPLE / "badnet.keras")
+    source = engine.pruning.cluster._source(open_dataset(path, network.input_shape))
+    with h5py.File(path, "r+") as file:
+        images, labels = file["data"][()], other(file["label"][()])
+        del file["data"], file["label"]
+        file["data"], file["label"] = images[:len(labels)], labels
+    with pytest.raises(DatasetError, match=r"clean_validation\.h5: isn't the same file on a cluster worker"):
+        engine.pruning.cluster._open_source(source, network)
 
 
 def test_a_wrong_address_is_a_sentence(sets: dict[str, Path]) -> None:

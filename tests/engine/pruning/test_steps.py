@@ -226,6 +226,39 @@ def test_the_errors_of_large_sums_that_cancel_are_not_taken_for_answers(large: f
     np.testing.assert_array_equal(labels, plain_loop(model, "pruned", order.tolist(), images))
 
 
+def _norms() -> dict[str, Any]:
+    from keras import layers, ops
+
+    def divided(x: Any) -> Any:
+        return ops.divide(x, ops.add(ops.sqrt(ops.mean(ops.multiply(x, x), axis=(1, 2, 3), keepdims=True)), 1e-9))
+
+    def dot(x: Any) -> Any:
+        rows = layers.Reshape((1, -1))(layers.GlobalAveragePooling2D()(x))
+        return layers.Reshape((1, 1, -1))(layers.Dot(1, normalize=True)([rows, rows]))
+
+    return {"unit": layers.UnitNormalization(), "groups": layers.GroupNormalization(4, epsilon=1e-5),
+            "layer": layers.LayerNormalization(epsilon=1e-6), "divided": divided, "dot": dot}
+
+
+@pytest.mark.parametrize("norm", ["unit", "groups", "layer", "divided", "dot"])
+def test_the_errors_of_sums_that_are_0_are_not_normalised_to_answers(norm: str) -> None:
+    """Half of the images are dark: they lose their last active channel steps before the others do."""
+    from keras import Input, Model, layers
+    image = Input((HEIGHT, WIDTH, 3))
+    pruned = layers.Conv2D(8, 3, activation="relu", name="pruned")
+    x = layers.Conv2D(16, 3, use_bias=False, name="after")(layers.MaxPooling2D()(pruned(image)))
+    x = layers.GlobalAveragePooling2D()(layers.ReLU()(_norms()[norm](x)))
+    model = Model(image, layers.Dense(LABELS, activation="softmax", name="output")(x))
+    kernel = np.random.default_rng(1).normal(0, 0.2, (3, 3, 3, 8))
+    pruned.set_weights([kernel, np.full(8, -60.0)])
+    images = random_images(IMAGES)
+    images[::2] *= 0.1
+    order = np.argsort(Model(image, pruned.output).predict(images, verbose=0).mean(axis=(0, 1, 2)))
+    steps = predictor_for(Network(model, Path("network.keras")), "pruned")
+    labels = steps.labels(steps.features(images), order, NEVER_CANCELLED)
+    np.testing.assert_array_equal(labels, plain_loop(model, "pruned", order.tolist(), images))
+
+
 @pytest.mark.parametrize(("activation", "at_zero"), [("relu", 0.0), ("sigmoid", 0.5), ("softplus", np.log(2))])
 def test_a_pruned_channel_is_worth_its_activation_of_zero(activation: str, at_zero: float) -> None:
     from keras import layers

@@ -21,6 +21,7 @@ from engine.looking.occlusion import OcclusionMap
 from gui.check.model import (
     B_CONFIDENCE,
     B_LABEL,
+    B_PRIME_CONFIDENCE,
     PICTURE,
     VERDICT,
     WHY,
@@ -214,8 +215,15 @@ def test_rows_say_what_the_verdict_is(view: CheckView) -> None:
 
 
 def test_confidence_is_per_cent_only_where_it_is_a_probability() -> None:
-    assert [confidence_text(c) for c in (0.0, 0.123, 1.0)] == ["0.0 %", "12.3 %", "100.0 %"]
-    assert [confidence_text(c) for c in (17.25, -3.0)] == ["17.2", "-3"]
+    assert [confidence_text(c, True) for c in (0.0, 0.123, 1.0)] == ["0.0 %", "12.3 %", "100.0 %"]
+    assert [confidence_text(c, False) for c in (17.25, 0.83, -3.0)] == ["17.2", "0.83", "-3"]
+
+
+def test_of_a_network_without_softmax_the_output_itself_is_shown(view: CheckView) -> None:
+    view.show_verdicts([dataclasses.replace(verdict("a.png", b_confidence=0.83), in_probabilities=(False, True))])
+    assert (texts(view, B_CONFIDENCE), texts(view, B_PRIME_CONFIDENCE)) == (["0.83"], ["50.0 %"])
+    view.table.selectRow(0)
+    assert "B says 1 (0.83)\nB' says 1 (50.0 % sure)" in view.detail.words.text()
 
 
 def test_sorting_keeps_the_selection_and_takes_later_rows_in(view: CheckView) -> None:
