@@ -206,7 +206,7 @@ def _dense(call: Call, kernel: Array, bias: Array | None) -> Tensor:
     x = call.inputs[0]
     if not isinstance(x, Tensor):
         call.refuse("multiplies a constant")
-    if x.joined:
+    if x.joined and not call.building.fixed:
         call.refuse("mixes the images of a batch")
     last = len(x.axes) - 1
     x = call.building.laid_out(x, (*(axis for axis in x.axes if axis != last), last))

@@ -175,6 +175,11 @@ def test_images_that_are_put_behind_a_new_axis_are_refused_where_they_may_be_man
     held_against_the_reference(graph_of(steps), tmp_path)  # of a single one it is none
 
 
+def test_a_product_of_what_all_images_have_together_is_refused_where_they_may_be_many(tmp_path: Path) -> None:
+    steps: list[Step] = [("Reshape", (None, ints(-1)), {}), ("MatMul", (None, floats(144, 5)), {})]
+    refused(tmp_path, graph_of(steps, ("N", *SHAPE[1:])), "MatMul .* mixes the images of a batch")
+
+
 def test_weights_in_constants_count_as_those_of_the_file(tmp_path: Path) -> None:
     model = graph_of([("Flatten", X, {}), ("MatMul", (None, floats(144, 20_000)), {}),
                       ("MatMul", (None, floats(20_000, 5)), {})])
