@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
@@ -18,6 +17,7 @@ from engine.guards.guarded_curve import GuardedCurve
 from engine.looking.activation_maps import ActivationMaps, activation_maps
 from engine.pruning.sweep import PruningCurve
 from engine.reports.headline import Headline, calibration_text, headline
+from engine.runs.inputs import DatasetSummary
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.rows import GoodNetRow, badnet_row, goodnet_row, rows_of
 from gui.jobs.checking import Checking
@@ -167,17 +167,22 @@ def prune(request: PruningRequest, context: TaskContext) -> PruningRun:
     return run_pruning(request, partial=seldom(context.partial), progress=context.progress, cancel=context.cancel)
 
 
-def find_maps(bench: Workbench, run: PruningRun, channel: int, _: TaskContext) -> ActivationMaps:
-    """What one channel sees on the first validation image and on the first poisoned one."""
+def find_maps(bench: Workbench, run: PruningRun, channel: int, context: TaskContext) -> ActivationMaps:
+    """What one channel sees on the first validation image and on the first poisoned one.
+
+    Raises:
+        EngineError: the network or a data set can't be read any more, or was changed since the run.
+    """
     network = bench.network(run)
 
-    def first_image(path: Path) -> Any:
-        dataset = open_dataset(path, network.input_shape, network.labels)
+    def first_image(counted: DatasetSummary) -> Any:
+        dataset = open_dataset(counted.path, network.input_shape, network.labels)
+        bench.refuse_changed_set(dataset, counted, context.cancel)
         return dataset.prepared(preprocessing(run.model.scale)).take([0])[0]
 
-    request = run.request
-    poisoned = first_image(request.poisoned[0]) if request.poisoned else None
-    return activation_maps(network, run.model.layer, channel, first_image(request.validation), poisoned)
+    validation = first_image(run.datasets[0])
+    poisoned = next((first_image(counted) for counted in run.datasets if counted.role == "poisoned"), None)
+    return activation_maps(network, run.model.layer, channel, validation, poisoned)
 
 
 def seldom(show: Callable[[object], None]) -> Callable[[PruningCurve], None]:
