@@ -153,7 +153,8 @@ class MainWindow(QMainWindow):
             asking.ask_leave(self, self._leave)
             event.ignore()
             return
-        if not leave_project(self.desk, self.close):
+        # A project's changes first: they are asked about.
+        if not leave_project(self.desk, self.close) or self.desk.keeping.wait(self.close):
             event.ignore()
             return
         self.settings.set_bytes("geometry", self.saveGeometry())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from gui.jobs.defending import Defending
 from gui.jobs.pruning import Pruning
 from gui.messages import Action, Message
 from gui.session.belonging import Identity, identity
+from gui.session.queue import Job, nothing
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 
@@ -41,6 +43,8 @@ class Keeping(QObject):
         self._session, self._choosing, self._folder = session, choosing, folder or kept_folder()
         self._lock: QLockFile | None = None
         self._places: dict[Identity, Path] = {}
+        self._waiting = 0  # so many keeps wait or run
+        self._then: Callable[[], object] = nothing
         pruning.finished.connect(self.keep)
         defending.compared.connect(self.keep)  # with its comparison, which took minutes
 
@@ -54,8 +58,15 @@ class Keeping(QObject):
 
     def keep(self, run: PruningRun) -> None:
         """Keep a finished run, in place of what was kept of it before more was found out about it."""
-        self._session.in_background(partial(_keep, run, self._folder, self._places.get(identity(run))),
-                                    partial(self._take_kept, identity(run)), tell=True)
+        self._waiting += 1
+        self._session.add(Job(partial(_keep, run, self._folder, self._places.get(identity(run))),
+                              partial(self._take_kept, identity(run)), first=True, failed=self._not_kept))
+
+    def wait(self, then: Callable[[], object]) -> bool:
+        """Whether a run is still to be kept; `then` is called once it is, not if that fails."""
+        if self._waiting:
+            self._then = then
+        return bool(self._waiting)
 
     def close(self) -> None:
         """This window ends properly."""
@@ -65,6 +76,14 @@ class Keeping(QObject):
     def _take_kept(self, run: Identity, found: tuple[Path, tuple[KeptRun, ...]]) -> None:
         self._places[run], kept = found
         self.kept_changed.emit(kept)
+        self._waiting -= 1
+        if not self._waiting:
+            then, self._then = self._then, nothing
+            then()
+
+    def _not_kept(self, error: Exception) -> None:
+        self._waiting, self._then = self._waiting - 1, nothing
+        self._session.tell(error)
 
     def _reopened(self, folder: Path, run: PruningRun) -> None:
         """Show a run that was saved before, with its files where they still are."""

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
+from engine.errors import OutputError
 from engine.records.autosave import kept_runs
 from engine.reports.headline import headline
 from gui.main_window import MainWindow
@@ -21,7 +22,7 @@ from gui.session.session import State
 from gui.settings import Options, Settings
 from tests.gui.test_window_defences import SmallLab, open_small
 from tests.support.places import PROJECT
-from tests.support.window_driver import press_run, settle
+from tests.support.window_driver import PATIENCE_MS, press_run, settle, work_under_way
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -128,6 +129,41 @@ def test_a_run_whose_model_is_gone_is_shown_and_not_run_again(
     window.desk.choosing.open_as("model", small_lab.badnet)
     settle(qtbot, window)
     assert window.run_bar.run.isEnabled()
+
+
+def test_a_run_that_has_just_ended_is_kept_before_the_window_closes(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    window.session.set_options(Options(guard="none"))
+    qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
+    # Such as a look at what was dropped while the run counted.
+    window.session.in_background(lambda context: context.cancel._event.wait(60), lambda _: None)
+    qtbot.waitUntil(lambda: window.session.state is State.DONE, timeout=PATIENCE_MS)
+    window.close()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert len(kept_runs(window.settings.runs_folder)) == 1
+
+
+def test_a_window_that_is_closed_waits_for_what_is_still_to_be_kept(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    shutil.rmtree(window.settings.runs_folder)
+    monkeypatch.setattr("gui.jobs.keeping.keep_run", lambda *_: (_ for _ in ()).throw(OutputError("the disk is full")))
+    with work_under_way(window):
+        window.desk.keeping.keep(window.session.run)
+        window.close()
+    settle(qtbot, window)
+    assert window.isVisible() and "the disk is full" in window.message_bar.text.text()
+    monkeypatch.undo()
+    with work_under_way(window):
+        window.desk.keeping.keep(window.session.run)
+        window.close()
+        assert window.isVisible()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert len(kept_runs(window.settings.runs_folder)) == 1
 
 
 def test_after_a_crash_the_last_run_is_offered(
