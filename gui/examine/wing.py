@@ -32,17 +32,19 @@ def examine_wing(desk: Desk) -> Wing[ExamineView]:
         show_state()
 
     def use(tried: Tried) -> None:
+        examined = examining.examined
         path = asking.ask_new_file(desk.window, "Save clean images that wear the reconstructed stamp",
                                    f"reconstructed_{tried.evidence.label}.h5", _HDF5)
-        if path:
-            examining.use(tried, path)
+        if path and examined:
+            examining.use(examined, tried, path)
 
     def save() -> None:
-        name = examining.examined.files.model if examining.examined else Path()
+        examined = examining.examined
+        name = examined.files.model if examined else Path()
         folder = asking.ask_new_folder(desk.window, f"Save the examination of {name.name} in a new folder",
                                        f"{name.stem}-examined")
         if folder:
-            examining.save(folder)
+            examining.save(folder, examined)
 
     for changed in (session.state_changed, session.inputs_changed, session.options_changed):
         changed.connect(show_state)

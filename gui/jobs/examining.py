@@ -98,24 +98,22 @@ class Examining(QObject):
 
         self._session.in_background(partial(look_for, folder, files.model, sha256), taken, tell=True)
 
-    def save(self, folder: Path) -> None:
-        """Save the examination on show: its numbers, its pictures, its report and the images it made."""
-        session = self._session
+    def save(self, folder: Path, examined: Examined | None = None) -> None:
+        """Save an examination, or the one on show: its numbers, its pictures, its report and the images it made."""
+        session, examined = self._session, examined or self.examined
 
         def saved(_: None) -> None:
             session.message.emit(Message(f"Saved the examination in {folder}.", folder=folder))
 
-        if self.examined:
-            session.submit(partial(save, self.examined, self._wearing(self.examined), folder), saved)
+        if examined:
+            session.submit(partial(save, examined, self._wearing(examined), folder), saved)
 
-    def use(self, tried: Tried, path: Path) -> None:
+    def use(self, examined: Examined, tried: Tried, path: Path) -> None:
         """Write clean images that wear a label's reconstructed stamp, and choose them as a poisoned set."""
         def written(_: None) -> None:
             self._choosing.open_as("poisoned", path)
 
-        if self.examined:
-            files = self._wearing(self.examined)
-            self._session.submit(partial(write, self.examined, files, tried.stamp, path), written)
+        self._session.submit(partial(write, examined, self._wearing(examined), tried.stamp, path), written)
 
     def _take_back(self, files: InputFiles | None, saved: SavedExamination) -> None:
         """Show what was saved.
