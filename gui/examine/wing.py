@@ -87,11 +87,13 @@ def mark_of(examined: Examined | None, session: Session) -> str:
     chosen = session.inputs.model.model if session.inputs.model else None
     if chosen and chosen.sha256 != examined.sha256:
         return f"{examined.files.model.name} has changed since this examination. Examine it again."
+    if examined.doubt:
+        return examined.doubt
     clean = _clean_images(session)
     if clean and UNKNOWN_STAMP not in (clean.stamp, examined.stamp) and clean.stamp != examined.stamp:
         return (f"{examined.files.validation.name} was written anew since it was chosen or examined. Choose it and "
                 "examine again.")
-    return "" if examined.files.scale == session.options.scale else \
+    return "" if session.options.scale in (examined.files.scale, examined.made_with.preprocessing_asked) else \
         "This examination was made with other run options than those set now."
 
 

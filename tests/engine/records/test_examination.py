@@ -23,7 +23,7 @@ from engine.defences.evidence.suspicion import Judgement
 from engine.errors import DatasetError, EngineError, OutputError
 from engine.models.networks import Network
 from engine.rates import Rate
-from engine.records.examination import examination_json, read_examination, save_examination
+from engine.records.examination import MadeWith, examination_json, read_examination, save_examination
 from engine.runs.examine import Examination, examine
 from engine.runs.reconstructed import write_reconstructed
 from tests.support.backdoored import GUILTY, IMAGES, weights
@@ -134,8 +134,10 @@ def test_images_of_the_stamps_own_label_alone_are_refused(network: Network, tmp_
 def test_a_folder_is_read_back_whole(
         network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
     then = datetime.datetime(2026, 1, 2, 3, 4, 5)
-    save_examination(found, network, clean, tmp_path / "out", (clean.path,), "valid.h5", then)
+    save_examination(found, network, clean, tmp_path / "out", (clean.path,), "valid.h5", then,
+                     MadeWith("ab" * 32, "none", "auto"))
     saved = read_examination(tmp_path / "out")
+    assert saved.made_with == MadeWith("ab" * 32, "none", "auto")
     assert (saved.model, saved.sha256, saved.clean, saved.made_at) == (
         network.path.name, network.sha256, "valid.h5", then)
     again = saved.found
