@@ -11,6 +11,7 @@ from PySide6.QtCore import QLockFile, QObject, Signal
 
 from engine.progress import Progress
 from engine.records.autosave import KeptRun, keep_run, kept_folder, kept_runs
+from engine.records.project import left_alone, on_another_machine
 from engine.records.reopening import reopen_run
 from engine.runs.prune import PruningRun
 from gui.jobs.choosing import Choosing
@@ -87,12 +88,16 @@ class Keeping(QObject):
 
     def _reopened(self, folder: Path, run: PruningRun) -> None:
         """Show a run that was saved before, with its files where they still are."""
+        session, remote = self._session, dict.fromkeys(
+            path for path in run.request.paths if on_another_machine(path, folder.absolute()))
         if folder.parent == self._folder:
             self._places[identity(run)] = folder
+            remote = {}  # this person's own, who chose them
+        session.unasked = frozenset(remote)
         self._choosing.open_files_of(run)
-        self._session.finish(run)
-        self._session.message.emit(
-            Message(f"Brought back the run on {run.model.path.name}; nothing was computed again."))
+        session.finish(run)
+        session.message.emit(Message(" ".join((
+            f"Brought back the run on {run.model.path.name}; nothing was computed again.", *map(left_alone, remote)))))
         self.reopened.emit(folder, run)
 
     def _started(self, kept: tuple[KeptRun, ...]) -> None:

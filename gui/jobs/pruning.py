@@ -12,10 +12,10 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.data.datasets import open_dataset
 from engine.data.preprocessing import preprocessing
-from engine.files.existing import is_there
 from engine.guards.guarded_curve import GuardedCurve
 from engine.looking.activation_maps import ActivationMaps, activation_maps
 from engine.pruning.sweep import PruningCurve
+from engine.records.project import left_alone
 from engine.reports.headline import Headline, calibration_text, headline
 from engine.runs.inputs import DatasetSummary
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
@@ -76,6 +76,10 @@ class Pruning(QObject):
         session, run = self._session, self._session.run
         if run is None:
             return
+        for path in (run.model.path, *(found.path for found in run.datasets)):
+            if not session.may_read(path):
+                session.message.emit(Message(left_alone(path), "error"))
+                return
 
         def if_on_show(ending: Callable[..., None]) -> Callable[..., None]:
             """Another run may have taken its place while this waited."""
@@ -109,8 +113,8 @@ class Pruning(QObject):
         row = self.best_pair.row if self.best_pair else None if run.guarded else first
         pointed_at = row or first
         self.step_pointed_at.emit(pointed_at.channels_pruned if pointed_at else 0)
-        if (row or run.guarded) and is_there(run.model.path):  # of a run that is brought back, the file may be gone
-            self._checking.use_row(row)
+        if (row or run.guarded) and self._session.may_read(run.model.path):
+            self._checking.use_row(row, if_there=True)  # of a run that is brought back, the file may be gone
 
     def read_at(self, step: int) -> None:
         """A person reads the curve at another step."""

@@ -110,3 +110,25 @@ def test_channel_maps_are_of_the_network_and_the_images_of_the_run(
         settle(qtbot, ran)
     assert len(found) == 3
     np.testing.assert_array_equal(found[2].clean_map, found[0].clean_map)
+
+
+@pytest.mark.parametrize("how", ["dropped again", "found elsewhere"])
+def test_a_layer_that_is_gone_is_chosen_no_longer(
+    how: str, qtbot: QtBot, window: MainWindow, lab: SmallLab, tmp_path: Path,
+) -> None:
+    open_small(qtbot, window, lab)
+    window.desk.choosing.choose_layer("conv_1")
+    settle(qtbot, window)
+    if how == "dropped again":
+        another_network(lab.badnet, "grouped convolution")
+        window.desk.opening.open_paths([lab.badnet])
+    else:
+        another_network(Path(shutil.copy(lab.badnet, tmp_path / "moved.keras")), "grouped convolution")
+        window.desk.choosing.move("model", lab.badnet, tmp_path / "moved.keras")
+    settle(qtbot, window)
+    inputs, box = window.session.inputs, window.inputs.model._layer
+    assert inputs.chosen_layer == box.currentData() != "conv_1" and inputs.chosen_channels
+    assert "has no layer conv_1 to prune" in window.status.text.text()
+    window.session.set_options(Options(guard="none"))
+    press_run(qtbot, window)
+    assert window.session.run.model.layer == inputs.chosen_layer
