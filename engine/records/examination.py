@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from engine.data.datasets import Dataset
-from engine.data.preprocessing import AUTO
+from engine.data.preprocessing import AUTO, choice, preprocessing
 from engine.defences.evidence.reconstruction import Reconstruction
 from engine.defences.evidence.suspicion import Evidence, Judgement, Verdict
 from engine.defences.scan import Scan, StampExample, Suspect
@@ -210,7 +210,8 @@ def _saved(document: Json, arrays: Arrays) -> SavedExamination:
 
 
 def _made_with(document: Json) -> MadeWith:
-    return MadeWith(*(checked.text(document.get(field.name, "")) for field in dataclasses.fields(MadeWith)))
+    sha256, name, asked = (checked.text(document.get(field.name, "")) for field in dataclasses.fields(MadeWith))
+    return MadeWith(sha256, preprocessing(name).name if name else "", choice(asked) if asked else "")
 
 
 def _check_arrays(arrays: Arrays, labels: int) -> None:

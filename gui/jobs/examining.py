@@ -178,11 +178,11 @@ class Examining(QObject):
 def examine(files: InputFiles, context: TaskContext) -> Examined:
     """Look for a backdoor."""
     opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
-    clean = opened.of("validation")[0]
+    clean, made = opened.of("validation")[0], made_with(opened, context.cancel)
     found = examine_network(opened.network, clean, scanned=context.partial, notices=opened.notices,
                             progress=context.progress, cancel=context.cancel)
     return Examined(files, opened.network.sha256, found, datetime.datetime.now(), stamp=clean.stamp,
-                    classes=opened.labelling.classes, made_with=made_with(opened, context.cancel))
+                    classes=opened.labelling.classes, made_with=made)
 
 
 def save(examined: Examined, files: InputFiles, folder: Path, context: TaskContext) -> None:

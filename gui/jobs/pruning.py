@@ -101,6 +101,7 @@ class Pruning(QObject):
 
     def _take_run(self, run: PruningRun) -> None:
         self.running = self._counting = None
+        self._session.unasked = frozenset()  # it is of what was chosen
         self.finished.emit(run)
         self._session.finish(run)
         if self.best:
@@ -184,8 +185,9 @@ def find_maps(bench: Workbench, run: PruningRun, channel: int, context: TaskCont
         bench.refuse_changed_set(dataset, counted, context.cancel)
         return dataset.prepared(preprocessing(run.model.scale)).take([0])[0]
 
-    validation = first_image(run.datasets[0])
-    poisoned = next((first_image(counted) for counted in run.datasets if counted.role == "poisoned"), None)
+    first = {counted.role: counted for counted in reversed(run.datasets)}
+    validation = first_image(first["validation"])
+    poisoned = first_image(first["poisoned"]) if "poisoned" in first else None
     return activation_maps(network, run.model.layer, channel, validation, poisoned)
 
 

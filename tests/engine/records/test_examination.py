@@ -131,6 +131,13 @@ def test_images_of_the_stamps_own_label_alone_are_refused(network: Network, tmp_
     assert not (tmp_path / "worn.h5").exists()
 
 
+def test_a_preprocessing_that_is_none_is_refused(
+        network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
+    save_examination(found, network, clean, tmp_path / "out", (clean.path,), made_with=MadeWith("", "times 3", "auto"))
+    with pytest.raises(EngineError, match=r"examine\.json: isn't a saved examination .*times 3"):
+        read_examination(tmp_path / "out")
+
+
 def test_a_folder_is_read_back_whole(
         network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
     then = datetime.datetime(2026, 1, 2, 3, 4, 5)
