@@ -26,6 +26,7 @@ from gui.widgets import asking, resources, theme
 from gui.widgets.message_bar import MessageBar, StatusBar
 from gui.widgets.turns import in_turns
 from gui.window.general_menus import add_general_menus
+from gui.window.shortcuts import FieldEscape
 from gui.window.title import keep_title
 
 # What a desktop's window frame takes at the most: its title bar, and lines at the other sides.
@@ -67,6 +68,7 @@ class MainWindow(QMainWindow):
         desk.session.engine_loaded.connect(self.status.show_device)
         desk.pruning.started.connect(lambda: self.show_message(Message("")))  # what was said is over
         self._lay_out(desk.pages)
+        FieldEscape(self)
         asking.remember_folder(self, settings.folder)
         # Once the window is drawn, so that it is drawn sooner.
         QTimer.singleShot(0, desk.keeping, desk.keeping.start)
@@ -153,7 +155,8 @@ class MainWindow(QMainWindow):
             asking.ask_leave(self, self._leave)
             event.ignore()
             return
-        if not leave_project(self.desk, self.close):
+        # A project's changes first: they are asked about.
+        if not leave_project(self.desk, self.close) or self.desk.keeping.wait(self.close):
             event.ignore()
             return
         self.settings.set_bytes("geometry", self.saveGeometry())

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,6 +74,7 @@ class Quarantine:
     def _begin(self) -> None:
         self._lock = threading.Lock()
         self._reader: _Reader | None = None
+        self._asking = 0  # the thread that asked last
         # Filled without the lock, because a stream may be given up by the garbage collector in the middle of a request.
         self._given_up: deque[int] = deque()
 
@@ -105,6 +106,7 @@ class Quarantine:
         request = {"action": action, "path": str(path), "arguments": arguments, "stream": stream,
                    "folder": _folder_of(path)}
         with self._lock:
+            self._asking = threading.get_ident()
             reader = self._running()
             try:
                 with reader.exchange():
@@ -142,10 +144,14 @@ class Quarantine:
             self._given_up.append(number)
             self._close_given_up()
 
-    def interrupt(self) -> None:
-        """End a reader that is busy, for somebody who won't wait; its thread gets the error. Any thread may."""
+    def interrupt(self, spare: Collection[int] = ()) -> None:
+        """End a reader that is busy, for somebody who won't wait; its thread gets the error. Any thread may.
+
+        Args:
+            spare: threads, as threading.get_ident numbers them, whose requests go on: others wait for these.
+        """
         reader = self._reader
-        if reader and self._lock.locked():
+        if reader and self._lock.locked() and self._asking not in spare:
             reader.process.kill()
 
     def close(self) -> None:

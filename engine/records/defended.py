@@ -10,7 +10,7 @@ from typing import Any
 from engine.defences.comparison import ComparisonRow
 from engine.files.saving import whole_folder
 from engine.models.networks import Network
-from engine.records.examination import INSIDE, examination_json, write_examination
+from engine.records.examination import INSIDE, examination_json, made_with, write_examination
 from engine.records.repaired_pair import write_repaired
 from engine.runs.defend import Defended
 from engine.runs.inputs import Opened
@@ -37,7 +37,7 @@ def save_defended(defended: Defended, opened: Opened, folder: Path) -> tuple[str
         (temporary / INSIDE).mkdir()
         wearing = opened.to_make_and_measure()
         write_examination(defended.examination, network, wearing[1] or wearing[0], temporary / INSIDE,
-                          opened.of("validation")[0].path.name)
+                          opened.of("validation")[0].path.name, made_with=made_with(opened))
         text = json.dumps(defended_json(defended), indent=1, allow_nan=False) + "\n"
         (temporary / "defend.json").write_text(text, encoding="utf-8")
         page = defended_html(defended, network.path.name, datetime.date.today())

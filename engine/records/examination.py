@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from engine.data.datasets import Dataset
+from engine.data.preprocessing import AUTO, choice, preprocessing
 from engine.defences.evidence.reconstruction import Reconstruction
 from engine.defences.evidence.suspicion import Evidence, Judgement, Verdict
 from engine.defences.scan import Scan, StampExample, Suspect
@@ -23,10 +24,12 @@ from engine.errors import EngineError
 from engine.files.own import read_own
 from engine.files.saving import recover, whole_folder
 from engine.models.networks import Network
+from engine.progress import NEVER_CANCELLED, CancelToken
 from engine.quarantine.client import READER
 from engine.rates import Rate
 from engine.records import checked
 from engine.runs.examine import Examination, Tried
+from engine.runs.inputs import Opened
 from engine.runs.reconstructed import write_reconstructed
 
 FILE, PICTURES = "examine.json", "evidence.npz"
@@ -42,21 +45,51 @@ Json = dict[str, Any]
 Arrays = dict[str, npt.NDArray[Any]]
 
 
+@dataclass(frozen=True)
+class MadeWith:
+    """What an examination was made with besides its network; empty where an earlier version saved it.
+
+    Attributes:
+        clean_sha256: of the clean images, as run.json holds it.
+        preprocessing: the name of the one by which values were fed to the network; preprocessing_asked: the one that
+            was asked for, "auto" where it was found out.
+    """
+
+    clean_sha256: str = ""
+    preprocessing: str = ""
+    preprocessing_asked: str = ""
+
+
+UNKNOWN = MadeWith()
+
+
+def made_with(opened: Opened, cancel: CancelToken = NEVER_CANCELLED) -> MadeWith:
+    """What an examination of these inputs is made with.
+
+    Raises:
+        DatasetError: the clean images can't be read any more.
+        Cancelled: the token was set.
+    """
+    name = opened.preprocessing.name
+    return MadeWith(opened.of("validation")[0].sha256(cancel), name, AUTO if opened.feeding else name)
+
+
 @dataclass(frozen=True, eq=False)
 class SavedExamination:
-    """An examination from a folder, the name and SHA-256 of its network, the name of its clean images, and when it was
-    made (local time)."""
+    """An examination from a folder, the name and SHA-256 of its network, the name of its clean images, when it was
+    made (local time), and what with."""
 
     found: Examination
     model: str
     sha256: str
     clean: str
     made_at: datetime.datetime
+    made_with: MadeWith = UNKNOWN
 
 
 def save_examination(
     examination: Examination, network: Network, clean: Dataset, folder: Path, files: tuple[Path, ...],
-    rests_on: str = "", made_at: datetime.datetime | None = None,
+    rests_on: str = "", made_at: datetime.datetime | None = None, made_with: MadeWith | None = None,
 ) -> None:
     """Write an examination's folder; it appears whole or not at all.
 
@@ -65,17 +98,18 @@ def save_examination(
         files: what was read, none of which is ever replaced.
         rests_on: the name of the clean images that were examined with, if these are others.
         made_at: local time; None for now.
+        made_with: None where that isn't known.
     Raises:
         OutputError: it can't be written, or would replace what isn't this program's.
         DatasetError: the images can't be read any more.
     """
     with whole_folder(folder, files) as temporary:
-        write_examination(examination, network, clean, temporary, rests_on, made_at)
+        write_examination(examination, network, clean, temporary, rests_on, made_at, made_with)
 
 
 def write_examination(
     examination: Examination, network: Network, clean: Dataset, folder: Path, rests_on: str = "",
-    made_at: datetime.datetime | None = None,
+    made_at: datetime.datetime | None = None, made_with: MadeWith | None = None,
 ) -> None:
     """The files of save_examination in a folder that exists."""
     # It brings matplotlib and Jinja, which `examine --json` needn't wait for.
@@ -83,7 +117,8 @@ def write_examination(
 
     made_at = made_at or datetime.datetime.now()
     document = {"model": network.path.name, "sha256": network.sha256, "clean": rests_on or clean.path.name,
-                "made_at": made_at.isoformat(timespec="seconds"), **examination_json(examination),
+                "made_at": made_at.isoformat(timespec="seconds"),
+                **(dataclasses.asdict(made_with) if made_with else {}), **examination_json(examination),
                 "scan": _scan_json(examination.scan)}
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     (folder / FILE).write_text(text, encoding="utf-8")
@@ -170,7 +205,13 @@ def _saved(document: Json, arrays: Arrays) -> SavedExamination:
                         tuple(map(checked.text, document["limits"])), checked.count(document["images"]),
                         checked.count(document["seed"]), checked.number(document["seconds"]))
     return SavedExamination(found, checked.text(document["model"]), checked.text(document["sha256"]),
-                            checked.text(document["clean"]), datetime.datetime.fromisoformat(document["made_at"]))
+                            checked.text(document["clean"]), datetime.datetime.fromisoformat(document["made_at"]),
+                            _made_with(document))
+
+
+def _made_with(document: Json) -> MadeWith:
+    sha256, name, asked = (checked.text(document.get(field.name, "")) for field in dataclasses.fields(MadeWith))
+    return MadeWith(sha256, preprocessing(name).name if name else "", choice(asked) if asked else "")
 
 
 def _check_arrays(arrays: Arrays, labels: int) -> None:

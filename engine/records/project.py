@@ -207,6 +207,11 @@ def _state_of(file: ProjectFile, folder: Path, cancel: CancelToken) -> State:
         return "changed"
 
 
+def left_alone(path: PurePath) -> str:
+    """What is said of a file on another computer, with its path."""
+    return f"{path}: {_WORDS['remote']}"
+
+
 def on_another_machine(path: PurePath, folder: PurePath) -> bool:
     r"""Whether a path leads to a computer (\\name\share) that isn't the folder's, and would learn who asks."""
     return path.anchor.startswith("\\\\") and path.anchor != folder.anchor

@@ -33,6 +33,7 @@ from engine.records.checked import count as _count
 from engine.records.checked import number as _number
 from engine.records.checked import one_of as _one_of
 from engine.records.checked import text as _text
+from engine.records.project import on_another_machine
 from engine.records.run_files import GUARDED_BADNET
 from engine.records.settings import checked_settings
 from engine.runs.doubts.plausibility import Doubt, doubts_of
@@ -79,16 +80,16 @@ def _edits(folder: Path) -> tuple[Doubt, ...]:
 def _run(document: Json, folder: Path) -> PruningRun:
     model, settings = document["model"], document["settings"]
     order = np.array(_channels(document["pruning_order"]), np.int64)
-    request = _request(document)
+    request = _request(document, folder)
     summary = ModelSummary(
-        _path(model["path"], document), _text(model["sha256"]), _input_shape(model), _text(model["layer"]), len(order),
-        _count(model["labels"]), preprocessing(_text(model["scale"])).name, _classes(model),
+        _path(model["path"], document, folder), _text(model["sha256"]), _input_shape(model), _text(model["layer"]),
+        len(order), _count(model["labels"]), preprocessing(_text(model["scale"])).name, _classes(model),
         _one_of(model.get("stored", BYTES), RANGES), _depth(model))
     means = np.array([math.nan if v is None else _number(v) for v in document["mean_activation"]], np.float64)
     if len(means) != len(order):
         raise ValueError("not one mean activation a channel")
     datasets = tuple(
-        DatasetSummary(_path(d["path"], document), _one_of(d["role"], get_args(Role)), _text(d["name"]),
+        DatasetSummary(_path(d["path"], document, folder), _one_of(d["role"], get_args(Role)), _text(d["name"]),
                        _count(d["images"]), _count(d["labels"]), _text(d["sha256"])) for d in document["datasets"])
     if len(datasets) > _MOST_SETS or len(document["curve"]["poisoned"]) > _MOST_SETS:
         raise ValueError("it has more data sets than any run")
@@ -109,26 +110,29 @@ def _depth(model: Json) -> int | None:
     return found
 
 
-def _request(document: Json) -> PruningRequest:
+def _request(document: Json, folder: Path) -> PruningRequest:
     settings = document["settings"]
     by_role: dict[str, list[Path]] = {role: [] for role in get_args(Role)}
     for dataset in document["datasets"]:
-        by_role[_one_of(dataset["role"], get_args(Role))].append(_path(dataset["path"], document))
+        by_role[_one_of(dataset["role"], get_args(Role))].append(_path(dataset["path"], document, folder))
     # Runs of the first versions lack these three.
     known = {"guard": "none", "false_alarms": DEFAULT_FALSE_ALARMS, "layer": None, **settings}
     return PruningRequest(
-        model=_path(document["model"]["path"], document), validation=by_role["validation"][0],
+        model=_path(document["model"]["path"], document, folder), validation=by_role["validation"][0],
         test=next(iter(by_role["test"]), None), poisoned=tuple(by_role["poisoned"]),
-        order=_path(settings["order"], document) if settings["order"] else None, classes=_classes(document["model"]),
-        output=_output(document["model"]),
+        order=_path(settings["order"], document, folder) if settings["order"] else None,
+        classes=_classes(document["model"]), output=_output(document["model"]),
         **checked_settings(known))
 
 
-def _path(text: Any, document: Json) -> Path:
-    """A file of the run: a relative path as it was meant where the run was made, if the file is there still."""
+def _path(text: Any, document: Json, folder: Path) -> Path:
+    """A file of the run: a relative path as it was meant where the run was made, if the file is there still.
+
+    One on another computer than the run's folder isn't looked for.
+    """
     path = Path(_text(text))
     there = Path(_text(document.get("folder", ""))) / path
-    return there if os.path.lexists(there) else path
+    return there if on_another_machine(there, folder.absolute()) or os.path.lexists(there) else path
 
 
 def _output(model: Json) -> str | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from engine.data.datasets import open_dataset
+from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import preprocessing
 from engine.data.subsets import stored_pictures
 from engine.errors import EngineError
 from engine.goodnets.pair import GoodNet
 from engine.models.networks import Images, Network, open_network
-from engine.progress import CancelToken
-from engine.runs.inputs import Opened
+from engine.progress import NEVER_CANCELLED, CancelToken
+from engine.runs.inputs import DatasetSummary, Opened
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
 
@@ -31,10 +31,18 @@ def refuse_changed_inputs(opened: Opened, run: PruningRun, cancel: CancelToken) 
     Cancelled: the token was set.
     """
     refuse_changed(opened.network, run)
-    for now, counted in zip(opened.dataset_summaries(cancel), run.datasets, strict=True):
-        if now.sha256 != counted.sha256:
-            raise EngineError(f"{counted.path}: was changed since the run, so what is measured on it doesn't belong "
-                              "beside the run's figures. Run again, or bring the old file back.")
+    for now, counted in zip(opened.files, run.datasets, strict=True):
+        refuse_changed_set(now.dataset, counted, cancel)
+
+
+def refuse_changed_set(dataset: Dataset, counted: DatasetSummary, cancel: CancelToken = NEVER_CANCELLED) -> None:
+    """Raises:
+    EngineError: a data set that was opened again isn't the one that a run was about.
+    Cancelled: the token was set.
+    """
+    if dataset.sha256(cancel) != counted.sha256:
+        raise EngineError(f"{counted.path}: was changed since the run, so what is measured on it doesn't belong "
+                          "beside the run's figures. Run again, or bring the old file back.")
 
 
 def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = None) -> GoodNet:

@@ -77,6 +77,7 @@ class VerdictModel(QAbstractTableModel):
         pictures.came.connect(self._on_picture)
         self._verdicts: list[Verdict] = []
         self._shown: list[Verdict] = []
+        self.flagged = 0  # so many of all verdicts
         self._names: Sequence[str] = ()
         self._only_flagged = False
         self._column, self._order = -1, Qt.SortOrder.AscendingOrder
@@ -95,20 +96,24 @@ class VerdictModel(QAbstractTableModel):
     def append(self, verdicts: Sequence[Verdict]) -> None:
         """Add rows where the sorting puts them."""
         self._verdicts += verdicts
+        self.flagged += sum(v.flagged for v in verdicts)
         new = [v for v in verdicts if v.flagged or not self._only_flagged]
-        if not new:
-            return
-        first = len(self._shown)
-        self.beginInsertRows(QModelIndex(), first, first + len(new) - 1)
-        self._shown += new
-        self.endInsertRows()
         if self._column >= 0:
-            self.sort(self._column, self._order)
+            for verdict in new:  # to sort all of a hundred thousand for each few that come would stop the window
+                row = self._place_of(verdict)
+                self.beginInsertRows(QModelIndex(), row, row)
+                self._shown.insert(row, verdict)
+                self.endInsertRows()
+        elif new:
+            first = len(self._shown)
+            self.beginInsertRows(QModelIndex(), first, first + len(new) - 1)
+            self._shown += new
+            self.endInsertRows()
 
     def clear(self) -> None:
         """Forget all verdicts."""
         self.beginResetModel()
-        self._verdicts, self._shown = [], []
+        self._verdicts, self._shown, self.flagged = [], [], 0
         self._thumbnails.clear()
         self.endResetModel()
 
@@ -214,6 +219,16 @@ class VerdictModel(QAbstractTableModel):
             self._shown.sort(key=_SORT_KEYS[self._column], reverse=self._order == Qt.SortOrder.DescendingOrder)
         else:
             self._shown = [v for v in self._verdicts if v.flagged or not self._only_flagged]
+
+    def _place_of(self, verdict: Verdict) -> int:
+        """The row at which a verdict belongs among those that are sorted, behind its equals."""
+        key, down = _SORT_KEYS[self._column], self._order == Qt.SortOrder.DescendingOrder
+        wanted, low, high = key(verdict), 0, len(self._shown)
+        while low < high:
+            middle = (low + high) // 2
+            found = key(self._shown[middle])
+            low, high = (low, middle) if (found < wanted if down else wanted < found) else (middle + 1, high)
+        return low
 
     def _all_changed(self) -> None:
         if self._shown:

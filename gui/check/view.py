@@ -293,8 +293,7 @@ class CheckView(QWidget):
                                     "No GoodNet yet")
         self.empty.show_state(has_goodnet=has_goodnet, busy=self._busy)
         self.tools.enable(ready=self._ready, busy=self._busy, verdicts=bool(verdicts))
-        flagged = sum(v.flagged for v in verdicts)
-        self._summary.setText(f"{flagged} of {len(verdicts)} flagged as backdoored" if verdicts else "")
+        self._summary.setText(f"{self.model.flagged} of {len(verdicts)} flagged as backdoored" if verdicts else "")
 
     def _mark_drop(self, over: bool) -> None:
         colour = self._theme.accent if over else self._theme.border

@@ -65,11 +65,14 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
 
 def _defend(desk: Desk, view: DefencesView) -> None:
     """Ask where the best defence is saved."""
-    model = desk.session.inputs.model
-    folder = asking.ask_new_folder(desk.window, f"Save the best defence of {model.path.name} in a new folder",
-                                   f"{model.path.stem}-defended") if model else None
+    session = desk.session
+    if not session.inputs.ready:
+        return
+    request = session.inputs.request(session.options, session.names)
+    folder = asking.ask_new_folder(desk.window, f"Save the best defence of {request.model.name} in a new folder",
+                                   f"{request.model.stem}-defended")
     if folder:
-        desk.defending.defend(folder)
+        desk.defending.defend(request, folder)
         view.show_begun(DEFENDING)
 
 
@@ -83,7 +86,7 @@ def _repair(desk: Desk, view: DefencesView, allow_missing_labels: bool) -> None:
         folder = asking.ask_new_folder(desk.window, f"Save {run.model.path.name}, repaired, in a new folder",
                                        f"{run.model.path.stem}-repaired")
         if folder:
-            desk.defending.repair(allow_missing_labels, folder, alone, method, sparing)
+            desk.defending.repair(allow_missing_labels, folder, alone, method, sparing, run)
             view.show_begun(REPAIRING)
 
     guard = run.request.guard

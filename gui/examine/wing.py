@@ -32,17 +32,19 @@ def examine_wing(desk: Desk) -> Wing[ExamineView]:
         show_state()
 
     def use(tried: Tried) -> None:
+        examined = examining.examined
         path = asking.ask_new_file(desk.window, "Save clean images that wear the reconstructed stamp",
                                    f"reconstructed_{tried.evidence.label}.h5", _HDF5)
-        if path:
-            examining.use(tried, path)
+        if path and examined:
+            examining.use(examined, tried, path)
 
     def save() -> None:
-        name = examining.examined.files.model if examining.examined else Path()
+        examined = examining.examined
+        name = examined.files.model if examined else Path()
         folder = asking.ask_new_folder(desk.window, f"Save the examination of {name.name} in a new folder",
                                        f"{name.stem}-examined")
         if folder:
-            examining.save(folder)
+            examining.save(folder, examined)
 
     for changed in (session.state_changed, session.inputs_changed, session.options_changed):
         changed.connect(show_state)
@@ -85,11 +87,13 @@ def mark_of(examined: Examined | None, session: Session) -> str:
     chosen = session.inputs.model.model if session.inputs.model else None
     if chosen and chosen.sha256 != examined.sha256:
         return f"{examined.files.model.name} has changed since this examination. Examine it again."
+    if examined.doubt:
+        return examined.doubt
     clean = _clean_images(session)
     if clean and UNKNOWN_STAMP not in (clean.stamp, examined.stamp) and clean.stamp != examined.stamp:
         return (f"{examined.files.validation.name} was written anew since it was chosen or examined. Choose it and "
                 "examine again.")
-    return "" if examined.files.scale == session.options.scale else \
+    return "" if session.options.scale in (examined.files.scale, examined.made_with.preprocessing_asked) else \
         "This examination was made with other run options than those set now."
 
 

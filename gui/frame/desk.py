@@ -56,7 +56,7 @@ class Desk:
         self.checking = Checking(self.session, self.opening)
         self.pruning = Pruning(self.session, self.checking)
         self.pruning.finished.connect(self.choosing.read_changed)
-        self.saving = Saving(self.session, self.pruning)
+        self.saving = Saving(self.session)
         self.defending = Defending(self.session)
         self.examining = Examining(self.session, self.opening, self.choosing)
         self.keeping = Keeping(self.session, self.choosing, self.pruning, self.defending, settings.runs_folder)

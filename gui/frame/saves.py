@@ -1,4 +1,4 @@
-"""Saving what the run on show gave: asks where, then has it saved."""
+"""Saving what the run on show gave: asks where, then has it saved, whatever is on show by then."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def save_rows(desk: Desk, rows: Sequence[GoodNetRow | None]) -> None:
 
 def keep_compared(desk: Desk, row: ComparisonRow) -> None:
     """Save a defence that the comparison made, in a folder that a person names."""
-    run = desk.session.run
+    run, made = desk.session.run, desk.defending.made
     folder = asking.ask_new_folder(desk.window, f"Keep {row.name} in a new folder",
                                    f"{run.model.path.stem}-kept") if run else None
-    if folder:
-        desk.defending.keep(row, folder)
+    if run and made and folder:
+        desk.defending.keep(run, made, row, folder)
 
 
 def save_run(desk: Desk) -> None:
     """Save the whole run in a folder that a person names."""
-    run = desk.session.run
+    run, examined = desk.session.run_to_save, desk.examining.examined
     folder = asking.ask_new_folder(desk.window, f"Save the run on {run.model.path.name} in a new folder",
                                    f"{run.model.path.stem}-goodnets") if run else None
     if folder:
-        desk.saving.save_run(folder, desk.examining.examined)
+        desk.saving.save_run(folder, examined, run)

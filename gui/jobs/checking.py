@@ -19,6 +19,7 @@ from engine.data.datasets import Dataset
 from engine.data.preprocessing import AS_STORED
 from engine.data.stored_values import as_pictures
 from engine.errors import DatasetError
+from engine.files.existing import is_there
 from engine.files.pictures import Picture, fit_picture, load_picture
 from engine.files.scratch import scratch_folder
 from engine.goodnets.checking import PictureMark, Verdict, check_arrays, check_pictures, list_pictures
@@ -95,12 +96,16 @@ class Checking(QObject):
         opening.takes("goodnet", partial(self._take, lambda paths: self.open_goodnet(paths[-1:])))
         opening.takes("pictures", partial(self._take, self.check))
 
-    def use_row(self, row: GoodNetRow | None) -> None:
-        """Check pictures with a row's pair from now on; None stands for B behind the guard alone."""
+    def use_row(self, row: GoodNetRow | None, if_there: bool = False) -> None:
+        """Check pictures with a row's pair from now on; None stands for B behind the guard alone.
+
+        Args:
+            if_there: nothing is said where the model's file is gone.
+        """
         session = self._session
         if session.run:
-            session.add(Job(partial(use_row, session.bench, session.run, row), self._take_goodnet, needs_engine=True,
-                            key="goodnet", failed=session.tell))
+            session.add(Job(partial(use_row, session.bench, session.run, row, if_there), self._take_goodnet,
+                            needs_engine=True, key="goodnet", failed=session.tell))
 
     def open_goodnet(self, paths: Sequence[Path]) -> None:
         """Check pictures with a pair from disk from now on."""
@@ -168,7 +173,9 @@ class Checking(QObject):
     def _cancelled(self) -> None:
         self._session.message.emit(Message("Cancelled; the pictures that were checked before stay in the table."))
 
-    def _take_goodnet(self, goodnet: GoodNetInUse) -> None:
+    def _take_goodnet(self, goodnet: GoodNetInUse | None) -> None:
+        if goodnet is None:
+            return
         if goodnet.path:
             self._session.opened.emit(goodnet.path)
         self.goodnet_changed.emit(goodnet)
@@ -193,8 +200,12 @@ class Checking(QObject):
 # On the worker's thread
 
 
-def use_row(bench: Workbench, run: PruningRun, row: GoodNetRow | None, _: TaskContext) -> GoodNetInUse:
-    """Take a run's pair for checking pictures; None stands for B behind the guard alone."""
+def use_row(
+    bench: Workbench, run: PruningRun, row: GoodNetRow | None, if_there: bool, _: TaskContext,
+) -> GoodNetInUse | None:
+    """Take a run's pair for checking pictures; a row of None stands for B behind the guard alone."""
+    if if_there and not is_there(run.model.path):
+        return None
     goodnet = bench.take(run, row)
     name = f"{run.model.path.name}, " + (f"X = {row.x:g} ({row.channels_pruned} channels pruned)" if row else
                                          "nothing pruned")

@@ -149,7 +149,8 @@ class Choosing(QObject):
 
     def open_files_of(self, run: PruningRun) -> None:
         """Choose what a run was made of, its options included, in place of whatever is chosen."""
-        self.open_all([("model", run.model.path), *((found.role, found.path) for found in run.datasets)],
+        files: list[tuple[Role, Path]] = [("model", run.model.path), *((f.role, f.path) for f in run.datasets)]
+        self.open_all([(role, path) for role, path in files if path not in self._session.unasked],
                       f"Chose the files of the run on {run.model.path.name}", run.request.layer,
                       options_of(run, self._session.options.cluster), run.request.output)
         self._session.name_labels(run.request.classes, run.model.path)
@@ -286,9 +287,11 @@ class Choosing(QObject):
                 self._read_data_again()
 
         def good(found: ModelDescription | DatasetLook) -> None:
-            read = dataclasses.replace(item, before=None)
-            known(dataclasses.replace(read, model=found) if isinstance(found, ModelDescription) else
-                  dataclasses.replace(read, data=found))
+            read, now = item.described(found), session.inputs.has(item)
+            known(read)
+            if now and read.layer != item.layer:
+                session.message.emit(Message(f"{path.name} has no layer {item.layer} to prune; "
+                                             f"{session.inputs.chosen_layer} is chosen in its place."))
 
         def bad(error: Exception) -> None:
             if isinstance(error, SeveralOutputs) and session.inputs.has(item):

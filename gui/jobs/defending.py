@@ -101,32 +101,29 @@ class Defending(QObject):
 
     def repair(
         self, allow_missing_labels: bool, folder: Path, alone: bool = False, method: str = DEFAULT_METHOD,
-        sparing: bool = False,
+        sparing: bool = False, run: PruningRun | None = None,
     ) -> None:
         """Train a repaired copy of the finished run's network and save it in `folder`.
 
         Args:
             alone: it answers without B having to agree; method: one of the engine's METHODS.
             sparing: the sparing guard stands before it, else the run's.
+            run: one that may be on show no longer: a person took their time to say where; None for the one on show.
         """
-        session = self._session
-        if session.run:
-            request = session.run.request
+        session, run = self._session, run or self._session.run
+        if run:
+            request = run.request
             guard = "sparing" if sparing else request.guard
             session.submit(partial(repair, request, method, allow_missing_labels, folder, alone, guard), self._tell)
 
-    def defend(self, folder: Path) -> None:
-        """Examine what is open, make every defence, and save the best in `folder`."""
-        session = self._session
-        if session.inputs.ready:
-            request = session.inputs.request(session.options, session.names)
-            session.submit(partial(defend, request, folder), self._tell)
+    def defend(self, request: PruningRequest, folder: Path) -> None:
+        """Examine what a request is about, make every defence, and save the best in `folder`."""
+        self._session.submit(partial(defend, request, folder), self._tell)
 
-    def keep(self, row: ComparisonRow, folder: Path) -> None:
-        """Save a defence that the comparison on show made, as it was measured."""
-        session = self._session
-        if session.run and self.made and self.made.can_build(row):
-            session.submit(partial(keep, session.run, self.made, row, folder), self._tell)
+    def keep(self, run: PruningRun, made: Made, row: ComparisonRow, folder: Path) -> None:
+        """Save a defence that the comparison of a run made, as it was measured."""
+        if made.can_build(row):
+            self._session.submit(partial(keep, run, made, row, folder), self._tell)
 
     def _tell(self, found: Repaired | Defended) -> None:
         self._session.message.emit(Message(found.sentence, folder=found.folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.data.datasets import UNKNOWN_STAMP
 from engine.defences.evidence.reconstruction import Reconstruction
-from engine.errors import ModelError, OutputError
+from engine.errors import EngineError, ModelError, OutputError
 from engine.files.existing import is_file
 from engine.files.saving import check_writable
 from engine.literal import literal
@@ -21,11 +22,15 @@ from engine.progress import Progress
 from engine.records.examination import (
     FILE,
     INSIDE,
+    UNKNOWN,
+    MadeWith,
     SavedExamination,
+    made_with,
     read_examination,
     save_examination,
     write_examination,
 )
+from engine.records.project import fingerprint
 from engine.runs.examine import Examination, Tried
 from engine.runs.examine import examine as examine_network
 from engine.runs.inputs import InputFiles, Opened, open_inputs
@@ -44,6 +49,8 @@ class Examined:
     Attributes:
         made_at: local time; brought_back: whether it was made then and only read again.
         stamp: when the clean images were written that it was made from, see Dataset.stamp.
+        made_with: its clean images' hash and how they were fed to the network, as far as is known.
+        doubt: why it may be of other clean images than those of the same name, a sentence; empty where it isn't.
         classes: what their labels went by, whoever said so, see Labelling.
     """
 
@@ -54,6 +61,8 @@ class Examined:
     brought_back: bool = False
     stamp: tuple[int, int] = UNKNOWN_STAMP
     classes: tuple[str, ...] = ()
+    made_with: MadeWith = UNKNOWN
+    doubt: str = ""
 
 
 class Examining(QObject):
@@ -98,24 +107,22 @@ class Examining(QObject):
 
         self._session.in_background(partial(look_for, folder, files.model, sha256), taken, tell=True)
 
-    def save(self, folder: Path) -> None:
-        """Save the examination on show: its numbers, its pictures, its report and the images it made."""
-        session = self._session
+    def save(self, folder: Path, examined: Examined | None = None) -> None:
+        """Save an examination, or the one on show: its numbers, its pictures, its report and the images it made."""
+        session, examined = self._session, examined or self.examined
 
         def saved(_: None) -> None:
             session.message.emit(Message(f"Saved the examination in {folder}.", folder=folder))
 
-        if self.examined:
-            session.submit(partial(save, self.examined, self._wearing(self.examined), folder), saved)
+        if examined:
+            session.submit(partial(save, examined, self._wearing(examined), folder), saved)
 
-    def use(self, tried: Tried, path: Path) -> None:
+    def use(self, examined: Examined, tried: Tried, path: Path) -> None:
         """Write clean images that wear a label's reconstructed stamp, and choose them as a poisoned set."""
         def written(_: None) -> None:
             self._choosing.open_as("poisoned", path)
 
-        if self.examined:
-            files = self._wearing(self.examined)
-            self._session.submit(partial(write, self.examined, files, tried.stamp, path), written)
+        self._session.submit(partial(write, examined, self._wearing(examined), tried.stamp, path), written)
 
     def _take_back(self, files: InputFiles | None, saved: SavedExamination) -> None:
         """Show what was saved.
@@ -125,9 +132,26 @@ class Examining(QObject):
         """
         if files is None or files.validation.name != saved.clean:
             files = InputFiles(files.model if files else Path(saved.model), Path(saved.clean))
-        self._take(Examined(files, saved.sha256, saved.found, saved.made_at, brought_back=True))
-        self._session.message.emit(Message(
-            f"Brought back the examination of {saved.model}; nothing was computed again."))
+        if saved.made_with.preprocessing:
+            files = dataclasses.replace(files, scale=saved.made_with.preprocessing)
+        examined = Examined(files, saved.sha256, saved.found, saved.made_at, brought_back=True,
+                            made_with=saved.made_with)
+        clean, session = files.validation, self._session
+
+        def looked(doubt: str) -> None:
+            item = session.inputs.at("validation", clean)  # what is written from now on is written anew
+            stamp = item.data.description.stamp if item and item.data else UNKNOWN_STAMP
+            self._take(dataclasses.replace(examined, doubt=doubt, stamp=stamp))
+            session.message.emit(Message(f"Brought back the examination of {saved.model}; nothing was computed again."))
+
+        if not saved.made_with.clean_sha256:
+            looked("An earlier version saved this examination, without what its clean images were and how they were "
+                   "fed to the network. Examine again to be sure that it is of what is chosen.")
+        elif session.inputs.at("validation", clean):
+            session.in_background(partial(doubt_of, clean, saved.made_with.clean_sha256), looked)
+        else:  # it isn't of what is chosen; what isn't chosen isn't read
+            looked(f"Whether {clean.name} is what this examination was made from wasn't looked at. Bring it back "
+                   "again.")
 
     def _take(self, examined: Examined) -> None:
         self.examined = examined
@@ -154,11 +178,11 @@ class Examining(QObject):
 def examine(files: InputFiles, context: TaskContext) -> Examined:
     """Look for a backdoor."""
     opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
-    clean = opened.of("validation")[0]
+    clean, made = opened.of("validation")[0], made_with(opened, context.cancel)
     found = examine_network(opened.network, clean, scanned=context.partial, notices=opened.notices,
                             progress=context.progress, cancel=context.cancel)
     return Examined(files, opened.network.sha256, found, datetime.datetime.now(), stamp=clean.stamp,
-                    classes=opened.labelling.classes)
+                    classes=opened.labelling.classes, made_with=made)
 
 
 def save(examined: Examined, files: InputFiles, folder: Path, context: TaskContext) -> None:
@@ -167,7 +191,7 @@ def save(examined: Examined, files: InputFiles, folder: Path, context: TaskConte
     opened = _open_again(examined, files, context)
     context.progress(Progress("Saving the examination", 0, 1))
     save_examination(examined.found, opened.network, opened.clean, folder, files.paths, files.validation.name,
-                     examined.made_at)
+                     examined.made_at, examined.made_with)
 
 
 def put_inside(examined: Examined, files: InputFiles, folder: Path, context: TaskContext) -> None:
@@ -179,12 +203,20 @@ def put_inside(examined: Examined, files: InputFiles, folder: Path, context: Tas
     opened = _open_again(examined, files, context)
     (folder / INSIDE).mkdir()
     write_examination(examined.found, opened.network, opened.clean, folder / INSIDE, examined.files.validation.name,
-                      examined.made_at)
+                      examined.made_at, examined.made_with)
 
 
 def read(folder: Path, _: TaskContext) -> SavedExamination:
     """Read an examination's folder."""
     return read_examination(folder)
+
+
+def doubt_of(clean: Path, sha256: str, context: TaskContext) -> str:
+    """What is said of an examination whose clean images had a hash and lie there now; empty where they are the same."""
+    with contextlib.suppress(EngineError, OSError):  # a set that can't be read is told of where it is chosen
+        if fingerprint(clean, context.cancel) == sha256:
+            return ""
+    return f"{clean.name} isn't what this examination was made from. Examine again."
 
 
 def look_for(folder: Path, model: Path, sha256: str, _: TaskContext) -> SavedExamination | None:

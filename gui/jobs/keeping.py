@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PySide6.QtCore import QLockFile, QObject, Signal
 
 from engine.progress import Progress
 from engine.records.autosave import KeptRun, keep_run, kept_folder, kept_runs
+from engine.records.project import left_alone, on_another_machine
 from engine.records.reopening import reopen_run
 from engine.runs.prune import PruningRun
 from gui.jobs.choosing import Choosing
@@ -17,6 +19,7 @@ from gui.jobs.defending import Defending
 from gui.jobs.pruning import Pruning
 from gui.messages import Action, Message
 from gui.session.belonging import Identity, identity
+from gui.session.queue import Job, nothing
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 
@@ -41,6 +44,8 @@ class Keeping(QObject):
         self._session, self._choosing, self._folder = session, choosing, folder or kept_folder()
         self._lock: QLockFile | None = None
         self._places: dict[Identity, Path] = {}
+        self._waiting = 0  # so many keeps wait or run
+        self._then: Callable[[], object] = nothing
         pruning.finished.connect(self.keep)
         defending.compared.connect(self.keep)  # with its comparison, which took minutes
 
@@ -54,8 +59,15 @@ class Keeping(QObject):
 
     def keep(self, run: PruningRun) -> None:
         """Keep a finished run, in place of what was kept of it before more was found out about it."""
-        self._session.in_background(partial(_keep, run, self._folder, self._places.get(identity(run))),
-                                    partial(self._take_kept, identity(run)), tell=True)
+        self._waiting += 1
+        self._session.add(Job(partial(_keep, run, self._folder, self._places.get(identity(run))),
+                              partial(self._take_kept, identity(run)), first=True, failed=self._not_kept))
+
+    def wait(self, then: Callable[[], object]) -> bool:
+        """Whether a run is still to be kept; `then` is called once it is, not if that fails."""
+        if self._waiting:
+            self._then = then
+        return bool(self._waiting)
 
     def close(self) -> None:
         """This window ends properly."""
@@ -65,15 +77,27 @@ class Keeping(QObject):
     def _take_kept(self, run: Identity, found: tuple[Path, tuple[KeptRun, ...]]) -> None:
         self._places[run], kept = found
         self.kept_changed.emit(kept)
+        self._waiting -= 1
+        if not self._waiting:
+            then, self._then = self._then, nothing
+            then()
+
+    def _not_kept(self, error: Exception) -> None:
+        self._waiting, self._then = self._waiting - 1, nothing
+        self._session.tell(error)
 
     def _reopened(self, folder: Path, run: PruningRun) -> None:
         """Show a run that was saved before, with its files where they still are."""
+        session, remote = self._session, dict.fromkeys(
+            path for path in run.request.paths if on_another_machine(path, folder.absolute()))
         if folder.parent == self._folder:
             self._places[identity(run)] = folder
+            remote = {}  # this person's own, who chose them
+        session.unasked = frozenset(remote)
         self._choosing.open_files_of(run)
-        self._session.finish(run)
-        self._session.message.emit(
-            Message(f"Brought back the run on {run.model.path.name}; nothing was computed again."))
+        session.finish(run)
+        session.message.emit(Message(" ".join((
+            f"Brought back the run on {run.model.path.name}; nothing was computed again.", *map(left_alone, remote)))))
         self.reopened.emit(folder, run)
 
     def _started(self, kept: tuple[KeptRun, ...]) -> None:

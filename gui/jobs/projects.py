@@ -13,6 +13,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from engine.errors import EngineError
+from engine.models.architecture import describe_model
 from engine.records.project import (
     LastResult,
     Looked,
@@ -51,11 +52,15 @@ class RecentProject:
 
 @dataclass(frozen=True)
 class _Contents:
-    """What a project would hold if it were saved now, but for hashes; two are compared to find unsaved changes."""
+    """What a project would hold if it were saved now, but for hashes; two are compared to find unsaved changes.
+
+    `counted_on` are the hashes of the model and the data sets that the result is of, in a project's order.
+    """
 
     request: PruningRequest
     result: LastResult | None
     own_names: bool = False
+    counted_on: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
 
 class Projects(QObject):
@@ -109,11 +114,12 @@ class Projects(QObject):
         """Save what is chosen, how it is run and the last result; `then` is called once that is done."""
         contents, session, openings = self._contents(), self._session, self._openings
 
-        def saved(_: object) -> None:
+        def saved(dropped: bool) -> None:
             after = self._after.pop(0)
             if self._openings == openings:  # else another one was opened meanwhile, or its own opening undone
                 self._now_open(path, contents)
-            session.message.emit(Message(f"Saved the project {path.name}."))
+            without = " without its last result: that is of files as they were before. Run again" if dropped else ""
+            session.message.emit(Message(f"Saved the project {path.name}{without}."))
             after()
 
         def failed(error: Exception) -> None:
@@ -152,9 +158,11 @@ class Projects(QObject):
         own_names = bool(self._session.names) and self._session.names_of is not None
         if run and _made_of(dataclasses.replace(run.request, layer=run.model.layer)) == _made_of(request) \
                 and not other_classes(run, inputs, self._session.names):
-            return _Contents(request, last_result(run, self._pruning.rows), own_names)
-        return _Contents(request, before.result if before and _made_of(before.request) == _made_of(request) else None,
-                         own_names)
+            return _Contents(request, last_result(run, self._pruning.rows), own_names,
+                             (run.model.sha256, *(found.sha256 for found in run.datasets)))
+        if before and _made_of(before.request) == _made_of(request):
+            return dataclasses.replace(before, request=request, own_names=own_names)
+        return _Contents(request, None, own_names)
 
     def _take_opened(self, path: Path, opened: tuple[Project, tuple[Looked, ...]]) -> None:
         self._openings += 1
@@ -171,7 +179,8 @@ class Projects(QObject):
             undone=partial(self._go_back, self.path, self._saved, self._lost))
         session.name_labels(request.classes, request.model if project.own_names else None)
         self._lost = tuple(found for found in looked if found.state != "found")
-        self._now_open(path, _Contents(request, project.result, project.own_names))
+        self._now_open(path, _Contents(request, project.result, project.own_names,
+                                       tuple(file.sha256 for file in project.files)))
         if self._lost:
             self.lost_found.emit(self._lost)
         self.opened.emit(path, project)
@@ -213,9 +222,22 @@ def _made_of(request: PruningRequest) -> PruningRequest:
 # On the worker's thread
 
 
-def _save(contents: _Contents, path: Path, context: TaskContext) -> None:
-    save_project(make_project(contents.request, contents.result, own_names=contents.own_names, cancel=context.cancel),
-                 path)
+def _save(contents: _Contents, path: Path, context: TaskContext) -> bool:
+    """Save a project; whether its result was left out, because its files aren't those that it is of."""
+    project = make_project(contents.request, contents.result, own_names=contents.own_names, cancel=context.cancel)
+    changed = project.result is not None and any(
+        file.sha256 != then and (file.role != "model" or _model_hash(contents.request) != then)
+        for file, then in zip(project.files, contents.counted_on, strict=False))  # a run has no hash of an order's file
+    save_project(dataclasses.replace(project, result=None) if changed else project, path)
+    return changed
+
+
+def _model_hash(request: PruningRequest) -> str:
+    """A model's hash as a run has it, with the files in which ONNX keeps weights; empty where it is none any more."""
+    try:
+        return describe_model(request.model, request.output).sha256
+    except EngineError:
+        return ""
 
 
 def _open(path: Path, context: TaskContext) -> tuple[Project, tuple[Looked, ...]]:

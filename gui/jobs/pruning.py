@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
 from engine.data.datasets import open_dataset
 from engine.data.preprocessing import preprocessing
-from engine.files.existing import is_there
 from engine.guards.guarded_curve import GuardedCurve
 from engine.looking.activation_maps import ActivationMaps, activation_maps
 from engine.pruning.sweep import PruningCurve
+from engine.records.project import left_alone
 from engine.reports.headline import Headline, calibration_text, headline
+from engine.runs.inputs import DatasetSummary
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.rows import GoodNetRow, badnet_row, goodnet_row, rows_of
 from gui.jobs.checking import Checking
@@ -76,6 +76,10 @@ class Pruning(QObject):
         session, run = self._session, self._session.run
         if run is None:
             return
+        for path in (run.model.path, *(found.path for found in run.datasets)):
+            if not session.may_read(path):
+                session.message.emit(Message(left_alone(path), "error"))
+                return
 
         def if_on_show(ending: Callable[..., None]) -> Callable[..., None]:
             """Another run may have taken its place while this waited."""
@@ -97,6 +101,7 @@ class Pruning(QObject):
 
     def _take_run(self, run: PruningRun) -> None:
         self.running = self._counting = None
+        self._session.unasked = frozenset()  # it is of what was chosen
         self.finished.emit(run)
         self._session.finish(run)
         if self.best:
@@ -109,8 +114,8 @@ class Pruning(QObject):
         row = self.best_pair.row if self.best_pair else None if run.guarded else first
         pointed_at = row or first
         self.step_pointed_at.emit(pointed_at.channels_pruned if pointed_at else 0)
-        if (row or run.guarded) and is_there(run.model.path):  # of a run that is brought back, the file may be gone
-            self._checking.use_row(row)
+        if (row or run.guarded) and self._session.may_read(run.model.path):
+            self._checking.use_row(row, if_there=True)  # of a run that is brought back, the file may be gone
 
     def read_at(self, step: int) -> None:
         """A person reads the curve at another step."""
@@ -167,17 +172,23 @@ def prune(request: PruningRequest, context: TaskContext) -> PruningRun:
     return run_pruning(request, partial=seldom(context.partial), progress=context.progress, cancel=context.cancel)
 
 
-def find_maps(bench: Workbench, run: PruningRun, channel: int, _: TaskContext) -> ActivationMaps:
-    """What one channel sees on the first validation image and on the first poisoned one."""
+def find_maps(bench: Workbench, run: PruningRun, channel: int, context: TaskContext) -> ActivationMaps:
+    """What one channel sees on the first validation image and on the first poisoned one.
+
+    Raises:
+        EngineError: the network or a data set can't be read any more, or was changed since the run.
+    """
     network = bench.network(run)
 
-    def first_image(path: Path) -> Any:
-        dataset = open_dataset(path, network.input_shape, network.labels)
+    def first_image(counted: DatasetSummary) -> Any:
+        dataset = open_dataset(counted.path, network.input_shape, network.labels)
+        bench.refuse_changed_set(dataset, counted, context.cancel)
         return dataset.prepared(preprocessing(run.model.scale)).take([0])[0]
 
-    request = run.request
-    poisoned = first_image(request.poisoned[0]) if request.poisoned else None
-    return activation_maps(network, run.model.layer, channel, first_image(request.validation), poisoned)
+    first = {counted.role: counted for counted in reversed(run.datasets)}
+    validation = first_image(first["validation"])
+    poisoned = first_image(first["poisoned"]) if "poisoned" in first else None
+    return activation_maps(network, run.model.layer, channel, validation, poisoned)
 
 
 def seldom(show: Callable[[object], None]) -> Callable[[PruningCurve], None]:

@@ -15,9 +15,8 @@ from engine.records.run_files import GUARDED_BADNET, pair_name
 from engine.records.run_files import save_run as write_run
 from engine.runs.pairs import pictures_of
 from engine.runs.prune import PruningRun
-from engine.runs.rows import GoodNetRow
+from engine.runs.rows import GoodNetRow, rows_of
 from gui.jobs.examining import Examined, put_inside
-from gui.jobs.pruning import Pruning
 from gui.messages import Message
 from gui.session.session import Session
 from gui.session.workbench import Workbench
@@ -27,9 +26,9 @@ from gui.session.worker import TaskContext
 class Saving(QObject):
     """Writes GoodNets and runs where a person said."""
 
-    def __init__(self, session: Session, pruning: Pruning) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._session, self._pruning = session, pruning
+        self._session = session
 
     def save_rows(self, run: PruningRun, rows: Sequence[GoodNetRow | None], places: Sequence[Path]) -> None:
         """Save the pairs of a run's rows, each in its folder; None stands for B behind the guard alone.
@@ -48,21 +47,22 @@ class Saving(QObject):
                        cancelled=lambda: session.message.emit(Message(
                            f"Cancelled; GoodNets that were saved before stay in {folder}.", folder=folder)))
 
-    def save_run(self, folder: Path, examined: Examined | None = None) -> None:
-        """Save the run's whole folder: numbers, figures and all pairs.
+    def save_run(self, folder: Path, examined: Examined | None = None, run: PruningRun | None = None) -> None:
+        """Save a run's whole folder: numbers, figures and all pairs.
 
         Args:
             examined: an examination that is saved in it if it is of the same network.
+            run: one that may be on show no longer: a person took their time to say where; None for the one on show.
         """
-        session = self._session
-        what = f"Saved the run with {len(self._pruning.rows)} GoodNets in {folder}."
+        session, run = self._session, run or self._session.run_to_save
 
         def saved(left_out: Sequence[str]) -> None:
             session.message.emit(Message(" ".join((what, *left_out)), folder=folder))
 
-        if session.run_to_save:
-            same = examined and examined.sha256 == session.run_to_save.model.sha256
-            session.submit(partial(save_run, session.run_to_save, examined if same else None, folder), saved)
+        if run:
+            what = f"Saved the run with {len(rows_of(run))} GoodNets in {folder}."
+            same = examined and examined.sha256 == run.model.sha256
+            session.submit(partial(save_run, run, examined if same else None, folder), saved)
 
 
 def folder_name(row: GoodNetRow | None) -> str:

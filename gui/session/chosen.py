@@ -63,6 +63,13 @@ class Input:
         """As it is before it is read."""
         return Input(self.role, self.path, layer=self.layer, before=self.before, output=self.output)
 
+    def described(self, found: ModelDescription | DatasetLook) -> Input:
+        """As what it was found to be; a layer that isn't there to be pruned is chosen no longer."""
+        if isinstance(found, DatasetLook):
+            return dataclasses.replace(self, data=found, before=None)
+        there = any(layer.name == self.layer and layer.channels for layer in found.layers)
+        return dataclasses.replace(self, model=found, layer=self.layer if there else None, before=None)
+
     @property
     def usable(self) -> bool:
         """Whether it was read and found good."""

@@ -30,6 +30,7 @@ class Job:
     Attributes:
         foreground: a person waits for it and can cancel it; other jobs run quietly.
         needs_engine: TensorFlow is loaded before it.
+        first: it waits for none that waits, as what was worked out and isn't on the disk yet.
         key: a waiting job is dropped for a newer one with the same key; empty for none.
         done, partial, failed, cancelled: called with the result, a part of it, the exception, nothing.
     """
@@ -38,6 +39,7 @@ class Job:
     done: Ending
     foreground: bool = False
     needs_engine: bool = False
+    first: bool = False
     key: str = ""
     partial: Ending = nothing
     failed: Ending = nothing
@@ -95,7 +97,10 @@ class JobQueue(QObject):
             self._waiting = deque(other for other in self._waiting if other.key != job.key)
         if job.needs_engine:
             self._add_engine()
-        self._waiting.append(job)
+        if job.first:
+            self._waiting.appendleft(job)
+        else:
+            self._waiting.append(job)
         self._start_next()
         self.changed.emit()
 

@@ -63,6 +63,7 @@ class Session(QObject):
         self._names_count: int | None = None  # how many labels the network had that they were said of
         self.found: Sequence[str] = ()  # names as files have them
         self.run: PruningRun | None = None
+        self.unasked: frozenset[Path] = frozenset()  # files of the run on show on computers that nobody asked to reach
         self.state = State.EMPTY
         self.failure = ""
         self.bench = Workbench()
@@ -166,6 +167,10 @@ class Session(QObject):
             self.options_changed.emit(options)
 
     # The run
+
+    def may_read(self, path: Path) -> bool:
+        """Whether a file of the run on show may be read unasked: not from another computer, before it is chosen."""
+        return path not in self.unasked or any(item.path == path for item in self.inputs.all)
 
     @property
     def run_to_save(self) -> PruningRun | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.data.datasets import UNKNOWN_STAMP, Dataset
 from engine.errors import EngineError
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
 from engine.models.networks import Network, open_network
-from engine.runs.pairs import build_goodnet, build_guarded_badnet
+from engine.progress import CancelToken
+from engine.runs.inputs import DatasetSummary
+from engine.runs.pairs import build_goodnet, build_guarded_badnet, refuse_changed, refuse_changed_set
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
 
@@ -21,17 +24,27 @@ class Workbench:
         self._network: Network | None = None
         self._opened: tuple[str, str | None] | None = None  # the SHA-256 and the output that were asked for
         self._goodnet: GoodNet | None = None
+        self._unchanged: set[tuple[Path, tuple[int, int], str]] = set()  # path, stamp and SHA-256 of sets of a run
 
     def network(self, run: PruningRun) -> Network:
         """A run's network, opened once.
 
         Raises:
-            ModelError: its file can't be used any more.
+            EngineError: its file can't be used any more, or was changed since the run.
         """
         wanted = run.model.sha256, run.request.output
         if self._network is None or self._opened != wanted:
-            self._network, self._opened = open_network(run.model.path, run.request.output), wanted
+            network = open_network(run.model.path, run.request.output)
+            refuse_changed(network, run)
+            self._network, self._opened = network, wanted
         return self._network
+
+    def refuse_changed_set(self, dataset: Dataset, counted: DatasetSummary, cancel: CancelToken) -> None:
+        """As the engine's, but a set is read whole only once, and not at all if it was not written since the run."""
+        known = dataset.path, dataset.stamp, counted.sha256
+        if dataset.stamp == UNKNOWN_STAMP or (dataset.stamp != counted.stamp and known not in self._unchanged):
+            refuse_changed_set(dataset, counted, cancel)
+            self._unchanged.add(known)
 
     def built(self, run: PruningRun, row: GoodNetRow | None) -> GoodNet:
         """A run's pair; None stands for B behind the guard alone."""

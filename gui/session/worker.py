@@ -48,6 +48,7 @@ class TaskContext:
 
 
 Task = Callable[[TaskContext], Any]
+_THREADS: set[int] = set()  # those of all workers, as threading.get_ident numbers them
 
 
 class _PythonThread(QThread):
@@ -57,13 +58,18 @@ class _PythonThread(QThread):
     which keeps pointers into it, crashes in the second task.
     """
 
+    number = 0
+
     def run(self) -> None:
         """Run the event loop, called from Python."""
+        self.number = threading.get_ident()
+        _THREADS.add(self.number)
         if sys.platform == "linux":
             # A task keeps every core busy, and the window would wait for its turn to draw. On Linux niceness is a
             # thread's own, and the threads that tasks start inherit it.
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(19, os.nice(0) + _NICER))
         self.exec()
+        _THREADS.discard(self.number)
 
 
 class Worker(QObject):
@@ -98,7 +104,8 @@ class Worker(QObject):
     def cancel(self) -> None:
         """Ask the running task to stop; sets the token directly, because a queued slot would wait behind it."""
         self._source.cancel()
-        READER.interrupt()  # a file that keeps it busy could hold a task up for ten seconds
+        # A file that keeps it busy could hold a task up for ten seconds. It may be another worker's file, though.
+        READER.interrupt(spare=_THREADS - {self._thread.number})
 
     def close(self) -> None:
         """Cancel and wait for the thread to end."""

@@ -1,11 +1,21 @@
-"""The list of all keys, made from the menus as they are."""
+"""The list of all keys, made from the menus as they are, and the one that fields have for themselves."""
 
 from __future__ import annotations
 
 from html import escape
 
-from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QMainWindow, QMenu, QTextBrowser, QVBoxLayout
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QDialog,
+    QDialogButtonBox,
+    QLineEdit,
+    QMainWindow,
+    QMenu,
+    QTextBrowser,
+    QVBoxLayout,
+)
 
 from gui.window.help_pages import bring_to_front
 
@@ -40,6 +50,28 @@ class ShortcutList(QDialog):
             for action in menu.actions() if not action.shortcut().isEmpty()]) for menu in menus]
         parts += [_table(where, list(keys)) for where, keys in _IN_VIEWS.items()]
         self.browser.setHtml("".join(parts))
+
+
+class FieldEscape(QObject):
+    """Esc takes back what is being typed in one of a window's fields; elsewhere it is a shortcut, which cancels."""
+
+    def __init__(self, window: QMainWindow) -> None:
+        super().__init__(window)
+        for field in window.findChildren(QLineEdit):
+            box = field.parent()
+            (box if isinstance(box, QAbstractSpinBox) else field).installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Take the key before it becomes a shortcut, as long as there is something to take back."""
+        kinds = QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress
+        if event.type() in kinds and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
+            field = watched if isinstance(watched, QLineEdit) else watched.findChild(QLineEdit)
+            if field is not None and field.isUndoAvailable():
+                event.accept()
+                while event.type() == QEvent.Type.KeyPress and field.isUndoAvailable():
+                    field.undo()
+                return True
+        return super().eventFilter(watched, event)
 
 
 def show_shortcuts(window: QMainWindow) -> None:

@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from gui.main_window import MainWindow
 from gui.messages import Message
+from gui.session.session import State
 from gui.window.shortcuts import ShortcutList
 from tests.gui.test_window_defences import open_small
 from tests.support.comparisons import comparison
@@ -113,6 +114,33 @@ def name_of(widget: QWidget) -> str:
     found = QAccessible.queryAccessibleInterface(widget)
     assert found is not None
     return found.text(QAccessible.Text.Name)
+
+
+@pytest.mark.parametrize("kind", ["May lose", "Count on", "False alarms"])
+def test_escape_in_a_field_takes_back_what_was_typed_before_it_cancels_anything(
+    kind: str, window: MainWindow, qtbot: QtBot,
+) -> None:
+    bar = window.run_bar
+    field = {"May lose": window.goodnets.editor.field, "Count on": bar._cluster,
+             "False alarms": bar._false_alarms}[kind]
+    bar._toggle.click()
+    window.desk.choosing.open_sample()
+    settle(qtbot, window)
+    window.desk.bring_up(window.goodnets)
+    before, options = field.text(), window.session.options
+    window.session.submit(lambda context: context.cancel._event.wait(60), lambda _: None, needs_engine=False)
+    field.setFocus()
+    assert field.isVisible()
+    qtbot.keyClicks(field, "1")
+    assert field.text() != before
+    qtbot.keyClick(field, Qt.Key.Key_Escape)
+    assert window.session.state is State.RUNNING and field.text() == before
+    window.run_bar.cancel.setFocus()
+    assert window.session.options == options
+    field.setFocus()
+    qtbot.keyClick(field, Qt.Key.Key_Escape)  # nothing is typed there: it is the key it is elsewhere
+    assert window.session.state is State.CANCELLING
+    settle(qtbot, window)
 
 
 @pytest.mark.qt_log_ignore("This plugin does not support raise", extend=True)

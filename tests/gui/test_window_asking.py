@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
+from gui.defences.repair_dialog import RepairDialog
+from gui.jobs.examining import Examined
 from gui.main_window import MainWindow
 from gui.session.chosen import ROLE_NAMES
 from gui.settings import Settings
@@ -30,6 +35,7 @@ class Dialogs:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.answer = ""
         self.began: list[str] = []
+        self.meanwhile: Callable[[], object] = lambda: None
         for name in ("getOpenFileName", "getSaveFileName"):
             monkeypatch.setattr(QFileDialog, name, lambda _parent, _title, start, *_: self._answered(start, ""))
         monkeypatch.setattr(QFileDialog, "getOpenFileNames",
@@ -38,6 +44,7 @@ class Dialogs:
 
     def _answered(self, start: str, *kind: str) -> str | tuple[str, ...]:
         self.began.append(start)
+        self.meanwhile()
         return (self.answer, *kind) if kind else self.answer
 
 
@@ -108,6 +115,48 @@ def test_a_run_a_pair_and_a_repaired_copy_are_saved_under_new_names(
     dialogs.answer = ""
     qtbot.mouseClick(window.run_bar.save, Qt.MouseButton.LeftButton)
     assert Path(dialogs.began[-1]) == tmp_path / "badnet-goodnets-2"
+
+
+def test_what_a_dialog_named_is_saved_whatever_came_on_show_meanwhile(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, dialogs: Dialogs,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    session, tasks, run, inputs = window.session, [], window.session.run, window.session.inputs
+    examining = window.desk.examining
+    examined = Examined(inputs.request(session.options), run.model.sha256, None, datetime.datetime(2026, 1, 1))
+    other = dataclasses.replace(run, model=dataclasses.replace(run.model, path=tmp_path / "other.keras"),
+                                request=dataclasses.replace(run.request, model=tmp_path / "other.keras"))
+
+    def come_on_show() -> None:
+        session.finish(other)
+        session.learn(dataclasses.replace(inputs, model=dataclasses.replace(inputs.model, path=tmp_path / "other")))
+        examining.examined = None
+
+    def repair() -> None:
+        window.defences.repair_button.click()
+        window.findChild(RepairDialog).accept()
+
+    settle(qtbot, window)
+    monkeypatch.setattr(session, "submit", lambda task, *_, **__: tasks.append(task.args))
+    dialogs.answer = str(tmp_path / "new")
+    dialogs.meanwhile = come_on_show
+    for press, task in ((window.run_bar.save.click, "save"), (repair, "repair"),
+                        (window.defences.defend_button.click, "defend"),
+                        (window.examine.save_requested.emit, "examined")):
+        session.finish(run)
+        session.learn(inputs)
+        examining.examined = examined
+        press()
+        assert session.run is other and len(tasks) == 1
+        found, *more = tasks.pop()
+        if task == "save":
+            assert found.model is run.model and more == [examined, tmp_path / "new"]
+        elif task == "examined":
+            assert found is examined
+        else:
+            assert found.model == small_lab.badnet
 
 
 def test_a_folder_that_is_there_is_replaced_only_after_a_yes(

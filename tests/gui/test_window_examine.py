@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import h5py
@@ -16,6 +19,7 @@ from pytestqt.qtbot import QtBot
 from engine.defences.scan import Scan
 from engine.runs.examine import examine
 from engine.runs.inputs import open_inputs
+from gui.examine.wing import mark_of
 from gui.jobs.examining import Examined
 from gui.main_window import MainWindow
 from gui.session.session import State
@@ -325,3 +329,34 @@ def test_an_examination_of_another_network_doesn_t_come_with_a_project(
     other_window.desk.projects.open(tmp_path / "work" / "mine.goodnet")
     settle(qtbot, other_window)
     assert other_window.desk.examining.examined is None and not other_window.message_bar.isVisibleTo(other_window)
+
+
+@pytest.mark.parametrize("other", ["nothing", "clean images", "preprocessing", "earlier version"])
+def test_an_examination_that_is_dropped_is_of_the_same_images_fed_alike_or_says_that_it_isn_t(
+    other: str, examined: MainWindow, other_window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    before = saved(examined, qtbot, tmp_path / "saved")
+    document = json.loads((tmp_path / "saved" / "examine.json").read_text(encoding="utf-8"))
+    assert document["clean_sha256"] == hashlib.sha256(small_lab.clean.read_bytes()).hexdigest()
+    assert (document["preprocessing"], document["preprocessing_asked"]) == ("none", before.files.scale)
+    if other == "earlier version":
+        for key in ("clean_sha256", "preprocessing", "preprocessing_asked"):
+            del document[key]
+        (tmp_path / "saved" / "examine.json").write_text(json.dumps(document), encoding="utf-8")
+    clean = tmp_path / small_lab.clean.name
+    shutil.copy(small_lab.test if other == "clean images" else small_lab.clean, clean)
+    other_window.desk.choosing.open_all([("model", small_lab.badnet), ("validation", clean)], "Opened")
+    if other == "preprocessing":
+        other_window.session.set_options(dataclasses.replace(other_window.session.options, scale="-1..1"))
+    settle(qtbot, other_window)
+    assert drop(other_window, [tmp_path / "saved"])
+    brought_back(other_window, qtbot, before)
+    assert mark_of(other_window.desk.examining.examined, other_window.session)[:40] == {
+        "nothing": "", "clean images": "clean.h5 isn't what this examination was made from. Examine again.",
+        "preprocessing": "This examination was made with other run options than those set now.",
+        "earlier version": "An earlier version saved this examination, without"}[other][:40]
+    if other == "nothing":  # it is used as it was made, and is saved again with what it was made with
+        assert other_window.desk.examining.examined.files.scale == "none"
+        saved(other_window, qtbot, tmp_path / "again")
+        again = json.loads((tmp_path / "again" / "examine.json").read_text(encoding="utf-8"))
+        assert again["clean_sha256"] == document["clean_sha256"] and again["preprocessing"] == "none"

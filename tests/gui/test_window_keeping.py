@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,14 +15,16 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
+from engine.errors import OutputError
 from engine.records.autosave import kept_runs
 from engine.reports.headline import headline
 from gui.main_window import MainWindow
 from gui.session.session import State
+from gui.session.workbench import Workbench
 from gui.settings import Options, Settings
 from tests.gui.test_window_defences import SmallLab, open_small
 from tests.support.places import PROJECT
-from tests.support.window_driver import press_run, settle
+from tests.support.window_driver import PATIENCE_MS, press_run, settle, work_under_way
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -109,6 +112,54 @@ def test_a_saved_run_s_folder_is_opened_as_what_it_is(
     assert "isn't a saved run" in window.message_bar.text.text()
 
 
+@pytest.mark.parametrize("whose", ["a stranger's", "one's own"])
+def test_files_on_another_computer_that_a_run_names_are_left_alone(
+    whose: str, window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    share = tmp_path / "share"
+    share.mkdir()
+    lab = SmallLab(*(Path(shutil.copy(path, share)) for path in (
+        small_lab.badnet, small_lab.clean, small_lab.test, small_lab.poisoned)))
+    open_small(qtbot, window, lab)
+    window.session.set_options(Options(guard="none"))
+    press_run(qtbot, window)
+    window.desk.saving.save_run(tmp_path / "saved")
+    settle(qtbot, window)
+    window.desk.choosing.open_all([], "Nothing")
+    window.session.bench = Workbench()
+
+    def elsewhere(path: Path, _: Path) -> bool:
+        return share in path.parents
+
+    looked: list[str] = []
+    monkeypatch.setattr("engine.records.reopening.on_another_machine", elsewhere)
+    monkeypatch.setattr("gui.jobs.keeping.on_another_machine", elsewhere)
+    for name in ("exists", "lexists", "isfile", "isdir"):
+        asked = getattr(os.path, name)
+        monkeypatch.setattr(os.path, name, lambda path, asked=asked: looked.append(str(path)) or asked(path))
+    window.desk.keeping.reopen(tmp_path / "saved" if whose == "a stranger's" else
+                               kept_runs(window.settings.runs_folder)[0].folder)
+    settle(qtbot, window)
+    assert window.session.run is not None and window.session.run.model.path == lab.badnet
+    if whose == "one's own":
+        assert window.session.state is State.DONE and "share" not in window.status.text.text()
+        return
+    found: list[object] = []
+    window.desk.pruning.maps_found.connect(found.append)
+    assert f"{lab.badnet}: lies on another computer" in window.status.text.toolTip() + window.status.text.text()
+    window.desk.pruning.find_maps(0)
+    settle(qtbot, window)
+    assert f"{lab.badnet}: lies on another computer" in window.message_bar.text.text()
+    assert [path for path in looked if path.startswith(str(share))] == [] == found
+    assert window.session.inputs.all == () and window.session.bench._network is None
+    window.desk.choosing.open_all([("model", lab.badnet), ("validation", lab.clean), ("test", lab.test),
+                                   ("poisoned", lab.poisoned)], "Somebody asked for them")
+    settle(qtbot, window)
+    window.desk.pruning.find_maps(0)
+    settle(qtbot, window)
+    assert window.session.state is State.DONE and len(found) == 1
+
+
 def test_a_run_whose_model_is_gone_is_shown_and_not_run_again(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
 ) -> None:
@@ -128,6 +179,41 @@ def test_a_run_whose_model_is_gone_is_shown_and_not_run_again(
     window.desk.choosing.open_as("model", small_lab.badnet)
     settle(qtbot, window)
     assert window.run_bar.run.isEnabled()
+
+
+def test_a_run_that_has_just_ended_is_kept_before_the_window_closes(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    window.session.set_options(Options(guard="none"))
+    qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
+    # Such as a look at what was dropped while the run counted.
+    window.session.in_background(lambda context: context.cancel._event.wait(60), lambda _: None)
+    qtbot.waitUntil(lambda: window.session.state is State.DONE, timeout=PATIENCE_MS)
+    window.close()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert len(kept_runs(window.settings.runs_folder)) == 1
+
+
+def test_a_window_that_is_closed_waits_for_what_is_still_to_be_kept(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    shutil.rmtree(window.settings.runs_folder)
+    monkeypatch.setattr("gui.jobs.keeping.keep_run", lambda *_: (_ for _ in ()).throw(OutputError("the disk is full")))
+    with work_under_way(window):
+        window.desk.keeping.keep(window.session.run)
+        window.close()
+    settle(qtbot, window)
+    assert window.isVisible() and "the disk is full" in window.message_bar.text.text()
+    monkeypatch.undo()
+    with work_under_way(window):
+        window.desk.keeping.keep(window.session.run)
+        window.close()
+        assert window.isVisible()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert len(kept_runs(window.settings.runs_folder)) == 1
 
 
 def test_after_a_crash_the_last_run_is_offered(

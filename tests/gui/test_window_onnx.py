@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from engine.models.networks import open_network
+from engine.records.project import read_project
 from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.widgets import asking
@@ -37,3 +39,21 @@ def test_an_onnx_network_is_dropped_and_pruned(qtbot: QtBot, window: MainWindow,
     half = len(order) // 2
     plain = network.pruned(layer, order[:half]).predict_labels(images)
     assert run.curve.validation.correct[half] == (plain == labels).sum()
+
+
+def test_a_project_of_a_network_with_weights_in_a_file_beside_it_keeps_its_result(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path,
+) -> None:
+    model = Path(shutil.copy(MODEL, tmp_path))
+    shutil.copy(MODEL.with_name(f"{MODEL.name}.data"), tmp_path)
+    with np.load(MODEL.parent / "answers.npz") as found:
+        np.savez(tmp_path / "valid.npz", data=found["pictures"], label=found[MODEL.stem].argmax(axis=1))
+    assert drop(window, [model, tmp_path / "valid.npz"])
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    for saved in (True, False):
+        window.desk.projects.save(tmp_path / "mine.goodnet")
+        settle(qtbot, window)
+        assert (read_project(tmp_path / "mine.goodnet").result is not None) is saved
+        beside = model.with_name(f"{model.name}.data")
+        beside.write_bytes(beside.read_bytes()[::-1])

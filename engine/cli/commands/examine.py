@@ -9,7 +9,7 @@ from engine.cli.options import Repeatable, add_inputs, add_json, add_seed, input
 from engine.cli.printing import say, say_json, say_table
 from engine.cli.progress_line import ProgressLine
 from engine.files.saving import check_writable
-from engine.records.examination import examination_json, save_examination
+from engine.records.examination import examination_json, made_with, save_examination
 from engine.runs.examine import examine
 from engine.runs.inputs import open_inputs
 
@@ -43,7 +43,8 @@ def run(options: argparse.Namespace) -> None:
         found = examine(opened.network, opened.of("validation")[0], options.seed, options.labels,
                         notices=opened.notices, progress=show)
         if options.out:
-            save_examination(found, opened.network, opened.clean, Path(options.out), files.paths, files.validation.name)
+            save_examination(found, opened.network, opened.clean, Path(options.out), files.paths, files.validation.name,
+                             made_with=made_with(opened))
             options.saved = True
     if options.json:
         say_json(examination_json(found))

@@ -23,7 +23,7 @@ from engine.defences.evidence.suspicion import Judgement
 from engine.errors import DatasetError, EngineError, OutputError
 from engine.models.networks import Network
 from engine.rates import Rate
-from engine.records.examination import examination_json, read_examination, save_examination
+from engine.records.examination import MadeWith, examination_json, read_examination, save_examination
 from engine.runs.examine import Examination, examine
 from engine.runs.reconstructed import write_reconstructed
 from tests.support.backdoored import GUILTY, IMAGES, weights
@@ -131,11 +131,20 @@ def test_images_of_the_stamps_own_label_alone_are_refused(network: Network, tmp_
     assert not (tmp_path / "worn.h5").exists()
 
 
+def test_a_preprocessing_that_is_none_is_refused(
+        network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
+    save_examination(found, network, clean, tmp_path / "out", (clean.path,), made_with=MadeWith("", "times 3", "auto"))
+    with pytest.raises(EngineError, match=r"examine\.json: isn't a saved examination .*times 3"):
+        read_examination(tmp_path / "out")
+
+
 def test_a_folder_is_read_back_whole(
         network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
     then = datetime.datetime(2026, 1, 2, 3, 4, 5)
-    save_examination(found, network, clean, tmp_path / "out", (clean.path,), "valid.h5", then)
+    save_examination(found, network, clean, tmp_path / "out", (clean.path,), "valid.h5", then,
+                     MadeWith("ab" * 32, "none", "auto"))
     saved = read_examination(tmp_path / "out")
+    assert saved.made_with == MadeWith("ab" * 32, "none", "auto")
     assert (saved.model, saved.sha256, saved.clean, saved.made_at) == (
         network.path.name, network.sha256, "valid.h5", then)
     again = saved.found

@@ -18,6 +18,7 @@ from pytestqt.qtbot import QtBot
 from engine.__main__ import main as command_line
 from engine.goodnets.checking import FIELDS, Cut, Verdict, Why, confidence_text
 from engine.looking.occlusion import OcclusionMap
+from gui.check import model
 from gui.check.model import (
     B_CONFIDENCE,
     B_LABEL,
@@ -241,6 +242,32 @@ def test_sorting_keeps_the_selection_and_takes_later_rows_in(view: CheckView) ->
     assert view.model.shown[view.table.currentIndex().row()] is VERDICTS[1]
     view.table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
     assert texts(view, PICTURE) == ["b.png", "a.png", "C.png", "d.png", "e.png", "f.png"]
+
+
+@pytest.mark.parametrize("order", list(Qt.SortOrder))
+@pytest.mark.parametrize("column", [PICTURE, VERDICT, B_CONFIDENCE])
+def test_rows_that_come_later_are_put_among_thousands_without_sorting_them_again(
+    view: CheckView, column: int, order: Qt.SortOrder, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = np.random.default_rng(0).integers(0, 40, (400, 3)).tolist()
+    many = [verdict(f"{a}.png", b % 3, c % 3, b_confidence=a / 40) for a, b, c in drawn]
+    view.show_verdicts(many[:384])
+    view.table.sortByColumn(column, order)
+    view.table.selectRow(200)
+    selected, asked, keys = view.detail.verdict, [], model._SORT_KEYS
+    monkeypatch.setattr(model, "_SORT_KEYS", tuple(lambda v, k=k: asked.append(v) or k(v) for k in keys))
+    view.show_verdicts(many[384:])
+    assert list(view.model.shown) == sorted(many, key=keys[column], reverse=order == Qt.SortOrder.DescendingOrder)
+    assert len(asked) <= 16 * 10, "as many as it takes to halve the table until a place is found"
+    assert view.model.shown[view.table.currentIndex().row()] is selected
+    view.filter.setCurrentText("Only flagged")
+    view.show_verdicts(many[:16])
+    flagged = sum(v.flagged for v in (*many, *many[:16]))
+    assert view._summary.text() == f"{flagged} of 416 flagged as backdoored"
+    assert len(view.model.shown) == flagged
+    view.clear()
+    view.show_verdicts(many[:1])
+    assert view._summary.text() == f"{many[0].flagged:d} of 1 flagged as backdoored"
 
 
 def test_filter_shows_only_flagged_ones(view: CheckView) -> None:

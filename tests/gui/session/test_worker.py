@@ -54,3 +54,32 @@ def test_cancel_does_not_wait_for_a_file_that_keeps_its_reader_busy(
         assert outcomes == ["cancelled"]
         thread.close()
     assert quarantine.process_id is None
+
+
+def test_cancel_leaves_what_another_worker_reads_alone(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mark, go_on = tmp_path / "asked", tmp_path / "go on"
+    code = SILENT.format(project=str(PROJECT), mark=str(mark)).replace("time.sleep(600)", f"""
+while not os.path.exists({str(go_on)!r}):
+    time.sleep(0.01)
+send(1, {{"value": 7, "arrays": []}})
+""").replace("import sys", "import os, sys")
+    quarantine = Quarantine([sys.executable, "-c", code], silence=250)
+    monkeypatch.setattr(worker, "READER", quarantine)
+    engine, looks, outcomes = Worker("engine"), Worker("looks"), []
+    looks.succeeded.connect(outcomes.append)
+    looks.failed.connect(outcomes.append)
+    engine.cancelled.connect(lambda: outcomes.append("cancelled"))
+    engine.submit(lambda context: (context.cancel._event.wait(60), context.cancel.raise_if_cancelled()))
+    looks.submit(lambda _: quarantine.ask(Path("d.png"), "any", {}, lambda value, _: value, most=0,
+                                          error=DatasetError))
+    qtbot.waitUntil(mark.exists, timeout=60_000)
+    engine.cancel()
+    qtbot.waitUntil(lambda: bool(outcomes), timeout=60_000)
+    go_on.touch()
+    qtbot.waitUntil(lambda: len(outcomes) == 2, timeout=60_000)
+    assert outcomes == ["cancelled", 7]
+    engine.close()
+    looks.close()
+    quarantine.close()
