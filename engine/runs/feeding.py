@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from engine.assessment import percent
 from engine.data.datasets import Dataset
-from engine.data.preprocessing import Preprocessing, known_for, preprocessing
+from engine.data.preprocessing import Preprocessing, preprocessing
+from engine.data.stored_values import known_for
 from engine.models.logits import Logits, compiled_logits, first_over_second, log_probability
 from engine.models.networks import Labels, Network
 from engine.progress import (
