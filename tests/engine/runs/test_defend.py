@@ -16,15 +16,17 @@ import pytest
 from engine.__main__ import main
 from engine.assessment import Attack
 from engine.cli.commands import defend as defend_command
+from engine.data.datasets import open_dataset
 from engine.data.labels import RECONSTRUCTED
 from engine.defences.comparison import UNPAIRED, Comparison, ComparisonRow
 from engine.defences.course import Course, prepare
 from engine.defences.distillation import distil
 from engine.defences.unlearning import unlearn
 from engine.guards.calibration import SPARING_GUARD
+from engine.models.networks import open_network
 from engine.rates import Rate
 from engine.runs import defend as defending
-from engine.runs.defend import best_row, broad_rows, parted
+from engine.runs.defend import are_estimates, best_row, broad_rows, parted
 from engine.runs.examine import Examination, examine
 from tests.support.networks import TARGET, SmallLab
 
@@ -147,6 +149,33 @@ def test_poisoned_images_that_an_examination_made_are_stand_ins_whoever_chose_th
     assert [part["reconstructed"] for part in measured["poisoned"]] == [True]
     assert any("an estimate" in caution for caution in printed["cautions"])
     assert not any("most suspicious" in caution for caution in printed["cautions"]), "that is said of stamps made here"
+
+
+def test_stand_ins_stand_beside_poisoned_images_that_show_no_attack(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clean images with a label that B never answers: there is no trigger on them."""
+    network = open_network(small_lab.badnet)
+    with h5py.File(small_lab.clean) as file:
+        own = network.predict_labels(open_dataset(small_lab.clean, network.input_shape).take(range(len(file["label"]))))
+        label = int(np.bincount(own, minlength=network.labels).argmin())
+        with h5py.File(tmp_path / "bd.h5", "w") as bad:
+            bad["data"] = file["data"][:][own != label]
+            bad["label"] = np.full(len(bad["data"]), label, np.float64)
+    for name, function in (("distil", distil), ("unlearn", unlearn)):
+        monkeypatch.setattr(f"engine.runs.all_defences.{name}", partial(function, steps=2))
+    assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+                 "--poisoned", str(tmp_path / "bd.h5"), "--out", str(tmp_path / "out"), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    first = printed["examination"]["labels"][0]["label"]
+    assert list(printed["measured"]["attack_success_rate"]) == ["bd", f"reconstructed_{first}", f"pattern_{first}"]
+    assert printed["measured"]["estimated"] and printed["chosen"] in (UNPAIRED, f"{UNPAIRED} behind the sparing guard")
+    assert printed["cautions"][0].startswith("The poisoned images given show no attack")
+
+
+def test_where_no_set_shows_an_attack_nothing_measured_chooses() -> None:
+    assert are_estimates([Attack("p", 0, Rate(5, 100), Rate(5, 100), Rate(0, 100))])
+    assert not are_estimates([Attack("p", 0, Rate(6, 100), Rate(5, 100), Rate(0, 100))])
 
 
 def test_guards_that_would_flag_nothing_are_not_chosen_and_that_is_said(
