@@ -117,7 +117,7 @@ def defend(
     cautions = _cautions(run, found, chosen, opened, complete, estimated=estimated,
                          stood_in=not shown, apart=apart)
     without_attack = (_NO_ATTACK,) if request.poisoned and not shown else ()
-    said = (*without_attack, *cautions, *made.left_out, *filter(None, [pair.warning]))
+    said = (*without_attack, *cautions, *made.left_out, *made.refused.values(), *filter(None, [pair.warning]))
     return Defended(found, run, chosen, pair, apart, estimated, _stopped(run, chosen), NOT_TRIED,
                     said, time.monotonic() - started)
 

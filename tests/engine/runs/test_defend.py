@@ -8,6 +8,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import h5py
 import numpy as np
@@ -16,14 +17,15 @@ import pytest
 from engine.__main__ import main
 from engine.assessment import Attack
 from engine.cli.commands import defend as defend_command
-from engine.data.datasets import open_dataset
+from engine.data.datasets import Dataset, open_dataset
 from engine.data.labels import RECONSTRUCTED
 from engine.defences.comparison import UNPAIRED, Comparison, ComparisonRow
 from engine.defences.course import Course, prepare
 from engine.defences.distillation import distil
+from engine.defences.further import Further
 from engine.defences.unlearning import unlearn
 from engine.guards.calibration import SPARING_GUARD
-from engine.models.networks import open_network
+from engine.models.networks import Network, open_network
 from engine.rates import Rate
 from engine.runs import defend as defending
 from engine.runs.defend import are_estimates, best_row, broad_rows, parted
@@ -200,6 +202,26 @@ def test_guards_that_would_flag_nothing_are_not_chosen_and_that_is_said(
     assert taken[0].found.suspects[0] == 5 and 5 in taken[0].found.betrayed
     assert not any("guard" in candidate["name"] for candidate in printed["candidates"])
     assert any("The sparing guard was left out. This guard flags nothing" in said for said in printed["cautions"])
+
+
+def test_plug_ins_that_fail_or_cannot_be_saved_are_told_once(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(network: Network, _: Dataset) -> Network:
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr("engine.runs.all_defences.further_defences", lambda: (
+        [Further("a failure", (), failing), Further("a copy", (), lambda network, _: network.copy())],
+        ["The plug-in odd can't be loaded."]))
+    monkeypatch.setattr("engine.defences.further._check_same", Mock(side_effect=ValueError("it answers otherwise")))
+    for name, function in (("distil", distil), ("unlearn", unlearn)):
+        monkeypatch.setattr(f"engine.runs.all_defences.{name}", partial(function, steps=2))
+    assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+                 "--poisoned", str(small_lab.poisoned), "--out", str(tmp_path / "out"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)["cautions"]
+    for sentence in ("The plug-in odd can't be loaded.", "a failure failed and was left out (no luck).",
+                     "a copy can be measured but not saved (it answers otherwise)."):
+        assert said.count(sentence) == 1, said
 
 
 def test_what_is_saved_gives_the_figures_it_was_chosen_by(
