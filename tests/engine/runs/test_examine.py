@@ -117,6 +117,19 @@ def test_clean_images_that_mostly_have_one_label_are_examined_and_that_is_said(
         examine(network, dataset_of(tmp_path / "others.npz", IMAGES[kept], np.arange(len(kept)) % LABELS))
 
 
+def test_clean_images_that_the_network_is_nearly_always_right_on_are_examined(
+        network: Network, tmp_path: Path) -> None:
+    """Of 40 it answers 37 with label 0, which 35 have; all labelled 0, they may be poisoned ones."""
+    own = numpy_logits(IMAGES, *weights()).argmax(axis=1)
+    kept = np.concatenate([np.flatnonzero(own == 0)[:37], np.flatnonzero(own == 1)[:3]])
+    truth = own[kept].copy()
+    truth[:2] = 3
+    assert ((own[kept] == 0).sum(), (truth == 0).sum(), (own[kept] == truth).sum()) == (37, 35, 38)
+    assert examine(network, dataset_of(tmp_path / "honest.npz", IMAGES[kept], truth)).images == 40
+    with pytest.raises(DatasetError, match="poisoned"):
+        examine(network, dataset_of(tmp_path / "others.npz", IMAGES[kept], np.zeros(40, np.int64)))
+
+
 def test_a_label_that_isnt_there_is_refused(network: Network, clean: Dataset) -> None:
     with pytest.raises(EngineError, match=r"has no label 4; its labels are 0 to 3"):
         examine(network, clean, labels=[4])
@@ -128,6 +141,7 @@ def test_what_weakens_an_examination_is_said(network: Network, tmp_path: Path) -
     found = examine(network, wrong, notices=["The input is doubtful."])
     assert found.limits[0] == "The input is doubtful."
     assert found.judgement.sentence.startswith("No verdict: the network is right on 0 % of these images only")
+    assert found.judgement.sentence.endswith("or the network is a poor one.")
     assert (found.judgement.verdict, found.judgement.guilty) == ("suspicious", ()), "nobody is named, nobody cleared"
     assert any("Only 50 clean images" in limit for limit in found.limits)
 
