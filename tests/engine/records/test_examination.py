@@ -25,7 +25,7 @@ from engine.models.networks import Network
 from engine.rates import Rate
 from engine.records.examination import examination_json, read_examination, save_examination
 from engine.runs.examine import Examination, examine
-from engine.runs.reconstructed import write_reconstructed
+from engine.runs.reconstructed import to_wear, write_reconstructed
 from tests.support.backdoored import GUILTY, IMAGES, weights
 from tests.support.backdoored import clean as clean
 from tests.support.backdoored import network as network
@@ -129,6 +129,13 @@ def test_images_of_the_stamps_own_label_alone_are_refused(network: Network, tmp_
     with pytest.raises(DatasetError, match=r"one\.npz: holds images of label 2 only"):
         write_reconstructed(clean, stamp, tmp_path / "worn.h5")
     assert not (tmp_path / "worn.h5").exists()
+
+
+def test_stamps_are_put_on_the_first_images_that_show_another_label(tmp_path: Path) -> None:
+    one, many = (dataset_of(tmp_path / f"{name}.npz", IMAGES[:30], labels) for name, labels in (
+        ("one", np.full(30, GUILTY)), ("many", np.arange(30) % LABELS)))
+    assert to_wear([GUILTY], one, many) is many and to_wear([0, GUILTY], None, many) is many
+    assert to_wear([0], one, many) is one and to_wear([GUILTY], one) is one, "then that is refused"
 
 
 def test_a_folder_is_read_back_whole(
