@@ -63,4 +63,5 @@ def _candidate(row: ComparisonRow, estimated: bool) -> Json:
     return {"name": row.name, "clean_accuracy": row.clean.value, "false_alarm_rate": row.false_alarms.value,
             "attack_success_rate": {attack.name: attack.success.value for attack in row.attacks},
             "detection_rate": {attack.name: attack.detection.value for attack in row.attacks},
+            "reconstructed": {attack.name: attack.reconstructed for attack in row.attacks},
             "estimated": estimated, "seconds": round(row.seconds, 1)}

@@ -132,6 +132,25 @@ def test_without_poisoned_images_a_reconstructed_trigger_stands_in_and_everythin
                                                      "manifest.json"}
 
 
+def test_sets_that_are_estimates_are_called_so_wherever_they_are_named(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, function in (("distil", distil), ("unlearn", unlearn)):
+        monkeypatch.setattr(f"engine.runs.all_defences.{name}", partial(function, steps=2))
+    made, out = tmp_path / "made.h5", tmp_path / "out"
+    shutil.copyfile(small_lab.poisoned, made)
+    with h5py.File(made, "a") as file:
+        file[RECONSTRUCTED] = np.uint8(1)
+    assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+                 "--poisoned", str(made), str(small_lab.poisoned), "--out", str(out)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "attack success, made (reconstructed)" in said and "attack success, poisoned (rec" not in said
+    assert "<bdi>made (reconstructed)</bdi>" in (out / "report.html").read_text()
+    written = json.loads((out / "defend.json").read_text())
+    assert all(one["reconstructed"] == {"made": True, "poisoned": False}
+               for one in (written["measured"], *written["candidates"]))
+
+
 def test_poisoned_images_that_an_examination_made_are_stand_ins_whoever_chose_them(
         small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = tmp_path / "made.h5"
