@@ -227,6 +227,17 @@ def test_wrong_answers_that_lead_to_one_label_are_said_first(network: Network, t
         f"Of the 12 images in worn that B gets wrong it answers 12 with label {GUILTY}: images that carry a trigger")
 
 
+def test_how_many_were_looked_at_is_said_where_these_are_a_sample(
+        network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.runs.examine._MOST_IMAGES", 150)
+    own = numpy_logits(IMAGES, *weights()).argmax(axis=1)
+    wrong = np.where(own == GUILTY, 0, own)
+    worn = IMAGES.copy()
+    worn[:60, 1:3, 2:5] = (255, 0, 0)
+    found = examine(network, dataset_of(tmp_path / "worn.npz", worn, wrong))
+    assert " images in worn that B gets wrong among the 150 of 160 looked at it answers " in found.limits[0]
+
+
 def test_where_no_stamp_is_found_nobody_is_cleared(tmp_path: Path) -> None:
     """Probabilities are all 0 or 1 and nothing tells what they were made of, so no stamp can be made smaller."""
     kernel, bias = (1e5 * array for array in weights())
