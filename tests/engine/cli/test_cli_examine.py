@@ -69,6 +69,13 @@ def test_the_verdict_is_said_before_saving_which_may_fail(
     assert "verdict" in json.loads(capsys.readouterr().out)
 
 
+def test_a_seed_that_could_not_be_read_back_is_refused(
+        small_lab: SmallLab, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["examine", str(small_lab.badnet), "--clean", str(small_lab.clean), "--seed", str(1 << 53)])
+    assert left.value.code == 2 and "from 0 to 9007199254740991" in capsys.readouterr().err
+
+
 def accusing(found: Examination, label: int) -> Examination:
     return dataclasses.replace(found, judgement=dataclasses.replace(found.judgement, guilty=(label,)))
 
