@@ -53,13 +53,14 @@ def test_the_attackers_label_has_by_far_the_smallest_stamp(found: tuple[Reconstr
 
 
 def test_a_gradient_that_is_no_number_leaves_stamps_that_are_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The square root of 0 times a pixel changes no answer, and its gradient is infinity times 0."""
+    """The root of a pixel's negative part, squared, changes no answer, and its gradient is infinity times 0."""
     monkeypatch.setattr(reconstruction, "HOPELESS_AFTER", 3)
     _, keras = backend.load()
     whole = linear_network(*backdoored_weights(), "activation").model
     logits = whole.layers[-2].output
-    rooted = keras.ops.sqrt(0.0 * whole.inputs[0][:, 0, 0, :1])
-    network = Network(keras.Model(whole.inputs, logits + rooted), Path("rooted.keras"))
+    rooted = keras.ops.sqrt(keras.ops.square(keras.ops.relu(-whole.inputs[0][:, 0, 0, :1])))
+    answers = logits + rooted * np.arange(LABELS, dtype=np.float32)
+    network = Network(keras.Model(whole.inputs, answers), Path("rooted.keras"))
     for stamp in reconstruct(network, IMAGES, range(LABELS), steps=6):
         assert np.isfinite(stamp.mask).all() and np.isfinite(stamp.pattern).all()
 
