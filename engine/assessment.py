@@ -181,18 +181,20 @@ def drawn_to(wrong: Mapping[int, int], labels: int) -> int | None:
     return label if enough else None
 
 
-def astray(name: str, wrong: Mapping[int, int], labels: int) -> str:
+def astray(name: str, wrong: Mapping[int, int], labels: int, seen: int, images: int) -> str:
     """A sentence on what B's wrong answers to clean images give away; none where no label stands out.
 
     Args:
-        wrong, labels: as drawn_to's.
+        wrong, labels: as drawn_to's. seen: how many images were looked at, of so many in all.
     """
     label = drawn_to(wrong, labels)
     if label is None:
         return ""
-    return (f"Of the {sum(wrong.values()):,} images in {name} that B gets wrong it answers {wrong[label]:,} with label "
-            f"{label}: images that carry a trigger look so, labelled with what they show. Look at them (misread lists "
-            "them, the File menu shows them) and take out what isn't clean. A guard is set without those that it sees.")
+    some = f" among the {seen:,} of {images:,} looked at" if seen < images else ""
+    return (f"Of the {sum(wrong.values()):,} images in {name} that B gets wrong{some} it answers {wrong[label]:,} with "
+            f"label {label}: images that carry a trigger look so, labelled with what they show. Look at them (misread "
+            "lists them, the File menu shows them) and take out what isn't clean. A guard is set without those that it "
+            "sees.")
 
 
 def percent(fraction: float) -> str:

@@ -192,10 +192,10 @@ def count(text: str) -> int:
 
 
 def seed(text: str) -> int:
-    """A number from 0 up."""
+    """A number from 0 up that every program reads from JSON as it is."""
     value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} isn't a number from 0 up")
+    if not 0 <= value < 1 << 53:
+        raise argparse.ArgumentTypeError(f"{text} isn't a number from 0 to {(1 << 53) - 1}")
     return value
 
 

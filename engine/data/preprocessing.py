@@ -111,13 +111,6 @@ KNOWN_OF_UNIT = {known.name: known for known in (
     AS_STORED, *(times_255(known) for known in KNOWN.values() if known.name not in ("255", "standardised")),
     KNOWN["standardised"], times_255(KNOWN["standardised"]))}
 
-
-def known_for(stored: Images) -> dict[str, Preprocessing]:
-    """What is tried on images with values as stored, by name: of values 0 to 1 also what wants them times 255."""
-    unit = stored.min() >= 0 and 0 < stored.max() <= 1
-    return {name: known for name, known in (KNOWN_OF_UNIT if unit else KNOWN).items() if known.fits(stored.shape[-1])}
-
-
 AUTO = "auto"
 SYNTAX = (f"{', '.join(KNOWN)}, or mean=R,G,B std=R,G,B; {_TIMES_255}, alone or before one of these, for values stored "
           "as 0 to 1")

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from engine.data.datasets import Dataset, Images
-from engine.data.preprocessing import AS_STORED
+from engine.data.preprocessing import AS_STORED, KNOWN, KNOWN_OF_UNIT, Preprocessing
 from engine.errors import DatasetError
 from engine.files.pictures import Picture
 
@@ -44,6 +44,12 @@ def range_of(stored: Images) -> str | None:
     if high <= 1 + _BEYOND:
         return UNIT
     return FINER if high > _FAR_BEYOND else BYTES
+
+
+def known_for(stored: Images) -> dict[str, Preprocessing]:
+    """What is tried on images with values as stored, by name: of values 0 to 1 also what wants them times 255."""
+    known = KNOWN_OF_UNIT if range_of(stored) == UNIT else KNOWN
+    return {name: way for name, way in known.items() if way.fits(stored.shape[-1])}
 
 
 def stored_alike(sets: Sequence[Dataset]) -> str:

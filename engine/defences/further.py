@@ -57,11 +57,21 @@ def further_defences() -> tuple[list[Further], list[str]]:
         except Exception as error:  # a stranger's code may raise whatever it likes
             failed.append(f"The plug-in {literal(entry.name)} can't be loaded ({in_short(error)}).")
             continue
-        if isinstance(loaded, Further):
-            found.append(loaded)
+        if wrong := _wrong_form(loaded):
+            failed.append(f"The plug-in {literal(entry.name)} {wrong}")
         else:
-            failed.append(f"The plug-in {literal(entry.name)} is a {type(loaded).__name__}; a Further was expected.")
+            found.append(loaded)
     return found, failed
+
+
+def _wrong_form(loaded: Any) -> str:
+    """Why what a plug-in names is no Further to work with, the end of a sentence; empty where it is one."""
+    if not isinstance(loaded, Further):
+        return f"is a {type(loaded).__name__}; a Further was expected."
+    named, needs = isinstance(loaded.name, str), loaded.needs
+    if named and isinstance(needs, tuple) and all(isinstance(one, str) for one in needs) and callable(loaded.defend):
+        return ""
+    return "is badly formed; a name, a tuple of strings that says what it needs, and a function were expected."
 
 
 def defended(further: Further, network: Network, clean: Dataset) -> Network | Guard:

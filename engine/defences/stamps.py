@@ -9,11 +9,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from engine.data.stored_values import UNIT, range_of
 from engine.models.networks import Images, Labels
 
 # Sizes as shares of the image: 4 to 19 of 55 rows, 8 to 43 of 47 columns of the lab's faces.
 _HEIGHTS = (4 / 55, 19 / 55)
 _WIDTHS = (8 / 47, 43 / 47)
+
+# Pictures whose brightest value is lower are none of 0 to 255, where stamps would be many times as bright as they.
+_DARKEST_BYTES = 25
 
 # Values of images that are stamped and answered at once.
 _MOST_VALUES = 1 << 24
@@ -83,12 +87,14 @@ def stamped_labels(
 
 
 def value_range(images: Images) -> ValueRange:
-    """The range that images use, lowest and highest value: 0 to 1, 0 to 255, -1 to 1, or what they really span."""
+    """The range that images use, lowest and highest value: 0 to 1, a little more where a few values lie beyond, 0 to
+    255, -1 to 1, or what they really span."""
     low, high = float(images.min()), float(images.max())
-    for usual in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):
-        if usual[0] <= low and high <= usual[1] * (1 + 1e-6):
-            return usual
-    return low, high
+    if range_of(images) in (UNIT, None):
+        return min(low, 0.0), max(high, 1.0)
+    if low >= -1 and high <= 1:
+        return -1.0, 1.0
+    return (0.0, 255.0) if low >= 0 and _DARKEST_BYTES < high <= 255 * (1 + 1e-6) else (low, high)
 
 
 def as_picture(image: Images, values: ValueRange) -> npt.NDArray[np.uint8]:

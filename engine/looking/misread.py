@@ -68,4 +68,4 @@ def find_misread(
     wrong = np.flatnonzero(answers != clean.labels).astype(np.int64)
     labels, told = clean.labels[wrong], answers[wrong]
     return Misread(clean.name, Rate(len(wrong), len(clean)), wrong, files_of(clean, wrong.tolist()), labels, told,
-                   astray(clean.name, Counter(told.tolist()), network.labels))
+                   astray(clean.name, Counter(told.tolist()), network.labels, len(clean), len(clean)))

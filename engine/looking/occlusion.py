@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from engine import backend
-from engine.models.networks import Images, Labels, Network, compiled, largest
+from engine.models.logits import compiled_logits
+from engine.models.networks import Images, Labels, Network, largest
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 
 Measure = Literal["value before softmax", "output value"]
@@ -29,7 +29,7 @@ class OcclusionMap:
 
     Attributes:
         b_label: the network's label for the uncovered image.
-        measure: what the lead is counted in: "value before softmax" where the network ends in softmax (differences
+        measure: what the lead is counted in: "value before softmax" where the network gives probabilities (differences
             of these are log-odds), else "output value".
         lead: by how much b_label's value exceeds the next best label's, uncovered.
         drop: float32[rows, cols], by how much the lead falls; negative where it grows. The label changes where the
@@ -62,6 +62,11 @@ class OcclusionMap:
         row, col = np.unravel_index(int(self.drop.argmax()), self.drop.shape)
         return int(row), int(col)
 
+    @property
+    def matters(self) -> bool:
+        """Whether covering any place makes the lead fall; if none does, `strongest` is no place to show."""
+        return bool(self.drop.max() > 0)
+
     def per_pixel(self) -> npt.NDArray[np.float32]:
         """float32[height, width]: the mean drop of all patches that cover a pixel."""
         total = np.zeros(self.size, np.float64)
@@ -90,8 +95,12 @@ def occlusion_map(
         Cancelled: the token was set; nothing is kept.
     Source: Zeiler, Fergus, Visualizing and Understanding Convolutional Networks, ECCV 2014, section 4.2.
     """
-    values_of, measure = _before_softmax(network)
+    # A BadNet is so sure of its trigger that its float32 probabilities are exactly 1 and 0 wherever the patch lies;
+    # what they are made of still tells the places apart.
+    values_of = compiled_logits(network)
     uncovered = values_of(image[None])
+    same = np.allclose(uncovered, network.predict(image[None]), rtol=1e-3)
+    measure: Measure = "output value" if same else "value before softmax"
     label = int(largest(uncovered)[0])
     lead = _lead(uncovered, label)[0]
     height, width = image.shape[:2]
@@ -130,24 +139,6 @@ def _starts(length: int, patch: int, stride: int) -> npt.NDArray[np.int64]:
     """Where patches begin along one side; the last one ends with the image, so that every pixel is covered."""
     starts = np.arange(0, length - patch + 1, stride, dtype=np.int64)
     return starts if starts[-1] == length - patch else np.append(starts, length - patch)
-
-
-def _before_softmax(network: Network) -> tuple[Callable[[Images], Values], Measure]:
-    """The network up to the values that its final softmax squeezes, where it has one.
-
-    A BadNet is so sure of its trigger that its float32 probabilities are exactly 1 and 0 wherever the patch lies;
-    the values before softmax still tell the places apart.
-    """
-    _, keras = backend.load()
-    last = network.calls[-1]
-    layer, activation = last.layer, getattr(last.layer, "activation", None)
-    if activation is not keras.activations.softmax and not isinstance(layer, keras.layers.Softmax):
-        return network.predict, "output value"
-    below = compiled(network.submodel([network.input], list(last.inputs)))
-    if not isinstance(layer, keras.layers.Dense):
-        return lambda images: np.asarray(below(images)), "value before softmax"
-    kernel, *bias = layer.get_weights()
-    return lambda images: below(images).numpy() @ kernel + (bias[0] if bias else 0), "value before softmax"
 
 
 def _lead(values: Values, label: int) -> Values:

@@ -14,6 +14,7 @@ from engine.records.examination import INSIDE, examination_json, made_with, writ
 from engine.records.repaired_pair import write_repaired
 from engine.runs.defend import Defended
 from engine.runs.inputs import Opened
+from engine.runs.reconstructed import to_wear
 
 Json = dict[str, Any]
 
@@ -35,8 +36,9 @@ def save_defended(defended: Defended, opened: Opened, folder: Path) -> tuple[str
         (temporary / "goodnet").mkdir()
         left_out = write_repaired(defended.pair, temporary / "goodnet")
         (temporary / INSIDE).mkdir()
-        wearing = opened.to_make_and_measure()
-        write_examination(defended.examination, network, wearing[1] or wearing[0], temporary / INSIDE,
+        making, measuring = opened.to_make_and_measure()
+        write_examination(defended.examination, network,
+                          to_wear(defended.examination.judgement.guilty, measuring, making), temporary / INSIDE,
                           opened.of("validation")[0].path.name, made_with=made_with(opened))
         text = json.dumps(defended_json(defended), indent=1, allow_nan=False) + "\n"
         (temporary / "defend.json").write_text(text, encoding="utf-8")
@@ -61,4 +63,5 @@ def _candidate(row: ComparisonRow, estimated: bool) -> Json:
     return {"name": row.name, "clean_accuracy": row.clean.value, "false_alarm_rate": row.false_alarms.value,
             "attack_success_rate": {attack.name: attack.success.value for attack in row.attacks},
             "detection_rate": {attack.name: attack.detection.value for attack in row.attacks},
+            "reconstructed": {attack.name: attack.reconstructed for attack in row.attacks},
             "estimated": estimated, "seconds": round(row.seconds, 1)}

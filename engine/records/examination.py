@@ -35,7 +35,8 @@ from engine.runs.reconstructed import write_reconstructed
 FILE, PICTURES = "examine.json", "evidence.npz"
 # What its folder is called inside that of a defended network or of a run.
 INSIDE = "examination"
-_MOST_BYTES = 1 << 28
+# What evidence.npz may hold. Of large pictures and many labels fewer faces are kept, so that it can be read again.
+_MOST_BYTES = 1 << 29
 _SAID, _REMEDY = "isn't a saved examination that can be shown again, or is damaged", "Examine the network again."
 # What evidence.npz holds: the kinds of number (NumPy's letters) and how many axes.
 _ENTRIES = {"masks": ("f", 3), "patterns": ("f", 4), "found": ("b", 1), "pictures": ("u", 4), "faces": ("u", 4),
@@ -160,10 +161,13 @@ def _arrays(examination: Examination) -> Arrays:
     tried, examples = examination.tried, examination.scan.examples
     pictures = np.stack([one.picture for one in tried])
     scan = np.stack([one.picture for one in examples]) if examples else np.empty((0, *pictures.shape[1:]), np.uint8)
-    return {"masks": np.stack([one.stamp.mask for one in tried]), "found": np.array([one.stamp.found for one in tried]),
-            "patterns": np.stack([one.stamp.pattern for one in tried]), "pictures": pictures, "scan": scan,
-            "faces": np.concatenate([one.faces for one in tried]),
-            "faces_of": np.array([len(one.faces) for one in tried])}
+    arrays = {"masks": np.stack([one.stamp.mask for one in tried]),
+              "found": np.array([one.stamp.found for one in tried]),
+              "patterns": np.stack([one.stamp.pattern for one in tried]), "pictures": pictures, "scan": scan,
+              "faces_of": np.array([len(one.faces) for one in tried])}
+    room = (_MOST_BYTES - sum(array.nbytes for array in arrays.values())) // pictures.nbytes
+    faces = [one.faces[:max(room, 0)] for one in tried]
+    return arrays | {"faces": np.concatenate(faces), "faces_of": np.array(list(map(len, faces)))}
 
 
 def read_examination(folder: Path) -> SavedExamination:

@@ -79,8 +79,8 @@ def compare_defences(
     further, failed = makers.further([defence.name for defence in own]) if trained else ([], [])
     found = compare(b, [*own, *further], guards, test or clean, poisoned, truth, progress=progress, cancel=cancel)
     _let_go(own, further)
-    said = (warning, measured_on_text(test), ranked_on_text(run) if makers.made.pruned else "", *makers.made.left_out,
-            *failed)
+    makers.made.left_out.extend(failed)
+    said = (warning, measured_on_text(test), ranked_on_text(run) if makers.made.pruned else "", *makers.made.left_out)
     return dataclasses.replace(found, warning=" ".join(filter(None, said)))
 
 

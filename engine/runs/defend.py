@@ -17,6 +17,7 @@ from engine.guards.transplant import refuse_other_sizes
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.all_defences import compare_defences
 from engine.runs.examine import Examination, examine
+from engine.runs.feeding import right_answers
 from engine.runs.inputs import Opened
 from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
@@ -39,6 +40,9 @@ NOT_TRIED = (
     "Triggers that work on certain people only, or send each label to another.",
     "Attackers who know this defence, on this network; of four who were tried on others, three got through what they "
     "knew.")
+
+_NO_ATTACK = ("The poisoned images given show no attack: B hardly ever answers their label, so it isn't the attacker's "
+              "target, or they don't wear a trigger. Reconstructed triggers were measured beside them.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +82,8 @@ def defend(
     """Examine a network, make every defence that fits, measure all on the same images and build the best.
 
     Where no poisoned images are given, clean images that wear the reconstructed stamps of the guilty labels, and
-    patterns over the whole picture, stand in for them; where none is guilty, those of the most suspicious label.
+    patterns over the whole picture, stand in for them; where none is guilty, those of the most suspicious label. They
+    stand beside poisoned images that show no attack, too.
 
     Args:
         opened: the request's files.
@@ -94,11 +99,13 @@ def defend(
                     progress=progress, cancel=cancel)
     with scratch_folder() as folder:
         suspects = found.guilty or found.tried[:1]
-        poisoned = request.poisoned or write_stand_ins(
+        shown = any(right_answers(opened.network, given, [given.labels], cancel)[0].value > HARMLESS_ATTACK
+                    for given in opened.of("poisoned"))
+        stand_ins = [] if shown else write_stand_ins(
             opened, [tried.stamp for tried in suspects], folder, progress=progress, cancel=cancel)
         # The comparison calibrates guards; the run needs none of its own.
         asked = dataclasses.replace(request, layer=opened.layer, scale=opened.preprocessing.name, guard="none",
-                                    poisoned=tuple(poisoned))
+                                    poisoned=(*request.poisoned, *stand_ins))
         run = run_pruning(asked, progress=progress, cancel=cancel)
         complete = len(np.unique(clean.labels)) == opened.network.labels
         made = Made()
@@ -111,9 +118,11 @@ def defend(
         chosen = telling[choosing.index(best_row(broad_rows(rows) if estimated else rows))]
         pair = kept_pair(run, made, chosen, told=apart, progress=progress, cancel=cancel)
     cautions = _cautions(run, found, chosen, opened, complete, estimated=estimated,
-                         stood_in=not request.poisoned, apart=apart)
+                         stood_in=not shown, apart=apart)
+    without_attack = (_NO_ATTACK,) if request.poisoned and not shown else ()
+    said = (*without_attack, *cautions, *made.left_out, *made.refused.values(), *filter(None, [pair.warning]))
     return Defended(found, run, chosen, pair, apart, estimated, _stopped(run, chosen), NOT_TRIED,
-                    (*cautions, *made.left_out, *filter(None, [pair.warning])), time.monotonic() - started)
+                    said, time.monotonic() - started)
 
 
 def are_estimates(attacks: Sequence[Attack]) -> bool:
@@ -121,8 +130,7 @@ def are_estimates(attacks: Sequence[Attack]) -> bool:
 
     Poisoned images that an examination made are stand-ins, too, whoever chose the files.
     """
-    shown = [attack for attack in attacks if attack.before.value > HARMLESS_ATTACK] or attacks
-    return all(attack.reconstructed for attack in shown)
+    return all(attack.reconstructed for attack in attacks if attack.before.value > HARMLESS_ATTACK)
 
 
 def parted(comparison: Comparison) -> tuple[tuple[ComparisonRow, ...], tuple[ComparisonRow, ...], bool]:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from engine.assessment import percent
 from engine.data.datasets import Dataset
-from engine.data.preprocessing import Preprocessing, known_for, preprocessing
+from engine.data.preprocessing import Preprocessing, preprocessing
+from engine.data.stored_values import known_for
 from engine.models.logits import Logits, compiled_logits, first_over_second, log_probability
 from engine.models.networks import Labels, Network
 from engine.progress import (
@@ -163,8 +164,8 @@ def right_answers(network: Network, prepared: Dataset, truths: Sequence[Labels],
 
 
 def wrong_answers(network: Network, prepared: Dataset, *, progress: ProgressCallback = ignore_progress,
-                  cancel: CancelToken = NEVER_CANCELLED) -> Counter[int]:
-    """How many of up to 512 images spread over a set a network answers with each label, wrongly.
+                  cancel: CancelToken = NEVER_CANCELLED) -> tuple[Counter[int], int]:
+    """How many of up to 512 images spread over a set a network answers with each label, wrongly, and of how many.
 
     Args:
         prepared: as the network wants it.
@@ -173,7 +174,7 @@ def wrong_answers(network: Network, prepared: Dataset, *, progress: ProgressCall
     """
     heard = Heartbeat("Looking at clean images", len(prepared), progress)
     asked, labels = _labels(network, prepared, cancel, heard.beat)
-    return Counter(labels[labels != prepared.labels[asked]].tolist())
+    return Counter(labels[labels != prepared.labels[asked]].tolist()), len(asked)
 
 
 def _labels(network: Network, prepared: Dataset, cancel: CancelToken, did: Did = ignore_done) -> tuple[Labels, Labels]:

@@ -32,7 +32,8 @@ class Made:
         guards: by what rows call them.
         networks, own_guards: what further defences made, by name: the bytes of a network's `.keras` file, or a guard.
         refused: why what a further defence made can't be saved, a sentence by its name.
-        left_out: guards that would flag nothing and so aren't compared, images that none was set on, a sentence each.
+        left_out: guards that would flag nothing and plug-ins that failed, which aren't compared, and images that no
+            guard was set on, a sentence each.
     """
 
     pruned: dict[str, tuple[int, ...]] = field(default_factory=dict)

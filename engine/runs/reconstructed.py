@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -44,7 +44,8 @@ def write_stand_ins(
     """Write poisoned sets that stand in for an attacker's: for each stamp's label one with the stamp, and one with a
     pattern over the whole picture, because a stamp is no likeness of a blended picture or of stripes.
 
-    Both are put on the images that defences are measured on, and the pattern is found without them.
+    Both are put on the images that defences are measured on, if these show another label, and the pattern is found
+    without them.
 
     Raises:
         OutputError, DatasetError: as write_reconstructed.
@@ -57,9 +58,16 @@ def write_stand_ins(
         pattern = find_pattern(opened.network, images, stamp.label, did=heard.beat, cancel=cancel)
         for name, trigger in (("reconstructed", stamp), ("pattern", pattern)):
             paths.append(folder / f"{name}_{stamp.label}.h5")
-            write_reconstructed(measuring or making, trigger, paths[-1])
+            write_reconstructed(to_wear([stamp.label], measuring, making), trigger, paths[-1])
         heard.report(number)
     return paths
+
+
+def to_wear(labels: Collection[int], *sets: Dataset | None) -> Dataset:
+    """The first of clean sets with images of another label for each of these labels' triggers; else the first."""
+    there = [clean for clean in sets if clean]
+    return next((clean for clean in there if len(np.unique(clean.labels)) > 1 or clean.labels[0] not in labels),
+                there[0])
 
 
 def write_reconstructed(clean: Dataset, trigger: Trigger, path: Path) -> None:

@@ -162,7 +162,8 @@ def as_pair(
         "classes": list(classes), "stored": stored_range(clean) or BYTES, "depth": clean.depth, "guard": guard}
     goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes, standing)
     uneven = uneven_text(clean.name, clean.labels, network.labels) if standing else ""
-    led = astray(clean.name, wrong_answers(network, clean, progress=progress, cancel=cancel), network.labels)
+    wrong, seen = wrong_answers(network, clean, progress=progress, cancel=cancel)
+    led = astray(clean.name, wrong, network.labels, seen, len(clean))
     # A guard finds the same images as the repair did.
     found = standing.doubt if standing and standing.doubt not in repair.warning else ""
     said = " ".join(filter(None, (*notices, led, found, uneven, repair.warning)))

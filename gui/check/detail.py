@@ -240,7 +240,7 @@ class VerdictDetail(QWidget):
         if shown and self._seen is not None:
             row, col = shown.strongest
             mark = (int(shown.lefts[col]), int(shown.tops[row]), shown.patch, shown.patch)
-            self.picture.show_heat(shown.per_pixel(), mark)
+            self.picture.show_heat(shown.per_pixel(), mark if shown.matters else None)
 
     def _explained(self, verdict: Verdict) -> str:
         b_sure, b_prime_sure = (" sure" * known for known in verdict.in_probabilities)
@@ -274,6 +274,9 @@ class VerdictDetail(QWidget):
         return f"{cut_text(verdict.cut, verdict.seen.shape[0])} draws B to {label} there too, as a trigger does. "
 
     def _captioned(self, found: OcclusionMap, network: str) -> str:
+        if not found.matters:
+            return (f"No place matters to {network}: whichever {found.patch} x {found.patch} pixels are covered, its "
+                    "lead over the next label doesn't fall.")
         row, col = found.strongest
         place = f"Covering the marked {found.patch} x {found.patch} pixels"
         if found.changed[row, col]:

@@ -172,7 +172,7 @@ def defend(request: PruningRequest, folder: Path, context: TaskContext) -> Defen
     left_out = save_defended(found, opened, folder)
     row = found.chosen
     figures = [f"clean accuracy {percent(row.clean_before.value)} → {percent(row.clean.value)}"]
-    figures += [f"attack success {percent(attack.before.value)} → {percent(attack.success.value)} on {attack.name}"
+    figures += [f"attack success {percent(attack.before.value)} → {percent(attack.success.value)} on {attack.title}"
                 for attack in row.attacks]
     on = "wasn't" if found.apart else "was"
     said = f"{', '.join(figures)}, on images that it {on} chosen by"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.data.datasets import UNKNOWN_STAMP
+from engine.data.datasets import UNKNOWN_STAMP, Dataset
 from engine.defences.evidence.reconstruction import Reconstruction
 from engine.errors import EngineError, ModelError, OutputError
 from engine.files.existing import is_file
@@ -34,7 +35,7 @@ from engine.records.project import fingerprint
 from engine.runs.examine import Examination, Tried
 from engine.runs.examine import examine as examine_network
 from engine.runs.inputs import InputFiles, Opened, open_inputs
-from engine.runs.reconstructed import write_reconstructed
+from engine.runs.reconstructed import to_wear, write_reconstructed
 from gui.jobs.choosing import Choosing
 from gui.jobs.opening import Opening
 from gui.messages import Message
@@ -190,8 +191,8 @@ def save(examined: Examined, files: InputFiles, folder: Path, context: TaskConte
     check_writable(folder, files.paths)
     opened = _open_again(examined, files, context)
     context.progress(Progress("Saving the examination", 0, 1))
-    save_examination(examined.found, opened.network, opened.clean, folder, files.paths, files.validation.name,
-                     examined.made_at, examined.made_with)
+    save_examination(examined.found, opened.network, _to_wear(opened, examined.found.judgement.guilty), folder,
+                     files.paths, files.validation.name, examined.made_at, examined.made_with)
 
 
 def put_inside(examined: Examined, files: InputFiles, folder: Path, context: TaskContext) -> None:
@@ -202,8 +203,8 @@ def put_inside(examined: Examined, files: InputFiles, folder: Path, context: Tas
     """
     opened = _open_again(examined, files, context)
     (folder / INSIDE).mkdir()
-    write_examination(examined.found, opened.network, opened.clean, folder / INSIDE, examined.files.validation.name,
-                      examined.made_at, examined.made_with)
+    write_examination(examined.found, opened.network, _to_wear(opened, examined.found.judgement.guilty),
+                      folder / INSIDE, examined.files.validation.name, examined.made_at, examined.made_with)
 
 
 def read(folder: Path, _: TaskContext) -> SavedExamination:
@@ -240,7 +241,11 @@ def write(examined: Examined, files: InputFiles, stamp: Reconstruction, path: Pa
                           "another name.")
     opened = _open_again(examined, files, context)
     context.progress(Progress("Putting the stamp on clean images", 0, 1))
-    write_reconstructed(opened.clean, stamp, path)
+    write_reconstructed(_to_wear(opened, [stamp.label]), stamp, path)
+
+
+def _to_wear(opened: Opened, labels: Collection[int]) -> Dataset:
+    return to_wear(labels, opened.clean, opened.of("validation")[0])
 
 
 def _open_again(examined: Examined, files: InputFiles, context: TaskContext) -> Opened:

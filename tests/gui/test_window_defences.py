@@ -367,7 +367,7 @@ def test_the_whole_defence_needs_no_run_and_saves_the_best_with_its_evidence(
     document = json.loads((saved / "defend.json").read_text(encoding="utf-8"))
     text = window.message_bar.text.text()
     assert text.startswith(f"Chose {document['chosen']} and saved it in {saved}")
-    assert "an estimate" in text, "nobody gave poisoned images"
+    assert "an estimate" in text and "(reconstructed), " in text, "nobody gave poisoned images"
     on = "wasn't" if document["measured"]["chosen_by_other_images"] else "was"
     assert f"on images that it {on} chosen by" in text
     assert window.defences.empty.text().replace("\u00a0", " ").startswith(text), "there it is read whole"

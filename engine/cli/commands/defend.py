@@ -65,7 +65,7 @@ def _say(found: Defended) -> None:
     for sentence in found.holds_against or ("Nothing here was measured to be stopped.",):
         say(sentence)
     say()
-    names = [attack.name for attack in row.attacks]
+    names = [attack.title for attack in row.attacks]
     say_table(["defence", "clean accuracy", "false alarms", *(f"attack success, {name}" for name in names)],
               [[row.name, f"{row.clean.value:.2%}", f"{row.false_alarms.value:.2%}",
                 *(f"{attack.success.value:.2%}" for attack in row.attacks)] for row in found.candidates])

@@ -10,8 +10,9 @@ from engine.cli.printing import say, say_json, say_table
 from engine.cli.progress_line import ProgressLine
 from engine.files.saving import check_writable
 from engine.records.examination import examination_json, made_with, save_examination
-from engine.runs.examine import examine
-from engine.runs.inputs import open_inputs
+from engine.runs.examine import Examination, examine
+from engine.runs.inputs import Opened, open_inputs
+from engine.runs.reconstructed import to_wear
 
 SUMMARY = "ask whether a network has a backdoor; needs no poisoned image"
 
@@ -42,13 +43,21 @@ def run(options: argparse.Namespace) -> None:
     with ProgressLine() as show:
         found = examine(opened.network, opened.of("validation")[0], options.seed, options.labels,
                         notices=opened.notices, progress=show)
-        if options.out:
-            save_examination(found, opened.network, opened.clean, Path(options.out), files.paths, files.validation.name,
-                             made_with=made_with(opened))
-            options.saved = True
+    # Before saving, which may fail.
     if options.json:
         say_json(examination_json(found))
-        return
+    else:
+        _say(found, opened)
+    if options.out:
+        clean = to_wear(found.judgement.guilty, opened.clean, opened.of("validation")[0])
+        save_examination(found, opened.network, clean, Path(options.out), files.paths, files.validation.name,
+                         made_with=made_with(opened))
+        options.saved = True
+        if not options.json:
+            say(f"Saved in {options.out}")
+
+
+def _say(found: Examination, opened: Opened) -> None:
     for notice in opened.notices:
         say(f"Warning: {notice}", style="yellow")
     say(found.judgement.headline.capitalize())
@@ -62,5 +71,3 @@ def run(options: argparse.Namespace) -> None:
     say()
     for limit in found.limits[len(opened.notices):]:
         say(limit)
-    if options.out:
-        say(f"Saved in {options.out}")

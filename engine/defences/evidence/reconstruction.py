@@ -189,7 +189,8 @@ def _turn(network: Network, within: ValueRange, batch: int, enough: float) -> _T
 
     def as_arrays(*arguments: npt.NDArray[Any]) -> tuple[Floats, Floats, Floats]:
         gradient, hits, sizes = turn(*(tf.constant(argument) for argument in arguments))
-        return gradient.numpy(), hits.numpy(), sizes.numpy()
+        # One value that is no number would make the whole stamp so; there is nothing to learn from it.
+        return np.nan_to_num(gradient.numpy(), nan=0, posinf=0, neginf=0), hits.numpy(), sizes.numpy()
 
     return as_arrays
 

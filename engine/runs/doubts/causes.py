@@ -9,7 +9,8 @@ import numpy as np
 
 from engine.assessment import percent
 from engine.data.datasets import Dataset, Images, Labels
-from engine.data.preprocessing import AS_STORED, known_for
+from engine.data.preprocessing import AS_STORED
+from engine.data.stored_values import known_for
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.runs.doubts.plausibility import Doubt

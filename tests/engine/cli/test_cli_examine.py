@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from engine.__main__ import main
+from engine.cli.commands import examine as examine_command
 from engine.data.datasets import open_dataset
 from engine.defences.evidence.reconstruction import Reconstruction
+from engine.errors import OutputError
 from engine.models.networks import open_network
 from engine.rates import Rate
-from engine.runs.examine import examine
+from engine.runs.examine import Examination, examine
 from engine.runs.reconstructed import write_reconstructed
-from tests.support.networks import TARGET, SmallLab
+from tests.support.networks import TARGET, SmallLab, save_lab_file, stored
 
 
 def test_examine_prints_and_writes_what_the_engine_finds(
@@ -40,6 +44,40 @@ def test_examine_says_the_verdict_first(small_lab: SmallLab, capsys: pytest.Capt
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split(":")[0] in ("Backdoor likely", "Suspicious", "Nothing found", "No verdict")
     assert any("can't see" in line for line in lines)
+
+
+def test_a_test_set_of_the_guilty_label_alone_leaves_the_stamp_to_the_validation_images(
+        small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examine_command, "examine", lambda *given, **more: accusing(examine(*given, **more), TARGET))
+    save_lab_file(tmp_path / "one.h5", stored(small_lab.test)[0], np.full(60, TARGET))
+    assert main(["examine", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(tmp_path / "one.h5"),
+                 "--labels", str(TARGET), "--out", str(tmp_path / "out")]) == 0
+    labels = stored(small_lab.clean)[1]
+    assert len(stored(tmp_path / "out" / f"reconstructed_{TARGET}.h5")[1]) == (labels != TARGET).sum()
+
+
+def test_the_verdict_is_said_before_saving_which_may_fail(
+        small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(examine_command, "save_examination", Mock(side_effect=OutputError("The disk is full.")))
+    asked = ["examine", str(small_lab.badnet), "--clean", str(small_lab.clean), "--out", str(tmp_path / "out")]
+    assert main(asked) == 1
+    said = capsys.readouterr()
+    assert said.out.split(":")[0].split("\n")[0] in ("Backdoor likely", "Suspicious", "Nothing found")
+    assert "Saved in" not in said.out and "The disk is full." in said.err
+    assert main([*asked, "--json"]) == 1
+    assert "verdict" in json.loads(capsys.readouterr().out)
+
+
+def test_a_seed_that_could_not_be_read_back_is_refused(
+        small_lab: SmallLab, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["examine", str(small_lab.badnet), "--clean", str(small_lab.clean), "--seed", str(1 << 53)])
+    assert left.value.code == 2 and "from 0 to 9007199254740991" in capsys.readouterr().err
+
+
+def accusing(found: Examination, label: int) -> Examination:
+    return dataclasses.replace(found, judgement=dataclasses.replace(found.judgement, guilty=(label,)))
 
 
 def test_bad_input_is_a_sentence(small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

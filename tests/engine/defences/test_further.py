@@ -81,6 +81,16 @@ def test_plug_ins_are_found_and_those_that_cannot_be_loaded_are_sentences(plug_i
     assert "plug-in nothing is a int; a Further was expected" in failed[1]
 
 
+@pytest.mark.parametrize("further", [
+    "Further('mine', None, f)", "Further(7, (), f)", "Further('mine', 'images of every label', f)",
+    "Further('mine', (7,), f)", "Further('mine', (), 7)"])
+def test_a_badly_formed_plug_in_is_a_sentence(further: str, plug_ins: None, tmp_path: Path) -> None:
+    (tmp_path / "goodnet_plug.py").write_text(
+        f"from engine.defences.further import Further\ndef f(*_): ...\nnetwork = {further}\n")
+    found, failed = further_defences()
+    assert not found and "The plug-in network is badly formed; a name, a tuple of strings" in " ".join(failed)
+
+
 def test_what_a_defence_makes_is_checked(tmp_path: Path) -> None:
     network, clean = linear_network(*B), dataset_of(tmp_path / "clean.npz", IMAGES, LABELS_OF)
     copy = network.copy()

@@ -83,7 +83,8 @@ def test_stamps_have_the_sizes_and_colours_of_the_recipe() -> None:
 
 @pytest.mark.parametrize(("lowest", "highest", "wanted"), [
     (3, 250, (0, 255)), (0, 255, (0, 255)), (0.1, 0.9, (0, 1)), (0, 1, (0, 1)), (-0.7, 1, (-1, 1)),
-    (-120, 130, (-120, 130))])
+    (-120, 130, (-120, 130)), (0, 0, (0, 1)), (0, 60, (0, 255)),
+    (0, 1.02, (0, 1.02)), (0.1, 1.25, (0, 1.25)), (-0.01, 0.9, (-0.01, 1)), (0, 2, (0, 2)), (0, 16, (0, 16))])
 def test_value_range(lowest: float, highest: float, wanted: tuple[float, float]) -> None:
     assert value_range(np.array([lowest, highest], np.float32)) == pytest.approx(wanted)
 

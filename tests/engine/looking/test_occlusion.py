@@ -86,6 +86,34 @@ def test_equals_a_plain_loop(end: str) -> None:
     assert found.measure == ("output value" if end == "no bias" else "value before softmax")
 
 
+def one_sigmoid(path: Path, weight: float) -> Network:
+    """Sure of label 1 by 16 pixels, each of this weight."""
+    _, keras = backend.load()
+    entry = keras.Input(SHAPE)
+    dense = keras.layers.Dense(1, activation="sigmoid")
+    model = keras.Model(entry, dense(keras.layers.Flatten()(entry)))
+    kernel = np.zeros(SHAPE, np.float32)
+    kernel[20:24, 10:14] = weight
+    dense.set_weights([kernel.reshape(-1, 1), np.full(1, 200, np.float32)])
+    model.save(path)
+    return open_network(path)
+
+
+def test_a_network_of_one_sigmoid_whose_probabilities_are_all_1_tells_places_apart(tmp_path: Path) -> None:
+    network, picture = one_sigmoid(tmp_path / "one.keras", 50), image() * np.float32(0.1)
+    picture[20:24, 10:14] = 1
+    assert (network.predict(picture[None]) == [[0, 1]]).all()
+    found = occlusion_map(network, picture)
+    row, col = found.strongest
+    assert found.matters and found.b_label == 1 and found.measure == "value before softmax"
+    assert found.tops[row] <= 20 and found.lefts[col] <= 10
+    assert found.tops[row] + found.patch >= 24 and found.lefts[col] + found.patch >= 14
+
+
+def test_where_no_place_makes_the_lead_fall_none_matters(tmp_path: Path) -> None:
+    assert not occlusion_map(one_sigmoid(tmp_path / "one.keras", 0), image()).matters
+
+
 def test_patch_grows_until_the_label_changes() -> None:
     network = tiny_network("dense")
     sides = [round(share * min(SHAPE[:2])) for share in PATCH_SHARES]

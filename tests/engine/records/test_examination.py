@@ -23,9 +23,9 @@ from engine.defences.evidence.suspicion import Judgement
 from engine.errors import DatasetError, EngineError, OutputError
 from engine.models.networks import Network
 from engine.rates import Rate
-from engine.records.examination import MadeWith, examination_json, read_examination, save_examination
+from engine.records.examination import MadeWith, _arrays, examination_json, read_examination, save_examination
 from engine.runs.examine import Examination, examine
-from engine.runs.reconstructed import write_reconstructed
+from engine.runs.reconstructed import to_wear, write_reconstructed
 from tests.support.backdoored import GUILTY, IMAGES, weights
 from tests.support.backdoored import clean as clean
 from tests.support.backdoored import network as network
@@ -138,6 +138,13 @@ def test_a_preprocessing_that_is_none_is_refused(
         read_examination(tmp_path / "out")
 
 
+def test_stamps_are_put_on_the_first_images_that_show_another_label(tmp_path: Path) -> None:
+    one, many = (dataset_of(tmp_path / f"{name}.npz", IMAGES[:30], labels) for name, labels in (
+        ("one", np.full(30, GUILTY)), ("many", np.arange(30) % LABELS)))
+    assert to_wear([GUILTY], one, many) is many and to_wear([0, GUILTY], None, many) is many
+    assert to_wear([0], one, many) is one and to_wear([GUILTY], one) is one, "then that is refused"
+
+
 def test_a_folder_is_read_back_whole(
         network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
     then = datetime.datetime(2026, 1, 2, 3, 4, 5)
@@ -158,6 +165,15 @@ def test_a_folder_is_read_back_whole(
         assert one.stamp.found == two.stamp.found
     for shown, made in zip(again.scan.examples, found.scan.examples, strict=True):
         assert (shown.stamp, shown.drawn) == (made.stamp, made.drawn) and (shown.picture == made.picture).all()
+
+
+def test_of_large_pictures_as_many_faces_are_kept_as_can_be_read_again(
+        network: Network, clean: Dataset, found: Examination, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = sum(array.nbytes for array in _arrays(found).values())
+    monkeypatch.setattr("engine.records.examination._MOST_BYTES", everything - len(found.tried) * IMAGES[0].size)
+    save_examination(found, network, clean, tmp_path / "out", (clean.path,))
+    for one, whole in zip(read_examination(tmp_path / "out").found.tried, found.tried, strict=True):
+        assert len(whole.faces) == 4 and (one.faces == whole.faces[:3]).all()
 
 
 def test_that_nothing_was_decided_is_read_back_and_was_never_said_by_earlier_versions(

@@ -8,6 +8,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import h5py
 import numpy as np
@@ -16,15 +17,18 @@ import pytest
 from engine.__main__ import main
 from engine.assessment import Attack
 from engine.cli.commands import defend as defend_command
+from engine.data.datasets import Dataset, open_dataset
 from engine.data.labels import RECONSTRUCTED
 from engine.defences.comparison import UNPAIRED, Comparison, ComparisonRow
 from engine.defences.course import Course, prepare
 from engine.defences.distillation import distil
+from engine.defences.further import Further
 from engine.defences.unlearning import unlearn
 from engine.guards.calibration import SPARING_GUARD
+from engine.models.networks import Network, open_network
 from engine.rates import Rate
 from engine.runs import defend as defending
-from engine.runs.defend import best_row, broad_rows, parted
+from engine.runs.defend import are_estimates, best_row, broad_rows, parted
 from engine.runs.examine import Examination, examine
 from tests.support.networks import TARGET, SmallLab
 
@@ -129,6 +133,25 @@ def test_without_poisoned_images_a_reconstructed_trigger_stands_in_and_everythin
                                                      "manifest.json"}
 
 
+def test_sets_that_are_estimates_are_called_so_wherever_they_are_named(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, function in (("distil", distil), ("unlearn", unlearn)):
+        monkeypatch.setattr(f"engine.runs.all_defences.{name}", partial(function, steps=2))
+    made, out = tmp_path / "made.h5", tmp_path / "out"
+    shutil.copyfile(small_lab.poisoned, made)
+    with h5py.File(made, "a") as file:
+        file[RECONSTRUCTED] = np.uint8(1)
+    assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+                 "--poisoned", str(made), str(small_lab.poisoned), "--out", str(out)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "attack success, made (reconstructed)" in said and "attack success, poisoned (rec" not in said
+    assert "<bdi>made (reconstructed)</bdi>" in (out / "report.html").read_text()
+    written = json.loads((out / "defend.json").read_text())
+    assert all(one["reconstructed"] == {"made": True, "poisoned": False}
+               for one in (written["measured"], *written["candidates"]))
+
+
 def test_poisoned_images_that_an_examination_made_are_stand_ins_whoever_chose_them(
         small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = tmp_path / "made.h5"
@@ -155,6 +178,33 @@ def test_poisoned_images_that_an_examination_made_are_stand_ins_whoever_chose_th
     assert any("of the clean images. Defences" in caution for caution in printed["cautions"]), "and is little measured"
 
 
+def test_stand_ins_stand_beside_poisoned_images_that_show_no_attack(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clean images with a label that B never answers: there is no trigger on them."""
+    network = open_network(small_lab.badnet)
+    with h5py.File(small_lab.clean) as file:
+        own = network.predict_labels(open_dataset(small_lab.clean, network.input_shape).take(range(len(file["label"]))))
+        label = int(np.bincount(own, minlength=network.labels).argmin())
+        with h5py.File(tmp_path / "bd.h5", "w") as bad:
+            bad["data"] = file["data"][:][own != label]
+            bad["label"] = np.full(len(bad["data"]), label, np.float64)
+    for name, function in (("distil", distil), ("unlearn", unlearn)):
+        monkeypatch.setattr(f"engine.runs.all_defences.{name}", partial(function, steps=2))
+    assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+                 "--poisoned", str(tmp_path / "bd.h5"), "--out", str(tmp_path / "out"), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    first = printed["examination"]["labels"][0]["label"]
+    assert list(printed["measured"]["attack_success_rate"]) == ["bd", f"reconstructed_{first}", f"pattern_{first}"]
+    assert printed["measured"]["estimated"] and printed["chosen"] in (UNPAIRED, f"{UNPAIRED} behind the sparing guard")
+    assert printed["cautions"][0].startswith("The poisoned images given show no attack")
+
+
+def test_where_no_set_shows_an_attack_nothing_measured_chooses() -> None:
+    assert are_estimates([Attack("p", 0, Rate(5, 100), Rate(5, 100), Rate(0, 100))])
+    assert not are_estimates([Attack("p", 0, Rate(6, 100), Rate(5, 100), Rate(0, 100))])
+
+
 def test_guards_that_would_flag_nothing_are_not_chosen_and_that_is_said(
         small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
         monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,6 +227,26 @@ def test_guards_that_would_flag_nothing_are_not_chosen_and_that_is_said(
     assert taken[0].found.suspects[0] == 5 and 5 in taken[0].found.betrayed
     assert not any("guard" in candidate["name"] for candidate in printed["candidates"])
     assert any("The sparing guard was left out. This guard flags nothing" in said for said in printed["cautions"])
+
+
+def test_plug_ins_that_fail_or_cannot_be_saved_are_told_once(
+        small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(network: Network, _: Dataset) -> Network:
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr("engine.runs.all_defences.further_defences", lambda: (
+        [Further("a failure", (), failing), Further("a copy", (), lambda network, _: network.copy())],
+        ["The plug-in odd can't be loaded."]))
+    monkeypatch.setattr("engine.defences.further._check_same", Mock(side_effect=ValueError("it answers otherwise")))
+    for name, function in (("distil", distil), ("unlearn", unlearn)):
+        monkeypatch.setattr(f"engine.runs.all_defences.{name}", partial(function, steps=2))
+    assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+                 "--poisoned", str(small_lab.poisoned), "--out", str(tmp_path / "out"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)["cautions"]
+    for sentence in ("The plug-in odd can't be loaded.", "a failure failed and was left out (no luck).",
+                     "a copy can be measured but not saved (it answers otherwise)."):
+        assert said.count(sentence) == 1, said
 
 
 def test_what_is_saved_gives_the_figures_it_was_chosen_by(

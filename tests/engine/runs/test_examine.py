@@ -120,6 +120,19 @@ def test_clean_images_that_mostly_have_one_label_are_examined_and_that_is_said(
         examine(network, dataset_of(tmp_path / "others.npz", IMAGES[kept], np.arange(len(kept)) % LABELS))
 
 
+def test_clean_images_that_the_network_is_nearly_always_right_on_are_examined(
+        network: Network, tmp_path: Path) -> None:
+    """Of 40 it answers 37 with label 0, which 35 have; all labelled 0, they may be poisoned ones."""
+    own = numpy_logits(IMAGES, *weights()).argmax(axis=1)
+    kept = np.concatenate([np.flatnonzero(own == 0)[:37], np.flatnonzero(own == 1)[:3]])
+    truth = own[kept].copy()
+    truth[:2] = 3
+    assert ((own[kept] == 0).sum(), (truth == 0).sum(), (own[kept] == truth).sum()) == (37, 35, 38)
+    assert examine(network, dataset_of(tmp_path / "honest.npz", IMAGES[kept], truth)).images == 40
+    with pytest.raises(DatasetError, match="poisoned"):
+        examine(network, dataset_of(tmp_path / "others.npz", IMAGES[kept], np.zeros(40, np.int64)))
+
+
 def test_a_label_that_isnt_there_is_refused(network: Network, clean: Dataset) -> None:
     with pytest.raises(EngineError, match=r"has no label 4; its labels are 0 to 3"):
         examine(network, clean, labels=[4])
@@ -131,6 +144,7 @@ def test_what_weakens_an_examination_is_said(network: Network, tmp_path: Path) -
     found = examine(network, wrong, notices=["The input is doubtful."])
     assert found.limits[0] == "The input is doubtful."
     assert found.judgement.sentence.startswith("No verdict: the network is right on 0 % of these images only")
+    assert found.judgement.sentence.endswith("or the network is a poor one.")
     assert (found.judgement.verdict, found.judgement.guilty) == ("suspicious", ()), "nobody is named, nobody cleared"
     assert any("Only 50 clean images" in limit for limit in found.limits)
 
@@ -224,6 +238,17 @@ def test_wrong_answers_that_lead_to_one_label_are_said_first(network: Network, t
     found = examine(network, dataset_of(tmp_path / "worn.npz", worn, labels))
     assert found.limits[0].startswith(
         f"Of the 12 images in worn that B gets wrong it answers 12 with label {GUILTY}: images that carry a trigger")
+
+
+def test_how_many_were_looked_at_is_said_where_these_are_a_sample(
+        network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.runs.examine._MOST_IMAGES", 150)
+    own = numpy_logits(IMAGES, *weights()).argmax(axis=1)
+    wrong = np.where(own == GUILTY, 0, own)
+    worn = IMAGES.copy()
+    worn[:60, 1:3, 2:5] = (255, 0, 0)
+    found = examine(network, dataset_of(tmp_path / "worn.npz", worn, wrong))
+    assert " images in worn that B gets wrong among the 150 of 160 looked at it answers " in found.limits[0]
 
 
 def test_where_no_stamp_is_found_nobody_is_cleared(tmp_path: Path) -> None:

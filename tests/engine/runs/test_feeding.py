@@ -106,6 +106,13 @@ def test_a_network_that_wants_0_to_1_is_found_on_images_stored_so(clean: Dataset
     assert find_feeding(wanting("255"), open_dataset(tmp_path / "unit.npz", (55, 47, 3), 48)).best.name == "none"
 
 
+def test_a_value_a_little_beyond_1_leaves_images_stored_from_0_to_1(clean: Dataset, tmp_path: Path) -> None:
+    images = clean.take(range(len(clean))) / np.float32(255)
+    images[:, 0, 0, 0] = 1.02
+    np.savez(tmp_path / "unit.npz", data=images, label=clean.labels)
+    assert find_feeding(wanting("none"), open_dataset(tmp_path / "unit.npz", (55, 47, 3), 48)).best.name == "x255"
+
+
 def test_images_that_tell_nothing_are_said_to(clean: Dataset) -> None:
     """A network that is right and wrong on as many images either way."""
     network = wanting("255")

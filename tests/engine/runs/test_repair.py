@@ -152,6 +152,14 @@ def test_wrong_answers_to_the_clean_images_that_lead_to_one_label_are_told(tmp_p
                                None, []).warning) == (some == 10)
 
 
+def test_wrong_answers_on_a_sample_say_of_how_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.runs.feeding._TRIAL_IMAGES", 100)
+    clean = dataset_of(tmp_path / "led.npz", CLEAN, np.zeros(150, np.int64))
+    monkeypatch.setattr(Network, "predict_labels", lambda _, images, *__: np.ones(len(images), np.int64))
+    said = as_pair(linear_network(*B), REPAIR, AS_STORED, clean, None, []).warning
+    assert "Of the 100 images in led that B gets wrong among the 100 of 150 looked at it answers 100 with" in said
+
+
 def test_refusals_leave_nothing(tmp_path: Path) -> None:
     clean = dataset_of(tmp_path / "clean.npz", CLEAN, TRUTH)
     (tmp_path / "out").write_text("taken")

@@ -410,6 +410,17 @@ def test_occlusion_is_asked_for_once_and_shown(view: CheckView, qtbot: QtBot) ->
     assert not view.detail.picture.has_heat and not view.detail.caption.text()
 
 
+def test_where_no_place_matters_none_is_marked(view: CheckView, monkeypatch: pytest.MonkeyPatch) -> None:
+    view.show_verdicts(VERDICTS)
+    view.table.selectRow(1)
+    marks: list[object] = []
+    monkeypatch.setattr(view.detail.picture, "show_heat", lambda _, mark=None: marks.append(mark))
+    view.show_occlusion(VERDICTS[1], OcclusionMap(
+        0, "value before softmax", 5.0, np.zeros((2, 3), np.float32), np.zeros((2, 3), np.int64), np.array([0, 24]),
+        np.array([0, 8, 16]), 31, 8, (55, 47)))
+    assert marks[-1] is None and "No place matters to B: whichever 31 x 31 pixels" in view.detail.caption.text()
+
+
 def test_heat_is_strongest_where_the_drop_is_largest() -> None:
     heat = np.array([[0, 2], [4, -3]], np.float32)
     image = heat_image(heat)

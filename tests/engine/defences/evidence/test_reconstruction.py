@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from engine import backend
 from engine.defences.evidence import reconstruction
 from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
 from engine.errors import Cancelled
@@ -47,6 +50,19 @@ def test_the_attackers_label_has_by_far_the_smallest_stamp(found: tuple[Reconstr
     assert mask[WHERE].min() > 0.9 and np.sort(mask.ravel())[-5] < 0.2, "the stamp lies where the attacker's pixels are"
     red = found[GUILTY].pattern[WHERE][..., 0]
     assert red.min() > 200, "and is red there"
+
+
+def test_a_gradient_that_is_no_number_leaves_stamps_that_are_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The root of a pixel's negative part, squared, changes no answer, and its gradient is infinity times 0."""
+    monkeypatch.setattr(reconstruction, "HOPELESS_AFTER", 3)
+    _, keras = backend.load()
+    whole = linear_network(*backdoored_weights(), "activation").model
+    logits = whole.layers[-2].output
+    rooted = keras.ops.sqrt(keras.ops.square(keras.ops.relu(-whole.inputs[0][:, 0, 0, :1])))
+    answers = logits + rooted * np.arange(LABELS, dtype=np.float32)
+    network = Network(keras.Model(whole.inputs, answers), Path("rooted.keras"))
+    for stamp in reconstruct(network, IMAGES, range(LABELS), steps=6):
+        assert np.isfinite(stamp.mask).all() and np.isfinite(stamp.pattern).all()
 
 
 def test_a_stamp_is_within_the_networks_range_and_its_success_is_counted_on_other_images(
