@@ -6,7 +6,6 @@ A Network is never changed once opened: pruning gives a copy.
 from __future__ import annotations
 
 import copy
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ import numpy.typing as npt
 from engine import backend
 from engine.errors import Cancelled, EngineError, LayerNotFound, ModelError, named
 from engine.models.architecture import BOTH_LABELS, LABEL_0, checked_nodes
-from engine.models.costs.computing import images_at_once, products
+from engine.models.costs.computing import affordable_cost, images_at_once
 from engine.models.deepid import build_deepid
-from engine.models.layer_graph import MOST_VALUES, Node
+from engine.models.layer_graph import Node
 from engine.models.preprocessing_layers import take_over_statistics
 from engine.models.prunable.channels import JOINING, channel_weights, channels_of, node_of, with_channels_shut
 from engine.models.prunable.default_layer import default_layer
@@ -36,9 +35,6 @@ OPENING_PIECES = 3
 _LARGE_BELOW = 32  # a network of which fewer are is large
 # Products of what is tried out before the work itself: a second or two.
 _QUICK_PRODUCTS, _FEWEST_QUICK = 1 << 37, 16
-# Products for a single image, in which nobody can cancel: minutes, and a hundred times what the largest of
-# keras.applications needs.
-_MOST_COST = 10 ** 13
 # What Keras meets settings with that don't go together.
 _KERAS_ERRORS = (ValueError, TypeError, KeyError, AttributeError, OSError, IndexError, AssertionError, RuntimeError,
                  ArithmeticError, ImportError, MemoryError)
@@ -85,15 +81,7 @@ class Network:
         self.labels = int(answer[1])
         self.classes = tuple(classes) if len(classes) == self.labels else ()
         self.calls, self._input, self._output = _flatten(model, sides)
-        cost = products(self.calls)
-        if cost > _MOST_COST:
-            raise ModelError(f"{path}: needs {cost:,} products of numbers for a single image; at most {_MOST_COST:,} "
-                             "were expected, more than known networks need. Choose a smaller network or smaller "
-                             "images.")
-        most = max(math.prod(side or 1 for side in call.output.shape) for call in self.calls)
-        if most > MOST_VALUES:
-            raise ModelError(f"{path}: makes {most:,} values of a single image in one layer, which would exhaust "
-                             f"memory; at most {MOST_VALUES:,} were expected. Choose smaller images.")
+        cost = affordable_cost(path, self.calls)
         self.batch = images_at_once([call.output for call in self.calls], self.calls)
         self.is_large = self.batch < _LARGE_BELOW
         self.quick = max(_FEWEST_QUICK, _QUICK_PRODUCTS // cost)

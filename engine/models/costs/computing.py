@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
+from engine.errors import ModelError
 from engine.models.costs.inside import makes_inside, values_inside
+from engine.models.layer_graph import MOST_VALUES as MOST_OF_AN_IMAGE
 from engine.models.shapes import pair
 
 # Images computed in one go: enough for full speed.
@@ -17,6 +20,9 @@ MOST_VALUES = 1 << 22
 MOST_PRODUCTS = 1 << 34
 # What reading and writing a value costs, in products.
 _VALUE_COST = 20
+# Products for a single image, in which nobody can cancel: minutes, and a hundred times what the largest of
+# keras.applications needs.
+_MOST_COST = 10 ** 13
 
 
 class Use(Protocol):
@@ -47,6 +53,25 @@ def images_at_once(tensors: Sequence[Any], calls: Sequence[Use] = ()) -> int:
     """
     values = max(*(math.prod(side or 1 for side in tensor.shape) for tensor in tensors), most_inside(calls))
     return 1 << int(math.log2(max(1, min(MOST_AT_ONCE, MOST_VALUES // values, MOST_PRODUCTS // products(calls)))))
+
+
+def affordable_cost(path: Path, calls: Sequence[Use]) -> int:
+    """What a network costs an image, as `products`.
+
+    Args:
+        path: where the network is from, for messages.
+    Raises:
+        ModelError: that would take minutes, or a layer makes more of an image than memory should hold.
+    """
+    cost = products(calls)
+    if cost > _MOST_COST:
+        raise ModelError(f"{path}: needs {cost:,} products of numbers for a single image; at most {_MOST_COST:,} were "
+                         "expected, more than known networks need. Choose a smaller network or smaller images.")
+    most = max(math.prod(side or 1 for side in call.output.shape) for call in calls)
+    if most > MOST_OF_AN_IMAGE:
+        raise ModelError(f"{path}: makes {most:,} values of a single image in one layer, which would exhaust memory; "
+                         f"at most {MOST_OF_AN_IMAGE:,} were expected. Choose smaller images.")
+    return cost
 
 
 def products(calls: Sequence[Use]) -> int:
