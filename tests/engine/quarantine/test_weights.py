@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import zipfile
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ def test_keras_opens_nothing_but_a_file_of_this_program(
     original = h5py.File.__init__
 
     def watched(self: h5py.File, name: Any, *arguments: Any, **options: Any) -> None:
-        if isinstance(name, str | Path):  # Keras wraps groups of an open file in the same class
-            opened.append(str(name))
+        if isinstance(name, str | Path | FileIO):  # Keras wraps groups of an open file in the same class
+            opened.append(str(name.name if isinstance(name, FileIO) else name))
         original(self, name, *arguments, **options)
 
     monkeypatch.setattr(h5py.File, "__init__", watched)
