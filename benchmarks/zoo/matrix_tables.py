@@ -43,7 +43,7 @@ def written(found: Sequence[Found]) -> str:
 def defences(found: Sequence[Found]) -> str:
     """A row a network, a column a defence: points of clean accuracy lost / attack success in %."""
     return _table(["network", *DEFENCES], [[_title(f), *(_cell(_row(f, *key)) for key in DEFENCES.values())]
-                                           for f in found]) + NOT_THERE
+                                           for f in found])
 
 
 def choices(found: Sequence[Found]) -> str:
@@ -153,10 +153,10 @@ def _title(found: Found) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     titles = " | ".join(head)
     lines = [f"| {titles} |", "|" + "---|" * (titles.count("|") + 1), *(f"| {' | '.join(row)} |" for row in rows)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *([NOT_THERE] if any("-" in row for row in rows) else []), ""])
 
 
-NOT_THERE = "\nA dash: no step of pruning loses so much, or the defence couldn't be made.\n"
+NOT_THERE = "\nA dash: no step of pruning loses so much, or the defence couldn't be made."
 HEAD = """# Which defence holds against which attack
 
 By `python -m benchmarks.zoo.matrix`. Defences are made from the clean validation pictures alone (384 faces of 48

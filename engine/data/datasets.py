@@ -256,8 +256,15 @@ class Dataset:
             DatasetError: one of them is gone or can't be read.
             Cancelled: the token was set.
         """
+        return self._hashes(cancel)[0]
+
+    def is_as_it_was(self, sha256: str, cancel: CancelToken = NEVER_CANCELLED) -> bool:
+        """Whether it has the hash that is noted somewhere, by this version or an earlier one; raises as sha256."""
+        return sha256 in self._hashes(cancel)
+
+    def _hashes(self, cancel: CancelToken) -> tuple[str, str]:
         try:
-            return sha256_of_set(self.path, self._reader.files, cancel)[0]
+            return sha256_of_set(self.path, self._reader.files, cancel)
         except OSError as error:
             raise DatasetError(f"{error.filename or self.path}: can't be read any more ({error.strerror or error}). "
                                "Bring it back and open its set again.") from error

@@ -37,6 +37,9 @@ _USUAL_DEPTHS = (8, 10, 12, 14, 16)
 _DEEP_COLOURS = re.compile("(RGBA?);16([BLN])|(LA);16B")
 _HIGHEST = 0xffff
 _MAX_SAMPLE_VALUE = 281
+_APART = 2
+# A frame of fewer different values, such as one with the cap on, doesn't tell which of its bits are in use.
+_TELLING = 8
 _MOST_CHUNKS = 1000
 
 
@@ -120,8 +123,9 @@ def _fitted(source: Source, name: str, shape: Shape, depth: int | None) -> Pictu
         highest = int(_without_alpha(values).max())
         bits = depth or _declared_depth(source, image, values) or _depth_for(highest)
         if highest >= 1 << bits:
-            raise DatasetError(f"{name}: its values run up to {highest:,}, beyond the {bits} bits that the set's other "
-                               "pictures use. Save all of them again with 8 bits.")
+            raise DatasetError(f"{name}: its values run up to {highest:,}, beyond the {bits} bits that the others "
+                               "of its set, or those that a GoodNet was made from, use. Save all of them again with 8 "
+                               "bits.")
         shallow = (_without_alpha(values) >> (bits - 8)).astype(np.uint8)
         if _has_alpha(values):
             alpha = values[..., -1:]
@@ -138,8 +142,7 @@ def _depth(source: Source, name: str) -> tuple[int, bool, int]:
             return 0, False, 0
         values = _deep_values(source, name, image)
         assert values is not None
-        declared = _declared_depth(source, image, values)
-        if declared:
+        if declared := _declared_depth(source, image, values):
             return declared, True, 0
         highest = int(_without_alpha(values).max())
         return _depth_for(highest), False, highest
@@ -160,10 +163,9 @@ def _opened(source: Source, name: str) -> Iterator[Image.Image]:
                                        "white; whole numbers of 8 or 16 bits were expected. Save it again with 8 bits, "
                                        "or the whole set as an array (.npz).")
                 if opened.format == "TIFF" and _tiff_number(opened, ExifTags.Base.BitsPerSample) > 8 \
-                        and not _is_deep(opened):
-                    raise DatasetError(f"{name}: is stored with more than 8 bits a value in a form that isn't read as "
-                                       "it is meant (colours apart from each other, CMYK or the like). Save it again "
-                                       "as PNG, or with 8 bits.")
+                        and _tiff_number(opened, ExifTags.Base.PlanarConfiguration) == _APART:
+                    raise DatasetError(f"{name}: has more than 8 bits a value and its colours apart from each other, "
+                                       "which isn't read as it is meant. Save it again as PNG, or with 8 bits.")
                 _refuse_comments(opened, source)
                 yield opened
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -271,7 +273,8 @@ def _used_of(values: Array, significant: int) -> int:
     if not 0 < significant < 16:
         return significant
     highest = int(values.max())
-    upper = highest >= 1 << significant or (highest and (values % (1 << (16 - significant)) <= 1).all())
+    upper = highest >= 1 << significant or (
+        (values % (1 << (16 - significant)) <= 1).all() and len(np.unique(values)) >= _TELLING)
     return 16 if upper else significant
 
 

@@ -242,7 +242,7 @@ def _affordable(goodnet: GoodNet, parts: Iterable[_Read]) -> Iterator[_Read]:
                 largest = pictures[0].size
             except ModelError as error:
                 pictures = []
-                errors = [DatasetError(f"{names[0]}: is too large to be checked, {height} x {width} pixels ({error})")]
+                errors = [DatasetError(f"{names[0]}: has {height} x {width} pixels and can't be checked ({error})")]
         yield pictures, names, errors
 
 

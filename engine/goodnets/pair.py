@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from engine.data.preprocessing import Preprocessing
 from engine.data.stored_values import BYTES, as_stored
-from engine.errors import ModelError
+from engine.errors import EngineError, ModelError
 from engine.files.pictures import Picture
 from engine.guards.calibration import SPARING_GUARD, Guard, GuardAnswer, StandingGuard
 from engine.models.logits import ends_in_probabilities
@@ -171,9 +171,16 @@ class GoodNet:
 
     @cached_property
     def in_probabilities(self) -> tuple[bool, bool]:
-        """Whether B's and B''s confidences are probabilities."""
-        return ends_in_probabilities(self.b), ends_in_probabilities(self.b_prime)
+        """Whether B's and B''s confidences are probabilities; no where that can't be tried on small pictures."""
+        return _in_probabilities(self.b), _in_probabilities(self.b_prime)
 
     @cached_property
     def _standing_guard(self) -> StandingGuard | None:
         return self.guard.on(self.b) if self.guard else None
+
+
+def _in_probabilities(network: Network) -> bool:
+    try:
+        return ends_in_probabilities(network)
+    except EngineError:
+        return False

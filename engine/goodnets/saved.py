@@ -229,7 +229,8 @@ def _without_guard(whole: Any, path: Path) -> str:
 def _open_one_file(path: Path) -> GoodNet:
     whole = build_model(read_model_file(path))
     parts = {name: next((layer for layer in whole.layers if layer.name == name), None) for name in ("b", "b_prime")}
-    stored = {_IMAGE: BYTES, **{name: stored for stored, name in _IMAGES.items()}}.get(whole.layers[0].name)
+    # Of earlier versions _IMAGE says nothing of the range.
+    stored = {name: stored for stored, name in _IMAGES.items()}.get(whole.layers[0].name)
     notes, warning = {"stored": stored} if stored else {}, _without_guard(whole, path)
     if parts["b"] is None and hasattr(parts["b_prime"], "outputs"):
         alone = Network(parts["b_prime"], path)

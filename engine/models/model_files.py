@@ -165,7 +165,8 @@ def _described(file: h5py.File, path: Path) -> dict[str, Any]:
     if len(json.dumps(stored)) > _MOST_LIST_LETTERS:
         raise ModelError(f"{path}: holds more names than a network needs; refused. Save the model again.")
     words = _words(file)
-    if words.get("backend") == "theano" and any(spec and len(spec[1]) == 4 for _, spec, _ in stored):
+    if words.get("backend") == "theano" and any(
+            spec and len(spec[1]) == 4 and max(spec[1][:2]) > 1 for _, spec, _ in stored):
         raise ModelError(f"{path}: was saved by Keras on Theano, which convolves with kernels turned around, so the "
                          "network would answer otherwise. Load it with that Keras on TensorFlow, which turns them "
                          "(KERAS_BACKEND=tensorflow), and save it again.")

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.errors import Cancelled, EngineError, LayerNotFound, ModelError, named
+from engine.errors import Cancelled, EngineError, LayerNotFound, ModelError, in_short, named
 from engine.models.architecture import BOTH_LABELS, LABEL_0, checked_nodes
 from engine.models.costs.computing import affordable_cost, images_at_once
 from engine.models.deepid import build_deepid
@@ -161,8 +161,15 @@ class Network:
         return Network(model, self.path, self.sha256, sides=self._sides)
 
     def at(self, height: int, width: int) -> Network:
-        """The same network for images of one size, where it takes any: what they cost is known only then."""
-        return Network(self.model, self.path, self.sha256, self.output_name, self.classes, (height, width))
+        """The same network for images of one size, where it takes any: what they cost is known only then.
+
+        Raises:
+            ModelError: they are too small for its layers, or cost too much.
+        """
+        try:
+            return Network(self.model, self.path, self.sha256, self.output_name, self.classes, (height, width))
+        except _KERAS_ERRORS as error:
+            raise ModelError(f"{self.path}: can't take images of {height} x {width} pixels ({in_short(error)}).") from error
 
     def pruned(self, layer: str, channels: Sequence[int]) -> Network:
         """B': a copy in which the layer's given channels have zero weights and bias, or are shut behind a joined map.

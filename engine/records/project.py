@@ -146,6 +146,15 @@ def fingerprint(path: Path, cancel: CancelToken = NEVER_CANCELLED) -> str:
     return sha256_of_set(path, files_of(path), cancel)[0]
 
 
+def is_as_it_was(path: Path, sha256: str, cancel: CancelToken = NEVER_CANCELLED) -> bool:
+    """Whether a file or a data set has a hash that is noted somewhere, by this version or an earlier one.
+
+    Raises:
+        EngineError, OSError, Cancelled: as `fingerprint`.
+    """
+    return sha256 in sha256_of_set(path, files_of(path), cancel)
+
+
 def look_for(files: Iterable[ProjectFile], folder: Path, cancel: CancelToken = NEVER_CANCELLED) -> tuple[Looked, ...]:
     """Find files of a project that lies in `folder`: is each there, and is it what it was?
 
@@ -199,8 +208,7 @@ def _state_of(file: ProjectFile, folder: Path, cancel: CancelToken) -> State:
     if on_another_machine(file.path, folder):
         return "remote"
     try:
-        known = file.sha256 in sha256_of_set(file.path, files_of(file.path), cancel)
-        return "found" if known else "changed"
+        return "found" if is_as_it_was(file.path, file.sha256, cancel) else "changed"
     except OSError:
         return "missing"
     except EngineError:  # what was a data set is none any more

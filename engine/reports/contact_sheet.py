@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from engine.data.datasets import Images, open_dataset, spread_over
-from engine.data.stored_values import BYTES, FINER, PREPARED, as_pictures
+from engine.data.stored_values import BYTES, FINER, PREPARED, as_pictures, stored_range
 from engine.errors import EngineError
 from engine.files.pictures import Picture
 from engine.runs.inputs import DatasetSummary
@@ -75,7 +75,7 @@ def png_uri(pixels: npt.NDArray[np.uint8]) -> str:
 def _strip(run: PruningRun, summary: DatasetSummary, places: list[int]) -> Strip | None:
     try:
         dataset = open_dataset(summary.path, run.model.input_shape, run.model.labels)
-        pixels = as_pixels(dataset.take(places), run.model.stored)
+        pixels = as_pixels(dataset.take(places), stored_range(dataset) or run.model.stored)
     except (EngineError, OSError, IndexError):  # removed or replaced since the run: the figures stand without it
         return None
     return Strip(summary.name, summary.role, tuple(png_uri(image) for image in pixels))

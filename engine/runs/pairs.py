@@ -40,7 +40,7 @@ def refuse_changed_set(dataset: Dataset, counted: DatasetSummary, cancel: Cancel
     EngineError: a data set that was opened again isn't the one that a run was about.
     Cancelled: the token was set.
     """
-    if dataset.sha256(cancel) != counted.sha256:
+    if not dataset.is_as_it_was(counted.sha256, cancel):
         raise EngineError(f"{counted.path}: was changed since the run, so what is measured on it doesn't belong "
                           "beside the run's figures. Run again, or bring the old file back.")
 

@@ -206,6 +206,9 @@ def _by_label_text(goodnet: GoodNet, dataset: Dataset, test: Dataset | None, can
 
     Of a label that hardly any image was learnt from, as where most were left out, accuracy over all labels says little.
     """
+    if goodnet.b_alone:  # B' is B
+        return ""
+    goodnet = goodnet.at(*dataset.image_shape[:2])
     shown = np.bincount(dataset.labels, minlength=goodnet.b.labels)
     before, after = np.zeros_like(shown), np.zeros_like(shown)
     for chunk in dataset.chunks(goodnet.b.batch):
@@ -218,7 +221,8 @@ def _by_label_text(goodnet: GoodNet, dataset: Dataset, test: Dataset | None, can
                          f"{after[label]:,}" for label in labels)
 
     lowered = [label for label in goodnet.notes.get("lowered_labels", []) if shown[label]] if test else []
-    lost = [int(label) for label in np.flatnonzero((before >= _ENOUGH) & (2 * after < before))]
+    lost = [int(label) for label in np.flatnonzero((before >= _ENOUGH) & (2 * after < before))
+            if label not in lowered]
     more = f", and so of {len(lost) - _NAMED:,} labels more" if len(lost) > _NAMED else ""
     return " ".join((*([f"Measured on {dataset.name}: {told(lowered)}."] if lowered else []),
                      *([f"B' has lost what it knew of some labels: on {dataset.name}, {told(lost[:_NAMED])}{more}."]

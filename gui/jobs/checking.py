@@ -274,7 +274,7 @@ def check_misread(bench: Workbench, run: PruningRun, context: TaskContext) -> Wr
         said.append(found.sentence)
         more |= _check_some(bench, opened, dataset, found.numbers.tolist(), "", context)
     striking = run.guarded.guard.striking if run.guarded else None
-    if striking and validation.sha256(context.cancel) != run.datasets[0].sha256:
+    if striking and not validation.is_as_it_was(run.datasets[0].sha256, context.cancel):
         said.append(f"{validation.path} was changed since the run, so run again to see what the guard leaves out.")
     elif striking:
         label, count = striking.label, len(striking.numbers)

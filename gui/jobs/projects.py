@@ -19,7 +19,7 @@ from engine.records.project import (
     Looked,
     Project,
     ProjectFile,
-    fingerprint,
+    is_as_it_was,
     last_result,
     look_for,
     make_project,
@@ -251,7 +251,7 @@ def _look_beside(file: ProjectFile, path: Path, missing: Sequence[ProjectFile],
     places = {file: path}
     for other in missing:
         with contextlib.suppress(OSError):
-            if fingerprint(path.parent / other.path.name, context.cancel) == other.sha256:
+            if is_as_it_was(path.parent / other.path.name, other.sha256, context.cancel):
                 places[other] = path.parent / other.path.name
     return places
 

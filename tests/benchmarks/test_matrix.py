@@ -62,7 +62,7 @@ def test_attackers_who_know_the_defence_stand_in_a_block_of_their_own() -> None:
 
 
 def test_true_and_computed_triggers_stand_side_by_side() -> None:
-    line = estimates([FOUND]).splitlines()[-1]
+    line = estimates([FOUND]).splitlines()[-3]
     assert " 100 / 100 / 90 " in line and " 30 / 0 / 2 " in line
 
 

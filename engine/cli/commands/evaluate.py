@@ -70,7 +70,7 @@ def _opened(
     """The GoodNet, where wanted with the preprocessing that was found on the first data set, and the sets as it sees
     them, poisoned ones by target; how that was found, and what is doubtful, in sentences."""
     stored = [open_dataset(Path(path), goodnet.input_shape) for path in paths]
-    own = f"the clean images of {goodnet.b.path.parent.name}"
+    own = f"the clean images of {goodnet.b.path.absolute().parent.name}"
     if "stored" in goodnet.notes:
         for dataset in stored:
             refuse_unlike(dataset, goodnet.stored, own)

@@ -25,6 +25,7 @@ from engine.data.sources.readers import (
 )
 from engine.data.sources.shards import PiecesReader, is_pattern, pieces, sets_in_pieces, within_memory
 from engine.errors import DatasetError
+from engine.files.existing import is_folder
 from engine.files.fingerprint import sha256_of
 from engine.files.pictures import entries
 from engine.progress import NEVER_CANCELLED, CancelToken
@@ -96,7 +97,7 @@ def sha256_of_set(path: Path, files: Sequence[Path], cancel: CancelToken = NEVER
         Cancelled: the token was set.
     """
     found = sha256_of(files, cancel)
-    if any(file.parent.parent != path for file in files):
+    if not is_folder(path) or any(len(file.relative_to(path).parts) != 2 for file in files):
         return found, found
     labelled = "\0".join([found, *(as_name(file.parent.name) for file in files)])
     return hashlib.sha256(labelled.encode("utf-8", "surrogateescape")).hexdigest(), found

@@ -71,16 +71,29 @@ def pieces(path: Path) -> list[Path]:
     if max(len(numbers), expected) > _MOST_PIECES:
         raise DatasetError(f"{path}: would be {max(len(numbers), expected):,} files; at most {_MOST_PIECES:,} are read "
                            "as one set. Choose a part of them.")
-    first = min(*numbers, 1) if total else min(numbers)
-    last = first + expected - 1 if total else max(numbers)
+    first = min(*numbers, 1)
     missing = next(number for number in itertools.count(first) if number not in numbers)
-    if missing <= last:
-        here = f"{len(numbers)} of its {expected} files are" if total else f"files up to number {last} are"
-        raise DatasetError(f"{path}: {here} here; number {missing} is missing. Put all of them into one folder.")
+    if total and missing < first + expected:
+        raise DatasetError(f"{path}: {len(numbers)} of its {expected} files are here; number {missing} is missing. "
+                           "Put all of them into one folder.")
     if len(numbers) > expected:
         raise DatasetError(f"{path}: {len(numbers)} files are here, but their names say that there are {expected}. "
                            "Move those that don't belong to the set elsewhere.")
     return [path.with_name(numbers[number]) for number in sorted(numbers)]
+
+
+def _gap_among(files: Sequence[Path]) -> str:
+    """That a number is missing among a set's files whose names don't say how many there are; empty where none is, or
+    where more are than aren't, for then the numbers say something else."""
+    pattern = pattern_of(files[0].name) or ""
+    before, _, after = pattern.partition(_STAR)
+    if not pattern or _TOTAL.search(pattern):
+        return ""
+    numbers = {int(file.name[len(before):len(file.name) - len(after)]) for file in files}
+    if not 0 < max(numbers) + 1 - min(numbers) - len(numbers) < len(numbers):
+        return ""
+    missing = next(number for number in itertools.count(min(numbers)) if number not in numbers)
+    return f"Of its files up to number {max(numbers)} number {missing} isn't here, so images may be missing."
 
 
 def joined(paths: Sequence[Path]) -> list[Path]:
@@ -162,7 +175,9 @@ class PiecesReader:
         self.class_names = first.class_names
         self.named: Sequence[str] = [name for reader in readers for name in reader.named]
         self.files: Sequence[Path] = [file for reader in readers for file in reader.files]
-        self.notes: tuple[str, ...] = tuple(dict.fromkeys(note for reader in readers for note in reader.notes))
+        gap = _gap_among([reader.files[0] for reader in readers])
+        self.notes: tuple[str, ...] = tuple(dict.fromkeys(
+            (*filter(None, [gap]), *(note for reader in readers for note in reader.notes))))
         self.labels: Array = self._numbers()
 
     @contextmanager

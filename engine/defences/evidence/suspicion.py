@@ -178,14 +178,14 @@ def _in_words(
 ) -> str:
     one, further = evidence[first], [e for i, e in enumerate(evidence) if i != first]
     others = [e for e in further if e.label not in guilty] or further  # small and large triggers may be all there is
-    masks = sorted(other.mask_pixels for other in others)
+    masks, other = sorted(e.mask_pixels for e in others), "label that isn't named" if guilty[1:] else "other label"
     facts = (f"A stamp of {one.mask_pixels:.0f} pixels draws {percent(one.success.value)} of clean images to label "
              f"{one.label} (others take {masks[0]:.0f} at the least and {float(np.median(masks)):.0f} in the middle), "
-             f"random stamps moved {one.scan_count:,} of {changed:,} images there (to any other label at most "
-             f"{max(other.scan_count for other in others):,}), {one.universal:,} stamps move nearly every image there "
-             f"(to any other at most {max(other.universal for other in others):,}), and an input can set it "
-             f"{one.margin:.0f} ahead of all other labels (any other at most "
-             f"{max(other.margin for other in others):.0f}).")
+             f"random stamps moved {one.scan_count:,} of {changed:,} images there (to any {other} at most "
+             f"{max(e.scan_count for e in others):,}), {one.universal:,} stamps move nearly every image there "
+             f"(to any {other} at most {max(e.universal for e in others):,}), and an input can set it "
+             f"{one.margin:.0f} ahead of all other labels (any {other} at most "
+             f"{max(e.margin for e in others):.0f}).")
     if verdict == "backdoor likely":
         also = listed(guilty[1:]).capitalize() if guilty[1:] else ""
         more = f" {also} stand{'s' * (len(guilty) == 2)} out so, too." if also else ""

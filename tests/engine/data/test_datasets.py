@@ -216,6 +216,10 @@ def test_sha256_is_that_of_the_file_or_of_all_pictures(tmp_path: Path) -> None:
     whole = b"".join((folder / name).read_bytes() for name in ("0/001.png", "0/003.png", "1/000.png", "1/002.png"))
     labelled = "\0".join([hashlib.sha256(whole).hexdigest(), "0", "0", "1", "1"])
     assert open_dataset(folder).sha256() == hashlib.sha256(labelled.encode()).hexdigest()
+    known = (open_dataset(folder).sha256(), hashlib.sha256(whole).hexdigest())  # that of this version, of those before
+    assert all(open_dataset(folder).is_as_it_was(sha256) for sha256 in known)
+    (folder / "1").rename(folder / "2")
+    assert not open_dataset(folder).is_as_it_was(known[0])
     source = CancelSource()
     source.cancel()
     with pytest.raises(Cancelled):

@@ -105,7 +105,7 @@ def test_the_bits_of_a_tiff_and_the_values_of_jpeg_2000_count_however_dark(tmp_p
 
 def test_deep_pictures_in_forms_that_would_come_out_as_noise_are_refused(tmp_path: Path) -> None:
     path = write_tiff(tmp_path / "a.tif", values(16, (HEIGHT, WIDTH, 3)), apart=True)
-    with pytest.raises(DatasetError, match=r"a\.tif: is stored with more than 8 bits .* Save it again as PNG"):
+    with pytest.raises(DatasetError, match=r"a\.tif: has more than 8 bits a value and its colours apart .* as PNG"):
         load_picture(path, (None, None, 3))
 
 

@@ -118,19 +118,21 @@ def test_what_ends_in_probabilities(name: str, tmp_path: Path) -> None:
 def test_a_photo_too_large_for_a_network_of_any_size_is_told(tmp_path: Path) -> None:
     from keras import Input, Model, layers
     image = Input((None, None, 3))
-    x = layers.GlobalAveragePooling2D()(layers.Conv2D(64, 1)(image))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(64, 5)(image))
     Model(image, layers.Dense(3, activation="softmax")(x)).save(tmp_path / "any.keras")
     network = open_network(tmp_path / "any.keras")
     goodnet = GoodNet(network, network.copy(), AS_STORED, {})
-    files = [tmp_path / f"{name}.png" for name in "abc"]
-    for file, side in zip(files, (8, 1200, 9), strict=True):
+    small, *files = [tmp_path / f"{name}.png" for name in "sabc"]
+    for file, side in zip((small, *files), (3, 8, 1204, 9), strict=True):
         Image.new("RGB", (side, side), (9, 90, 200)).save(file)
     told: list[EngineError] = []
     found = list(check_pictures(goodnet, files, unreadable=told.append))
     assert [chunk[0].file for chunk in found] == [str(files[0]), str(files[2])]
-    assert str(told[0]).startswith(f"{files[1]}: is too large to be checked, 1200 x 1200 pixels") and len(told) == 1
-    with pytest.raises(DatasetError, match=r"b\.png: is too large.*92,160,000 values of a single image"):
+    assert str(told[0]).startswith(f"{files[1]}: has 1204 x 1204 pixels and can't be checked") and len(told) == 1
+    with pytest.raises(DatasetError, match=r"b\.png: has 1204 .*92,160,000 values of a single image"):
         list(check_pictures(goodnet, files))
+    with pytest.raises(DatasetError, match=r"s\.png: has 3 x 3 pixels .* can't take images of 3 x 3 pixels"):
+        list(check_pictures(goodnet, [small]))
 
 
 def test_a_check_is_cancelled_between_chunks(guarded: GoodNet, files: list[Path],

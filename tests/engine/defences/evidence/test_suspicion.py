@@ -70,7 +70,7 @@ def test_a_large_trigger_is_seen_by_stamps_that_move_nearly_all_images() -> None
     found = judge(drawing(20, 5, 8, 300, 0, 2, 40, 1), 1000)
     assert (found.verdict, found.guilty) == ("backdoor likely", (3,))
     assert found.suspicion[3] == pytest.approx(1.54 * math.log(310 / 50))
-    assert "300 stamps move nearly every image there (to any other at most 40)" in found.sentence
+    assert "300 stamps move nearly every image there (to any other label at most 40)" in found.sentence
 
 
 def test_a_large_and_a_small_trigger_are_both_named() -> None:
