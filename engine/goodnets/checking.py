@@ -170,13 +170,13 @@ def _with_folders_below(path: Path) -> list[Path]:
 
 
 def check_pictures(
-    goodnet: GoodNet, files: Sequence[Path], *, unreadable: Callable[[EngineError], None] | None = None,
+    goodnet: GoodNet, files: Sequence[Path], *, unreadable: Callable[[Path, EngineError], None] | None = None,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Iterator[list[Verdict]]:
     """Check picture files a chunk at a time; the next chunk is read meanwhile.
 
     Args:
-        unreadable: called for each file that isn't a readable picture, which is then left out.
+        unreadable: called with each file that isn't a readable picture, which is then left out, and why.
     Raises:
         DatasetError: a file isn't a readable picture, and `unreadable` wasn't given.
         Cancelled: the token was set; verdicts given so far stand.
@@ -186,10 +186,10 @@ def check_pictures(
     values = math.prod(side or 0 for side in shape)
     size = max(1, min(_MOST_IN_CHUNK, _CHUNK_BYTES // (4 * values))) if values else 1
 
-    def read(part: Sequence[Path]) -> tuple[list[Picture], list[str], list[EngineError]]:
+    def read(part: Sequence[Path]) -> tuple[list[Picture], list[str], list[tuple[Path, EngineError]]]:
         pictures: list[Picture] = []
         names: list[str] = []
-        errors: list[EngineError] = []
+        errors: list[tuple[Path, EngineError]] = []
         for file in part:
             cancel.raise_if_cancelled()
             try:
@@ -198,15 +198,15 @@ def check_pictures(
             except EngineError as error:
                 if unreadable is None:
                     raise
-                errors.append(error)
+                errors.append((file, error))
         return pictures, names, errors
 
     done, heard = 0, Heartbeat("Checking pictures", len(files), progress)
     for pictures, names, errors in read_ahead(read(files[start:start + size]) for start in range(0, len(files), size)):
         cancel.raise_if_cancelled()
-        for error in errors:
+        for file, error in errors:
             assert unreadable is not None
-            unreadable(error)
+            unreadable(file, error)
         if pictures:
             yield check_arrays(goodnet, pictures, names, cancel, heard.beat)
         done += len(pictures) + len(errors)

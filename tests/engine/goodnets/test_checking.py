@@ -82,8 +82,8 @@ def test_what_is_no_picture_is_told_or_refused(guarded: GoodNet, files: list[Pat
     files[40].write_bytes(b"")
     told: list[EngineError] = []
     reports: list[Progress] = []
-    found = [v for chunk in check_pictures(guarded, files, unreadable=told.append, progress=reports.append)
-             for v in chunk]
+    found = [v for chunk in check_pictures(guarded, files, unreadable=lambda _, error: told.append(error),
+                                           progress=reports.append) for v in chunk]
     assert len(found) == 48
     assert [str(error).split(":")[0] for error in told] == [str(files[3]), str(files[40])]
     assert (reports[-1].done, reports[-1].total) == (50, 50)
