@@ -67,5 +67,5 @@ def find_misread(
                               for chunk in clean.chunks(network.batch)])
     wrong = np.flatnonzero(answers != clean.labels).astype(np.int64)
     labels, told = clean.labels[wrong], answers[wrong]
-    return Misread(clean.name, Rate(len(wrong), len(clean)), wrong, files_of(clean, wrong.tolist()), labels, told,
-                   astray(clean.name, Counter(told.tolist()), network.labels))
+    led = astray(clean.name, Counter(zip(answers.tolist(), clean.labels.tolist(), strict=True)), network.labels)
+    return Misread(clean.name, Rate(len(wrong), len(clean)), wrong, files_of(clean, wrong.tolist()), labels, told, led)

@@ -143,7 +143,8 @@ def examine(
     tried = [Tried(one, one.label in suspects, suspicion, stamp, _alone(stamp, within),
                    _worn(stamp, images, own, within))
              for one, suspicion, stamp in zip(evidence, judgement.suspicion, smallest, strict=True)]
-    limits = (*notices, *filter(None, [astray(clean.name, Counter(own[own != truth].tolist()), network.labels)]),
+    led = astray(clean.name, Counter(zip(own.tolist(), truth.tolist(), strict=True)), network.labels)
+    limits = (*notices, *filter(None, [led]),
               *_limits(network, images, truth, different, len(references)))
     return Examination(judgement, tuple(sorted(tried, key=lambda one: -one.suspicion)), found, limits, len(images),
                        seed, time.monotonic() - started)

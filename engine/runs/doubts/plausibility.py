@@ -97,7 +97,7 @@ def _about_clean_counts(curve: PruningCurve, labels: int) -> Iterator[Doubt]:
     if curve.validation.b_prime_rate(0).value < _POOR:
         yield Doubt(f"B answers only {percent(curve.validation.b_prime_rate(0).value)} of {curve.validation.name} "
                     "right.", False, 0, slip=True)
-    yield from (Doubt(told, False) for c in clean if (told := astray(c.name, c.wrong, labels)))
+    yield from (Doubt(told, False) for c in clean if (told := astray(c.name, c.answers, labels)))
     if curve.test:
         better, worse = sorted(clean, key=lambda c: -c.b_prime_rate(0).value)
         high, low = better.b_prime_rate(0), worse.b_prime_rate(0)

@@ -164,10 +164,29 @@ def test_a_guard_set_on_images_of_mostly_one_label_is_doubted(drawn: list[int], 
 ])
 def test_wrong_answers_that_lead_to_one_label_are_told(wrong: dict[int, int], labels: int, told: str | None) -> None:
     made = curve(75)
-    made = dataclasses.replace(made, validation=dataclasses.replace(made.validation, wrong=Counter(wrong)))
+    made = dataclasses.replace(made, validation=dataclasses.replace(made.validation, answers=Counter(
+        {(told, 9 - told): count for told, count in wrong.items()} | {(9, 9): 60})))
     found = doubts_of(made, labels)
     assert [doubt.sentence.startswith(told or "-") for doubt in found] == [True] * (told is not None)
     assert not stopping(found)
+
+
+@pytest.mark.parametrize(("answers", "swapped", "led"), [
+    ({(3, 4): 18, (4, 4): 2, (4, 3): 17, (0, 3): 3}, True, "Of the 19 other images in valid that B gets wrong it answers 16 with label 7"),
+    ({(3, 4): 18, (4, 4): 2}, False, "it answers 18 with label 3"),  # nothing goes back, as of a trigger
+    ({(3, 4): 18, (4, 4): 20, (4, 3): 17, (3, 3): 20}, False, ""),  # two labels that look alike
+    ({(3, 4): 4, (4, 3): 4}, False, "Of the 24 images in valid that B gets wrong it answers 16 with label 7"),
+])
+def test_two_labels_that_bear_each_others_answers_look_swapped(
+        answers: dict[tuple[int, int], int], swapped: bool, led: str) -> None:
+    worn = {(7, own): 4 for own in (0, 1, 2, 5)} | {(one, one): 30 for one in (0, 1, 2, 5, 7)}
+    made = dataclasses.replace(curve(95), validation=dataclasses.replace(
+        curve(95).validation, answers=Counter(answers | worn)))
+    said = " ".join(doubt.sentence for doubt in doubts_of(made, 10))
+    assert ("B answers 17 of the 20 images of label 3 in valid with label 4 and 18 of the 20 of label 4 with label 3: "
+            "these two look swapped" in said) == swapped
+    # What else is wrong is judged without them.
+    assert led in said and said.count("images that carry a trigger") == bool(led)
 
 
 def test_clean_images_in_a_harmless_set_stop_nothing() -> None:
@@ -298,6 +317,12 @@ def test_poisoned_images_among_the_clean_ones_that_keep_their_own_labels_are_tol
     for name in among:
         assert any(f"Of the 10 images in {name} that B gets wrong it answers 10 with label {TARGET}:"
                    in doubt.sentence for doubt in run.doubts), run.doubts
+
+
+def test_swapped_labels_are_no_trigger(small_lab: SmallLab, images: Sets, tmp_path: Path) -> None:
+    run = run_on(small_lab, renumbered(images, [0, 1, 2, 3, 4, 6, 5]), tmp_path)
+    said = " ".join(doubt.sentence for doubt in run.doubts)
+    assert said.count("these two look swapped") == 2 and "images that carry a trigger" not in said
 
 
 def test_doubts_are_the_same_whoever_reads_the_images(small_lab: SmallLab, images: Sets, tmp_path: Path) -> None:
