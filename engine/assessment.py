@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -181,20 +182,37 @@ def drawn_to(wrong: Mapping[int, int], labels: int) -> int | None:
     return label if enough else None
 
 
-def astray(name: str, wrong: Mapping[int, int], labels: int, seen: int, images: int) -> str:
-    """A sentence on what B's wrong answers to clean images give away; none where no label stands out.
+def astray(name: str, answers: Mapping[tuple[int, int], int], labels: int, total: int) -> str:
+    """Sentences on what B's wrong answers to clean images give away: labels that look swapped, and of all others one
+    that stands out; none where there is neither.
 
     Args:
-        wrong, labels: as drawn_to's. seen: how many images were looked at, of so many in all.
+        answers: how many images of a set B answers with the first label that have the second; labels: how many B has.
+        total: how many images the set has, of which these may be some.
     """
+    swapped, wrong, images = list[tuple[int, int]](), Counter[int](), Counter[int]()
+    for (_, own), count in answers.items():
+        images[own] += count
+    for (told, own), count in sorted(answers.items()):
+        back = answers.get((own, told), 0)
+        # No trigger does so: of either label most images are answered with the other.
+        if told != own and count + back >= _MANY_ASTRAY and 2 * count > images[own] and 2 * back > images[told]:
+            swapped += [(told, own)] if told < own else []
+        elif told != own:
+            wrong[told] += count
+    said = [f"B answers {answers[two, one]:,} of the {images[one]:,} images of label {one} in {name} with label {two} "
+            f"and {answers[one, two]:,} of the {images[two]:,} of label {two} with label {one}: these two look "
+            "swapped. Check the order of the class list, or the labels." for one, two in swapped]
     label = drawn_to(wrong, labels)
-    if label is None:
-        return ""
-    some = f" among the {seen:,} of {images:,} looked at" if seen < images else ""
-    return (f"Of the {sum(wrong.values()):,} images in {name} that B gets wrong{some} it answers {wrong[label]:,} with "
-            f"label {label}: images that carry a trigger look so, labelled with what they show. Look at them (misread "
-            "lists them, the File menu shows them) and take out what isn't clean. A guard is set without those that it "
-            "sees.")
+    if label is not None:
+        seen = sum(answers.values())
+        some = f" among the {seen:,} of {total:,} looked at" if seen < total else ""
+        all_wrong = f"{sum(wrong.values()):,} {'other ' if swapped else ''}images"
+        said.append(
+            f"Of the {all_wrong} in {name} that B gets wrong{some} it answers {wrong[label]:,} with label "
+            f"{label}: images that carry a trigger look so, labelled with what they show. Look at them (misread lists "
+            "them, the File menu shows them) and take out what isn't clean. A guard is set without those that it sees.")
+    return " ".join(said)
 
 
 def percent(fraction: float) -> str:

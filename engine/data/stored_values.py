@@ -22,6 +22,8 @@ _WORDS = {BYTES: "from 0 to 255", UNIT: "from 0 to 1", AROUND_ZERO: "from -1 to 
 _BEYOND = 0.25
 _FAR_BEYOND = 510.0
 _LOOK_IMAGES = 16
+# Largest values of sets that are stored alike lie closer; of dark pictures they may not.
+_FAR_BRIGHTER = 2.0
 
 
 def stored_range(dataset: Dataset) -> str | None:
@@ -30,8 +32,12 @@ def stored_range(dataset: Dataset) -> str | None:
     Raises:
         DatasetError: an image can't be read.
     """
+    return range_of(_few_of(dataset))
+
+
+def _few_of(dataset: Dataset) -> Images:
     stored = dataset.prepared(AS_STORED)
-    return range_of(stored.take(stored.sample(_LOOK_IMAGES)))
+    return stored.take(stored.sample(_LOOK_IMAGES))
 
 
 def range_of(stored: Images) -> str | None:
@@ -81,6 +87,24 @@ def refuse_unlike(dataset: Dataset, wanted: str | None, of: str) -> None:
         return
     raise DatasetError(f"{dataset.path}: its values run {_WORDS[str(found)]}, but those of {of} "
                        f"{_WORDS[str(wanted)]}; all are fed to the network in the same way. Save both alike.")
+
+
+def unlike_largest(sets: Sequence[Dataset]) -> str:
+    """A doubt where the largest values of two sets lie further apart than those of sets stored alike, by a few images
+    of each; nothing where they don't, or where values lie on both sides of 0.
+
+    Raises:
+        DatasetError: an image can't be read.
+    """
+    looked = [(_few_of(dataset), dataset.path.name) for dataset in sets if not dataset.reconstructed]
+    found = [(float(images.max()), name) for images, name in looked
+             if range_of(images) not in (None, AROUND_ZERO, PREPARED)]
+    (least, dark), (most, bright) = min(found, default=(0, "")), max(found, default=(0, ""))
+    if most <= _FAR_BRIGHTER * least:
+        return ""
+    return (f"{dark}: the largest value in a few of its images is {least:.4g}, but {most:.4g} in some of "
+            f"{bright}. Where its pictures aren't simply darker, the two are stored in different ranges, and what is "
+            "said of them is wrong: save both alike.")
 
 
 def as_stored(pictures: Images, wanted: str) -> Images:

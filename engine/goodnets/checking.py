@@ -30,7 +30,7 @@ from engine.progress import (
 Why = Literal["agree", "disagree", "guard"]
 
 # Pictures, their names, and what is wrong with others.
-_Read = tuple[list[Picture], list[str], list[EngineError]]
+_Read = tuple[list[Picture], list[str], list[tuple[Path, EngineError]]]
 
 _MOST_IN_CHUNK = 256
 _CHUNK_BYTES = 64 << 20
@@ -185,13 +185,14 @@ def _with_folders_below(path: Path) -> list[Path]:
 
 
 def check_pictures(
-    goodnet: GoodNet, files: Sequence[Path], *, unreadable: Callable[[EngineError], None] | None = None,
+    goodnet: GoodNet, files: Sequence[Path], *, unreadable: Callable[[Path, EngineError], None] | None = None,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Iterator[list[Verdict]]:
     """Check picture files a chunk at a time; the next chunk is read meanwhile.
 
     Args:
-        unreadable: called for each file that isn't a readable picture or is too large, which is then left out.
+        unreadable: called with each file that isn't a readable picture or is too large, which is then left out, and
+            why.
     Raises:
         DatasetError: a file isn't a readable picture, or is too large for a network that takes any, and `unreadable`
             wasn't given.
@@ -205,7 +206,7 @@ def check_pictures(
     def read(part: Sequence[Path]) -> _Read:
         pictures: list[Picture] = []
         names: list[str] = []
-        errors: list[EngineError] = []
+        errors: list[tuple[Path, EngineError]] = []
         for file in part:
             cancel.raise_if_cancelled()
             try:
@@ -214,17 +215,17 @@ def check_pictures(
             except EngineError as error:
                 if unreadable is None:
                     raise
-                errors.append(error)
+                errors.append((file, error))
         return pictures, names, errors
 
     done, heard = 0, Heartbeat("Checking pictures", len(files), progress)
     parts = read_ahead(read(files[start:start + size]) for start in range(0, len(files), size))
     for pictures, names, errors in parts if values else _affordable(goodnet, parts):
         cancel.raise_if_cancelled()
-        for error in errors:
+        for file, error in errors:
             if unreadable is None:
                 raise error
-            unreadable(error)
+            unreadable(file, error)
         if pictures:
             yield check_arrays(goodnet, pictures, names, cancel, heard.beat)
         done += len(pictures) + len(errors)
@@ -241,8 +242,8 @@ def _affordable(goodnet: GoodNet, parts: Iterable[_Read]) -> Iterator[_Read]:
                 goodnet.b.at(height, width)
                 largest = pictures[0].size
             except ModelError as error:
-                pictures = []
-                errors = [DatasetError(f"{names[0]}: has {height} x {width} pixels and can't be checked ({error})")]
+                pictures, size = [], f"{height} x {width} pixels"
+                errors = [(Path(names[0]), DatasetError(f"{names[0]}: has {size} and can't be checked ({error})"))]
         yield pictures, names, errors
 
 

@@ -67,5 +67,6 @@ def find_misread(
                               for chunk in clean.chunks(network.batch)])
     wrong = np.flatnonzero(answers != clean.labels).astype(np.int64)
     labels, told = clean.labels[wrong], answers[wrong]
-    return Misread(clean.name, Rate(len(wrong), len(clean)), wrong, files_of(clean, wrong.tolist()), labels, told,
-                   astray(clean.name, Counter(told.tolist()), network.labels, len(clean), len(clean)))
+    counts = Counter(zip(answers.tolist(), clean.labels.tolist(), strict=True))
+    led = astray(clean.name, counts, network.labels, len(clean))
+    return Misread(clean.name, Rate(len(wrong), len(clean)), wrong, files_of(clean, wrong.tolist()), labels, told, led)

@@ -169,7 +169,7 @@ class Network:
         try:
             return Network(self.model, self.path, self.sha256, self.output_name, self.classes, (height, width))
         except _KERAS_ERRORS as error:
-            raise ModelError(f"{self.path}: can't take images of {height} x {width} pixels ({in_short(error)}).") from error
+            raise ModelError(f"{self.path}: {height} x {width} pixels don't fit it ({in_short(error)}).") from error
 
     def pruned(self, layer: str, channels: Sequence[int]) -> Network:
         """B': a copy in which the layer's given channels have zero weights and bias, or are shut behind a joined map.

@@ -42,7 +42,8 @@ class SetCounts:
         agreeing: int64[C + 1], B and B' agree; the rest is labelled N.
         goodnet_correct: int64[C + 1], they agree on the label.
         reconstructed: of a poisoned set, whether its trigger was computed from the network.
-        wrong: how many images B answers with each label, wrongly; of counts that were read from a file none.
+        answers: how many images B answers with a label that have another or the same, by these two; of counts that
+            were read from a file none.
     """
 
     name: str
@@ -54,7 +55,7 @@ class SetCounts:
     agreeing: Counts
     goodnet_correct: Counts
     reconstructed: bool = False
-    wrong: Counter[int] = field(default_factory=Counter)
+    answers: Counter[tuple[int, int]] = field(default_factory=Counter)
 
     @property
     def title(self) -> str:
@@ -66,7 +67,7 @@ class SetCounts:
         return dataclasses.replace(
             self, images=self.images + part.images, correct=self.correct + part.correct,
             agreeing=self.agreeing + part.agreeing, goodnet_correct=self.goodnet_correct + part.goodnet_correct,
-            wrong=self.wrong + part.wrong)
+            answers=self.answers + part.answers)
 
     def b_prime_rate(self, step: int) -> Rate:
         """B' 's clean accuracy, or its attack success rate on a poisoned set."""
@@ -225,7 +226,8 @@ def count_chunk(of: SetCounts, labels: Labels, truth: Labels) -> SetCounts:
     correct, agreeing = labels == truth, labels == labels[0]
     return dataclasses.replace(
         of, images=len(truth), correct=correct.sum(axis=1), agreeing=agreeing.sum(axis=1),
-        goodnet_correct=(correct & agreeing).sum(axis=1), wrong=Counter(labels[0][~correct[0]].tolist()))
+        goodnet_correct=(correct & agreeing).sum(axis=1),
+        answers=Counter(zip(labels[0].tolist(), truth.tolist(), strict=True)))
 
 
 def as_curve(layer: str, order: npt.NDArray[np.int64], counts: Sequence[SetCounts]) -> PruningCurve:

@@ -211,7 +211,7 @@ def _doubts(document: Json, curve: PruningCurve, guarded: GuardedCurve | None, l
     if "warnings" in document:
         stopping = [_text(sentence) for sentence in document.get("implausible_input", [])]
         return tuple(Doubt(_text(sentence), sentence in stopping) for sentence in document["warnings"])
-    found = doubts_of(curve, labels)
+    found = tuple(doubt for doubt in doubts_of(curve, labels) if not doubt.slip)  # no cause was looked for
     if guarded and len(guarded.poisoned) < len(curve.poisoned):
         found = (Doubt("An earlier version made this run and counted only the first poisoned set behind the guard. "
                        "Run it again to know what the guard does with all of them.", True), *found)

@@ -144,7 +144,7 @@ def examine(
     tried = [Tried(one, one.label in suspects, suspicion, stamp, _alone(stamp, within),
                    _worn(stamp, images, own, within))
              for one, suspicion, stamp in zip(evidence, judgement.suspicion, smallest, strict=True)]
-    led = astray(clean.name, Counter(own[own != truth].tolist()), network.labels, len(images), len(clean))
+    led = astray(clean.name, Counter(zip(own.tolist(), truth.tolist(), strict=True)), network.labels, len(clean))
     limits = (*notices, *filter(None, [led]), *_limits(network, images, truth, different, len(references)))
     return Examination(judgement, tuple(sorted(tried, key=lambda one: -one.suspicion)), found, limits, len(images),
                        seed, time.monotonic() - started)

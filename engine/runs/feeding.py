@@ -163,9 +163,9 @@ def right_answers(network: Network, prepared: Dataset, truths: Sequence[Labels],
     return [Rate(int((labels == truth[asked]).sum()), len(asked)) for truth in truths]
 
 
-def wrong_answers(network: Network, prepared: Dataset, *, progress: ProgressCallback = ignore_progress,
-                  cancel: CancelToken = NEVER_CANCELLED) -> tuple[Counter[int], int]:
-    """How many of up to 512 images spread over a set a network answers with each label, wrongly, and of how many.
+def counted_answers(network: Network, prepared: Dataset, *, progress: ProgressCallback = ignore_progress,
+                    cancel: CancelToken = NEVER_CANCELLED) -> Counter[tuple[int, int]]:
+    """How many of up to 512 images spread over a set a network answers with the first label that have the second.
 
     Args:
         prepared: as the network wants it.
@@ -174,7 +174,7 @@ def wrong_answers(network: Network, prepared: Dataset, *, progress: ProgressCall
     """
     heard = Heartbeat("Looking at clean images", len(prepared), progress)
     asked, labels = _labels(network, prepared, cancel, heard.beat)
-    return Counter(labels[labels != prepared.labels[asked]].tolist()), len(asked)
+    return Counter(zip(labels.tolist(), prepared.labels[asked].tolist(), strict=True))
 
 
 def _labels(network: Network, prepared: Dataset, cancel: CancelToken, did: Did = ignore_done) -> tuple[Labels, Labels]:

@@ -12,7 +12,7 @@ import numpy as np
 from engine import backend
 from engine.data.datasets import UNKNOWN_STAMP, Dataset, notices_of, open_dataset
 from engine.data.preprocessing import AUTO, Preprocessing, preprocessing
-from engine.data.stored_values import BYTES, stored_alike
+from engine.data.stored_values import BYTES, stored_alike, unlike_largest
 from engine.data.subsets import hold_back
 from engine.data.targets import by_target, told_apart, unshown_targets
 from engine.models.networks import OPENING_PIECES, Network, open_network
@@ -105,6 +105,7 @@ class Opened:
         files: the data sets as they were given.
         stored: the range in which values are stored in all of them, one of engine.data.stored_values.RANGES.
         sets: what is counted: a poisoned file with several targets is a set for each of them.
+        unlike: a doubt on whether they are all stored in that range; none where nothing speaks against it.
     """
 
     network: Network
@@ -115,6 +116,7 @@ class Opened:
     stored: str
     files: tuple[SweepSet, ...]
     sets: tuple[SweepSet, ...]
+    unlike: str = ""
 
     def of(self, role: Role) -> list[Dataset]:
         """The data sets of a role, in the order given."""
@@ -138,7 +140,7 @@ class Opened:
     def notices(self) -> tuple[str, ...]:
         """What was decided in a person's place while opening and what may be wrong about it, a sentence each."""
         tried = self.labelling.notice if self.labelling.tried else ""
-        return tuple(filter(None, (tried, self.labelling.doubt, self.feeding.doubt if self.feeding else "",
+        return tuple(filter(None, (tried, self.labelling.doubt, self.feeding.doubt if self.feeding else "", self.unlike,
                                    unshown_targets(self.of("poisoned"), _clean(self.files)),
                                    *notices_of([s.dataset for s in self.files]))))
 
@@ -204,7 +206,8 @@ def open_inputs(
     poisoned = len(sets) - len(files.poisoned)
     sets[poisoned:] = told_apart(sets[poisoned:])
     given = tuple(SweepSet(dataset, role) for dataset, (role, _) in zip(sets, chosen, strict=True))
-    return Opened(network, layer, wanted, feeding, labelling, alike, given, _counted(given, network.labels))
+    return Opened(network, layer, wanted, feeding, labelling, alike, given, _counted(given, network.labels),
+                  unlike_largest(labelled))
 
 
 def _at_their_size(network: Network, datasets: Sequence[Dataset]) -> Network:

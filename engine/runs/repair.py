@@ -27,7 +27,7 @@ from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.ranking import rank_channels
 from engine.runs.doubts.plausibility import uneven_text
-from engine.runs.feeding import wrong_answers
+from engine.runs.feeding import counted_answers
 from engine.runs.pairs import PICTURES
 
 # A label is lost where of so many images that B was right on B' is right on less than half; so many are named.
@@ -162,8 +162,8 @@ def as_pair(
         "classes": list(classes), "stored": stored_range(clean) or BYTES, "depth": clean.depth, "guard": guard}
     goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes, standing)
     uneven = uneven_text(clean.name, clean.labels, network.labels) if standing else ""
-    wrong, seen = wrong_answers(network, clean, progress=progress, cancel=cancel)
-    led = astray(clean.name, wrong, network.labels, seen, len(clean))
+    answers = counted_answers(network, clean, progress=progress, cancel=cancel)
+    led = astray(clean.name, answers, network.labels, len(clean))
     # A guard finds the same images as the repair did.
     found = standing.doubt if standing and standing.doubt not in repair.warning else ""
     said = " ".join(filter(None, (*notices, led, found, uneven, repair.warning)))

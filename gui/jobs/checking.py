@@ -238,7 +238,7 @@ def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -
             skipped.append(str(error))
     done = flagged = 0
     for found in check_pictures(goodnet, files, progress=context.progress, cancel=context.cancel,
-                                unreadable=lambda error: skipped.append(str(error))):
+                                unreadable=lambda _, error: skipped.append(str(error))):
         flagged += sum(verdict.flagged for verdict in found)
         done += len(found)
         context.partial(([verdict.without_picture() for verdict in found], [verdict.seen for verdict in found]))

@@ -43,24 +43,44 @@ def run(options: argparse.Namespace) -> None:
     for warning in goodnet.warnings:
         complain(warning)
     names = _names(goodnet, options.classes)
+    files, answers = list_pictures(pictures), dict[str, Verdict | EngineError]()
     with ProgressLine() as show:
-        chunks = check_pictures(goodnet, list_pictures(pictures), progress=show)
-        found = [verdict.without_picture() for chunk in chunks for verdict in chunk]
+        for chunk in check_pictures(goodnet, files, progress=show,
+                                    unreadable=lambda file, error: answers.update({str(file): error})):
+            answers.update({verdict.file: verdict.without_picture() for verdict in chunk})
+    errors = [answer for answer in answers.values() if isinstance(answer, EngineError)]
+    if errors and len(errors) == len(answers):
+        none = f" None of the {len(errors):,} pictures can be read." if len(errors) > 1 else ""
+        raise EngineError(f"{errors[0]}{none}")
+    _say(options, [(str(file), answers[str(file)]) for file in files], goodnet, names)
+    if errors:
+        *others, last = errors
+        for error in others:
+            complain(str(error))
+        raise last
+
+
+def _say(options: argparse.Namespace, found: Sequence[tuple[str, Verdict | EngineError]], goodnet: GoodNet,
+         names: Sequence[str]) -> None:
+    """Print what is said of each picture, or that it can't be read."""
     if options.json:
-        say_json([_verdict_json(v, names) | _box_json(v) | {"warnings": goodnet.warnings} for v in found])
+        say_json([_fields(file, v, names) | _box_json(v) | {"warnings": goodnet.warnings} for file, v in found])
     elif options.csv:
         writer = csv_writer((*FIELDS, "name") if names else FIELDS)
         with to_standard_output():
             writer.writeheader()
-            writer.writerows({key: csv_cell(cell) for key, cell in _verdict_json(v, names).items()}
-                             for v in found)
+            writer.writerows({key: csv_cell(cell) for key, cell in _fields(file, v, names).items()}
+                             for file, v in found)
     else:
         say_table(["picture", "answer", "B says", "B' says"],
-                  [[str(v.file), f"backdoored (label {v.label})" if v.flagged else f"label {called(v.label, names)}",
+                  [[file, "can't be read", "-", "-"] if isinstance(v, EngineError) else
+                   [file, f"backdoored (label {v.label})" if v.flagged else f"label {called(v.label, names)}",
                     "is not in this file" if v.b_missing else _says(v.b_label, v.b_confidence_text, names),
                     "is B itself" if v.b_alone else _says(v.b_prime_label, v.b_prime_confidence_text, names)]
-                   for v in found], left=4)
-        say(f"{sum(v.flagged for v in found)} of {len(found)} flagged as backdoored")
+                   for file, v in found], left=4)
+        verdicts = [v for _, v in found if isinstance(v, Verdict)]
+        unread = f"; {len(found) - len(verdicts)} can't be read" if len(verdicts) < len(found) else ""
+        say(f"{sum(v.flagged for v in verdicts)} of {len(verdicts)} flagged as backdoored{unread}")
 
 
 def _split(paths: list[Path], fed: Preprocessing | None) -> tuple[GoodNet, list[Path]]:
@@ -85,12 +105,14 @@ def _says(label: int, confidence: str, names: Sequence[str]) -> str:
     return f"{called(label, names)} ({confidence})"
 
 
-def _verdict_json(verdict: Verdict, names: Sequence[str]) -> dict[str, Any]:
-    """What is said of a picture, and what its label is called."""
-    return fields_of(verdict) | {"name": name_of(verdict.label, names)}
+def _fields(file: str, found: Verdict | EngineError, names: Sequence[str]) -> dict[str, Any]:
+    """What is said of a picture, and what its label is called; of one that can't be read only why."""
+    if isinstance(found, EngineError):
+        return dict.fromkeys((*FIELDS, "name")) | {"file": file, "error": str(found)}
+    return fields_of(found) | {"name": name_of(found.label, names), "error": None}
 
 
-def _box_json(verdict: Verdict) -> dict[str, Any]:
+def _box_json(found: Verdict | EngineError) -> dict[str, Any]:
     """Where the guard's cut lies in the picture as seen, in pixels: left, top, width, height."""
-    cut = verdict.cut
+    cut = found.cut if isinstance(found, Verdict) else None
     return {"cut_box": [cut.left, cut.top, cut.width, cut.height] if cut else None}

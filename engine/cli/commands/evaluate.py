@@ -15,7 +15,7 @@ from engine.cli.result_tables import say_evaluations, say_guard
 from engine.data.classes import read_classes
 from engine.data.datasets import Dataset, notices_of, open_dataset
 from engine.data.preprocessing import AUTO, preprocessing
-from engine.data.stored_values import refuse_unlike, stored_alike
+from engine.data.stored_values import refuse_unlike, stored_alike, unlike_largest
 from engine.data.targets import by_target, told_apart, unshown_targets
 from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import GoodNet
@@ -84,7 +84,7 @@ def _opened(
         goodnet = dataclasses.replace(goodnet, preprocessing=found.best)
     clean, *given = (dataset.prepared(goodnet.preprocessing) for dataset in labelled)
     sets = [part for dataset in told_apart(given) for part in by_target(dataset, goodnet.b.labels, [clean])]
-    doubts = list(filter(None, (found.doubt if found else "", labelling.notice, labelling.doubt,
+    doubts = list(filter(None, (found.doubt if found else "", labelling.notice, labelling.doubt, unlike_largest(stored),
                                 unshown_targets(sets, [clean]), *notices_of([clean, *given], [(own, goodnet.depth)]))))
     return goodnet, [clean, *sets], [found.sentence] if found else [], doubts
 

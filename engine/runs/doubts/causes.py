@@ -13,12 +13,14 @@ from engine.data.preprocessing import AS_STORED
 from engine.data.stored_values import known_for
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.rates import Rate
 from engine.runs.doubts.plausibility import Doubt
 from engine.runs.inputs import Opened
 
 _TRIAL_IMAGES = 256
-# So much better must B be with a slip undone, and so often right, that the slip is called likely.
-_BETTER, _GOOD = 0.3, 0.5
+# So much better must B be with a slip undone, and so often right, that the slip is called likely; where it is as often
+# right with it, it must be better by fewer images, but surely.
+_BETTER, _GOOD, _SOMEWHAT_BETTER = 0.3, 0.5, 0.1
 _FEWEST_PER_LABEL, _FITTING = 3, 0.7
 # By how much labels are too high, and what a person is told then.
 _LABEL_SLIPS = {0: "", 1: "every label is one too high; save the set again with labels that count from 0.",
@@ -63,17 +65,23 @@ def likely_cause(network: Network, dataset: Dataset, progress: ProgressCallback 
     for cause, images in (tries := _tries(dataset, where)).items():
         progress(Progress("Looking for a likely cause", len(answers), len(tries)))
         answers[cause] = network.predict_labels(images(), cancel)
-    before = float((answers[""] == truth).mean())
+    before = Rate(int((answers[""] == truth).sum()), len(where))
     # Labels can't all be too high where one of them is 0 already.
     slips = {shift: slip for shift, slip in _LABEL_SLIPS.items()
              if dataset.labels.min() - shift >= 0 and dataset.labels.max() - shift < network.labels}
-    found = [(float((labels == truth - shift).mean()), f"{slip} {cause}".strip())
+    found = [(Rate(int((labels == truth - shift).sum()), len(where)), f"{slip} {cause}".strip())
              for cause, labels in answers.items() for shift, slip in slips.items()]
-    best, told = max(found, key=lambda tried: tried[0])
-    if best < max(_GOOD, before + _BETTER):
-        # Wrong labels make a wrong choice of preprocessing, too, so each is looked at.
-        return next(filter(None, (_of_order(labels, truth) for labels in answers.values())), "")
-    return f"Likely cause: {told} B is then right on {percent(best)} of {len(where)} images tried."
+    best, told = max(found, key=lambda tried: tried[0].count)
+    if before.value >= _GOOD:
+        likely = best.value >= before.value + _SOMEWHAT_BETTER and best.interval[0] > before.interval[1]
+    else:
+        likely = best.value >= max(_GOOD, before.value + _BETTER)
+    if likely:
+        return f"Likely cause: {told} B is then right on {percent(best.value)} of {len(where)} images tried."
+    if before.value >= _GOOD:
+        return ""  # each label's images mostly have one answer, its own
+    # Wrong labels make a wrong choice of preprocessing, too, so each is looked at.
+    return next(filter(None, (_of_order(labels, truth) for labels in answers.values())), "")
 
 
 def likely_target(network: Network, poisoned: Dataset, progress: ProgressCallback = ignore_progress,

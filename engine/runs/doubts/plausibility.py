@@ -21,8 +21,8 @@ from engine.pruning.sweep import PruningCurve, Role, SetCounts
 # Of what lies between guessing and always being right, so little is hardly better than chance.
 _HARDLY_BETTER = 0.15
 _FAR_WORSE_POINTS = 15.0
-# B is right on less than this share of the clean images: it may be a poor network, or the labels are another's.
-_POOR = 0.5
+# B is right on less than this share of the clean images: it may be a poor network, or labels or values are another's.
+_POOR = 0.9
 _FEWEST_IMAGES = 20
 # From this share on, images of one label, or images that two sets share, decide the figures.
 _NEARLY_ALL, _NOT_A_FEW = 0.95, 0.01
@@ -97,7 +97,7 @@ def _about_clean_counts(curve: PruningCurve, labels: int) -> Iterator[Doubt]:
     if curve.validation.b_prime_rate(0).value < _POOR:
         yield Doubt(f"B answers only {percent(curve.validation.b_prime_rate(0).value)} of {curve.validation.name} "
                     "right.", False, 0, slip=True)
-    yield from (Doubt(told, False) for c in clean if (told := astray(c.name, c.wrong, labels, c.images, c.total)))
+    yield from (Doubt(told, False) for c in clean if (told := astray(c.name, c.answers, labels, c.total)))
     if curve.test:
         better, worse = sorted(clean, key=lambda c: -c.b_prime_rate(0).value)
         high, low = better.b_prime_rate(0), worse.b_prime_rate(0)

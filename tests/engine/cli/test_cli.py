@@ -231,6 +231,36 @@ def test_check_answers_as_the_two_networks(
     assert [row["label"] for row in rows] == [str(v["label"]) for v in found]
 
 
+def test_a_damaged_picture_is_named_and_the_others_are_answered(
+    saved: Path, small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    for number, image in enumerate(stored(small_lab.poisoned)[0][:4]):
+        Image.fromarray(image.astype(np.uint8)).save(tmp_path / f"{number}.png")
+    damaged = tmp_path / "1.png"
+    damaged.write_bytes(damaged.read_bytes()[:80])
+    command = ["check", str(saved / "goodnet-x30"), str(tmp_path)]
+    assert main([*command, "--json"]) == AT_FAULT
+    said = capsys.readouterr()
+    rows = json.loads(said.out)
+    assert [Path(row["file"]).name for row in rows] == ["0.png", "1.png", "2.png", "3.png"]
+    assert [row["label"] is None for row in rows] == [bool(row["error"]) for row in rows] == [False, True, False, False]
+    assert len({frozenset(row) for row in rows}) == 1
+    assert rows[1]["error"].startswith(f"{damaged}: ") and f"goodnet: {rows[1]['error']}" in said.err
+    assert main([*command, "--csv"]) == AT_FAULT
+    said = capsys.readouterr()
+    assert [row["label"] for row in csv.DictReader(io.StringIO(said.out))] == [
+        "" if row["error"] else str(row["label"]) for row in rows]
+    assert str(damaged) in said.err
+    assert main(command) == AT_FAULT
+    said = capsys.readouterr()
+    assert "1.png  can't be read" in said.out and "of 3 flagged as backdoored; 1 can't be read" in said.out
+    for picture in tmp_path.glob("*.png"):
+        picture.write_bytes(b"no picture")
+    assert main(command) == AT_FAULT
+    said = capsys.readouterr()
+    assert not said.out and "None of the 4 pictures can be read" in said.err
+
+
 def test_scale_is_found_out(small_lab: SmallLab, tmp_path: Path) -> None:
     """A network that wants 0 to 1, and images stored as 0 to 255."""
     import keras

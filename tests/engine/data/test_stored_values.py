@@ -63,6 +63,26 @@ def test_sets_that_are_stored_in_different_ways_are_refused(
     assert open_inputs(InputFiles(small_lab.badnet, valid, poisoned=(fitting,), scale="none")).stored == clean
 
 
+@pytest.mark.parametrize("darker", [lambda x: x // 4, lambda x: x * 100 / 255, lambda x: x / 255, lambda x: x * 0.6])
+def test_values_that_end_far_below_those_of_another_set_are_doubted(
+    darker: Callable[[Array], Array], small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All sets 0 to 1, or all up to 255, are alike; one up to 63 or 100 beside another up to 255 isn't."""
+    far, unit = darker(np.float32(255)) < 120, darker(np.float32(255)) == 1
+    monkeypatch.setitem(WAYS, "darker", darker)
+    dark = stored_as("darker", small_lab.clean, tmp_path / "dark.h5")
+    bright = stored_as("darker" if unit else BYTES, small_lab.test, tmp_path / "bright.h5")
+    opened = open_inputs(InputFiles(small_lab.badnet, dark, bright, scale="none"))
+    (said,) = [notice for notice in opened.notices if "largest value" in notice] or [""]
+    assert bool(said) == (far and not unit)
+    if said:
+        assert said.startswith("dark.h5: ") and "255 in some of bright.h5" in said
+        assert main(["evaluate", *[str(small_lab.badnet)] * 2, "--test", str(dark), "--poisoned",
+                     str(small_lab.poisoned), "--preprocess", "none", "--json"]) == DONE
+        assert any(told.startswith("dark.h5: the largest") for told in json.loads(capsys.readouterr().out)["warnings"])
+
+
 @pytest.mark.parametrize(("way", "name"), [(BYTES, "none"), (UNIT, "x255"), (AROUND_ZERO, "x255 mean=-255 std=2")])
 def test_pictures_are_answered_as_the_sets_images_are(way: str, name: str) -> None:
     """The network itself wants 0 to 255, and NumPy says how often it would answer otherwise fed as stored."""

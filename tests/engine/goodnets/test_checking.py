@@ -83,8 +83,8 @@ def test_what_is_no_picture_is_told_or_refused(guarded: GoodNet, files: list[Pat
     files[40].write_bytes(b"")
     told: list[EngineError] = []
     reports: list[Progress] = []
-    found = [v for chunk in check_pictures(guarded, files, unreadable=told.append, progress=reports.append)
-             for v in chunk]
+    found = [v for chunk in check_pictures(guarded, files, unreadable=lambda _, error: told.append(error),
+                                           progress=reports.append) for v in chunk]
     assert len(found) == 48
     assert [str(error).split(":")[0] for error in told] == [str(files[3]), str(files[40])]
     assert (reports[-1].done, reports[-1].total) == (50, 50)
@@ -126,12 +126,12 @@ def test_a_photo_too_large_for_a_network_of_any_size_is_told(tmp_path: Path) -> 
     for file, side in zip((small, *files), (3, 8, 1204, 9), strict=True):
         Image.new("RGB", (side, side), (9, 90, 200)).save(file)
     told: list[EngineError] = []
-    found = list(check_pictures(goodnet, files, unreadable=told.append))
+    found = list(check_pictures(goodnet, files, unreadable=lambda _, error: told.append(error)))
     assert [chunk[0].file for chunk in found] == [str(files[0]), str(files[2])]
     assert str(told[0]).startswith(f"{files[1]}: has 1204 x 1204 pixels and can't be checked") and len(told) == 1
     with pytest.raises(DatasetError, match=r"b\.png: has 1204 .*92,160,000 values of a single image"):
         list(check_pictures(goodnet, files))
-    with pytest.raises(DatasetError, match=r"s\.png: has 3 x 3 pixels .* can't take images of 3 x 3 pixels"):
+    with pytest.raises(DatasetError, match=r"s\.png: has 3 x 3 pixels .* 3 x 3 pixels don't fit it"):
         list(check_pictures(goodnet, [small]))
 
 

@@ -304,11 +304,11 @@ def test_counts_add_up() -> None:
     assert (whole.b_prime_rate(0).value, whole.goodnet_rate(0).value, whole.flagged_rate(0).value) == (0.5, 0.4, 0.1)
 
 
-def test_bs_wrong_answers_are_counted_by_label() -> None:
+def test_bs_answers_are_counted_by_label() -> None:
     labels, truth = np.array([[2, 2, 1, 0, 2], [1, 0, 0, 0, 2]]), np.array([1, 0, 1, 1, 2])
     part = count_chunk(SetCounts("s", "test", 0, 10, None, *[np.zeros(2, np.int64)] * 3), labels, truth)
-    assert part.wrong == {2: 2, 0: 1}
-    assert part.plus(part).wrong == {2: 4, 0: 2}
+    assert part.answers == {(2, 1): 1, (2, 0): 1, (1, 1): 1, (0, 1): 1, (2, 2): 1}
+    assert part.plus(part).answers == dict.fromkeys(part.answers, 2)
 
 
 def test_the_sample_is_what_it_says(tmp_path: Path) -> None:

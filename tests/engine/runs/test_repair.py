@@ -160,6 +160,14 @@ def test_wrong_answers_on_a_sample_say_of_how_many(tmp_path: Path, monkeypatch: 
     assert "Of the 100 images in led that B gets wrong among the 100 of 150 looked at it answers 100 with" in said
 
 
+def test_swapped_labels_are_told_and_no_trigger(tmp_path: Path) -> None:
+    own = numpy_logits(CLEAN, *B).argmax(axis=1)
+    swapped = np.select([own == 0, own == 1], [1, 0], own)
+    said = as_pair(linear_network(*B), REPAIR, AS_STORED, dataset_of(tmp_path / "led.npz", CLEAN, swapped), None,
+                   []).warning
+    assert "in led with label 1" in said and "look swapped" in said and "images that carry a trigger" not in said
+
+
 def test_refusals_leave_nothing(tmp_path: Path) -> None:
     clean = dataset_of(tmp_path / "clean.npz", CLEAN, TRUTH)
     (tmp_path / "out").write_text("taken")

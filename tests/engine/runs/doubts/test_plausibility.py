@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.assessment import percent
 from engine.models.networks import open_network
 from engine.progress import Progress, ProgressCallback, ignore_progress
 from engine.pruning.sweep import PruningCurve, SetCounts
@@ -163,11 +164,31 @@ def test_a_guard_set_on_images_of_mostly_one_label_is_doubted(drawn: list[int], 
     ({3: 9}, 10, None), ({3: 10, 1: 5, 2: 5}, 10, None), ({1: 40}, 3, None), ({}, 10, None),
 ])
 def test_wrong_answers_that_lead_to_one_label_are_told(wrong: dict[int, int], labels: int, told: str | None) -> None:
-    made = curve(75)
-    made = dataclasses.replace(made, validation=dataclasses.replace(made.validation, wrong=Counter(wrong)))
+    made = curve(95)
+    made = dataclasses.replace(made, validation=dataclasses.replace(made.validation, answers=Counter(
+        {(told, 9 - told): count for told, count in wrong.items()} | {(9, 9): 60})))
     found = doubts_of(made, labels)
     assert [doubt.sentence.startswith(told or "-") for doubt in found] == [True] * (told is not None)
     assert not stopping(found)
+
+
+@pytest.mark.parametrize(("answers", "swapped", "led"), [
+    ({(3, 4): 18, (4, 4): 2, (4, 3): 17, (0, 3): 3}, True,
+     "Of the 19 other images in valid that B gets wrong it answers 16 with label 7"),
+    ({(3, 4): 18, (4, 4): 2}, False, "it answers 18 with label 3"),  # nothing goes back, as of a trigger
+    ({(3, 4): 18, (4, 4): 20, (4, 3): 17, (3, 3): 20}, False, ""),  # two labels that look alike
+    ({(3, 4): 4, (4, 3): 4}, False, "Of the 24 images in valid that B gets wrong it answers 16 with label 7"),
+])
+def test_two_labels_that_bear_each_others_answers_look_swapped(
+        answers: dict[tuple[int, int], int], swapped: bool, led: str) -> None:
+    worn = {(7, own): 4 for own in (0, 1, 2, 5)} | {(one, one): 30 for one in (0, 1, 2, 5, 7)}
+    made = dataclasses.replace(curve(95), validation=dataclasses.replace(
+        curve(95).validation, answers=Counter(answers | worn)))
+    said = " ".join(doubt.sentence for doubt in doubts_of(made, 10))
+    assert ("B answers 17 of the 20 images of label 3 in valid with label 4 and 18 of the 20 of label 4 with label 3: "
+            "these two look swapped" in said) == swapped
+    # What else is wrong is judged without them.
+    assert led in said and said.count("images that carry a trigger") == bool(led)
 
 
 def test_clean_images_in_a_harmless_set_stop_nothing() -> None:
@@ -205,10 +226,10 @@ def images() -> Sets:
 
 
 def run_on(lab: SmallLab, sets: Sets, folder: Path, guard: str = "none",
-           progress: ProgressCallback = ignore_progress) -> PruningRun:
+           progress: ProgressCallback = ignore_progress, scale: str = "none") -> PruningRun:
     paths = {name: save_lab_file(folder / f"{name}.h5", *data) for name, data in sets.items()}
     request = PruningRequest(lab.badnet, paths["valid"], paths.get("test"), (paths["bad"],), drops=(2.0, 30.0, 60.0),
-                             scale="none", guard=guard, false_alarms=0.1)  # type: ignore[arg-type]
+                             scale=scale, guard=guard, false_alarms=0.1)  # type: ignore[arg-type]
     return run_pruning(request, progress=progress)
 
 
@@ -261,17 +282,31 @@ def test_files_that_aren_t(
     assert "implausible" in best.figures
 
 
-def test_a_poor_network_is_no_slip(small_lab: SmallLab, images: Sets, tmp_path: Path) -> None:
-    """Seven in ten of the labels drawn by chance: no slip explains that, so it is what the network is worth."""
+@pytest.mark.parametrize(("scale", "low", "high"), [
+    ("mean=0.1 std=0.00392", 0.5, 0.6), ("mean=0.05 std=0.00392", 0.6, 0.8), ("mean=0.02 std=0.00392", 0.8, 0.9)])
+def test_a_wrong_preprocessing_that_leaves_many_answers_right_is_named(
+        small_lab: SmallLab, images: Sets, tmp_path: Path, scale: str, low: float, high: float) -> None:
+    run = run_on(small_lab, images, tmp_path, scale=scale)
+    right = run.curve.validation.b_prime_rate(0).value
+    assert low < right < high
+    told = (f"B answers only {percent(right)} of valid right. Likely cause: The network wants values fed as stored. B "
+            "is then right on 100 % of ")
+    assert any(sentence.startswith(told) for sentence in stopping(run.doubts)), run.doubts
+
+
+@pytest.mark.parametrize(("drawn", "low", "high"), [(0.7, 0.3, 0.5), (0.3, 0.6, 0.85)])
+def test_a_poor_network_is_no_slip(
+        small_lab: SmallLab, images: Sets, tmp_path: Path, drawn: float, low: float, high: float) -> None:
+    """Seven or three in ten of the labels drawn by chance: no slip explains that, it is what the network is worth."""
     rng = np.random.default_rng(0)
 
     def poor(labels: Array) -> Array:
-        return np.where(rng.random(len(labels)) < 0.7, rng.integers(0, LABELS, len(labels)), labels)
+        return np.where(rng.random(len(labels)) < drawn, rng.integers(0, LABELS, len(labels)), labels)
 
     sets = {name: (data, labels if name == "bad" else poor(labels)) for name, (data, labels) in images.items()}
     run = run_on(small_lab, sets, tmp_path)
     assert run.plausible and not any("Likely cause" in d.sentence or "only" in d.sentence for d in run.doubts)
-    assert 0.3 < run.curve.validation.b_prime_rate(0).value < 0.5
+    assert low < run.curve.validation.b_prime_rate(0).value < high
 
 
 def test_a_wrong_target_is_named(small_lab: SmallLab, images: Sets, tmp_path: Path) -> None:
@@ -298,6 +333,12 @@ def test_poisoned_images_among_the_clean_ones_that_keep_their_own_labels_are_tol
     for name in among:
         assert any(f"Of the 10 images in {name} that B gets wrong it answers 10 with label {TARGET}:"
                    in doubt.sentence for doubt in run.doubts), run.doubts
+
+
+def test_swapped_labels_are_no_trigger(small_lab: SmallLab, images: Sets, tmp_path: Path) -> None:
+    run = run_on(small_lab, renumbered(images, [0, 1, 2, 3, 4, 6, 5]), tmp_path)
+    said = " ".join(doubt.sentence for doubt in run.doubts)
+    assert said.count("these two look swapped") == 2 and "images that carry a trigger" not in said
 
 
 def test_doubts_are_the_same_whoever_reads_the_images(small_lab: SmallLab, images: Sets, tmp_path: Path) -> None:
