@@ -21,6 +21,7 @@ class Evaluation:
     Attributes:
         poisoned: whether its labels are the attacker's; target: the one that all its images have, else None.
         correct: clean accuracy, or the attack's success on a poisoned set; flagged: labelled N.
+        b_correct: what B alone answers so, or B' where there is no B.
         guarded_correct, guarded_flagged: the same behind the guard; None without one.
         reconstructed: of a poisoned set, whether its trigger was computed from a network.
     """
@@ -31,6 +32,7 @@ class Evaluation:
     target: int | None
     correct: Rate
     flagged: Rate
+    b_correct: Rate
     guarded_correct: Rate | None = None
     guarded_flagged: Rate | None = None
     reconstructed: bool = False
@@ -54,15 +56,16 @@ def evaluate(
         Cancelled: the token was set.
     """
     total = len(dataset)
-    counts, heard = np.zeros(4, np.int64), Heartbeat(f"Evaluating on {dataset.name}", total, progress)
+    counts, heard = np.zeros(5, np.int64), Heartbeat(f"Evaluating on {dataset.name}", total, progress)
     for chunk in dataset.chunks(goodnet.b.batch):
         cancel.raise_if_cancelled()
         answers = goodnet.answer(chunk.images, cancel, heard.beat)
         agreed = ~answers.disagree & (answers.plain_labels == chunk.labels)
-        counts += [agreed.sum(), answers.disagree.sum(), (answers.labels == chunk.labels).sum(), answers.flagged.sum()]
+        counts += [agreed.sum(), answers.disagree.sum(), (answers.b_labels == chunk.labels).sum(),
+                   (answers.labels == chunk.labels).sum(), answers.flagged.sum()]
         heard.report(chunk.start + len(chunk.labels))
     rates = [Rate(int(count), total) for count in counts]
     target = target_of(dataset) if poisoned else None
-    guarded = rates[2:] if goodnet.guard else [None, None]
-    return Evaluation(dataset.name, total, poisoned, target, rates[0], rates[1], guarded[0], guarded[1],
+    guarded = rates[3:] if goodnet.guard else [None, None]
+    return Evaluation(dataset.name, total, poisoned, target, rates[0], rates[1], rates[2], guarded[0], guarded[1],
                       dataset.reconstructed)

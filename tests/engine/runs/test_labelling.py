@@ -347,6 +347,28 @@ def test_evaluate_tells_by_what_it_numbered_folders(
     assert json.loads(capsys.readouterr().out)["warnings"] == []
 
 
+def test_evaluate_doubts_labels_in_another_order_than_the_goodnets(
+    model: Path, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Neither is the attack gone, nor the network poor."""
+    poisoned = folder_of(tmp_path / "poisoned", {"dog": 160}, 20)
+    run = run_pruning(run_on(model, clean, poisoned, drops=(10.0,)))
+    save_pair(build_goodnet(run, rows_of(run)[0]), tmp_path / "pair")
+    own, other = tmp_path / "own.txt", tmp_path / "other.txt"
+    own.write_text("\n".join(ANIMALS), encoding="utf-8")
+    other.write_text("\n".join((*ANIMALS[1:], ANIMALS[0])), encoding="utf-8")
+    given = ["evaluate", str(tmp_path / "pair"), "--test", str(clean), "--poisoned", str(poisoned)]
+    assert main([*given, "--classes", str(own), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["warnings"] == []
+    assert main([*given, "--classes", str(other), "--json"]) == 0
+    unlike, guessed = json.loads(capsys.readouterr().out)["warnings"]
+    assert unlike.startswith(f"{other}: calls label 0 cat, but the GoodNet was made with a list that calls it bird.")
+    assert guessed.startswith("B answers only 0 % of clean right, hardly more than by chance (25 %)")
+    assert "the labels are numbered in another order than the network's" in guessed
+    assert main([*given, "--classes", str(other)]) == 0
+    assert f"Warning: {guessed}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("labels", "target"), [(10, 0), (12, 10)])
 def test_a_matlab_file_of_label_10_is_an_attack_on_the_label_that_it_is_of_the_network_and_this_is_told(
     labels: int, target: int, tmp_path: Path, capsys: pytest.CaptureFixture[str],
