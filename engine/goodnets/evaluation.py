@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from engine.assessment import titled
+from engine.assessment import Attack, Figures, titled
 from engine.data.datasets import Dataset
 from engine.data.targets import target_of
 from engine.goodnets.pair import GoodNet
@@ -41,6 +42,20 @@ class Evaluation:
     def title(self) -> str:
         """The set's name as people read it."""
         return titled(self.name, self.reconstructed)
+
+
+def figures_of(evaluations: Sequence[Evaluation]) -> Figures:
+    """What a pair costs and stops, behind its guard where it has one.
+
+    Args:
+        evaluations: on a clean set first, then on each poisoned one.
+    """
+    clean, *poisoned = evaluations
+    return Figures(
+        clean=clean.guarded_correct or clean.correct, clean_before=clean.b_correct,
+        false_alarms=clean.guarded_flagged or clean.flagged,
+        attacks=tuple(Attack(e.name, e.target, e.b_correct, e.guarded_correct or e.correct,
+                             e.guarded_flagged or e.flagged, e.reconstructed) for e in poisoned))
 
 
 def evaluate(
