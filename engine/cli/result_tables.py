@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine import backend
-from engine.assessment import Figures, Level, percent, titled, with_target
+from engine.assessment import Assessment, Figures, Level, percent, titled, with_target
 from engine.cli.printing import rate_text, say, say_table
 from engine.data.preprocessing import preprocessing
 from engine.defences.comparison import Comparison
@@ -47,7 +47,7 @@ def say_run(run: PruningRun) -> None:
         _say_guarded(run.guarded, rows)
     say()
     for row in rows:
-        say(row.assessment.sentence, _STYLES.get(row.assessment.level, ""))
+        say_assessment(row.assessment)
     if price_text(rows):
         say(price_text(rows))
     for x in run.request.drops:
@@ -76,6 +76,11 @@ def say_comparison(comparison: Comparison) -> None:
 def say_evaluations(found: Sequence[Evaluation]) -> None:
     """What a GoodNet is worth on each set, and behind its guard."""
     say_table(["set", "images", *_headings([])], [row for e in found for row in _evaluation_rows(e)])
+
+
+def say_assessment(found: Assessment) -> None:
+    """What figures mean."""
+    say(found.sentence, _STYLES.get(found.level, ""))
 
 
 def say_guard(goodnet: GoodNet) -> None:

@@ -6,7 +6,7 @@ it as an entry point of the group `goodnet.defences`. A plug-in is a program, wi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
@@ -69,9 +69,10 @@ def _wrong_form(loaded: Any) -> str:
     if not isinstance(loaded, Further):
         return f"is a {type(loaded).__name__}; a Further was expected."
     named, needs = isinstance(loaded.name, str), loaded.needs
-    if named and isinstance(needs, tuple) and all(isinstance(one, str) for one in needs) and callable(loaded.defend):
+    words = isinstance(needs, Collection) and not isinstance(needs, str) and all(isinstance(one, str) for one in needs)
+    if named and words and callable(loaded.defend):
         return ""
-    return "is badly formed; a name, a tuple of strings that says what it needs, and a function were expected."
+    return "is badly formed; a name, strings that say what it needs, and a function were expected."
 
 
 def defended(further: Further, network: Network, clean: Dataset) -> Network | Guard:

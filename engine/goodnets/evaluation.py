@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from engine.assessment import titled
+from engine.assessment import Attack, Figures, titled
 from engine.data.datasets import Dataset
 from engine.data.targets import target_of
 from engine.goodnets.pair import GoodNet
@@ -21,6 +22,7 @@ class Evaluation:
     Attributes:
         poisoned: whether its labels are the attacker's; target: the one that all its images have, else None.
         correct: clean accuracy, or the attack's success on a poisoned set; flagged: labelled N.
+        b_correct: what B alone answers so, or B' where there is no B.
         guarded_correct, guarded_flagged: the same behind the guard; None without one.
         reconstructed: of a poisoned set, whether its trigger was computed from a network.
     """
@@ -31,6 +33,7 @@ class Evaluation:
     target: int | None
     correct: Rate
     flagged: Rate
+    b_correct: Rate
     guarded_correct: Rate | None = None
     guarded_flagged: Rate | None = None
     reconstructed: bool = False
@@ -39,6 +42,20 @@ class Evaluation:
     def title(self) -> str:
         """The set's name as people read it."""
         return titled(self.name, self.reconstructed)
+
+
+def figures_of(evaluations: Sequence[Evaluation]) -> Figures:
+    """What a pair costs and stops, behind its guard where it has one.
+
+    Args:
+        evaluations: on a clean set first, then on each poisoned one.
+    """
+    clean, *poisoned = evaluations
+    return Figures(
+        clean=clean.guarded_correct or clean.correct, clean_before=clean.b_correct,
+        false_alarms=clean.guarded_flagged or clean.flagged,
+        attacks=tuple(Attack(e.name, e.target, e.b_correct, e.guarded_correct or e.correct,
+                             e.guarded_flagged or e.flagged, e.reconstructed) for e in poisoned))
 
 
 def evaluate(
@@ -55,15 +72,16 @@ def evaluate(
         ModelError: as GoodNet.at.
     """
     goodnet, total = goodnet.at(*dataset.image_shape[:2]), len(dataset)
-    counts, heard = np.zeros(4, np.int64), Heartbeat(f"Evaluating on {dataset.name}", total, progress)
+    counts, heard = np.zeros(5, np.int64), Heartbeat(f"Evaluating on {dataset.name}", total, progress)
     for chunk in dataset.chunks(goodnet.b.batch):
         cancel.raise_if_cancelled()
         answers = goodnet.answer(chunk.images, cancel, heard.beat)
         agreed = ~answers.disagree & (answers.plain_labels == chunk.labels)
-        counts += [agreed.sum(), answers.disagree.sum(), (answers.labels == chunk.labels).sum(), answers.flagged.sum()]
+        counts += [agreed.sum(), answers.disagree.sum(), (answers.b_labels == chunk.labels).sum(),
+                   (answers.labels == chunk.labels).sum(), answers.flagged.sum()]
         heard.report(chunk.start + len(chunk.labels))
     rates = [Rate(int(count), total) for count in counts]
     target = target_of(dataset) if poisoned else None
-    guarded = rates[2:] if goodnet.guard else [None, None]
-    return Evaluation(dataset.name, total, poisoned, target, rates[0], rates[1], guarded[0], guarded[1],
+    guarded = rates[3:] if goodnet.guard else [None, None]
+    return Evaluation(dataset.name, total, poisoned, target, rates[0], rates[1], rates[2], guarded[0], guarded[1],
                       dataset.reconstructed)

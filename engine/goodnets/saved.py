@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import shutil
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,6 +108,8 @@ def write_pair(
     before_each()
     whole = one_file_model(goodnet)
     whole.save(folder / "goodnet.keras")
+    if goodnet.classes:
+        _note_classes(folder / "goodnet.keras", goodnet.classes)
     repaired = folder / repaired_name(goodnet.notes.get("x"))
     if not goodnet.b_alone and fits_keras2(goodnet.b_prime):
         save_keras2_h5(goodnet.b_prime, repaired)
@@ -123,6 +128,20 @@ def write_pair(
     if goodnet.guard:
         save_guard(goodnet.guard, folder / GUARD_FILE)
     return left_out
+
+
+def _note_classes(path: Path, classes: Sequence[str]) -> None:
+    """Write the names of labels into a Keras file's own notes, which Keras leaves alone and opening it reads."""
+    noted = path.with_name("noted.keras")
+    with zipfile.ZipFile(path) as plain, zipfile.ZipFile(noted, "w") as target:
+        for member in plain.infolist():
+            if member.filename == "metadata.json":
+                notes = json.loads(plain.read(member))
+                target.writestr(copy.copy(member), json.dumps(notes | {"class_names": list(classes)}))
+                continue
+            with plain.open(member) as source, target.open(copy.copy(member), "w") as place:
+                shutil.copyfileobj(source, place)
+    noted.replace(path)
 
 
 def _noise(network: Network) -> Images:
@@ -227,11 +246,13 @@ def _without_guard(whole: Any, path: Path) -> str:
 
 
 def _open_one_file(path: Path) -> GoodNet:
-    whole = build_model(read_model_file(path))
+    file = read_model_file(path)
+    whole = build_model(file)
     parts = {name: next((layer for layer in whole.layers if layer.name == name), None) for name in ("b", "b_prime")}
     # Of earlier versions _IMAGE says nothing of the range.
     stored = {name: stored for stored, name in _IMAGES.items()}.get(whole.layers[0].name)
-    notes, warning = {"stored": stored} if stored else {}, _without_guard(whole, path)
+    notes = {**({"stored": stored} if stored else {}), "classes": list(file.classes)}
+    warning = _without_guard(whole, path)
     if parts["b"] is None and hasattr(parts["b_prime"], "outputs"):
         alone = Network(parts["b_prime"], path)
         return GoodNet(alone, alone, preprocessing_of(whole.layers), {**notes, ANSWERS: B_PRIME}, warning=warning)

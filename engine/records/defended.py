@@ -39,7 +39,8 @@ def save_defended(defended: Defended, opened: Opened, folder: Path) -> tuple[str
         making, measuring = opened.to_make_and_measure()
         write_examination(defended.examination, network,
                           to_wear(defended.examination.judgement.guilty, measuring, making), temporary / INSIDE,
-                          opened.of("validation")[0].path.name, made_with=made_with(opened))
+                          opened.of("validation")[0].path.name,
+                          made_with=made_with(opened, clean_sha256=defended.run.datasets[0].sha256))
         text = json.dumps(defended_json(defended), indent=1, allow_nan=False) + "\n"
         (temporary / "defend.json").write_text(text, encoding="utf-8")
         page = defended_html(defended, network.path.name, datetime.date.today())

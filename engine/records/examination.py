@@ -64,15 +64,17 @@ class MadeWith:
 UNKNOWN = MadeWith()
 
 
-def made_with(opened: Opened, cancel: CancelToken = NEVER_CANCELLED) -> MadeWith:
+def made_with(opened: Opened, cancel: CancelToken = NEVER_CANCELLED, clean_sha256: str = "") -> MadeWith:
     """What an examination of these inputs is made with.
 
+    Args:
+        clean_sha256: where it is known; else it is that of the clean images as they are now.
     Raises:
         DatasetError: the clean images can't be read any more.
         Cancelled: the token was set.
     """
     name = opened.preprocessing.name
-    return MadeWith(opened.of("validation")[0].sha256(cancel), name, AUTO if opened.feeding else name)
+    return MadeWith(clean_sha256 or opened.of("validation")[0].sha256(cancel), name, AUTO if opened.feeding else name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,7 +45,9 @@ def repaired_json(pair: RepairedPair) -> dict[str, Any]:
 
     clean, *poisoned = pair.evaluations
     guard = pair.goodnet.guard
-    return {"method": pair.method, "warning": pair.warning, "test": one(clean),
+    judged = pair.assessment
+    return {"method": pair.method, "warning": pair.warning, "level": judged.level if judged else None,
+            "assessment": judged.sentence if judged else None, "test": one(clean),
             "guard": {"name": pair.goodnet.guard_name, "threshold": finite(guard.threshold),
                       **calibration_json(guard)} if guard else None,
             "poisoned": [one(e) for e in poisoned]}

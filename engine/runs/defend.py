@@ -10,14 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.assessment import HARMLESS_ATTACK, Attack, percent
+from engine.data.datasets import Dataset
 from engine.defences.comparison import UNPAIRED, Comparison, ComparisonRow
 from engine.files.scratch import scratch_folder
 from engine.guards.calibration import SPARING_GUARD
 from engine.guards.transplant import refuse_other_sizes
+from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.all_defences import compare_defences
 from engine.runs.examine import Examination, examine
-from engine.runs.feeding import right_answers
 from engine.runs.inputs import Opened
 from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
@@ -53,7 +54,7 @@ class Defended:
         examination: what was found without poisoned images.
         run: the pruning run with the comparison of all defences.
         chosen: the comparison's row, on images that it wasn't chosen by if `apart`; pair: as it is saved.
-        estimated: whether the attack was measured with reconstructed triggers, for want of real ones.
+        estimated: whether the attack was measured with reconstructed triggers, for want of real ones that work.
         holds_against: what it was measured to stop, a sentence each; not_tried: what nobody has tried here.
         cautions: what a person must know before relying on it, the gravest first.
     """
@@ -99,8 +100,7 @@ def defend(
                     progress=progress, cancel=cancel)
     with scratch_folder() as folder:
         suspects = found.guilty or found.tried[:1]
-        shown = any(right_answers(opened.network, given, [given.labels], cancel)[0].value > HARMLESS_ATTACK
-                    for given in opened.of("poisoned"))
+        shown = any(_falls_for(opened.network, given, cancel) for given in opened.of("poisoned"))
         stand_ins = [] if shown else write_stand_ins(
             opened, [tried.stamp for tried in suspects], folder, progress=progress, cancel=cancel)
         # The comparison calibrates guards; the run needs none of its own.
@@ -123,6 +123,14 @@ def defend(
     said = (*without_attack, *cautions, *made.left_out, *made.refused.values(), *filter(None, [pair.warning]))
     return Defended(found, run, chosen, pair, apart, estimated, _stopped(run, chosen), NOT_TRIED,
                     said, time.monotonic() - started)
+
+
+def _falls_for(network: Network, poisoned: Dataset, cancel: CancelToken) -> bool:
+    """Whether B answers the attacker's labels on enough of these images to tell defences apart by them."""
+    fooled = 0
+    for chunk in poisoned.chunks(network.batch):
+        fooled += int((network.predict_labels(chunk.images, cancel) == chunk.labels).sum())
+    return fooled > HARMLESS_ATTACK * len(poisoned)
 
 
 def are_estimates(attacks: Sequence[Attack]) -> bool:

@@ -145,7 +145,7 @@ def examine(
                    _worn(stamp, images, own, within))
              for one, suspicion, stamp in zip(evidence, judgement.suspicion, smallest, strict=True)]
     led = astray(clean.name, Counter(zip(own.tolist(), truth.tolist(), strict=True)), network.labels, len(clean))
-    limits = (*notices, *filter(None, [led]), *_limits(network, images, truth, different, len(references)))
+    limits = (*notices, *filter(None, [led]), *_limits(network, images, own, truth, different, len(references)))
     return Examination(judgement, tuple(sorted(tried, key=lambda one: -one.suspicion)), found, limits, len(images),
                        seed, time.monotonic() - started)
 
@@ -213,11 +213,13 @@ def _doubt(own: Labels, truth: Labels, smallest: Sequence[Reconstruction], margi
     return ""
 
 
-def _limits(network: Network, images: Images, truth: Labels, different: int, references: int) -> tuple[str, ...]:
+def _limits(
+    network: Network, images: Images, own: Labels, truth: Labels, different: int, references: int,
+) -> tuple[str, ...]:
     said = list(BLIND)
     many = int(np.bincount(truth).argmax())
     share = float((truth == many).mean())
-    if share >= _NEARLY_ALL or flooded(truth) is not None:
+    if max(share, np.bincount(own).max() / len(own)) >= _NEARLY_ALL or flooded(truth) is not None:
         said.insert(0, f"{percent(share)} of the clean images have the label {many}, many times as many as other "
                        "labels have. If poisoned images stand among them, their trigger looks like a part of clean "
                        "images and isn't found.")

@@ -44,8 +44,8 @@ def write_stand_ins(
     """Write poisoned sets that stand in for an attacker's: for each stamp's label one with the stamp, and one with a
     pattern over the whole picture, because a stamp is no likeness of a blended picture or of stripes.
 
-    Both are put on the images that defences are measured on, if these show another label, and the pattern is found
-    without them.
+    Both are put on the images that defences are measured on, and the pattern is found without them; if these show no
+    other label, on the images that defences are made from, which flatters those.
 
     Raises:
         OutputError, DatasetError: as write_reconstructed.

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.assessment import astray
+from engine.assessment import Assessment, assess, astray
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import Preprocessing
 from engine.data.stored_values import BYTES, stored_range
@@ -19,13 +19,14 @@ from engine.defences.fine_pruning import fine_prune
 from engine.defences.training import Repair, missing_labels_warning, repaired_network
 from engine.defences.unlearning import unlearn
 from engine.errors import DatasetError, EngineError
-from engine.goodnets.evaluation import Evaluation, evaluate
+from engine.goodnets.evaluation import Evaluation, evaluate, figures_of
 from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, SPARING_GUARD, Guard, calibrate, calibrate_both
 from engine.guards.transplant import refuse_other_sizes
 from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.ranking import rank_channels
+from engine.runs.doubts.measured import doubts_measured
 from engine.runs.doubts.plausibility import uneven_text
 from engine.runs.feeding import counted_answers
 from engine.runs.pairs import PICTURES
@@ -52,6 +53,7 @@ class RepairedPair:
         method: how the copy was made.
         pictures: some images of those sets as stored, that saved files are tried with.
         warning: what a person must know before trusting that; empty when all is well.
+        assessment: what the figures mean, where a repair was measured on poisoned images.
     """
 
     method: str
@@ -59,6 +61,7 @@ class RepairedPair:
     evaluations: tuple[Evaluation, ...]
     pictures: Images
     warning: str
+    assessment: Assessment | None = None
 
 
 def repair_by(
@@ -167,7 +170,22 @@ def as_pair(
     # A guard finds the same images as the repair did.
     found = standing.doubt if standing and standing.doubt not in repair.warning else ""
     said = " ".join(filter(None, (*notices, led, found, uneven, repair.warning)))
-    return measured(repair.method, said, goodnet, clean, test, poisoned, progress, cancel)
+    pair = measured(repair.method, said, goodnet, clean, test, poisoned, progress, cancel)
+    return _judged(pair, [test or clean, *poisoned], progress, cancel) if poisoned else pair
+
+
+def _judged(
+    pair: RepairedPair, sets: Sequence[Dataset], progress: ProgressCallback, cancel: CancelToken,
+) -> RepairedPair:
+    """A pair with what its figures mean, in goodnet.json too, and with what is doubtful about them."""
+    goodnet = pair.goodnet
+    doubts = doubts_measured(goodnet, sets, pair.evaluations, progress=progress, cancel=cancel)
+    guarded = f" behind the {goodnet.guard_name} guard" if goodnet.guard else ""
+    found = assess(f"With {pair.method}{guarded}", figures_of(pair.evaluations), guarded=bool(guarded),
+                   plausible=not any(doubt.implausible for doubt in doubts))
+    return dataclasses.replace(
+        pair, goodnet=dataclasses.replace(goodnet, notes=goodnet.notes | {"assessment": found.sentence}),
+        warning=" ".join(filter(None, (*(doubt.sentence for doubt in doubts), pair.warning))), assessment=found)
 
 
 def _calibrated(

@@ -12,7 +12,7 @@ from engine.cli.options import add_classes, add_json, add_measured_on, add_prepr
 from engine.cli.printing import complain, say, say_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations, say_guard
-from engine.data.classes import read_classes
+from engine.data.classes import places_among, read_classes
 from engine.data.datasets import Dataset, notices_of, open_dataset
 from engine.data.preprocessing import AUTO, preprocessing
 from engine.data.stored_values import refuse_unlike, stored_alike, unlike_largest
@@ -22,6 +22,7 @@ from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import Guard
 from engine.records.run_files import finite, rate_json
+from engine.runs.doubts.measured import doubts_measured
 from engine.runs.feeding import find_feeding
 from engine.runs.labelling import find_labelling
 
@@ -53,13 +54,17 @@ def run(options: argparse.Namespace) -> None:
     with ProgressLine() as show:
         test = evaluate(goodnet, clean, progress=show)
         poisoned = [evaluate(goodnet, dataset, poisoned=True, progress=show) for dataset in sets]
+        found = doubts_measured(goodnet, [clean, *sets], [test, *poisoned], progress=show)
+    measured = [doubt.sentence for doubt in found]
     if options.json:
-        warnings = [*goodnet.warnings, *doubts]
+        warnings = [*goodnet.warnings, *doubts, *measured]
         say_json(_evaluation_json(goodnet, test, poisoned) | {"preprocess": goodnet.preprocessing.name,
                                                               "warnings": warnings})
     else:
         for sentence in (*told, *doubts):
             say(sentence)
+        for sentence in measured:
+            say(f"Warning: {sentence}", "yellow")
         say_evaluations([test, *poisoned])
         say_guard(goodnet)
 
@@ -77,6 +82,7 @@ def _opened(
     else:
         stored_alike(stored)
     known = read_classes(Path(classes)) if classes else goodnet.classes
+    unlike = _unlike(classes, known, goodnet.classes or goodnet.b.classes) if classes else ""
     labelling = find_labelling(goodnet.b, known, stored[0], stored[1:], None if find else goodnet.preprocessing)
     labelled = [labelling.of(dataset, goodnet.b.labels) for dataset in stored]
     found = labelling.feeding or find_feeding(goodnet.b, labelled[0]) if find else None
@@ -84,9 +90,19 @@ def _opened(
         goodnet = dataclasses.replace(goodnet, preprocessing=found.best)
     clean, *given = (dataset.prepared(goodnet.preprocessing) for dataset in labelled)
     sets = [part for dataset in told_apart(given) for part in by_target(dataset, goodnet.b.labels, [clean])]
-    doubts = list(filter(None, (found.doubt if found else "", labelling.notice, labelling.doubt, unlike_largest(stored),
+    doubts = list(filter(None, (unlike, found.doubt if found else "", labelling.notice, labelling.doubt,
+                                unlike_largest(stored),
                                 unshown_targets(sets, [clean]), *notices_of([clean, *given], [(own, goodnet.depth)]))))
     return goodnet, [clean, *sets], [found.sentence] if found else [], doubts
+
+
+def _unlike(path: str, given: Sequence[str], own: Sequence[str]) -> str:
+    """That a class list isn't that of the GoodNet, a sentence; nothing where it is, or nothing is known of names."""
+    wrong = next((label for label, place in enumerate(places_among(given, own)) if place != label), None)
+    if not own or wrong is None:
+        return ""
+    return (f"{path}: calls label {wrong} {given[wrong]}, but the GoodNet was made with a list that calls it "
+            f"{own[wrong]}. Images are counted by the file's names; leave --classes out to count by the GoodNet's own.")
 
 
 def _evaluation_json(goodnet: GoodNet, test: Evaluation, poisoned: list[Evaluation]) -> dict[str, Any]:

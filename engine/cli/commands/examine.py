@@ -40,21 +40,23 @@ def run(options: argparse.Namespace) -> None:
     if options.out:
         check_writable(Path(options.out), files.paths)
     opened = open_inputs(files)
+    made = made_with(opened) if options.out else None  # before the work: files may change
     with ProgressLine() as show:
         found = examine(opened.network, opened.of("validation")[0], options.seed, options.labels,
                         notices=opened.notices, progress=show)
-    # Before saving, which may fail.
-    if options.json:
-        say_json(examination_json(found))
-    else:
-        _say(found, opened)
-    if options.out:
-        clean = to_wear(found.judgement.guilty, opened.clean, opened.of("validation")[0])
-        save_examination(found, opened.network, clean, Path(options.out), files.paths, files.validation.name,
-                         made_with=made_with(opened))
-        options.saved = True
-        if not options.json:
-            say(f"Saved in {options.out}")
+    try:  # what was found isn't unsaid where it can't be saved, nor lost where nobody reads on
+        if options.json:
+            say_json(examination_json(found))
+        else:
+            _say(found, opened)
+    finally:
+        if options.out:
+            clean = to_wear(found.judgement.guilty, opened.clean, opened.of("validation")[0])
+            save_examination(found, opened.network, clean, Path(options.out), files.paths, files.validation.name,
+                             made_with=made)
+            options.saved = True
+    if options.out and not options.json:
+        say(f"Saved in {options.out}")
 
 
 def _say(found: Examination, opened: Opened) -> None:

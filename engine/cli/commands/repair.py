@@ -16,7 +16,7 @@ from engine.cli.options import (
 )
 from engine.cli.printing import complain, rate_text, say, say_json
 from engine.cli.progress_line import ProgressLine
-from engine.cli.result_tables import say_evaluations, say_guard
+from engine.cli.result_tables import say_assessment, say_evaluations, say_guard
 from engine.files.saving import check_writable
 from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.records.repaired_pair import repaired_json, save_repaired
@@ -73,6 +73,8 @@ def run(options: argparse.Namespace) -> None:
         f"aside B {rate_text(repair.before)}, B' {rate_text(repair.after)}")
     say_evaluations(pair.evaluations)
     say_guard(pair.goodnet)
+    if pair.assessment:
+        say_assessment(pair.assessment)
     if pair.warning:
         say(f"Warning: {pair.warning}", style="yellow")
     say()

@@ -13,9 +13,9 @@ from engine.data.preprocessing import AS_STORED
 from engine.data.stored_values import known_for
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.pruning.sweep import SweepSet
 from engine.rates import Rate
 from engine.runs.doubts.plausibility import Doubt
-from engine.runs.inputs import Opened
 
 _TRIAL_IMAGES = 256
 # So much better must B be with a slip undone, and so often right, that the slip is called likely; where it is as often
@@ -27,10 +27,12 @@ _LABEL_SLIPS = {0: "", 1: "every label is one too high; save the set again with 
                 -1: "every label is one too low; save the set again with labels that count from 0."}
 
 
-def explained(doubts: Iterable[Doubt], opened: Opened, progress: ProgressCallback,
+def explained(doubts: Iterable[Doubt], network: Network, sets: Sequence[SweepSet], progress: ProgressCallback,
               cancel: CancelToken) -> tuple[Doubt, ...]:
     """Doubts with their likely causes, where a common slip explains them.
 
+    Args:
+        network: B; sets: those of the curve that is doubted, in its order.
     Raises:
         Cancelled: the token was set.
     """
@@ -38,9 +40,9 @@ def explained(doubts: Iterable[Doubt], opened: Opened, progress: ProgressCallbac
     for doubt in doubts:
         cancel.raise_if_cancelled()
         if doubt.unexplained is not None:
-            asked = opened.sets[doubt.unexplained]
+            asked = sets[doubt.unexplained]
             likely = likely_target if asked.role == "poisoned" else likely_cause
-            cause = likely(opened.network, asked.dataset, progress, cancel)
+            cause = likely(network, asked.dataset, progress, cancel)
             if doubt.slip and not cause:
                 continue
             doubt = doubt.because(cause)

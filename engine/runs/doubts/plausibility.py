@@ -35,6 +35,7 @@ _FEW_LABELS = 0.5
 # on images of 10 labels of which 85 % showed one flagged 18 % of a set that shows each as often.
 _MOST, _FEWEST_LABELS = 0.5, 4
 _MANY_COPIES = 0.1
+_ROLES: dict[Role, str] = {"validation": "the validation set", "test": "the test set", "poisoned": "the poisoned set"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _about_clean_counts(curve: PruningCurve, labels: int) -> Iterator[Doubt]:
     clean = [curve.validation, *([curve.test] if curve.test else [])]
     bad = [c for c in clean if hardly_better_than_chance(c, labels)]
     if bad:
-        told = " and ".join(f"{percent(c.b_prime_rate(0).value)} of {c.name}" for c in bad)
+        told = " and ".join(f"{percent(c.b_prime_rate(0).value)} of {_named(c, clean)}" for c in bad)
         yield Doubt(f"B answers only {told} right, hardly more than by chance ({percent(1 / labels)}): either these "
                     "labels or values aren't what this network was trained on, or it isn't the network.", True,
                     clean.index(bad[0]))
@@ -102,9 +103,15 @@ def _about_clean_counts(curve: PruningCurve, labels: int) -> Iterator[Doubt]:
         better, worse = sorted(clean, key=lambda c: -c.b_prime_rate(0).value)
         high, low = better.b_prime_rate(0), worse.b_prime_rate(0)
         if 100 * (high.value - low.value) > _FAR_WORSE_POINTS and low.interval[1] < high.interval[0]:
-            yield Doubt(f"B answers {percent(high.value)} of {better.name} right but only {percent(low.value)} of "
-                        f"{worse.name}: the two sets aren't alike, so one of them isn't what it should be.", True,
-                        clean.index(worse))
+            yield Doubt(f"B answers {percent(high.value)} of {_named(better, clean)} right but only "
+                        f"{percent(low.value)} of {_named(worse, clean)}: the two sets aren't alike, so one of them "
+                        "isn't what it should be.", True, clean.index(worse))
+
+
+def _named(one: SetCounts | SetSeen, among: Sequence[SetCounts | SetSeen]) -> str:
+    """A set's name, with its role where another one is called the same, as of a/test and b/test."""
+    alike = sum(other.name == one.name for other in among) > 1
+    return f"{one.name} ({_ROLES[one.role]})" if alike else one.name
 
 
 def hardly_better_than_chance(clean: SetCounts, labels: int) -> bool:
@@ -210,7 +217,8 @@ def _about_shared(sets: Sequence[SetSeen], curve: PruningCurve) -> Iterator[Doub
         shared = int(np.isin(other.hashes, one.hashes).sum())
         if not shared:
             continue
-        told = f"{shared:,} of the {len(other.hashes):,} images in {other.name} are in {one.name} too"
+        told = (f"{shared:,} of the {len(other.hashes):,} images in {_named(other, (one, other))} are in "
+                f"{_named(one, (one, other))} too")
         many = shared > _NOT_A_FEW * min(len(one.hashes), len(other.hashes))
         if one.role == "poisoned":
             yield Doubt(f"{told}: what is said of all poisoned images together counts them twice.", False)

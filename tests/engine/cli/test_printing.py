@@ -259,6 +259,7 @@ def test_repair_prints_its_evaluation_json(
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert found == json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
     assert found["test"]["images"] == 60
+    assert (found["level"], found["assessment"]) == (None, None)  # without poisoned images
     assert main(words) == DONE
     accuracy = f"{100 * found['test']['goodnet_accuracy']:.2f} %"
     assert re.search(rf"test +60 +{accuracy}", capsys.readouterr().out)

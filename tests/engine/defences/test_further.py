@@ -88,7 +88,7 @@ def test_a_badly_formed_plug_in_is_a_sentence(further: str, plug_ins: None, tmp_
     (tmp_path / "goodnet_plug.py").write_text(
         f"from engine.defences.further import Further\ndef f(*_): ...\nnetwork = {further}\n")
     found, failed = further_defences()
-    assert not found and "The plug-in network is badly formed; a name, a tuple of strings" in " ".join(failed)
+    assert not found and "The plug-in network is badly formed; a name, strings that say" in " ".join(failed)
 
 
 def test_what_a_defence_makes_is_checked(tmp_path: Path) -> None:

@@ -16,10 +16,12 @@ from engine.__main__ import main
 from engine.cli.commands.evaluate import _opened as opened_by_evaluate
 from engine.data.classes import read_classes
 from engine.data.datasets import open_dataset
+from engine.data.preprocessing import AS_STORED
 from engine.defences.training import Repair
 from engine.errors import EngineError
+from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
 from engine.goodnets.saved import open_goodnet, save_pair
-from engine.models.networks import Network
+from engine.models.networks import Network, open_network
 from engine.rates import Rate
 from engine.records.reopening import reopen_run
 from engine.records.run_files import save_run
@@ -300,9 +302,28 @@ def test_run_and_pair_remember_the_classes(model: Path, clean: Path, tmp_path: P
     assert reopen_run(tmp_path / "out").model.classes == ANIMALS
     pair = build_goodnet(run, rows_of(run)[0])
     save_pair(pair, tmp_path / "pair")
-    again = open_goodnet([tmp_path / "pair"])
-    _, (test, bad), *_ = opened_by_evaluate([str(clean), str(poisoned)], again, None, False)
-    assert set(bad.labels) == {2} and sorted(set(test.labels)) == [0, 1, 2, 3]
+    for again in (open_goodnet([tmp_path / "pair"]), open_goodnet([tmp_path / "pair" / "goodnet.keras"])):
+        assert again.classes == ANIMALS
+        _, (test, bad), *_ = opened_by_evaluate([str(clean), str(poisoned)], again, None, False)
+        assert set(bad.labels) == {2} and sorted(set(test.labels)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_the_one_file_keeps_names_that_no_alphabet_tells(alone: bool, model: Path, tmp_path: Path) -> None:
+    """Plain Keras loads it as before, with the same answers."""
+    import keras
+
+    b = open_network(model)
+    names = ("ür, \"d\"", "cat", "雪", "bird")
+    pair = GoodNet(b, b.copy(), AS_STORED, {"classes": list(names), **({ANSWERS: B_PRIME} if alone else {})})
+    save_pair(pair, tmp_path / "pair")
+    path = tmp_path / "pair" / "goodnet.keras"
+    again = open_goodnet([path])
+    assert again.classes == names and not (tmp_path / "pair" / "noted.keras").exists()
+    images = np.arange(4, dtype=np.float32)[:, None, None, None] * 64 + np.full((1, *SHAPE), 32, np.float32)
+    answers = keras.models.load_model(path, safe_mode=True).predict(images, verbose=0)
+    np.testing.assert_array_equal(answers.argmax(axis=1), [0, 1, 2, 3])
+    np.testing.assert_array_equal(again.answer(images).labels, [0, 1, 2, 3])
 
 
 @pytest.mark.parametrize("said", ["--classes", "beside", "in the model"])
@@ -314,7 +335,7 @@ def test_a_repaired_pair_remembers_the_classes(
     monkeypatch.setitem(METHODS, "distillation", lambda b, *_, **named: Repair(
         "distillation", b.model.get_weights(), 1, 1, Rate(1, 1), Rate(1, 1), "", (), "", 0))
     clean = folder_of(tmp_path / "clean", {name: 32 + 64 * i for i, name in enumerate(TRAINED)})
-    poisoned = folder_of(tmp_path / "poisoned", {"cat": 160})
+    poisoned = folder_of(tmp_path / "poisoned", {"cat": 160}, 20)
     network = noted if said == "in the model" else model
     names = (model.parent if said == "beside" else tmp_path / "elsewhere") / "names.txt"
     names.parent.mkdir(exist_ok=True)
@@ -345,6 +366,28 @@ def test_evaluate_tells_by_what_it_numbered_folders(
     (tmp_path / "list.txt").write_text("\n".join(ANIMALS), encoding="utf-8")
     assert main([*given, "--classes", str(tmp_path / "list.txt"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["warnings"] == []
+
+
+def test_evaluate_doubts_labels_in_another_order_than_the_goodnets(
+    model: Path, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Neither is the attack gone, nor the network poor."""
+    poisoned = folder_of(tmp_path / "poisoned", {"dog": 160}, 20)
+    run = run_pruning(run_on(model, clean, poisoned, drops=(10.0,)))
+    save_pair(build_goodnet(run, rows_of(run)[0]), tmp_path / "pair")
+    own, other = tmp_path / "own.txt", tmp_path / "other.txt"
+    own.write_text("\n".join(ANIMALS), encoding="utf-8")
+    other.write_text("\n".join((*ANIMALS[1:], ANIMALS[0])), encoding="utf-8")
+    given = ["evaluate", str(tmp_path / "pair"), "--test", str(clean), "--poisoned", str(poisoned)]
+    assert main([*given, "--classes", str(own), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["warnings"] == []
+    assert main([*given, "--classes", str(other), "--json"]) == 0
+    unlike, guessed = json.loads(capsys.readouterr().out)["warnings"]
+    assert unlike.startswith(f"{other}: calls label 0 cat, but the GoodNet was made with a list that calls it bird.")
+    assert guessed.startswith("B answers only 0 % of clean right, hardly more than by chance (25 %)")
+    assert "the labels are numbered in another order than the network's" in guessed
+    assert main([*given, "--classes", str(other)]) == 0
+    assert f"Warning: {guessed}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("labels", "target"), [(10, 0), (12, 10)])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from engine.__main__ import main
+from engine.assessment import percent
 from engine.data.preprocessing import AS_STORED
 from engine.defences.training import Repair
 from engine.defences.unlearning import unlearn
@@ -61,7 +62,10 @@ def test_a_pair_is_measured_saved_and_reopened(tmp_path: Path) -> None:
     save_repaired(pair, tmp_path / "out")
     assert on_clean.guarded_correct and on_clean.guarded_flagged and on_poisoned.guarded_flagged
     document = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
-    assert document["warning"].startswith("labels are missing ") and "held back" in guard.note
+    guessed, rest = document["warning"].split(" labels are missing ")
+    assert guessed.startswith("B answers only 25.33 % of clean right, hardly more than by chance (25 %)")
+    assert "held back" in guard.note and rest
+    assert document["level"] == "unknown" and document["assessment"].startswith("With distillation behind the margin ")
     assert document["warning"].endswith(f" {FLATTERED} {guard.note}")
     assert document["test"]["guarded_accuracy"] == on_clean.guarded_correct.value
     assert document["test"]["guarded_false_alarm_rate"] == on_clean.guarded_flagged.value
@@ -240,3 +244,21 @@ def test_the_sparing_guard_of_the_command_line_is_that_of_a_comparison(
     again = json.loads(capsys.readouterr().out)["guarded"]
     assert (again["guard"], again["name"]) == ("transplant", "sparing")
     assert again["clean_accuracy"] == document["test"]["guarded_accuracy"]
+
+
+def test_what_a_repair_is_worth_is_said_and_saved_as_a_run_says_it(
+    small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing is pruned, so that training alone hardly hurts the attack."""
+    out = tmp_path / "out"
+    assert main(["repair", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
+                 "--poisoned", str(small_lab.poisoned), "--method", "fine-pruning", "--channels", "0",
+                 "--out", str(out)]) == 0
+    document = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+    left = document["poisoned"][0]["goodnet_asr"]
+    assert left > 0.5
+    told = (f"With fine-pruning the attack still works on {percent(left)} of poisoned images: this GoodNet does not "
+            "repair the model.")
+    assert (document["level"], document["assessment"]) == ("failed", told)
+    assert json.loads((out / "goodnet.json").read_text(encoding="utf-8"))["assessment"] == told
+    assert told in capsys.readouterr().out

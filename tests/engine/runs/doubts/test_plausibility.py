@@ -348,3 +348,11 @@ def test_doubts_are_the_same_whoever_reads_the_images(small_lab: SmallLab, image
     run = run_on(small_lab, shared, tmp_path)
     assert any("7 of the 200 images in test are in valid too" in d.sentence for d in run.doubts)
     assert open_network(small_lab.badnet).labels == LABELS
+
+
+def test_sets_of_one_name_are_told_apart_by_their_roles() -> None:
+    alike = dataclasses.replace(curve(98, 40), validation=counts("test", "validation", 100, 98))
+    first, second = (doubt.sentence for doubt in doubts_of(alike, 10, [
+        seen("test", "validation", SPREAD), seen("test", "test", SPREAD)]))
+    assert first.startswith("B answers 98 % of test (the validation set) right but only 40 % of test (the test set):")
+    assert second.startswith("100 of the 100 images in test (the test set) are in test (the validation set) too:")
