@@ -98,10 +98,9 @@ def occlusion_map(
     # A BadNet is so sure of its trigger that its float32 probabilities are exactly 1 and 0 wherever the patch lies;
     # what they are made of still tells the places apart.
     values_of = compiled_logits(network)
-    uncovered = values_of(image[None])
-    same = np.allclose(uncovered, network.predict(image[None]), rtol=1e-3)
-    measure: Measure = "output value" if same else "value before softmax"
-    label = int(largest(uncovered)[0])
+    uncovered, answer = values_of(image[None]), network.predict(image[None])
+    measure: Measure = "output value" if np.allclose(uncovered, answer, rtol=1e-3) else "value before softmax"
+    label = int(largest(answer)[0])
     lead = _lead(uncovered, label)[0]
     height, width = image.shape[:2]
     sides = [max(1, round(share * min(height, width))) for share in PATCH_SHARES]

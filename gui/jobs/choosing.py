@@ -291,7 +291,7 @@ class Choosing(QObject):
             known(read)
             if now and read.layer != item.layer:
                 session.message.emit(Message(f"{path.name} has no layer {item.layer} to prune; "
-                                             f"{session.inputs.chosen_layer} is chosen in its place."))
+                                             f"{session.inputs.chosen_layer or 'none'} is chosen in its place."))
 
         def bad(error: Exception) -> None:
             if isinstance(error, SeveralOutputs) and session.inputs.has(item):

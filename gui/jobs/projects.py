@@ -226,7 +226,8 @@ def _save(contents: _Contents, path: Path, context: TaskContext) -> bool:
     """Save a project; whether its result was left out, because its files aren't those that it is of."""
     project = make_project(contents.request, contents.result, own_names=contents.own_names, cancel=context.cancel)
     changed = project.result is not None and any(
-        file.sha256 != then and (file.role != "model" or _model_hash(contents.request) != then)
+        file.sha256 != then and (_model_hash(contents.request) != then if file.role == "model" else
+                                 not is_as_it_was(file.path, then, context.cancel))
         for file, then in zip(project.files, contents.counted_on, strict=False))  # a run has no hash of an order's file
     save_project(dataclasses.replace(project, result=None) if changed else project, path)
     return changed

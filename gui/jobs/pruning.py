@@ -14,7 +14,7 @@ from engine.data.datasets import open_dataset
 from engine.data.preprocessing import preprocessing
 from engine.guards.guarded_curve import GuardedCurve
 from engine.looking.activation_maps import ActivationMaps, activation_maps
-from engine.pruning.sweep import PruningCurve
+from engine.pruning.sweep import PruningCurve, Role
 from engine.records.project import left_alone
 from engine.reports.headline import Headline, calibration_text, headline
 from engine.runs.inputs import DatasetSummary
@@ -76,7 +76,7 @@ class Pruning(QObject):
         session, run = self._session, self._session.run
         if run is None:
             return
-        for path in (run.model.path, *(found.path for found in run.datasets)):
+        for path in (run.model.path, *(found.path for found in _first_of_each(run).values())):
             if not session.may_read(path):
                 session.message.emit(Message(left_alone(path), "error"))
                 return
@@ -185,10 +185,15 @@ def find_maps(bench: Workbench, run: PruningRun, channel: int, context: TaskCont
         bench.refuse_changed_set(dataset, counted, context.cancel)
         return dataset.prepared(preprocessing(run.model.scale)).take([0])[0]
 
-    first = {counted.role: counted for counted in reversed(run.datasets)}
+    first = _first_of_each(run)
     validation = first_image(first["validation"])
     poisoned = first_image(first["poisoned"]) if "poisoned" in first else None
     return activation_maps(network, run.model.layer, channel, validation, poisoned)
+
+
+def _first_of_each(run: PruningRun) -> dict[Role, DatasetSummary]:
+    """The first of a run's sets of each role."""
+    return {counted.role: counted for counted in reversed(run.datasets)}
 
 
 def seldom(show: Callable[[object], None]) -> Callable[[PruningCurve], None]:

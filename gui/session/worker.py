@@ -25,6 +25,8 @@ SWITCH_SECONDS = 0.001
 SECONDS_BETWEEN_REPORTS = 0.1
 # By how much less eager than the window the engine is for a core.
 _NICER = 5
+# How long a thread that ends is waited for before what it reads is ended again.
+_PATIENCE_MS = 100
 
 
 class TaskContext:
@@ -108,10 +110,12 @@ class Worker(QObject):
         READER.interrupt(spare=_THREADS - {self._thread.number})
 
     def close(self) -> None:
-        """Cancel and wait for the thread to end."""
-        self.cancel()
+        """Cancel and wait for the thread to end. Nobody waits for what is read any more, whoever asked for it."""
+        self._source.cancel()
         self._thread.quit()
-        self._thread.wait()
+        READER.interrupt()
+        while not self._thread.wait(_PATIENCE_MS):  # one that waited for another's reading begins its own
+            READER.interrupt()
 
     @Slot(object, object)
     def _run(self, task: Task, token: CancelToken) -> None:
