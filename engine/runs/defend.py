@@ -39,8 +39,8 @@ MEASURED_ACCURACY = 0.9
 NOT_TRIED = (
     "Triggers over the whole picture (blends, stripes, warps) other than those of the images measured on.",
     "Triggers that work on certain people only, or send each label to another.",
-    "Attackers who know this defence, on this network; of four who were tried on others, three got through what they "
-    "knew.")
+    "Attackers who know this defence, on this network; of ten who had read one defence's source and were tried on "
+    "others, four kept more than a tenth of their attack against what is chosen without poisoned images.")
 
 _NO_ATTACK = ("The poisoned images given show no attack: B hardly ever answers their label, so it isn't the attacker's "
               "target, or they don't wear a trigger. Reconstructed triggers were measured beside them.")
