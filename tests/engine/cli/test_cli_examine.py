@@ -56,6 +56,13 @@ def test_a_test_set_of_the_guilty_label_alone_leaves_the_stamp_to_the_validation
     assert len(stored(tmp_path / "out" / f"reconstructed_{TARGET}.h5")[1]) == (labels != TARGET).sum()
 
 
+def test_what_was_found_is_saved_though_nobody_reads_on(
+        small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examine_command, "say_json", Mock(side_effect=BrokenPipeError))
+    main(["examine", str(small_lab.badnet), "--clean", str(small_lab.clean), "--json", "--out", str(tmp_path / "out")])
+    assert (tmp_path / "out" / "examine.json").is_file()
+
+
 def test_the_verdict_is_said_before_saving_which_may_fail(
         small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,7 +70,7 @@ def test_the_verdict_is_said_before_saving_which_may_fail(
     asked = ["examine", str(small_lab.badnet), "--clean", str(small_lab.clean), "--out", str(tmp_path / "out")]
     assert main(asked) == 1
     said = capsys.readouterr()
-    assert said.out.split(":")[0].split("\n")[0] in ("Backdoor likely", "Suspicious", "Nothing found")
+    assert said.out.split(":")[0].split("\n")[0] in ("Backdoor likely", "Suspicious", "Nothing found", "No verdict")
     assert "Saved in" not in said.out and "The disk is full." in said.err
     assert main([*asked, "--json"]) == 1
     assert "verdict" in json.loads(capsys.readouterr().out)
