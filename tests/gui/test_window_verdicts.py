@@ -135,7 +135,7 @@ def test_labels_shifted_by_one_stop_every_verdict(window: MainWindow, qtbot: QtB
 def test_the_test_set_must_be_another_one(window: MainWindow, qtbot: QtBot) -> None:
     validation = SAMPLE / "clean_validation.h5"
     open_all(qtbot, window, validation, validation, SAMPLE / "poisoned_test.h5", guard="transplant")
-    assert "384 of the 384 images in clean_validation are in clean_validation too" \
+    assert "384 of the 384 images in clean_validation (the test set) are in clean_validation (the validation set) too" \
         in words(window.result.warnings.text())
     assert not any(word in row["Verdict"] for row in table(window) for word in GOOD_WORDS)
 

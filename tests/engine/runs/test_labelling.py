@@ -413,7 +413,7 @@ def test_a_matlab_file_of_label_10_is_an_attack_on_the_label_that_it_is_of_the_n
     assert main(["evaluate", str(network), str(network), "--test", str(clean), "--poisoned", str(poisoned),
                  "--scale", "none", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["warnings"] == told
+    assert [warning for warning in found["warnings"] if "SVHN" in warning] == told
     assert [(p["target"], p["goodnet_asr"]) for p in found["poisoned"]] == [(target, 1)]
 
 
