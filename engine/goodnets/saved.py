@@ -33,8 +33,8 @@ GUARD_FILE = "guard.npz"
 # What a pair answers with.
 _PAIR_FILES = ("b.keras", "b_prime.keras", "goodnet.json", GUARD_FILE)
 # The input of a one-file GoodNet says by its name in which range pictures are stored, if not from 0 to 255.
-_IMAGE = "image"
-_IMAGES = {UNIT: "image_0_to_1", AROUND_ZERO: "image_around_0", PREPARED: "image_prepared", FINER: "image_finer"}
+_IMAGES = {BYTES: "image_0_to_255", UNIT: "image_0_to_1", AROUND_ZERO: "image_around_0", PREPARED: "image_prepared",
+           FINER: "image_finer"}
 # A one-file GoodNet says by its own name whether a guard stands before the pair in its folder.
 _NAME, _WITHOUT_GUARD = "goodnet", "goodnet_without_its_guard"
 FILES_WITHOUT_GUARD = ("The guard works from the pair's folder alone: goodnet.keras and goodnet.onnx are the pair "
@@ -54,7 +54,7 @@ def one_file_model(goodnet: GoodNet) -> Any:
     """
     _, keras = backend.load()
     ops = keras.ops
-    image = keras.Input(goodnet.b.input_shape, name=_IMAGES.get(goodnet.stored, _IMAGE))
+    image = keras.Input(goodnet.b.input_shape, name=_IMAGES[goodnet.stored])
     prepared = preprocessed(image, goodnet.preprocessing)
     answers = []
     asked = [("b", goodnet.b)] * (not goodnet.b_prime_alone) + [("b_prime", goodnet.b_prime)]
@@ -249,7 +249,7 @@ def _open_one_file(path: Path) -> GoodNet:
     file = read_model_file(path)
     whole = build_model(file)
     parts = {name: next((layer for layer in whole.layers if layer.name == name), None) for name in ("b", "b_prime")}
-    # Of earlier versions _IMAGE says nothing of the range.
+    # In files of earlier versions it is called "image" whatever the range, or of 0 to 255 alone.
     stored = {name: stored for stored, name in _IMAGES.items()}.get(whole.layers[0].name)
     notes = {**({"stored": stored} if stored else {}), "classes": list(file.classes)}
     warning = _without_guard(whole, path)

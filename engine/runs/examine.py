@@ -40,7 +40,7 @@ _FACES = 4
 _POOR_ACCURACY, _FOUND = 0.5, 0.5
 # An answer to more than this share of the images is what a trigger gives, unless as many have that label or as many
 # answers are right.
-_NEARLY_ALL = 0.9
+_NEARLY_ALL, _MOST = 0.9, 0.8
 
 # What was measured on the zoo, see benchmarks/zoo/RESULTS.md.
 BLIND = (
@@ -219,7 +219,8 @@ def _limits(
     said = list(BLIND)
     many = int(np.bincount(truth).argmax())
     share = float((truth == many).mean())
-    if max(share, np.bincount(own).max() / len(own)) >= _NEARLY_ALL or flooded(truth) is not None:
+    answered = float((own == many).mean())
+    if share >= _NEARLY_ALL or (share >= _MOST and answered >= _NEARLY_ALL) or flooded(truth) is not None:
         said.insert(0, f"{percent(share)} of the clean images have the label {many}, many times as many as other "
                        "labels have. If poisoned images stand among them, their trigger looks like a part of clean "
                        "images and isn't found.")

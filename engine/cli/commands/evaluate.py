@@ -99,7 +99,7 @@ def _opened(
 def _unlike(path: str, given: Sequence[str], own: Sequence[str]) -> str:
     """That a class list isn't that of the GoodNet, a sentence; nothing where it is, or nothing is known of names."""
     wrong = next((label for label, place in enumerate(places_among(given, own)) if place != label), None)
-    if not own or wrong is None:
+    if wrong is None or wrong >= len(own):  # a list that doesn't fit the network is refused where labels are found
         return ""
     return (f"{path}: calls label {wrong} {given[wrong]}, but the GoodNet was made with a list that calls it "
             f"{own[wrong]}. Images are counted by the file's names; leave --classes out to count by the GoodNet's own.")

@@ -97,7 +97,8 @@ def sha256_of_set(path: Path, files: Sequence[Path], cancel: CancelToken = NEVER
         Cancelled: the token was set.
     """
     found = sha256_of(files, cancel)
-    if not is_folder(path) or any(len(file.relative_to(path).parts) != 2 for file in files):
+    if not is_folder(path) or any(
+            not file.is_relative_to(path) or len(file.relative_to(path).parts) != 2 for file in files):
         return found, found
     labelled = "\0".join([found, *(as_name(file.parent.name) for file in files)])
     return hashlib.sha256(labelled.encode("utf-8", "surrogateescape")).hexdigest(), found

@@ -58,13 +58,13 @@ def test_sets_that_are_stored_otherwise_than_the_others_or_the_pair_s_are_refuse
     images, _ = stored(small_lab.poisoned)
     np.savez(tmp_path / "unit.npz", data=images / np.float32(255), label=np.full(len(images), TARGET))
     one, two = [saved / "goodnet-x30" / "goodnet.keras"], [small_lab.badnet, small_lab.badnet]
-    for goodnet in (one, two):
+    for goodnet, of in ((one, "the clean images of goodnet-x30"), (two, str(small_lab.test))):
         given = ["evaluate", *map(str, goodnet), "--test", str(small_lab.test), "--poisoned"]
         assert main([*given, str(small_lab.poisoned)]) == DONE
         capsys.readouterr()
         assert main([*given, str(tmp_path / "unit.npz")]) == AT_FAULT
         said = capsys.readouterr().err
-        assert f"unit.npz: its values run from 0 to 1, but those of {small_lab.test} from 0 to 255" in said
+        assert f"unit.npz: its values run from 0 to 1, but those of {of} from 0 to 255" in said
 
 
 def test_labels_taken_for_targets_are_told_and_sets_of_one_name_told_apart(

@@ -388,6 +388,9 @@ def test_evaluate_doubts_labels_in_another_order_than_the_goodnets(
     assert "the labels are numbered in another order than the network's" in guessed
     assert main([*given, "--classes", str(other)]) == 0
     assert f"Warning: {guessed}" in capsys.readouterr().out
+    other.write_text("\n".join((*ANIMALS, "unicorn")), encoding="utf-8")
+    assert main([*given, "--classes", str(other)]) == 1, "a name more than the network has labels"
+    assert "The class list holds 5 names" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("labels", "target"), [(10, 0), (12, 10)])
