@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.engine_fixtures import lab as lab
 from tests.support.engine_fixtures import small_lab as small_lab
 from tests.support.places import LAB3
 

@@ -22,7 +22,7 @@ class Evaluation:
     Attributes:
         poisoned: whether its labels are the attacker's; target: the one that all its images have, else None.
         correct: clean accuracy, or the attack's success on a poisoned set; flagged: labelled N.
-        b_correct: what B alone answers so, or B' where there is no B.
+        b_right, b_prime_right: how many images of each label B, or B' where there is no B, and B' answer so.
         guarded_correct, guarded_flagged: the same behind the guard; None without one.
         reconstructed: of a poisoned set, whether its trigger was computed from a network.
     """
@@ -33,7 +33,8 @@ class Evaluation:
     target: int | None
     correct: Rate
     flagged: Rate
-    b_correct: Rate
+    b_right: tuple[int, ...]
+    b_prime_right: tuple[int, ...]
     guarded_correct: Rate | None = None
     guarded_flagged: Rate | None = None
     reconstructed: bool = False
@@ -42,6 +43,11 @@ class Evaluation:
     def title(self) -> str:
         """The set's name as people read it."""
         return titled(self.name, self.reconstructed)
+
+    @property
+    def b_correct(self) -> Rate:
+        """What `correct` is of B alone, or of B' where there is no B."""
+        return Rate(sum(self.b_right), self.images)
 
 
 def figures_of(evaluations: Sequence[Evaluation]) -> Figures:
@@ -72,16 +78,19 @@ def evaluate(
         ModelError: as GoodNet.at.
     """
     goodnet, total = goodnet.at(*dataset.image_shape[:2]), len(dataset)
-    counts, heard = np.zeros(5, np.int64), Heartbeat(f"Evaluating on {dataset.name}", total, progress)
+    counts, heard = np.zeros(4, np.int64), Heartbeat(f"Evaluating on {dataset.name}", total, progress)
+    by_label = np.zeros((2, goodnet.b.labels), np.int64)
     for chunk in dataset.chunks(goodnet.b.batch):
         cancel.raise_if_cancelled()
         answers = goodnet.answer(chunk.images, cancel, heard.beat)
         agreed = ~answers.disagree & (answers.plain_labels == chunk.labels)
-        counts += [agreed.sum(), answers.disagree.sum(), (answers.b_labels == chunk.labels).sum(),
-                   (answers.labels == chunk.labels).sum(), answers.flagged.sum()]
+        counts += [agreed.sum(), answers.disagree.sum(), (answers.labels == chunk.labels).sum(), answers.flagged.sum()]
+        for right, said in zip(by_label, (answers.b_labels, answers.b_prime_labels), strict=True):
+            right += np.bincount(said[said == chunk.labels], minlength=len(right))
         heard.report(chunk.start + len(chunk.labels))
     rates = [Rate(int(count), total) for count in counts]
     target = target_of(dataset) if poisoned else None
-    guarded = rates[3:] if goodnet.guard else [None, None]
-    return Evaluation(dataset.name, total, poisoned, target, rates[0], rates[1], rates[2], guarded[0], guarded[1],
-                      dataset.reconstructed)
+    guarded = rates[2:] if goodnet.guard else [None, None]
+    b_right, b_prime_right = (tuple(right.tolist()) for right in by_label)
+    return Evaluation(dataset.name, total, poisoned, target, rates[0], rates[1], b_right, b_prime_right,
+                      guarded[0], guarded[1], dataset.reconstructed)

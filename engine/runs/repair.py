@@ -213,36 +213,30 @@ def measured(
     found = [evaluate(goodnet, test or clean, progress=progress, cancel=cancel)]
     found += [evaluate(goodnet, dataset, poisoned=True, progress=progress, cancel=cancel) for dataset in poisoned]
     pictures = stored_pictures([test or clean, *poisoned], PICTURES)
-    by_label = _by_label_text(goodnet, test or clean, test, cancel)
+    # On images that B' learnt from, what lowered labels cost was told when it was made.
+    by_label = _by_label_text(found[0], test or clean, goodnet.notes.get("lowered_labels", []) if test else [])
     note = goodnet.guard.note if goodnet.guard else ""
     said = " ".join(filter(None, (warning, by_label, measured_on_text(test), note)))
     return RepairedPair(method, goodnet, tuple(found), pictures, said)
 
 
-def _by_label_text(goodnet: GoodNet, dataset: Dataset, test: Dataset | None, cancel: CancelToken) -> str:
-    """What lowered labels cost on a test set, and which labels B' has lost; nothing where there is none such.
+def _by_label_text(found: Evaluation, dataset: Dataset, lowered: Sequence[int]) -> str:
+    """What lowered labels cost on a set, and which other labels B' has lost; nothing where there is none such.
 
     Of a label that hardly any image was learnt from, as where most were left out, accuracy over all labels says little.
     """
-    if goodnet.b_alone:  # B' is B
-        return ""
-    goodnet = goodnet.at(*dataset.image_shape[:2])
-    shown = np.bincount(dataset.labels, minlength=goodnet.b.labels)
-    before, after = np.zeros_like(shown), np.zeros_like(shown)
-    for chunk in dataset.chunks(goodnet.b.batch):
-        for network, right in ((goodnet.b, before), (goodnet.b_prime, after)):
-            hits = network.predict_labels(chunk.images, cancel) == chunk.labels
-            right += np.bincount(chunk.labels[hits], minlength=len(right))
+    before, after = np.array(found.b_right), np.array(found.b_prime_right)
+    shown = np.bincount(dataset.labels, minlength=len(before))
 
     def told(labels: Iterable[int]) -> str:
         return "; ".join(f"of label {label}'s {shown[label]:,} images B answers {before[label]:,} right and B' "
                          f"{after[label]:,}" for label in labels)
 
-    lowered = [label for label in goodnet.notes.get("lowered_labels", []) if shown[label]] if test else []
+    measured = told(label for label in lowered if shown[label])
     lost = [int(label) for label in np.flatnonzero((before >= _ENOUGH) & (2 * after < before))
             if label not in lowered]
     more = f", and so of {len(lost) - _NAMED:,} labels more" if len(lost) > _NAMED else ""
-    return " ".join((*([f"Measured on {dataset.name}: {told(lowered)}."] if lowered else []),
+    return " ".join((*([f"Measured on {dataset.name}: {measured}."] if measured else []),
                      *([f"B' has lost what it knew of some labels: on {dataset.name}, {told(lost[:_NAMED])}{more}."]
                        if lost else [])))
 

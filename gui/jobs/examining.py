@@ -31,7 +31,7 @@ from engine.records.examination import (
     save_examination,
     write_examination,
 )
-from engine.records.project import fingerprint
+from engine.records.project import is_as_it_was
 from engine.runs.examine import Examination, Tried
 from engine.runs.examine import examine as examine_network
 from engine.runs.inputs import InputFiles, Opened, open_inputs
@@ -215,7 +215,7 @@ def read(folder: Path, _: TaskContext) -> SavedExamination:
 def doubt_of(clean: Path, sha256: str, context: TaskContext) -> str:
     """What is said of an examination whose clean images had a hash and lie there now; empty where they are the same."""
     with contextlib.suppress(EngineError, OSError):  # a set that can't be read is told of where it is chosen
-        if fingerprint(clean, context.cancel) == sha256:
+        if is_as_it_was(clean, sha256, context.cancel):
             return ""
     return f"{clean.name} isn't what this examination was made from. Examine again."
 

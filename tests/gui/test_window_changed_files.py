@@ -19,15 +19,6 @@ from tests.support.window_driver import press_run, settle
 
 
 @pytest.fixture
-def lab(small_lab: SmallLab, tmp_path: Path) -> SmallLab:
-    """The small lab's files where they may be written anew."""
-    folder = tmp_path / "lab"
-    folder.mkdir()
-    return SmallLab(*(Path(shutil.copy(path, folder)) for path in (
-        small_lab.badnet, small_lab.clean, small_lab.test, small_lab.poisoned)))
-
-
-@pytest.fixture
 def ran(qtbot: QtBot, window: MainWindow, lab: SmallLab) -> MainWindow:
     """The window after a run on them."""
     window.session.set_options(Options(guard="none"))

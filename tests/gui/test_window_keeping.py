@@ -23,6 +23,7 @@ from gui.session.session import State
 from gui.session.workbench import Workbench
 from gui.settings import Options, Settings
 from tests.gui.test_window_defences import SmallLab, open_small
+from tests.support.engine_fixtures import copied
 from tests.support.places import PROJECT
 from tests.support.window_driver import PATIENCE_MS, press_run, settle, work_under_way
 
@@ -117,9 +118,7 @@ def test_files_on_another_computer_that_a_run_names_are_left_alone(
     whose: str, window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     share = tmp_path / "share"
-    share.mkdir()
-    lab = SmallLab(*(Path(shutil.copy(path, share)) for path in (
-        small_lab.badnet, small_lab.clean, small_lab.test, small_lab.poisoned)))
+    lab = copied(small_lab, share)
     open_small(qtbot, window, lab)
     window.session.set_options(Options(guard="none"))
     press_run(qtbot, window)

@@ -24,15 +24,6 @@ from tests.support.window_driver import drop, press_run, settle, work_under_way
 
 
 @pytest.fixture
-def lab(small_lab: SmallLab, tmp_path: Path) -> SmallLab:
-    """The small lab's files where they may be moved about."""
-    folder = tmp_path / "lab"
-    folder.mkdir()
-    return SmallLab(*(Path(shutil.copy(path, folder)) for path in (
-        small_lab.badnet, small_lab.clean, small_lab.test, small_lab.poisoned)))
-
-
-@pytest.fixture
 def project(lab: SmallLab, tmp_path: Path) -> Path:
     """A project that somebody saved, with settings of its own."""
     request = PruningRequest(lab.badnet, lab.clean, lab.test, (lab.poisoned,), layer="pruned", scale="none",

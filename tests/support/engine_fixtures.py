@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +28,18 @@ def small_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallLab]:
     before = {path: path.read_bytes() for path in folder.iterdir()}
     yield lab
     assert before == {path: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def lab(small_lab: SmallLab, tmp_path: Path) -> SmallLab:
+    """The small lab's files where they may be moved about and written anew."""
+    return copied(small_lab, tmp_path / "lab")
+
+
+def copied(lab: SmallLab, folder: Path) -> SmallLab:
+    """The files of a lab in a new folder."""
+    folder.mkdir()
+    return SmallLab(*(Path(shutil.copy(path, folder)) for path in (lab.badnet, lab.clean, lab.test, lab.poisoned)))
 
 
 def _a_tenth_wrong(answers: Array) -> Array:

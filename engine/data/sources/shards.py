@@ -42,6 +42,12 @@ def pattern_of(name: str) -> str | None:
     return f"{found[1]}{_STAR}{found[3]}" if found else None
 
 
+def _number_in(name: str, pattern: str) -> int:
+    """The number of a piece, by its name and its set's pattern."""
+    before, _, after = pattern.partition(_STAR)
+    return int(name[len(before):len(name) - len(after)])
+
+
 def is_pattern(path: Path) -> bool:
     """Whether a path stands for the pieces of a set."""
     return _STAR in path.name and pattern_of(path.name) == path.name
@@ -54,11 +60,10 @@ def pieces(path: Path) -> list[Path]:
         DatasetError: one is missing, there are more than the names say or absurdly many, or two have one number.
         OSError: the folder can't be read, or there are none.
     """
-    before, _, after = path.name.partition(_STAR)
     numbers: dict[int, str] = {}
     for entry in entries(path.parent):
         if entry.name != path.name and pattern_of(entry.name) == path.name and entry.is_file():
-            number = int(entry.name[len(before):len(entry.name) - len(after)])
+            number = _number_in(entry.name, path.name)
             if number in numbers:
                 one, other = sorted((numbers[number], entry.name))
                 raise DatasetError(f"{path}: {one} and {other} have the same number; one file for each was expected. "
@@ -86,10 +91,9 @@ def _gap_among(files: Sequence[Path]) -> str:
     """That a number is missing among a set's files whose names don't say how many there are; empty where none is, or
     where more are than aren't, for then the numbers say something else."""
     pattern = pattern_of(files[0].name) or ""
-    before, _, after = pattern.partition(_STAR)
     if not pattern or _TOTAL.search(pattern):
         return ""
-    numbers = {int(file.name[len(before):len(file.name) - len(after)]) for file in files}
+    numbers = {_number_in(file.name, pattern) for file in files}
     if not 0 < max(numbers) + 1 - min(numbers) - len(numbers) < len(numbers):
         return ""
     missing = next(number for number in itertools.count(min(numbers)) if number not in numbers)

@@ -20,17 +20,13 @@ from tests.support.networks import LABELS, SmallLab, build, stored
 
 
 @pytest.fixture
-def project(small_lab: SmallLab, tmp_path: Path) -> Path:
+def project(lab: SmallLab, tmp_path: Path) -> Path:
     """A project beside copies of the small lab's files, with every setting another than the default."""
-    lab = tmp_path / "lab"
-    lab.mkdir()
-    model, clean, test, poisoned = (Path(shutil.copy(p, lab)) for p in (
-        small_lab.badnet, small_lab.clean, small_lab.test, small_lab.poisoned))
-    order = lab / "order.json"
+    order = lab.badnet.with_name("order.json")
     order.write_text("[8, 7, 6, 5, 4, 3, 2, 1, 0]")
-    request = PruningRequest(model, clean, test, (poisoned,), layer="pruned", scale="none", order=order,
-                             drops=(3.0, 20.0), drop_mode="relative", stop="last-within", guard="margin",
-                             false_alarms=0.1)
+    request = PruningRequest(lab.badnet, lab.clean, lab.test, (lab.poisoned,), layer="pruned", scale="none",
+                             order=order, drops=(3.0, 20.0), drop_mode="relative", stop="last-within",
+                             guard="margin", false_alarms=0.1)
     save_project(make_project(request), tmp_path / "work" / "small.goodnet")
     return tmp_path / "work" / "small.goodnet"
 
