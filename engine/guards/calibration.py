@@ -240,7 +240,8 @@ def calibrate_both(
     right = calibrating[answers[calibrating] == clean.labels[calibrating]]  # of two labels at least, for donors
     if striking and len(np.unique(clean.labels[right[~np.isin(right, own)]])) > 1:
         label, left_out, sure = striking.label, own, int(np.isin(found.numbers[striking.rows], own).sum())
-        found, doubt = scored(left_out), striking_text(clean.name, label, sure, len(left_out) - sure)
+        of = int(((answers == label) & (clean.labels == label)).sum())
+        found, doubt = scored(left_out), striking_text(clean.name, label, of, sure, len(left_out) - sure)
         suspects = Suspects(label, tuple(left_out.tolist()))
         # Nobody knows how many more there are among those that weren't asked about.
         left_out = np.union1d(left_out, np.flatnonzero((answers < 0) & (clean.labels == label)))

@@ -130,8 +130,11 @@ def test_they_are_left_out_and_told(guard: Guard, mixed: Path) -> None:
     left_out = np.array(guard.left_out)
     assert (left_out >= 384).sum() > 0.9 * POISONED and (left_out < 384).sum() < 8
     assert (clean.labels[left_out] == poisoned.labels[0]).all()
-    assert f"that are answered with label {poisoned.labels[0]} strike the transplant guard" in guard.doubt
-    assert sum(map(int, re.findall(r"(\d+) (?:images in|more of)", guard.doubt))) == len(left_out)
+    sure, of, label, more = map(int, re.findall(r"\d+", guard.doubt))
+    assert f"that are answered with their label {label} strike the transplant guard" in guard.doubt
+    assert sure + more == len(left_out) and label == poisoned.labels[0]
+    own = np.flatnonzero(clean.labels == label)
+    assert of == (network.predict_labels(clean.take(own)) == label).sum(), "384 and 40 images: all were asked about"
     assert guard.striking is not None and guard.striking.numbers == guard.left_out, "nearly all images were looked at"
     assert guard.striking.label == poisoned.labels[0]
     images = poisoned.take(range(200, 300))  # others than those that were mixed in
