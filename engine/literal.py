@@ -25,4 +25,4 @@ def csv_cell(value: Any) -> Any:
     numbers stay."""
     if not isinstance(value, str):
         return value
-    return _FORMULA.sub("'", value.encode("utf-8", "replace").decode())
+    return _FORMULA.sub("'", value.encode("utf-8", "backslashreplace").decode())

@@ -150,4 +150,6 @@ def _from_json(document: Any) -> list[str]:
         document = [numbers[i] for i in range(len(numbers))]
     if not isinstance(document, list) or not all(isinstance(name, str) for name in document):
         raise ValueError("it isn't a list of names")
+    # Halves of characters are no text; those that stand for a byte are how a folder's name is given that isn't either.
+    "".join(document).encode("utf-8", "surrogateescape")
     return [name.strip() for name in document]

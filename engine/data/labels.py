@@ -66,7 +66,10 @@ def numbered(labels: Sequence[Label], path: Path) -> tuple[list[str], Array]:
         DatasetError: as coded.
     """
     if all(isinstance(label, int) for label in labels):
-        return [], np.array(labels, np.int64)
+        try:
+            return [], np.array(labels, np.int64)
+        except OverflowError as error:
+            raise no_whole_numbers(path) from error
     return coded((str(label) if isinstance(label, int) else label for label in labels), path)
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from engine.errors import DatasetError
+from engine.files.existing import is_there
 from engine.quarantine.client import READER
 from engine.quarantine.wire import Array, BrokenWireError
 
@@ -119,7 +120,7 @@ def fit_picture(image: Image.Image, shape: tuple[int | None, int | None, int]) -
 
 
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """What lies in a folder, one after the other as the system gives it.
+    """What lies in a folder, one after the other as the system gives it, without links that lead nowhere.
 
     Raises:
         DatasetError: there is more than anybody sorted by hand, and than memory should hold.
@@ -130,7 +131,9 @@ def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
             if number == MOST_ENTRIES:
                 raise DatasetError(f"{folder}: holds more than {MOST_ENTRIES:,} files and folders, more than are ever "
                                    "listed. Put those you need into a folder of their own.")
-            yield entry
+            # What a link that leads to itself is can't be asked of its entry.
+            if not entry.is_symlink() or is_there(Path(entry.path)):
+                yield entry
 
 
 def has_pictures(folder: Path) -> bool:

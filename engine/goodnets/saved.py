@@ -229,6 +229,8 @@ def _notes(path: Path) -> dict[str, Any]:
             raise ValueError("its clean images have a depth that no picture has")
         if notes.get(ANSWERS, B_PRIME) != B_PRIME:
             raise ValueError(f"who answers is neither left open nor {B_PRIME}")
+        if not isinstance(notes.get("x"), int | float | None):
+            raise ValueError("its threshold isn't a number")
         return dict(notes)
 
     return read_own(path, check, "doesn't describe a GoodNet", "Save the pair again.")

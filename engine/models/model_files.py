@@ -198,7 +198,7 @@ def _notes(item: Any) -> dict[str, str | list[str]]:
     for key in item.attrs:
         if key.startswith(_LISTS):
             found[key] = [text(value) for value in item.attrs[key]]
-        elif key in _WORDS:
+        elif key in _WORDS and item.attrs.get_id(key).shape is not None:
             found[key] = text(item.attrs[key])
     return found
 
@@ -207,10 +207,11 @@ def _words(file: h5py.File) -> dict[str, str | list[str]]:
     """The file's own notes that are words or lists of words, once they were found good; those that aren't text go."""
     found: dict[str, str | list[str]] = {}
     for key in file.attrs:
-        if h5py.check_string_dtype(file.attrs.get_id(key).dtype) is not None:
+        noted = file.attrs.get_id(key)
+        if h5py.check_string_dtype(noted.dtype) is not None and noted.shape is not None:
             words = [word.decode("utf-8", "surrogateescape") if isinstance(word, bytes) else str(word)
                      for word in np.ravel(file.attrs[key]).tolist()]
-            found[key] = words[0] if file.attrs.get_id(key).shape == () else words
+            found[key] = words[0] if noted.shape == () else words
     return found
 
 
@@ -226,9 +227,11 @@ def _check_attributes(item: Any, room: int, path: Path) -> None:
         found = item.attrs.get_id(key)
         words = h5py.check_string_dtype(found.dtype) is not None
         listed = key.startswith(("layer_names", "weight_names"))
+        if found.shape is None and not listed:
+            continue  # an empty note
         each = room if found.dtype.kind == "O" else found.dtype.itemsize
-        if not (words or found.dtype.kind in "fiub") or math.prod(found.shape) * each > _MOST_NAME_BYTES \
-                or (listed and not (len(found.shape) == 1 and (words or found.shape == (0,)))):
+        if not (words or found.dtype.kind in "fiub") or math.prod(found.shape or ()) * each > _MOST_NAME_BYTES \
+                or (listed and not (found.shape and len(found.shape) == 1 and (words or found.shape == (0,)))):
             raise ModelError(f"{path}: its note '{key[:100]}' isn't one of {'names' if listed else 'words or numbers'} "
                              f"({found.dtype}, shape {found.shape}); refused. Save the model again.")
 

@@ -222,7 +222,10 @@ def _comparison(document: Json) -> Comparison | None:
     rows = document.get("comparison")
     if not rows or any("images" not in row for row in rows):
         return None
-    return Comparison(tuple(_compared(row, rows[0], document) for row in rows),
+    compared = tuple(_compared(row, rows[0], document) for row in rows)
+    if compared[0].guard != "none" or len({len(row.attacks) for row in compared}) != 1:
+        raise ValueError("its comparison doesn't begin with B alone, or not all defences met the same attacks")
+    return Comparison(compared,
                       _text(document.get("comparison_warning") or ""))
 
 

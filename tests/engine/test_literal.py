@@ -45,6 +45,7 @@ def test_numbers_and_words_stay(value: object) -> None:
 
 def test_halves_of_characters_can_be_written() -> None:
     csv_cell("\ud800\udcff").encode()
+    assert csv_cell("p\udcfe.png") != csv_cell("p\udcff.png"), "two files are two"
 
 
 def test_a_table_of_defences_holds_no_formula(tmp_path: Path) -> None:

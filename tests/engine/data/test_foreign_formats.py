@@ -103,6 +103,12 @@ def test_packed_pictures_are_fitted_to_the_network(kind: str, tmp_path: Path) ->
     assert next(dataset.chunks(3)).images.shape == (3, 16, 20, 1)
 
 
+def test_a_parquet_label_beyond_all_whole_numbers_is_no_attack(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "d.parquet", IMAGES[:2], np.array([1, 2**63], np.uint64))
+    with pytest.raises(DatasetError, match=r"d\.parquet: holds labels that aren't whole numbers"):
+        open_any_dataset(tmp_path / "d.parquet")
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_idx_as_mnist_has_it(packed: bool, tmp_path: Path) -> None:
     ending = ".gz" if packed else ""

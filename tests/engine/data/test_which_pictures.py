@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 
 from engine.data.datasets import Dataset, open_dataset
 from engine.errors import DatasetError
+from engine.files.pictures import pictures_in
 from tests.support.foreign_sets import png
 
 
@@ -127,3 +129,13 @@ def test_of_a_samples_pictures_the_first_with_a_plain_ending_is_taken(endings: t
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     assert values_of(open_dataset(tmp_path / "d.tar")) == [endings.index("png") if "png" in endings else 0]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_link_that_leads_to_itself_is_left_out(tmp_path: Path) -> None:
+    pictures(tmp_path, cat__1=10, dog__2=20)
+    for loop in (tmp_path / "loop", tmp_path / "cat" / "loop.png"):
+        loop.symlink_to(loop.name)
+    assert values_of(open_dataset(tmp_path)) == [10, 20]
+    assert pictures_in(tmp_path / "cat") == [tmp_path / "cat" / "1.png"]
+    assert values_of(opened(tmp_path, [("cat/1.png", 0), ("dog/2.png", 1)])) == [10, 20]

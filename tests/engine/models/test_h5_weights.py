@@ -123,3 +123,16 @@ def test_convolutions_of_theano_are_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "plain.h5", "a") as file:
         file.attrs["backend"] = b"theano"
     assert_same(open_network(tmp_path / "plain.h5").predict(IMAGES), plain.predict(IMAGES, verbose=0))
+
+
+def test_empty_notes_are_no_hindrance(tmp_path: Path) -> None:
+    model, path = around(layers.Conv2D(4, 3, name="conv")), tmp_path / "m.h5"
+    model.save(path)
+    with h5py.File(path, "r+") as file:
+        for place, name in ((file, "note"), (file, "training_config"), (file["model_weights"], "note")):
+            place.attrs[name] = h5py.Empty(h5py.string_dtype())
+    assert_same(open_network(path).predict(IMAGES), model.predict(IMAGES, verbose=0))
+    with h5py.File(path, "r+") as file:
+        file["model_weights"].attrs["layer_names"] = h5py.Empty(h5py.string_dtype())
+    with pytest.raises(ModelError, match=r"m\.h5: its note 'layer_names' isn't one of names"):
+        open_network(path)

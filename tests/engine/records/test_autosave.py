@@ -183,6 +183,8 @@ def test_where_nothing_can_be_kept_it_is_said(tmp_path: Path) -> None:
     (lambda d: d["curve"]["validation"].update(images=11_548), "isn't a share"),
     (lambda d: d["curve"]["poisoned"][0].update(target=-1), "isn't a count"),
     (lambda d: d["settings"].update(drops=[1000]), "drop"), (lambda d: d["settings"].update(stop="never"), "never"),
+    (lambda d: d["comparison"][0].update(guard="transplant"), "begin with B alone"),
+    (lambda d: d["comparison"][0].update(poisoned=[]), "the same attacks"),
     (lambda d: d["mean_activation"].pop(), "mean activation"), (lambda d: d.update(datasets=[]), "out of range")])
 def test_a_damaged_run_is_refused(change: object, words: str, tmp_path: Path) -> None:
     folder = keep_run(made_up_run(), tmp_path)

@@ -439,7 +439,7 @@ def test_class_lists(name: str, text: str, found: tuple[str, ...], tmp_path: Pat
     ("c.txt", ""), ("c.txt", "cat\ncat\n"), ("c.json", "{"), ("c.json", '{"0": "a", "2": "b"}'), ("c.json", "[1, 2]"),
     ("c.json", '{"cat": 0, "dog": 0, "fish": 1}'), ("c.json", '{"0": "cat", "00": "dog"}'),
     ("c.json", '{"0": "cat", "1": "dog", "0": "fish"}'),
-    ("c.json", '{"a": "b"}'), ("c.json", "7"), ("c.json", '["a", "a"]')])
+    ("c.json", '{"a": "b"}'), ("c.json", "7"), ("c.json", '["a", "a"]'), ("c.json", r'["half \ud800", "whole"]')])
 def test_what_isn_t_a_class_list(name: str, text: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(EngineError, match=f"{name}: .*class list"):
