@@ -42,11 +42,11 @@ class Pattern:
         return shown
 
 
-def find_pattern(network: Network, images: Images, label: int, seed: int = 0, *, did: Did = ignore_done,
+def find_pattern(network: Network, images: Images, label: int, *, did: Did = ignore_done,
                  cancel: CancelToken = NEVER_CANCELLED) -> Pattern:
     """The change of at most 24 of 255 a pixel that draws a network to a label on images, clean ones of all labels."""
     values = value_range(images)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     return Pattern(label, _Patterns(network, values).find(images, label, rng, did, cancel), values)
 
 

@@ -99,7 +99,6 @@ class Lesson:
         grade: of the network as it is now: how good it is on images held aside, higher is better; where there is none,
             the last state is kept.
         pruned: channels of `layer` that are put back to zero after every step.
-        patience: training ends when so many looks in a row found nothing better.
         loss: of what is wanted and the logits; cross-entropy where there is none.
         ahead: what can be made of a batch's rows without the network, by another thread while the last batch is learnt.
         rate: of learning, at the first step.
@@ -110,7 +109,6 @@ class Lesson:
     grade: Callable[[Network], int] | None
     layer: str = ""
     pruned: tuple[int, ...] = ()
-    patience: int = PATIENCE
     loss: Loss | None = None
     ahead: Callable[[Labels], Any] = lambda rows: rows
     rate: float = RATES[0]
@@ -207,7 +205,7 @@ def train(
             looks_since = 0 if best is None or grade > best[0] else looks_since + 1
             if best is None or grade >= best[0]:
                 best = grade, Trained(tuple(np.array(w) for w in student.model.get_weights()), step, step)
-            if looks_since >= lesson.patience:
+            if looks_since >= PATIENCE:
                 break
     assert best is not None
     return Trained(best[1].weights, step, best[1].kept_step)
