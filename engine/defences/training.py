@@ -300,7 +300,7 @@ def _step_function(
     """One step of training: images and what is wanted for them in, the student's weights changed; of so many, over
     which the rate falls, or without an end, of which all are at the lesson's rate.
 
-    Slopes of a batch are summed over parts that the network computes at once, so that memory is one part's; layers
+    Gradients of a batch are summed over parts that the network computes at once, so that memory is one part's; layers
     answer as they do in use, so parts don't change what is learnt.
     """
     tensorflow, keras = backend.load()
@@ -316,7 +316,7 @@ def _step_function(
                  tensorflow.TensorSpec((None, student.labels), "float32"), tensorflow.TensorSpec((), "float32")]
 
     @tensorflow.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
-    def slopes(images: Any, wanted: Any, count: Any) -> Any:
+    def gradients(images: Any, wanted: Any, count: Any) -> Any:
         with tensorflow.GradientTape() as tape:
             tape.watch([v.value for v in variables])
             mean = tensorflow.reduce_sum(loss(wanted, logits(images))) / count
@@ -334,7 +334,7 @@ def _step_function(
         for start in range(0, len(images), student.batch):
             cancel.raise_if_cancelled()
             part = slice(start, start + student.batch)
-            found.append(slopes(images[part], wanted[part], np.float32(len(images))))
+            found.append(gradients(images[part], wanted[part], np.float32(len(images))))
             did(len(images[part]))
         change(found)
 
