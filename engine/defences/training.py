@@ -6,6 +6,7 @@ differently in training (dropout, batch normalisation) stay as they are when the
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -276,11 +277,10 @@ def as_repair(
     Raises:
         Cancelled: the token was set.
     """
-    student = network.pruned(lesson.layer, lesson.pruned) if lesson.layer and lesson.pruned else network.copy()
-    student.model.set_weights(list(trained.weights))
-    before, after = (clean_accuracy(n, data, cancel, did) for n in (network, student))
-    return Repair(method, trained.weights, trained.steps, trained.kept_step, before, after, lesson.layer, lesson.pruned,
-                  warning, seed)
+    before = clean_accuracy(network, data, cancel, did)
+    made = Repair(method, trained.weights, trained.steps, trained.kept_step, before, before, lesson.layer,
+                  lesson.pruned, warning, seed)
+    return dataclasses.replace(made, after=clean_accuracy(repaired_network(network, made), data, cancel, did))
 
 
 def _learner(network: Network) -> Network:
