@@ -1,4 +1,4 @@
-"""Words from a file made fit to be shown: what a screen or a spreadsheet would obey is spelled out."""
+"""Words made fit to be shown: what a screen or a spreadsheet would obey is spelled out."""
 
 from __future__ import annotations
 
@@ -26,3 +26,8 @@ def csv_cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return _FORMULA.sub("'", value.encode("utf-8", "backslashreplace").decode())
+
+
+def unbroken(text: str) -> str:
+    """A sentence in which no line ends between a number and its per cent sign."""
+    return text.replace(" %", "\u00a0%")

@@ -133,6 +133,23 @@ def as_pictures(stored: Images, found: str) -> Picture:
     return np.rint(stored).clip(0, 255).astype(np.uint8)
 
 
+def for_display(images: Images, within: tuple[float, float] | None = None) -> Picture:
+    """Pixels for the screen from values of any range, float32[..., C], as stored or as a network takes them.
+
+    Values from 0 to 1 are taken for parts of white, other values from 0 up as they are (at most 255); where there are
+    negative ones, all are stretched from the lowest to the highest.
+
+    Args:
+        within: the lowest and the highest value of the set they are of; None takes their own.
+    """
+    low, high = within or (float(images.min()), float(images.max()))
+    if low < 0:
+        images = (images - low) * np.float32(255 / (high - low or 1))
+    elif high <= 1:
+        images = images * np.float32(255)
+    return np.rint(images).clip(0, 255).astype(np.uint8)
+
+
 def _refuse_strange(found: str) -> None:
     if found in (PREPARED, FINER):
         raise DatasetError(f"Pictures can't be checked with this GoodNet: its clean images were stored with values "

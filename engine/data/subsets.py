@@ -23,6 +23,8 @@ _DENSE = 4
 HELD_BACK = "held back"
 Indices = npt.NDArray[np.int64]
 _FEWEST_HELD_BACK, _MOST_HELD_BACK = 40, 2000
+# So many pictures a saved file is tried with.
+_PICTURES = 16
 
 
 @dataclass
@@ -68,7 +70,7 @@ def subset(dataset: Dataset, indices: Sequence[int], part: str = "") -> Dataset:
                                _reader=SubsetReader(dataset._reader, rising), _watch=None, part=part)
 
 
-def hold_back(clean: Dataset, seed: int = 0) -> tuple[Dataset, Dataset | None]:
+def hold_back(clean: Dataset) -> tuple[Dataset, Dataset | None]:
     """Part a clean set, so that what is made from the first part can be measured on the second.
 
     Every label keeps at least three quarters of its images; up to 2,000 of the others are held back.
@@ -76,12 +78,12 @@ def hold_back(clean: Dataset, seed: int = 0) -> tuple[Dataset, Dataset | None]:
     Returns:
         All of it and None where fewer than 40 could be held back: so few hardly measure anything.
     """
-    order = np.random.default_rng(seed).permutation(len(clean))
+    order = np.random.default_rng(0).permutation(len(clean))
     labels = clean.labels[order]
     held = np.concatenate([order[labels == label][:(labels == label).sum() // 4] for label in np.unique(labels)])
     if len(held) < _FEWEST_HELD_BACK:
         return clean, None
-    held = np.random.default_rng(seed).permutation(held)[:_MOST_HELD_BACK]
+    held = np.random.default_rng(0).permutation(held)[:_MOST_HELD_BACK]
     rest = np.setdiff1d(np.arange(len(clean)), held)
     return subset(clean, rest.tolist()), subset(clean, held.tolist(), HELD_BACK)
 
@@ -96,14 +98,14 @@ def halves(labels: Labels) -> tuple[Indices, Indices]:
     return np.sort(by_label[::2]), np.sort(by_label[1::2])
 
 
-def stored_pictures(datasets: Sequence[Dataset], most: int) -> Images:
-    """Some images of each of at least one set, as they are stored, float32[n, H, W, C].
+def stored_pictures(datasets: Sequence[Dataset]) -> Images:
+    """Some images of each of at least one set, as they are stored, float32[n, H, W, C]; 16 in all.
 
-    Args:
-        most: images in all; sets of another size than the first one's are left out.
+    Sets of another size than the first one's are left out.
+
     Raises:
         DatasetError: an image can't be read.
     """
     fitting = [dataset for dataset in datasets if dataset.image_shape == datasets[0].image_shape]
-    share = max(1, most // len(fitting))
+    share = max(1, _PICTURES // len(fitting))
     return np.concatenate([dataset.prepared(AS_STORED).take(dataset.sample(share)) for dataset in fitting])

@@ -30,7 +30,7 @@ def by_target(poisoned: Dataset, labels: int | None, clean: Iterable[Dataset] = 
         DatasetError: nothing tells the labels from those of a clean set.
     """
     targets = np.unique(poisoned.labels)
-    if are_few(len(targets), labels):
+    if _are_few(len(targets), labels):
         return tuple(of_target(poisoned, int(target)) for target in targets) if len(targets) > 1 else (poisoned,)
     for dataset in clean:
         truth = true_labels(poisoned, dataset)
@@ -52,7 +52,7 @@ def told_apart(poisoned: Iterable[Dataset]) -> list[Dataset]:
     return list(told.values())
 
 
-def are_few(targets: int, labels: int | None) -> bool:
+def _are_few(targets: int, labels: int | None) -> bool:
     """Whether a file with so many targets is taken as a set for each of them.
 
     Args:

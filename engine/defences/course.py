@@ -35,7 +35,7 @@ from engine.defences.training import (
     repaired_network,
     train,
 )
-from engine.models.logits import Logits, compiled_logits, first_over_second, logits_bias
+from engine.models.logits import Logits, compiled_logits, logits_bias, top_margin
 from engine.models.networks import Images, Labels, Network
 from engine.progress import (
     NEVER_CANCELLED,
@@ -169,7 +169,7 @@ def lowered(network: Network, repair: Repair, course: Course, cancel: CancelToke
         return repair
     shown = shifted(data.images[:_LOOKED_AT], np.random.default_rng([course.seed, 4]))
     change = np.zeros(network.labels, np.float32)
-    change[labels] = LOWERED_BY * np.median(first_over_second(compiled_logits(student)(shown, cancel, did)))
+    change[labels] = LOWERED_BY * np.median(top_margin(compiled_logits(student)(shown, cancel, did)))
     before = _right(student, data, labels, cancel, did)
     bias.assign(bias.numpy() - change)
     lost = "; ".join(f"of label {label}'s {was.total:,} clean images here {was.count:,} were right before and "

@@ -92,14 +92,14 @@ def _batches(student: Network, course: Course, did: Did, cancel: CancelToken) ->
     def batch(shown: _Shown) -> tuple[Images, Logits]:
         answers, count = course.teacher(shown.learnt, cancel, did), len(shown.images)
         own, wanted = answers[:count], np.tile(answers[count:2 * count], (TRIED, 1))
-        worst = np.argsort(-surprise(answer_of(shown.tried, cancel, did), wanted), kind="stable")[:COPIES * count]
+        worst = np.argsort(-cross_entropy(answer_of(shown.tried, cancel, did), wanted), kind="stable")[:COPIES * count]
         return (np.concatenate([shown.learnt, shown.tried[worst], targeted.put_on(shown.images), *shown.stamped]),
                 np.concatenate([answers, wanted[worst], *[own] * (1 + STAMPED)]))
 
     return batch
 
 
-def surprise(logits: Logits, wanted: Logits) -> npt.NDArray[np.float64]:
+def cross_entropy(logits: Logits, wanted: Logits) -> npt.NDArray[np.float64]:
     """The cross-entropy of answers and those wanted, float64[n] of logits float32[n, labels] each."""
     found: npt.NDArray[np.float64] = -(np.exp(log_softmax(wanted)) * log_softmax(logits)).sum(axis=1)
     return found

@@ -13,6 +13,7 @@ from engine.defences.training import (
     Lesson,
     Repair,
     as_repair,
+    clean_accuracy,
     labels_of,
     learning_rate,
     load_training_data,
@@ -48,7 +49,7 @@ def fine_prune(
     data = load_training_data(clean, seed)
 
     def grade(student: Network) -> int:
-        return int((student.predict_labels(data.held_images, cancel) == data.held_labels).sum())
+        return clean_accuracy(student, data, cancel).count
 
     lesson = Lesson("Fine-tuning the pruned network", lambda *_: labels_of(network, data), grade, layer,
                     tuple(int(c) for c in channels), rate=learning_rate(pruned, data, seed, progress, cancel))

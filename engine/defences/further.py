@@ -1,7 +1,7 @@
-"""Defences beyond the project's own: one file each, or a plug-in that somebody installed.
+"""Defences beyond the project's own: plug-ins that somebody installed.
 
-A further defence is a `Further`: in a file of this folder and named in BUILT_IN, or in a package of its own that names
-it as an entry point of the group `goodnet.defences`. A plug-in is a program, with all rights of whoever installed it.
+A further defence is a `Further` in a package of its own that names it as an entry point of the group
+`goodnet.defences`. A plug-in is a program, with all rights of whoever installed it.
 """
 
 from __future__ import annotations
@@ -45,12 +45,10 @@ class Further:
     defend: Callable[[Network, Dataset], Network | Guard]
 
 
-BUILT_IN: tuple[Further, ...] = ()
-
-
 def further_defences() -> tuple[list[Further], list[str]]:
-    """All further defences, the project's own first, and a sentence for each plug-in that can't be loaded."""
-    found, failed = list(BUILT_IN), []
+    """All further defences, and a sentence for each plug-in that can't be loaded."""
+    found: list[Further] = []
+    failed: list[str] = []
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
             loaded = entry.load()

@@ -42,11 +42,11 @@ class Pattern:
         return shown
 
 
-def find_pattern(network: Network, images: Images, label: int, seed: int = 0, *, did: Did = ignore_done,
+def find_pattern(network: Network, images: Images, label: int, *, did: Did = ignore_done,
                  cancel: CancelToken = NEVER_CANCELLED) -> Pattern:
     """The change of at most 24 of 255 a pixel that draws a network to a label on images, clean ones of all labels."""
     values = value_range(images)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     return Pattern(label, _Patterns(network, values).find(images, label, rng, did, cancel), values)
 
 
@@ -87,7 +87,7 @@ class _Patterns:
     """Finds changes of every pixel that draw a network, as it is when asked, to a label."""
 
     def __init__(self, network: Network, values: ValueRange) -> None:
-        self._slope, self._values, self._batch = _slope_function(network), values, network.batch
+        self._gradient, self._values, self._batch = _gradient_function(network), values, network.batch
 
     def find(self, images: Images, label: int, rng: np.random.Generator, did: Did = ignore_done,
              cancel: CancelToken = NEVER_CANCELLED) -> npt.NDArray[np.float32]:
@@ -100,24 +100,24 @@ class _Patterns:
         found = rng.choice([-_BEGIN, _BEGIN], images.shape[1:]).astype(np.float32) * np.float32(unit)
         for _ in range(_STEPS):
             shown = (images[rng.integers(len(images), size=_IMAGES)] + found).clip(*self._values)
-            slope = sum(in_batches(lambda part: self._slope(part, np.int32(label)).numpy(), shown, self._batch, cancel,
-                                   did))
-            found = (found + np.float32(_STEP * unit) * np.sign(slope)).clip(-_MOST * unit, _MOST * unit)
+            gradient = sum(in_batches(lambda part: self._gradient(part, np.int32(label)).numpy(), shown, self._batch,
+                                      cancel, did))
+            found = (found + np.float32(_STEP * unit) * np.sign(gradient)).clip(-_MOST * unit, _MOST * unit)
         return found
 
 
-def _slope_function(network: Network) -> Callable[[Any, Any], Any]:
-    """The slope [H, W, C] of the sum of a label's log-probabilities over images [n, H, W, C], all tensors."""
+def _gradient_function(network: Network) -> Callable[[Any, Any], Any]:
+    """The gradient [H, W, C] of the sum of a label's log-probabilities over images [n, H, W, C], all tensors."""
     tensorflow, _ = backend.load()
     logits = logits_function(network)
     signature = [tensorflow.TensorSpec((None, *network.input_shape), "float32"), tensorflow.TensorSpec((), "int32")]
 
     @tensorflow.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
-    def slope(images: Any, label: Any) -> Any:
+    def gradient(images: Any, label: Any) -> Any:
         with tensorflow.GradientTape() as tape:
             tape.watch(images)
             drawn = tensorflow.reduce_sum(tensorflow.nn.log_softmax(logits(images))[:, label])
         return tensorflow.reduce_sum(tape.gradient(drawn, images), axis=0)
 
-    found: Callable[[Any, Any], Any] = slope
+    found: Callable[[Any, Any], Any] = gradient
     return found

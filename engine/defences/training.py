@@ -6,6 +6,7 @@ differently in training (dropout, batch normalisation) stay as they are when the
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,6 @@ class Lesson:
         grade: of the network as it is now: how good it is on images held aside, higher is better; where there is none,
             the last state is kept.
         pruned: channels of `layer` that are put back to zero after every step.
-        patience: training ends when so many looks in a row found nothing better.
         loss: of what is wanted and the logits; cross-entropy where there is none.
         ahead: what can be made of a batch's rows without the network, by another thread while the last batch is learnt.
         rate: of learning, at the first step.
@@ -110,7 +110,6 @@ class Lesson:
     grade: Callable[[Network], int] | None
     layer: str = ""
     pruned: tuple[int, ...] = ()
-    patience: int = PATIENCE
     loss: Loss | None = None
     ahead: Callable[[Labels], Any] = lambda rows: rows
     rate: float = RATES[0]
@@ -207,7 +206,7 @@ def train(
             looks_since = 0 if best is None or grade > best[0] else looks_since + 1
             if best is None or grade >= best[0]:
                 best = grade, Trained(tuple(np.array(w) for w in student.model.get_weights()), step, step)
-            if looks_since >= lesson.patience:
+            if looks_since >= PATIENCE:
                 break
     assert best is not None
     return Trained(best[1].weights, step, best[1].kept_step)
@@ -278,11 +277,10 @@ def as_repair(
     Raises:
         Cancelled: the token was set.
     """
-    student = network.pruned(lesson.layer, lesson.pruned) if lesson.layer and lesson.pruned else network.copy()
-    student.model.set_weights(list(trained.weights))
-    before, after = (clean_accuracy(n, data, cancel, did) for n in (network, student))
-    return Repair(method, trained.weights, trained.steps, trained.kept_step, before, after, lesson.layer, lesson.pruned,
-                  warning, seed)
+    before = clean_accuracy(network, data, cancel, did)
+    made = Repair(method, trained.weights, trained.steps, trained.kept_step, before, before, lesson.layer,
+                  lesson.pruned, warning, seed)
+    return dataclasses.replace(made, after=clean_accuracy(repaired_network(network, made), data, cancel, did))
 
 
 def _learner(network: Network) -> Network:
@@ -302,7 +300,7 @@ def _step_function(
     """One step of training: images and what is wanted for them in, the student's weights changed; of so many, over
     which the rate falls, or without an end, of which all are at the lesson's rate.
 
-    Slopes of a batch are summed over parts that the network computes at once, so that memory is one part's; layers
+    Gradients of a batch are summed over parts that the network computes at once, so that memory is one part's; layers
     answer as they do in use, so parts don't change what is learnt.
     """
     tensorflow, keras = backend.load()
@@ -318,7 +316,7 @@ def _step_function(
                  tensorflow.TensorSpec((None, student.labels), "float32"), tensorflow.TensorSpec((), "float32")]
 
     @tensorflow.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
-    def slopes(images: Any, wanted: Any, count: Any) -> Any:
+    def gradients(images: Any, wanted: Any, count: Any) -> Any:
         with tensorflow.GradientTape() as tape:
             tape.watch([v.value for v in variables])
             mean = tensorflow.reduce_sum(loss(wanted, logits(images))) / count
@@ -336,7 +334,7 @@ def _step_function(
         for start in range(0, len(images), student.batch):
             cancel.raise_if_cancelled()
             part = slice(start, start + student.batch)
-            found.append(slopes(images[part], wanted[part], np.float32(len(images))))
+            found.append(gradients(images[part], wanted[part], np.float32(len(images))))
             did(len(images[part]))
         change(found)
 

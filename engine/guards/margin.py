@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from engine.guards.transplant import CutScores
-from engine.models.logits import compiled_logits, first_over_second
+from engine.models.logits import compiled_logits, top_margin
 from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
@@ -31,5 +31,5 @@ class MarginScores:
         Raises:
             Cancelled: the token was set.
         """
-        score = first_over_second(self._logits(images, cancel, did))
+        score = top_margin(self._logits(images, cancel, did))
         return CutScores(score, np.full(len(score), -1, np.int64))

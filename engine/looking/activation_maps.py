@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.data.stored_values import for_display
 from engine.errors import ModelError
+from engine.files.pictures import Picture
 from engine.models.networks import Network
 
 Image = npt.NDArray[np.float32]
 Map = npt.NDArray[np.float32]
-Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,20 +59,3 @@ def activation_maps(
     return ActivationMaps(
         layer, channel, for_display(clean_image), maps[0],
         None if poisoned_image is None else for_display(poisoned_image), None if poisoned_image is None else maps[1])
-
-
-def for_display(image: Image) -> Picture:
-    """Pixels for the screen from a network's input, uint8 of the same shape.
-
-    Values from 0 to 1 are taken for parts of white, other values from 0 up as they are (at most 255); an image with
-    negative values is stretched from its lowest to its highest.
-    """
-    low, high = float(image.min()), float(image.max())
-    if low < 0:
-        pixels = (image - low) * (255 / (high - low or 1))
-    elif high <= 1:
-        pixels = image * 255
-    else:
-        pixels = image
-    shown: Picture = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-    return shown

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.data.datasets import ANY_SHAPE, UNKNOWN_STAMP, Dataset, open_dataset
-from engine.data.doctor import Finding, Role, quick_look
+from engine.data.doctor import Finding, quick_look
 from engine.data.preprocessing import Preprocessing
 from engine.data.sources.beginnings import kind_of_data
 from engine.errors import DatasetError, EngineError, UnfitError
@@ -60,7 +60,7 @@ def inspect(
         EngineError: neither; the message is that of the likelier of the two.
     """
     def described() -> DatasetDescription:
-        return describe_dataset(open_any_dataset(path).named(classes), fed=fed)
+        return describe_dataset(open_any_dataset(path).named(classes), fed)
 
     if (is_folder(path) and not is_saved_model(path)) or path.suffix.lower() == ".npz" or _is_packed_data(path):
         return described()
@@ -94,13 +94,10 @@ def open_any_dataset(path: Path) -> Dataset:
             raise error from None
 
 
-def describe_dataset(
-    dataset: Dataset, role: Role | None = None, labels: int | None = None, fed: Preprocessing | None = None,
-) -> DatasetDescription:
+def describe_dataset(dataset: Dataset, fed: Preprocessing | None = None) -> DatasetDescription:
     """Describe an opened data set.
 
     Args:
-        role, labels: what it is to be used for and the network's number of labels, where that is known.
         fed: as inspect's.
     Raises:
         DatasetError: its images can't be read.
@@ -110,7 +107,7 @@ def describe_dataset(
     return DatasetDescription(
         dataset.path, dataset.format, len(dataset), dataset.image_shape, dataset.stored_shape, dataset.dtype,
         len(np.unique(dataset.labels)), int(dataset.labels.min()), int(dataset.labels.max()),
-        (float(told.min()), float(told.max())), quick_look(dataset, images, role, labels),
+        (float(told.min()), float(told.max())), quick_look(dataset, images),
         dataset.label_names, dataset.names_are, dataset.class_names, dataset.reconstructed, dataset.stamp)
 
 

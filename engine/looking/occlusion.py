@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,6 @@ from engine.models.logits import compiled_logits
 from engine.models.networks import Images, Labels, Network, largest
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 
-Measure = Literal["value before softmax", "output value"]
 Values = npt.NDArray[np.float32]
 
 # The patch's side as shares of the image's shorter side: small ones tell places apart, but a trigger that works
@@ -29,9 +27,8 @@ class OcclusionMap:
 
     Attributes:
         b_label: the network's label for the uncovered image.
-        measure: what the lead is counted in: "value before softmax" where the network gives probabilities (differences
-            of these are log-odds), else "output value".
-        lead: by how much b_label's value exceeds the next best label's, uncovered.
+        lead: by how much b_label's value exceeds the next best label's, uncovered; values are those before softmax
+            where the network gives probabilities (differences of these are log-odds), else its output.
         drop: float32[rows, cols], by how much the lead falls; negative where it grows. The label changes where the
             drop exceeds the lead.
         labels: int64[rows, cols], the network's label for each covered image.
@@ -41,7 +38,6 @@ class OcclusionMap:
     """
 
     b_label: int
-    measure: Measure
     lead: float
     drop: npt.NDArray[np.float32]
     labels: Labels
@@ -98,10 +94,8 @@ def occlusion_map(
     # A BadNet is so sure of its trigger that its float32 probabilities are exactly 1 and 0 wherever the patch lies;
     # what they are made of still tells the places apart.
     values_of = compiled_logits(network)
-    uncovered, answer = values_of(image[None]), network.predict(image[None])
-    measure: Measure = "output value" if np.allclose(uncovered, answer, rtol=1e-3) else "value before softmax"
-    label = int(largest(answer)[0])
-    lead = _lead(uncovered, label)[0]
+    label = int(largest(network.predict(image[None]))[0])
+    lead = _lead(values_of(image[None]), label)[0]
     height, width = image.shape[:2]
     sides = [max(1, round(share * min(height, width))) for share in PATCH_SHARES]
     stride = max(1, sides[0] // 3)
@@ -110,7 +104,7 @@ def occlusion_map(
         covered = _covered_copies(image, tops, lefts, patch, progress, cancel)
         values = np.concatenate([values_of(batch) for batch in covered])
         grid = (len(tops), len(lefts))
-        found = OcclusionMap(label, measure, float(lead), (lead - _lead(values, label)).reshape(grid),
+        found = OcclusionMap(label, float(lead), (lead - _lead(values, label)).reshape(grid),
                              largest(values).reshape(grid), tops, lefts, patch, stride, (height, width))
         if found.changed.any():
             break

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from engine.errors import ModelError
 from engine.models import vocabulary
 from engine.models.config import Config
-from engine.models.costs.inside import values_inside
+from engine.models.costs.inside import MOST_OF_AN_IMAGE, values_inside
 from engine.models.shapes import Shape, array_shape, output_shape, weight_count
 
 # A layer's name, which of its uses, and which of its outputs there.
@@ -24,8 +24,6 @@ MOST_NODES = 20_000
 MOST_AXES = 8
 MOST_OUTPUTS = 100
 _IMAGE_AXES = 3
-# Values of one image between two layers: a quarter of a gigabyte.
-MOST_VALUES = 1 << 26
 
 
 def unused_name(plain: str, taken: dict[str, int]) -> str:
@@ -244,7 +242,7 @@ class _Graph:
             node.weights = weight_count(kind, config, inputs[0] or ()) if inputs else 0
         except ValueError:
             node.shape = None
-        if inside > MOST_VALUES:
+        if inside > MOST_OF_AN_IMAGE:
             self._refuse(name, f"would make {inside:,} values of one image inside it, which would exhaust memory")
         return self._append(node)
 
@@ -254,7 +252,7 @@ class _Graph:
             if node.parents or node.kind == "InputLayer":
                 self._refuse(node.name, "has settings from which no size of its output follows")
             self._refuse(node.name, "isn't fed by an input layer, so the size of its input isn't known")
-        if math.prod(n or 1 for n in node.shape or ()) > MOST_VALUES:
+        if math.prod(n or 1 for n in node.shape or ()) > MOST_OF_AN_IMAGE:
             self._refuse(node.name, f"would make {node.shape} values of one image, which would exhaust memory")
         self._nodes.append(node)
         return len(self._nodes) - 1

@@ -108,7 +108,7 @@ def log_softmax(logits: Logits) -> npt.NDArray[np.float64]:
     return result
 
 
-def leads(answers: Any, labels: Any) -> Any:
+def label_margins(answers: Any, labels: Any) -> Any:
     """How far each row's label is ahead of the best other one: tensors float32[n, N] and int64[n] to float32[n]."""
     tensorflow, _ = backend.load()
     own = tensorflow.one_hot(labels, tensorflow.shape(answers)[1], dtype=answers.dtype)
@@ -116,7 +116,7 @@ def leads(answers: Any, labels: Any) -> Any:
     return tensorflow.reduce_sum(answers * own, axis=1) - others
 
 
-def first_over_second(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def top_margin(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """The largest of each row less the second largest, float64[n] of float32[n, N]."""
     two = np.partition(logits.astype(np.float64), -2, axis=1)[:, -2:]
     margins: npt.NDArray[np.float64] = two[:, 1] - two[:, 0]

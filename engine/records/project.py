@@ -84,11 +84,6 @@ class Project:
         poisoned = tuple(file.path for file in self.files if file.role == "poisoned")
         return PruningRequest(**single, poisoned=poisoned, **self.settings)
 
-    def moved(self, file: ProjectFile, path: Path) -> Project:
-        """With a file at another place."""
-        there = dataclasses.replace(file, path=path)
-        return dataclasses.replace(self, files=tuple(there if f == file else f for f in self.files))
-
 
 @dataclass(frozen=True)
 class Looked:

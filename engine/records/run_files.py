@@ -59,7 +59,7 @@ def save_run(
         Cancelled: the token was set; nothing is left behind.
     """
     # These bring matplotlib and Jinja, which `inspect` and `check` needn't wait for.
-    from engine.reports.curve_figure import save_figure
+    from engine.reports.curve_figure import printed_figure, save_drawing
     from engine.reports.page import report_html
 
     rows = rows_of(run)
@@ -85,8 +85,8 @@ def save_run(
         write_text(temporary / "run.json", json.dumps(document, indent=1, allow_nan=False))
         write_text(temporary / "report.html", report_html(run, rows, document, datetime.date.today()))
         write_curve_csv(run.curve, temporary / "curve.csv")
-        save_figure(run.curve, rows, temporary / "curve.png")
-        save_figure(run.curve, rows, temporary / "curve.svg")
+        for kind in ("png", "svg"):
+            save_drawing(printed_figure(run.curve, rows), temporary / f"curve.{kind}", kind)
         also(temporary)
         cancel.raise_if_cancelled()
     progress(Progress("Saving GoodNet pairs", total, total))

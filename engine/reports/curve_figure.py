@@ -265,19 +265,6 @@ def shortened(name: str) -> str:
     return f"{name[:kept]}…{name[-kept:]}"
 
 
-def save_figure(
-    curve: PruningCurve, rows: Iterable[GoodNetRow], path: Path, *, which: Which = "goodnet", by: By = "channels",
-    limits: Limits | None = None, format: str | None = None,
-) -> None:
-    """Write the curve as PNG, SVG or PDF, in the colours of print.
-
-    Args:
-        limits: the part to show, as CurveDrawing.limits; None shows all.
-        format: "png", "svg" or "pdf"; None takes it from the path's ending.
-    """
-    save_drawing(printed_figure(curve, rows, which, by, limits), path, format or path.suffix.lower().lstrip("."))
-
-
 def save_drawing(figure: Figure, target: Path | BytesIO, kind: str) -> None:
     """Write a figure as "png", "svg" or "pdf"; equal figures give equal files."""
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -288,7 +275,11 @@ def printed_figure(
     curve: PruningCurve, rows: Iterable[GoodNetRow], which: Which = "goodnet", by: By = "channels",
     limits: Limits | None = None,
 ) -> Figure:
-    """The curve drawn in the colours of print, ready to be saved; arguments as save_figure's."""
+    """The curve drawn in the colours of print, ready to be saved.
+
+    Args:
+        limits: the part to show, as CurveDrawing.limits; None shows all.
+    """
     figure = Figure(figsize=SIZE_INCHES)
     FigureCanvasAgg(figure)
     drawing = CurveDrawing(figure, Shape.of(curve, which, by), PRINT)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from engine.reports.curve_figure import PRINT, Palette, shortened
+from engine.reports.curve_figure import PRINT, Palette
 from engine.runs.examine import Examination
 
 SIZE_INCHES = (9.0, 3.4)
@@ -22,13 +20,11 @@ _MOST_NAMED = 30
 _TICK_INCHES = 0.3
 
 
-def draw_masks(figure: Figure, examination: Examination, palette: Palette = PRINT,
-               names: Mapping[int, str] | None = None) -> None:
+def draw_masks(figure: Figure, examination: Examination, palette: Palette = PRINT) -> None:
     """Draw a bar a label, the smallest stamp first, on a logarithmic scale; suspects and guilty labels are marked.
 
     Args:
         figure: empty, with an Agg canvas; it keeps its present size.
-        names: of labels, where a person knows them by a name.
     """
     figure.set_facecolor(palette.ground)
     width, height = figure.get_size_inches()
@@ -47,13 +43,11 @@ def draw_masks(figure: Figure, examination: Examination, palette: Palette = PRIN
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_ylabel("Smallest stamp, pixels", color=palette.text, fontsize=9.5)
     axes.set_xlabel("Label", color=palette.text, fontsize=9.5)
-    shown = [shortened((names or {}).get(one.evidence.label, str(one.evidence.label))) for one in tried]
+    shown = [str(one.evidence.label) for one in tried]
     long, crowded = max(map(len, shown)) > 4, (width - _LEFT - _RIGHT) / len(tried) < _TICK_INCHES
     axes.set_xticks(np.arange(len(tried)), shown if len(tried) <= _MOST_NAMED else [""] * len(tried),
                     rotation=45 if long else 90 if crowded else 0, ha="right" if long else "center")
     axes.tick_params(colors=palette.muted, labelcolor=palette.text, labelsize=8.5)
-    for text in axes.get_xticklabels():
-        text.set_parse_math(False)  # a name with $ signs is no formula
     axes.grid(axis="y", color=palette.grid, alpha=0.6, linewidth=0.8)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from engine import places
 from engine.assessment import LEVEL_WORDS, titled
 from engine.data.preprocessing import preprocessing
-from engine.literal import literal
+from engine.literal import literal, unbroken
 from engine.pruning.thresholds import rule_text
 from engine.reports.advice import advise
 from engine.reports.contact_sheet import contact_strips
@@ -143,11 +143,6 @@ def activation(mean: float | None) -> Markup:
 def interval_of(interval: Sequence[float] | None) -> str:
     """A 95 % interval of fractions as per cent."""
     return f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}" if interval else ""
-
-
-def unbroken(text: str) -> str:
-    """A sentence in which no line ends between a number and its per cent sign."""
-    return text.replace(" %", "\u00a0%")
 
 
 def _worst_of(figures: Json) -> Json:

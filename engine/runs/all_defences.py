@@ -114,7 +114,7 @@ class _Makers:
                 *self._both("repaired by unlearning", UNLEARNT_UNPAIRED, unlearn, course, prepared)]
 
     def further(self, taken: Sequence[str]) -> tuple[list[Defence], list[str]]:
-        """What the registry and plug-ins make, and a sentence for each that can't; a network answers alone.
+        """What plug-ins make, and a sentence for each that can't; a network answers alone.
 
         Args:
             taken: names that a defence has already.

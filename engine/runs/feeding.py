@@ -13,7 +13,7 @@ from engine.assessment import percent
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import Preprocessing, preprocessing
 from engine.data.stored_values import known_for
-from engine.models.logits import Logits, compiled_logits, first_over_second, log_probability
+from engine.models.logits import Logits, compiled_logits, log_probability, top_margin
 from engine.models.networks import Labels, Network
 from engine.progress import (
     NEVER_CANCELLED,
@@ -208,7 +208,7 @@ def _likeliest(answers: dict[str, Logits], truth: Labels) -> str:
     behind = {name: likely[first] - likely[name] for name in answers}
     same = [name for name, less in behind.items()
             if less.sum() <= max(_AS_LIKELY, _AHEAD * np.sqrt(np.square(less).sum()))]
-    return min(same, key=lambda name: float(np.median(first_over_second(answers[name]))))
+    return min(same, key=lambda name: float(np.median(top_margin(answers[name]))))
 
 
 def _at_best(logits: Logits, truth: Labels) -> npt.NDArray[np.float64]:

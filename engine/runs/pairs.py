@@ -13,9 +13,6 @@ from engine.runs.inputs import DatasetSummary, Opened
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
 
-# So many pictures a saved file is tried with.
-PICTURES = 16
-
 
 def refuse_changed(b: Network, run: PruningRun) -> None:
     """Raises:
@@ -80,6 +77,6 @@ def pictures_of(run: PruningRun) -> Images | None:
     """Some images of the run's sets as stored, float32[n, H, W, C]; None where its files can't be read any more."""
     try:
         sets = [open_dataset(dataset.path, run.model.input_shape) for dataset in run.datasets]
-        return stored_pictures(sets, PICTURES)
+        return stored_pictures(sets)
     except EngineError:
         return None

@@ -29,7 +29,6 @@ from engine.pruning.ranking import rank_channels
 from engine.runs.doubts.measured import doubts_measured
 from engine.runs.doubts.plausibility import uneven_text
 from engine.runs.feeding import counted_answers
-from engine.runs.pairs import PICTURES
 
 # A label is lost where of so many images that B was right on B' is right on less than half; so many are named.
 _ENOUGH, _NAMED = 5, 3
@@ -212,7 +211,7 @@ def measured(
     """
     found = [evaluate(goodnet, test or clean, progress=progress, cancel=cancel)]
     found += [evaluate(goodnet, dataset, poisoned=True, progress=progress, cancel=cancel) for dataset in poisoned]
-    pictures = stored_pictures([test or clean, *poisoned], PICTURES)
+    pictures = stored_pictures([test or clean, *poisoned])
     # On images that B' learnt from, what lowered labels cost was told when it was made.
     by_label = _by_label_text(found[0], test or clean, goodnet.notes.get("lowered_labels", []) if test else [])
     note = goodnet.guard.note if goodnet.guard else ""

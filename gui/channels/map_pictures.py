@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from gui.widgets.picture_view import to_image
 
 if TYPE_CHECKING:
-    from engine.looking.activation_maps import Picture
+    from engine.files.pictures import Picture
 
 # From black over violet and orange to pale yellow: brightness rises all the way, so it reads in grey as well.
 _STOPS = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)], float)

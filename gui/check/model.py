@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -223,12 +224,9 @@ class VerdictModel(QAbstractTableModel):
     def _place_of(self, verdict: Verdict) -> int:
         """The row at which a verdict belongs among those that are sorted, behind its equals."""
         key, down = _SORT_KEYS[self._column], self._order == Qt.SortOrder.DescendingOrder
-        wanted, low, high = key(verdict), 0, len(self._shown)
-        while low < high:
-            middle = (low + high) // 2
-            found = key(self._shown[middle])
-            low, high = (low, middle) if (found < wanted if down else wanted < found) else (middle + 1, high)
-        return low
+        wanted = key(verdict)
+        return bisect_left(self._shown, True,
+                           key=lambda other: key(other) < wanted if down else wanted < key(other))
 
     def _all_changed(self) -> None:
         if self._shown:

@@ -9,12 +9,13 @@ from PySide6.QtCore import QRect, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from engine.assessment import Attack, Figures, assess, worth_naming
+from engine.literal import unbroken
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.pruning.thresholds import drop_percent
 from engine.rates import Rate
 from engine.reports.curve_figure import Which
 from gui.widgets.elided_label import ElidedLabel, PlainLabel
-from gui.widgets.texts import as_tip, interval_text, rate_text, unbroken
+from gui.widgets.texts import as_tip, interval_text, rate_text
 from gui.widgets.theme import Theme
 
 _COLUMNS = 6

@@ -13,6 +13,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from engine.defences.comparison import Comparison, ComparisonRow
+from engine.literal import unbroken
 from engine.records.defence_table import write_comparison_csv
 from engine.reports.curve_figure import save_drawing
 from engine.reports.defence_figure import draw_comparison, printed_comparison
@@ -23,7 +24,7 @@ from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import Exports
 from gui.widgets.figure_canvas import RemadeCanvas
 from gui.widgets.primary_button import PrimaryButton
-from gui.widgets.texts import as_tip, unbroken
+from gui.widgets.texts import as_tip
 from gui.widgets.theme import Theme
 
 _GONE = "What this comparison made isn't there any more: compare again to keep a defence"

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
+from engine.literal import unbroken
 from gui.widgets.elided_label import EmptyText, PlainLabel
 from gui.widgets.primary_button import PrimaryButton
-from gui.widgets.texts import unbroken, waiting
+from gui.widgets.texts import waiting
 from gui.widgets.theme import Theme, outline
 from gui.widgets.turns import in_turns
 

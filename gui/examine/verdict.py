@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from engine.literal import unbroken
 from gui.widgets.elided_label import PlainLabel
-from gui.widgets.texts import label_and_name, unbroken
+from gui.widgets.texts import label_and_name
 from gui.widgets.theme import Theme
 from gui.widgets.verdict_icon import LevelIcon, level_colour
 

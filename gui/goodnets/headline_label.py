@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from engine.literal import unbroken
 from gui.widgets.elided_label import PlainLabel
-from gui.widgets.texts import unbroken
 from gui.widgets.theme import Theme
 from gui.widgets.verdict_icon import LevelIcon
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from engine.literal import unbroken
 from engine.pruning.thresholds import DropMode, Stop, rule_text
 from gui.widgets.elided_label import PlainLabel
-from gui.widgets.texts import unbroken
 from gui.widgets.theme import Theme
 
 MOST_DROPS = 12

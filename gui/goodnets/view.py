@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.literal import unbroken
 from engine.pruning.thresholds import DropMode, Stop
 from engine.runs.rows import GoodNetRow, price_text
 from gui.goodnets.headline_label import HeadlineLabel
@@ -22,7 +23,7 @@ from gui.goodnets.model import ATTACK, DETECTION, GUARD, VERDICT, GoodNetsModel,
 from gui.goodnets.thresholds_editor import DropsEditor
 from gui.tables.view import FigureTable
 from gui.widgets.elided_label import EmptyText, PlainLabel
-from gui.widgets.texts import unbroken, waiting
+from gui.widgets.texts import waiting
 from gui.widgets.theme import Theme
 
 if TYPE_CHECKING:

@@ -8,13 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QObject, Signal
 
 from engine.data.classes import read_classes
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.sources.shards import joined
+from engine.data.stored_values import for_display
 from engine.data.targets import by_target
 from engine.errors import ModelError, SeveralOutputs
 from engine.files.existing import is_folder
@@ -376,19 +375,8 @@ def look_at_dataset(
     if role == "poisoned":
         by_target(dataset, labels, map(opened, clean))
     description = describe_dataset(dataset)
-    return DatasetLook(description, thumbnails(dataset, description.value_range))
-
-
-def thumbnails(dataset: Dataset, value_range: tuple[float, float]) -> npt.NDArray[np.uint8]:
-    """Up to 8 images spread over a data set, uint8[n, H, W, C], whatever range its values have."""
-    images = dataset.take(dataset.spread(THUMBNAILS))
-    low, high = value_range
-    if low < 0:
-        images = (images - low) * np.float32(255 / max(high - low, 1e-9))
-    elif high <= 1:
-        images = images * np.float32(255)
-    shown: npt.NDArray[np.uint8] = images.clip(0, 255).astype(np.uint8)
-    return shown
+    shown = dataset.take(dataset.spread(THUMBNAILS))
+    return DatasetLook(description, for_display(shown, description.value_range))
 
 
 def look_at_names(path: Path, _: TaskContext) -> tuple[str, ...]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout
 
+from engine.literal import unbroken
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.resources import icon
-from gui.widgets.texts import as_tip, unbroken
+from gui.widgets.texts import as_tip
 from gui.widgets.theme import Theme
 from gui.widgets.verdict_icon import LevelIcon
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from engine.records.side_by_side import SideBySide
 from engine.reports.run_differences import Difference, worst_attack
 from gui.jobs.comparing import ListedRun
@@ -44,13 +42,6 @@ def differences_model(found: SideBySide) -> FigureModel[Difference]:
                left=True),
         *(of_run(number, name) for number, name in enumerate(found.names))])
     model.show_rows(found.differences)
-    return model
-
-
-def runs_model(runs: Sequence[ListedRun] = ()) -> FigureModel[ListedRun]:
-    """A row a run."""
-    model = FigureModel[ListedRun](COLUMNS)
-    model.show_rows(runs)
     return model
 
 

@@ -9,8 +9,9 @@ from PySide6.QtCore import QItemSelection, QItemSelectionModel, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.jobs.comparing import ListedRun
-from gui.runs.model import BEST, runs_model
+from gui.runs.model import BEST, COLUMNS
 from gui.session.belonging import Identity
+from gui.tables.model import FigureModel
 from gui.tables.view import FigureTable
 from gui.widgets import resources
 from gui.widgets.elided_label import EmptyText, PlainLabel
@@ -44,8 +45,7 @@ class RunsView(QWidget):
         super().__init__()
         self._theme = theme
         self.panel: SideBySidePanel | None = None
-        self.model = runs_model()
-        self.model.setParent(self)
+        self.model = FigureModel[ListedRun](COLUMNS, self)
         self.table = FigureTable("Runs", self.model, theme, BEST, several=True, tall=True, wraps=_TABLE_WIDTH)
         self.table.selectionModel().selectionChanged.connect(self._choose)
         self.add, self.back = QPushButton("Add a saved run…"), QPushButton("Bring back")

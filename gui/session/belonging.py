@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from engine.data.classes import are_numbers
@@ -96,9 +97,8 @@ def is_other(run: PruningRun, inputs: Inputs, options: Options, names: Sequence[
 
 def options_of(run: PruningRun, cluster: str) -> Options:
     """The options that a run was made with."""
-    asked = run.request
-    return Options(asked.rank_at, asked.scale, asked.drops, asked.drop_mode, asked.stop, asked.order, asked.guard,
-                   asked.false_alarms, cluster)
+    asked = {field.name: getattr(run.request, field.name) for field in dataclasses.fields(Options)}
+    return Options(**asked | {"cluster": cluster})
 
 
 def _what_counts(options: PruningRequest | Options) -> tuple[object, ...]:

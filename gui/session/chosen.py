@@ -211,10 +211,8 @@ class Inputs:
         assert self.model and self.validation
         return PruningRequest(
             model=self.model.path, validation=self.validation.path, test=self.test.path if self.test else None,
-            poisoned=tuple(i.path for i in self.poisoned), layer=self.chosen_layer, rank_at=options.rank_at,
-            order=options.order, drops=options.drops, drop_mode=options.drop_mode, stop=options.stop,
-            scale=options.scale, guard=options.guard, false_alarms=options.false_alarms,
-            cluster=options.cluster or None, classes=self.classes(classes), output=self.model.output)
+            poisoned=tuple(i.path for i in self.poisoned), layer=self.chosen_layer, classes=self.classes(classes),
+            output=self.model.output, **vars(options) | {"cluster": options.cluster or None})
 
     def classes(self, names: Sequence[str]) -> tuple[str, ...]:
         """The names by which sub-folders of pictures, labels that are text, or numbers that a file has names for become

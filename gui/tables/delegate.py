@@ -8,8 +8,8 @@ from PySide6.QtCore import QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
 from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
+from engine.literal import unbroken
 from gui.tables.model import BLOCKS_ROLE, Bar, Block, Index
-from gui.widgets.texts import unbroken
 from gui.widgets.theme import Theme
 from gui.widgets.verdict_icon import level_colour, paint_level
 

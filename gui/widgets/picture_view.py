@@ -27,6 +27,7 @@ from gui.widgets.theme import Theme
 _STRONGEST_HEAT = 210
 _HEAT_COLOUR = (255, 64, 0)
 _ZOOM_STEP, _CLOSEST_ZOOM = 1.25, 40.0
+_SHORTEST_SAVED = 440
 
 
 def to_image(picture: Picture) -> QImage:
@@ -125,12 +126,12 @@ class PictureView(QWidget):
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
         painter.end()
 
-    def rendered(self, shortest: int = 440) -> QImage | None:
-        """The whole picture with what lies over it, each side at least so long; None while there is none."""
+    def rendered(self) -> QImage | None:
+        """The whole picture with what lies over it, each side at least 440 pixels long; None while there is none."""
         if self._picture is None:
             return None
         side = min(self._picture.width(), self._picture.height())
-        size = self._picture.size() * max(1, -(-shortest // side))
+        size = self._picture.size() * max(1, -(-_SHORTEST_SAVED // side))
         image = QImage(size, QImage.Format.Format_RGB32)
         painter = QPainter(image)
         self._draw(painter, self._picture, QRectF(0, 0, size.width(), size.height()))

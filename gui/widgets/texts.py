@@ -61,8 +61,3 @@ def waiting(empty: str, then: str) -> str:
     """
     nothing, _, _ = empty.partition("\n")
     return f"{nothing}\n\nWait for what is running; how far it is stands at the lower left. {then}"
-
-
-def unbroken(text: str) -> str:
-    """A sentence in which no line ends between a number and its per cent sign."""
-    return text.replace(" %", "\u00a0%")

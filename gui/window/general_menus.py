@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import get_args
 
+import PySide6
 from PySide6.QtGui import QAction, QActionGroup
 
+from engine import backend
 from gui import log
 from gui.frame.desk import Desk
 from gui.settings import ThemeChoice
@@ -52,13 +52,6 @@ def _show_page(desk: Desk, name: str) -> None:
 
 def versions() -> dict[str, str]:
     """What the program consists of, for the About box and for reports."""
-    found = {"Python": platform.python_version(), "System": platform.platform()}
-    for name, packages in {"TensorFlow": ("tensorflow", "tensorflow-cpu"), "Keras": ("keras",),
-                           "PySide6": ("PySide6-Essentials",), "NumPy": ("numpy",), "h5py": ("h5py",)}.items():
-        for package in packages:
-            try:
-                found[name] = version(package)
-                break
-            except PackageNotFoundError:
-                continue
-    return found
+    found = backend.versions()
+    return {"Python": found["python"], "System": found["platform"], "TensorFlow": found["tensorflow"],
+            "Keras": found["keras"], "PySide6": PySide6.__version__, "NumPy": found["numpy"], "h5py": found["h5py"]}

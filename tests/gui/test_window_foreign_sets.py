@@ -100,6 +100,18 @@ def test_a_data_set_of_another_program_is_dropped(qtbot: QtBot, window: MainWind
     np.testing.assert_array_equal(chosen.data.thumbnails, IMAGES)
 
 
+def test_pictures_to_look_at_are_those_that_were_stored_around_0(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path,
+) -> None:
+    pictures = np.arange(3 * 256).reshape(4, 8, 8, 3) % 256
+    np.savez(tmp_path / "around.npz", x=(pictures / 127.5 - 1).astype(np.float32), y=[0, 1, 1, 0])
+    window.desk.choosing.open_as("validation", tmp_path / "around.npz")
+    settle(qtbot, window)
+    chosen = window.session.inputs.validation
+    assert chosen and chosen.data
+    np.testing.assert_array_equal(chosen.data.thumbnails, pictures)
+
+
 def test_file_dialogs_offer_them() -> None:
     for suffix in (".h5", ".npz", ".npy", ".mat", ".tar", ".tfrecord", ".parquet", ".csv", ".bin", ".gz"):
         assert f"*{suffix}" in asking.DATA_FILES

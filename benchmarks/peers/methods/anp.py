@@ -127,9 +127,9 @@ class MaskSearch:
         with tensorflow.GradientTape() as tape:
             tape.watch(start)
             loss = self.loss(masks, start, images, labels)
-        slopes = tape.gradient(loss, start, unconnected_gradients="zero")
+        gradients = tape.gradient(loss, start, unconnected_gradients="zero")
         noise = [tensorflow.clip_by_value(s + EPSILON * tensorflow.sign(g), -EPSILON, EPSILON)
-                 for s, g in zip(start, slopes, strict=True)]
+                 for s, g in zip(start, gradients, strict=True)]
         with tensorflow.GradientTape() as tape:
             tape.watch(masks)
             loss = ALPHA * self.loss(masks, None, images, labels) + \

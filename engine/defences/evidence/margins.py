@@ -18,7 +18,7 @@ import numpy.typing as npt
 from engine import backend
 from engine.defences.stamps import ValueRange, value_range
 from engine.descent import Adam
-from engine.models.logits import leads, logits_function
+from engine.models.logits import label_margins, logits_function
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
 
@@ -72,7 +72,7 @@ def _climb(network: Network, within: ValueRange) -> Callable[[Images, Labels], t
     def turn(values: Any, labels: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(values)
-            margins = leads(logits(low + (high - low) * tf.sigmoid(values)), labels)
+            margins = label_margins(logits(low + (high - low) * tf.sigmoid(values)), labels)
         return tape.gradient(margins, values), margins
 
     def as_arrays(values: Images, labels: Labels) -> tuple[Images, npt.NDArray[np.float32]]:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from engine import backend
 from engine.defences.stamps import Answering, ValueRange, value_range
 from engine.descent import Adam
-from engine.models.logits import compiled_logits, first_over_second, leads, logits_function
+from engine.models.logits import compiled_logits, label_margins, logits_function, top_margin
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
 from engine.rates import Rate
@@ -163,7 +163,7 @@ def _of_others(own: Labels, part: Indices, label: int) -> Indices:
 
 def _usual_margin(logits: Floats) -> float:
     """How far the first of logits float32[n, N] mostly is ahead of the second; more than nothing."""
-    return max(float(np.median(first_over_second(logits))), 1e-3)
+    return max(float(np.median(top_margin(logits))), 1e-3)
 
 
 def _turn(network: Network, within: ValueRange, batch: int, enough: float) -> _Turn:
@@ -179,7 +179,7 @@ def _turn(network: Network, within: ValueRange, batch: int, enough: float) -> _T
             stamped = images * (1 - mask[:, tf.newaxis]) + (pattern * mask)[:, tf.newaxis]
             answers = logits(tf.reshape(stamped, (-1, *images.shape[2:])))
             wanted = tf.repeat(labels, batch)
-            margins = leads(answers, wanted)
+            margins = label_margins(answers, wanted)
             wrong = tf.reshape(tf.nn.softplus(_STEEP * (1 - margins / enough)), (-1, batch))
             sizes = tf.reduce_sum(mask, axis=(1, 2, 3))
             loss = tf.reduce_sum(tf.reduce_mean(wrong, axis=1)

@@ -51,7 +51,7 @@ class Warps:
             moved = tensorflow.einsum("hk,nckl,wl->nchw", down, warps, across)
             return _sampled(images, moved[:, 0], moved[:, 1])
 
-        def slope(images: Any, warp: Any, label: Any) -> Any:
+        def gradient(images: Any, warp: Any, label: Any) -> Any:
             with tensorflow.GradientTape() as tape:
                 tape.watch(warp)
                 same = tensorflow.repeat(warp[tensorflow.newaxis], tensorflow.shape(images)[0], axis=0)
@@ -61,7 +61,7 @@ class Warps:
         pictures, shape = tensorflow.TensorSpec((None, *image_shape), "float32"), (2, WARP_WAVES, WARP_WAVES)
         self._bent = tensorflow.function(bent, autograph=False, input_signature=[
             pictures, tensorflow.TensorSpec((None, *shape), "float32")])
-        self._slope = tensorflow.function(slope, autograph=False, input_signature=[
+        self._gradient = tensorflow.function(gradient, autograph=False, input_signature=[
             pictures, tensorflow.TensorSpec(shape, "float32"), tensorflow.TensorSpec((), "int32")])
 
     def put_on(self, images: Images, warps: Warp) -> Images:
@@ -79,9 +79,10 @@ class Warps:
         found = self._sized(rng.uniform(-1, 1, (2, WARP_WAVES, WARP_WAVES)), _BEGIN)
         for _ in range(_STEPS):
             shown, now = images[rng.integers(len(images), size=_IMAGES)], found
-            slopes = in_batches(lambda part, now=now: self._slope(part, now, np.int32(label)).numpy(),  # type: ignore[misc]
-                                shown, self._batch, cancel, did)
-            found = found + self._sized(sum(slopes), _STEP)
+            gradients = in_batches(
+                lambda part, now=now: self._gradient(part, now, np.int32(label)).numpy(),  # type: ignore[misc]
+                shown, self._batch, cancel, did)
+            found = found + self._sized(sum(gradients), _STEP)
             found = self._sized(found, min(_MOST, self._pixels(found)))
         return found
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.errors import ModelError
-from engine.models.costs.inside import makes_inside, values_inside
-from engine.models.layer_graph import MOST_VALUES as MOST_OF_AN_IMAGE
+from engine.models.costs.inside import MOST_OF_AN_IMAGE, makes_inside, values_inside
 from engine.models.shapes import pair
 
 # Images computed in one go: enough for full speed.

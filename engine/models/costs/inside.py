@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 
 from engine.models.shapes import Config, Shape, channels_last, pair, product, window
 
+# Values of one image between two layers: a quarter of a gigabyte.
+MOST_OF_AN_IMAGE = 1 << 26
+
 _Known = tuple[int, ...]
 
 

@@ -20,8 +20,9 @@ import numpy.typing as npt
 from engine.errors import ModelError
 from engine.models import vocabulary
 from engine.models.config import Config
+from engine.models.costs.inside import MOST_OF_AN_IMAGE
 from engine.models.from_onnx.graph import OnnxNode
-from engine.models.layer_graph import MOST_NODES, MOST_VALUES, unused_name
+from engine.models.layer_graph import MOST_NODES, unused_name
 from engine.models.shapes import Shape, output_shape
 
 Array = npt.NDArray[Any]
@@ -112,9 +113,9 @@ class Building:
         if shape is None or None in shape:
             raise ModelError(f"{self.path}: at '{name}' its operators don't fit together ({kind.split('.')[-1]} of "
                              f"{', '.join(str(tensor.shape) for tensor in inputs)}). Export it again.")
-        if math.prod(_known(shape)) > MOST_VALUES:
+        if math.prod(_known(shape)) > MOST_OF_AN_IMAGE:
             raise ModelError(f"{self.path}: at '{name}' it would make {shape} values of one image, at most "
-                             f"{MOST_VALUES:,} were expected; refused, because they would exhaust memory.")
+                             f"{MOST_OF_AN_IMAGE:,} were expected; refused, because they would exhaust memory.")
         self.take_room(sum(array.size for array in weights))
         plain = kind.removeprefix("keras.ops.")
         together = kind in vocabulary.MERGING

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from engine.errors import ModelError, in_short
 from engine.models.config import Config
+from engine.models.costs.inside import MOST_OF_AN_IMAGE
 from engine.models.from_onnx import elementwise, shaping, spatial
 from engine.models.from_onnx.building import IMAGE_AXES, Building, Call, Tensor
 from engine.models.from_onnx.folding import folded
 from engine.models.from_onnx.fusing import fuse
 from engine.models.from_onnx.graph import OnnxGraph, OnnxNode
-from engine.models.layer_graph import MOST_VALUES
 
 Array = npt.NDArray[Any]
 
@@ -75,9 +75,9 @@ class _Translator:
             raise ModelError(f"{self._path}: takes an input of shape {self._graph.input_shape}; pictures of 1 or 3 "
                              "channels and of a fixed size were expected. Export it with a picture of that size, "
                              "and without dynamic height and width.")
-        if math.prod(shape) > MOST_VALUES:
+        if math.prod(shape) > MOST_OF_AN_IMAGE:
             raise ModelError(f"{self._path}: takes an input of shape {self._graph.input_shape}; pictures of at most "
-                             f"{MOST_VALUES:,} values were expected; refused, because it would exhaust memory.")
+                             f"{MOST_OF_AN_IMAGE:,} values were expected; refused, because it would exhaust memory.")
         settings = (value for node in self._graph.nodes for value in node.attributes.values())
         arrays = [*self._graph.constants.values(), *(value for value in settings if isinstance(value, np.ndarray))]
         room = _MOST_GROWTH * sum(array.size for array in arrays) + _SMALL

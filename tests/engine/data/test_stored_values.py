@@ -12,7 +12,17 @@ import pytest
 
 from engine.__main__ import AT_FAULT, DONE, main
 from engine.data.preprocessing import preprocessing
-from engine.data.stored_values import AROUND_ZERO, BYTES, FINER, PREPARED, UNIT, as_pictures, as_stored, range_of
+from engine.data.stored_values import (
+    AROUND_ZERO,
+    BYTES,
+    FINER,
+    PREPARED,
+    UNIT,
+    as_pictures,
+    as_stored,
+    for_display,
+    range_of,
+)
 from engine.errors import DatasetError
 from engine.goodnets.checking import check_arrays
 from engine.goodnets.pair import GoodNet
@@ -132,3 +142,15 @@ def test_stored_values_go_back_to_the_pictures_they_were(way: str) -> None:
         np.testing.assert_array_equal(found, pictures())
         np.testing.assert_allclose(as_stored(found.astype(np.float32), way), stored, atol=1e-6)
     assert as_pictures(np.array([-40.0, 300.0], np.float32), BYTES).tolist() == [0, 255]
+
+
+@pytest.mark.parametrize(("values", "shown"), [
+    ([0.0, 127.6, 300.0], [0, 128, 255]),
+    ([0.0, 0.5, 1.0], [0, 128, 255]),
+    ([-1.0, 0.0, 1.0], [0, 128, 255]),
+    ([-2.0, -2.0, -2.0], [0, 0, 0]),
+])
+def test_pictures_of_any_range(values: list[float], shown: list[int]) -> None:
+    picture = for_display(np.array(values, np.float32).reshape(1, 3, 1))
+    assert picture.dtype == np.uint8
+    assert picture.ravel().tolist() == shown

@@ -11,7 +11,7 @@ from engine.data.datasets import Dataset, open_dataset
 from engine.data.subsets import subset
 from engine.defences import training
 from engine.defences.course import as_the_teacher, mixtures, untouched
-from engine.defences.distillation import distil, surprise
+from engine.defences.distillation import cross_entropy, distil
 from engine.defences.perturbations import stamped
 from engine.defences.training import HELD_TO_TELL, Lesson, Trained, load_training_data, repaired_network, train
 from engine.errors import Cancelled, DatasetError
@@ -231,7 +231,7 @@ def test_what_moves_the_student_most_is_the_most_surprising() -> None:
     logits = np.log(np.array([[0.7, 0.1, 0.1, 0.1], [0.1, 0.7, 0.1, 0.1], [0.4, 0.4, 0.1, 0.1]], np.float32)) + 3
     by_hand = [-sum(w * np.log(p) for w, p in zip((0.7, 0.1, 0.1, 0.1), answer, strict=True))
                for answer in ((0.7, 0.1, 0.1, 0.1), (0.1, 0.7, 0.1, 0.1), (0.4, 0.4, 0.1, 0.1))]
-    np.testing.assert_allclose(surprise(logits, wanted), by_hand, rtol=1e-5)
+    np.testing.assert_allclose(cross_entropy(logits, wanted), by_hand, rtol=1e-5)
 
 
 def test_what_a_student_learns_of_b_is_clean_shifted_and_mixed() -> None:

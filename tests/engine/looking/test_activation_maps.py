@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.errors import LayerNotFound, ModelError
-from engine.looking.activation_maps import activation_maps, for_display
+from engine.looking.activation_maps import activation_maps
 from engine.models.networks import Network
 from tests.support.networks import build, random_images
 
@@ -51,15 +51,3 @@ def test_refuses_what_is_not_there(network: Network) -> None:
             activation_maps(network, layer, channel, clean, None)
     with pytest.raises(LayerNotFound, match="nowhere"):
         activation_maps(network, "nowhere", 0, clean, None)
-
-
-@pytest.mark.parametrize(("values", "shown"), [
-    ([0.0, 127.6, 300.0], [0, 128, 255]),
-    ([0.0, 0.5, 1.0], [0, 128, 255]),
-    ([-1.0, 0.0, 1.0], [0, 128, 255]),
-    ([-2.0, -2.0, -2.0], [0, 0, 0]),
-])
-def test_pictures_of_any_range(values: list[float], shown: list[int]) -> None:
-    picture = for_display(np.array(values, np.float32).reshape(1, 3, 1))
-    assert picture.dtype == np.uint8
-    assert picture.ravel().tolist() == shown

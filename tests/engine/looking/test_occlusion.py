@@ -83,7 +83,6 @@ def test_equals_a_plain_loop(end: str) -> None:
     assert found.b_label == network.predict_labels(picture[None])[0]
     assert (found.changed == (labels != found.b_label)).all()
     assert found.drop[found.strongest] == found.drop.max()
-    assert found.measure == ("output value" if end == "no bias" else "value before softmax")
 
 
 def one_sigmoid(path: Path, weight: float) -> Network:
@@ -105,7 +104,7 @@ def test_a_network_of_one_sigmoid_whose_probabilities_are_all_1_tells_places_apa
     assert (network.predict(picture[None]) == [[0, 1]]).all()
     found = occlusion_map(network, picture)
     row, col = found.strongest
-    assert found.matters and found.b_label == 1 and found.measure == "value before softmax"
+    assert found.matters and found.b_label == 1
     assert found.tops[row] <= 20 and found.lefts[col] <= 10
     assert found.tops[row] + found.patch >= 24 and found.lefts[col] + found.patch >= 14
 
@@ -128,7 +127,7 @@ def test_patch_grows_until_the_label_changes() -> None:
 
 def test_per_pixel_is_the_mean_of_the_patches_that_cover_it() -> None:
     drop = np.arange(6, dtype=np.float32).reshape(2, 3)
-    found = OcclusionMap(0, "output value", 1.0, drop, np.zeros((2, 3), np.int64), np.array([0, 2]),
+    found = OcclusionMap(0, 1.0, drop, np.zeros((2, 3), np.int64), np.array([0, 2]),
                          np.array([0, 2, 3]), 4, 2, (6, 7))
     heat = found.per_pixel()
     assert heat.shape == (6, 7)

@@ -396,7 +396,7 @@ def test_occlusion_is_asked_for_once_and_shown(view: CheckView, qtbot: QtBot) ->
     assert asked.args == [VERDICTS[1]]
     drop_, labels = np.zeros((2, 3), np.float32), np.zeros((2, 3), np.int64)
     drop_[1, 2], labels[1, 2] = 9.0, 17
-    found = OcclusionMap(0, "value before softmax", 5.0, drop_, labels, np.array([0, 24]), np.array([0, 8, 16]),
+    found = OcclusionMap(0, 5.0, drop_, labels, np.array([0, 24]), np.array([0, 8, 16]),
                          31, 8, (55, 47))
     view.show_occlusion(VERDICTS[1], found)
     assert view.detail.picture.has_heat
@@ -416,7 +416,7 @@ def test_where_no_place_matters_none_is_marked(view: CheckView, monkeypatch: pyt
     marks: list[object] = []
     monkeypatch.setattr(view.detail.picture, "show_heat", lambda _, mark=None: marks.append(mark))
     view.show_occlusion(VERDICTS[1], OcclusionMap(
-        0, "value before softmax", 5.0, np.zeros((2, 3), np.float32), np.zeros((2, 3), np.int64), np.array([0, 24]),
+        0, 5.0, np.zeros((2, 3), np.float32), np.zeros((2, 3), np.int64), np.array([0, 24]),
         np.array([0, 8, 16]), 31, 8, (55, 47)))
     assert marks[-1] is None and "No place matters to B: whichever 31 x 31 pixels" in view.detail.caption.text()
 

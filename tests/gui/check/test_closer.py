@@ -186,7 +186,7 @@ def test_a_picture_is_taken_along_with_its_occlusion_map(window: MainWindow, qtb
     assert exports.isVisibleTo(view)
     exports.save_figure_to(tmp_path / "plain.png")
     places = np.arange(4)
-    view.show_occlusion(one, OcclusionMap(3, "output value", 5.0, np.eye(4, dtype=np.float32), np.full((4, 4), 3),
+    view.show_occlusion(one, OcclusionMap(3, 5.0, np.eye(4, dtype=np.float32), np.full((4, 4), 3),
                                           places * 2, places * 2, 2, 2, (8, 8)))
     exports.save_figure_to(tmp_path / "heated.png")
     found = []
