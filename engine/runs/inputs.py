@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,11 @@ class ModelSummary:
     classes: tuple[str, ...] = ()
     stored: str = BYTES
     depth: int | None = None
+
+    def notes(self) -> dict[str, Any]:
+        """What goodnet.json says of every pair that is made from the network."""
+        return {"b": {"name": self.path.name, "sha256": self.sha256}, "classes": list(self.classes),
+                "stored": self.stored, "depth": self.depth}
 
 
 @dataclass(frozen=True)

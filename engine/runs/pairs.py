@@ -60,9 +60,7 @@ def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = No
         "x": row.x, "layer": run.model.layer, "channels_pruned": row.channels_pruned, "pruned_channels": channels,
         "drop_points": row.drop_points, "drop_relative_percent": row.drop_relative_percent,
         "clean_accuracy": row.clean.value, "attack_success_rate": row.attack.value if row.attack else None,
-        "assessment": row.assessment.sentence,
-        "b": {"name": run.model.path.name, "sha256": run.model.sha256},
-        "classes": list(run.model.classes), "stored": run.model.stored, "depth": run.model.depth,
+        "assessment": row.assessment.sentence, **run.model.notes(),
     }
     guard = run.guarded.guard if run.guarded else None
     return GoodNet(b, b.pruned(run.model.layer, channels), preprocessing(run.model.scale), notes, guard)
@@ -71,8 +69,7 @@ def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = No
 def build_guarded_badnet(run: PruningRun, network: Network) -> GoodNet:
     """B behind the run's guard alone, as a pair of B with itself, which always agrees."""
     assert run.guarded is not None
-    notes = {"method": "guard", "b": {"name": run.model.path.name, "sha256": run.model.sha256},
-             "classes": list(run.model.classes), "stored": run.model.stored, "depth": run.model.depth}
+    notes = {"method": "guard", **run.model.notes()}
     return GoodNet(network, network.copy(), preprocessing(run.model.scale), notes, run.guarded.guard)
 
 

@@ -161,8 +161,7 @@ def _as_pair(
     its warning."""
     network, poisoned, (clean, test) = opened.network, opened.of("poisoned"), opened.to_make_and_measure()
     standing = _calibrated(guard, network, clean, false_alarms, progress, cancel)
-    notes = notes_of(repair, network, alone) | {
-        "classes": list(opened.labelling.classes), "stored": opened.stored, "depth": clean.depth, "guard": guard}
+    notes = {**notes_of(repair, alone), **opened.model_summary().notes(), "guard": guard}
     goodnet = GoodNet(network, repaired_network(network, repair), opened.preprocessing, notes, standing)
     uneven = uneven_text(clean.name, clean.labels, network.labels) if standing else ""
     answers = counted_answers(network, clean, progress=progress, cancel=cancel)
@@ -254,10 +253,9 @@ def measured_on_text(test: Dataset | None) -> str:
             "that were held back when the defence was made.") if test.part == HELD_BACK else ""
 
 
-def notes_of(repair: Repair, network: Network, alone: bool = False) -> dict[str, Any]:
-    """What goodnet.json says of a repair of a network, and whether it answers alone."""
+def notes_of(repair: Repair, alone: bool) -> dict[str, Any]:
+    """What goodnet.json says of a repair, and whether it answers alone."""
     return {**({ANSWERS: B_PRIME} if alone else {}),
             "method": repair.method, "seed": repair.seed, "steps": repair.steps, "kept_step": repair.kept_step,
             "warning": repair.warning, "layer": repair.layer, "pruned_channels": list(repair.pruned),
-            "lowered_labels": list(repair.lowered),
-            "b": {"name": network.path.name, "sha256": network.sha256}}
+            "lowered_labels": list(repair.lowered)}
