@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,11 @@ class ModelSummary:
     stored: str = BYTES
     depth: int | None = None
 
+    def notes(self) -> dict[str, Any]:
+        """What goodnet.json says of every pair that is made from the network."""
+        return {"b": {"name": self.path.name, "sha256": self.sha256}, "classes": list(self.classes),
+                "stored": self.stored, "depth": self.depth}
+
 
 @dataclass(frozen=True)
 class DatasetSummary:
@@ -140,9 +146,17 @@ class Opened:
     def notices(self) -> tuple[str, ...]:
         """What was decided in a person's place while opening and what may be wrong about it, a sentence each."""
         tried = self.labelling.notice if self.labelling.tried else ""
-        return tuple(filter(None, (tried, self.labelling.doubt, self.feeding.doubt if self.feeding else "", self.unlike,
-                                   unshown_targets(self.of("poisoned"), _clean(self.files)),
-                                   *notices_of([s.dataset for s in self.files]))))
+        return tuple(filter(None, (tried, self.labelling.doubt, self.feeding.doubt if self.feeding else "",
+                                   *self.about_sets())))
+
+    def about_sets(self, others: Sequence[tuple[str, int | None]] = ()) -> list[str]:
+        """What may be wrong about the data sets themselves, a sentence each.
+
+        Args:
+            others: names and depths of what else is fed to the network.
+        """
+        unshown = unshown_targets(self.of("poisoned"), _clean(self.files))
+        return [*filter(None, (self.unlike, unshown)), *notices_of([s.dataset for s in self.files], others)]
 
     def model_summary(self) -> ModelSummary:
         """What a record says of the network."""
@@ -189,24 +203,43 @@ def open_inputs(
     network = open_network(files.model, files.output, opening)
     layer = files.layer or network.default_layer()
     network.call_of(layer)
-    stored = []
-    for _, path in chosen:
+    found = []
+    for role, path in chosen:
         opening()
-        stored.append(open_dataset(path, network.input_shape))
-    network = _at_their_size(network, stored)
-    wanted = None if files.scale == AUTO else preprocessing(files.scale)
-    labelling = find_labelling(network, files.classes, stored[0], stored[1:], wanted, progress=progress, cancel=cancel)
-    labelled = [labelling.of(dataset, network.labels) for dataset in stored]
-    alike = stored_alike(labelled)
+        found.append(SweepSet(open_dataset(path, network.input_shape), role))
+    return fitted(_at_their_size(network, [s.dataset for s in found]), layer, found, files.classes,
+                  None if files.scale == AUTO else preprocessing(files.scale), progress=progress, cancel=cancel)
+
+
+def fitted(
+    network: Network, layer: str, given: Sequence[SweepSet], classes: Sequence[str], wanted: Preprocessing | None,
+    stored: str = "", *, progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> Opened:
+    """Data sets as a network wants them: labelled, prepared, and poisoned ones told apart and parted by target.
+
+    Args:
+        layer: see Opened; empty where nothing is pruned.
+        given: as opened, the clean set first on which all is found out that nobody says, poisoned ones last.
+        classes: names of all labels in order; none to look for a list.
+        wanted: the preprocessing; None to find it out.
+        stored: the range that all are known to be stored in; empty to see to that.
+    Raises:
+        DatasetError: a set doesn't belong to the network, or isn't stored as the others are.
+        Cancelled: the token was set.
+    """
+    first, *others = (s.dataset for s in given)
+    labelling = find_labelling(network, classes, first, others, wanted, progress=progress, cancel=cancel)
+    labelled = [labelling.of(s.dataset, network.labels) for s in given]
+    alike = stored or stored_alike(labelled)
     feeding = None
     if wanted is None:
         feeding = labelling.feeding or find_feeding(network, labelled[0], progress=progress, cancel=cancel)
         wanted = feeding.best
     sets = [dataset.prepared(wanted) for dataset in labelled]
-    poisoned = len(sets) - len(files.poisoned)
-    sets[poisoned:] = told_apart(sets[poisoned:])
-    given = tuple(SweepSet(dataset, role) for dataset, (role, _) in zip(sets, chosen, strict=True))
-    return Opened(network, layer, wanted, feeding, labelling, alike, given, _counted(given, network.labels),
+    clean = sum(s.role != "poisoned" for s in given)
+    sets[clean:] = told_apart(sets[clean:])
+    files = tuple(SweepSet(dataset, s.role) for dataset, s in zip(sets, given, strict=True))
+    return Opened(network, layer, wanted, feeding, labelling, alike, files, _counted(files, network.labels),
                   unlike_largest(labelled))
 
 

@@ -97,8 +97,7 @@ def kept_pair(
     refuse_changed_inputs(opened, run, cancel)
     b_prime, notes, warning = _copy(b, run, made, row)
     guard = made.own_guards.get(row.defence) or made.guards.get(row.guard)
-    notes |= {"classes": list(run.model.classes), "stored": run.model.stored, "depth": run.model.depth,
-              "guard": row.guard}
+    notes |= {**run.model.notes(), "guard": row.guard}
     goodnet = GoodNet(b, b_prime, opened.preprocessing, notes, guard)
     clean, test = opened.to_make_and_measure()
     poisoned = opened.of("poisoned")
@@ -128,17 +127,15 @@ def _copy(b: Network, run: PruningRun, made: Made, row: ComparisonRow) -> tuple[
     if row.defence in made.repairs:
         repair = made.repairs[row.defence]
         warning = " ".join(filter(None, (repair.warning, ranked_on_text(run) if repair.pruned else "")))
-        return repaired_network(b, repair), notes_of(repair, b, not row.paired), warning
-    source = {"name": run.model.path.name, "sha256": run.model.sha256}
+        return repaired_network(b, repair), notes_of(repair, not row.paired), warning
     if row.defence in made.pruned:
         channels = list(made.pruned[row.defence])
         return b.pruned(run.model.layer, channels), {
-            "method": row.defence, "layer": run.model.layer, "pruned_channels": channels,
-            "b": source}, ranked_on_text(run)
+            "method": row.defence, "layer": run.model.layer, "pruned_channels": channels}, ranked_on_text(run)
     if row.defence in made.networks:
-        return _network(made.networks[row.defence], b), {ANSWERS: B_PRIME, "method": row.defence, "b": source}, ""
+        return _network(made.networks[row.defence], b), {ANSWERS: B_PRIME, "method": row.defence}, ""
     assert made.can_build(row)
-    return b.copy(), {"method": "guard", "b": source}, ""
+    return b.copy(), {"method": "guard"}, ""
 
 
 def _network(content: bytes, b: Network) -> Network:

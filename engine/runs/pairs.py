@@ -1,17 +1,97 @@
-"""A finished run's pairs: B and the copy behind a row, built again from the model's file."""
+"""A finished run's pairs, B and the copy behind a row, built again from the model's file; a saved one, measured."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.data.classes import places_among, read_classes
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import preprocessing
+from engine.data.stored_values import refuse_unlike, stored_alike
 from engine.data.subsets import stored_pictures
 from engine.errors import EngineError
+from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import GoodNet
 from engine.models.networks import Images, Network, open_network
-from engine.progress import NEVER_CANCELLED, CancelToken
-from engine.runs.inputs import DatasetSummary, Opened
+from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
+from engine.pruning.sweep import SweepSet
+from engine.runs.doubts.measured import doubts_measured
+from engine.runs.inputs import DatasetSummary, Opened, fitted
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredPair:
+    """A saved pair, and what it is worth: on a clean set first, then on each poisoned one.
+
+    Attributes:
+        goodnet: with its preprocessing as it was found, where that wasn't known.
+        found: how it was found, a sentence; empty where it was known.
+        doubts: what is doubtful about the files, a sentence each; measured: about what B answers on them.
+    """
+
+    goodnet: GoodNet
+    evaluations: tuple[Evaluation, ...]
+    found: str
+    doubts: tuple[str, ...]
+    measured: tuple[str, ...]
+
+
+def measure(
+    goodnet: GoodNet, test: Path, poisoned: Sequence[Path] = (), classes: Path | None = None, find: bool = False, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> MeasuredPair:
+    """Measure a saved pair on a clean set and on poisoned ones, by target.
+
+    Args:
+        classes: a class list; None for the pair's own, or to look for one.
+        find: find out on the clean set how values are fed to the pair, which doesn't say so itself.
+    Raises:
+        EngineError: a file can't be opened, or doesn't belong to the pair.
+        Cancelled: the token was set.
+    """
+    opened, doubts = open_for(goodnet, test, poisoned, classes, find, progress=progress, cancel=cancel)
+    goodnet = dataclasses.replace(goodnet, preprocessing=opened.preprocessing)
+    evaluations = [evaluate(goodnet, one.dataset, one.role == "poisoned", progress=progress, cancel=cancel)
+                   for one in opened.sets]
+    measured = doubts_measured(goodnet, [one.dataset for one in opened.sets], evaluations, progress=progress,
+                               cancel=cancel)
+    return MeasuredPair(goodnet, tuple(evaluations), opened.feeding.sentence if opened.feeding else "", doubts,
+                        tuple(doubt.sentence for doubt in measured))
+
+
+def open_for(
+    goodnet: GoodNet, test: Path, poisoned: Sequence[Path] = (), classes: Path | None = None, find: bool = False, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> tuple[Opened, tuple[str, ...]]:
+    """The data sets that a saved pair is measured on, and what is doubtful about them, a sentence each; as measure."""
+    sets = [SweepSet(open_dataset(test, goodnet.input_shape), "test")]
+    sets += [SweepSet(open_dataset(path, goodnet.input_shape), "poisoned") for path in poisoned]
+    own = f"the clean images of {goodnet.b.path.absolute().parent.name}"
+    known = "stored" in goodnet.notes
+    for one in sets if known else []:
+        refuse_unlike(one.dataset, goodnet.stored, own)
+    stored = goodnet.stored if known else stored_alike([one.dataset for one in sets])
+    names = read_classes(classes) if classes else goodnet.classes
+    unlike = _unlike(classes, names, goodnet.classes or goodnet.b.classes) if classes else ""
+    opened = fitted(goodnet.b, "", sets, names, None if find else goodnet.preprocessing, stored,
+                    progress=progress, cancel=cancel)
+    fed, labelling = opened.feeding.doubt if opened.feeding else "", opened.labelling
+    return opened, tuple(filter(None, (unlike, fed, labelling.notice, labelling.doubt,
+                                       *opened.about_sets([(own, goodnet.depth)]))))
+
+
+def _unlike(path: Path, given: Sequence[str], own: Sequence[str]) -> str:
+    """That a class list isn't that of the GoodNet, a sentence; nothing where it is, or nothing is known of names."""
+    wrong = next((label for label, place in enumerate(places_among(given, own)) if place != label), None)
+    if wrong is None or wrong >= len(own):  # a list that doesn't fit the network is refused where labels are found
+        return ""
+    return (f"{path}: calls label {wrong} {given[wrong]}, but the GoodNet was made with a list that calls it "
+            f"{own[wrong]}. Images are counted by the file's names; leave --classes out to count by the GoodNet's own.")
 
 
 def refuse_changed(b: Network, run: PruningRun) -> None:
@@ -57,9 +137,7 @@ def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = No
         "x": row.x, "layer": run.model.layer, "channels_pruned": row.channels_pruned, "pruned_channels": channels,
         "drop_points": row.drop_points, "drop_relative_percent": row.drop_relative_percent,
         "clean_accuracy": row.clean.value, "attack_success_rate": row.attack.value if row.attack else None,
-        "assessment": row.assessment.sentence,
-        "b": {"name": run.model.path.name, "sha256": run.model.sha256},
-        "classes": list(run.model.classes), "stored": run.model.stored, "depth": run.model.depth,
+        "assessment": row.assessment.sentence, **run.model.notes(),
     }
     guard = run.guarded.guard if run.guarded else None
     return GoodNet(b, b.pruned(run.model.layer, channels), preprocessing(run.model.scale), notes, guard)
@@ -68,8 +146,7 @@ def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = No
 def build_guarded_badnet(run: PruningRun, network: Network) -> GoodNet:
     """B behind the run's guard alone, as a pair of B with itself, which always agrees."""
     assert run.guarded is not None
-    notes = {"method": "guard", "b": {"name": run.model.path.name, "sha256": run.model.sha256},
-             "classes": list(run.model.classes), "stored": run.model.stored, "depth": run.model.depth}
+    notes = {"method": "guard", **run.model.notes()}
     return GoodNet(network, network.copy(), preprocessing(run.model.scale), notes, run.guarded.guard)
 
 

@@ -11,8 +11,6 @@ import numpy as np
 
 from engine.assessment import Assessment, assess, astray
 from engine.data.datasets import Dataset
-from engine.data.preprocessing import Preprocessing
-from engine.data.stored_values import BYTES, stored_range
 from engine.data.subsets import HELD_BACK, stored_pictures, subset
 from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
@@ -29,6 +27,7 @@ from engine.pruning.ranking import rank_channels
 from engine.runs.doubts.measured import doubts_measured
 from engine.runs.doubts.plausibility import uneven_text
 from engine.runs.feeding import counted_answers
+from engine.runs.inputs import Opened
 
 # A label is lost where of so many images that B was right on B' is right on less than half; so many are named.
 _ENOUGH, _NAMED = 5, 3
@@ -61,6 +60,32 @@ class RepairedPair:
     pictures: Images
     warning: str
     assessment: Assessment | None = None
+
+
+def repair(
+    opened: Opened, method: str = DEFAULT_METHOD, *, channels: int | None = None, guard: RepairGuard = "none",
+    false_alarms: float = DEFAULT_FALSE_ALARMS, alone: bool = False, seed: int = 0, allow_missing_labels: bool = False,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> tuple[Repair, RepairedPair]:
+    """Train a B' by one of METHODS, put it beside B, or in its place, and measure the pair.
+
+    Args:
+        channels, allow_missing_labels: as repair_by's.
+        guard: as rows of a comparison with that false-alarm rate call it, and calibrated as there.
+        alone: B' answers without B having to agree.
+    Returns:
+        How the training went, and the pair.
+    Raises:
+        EngineError, DatasetError: as repair_by; or the guard can't be calibrated, or images have another size than
+            those that it would be set on, which is asked before anything is trained.
+        Cancelled: the token was set; nothing is kept.
+    """
+    clean, test = opened.to_make_and_measure()
+    if guard in ("transplant", SPARING_GUARD):
+        refuse_other_sizes(clean, filter(None, (test, *opened.of("poisoned"))))
+    found = repair_by(method, opened.network, clean, opened.layer, channels, seed=seed,
+                      allow_missing_labels=allow_missing_labels, progress=progress, cancel=cancel)
+    return found, _as_pair(opened, found, guard, false_alarms, alone, progress, cancel)
 
 
 def repair_by(
@@ -127,48 +152,22 @@ def _trained(
                       allow_missing_labels=allow_missing_labels, progress=progress, cancel=cancel)
 
 
-def refuse_unguardable(guard: RepairGuard, clean: Dataset, test: Dataset | None, poisoned: Sequence[Dataset]) -> None:
-    """Ask before the work whether a guard can be set before a repair; arguments as as_pair's.
-
-    Raises:
-        DatasetError: images have another size than those that it would be set on.
-    """
-    if guard in ("transplant", SPARING_GUARD):
-        refuse_other_sizes(clean, filter(None, (test, *poisoned)))
-
-
-def as_pair(
-    network: Network, repair: Repair, preprocessing: Preprocessing, clean: Dataset, test: Dataset | None,
-    poisoned: Sequence[Dataset],
-    guard: RepairGuard = "none", false_alarms: float = DEFAULT_FALSE_ALARMS, alone: bool = False, *,
-    notices: Sequence[str] = (), classes: Sequence[str] = (),
-    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+def _as_pair(
+    opened: Opened, repair: Repair, guard: RepairGuard, false_alarms: float, alone: bool,
+    progress: ProgressCallback, cancel: CancelToken,
 ) -> RepairedPair:
-    """Put a repair beside B, or in its place, and measure the pair.
-
-    Args:
-        network: the B that the repair was made from; preprocessing: see GoodNet.
-        clean, test: as Opened.to_make_and_measure gives them; a guard is calibrated on `clean`. All data sets are in
-            the network's input range.
-        guard: as rows of a comparison with that false-alarm rate call it, and calibrated as there.
-        alone: B' answers without B having to agree.
-        notices: what is doubtful about the input, see Opened.notices; it stands first in the warning.
-        classes: names of all labels in order, see Labelling; none where they have none.
-    Raises:
-        DatasetError: the guard can't be calibrated.
-        Cancelled: the token was set; nothing is kept.
-    """
-    refuse_unguardable(guard, clean, test, poisoned)
+    """A repair beside B, or in its place, and what the pair is worth; what is doubtful about the input comes first in
+    its warning."""
+    network, poisoned, (clean, test) = opened.network, opened.of("poisoned"), opened.to_make_and_measure()
     standing = _calibrated(guard, network, clean, false_alarms, progress, cancel)
-    notes = notes_of(repair, network, alone) | {
-        "classes": list(classes), "stored": stored_range(clean) or BYTES, "depth": clean.depth, "guard": guard}
-    goodnet = GoodNet(network, repaired_network(network, repair), preprocessing, notes, standing)
+    notes = {**notes_of(repair, alone), **opened.model_summary().notes(), "guard": guard}
+    goodnet = GoodNet(network, repaired_network(network, repair), opened.preprocessing, notes, standing)
     uneven = uneven_text(clean.name, clean.labels, network.labels) if standing else ""
     answers = counted_answers(network, clean, progress=progress, cancel=cancel)
     led = astray(clean.name, answers, network.labels, len(clean))
     # A guard finds the same images as the repair did.
     found = standing.doubt if standing and standing.doubt not in repair.warning else ""
-    said = " ".join(filter(None, (*notices, led, found, uneven, repair.warning)))
+    said = " ".join(filter(None, (*opened.notices, led, found, uneven, repair.warning)))
     pair = measured(repair.method, said, goodnet, clean, test, poisoned, progress, cancel)
     return _judged(pair, [test or clean, *poisoned], progress, cancel) if poisoned else pair
 
@@ -202,10 +201,11 @@ def measured(
     method: str, warning: str, goodnet: GoodNet, clean: Dataset, test: Dataset | None, poisoned: Sequence[Dataset],
     progress: ProgressCallback, cancel: CancelToken,
 ) -> RepairedPair:
-    """A pair with what it is worth; arguments as as_pair's.
+    """A pair with what it is worth.
 
     Args:
         warning: of how the copy was made.
+        clean, test: as Opened.to_make_and_measure gives them. All data sets are in the networks' input range.
     Raises:
         Cancelled: the token was set.
     """
@@ -252,10 +252,9 @@ def measured_on_text(test: Dataset | None) -> str:
             "that were held back when the defence was made.") if test.part == HELD_BACK else ""
 
 
-def notes_of(repair: Repair, network: Network, alone: bool = False) -> dict[str, Any]:
-    """What goodnet.json says of a repair of a network, and whether it answers alone."""
+def notes_of(repair: Repair, alone: bool) -> dict[str, Any]:
+    """What goodnet.json says of a repair, and whether it answers alone."""
     return {**({ANSWERS: B_PRIME} if alone else {}),
             "method": repair.method, "seed": repair.seed, "steps": repair.steps, "kept_step": repair.kept_step,
             "warning": repair.warning, "layer": repair.layer, "pruned_channels": list(repair.pruned),
-            "lowered_labels": list(repair.lowered),
-            "b": {"name": network.path.name, "sha256": network.sha256}}
+            "lowered_labels": list(repair.lowered)}

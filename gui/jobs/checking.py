@@ -32,7 +32,7 @@ from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
 from gui.jobs.opening import Opening
 from gui.messages import Message
-from gui.session.queue import Job
+from gui.session.queue import Job, plain
 from gui.session.recognition import Found
 from gui.session.session import Session
 from gui.session.workbench import Workbench
@@ -152,7 +152,7 @@ class Checking(QObject):
 
     def see_again(self, verdict: Verdict) -> None:
         """Read again what the network saw of a file, whatever else runs: somebody looks at it."""
-        self._session.look(partial(see_again, verdict), partial(self.seen_again.emit, verdict),
+        self._session.look(plain(verdict.seen_again), partial(self.seen_again.emit, verdict),
                            failed=lambda _: self.seen_again.emit(verdict, None))
 
     def find_occlusion(self, verdict: Verdict) -> None:
@@ -326,15 +326,6 @@ def read_pasted(content: bytes, _: TaskContext) -> Picture:
     except OSError as error:
         raise DatasetError(f"The pasted picture can't be kept for reading ({error.strerror or error}). Check that the "
                            "disk for temporary files has room.") from error
-
-
-def see_again(verdict: Verdict, _: TaskContext) -> Picture:
-    """What the network saw of a verdict's picture.
-
-    Raises:
-        DatasetError: as Verdict.seen_again.
-    """
-    return verdict.seen_again()
 
 
 def find_occlusion(bench: Workbench, verdict: Verdict, context: TaskContext) -> OcclusionMap:

@@ -28,7 +28,7 @@ from gui.session import sample
 from gui.session.belonging import changed_data, options_of
 from gui.session.chosen import ROLE_NAMES, DatasetLook, Input, Inputs, Role
 from gui.session.history import Step
-from gui.session.queue import Job, nothing
+from gui.session.queue import Job, nothing, plain
 from gui.session.recognition import Found, is_one_file_goodnet, part_for, part_taken, role_for
 from gui.session.session import Session
 from gui.session.worker import TaskContext
@@ -67,7 +67,7 @@ class Choosing(QObject):
 
         if is_folder(path):
             # It may hold very many files; a run that is on doesn't keep a person from seeing what was chosen.
-            self._session.look(partial(find_part, role, path), open_part, failed=self._session.tell)
+            self._session.look(plain(part_for, role, path), open_part, failed=self._session.tell)
         else:
             open_part(path)
 
@@ -130,7 +130,7 @@ class Choosing(QObject):
             if self._session.inputs.at("model", model):  # else another one was chosen meanwhile
                 self._session.name_labels(names, of=model)
 
-        self._session.look(partial(look_at_names, sample.NAMES), named, failed=self._session.tell)
+        self._session.look(plain(read_classes, sample.NAMES), named, failed=self._session.tell)
 
     def open_all(self, files: Sequence[tuple[Role, Path]], what: str, layer: str | None = None,
                  options: Options | None = None, output: str | None = None,
@@ -202,12 +202,12 @@ class Choosing(QObject):
         if path is None:
             take(None)
         else:
-            look = partial(look_at_order, path, inputs.chosen_layer or "the layer", inputs.chosen_channels)
+            look = plain(read_order, path, inputs.chosen_layer or "the layer", inputs.chosen_channels)
             self._session.in_background(look, take, tell=True)
 
     def open_names(self, path: Path) -> None:
         """Read label names."""
-        self._session.in_background(partial(look_at_names, path),
+        self._session.in_background(plain(read_classes, path),
                                     partial(self.name_labels, what=f"Label names: {path.name}"), tell=True)
 
     def name_labels(self, names: Sequence[str], what: str) -> None:
@@ -327,11 +327,6 @@ class Choosing(QObject):
 # On a worker's thread
 
 
-def find_part(role: Role, path: Path, _: TaskContext) -> Path:
-    """Of a folder with train, val and test inside, the one for a role; else the path itself."""
-    return part_for(role, path)
-
-
 def look_at_model(path: Path, output: str | None, _: TaskContext) -> ModelDescription:
     """Describe a model to prune.
 
@@ -344,15 +339,6 @@ def look_at_model(path: Path, output: str | None, _: TaskContext) -> ModelDescri
     if found.default_layer is None:
         raise ModelError(f"{path}: has no convolution that can be pruned; the pruning defence needs one.")
     return found
-
-
-def look_at_order(path: Path, layer: str, channels: int | None, _: TaskContext) -> list[int]:
-    """Read a pruning order.
-
-    Raises:
-        EngineError: it isn't one, or not of a layer with so many channels, where the number is known.
-    """
-    return read_order(path, layer, channels)
 
 
 def look_at_dataset(
@@ -377,12 +363,3 @@ def look_at_dataset(
     description = describe_dataset(dataset)
     shown = dataset.take(dataset.spread(THUMBNAILS))
     return DatasetLook(description, for_display(shown, description.value_range))
-
-
-def look_at_names(path: Path, _: TaskContext) -> tuple[str, ...]:
-    """Label names from a class list.
-
-    Raises:
-        EngineError: it isn't one.
-    """
-    return read_classes(path)

@@ -21,7 +21,8 @@ from engine.runs.defend import defend as defend_network
 from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made, kept_pair
 from engine.runs.prune import PruningRequest, PruningRun
-from engine.runs.repair import DEFAULT_METHOD, RepairedPair, RepairGuard, as_pair, refuse_unguardable, repair_by
+from engine.runs.repair import DEFAULT_METHOD, RepairedPair, RepairGuard
+from engine.runs.repair import repair as repair_network
 from gui.messages import Message
 from gui.session.session import Session
 from gui.session.worker import TaskContext
@@ -150,13 +151,9 @@ def repair(request: PruningRequest, method: str, allow_missing_labels: bool, fol
     """Train a repaired copy and save it, with B as a pair or alone."""
     check_writable(folder, request.paths)
     opened = open_inputs(request, progress=context.progress, cancel=context.cancel)
-    clean, test = opened.to_make_and_measure()
-    refuse_unguardable(guard, clean, test, opened.of("poisoned"))
-    found = repair_by(method, opened.network, clean, opened.layer, allow_missing_labels=allow_missing_labels,
-                      progress=context.progress, cancel=context.cancel)
-    pair = as_pair(opened.network, found, opened.preprocessing, clean, test, opened.of("poisoned"),
-                   guard, request.false_alarms, alone, notices=opened.notices, classes=opened.labelling.classes,
-                   progress=context.progress, cancel=context.cancel)
+    _, pair = repair_network(opened, method, guard=guard, false_alarms=request.false_alarms, alone=alone,
+                             allow_missing_labels=allow_missing_labels, progress=context.progress,
+                             cancel=context.cancel)
     context.cancel.raise_if_cancelled()
     left_out = save_repaired(pair, folder)
     what = "network repaired by {}, which answers alone," if alone else "pair repaired by {}"

@@ -39,6 +39,7 @@ from engine.runs.reconstructed import to_wear, write_reconstructed
 from gui.jobs.choosing import Choosing
 from gui.jobs.opening import Opening
 from gui.messages import Message
+from gui.session.queue import plain
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 
@@ -92,7 +93,7 @@ class Examining(QObject):
             same = model and model.model and model.model.sha256 == saved.sha256
             self._take_back(now if same else None, saved)
 
-        self._session.in_background(partial(read, folder), taken, tell=True)
+        self._session.in_background(plain(read_examination, folder), taken, tell=True)
 
     def look_in(self, folder: Path, files: InputFiles, sha256: str) -> None:
         """Show the examination of files that are opened, if one was saved in a folder or in a usual place inside it.
@@ -205,11 +206,6 @@ def put_inside(examined: Examined, files: InputFiles, folder: Path, context: Tas
     (folder / INSIDE).mkdir()
     write_examination(examined.found, opened.network, _to_wear(opened, examined.found.judgement.guilty),
                       folder / INSIDE, examined.files.validation.name, examined.made_at, examined.made_with)
-
-
-def read(folder: Path, _: TaskContext) -> SavedExamination:
-    """Read an examination's folder."""
-    return read_examination(folder)
 
 
 def doubt_of(clean: Path, sha256: str, context: TaskContext) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -16,6 +17,11 @@ Ending = Callable[..., None]
 
 def nothing(*_: object) -> None:
     """The ending of a job for which nothing needs to be done."""
+
+
+def plain(call: Callable[..., Any], *given: object) -> Task:
+    """A call as a task: it takes too short a time to report how far it is, or to be cancelled."""
+    return lambda _: call(*given)
 
 
 def load_engine(_: TaskContext) -> str:

@@ -21,7 +21,7 @@ from engine.files.saving import check_writable
 from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.records.repaired_pair import repaired_json, save_repaired
 from engine.runs.inputs import open_inputs
-from engine.runs.repair import DEFAULT_METHOD, METHODS, as_pair, refuse_unguardable, repair_by
+from engine.runs.repair import DEFAULT_METHOD, METHODS, repair
 
 SUMMARY = "train a B' on clean images instead of pruning, and save it with B as a pair"
 
@@ -55,13 +55,9 @@ def run(options: argparse.Namespace) -> None:
     check_writable(out, files.paths)
     with ProgressLine() as show:
         opened = open_inputs(files, progress=show)
-        clean, test = opened.to_make_and_measure()
-        refuse_unguardable(options.guard, clean, test, opened.of("poisoned"))
-        repair = repair_by(options.method, opened.network, clean, opened.layer, options.channels, seed=options.seed,
-                           allow_missing_labels=options.allow_missing_labels, progress=show)
-        pair = as_pair(opened.network, repair, opened.preprocessing, clean, test, opened.of("poisoned"),
-                       options.guard, options.false_alarms, options.alone, notices=opened.notices,
-                       classes=opened.labelling.classes, progress=show)
+        trained, pair = repair(
+            opened, options.method, channels=options.channels, guard=options.guard, false_alarms=options.false_alarms,
+            alone=options.alone, seed=options.seed, allow_missing_labels=options.allow_missing_labels, progress=show)
         left_out = save_repaired(pair, out)
         options.saved = True
     for sentence in left_out:
@@ -69,8 +65,8 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         say_json(repaired_json(pair))
         return
-    say(f"{repair.method}: {repair.steps} steps, the state after step {repair.kept_step} kept; on the images held "
-        f"aside B {rate_text(repair.before)}, B' {rate_text(repair.after)}")
+    say(f"{trained.method}: {trained.steps} steps, the state after step {trained.kept_step} kept; on the images held "
+        f"aside B {rate_text(trained.before)}, B' {rate_text(trained.after)}")
     say_evaluations(pair.evaluations)
     say_guard(pair.goodnet)
     if pair.assessment:

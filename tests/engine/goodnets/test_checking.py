@@ -26,10 +26,10 @@ from engine.records.reopening import reopen_run
 from engine.records.run_files import save_run
 from engine.runs.pairs import build_goodnet, build_guarded_badnet
 from engine.runs.prune import PruningRequest, run_pruning
-from engine.runs.repair import as_pair
 from engine.runs.rows import rows_of
 from tests.support.deep_pictures import write_png
 from tests.support.networks import SmallLab
+from tests.support.repairs import as_pair
 
 
 @pytest.fixture

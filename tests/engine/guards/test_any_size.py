@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from engine.__main__ import AT_FAULT, DONE, main
-from engine.data.preprocessing import AS_STORED
 from engine.errors import DatasetError
 from engine.files.pictures import load_picture
 from engine.goodnets.checking import check_pictures
@@ -19,7 +18,7 @@ from engine.guards.guarded_curve import GuardChoice
 from engine.runs.all_defences import compare_defences
 from engine.runs.inputs import open_inputs
 from engine.runs.prune import PruningRequest, run_pruning
-from engine.runs.repair import as_pair, repair_by
+from engine.runs.repair import repair
 from tests.support.networks import Array, random_images
 
 SIDE, OTHER = 24, 36
@@ -108,11 +107,10 @@ def test_sets_that_differ_in_size_are_refused_where_parts_are_put_into_others(
 def test_a_repair_behind_such_a_guard_is_refused_likewise(model: Path, tmp_path: Path) -> None:
     clean, test = data_set(tmp_path / "clean.npz", SIDE), data_set(tmp_path / "test.npz", OTHER)
     opened = open_inputs(PruningRequest(model, clean, test, scale="none"))
-    images, other = opened.to_make_and_measure()
-    repair = repair_by("fine-pruning", opened.network, images, "conv", 1)
     with pytest.raises(DatasetError, match=r"test\.npz: its images have 36 x 36 pixels"):
-        as_pair(opened.network, repair, AS_STORED, images, other, [], "sparing")
-    assert as_pair(opened.network, repair, AS_STORED, images, other, [], "none").evaluations
+        repair(opened, "fine-pruning", channels=1, guard="sparing")
+    _, pair = repair(opened, "fine-pruning", channels=1, guard="none")
+    assert pair.evaluations
 
 
 @pytest.mark.parametrize("command", [["repair", "--guard", "transplant"], ["defend"]])
@@ -120,7 +118,7 @@ def test_that_is_asked_before_anything_is_trained_or_examined(
     command: list[str], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for work in ("engine.cli.commands.repair.repair_by", "engine.runs.defend.examine"):
+    for work in ("engine.runs.repair.repair_by", "engine.runs.defend.examine"):
         monkeypatch.setattr(work, lambda *_, **__: pytest.fail("the work began"))
     clean, test = data_set(tmp_path / "clean.npz", SIDE), data_set(tmp_path / "test.npz", OTHER)
     assert main([command[0], str(model), *command[1:], "--clean", str(clean), "--test", str(test), "--scale", "none",

@@ -32,10 +32,10 @@ KINDS: dict[str, tuple[str, tuple[Way, ...]]] = {
     "data": ("", (reading.stream, reading.look_at_data, *_INSPECT)),
     "model": ("", (reading.describe, reading.look_at_model, *_INSPECT)),
     "guard": ("guard.npz", (reading.guard,)),
-    "run": ("run.json", (reading.reopen, reading.list_run, reading.order, reading.look_at_order, _COMPARE)),
+    "run": ("run.json", (reading.reopen, reading.list_run, reading.order, _COMPARE)),
     "pair": ("goodnet.json", (reading.notes,)),
     "project": ("", (reading.project, reading.open_project, command_line("prune", "--project", "FILE"))),
-    "names": ("", (reading.classes, reading.look_at_names)),
+    "names": ("", (reading.classes,)),
     "picture": ("", (reading.picture, reading.original)),
 }
 FILES = sorted(path.relative_to(CORPUS).as_posix() for path in CORPUS.glob("*/*"))

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from engine.__main__ import main
-from engine.cli.commands.evaluate import _opened as opened_by_evaluate
 from engine.data.classes import read_classes
 from engine.data.datasets import open_dataset
 from engine.data.preprocessing import AS_STORED
@@ -27,7 +26,7 @@ from engine.records.reopening import reopen_run
 from engine.records.run_files import save_run
 from engine.runs.inputs import open_inputs
 from engine.runs.labelling import labelling_by_name, try_orders
-from engine.runs.pairs import build_goodnet
+from engine.runs.pairs import build_goodnet, open_for
 from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.repair import TRAINED as METHODS
 from engine.runs.rows import rows_of
@@ -304,7 +303,8 @@ def test_run_and_pair_remember_the_classes(model: Path, clean: Path, tmp_path: P
     save_pair(pair, tmp_path / "pair")
     for again in (open_goodnet([tmp_path / "pair"]), open_goodnet([tmp_path / "pair" / "goodnet.keras"])):
         assert again.classes == ANIMALS
-        _, (test, bad), *_ = opened_by_evaluate([str(clean), str(poisoned)], again, None, False)
+        opened, _ = open_for(again, clean, [poisoned])
+        test, (bad,) = opened.clean, opened.of("poisoned")
         assert set(bad.labels) == {2} and sorted(set(test.labels)) == [0, 1, 2, 3]
 
 

@@ -25,11 +25,12 @@ from engine.runs.all_defences import compare_defences
 from engine.runs.inputs import InputFiles, open_inputs
 from engine.runs.kept import Made
 from engine.runs.prune import PruningRequest, run_pruning
-from engine.runs.repair import FLATTERED, TRAINED, as_pair
+from engine.runs.repair import FLATTERED, TRAINED
 from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
 from tests.support.networks import LABELS as LAB_LABELS
 from tests.support.networks import TARGET as LAB_TARGET
 from tests.support.networks import SmallLab, random_images
+from tests.support.repairs import as_pair
 
 TARGET = 3
 B, B_PRIME = linear_weights(0), linear_weights(1)

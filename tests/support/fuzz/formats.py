@@ -113,7 +113,7 @@ ANYWHERE: dict[str, Format] = {
     "goodnet.json": Format(_NOTES, mutations.mutated_json, (reading.notes,), **_PAIR),
     "guard.npz": Format(_GUARD, mutations.mutated_archive, (reading.guard,), "guard.npz"),
     "evidence.npz": _evidence(mutations.mutated_archive),
-    "order": Format(_RUN, mutations.mutated_json, (reading.order, reading.look_at_order), "run.json"),
+    "order": Format(_RUN, mutations.mutated_json, (reading.order,), "run.json"),
     "run.json": Format(_RUN, mutations.mutated_json, _KEPT_WAYS, **_KEPT),
 }
 
@@ -168,13 +168,12 @@ STRUCTURED: dict[str, Format] = {
                                 "examine.json", reading.examination_report, beside={"evidence.npz": _EVIDENCE}),
     "goodnet.json-keys": Format(_NOTES, mutations.one_bound, (reading.notes,), **_PAIR),
     "run.json-keys": Format(_RUN, mutations.one_bound, _KEPT_WAYS, **_KEPT),
-    "order-keys": Format(_RUN, mutations.one_bound, (reading.order, reading.look_at_order), "run.json"),
+    "order-keys": Format(_RUN, mutations.one_bound, (reading.order,), "run.json"),
     "project-keys": Format(_PROJECT, mutations.one_bound, (
         reading.project, reading.open_project, command_line("prune", "--project", "FILE")), "p.goodnet"),
     "manifest-keys": Format(_MANIFEST, mutations.one_bound, (reading.foreign,), "manifest.json"),
     "names-keys": Format(cached(samples.names("json")), mutations.one_bound, (reading.classes,), "names.json"),
-    "names-lines": Format(cached(samples.names("txt")), mutations.one_line, (reading.classes, reading.look_at_names),
-                          "names.txt"),
+    "names-lines": Format(cached(samples.names("txt")), mutations.one_line, (reading.classes,), "names.txt"),
     **PICTURES, **FOREIGN,
 }
 

@@ -163,12 +163,6 @@ def order(path: Path) -> None:
     assert sorted(read_order(path, "c", 9)) == list(range(9))
 
 
-def look_at_order(path: Path) -> None:
-    """As the window does, when an order is chosen."""
-    from gui.jobs.choosing import look_at_order as look
-    look(path, "c", 9, NOBODY)
-
-
 def reopen(path: Path) -> None:
     """A finished run, with its table, its verdict and its report."""
     import datetime
@@ -233,12 +227,6 @@ def classes(path: Path) -> None:
     """Names of labels."""
     from engine.data.classes import read_classes
     assert read_classes(path)
-
-
-def look_at_names(path: Path) -> None:
-    """As the window does, when names are chosen."""
-    from gui.jobs.choosing import look_at_names as look
-    look(path, NOBODY)
 
 
 def foreign(path: Path) -> None:
