@@ -116,7 +116,7 @@ def write_examination(
 ) -> None:
     """The files of save_examination in a folder that exists."""
     # It brings matplotlib and Jinja, which `examine --json` needn't wait for.
-    from engine.reports.examination_page import examination_html
+    from engine.reports.pages.examination import examination_html
 
     made_at = made_at or datetime.datetime.now()
     document = {"model": network.path.name, "sha256": network.sha256, "clean": rests_on or clean.path.name,

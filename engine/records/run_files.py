@@ -59,8 +59,8 @@ def save_run(
         Cancelled: the token was set; nothing is left behind.
     """
     # These bring matplotlib and Jinja, which `inspect` and `check` needn't wait for.
-    from engine.reports.curve_figure import save_figure
-    from engine.reports.page import report_html
+    from engine.reports.figures.curve import save_figure
+    from engine.reports.pages.page import report_html
 
     rows = rows_of(run)
     network = open_network(run.model.path, run.request.output)

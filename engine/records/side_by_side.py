@@ -86,9 +86,9 @@ def save_side_by_side(of: SideBySide, folder: Path) -> None:
         OutputError: it holds something else, or can't be written.
     """
     # These bring matplotlib and Jinja.
-    from engine.reports.curve_figure import save_drawing
-    from engine.reports.runs_figure import printed_runs
-    from engine.reports.runs_page import runs_html
+    from engine.reports.figures.runs import printed_runs
+    from engine.reports.figures.style import save_drawing
+    from engine.reports.pages.runs import runs_html
 
     document = side_by_side_json(of)
     rows = [(d.what, d.texts) for d in of.differences]
