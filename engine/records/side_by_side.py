@@ -14,8 +14,8 @@ from typing import Any
 from engine.errors import EngineError
 from engine.files.saving import whole_folder
 from engine.literal import csv_cell
+from engine.records.json_of import badnet_json, rate_json, write_text
 from engine.records.reopening import reopen_run
-from engine.records.run_files import badnet_json, rate_json, write_text
 from engine.reports.run_differences import Difference, best_of, cautions, differences
 from engine.runs.prune import PruningRun
 

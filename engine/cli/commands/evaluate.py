@@ -21,7 +21,7 @@ from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import Guard
-from engine.records.run_files import finite, rate_json
+from engine.records.json_of import finite, rate_json
 from engine.runs.doubts.measured import doubts_measured
 from engine.runs.feeding import find_feeding
 from engine.runs.labelling import find_labelling
