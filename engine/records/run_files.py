@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 import itertools
 import json
@@ -15,10 +14,8 @@ from engine.files.saving import whole_folder
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import PIECES, write_pair
 from engine.guards.guarded_curve import GuardedCurve
-from engine.literal import csv_cell
 from engine.models.networks import open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
-from engine.pruning.sweep import PruningCurve
 from engine.records.json_of import (
     badnet_json,
     calibration_json,
@@ -32,6 +29,7 @@ from engine.records.json_of import (
     write_text,
 )
 from engine.records.settings import settings_json
+from engine.records.tables import write_curve_csv
 from engine.runs.pairs import build_goodnet, build_guarded_badnet, pictures_of
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow, rows_of
@@ -152,24 +150,6 @@ def guard_json(curve: GuardedCurve) -> Json:
             "curve": {"role": curve.clean.role, "clean": clean_json(curve.clean), "poisoned": sets[0] if sets else None,
                       "poisoned_sets": sets, "before": [rate.value for rate in curve.before]},
             "path": GUARDED_BADNET}
-
-
-def write_curve_csv(curve: PruningCurve, path: Path) -> None:
-    """One row a step, one column a rate; rates are fractions."""
-    columns: dict[str, Iterable[Any]] = {"channels_pruned": range(len(curve.order) + 1)}
-    columns["channel"] = ["", *curve.order.tolist()]
-    document = curve_json(curve)
-    for role in ("validation", "test"):
-        for key in ("b_prime_accuracy", "goodnet_accuracy", "false_alarm_rate"):
-            if document[role]:
-                columns[f"{role}_{key}"] = document[role][key]
-    for number, counts in enumerate(document["poisoned"], start=1):
-        for key in ("b_prime_asr", "goodnet_asr", "detection_rate"):
-            columns[f"poisoned_{number}_{key}"] = counts[key]
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(map(csv_cell, columns))
-        writer.writerows(zip(*columns.values(), strict=True))
 
 
 def _meant_from(paths: Iterable[Path]) -> str:

@@ -13,7 +13,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from engine.defences.comparison import Comparison, ComparisonRow
-from engine.records.defence_table import write_comparison_csv
+from engine.records.tables import write_comparison_csv
 from engine.reports.figures.defences import draw_comparison, printed_comparison
 from engine.reports.figures.style import save_drawing
 from engine.reports.headline import Recommendation

@@ -12,7 +12,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
-from engine.records.defence_table import write_examination_csv
+from engine.records.tables import write_examination_csv
 from engine.reports.figures.examination import draw_masks, printed_masks
 from engine.reports.figures.style import save_drawing
 from engine.runs.examine import Examination, Tried

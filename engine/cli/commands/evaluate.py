@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli.options import add_classes, add_json, add_measured_on, add_preprocess
-from engine.cli.printing import complain, say, say_json
+from engine.cli.printing import complain, say, say_json, warn
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations, say_guard
 from engine.data.classes import places_among, read_classes
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
         for sentence in (*told, *doubts):
             say(sentence)
         for sentence in measured:
-            say(f"Warning: {sentence}", "yellow")
+            warn(sentence)
         say_evaluations([test, *poisoned])
         say_guard(goodnet)
 

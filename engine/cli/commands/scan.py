@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from engine.cli.options import add_inputs, add_json, add_seed, count, input_files
-from engine.cli.printing import say, say_json, say_table
+from engine.cli.printing import say, say_json, say_table, warn
 from engine.cli.progress_line import ProgressLine
 from engine.defences.scan import DEFAULT_STAMPS, scan
 from engine.records.json_of import scan_json
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
         say_json(scan_json(found) | {"warnings": list(opened.notices)})
         return
     for notice in opened.notices:
-        say(f"Warning: {notice}", style="yellow")
+        warn(notice)
     say_table(["rank", "label", "count"],
               [[str(rank), str(suspect.label), str(suspect.count)]
                for rank, suspect in enumerate(found.suspects[:_SHOWN_SUSPECTS], start=1)], left=0)
