@@ -15,8 +15,8 @@ from engine.errors import OutputError
 from engine.files.saving import whole_file
 from engine.records.autosave import keep_run
 from engine.records.project import make_project, save_project
-from engine.records.run_files import write_curve_csv
 from engine.records.side_by_side import save_side_by_side, side_by_side
+from engine.records.tables import write_curve_csv
 from engine.runs.prune import PruningRequest
 from tests.support.runs import made_up_run
 

@@ -67,7 +67,7 @@ def test_a_report_fetches_nothing(tmp_path: Path) -> None:
     import datetime
 
     from engine.records.run_files import run_json
-    from engine.reports.page import report_html
+    from engine.reports.pages.page import report_html
     from engine.runs.rows import rows_of
     from tests.support.runs import made_up_run
     run = made_up_run()

@@ -10,9 +10,9 @@ import pytest
 from engine.assessment import ESTIMATE, assess
 from engine.pruning.sweep import PruningCurve
 from engine.records.run_files import run_json
-from engine.reports.curve_figure import printed_figure
+from engine.reports.figures.curve import printed_figure
 from engine.reports.headline import headline
-from engine.reports.page import report_html
+from engine.reports.pages.page import report_html
 from engine.runs.prune import PruningRun
 from engine.runs.rows import goodnet_row
 from gui.curve.readout import figures_at

@@ -10,29 +10,24 @@ own defences, and nothing is measured.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 from pathlib import Path
 
 from benchmarks.peers.measured import kept_records, measure
 from benchmarks.peers.methods import METHODS
 from benchmarks.peers.ours import CHOICE, OURS, our_records
 from benchmarks.peers.table import tables
-from benchmarks.zoo.plan import asked_for, trained
+from benchmarks.zoo.plan import asked_for, command_line, trained
 from benchmarks.zoo.worlds import PROJECT
 
 
 def main() -> None:
     """Read the command line; measure what is missing, or write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--zoo", type=Path, default=PROJECT / "runs" / "zoo", help="where the networks are")
-    parser.add_argument("--only", nargs="*", default=[], help="only networks whose name holds one of these words")
+    parser = command_line(__doc__)
     parser.add_argument("--methods", nargs="*", default=[], help="only methods whose name holds one of these words")
     parser.add_argument("--out", type=Path, default=PROJECT / "runs" / "peers.jsonl", help="what was measured")
     parser.add_argument("--table", type=Path, help="write this Markdown file from what was measured")
     options = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if options.table:
         columns = [*(method.name for method in METHODS), *OURS, CHOICE]
         records = [*kept_records(options.out), *our_records(options.zoo)]
@@ -40,11 +35,10 @@ def main() -> None:
         return
     options.out.parent.mkdir(parents=True, exist_ok=True)
     for plan in trained(options.zoo, options.only):
-        facts = options.zoo / f"{plan.name}.json"
         if plan.backdoored:
             done = {(record.network, record.method) for record in kept_records(options.out)}
             missing = [m for m in METHODS if asked_for(m.name, options.methods) and (plan.name, m.name) not in done]
-            for record in measure(options.zoo, json.loads(facts.read_text(encoding="utf-8")), missing):
+            for record in measure(options.zoo, plan, missing):
                 with options.out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(record.as_json()) + "\n")
                 print(f"{record.network:<24}{record.method:<20}" + (record.failed or (

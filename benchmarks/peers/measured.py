@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.zoo.guards import opened
+from benchmarks.zoo.plan import Plan
 from engine.defences.comparison import Defence, compare
 from engine.defences.further import Further, defended
 from engine.errors import EngineError
@@ -72,10 +73,10 @@ def kept_records(path: Path) -> list[Record]:
     return list({(record.network, record.method): record for record in records}.values())
 
 
-def measure(zoo: Path, facts: dict[str, Any], methods: Sequence[Further]) -> Iterator[Record]:
+def measure(zoo: Path, plan: Plan, methods: Sequence[Further]) -> Iterator[Record]:
     """Make and measure each method on one network of the zoo."""
-    known = opened(zoo, facts)
-    about = (facts["name"], facts["kind"], facts["family"], facts["half"])
+    known = opened(zoo, plan)
+    about = (plan.name, plan.world.kind, plan.family, plan.half)
     for method in methods:
         started = time.process_time()
         try:

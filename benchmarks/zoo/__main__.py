@@ -44,7 +44,7 @@ def make(plan: Plan, folder: Path) -> dict[str, Any]:
     world, kept = plan.world, folder / "pictures"
     clean, validation, test = (world.pictures(part, kept) for part in ("train", "validation", "test"))
     for part, pictures in (("validation", validation), ("test", test)):
-        write_pictures(folder / f"{world.kind}{world.number}-{part}.h5", pictures)
+        write_pictures(folder / f"{world.name}-{part}.h5", pictures)
     bad = [poisoned(attack, seed, test) for attack, seed in attacks_of(plan)]
 
     def right(model: Any, pictures: Pictures) -> float:
@@ -56,9 +56,9 @@ def make(plan: Plan, folder: Path) -> dict[str, Any]:
     model.save(folder / f"{plan.name}.keras")
     for i, pictures in enumerate(bad):
         write_pictures(folder / f"{plan.name}-poisoned-{i}.h5", pictures)
-    facts = {"name": plan.name, "kind": world.kind, "world": f"{world.kind}{world.number}", "family": plan.family,
-             "seed": plan.seed, "half": plan.half, "targets": list(plan.targets), "poison_share": share,
-             "clean_accuracy": accuracy, "attack_success_rate": success if plan.backdoored else None}
+    facts = {"name": plan.name, "kind": world.kind, "world": world.name, "family": plan.family, "seed": plan.seed,
+             "half": plan.half, "targets": list(plan.targets), "poison_share": share, "clean_accuracy": accuracy,
+             "attack_success_rate": success if plan.backdoored else None}
     (folder / f"{plan.name}.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return facts
 

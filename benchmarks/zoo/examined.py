@@ -9,16 +9,13 @@ backdoored ones are named with a right label, by family. Constants of the rule a
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.zoo.plan import CLEAN, HALVES, Plan, trained
-from benchmarks.zoo.worlds import PROJECT
+from benchmarks.zoo.plan import CLEAN, HALVES, Plan, command_line, trained
 from engine.defences.evidence.suspicion import Evidence, Judgement, judge
 from engine.rates import Rate
 from engine.records.examination import examination_json
@@ -46,12 +43,9 @@ class Case:
 
 def main() -> None:
     """Read the command line, examine what is missing, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--zoo", type=Path, default=PROJECT / "runs" / "zoo", help="where the networks are")
-    parser.add_argument("--only", nargs="*", default=[], help="only networks whose name holds one of these words")
+    parser = command_line(__doc__)
     parser.add_argument("--figure", type=Path, help="draw how many are named against how many are accused here")
     options = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     cases = [case_of(plan, kept_evidence(plan, options.zoo)) for plan in trained(options.zoo, options.only)]
     for half, title in HALVES.items():
         print_table(title, [case for case in cases if case.plan.half == half])
@@ -71,8 +65,7 @@ def kept_evidence(plan: Plan, zoo: Path) -> dict[str, Any]:
 
 def evidence_of(plan: Plan, zoo: Path) -> dict[str, Any]:
     """Examine a network as a person would who has its clean validation pictures alone."""
-    world = f"{plan.world.kind}{plan.world.number}"
-    opened = open_inputs(InputFiles(zoo / f"{plan.name}.keras", zoo / f"{world}-validation.h5"))
+    opened = open_inputs(InputFiles(zoo / f"{plan.name}.keras", zoo / f"{plan.world.name}-validation.h5"))
     return examination_json(examine(opened.network, opened.of("validation")[0]))
 
 

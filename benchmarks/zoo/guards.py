@@ -1,6 +1,6 @@
 """Measures which cuts the transplant guard should try, family by family, on the zoo's networks.
 
-    python -m benchmarks.zoo.guards [--out runs/zoo] [--half fix|report|adaptive] [--only WORD ...]
+    python -m benchmarks.zoo.guards [--zoo runs/zoo] [--half fix|report|adaptive] [--only WORD ...]
 
 Every kind of cut is answered once a picture; what several together are worth follows from the same figures. For each
 network: clean accuracy lost in points and attack success in per cent behind the guard, set to 2 % false alarms.
@@ -8,15 +8,14 @@ network: clean accuracy lost in points and attack success in per cent behind the
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmarks.zoo.plan import HALVES, asked_for
-from benchmarks.zoo.worlds import PROJECT
+from benchmarks.zoo.plan import HALVES, Plan, command_line, trained
+from engine.data.datasets import Dataset, open_dataset
+from engine.data.preprocessing import preprocessing
+from engine.guards.calibration import calibrate
+from engine.models.networks import Network, largest, open_network
 
 CHOICES = (("rows",), ("rows", "blend"), ("rows", "outer", "blend"), ("rows", "columns", "blend"), ("grid", "blend"),
            ("rows", "grid", "blend"), ("rows", "columns", "outer", "blend"))
@@ -27,55 +26,41 @@ MOST = 400
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """A network's data sets and what is known of it."""
+    """A network and its data sets."""
 
-    name: str
-    network: Any
-    validation: Any
-    test: Any
-    poisoned: tuple[Any, ...]
+    network: Network
+    validation: Dataset
+    test: Dataset
+    poisoned: tuple[Dataset, ...]
 
 
 def main() -> None:
     """Read the command line, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=PROJECT / "runs" / "zoo", help="where the networks are kept")
+    parser = command_line(__doc__)
     parser.add_argument("--half", choices=[*HALVES], default="fix")
-    parser.add_argument("--only", nargs="*", default=[], help="only networks whose name holds one of these words")
     options = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     print(f"{'points lost / attack success %':<26}" + "".join(f"{'+'.join(kinds):>28}" for kinds in CHOICES))
-    for path in sorted(options.out.glob("*.json")):
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        wanted = asked_for(path.stem, options.only)
-        if facts["half"] == options.half and facts["targets"] and wanted:
-            found = measured(opened(options.out, facts))
+    for plan in trained(options.zoo, options.only):
+        if plan.half == options.half and plan.backdoored:
+            found = measured(opened(options.zoo, plan))
             cells = (f"{lost:.1f} / {' '.join(f'{a:.1f}' for a in attacks)}" for lost, *attacks in found)
-            print(f"{path.stem:<26}" + "".join(f"{cell:>28}" for cell in cells), flush=True)
+            print(f"{plan.name:<26}" + "".join(f"{cell:>28}" for cell in cells), flush=True)
 
 
-def opened(folder: Path, facts: dict[str, Any]) -> Known:
+def opened(zoo: Path, plan: Plan) -> Known:
     """A network of the zoo with its pictures, as its plan says they are fed."""
-    from engine.data.datasets import open_dataset
-    from engine.data.preprocessing import preprocessing
-    from engine.models.networks import open_network
+    network, feeding = open_network(zoo / f"{plan.name}.keras"), preprocessing(plan.world.feeding)
 
-    network = open_network(folder / f"{facts['name']}.keras")
-    feeding = preprocessing("255" if facts["kind"] == "signs" else "none")
+    def dataset(path: Path) -> Dataset:
+        return open_dataset(path, network.input_shape, network.labels).prepared(feeding)
 
-    def dataset(name: str) -> Any:
-        return open_dataset(folder / name, network.input_shape, network.labels).prepared(feeding)
-
-    poisoned = sorted(path.name for path in folder.glob(f"{facts['name']}-poisoned-*.h5"))
-    return Known(facts["name"], network, dataset(f"{facts['world']}-validation.h5"),
-                 dataset(f"{facts['world']}-test.h5"), tuple(map(dataset, poisoned)))
+    return Known(network, dataset(zoo / f"{plan.world.name}-validation.h5"),
+                 dataset(zoo / f"{plan.world.name}-test.h5"),
+                 tuple(map(dataset, sorted(zoo.glob(f"{plan.name}-poisoned-*.h5")))))
 
 
 def measured(known: Known) -> list[list[float]]:
     """For each choice of cuts the points of clean accuracy lost and, for each poisoned set, attack success in %."""
-    from engine.guards.calibration import calibrate
-    from engine.models.networks import largest
-
     network = known.network
     found = []
     sets = [known.test, *known.poisoned]

@@ -9,10 +9,8 @@ was stopped: NAME-defended.json beside each network keeps the counts.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,8 +19,7 @@ from typing import Any
 
 from benchmarks.zoo.examined import case_of, kept_evidence
 from benchmarks.zoo.matrix_tables import written
-from benchmarks.zoo.plan import Plan, asked_for, trained
-from benchmarks.zoo.worlds import PROJECT
+from benchmarks.zoo.plan import Plan, asked_for, command_line, trained
 from engine.defences.comparison import UNPAIRED, ComparisonRow, Defence, compare
 from engine.defences.evidence.reconstruction import reconstruct
 from engine.defences.training import Repair, repaired_network
@@ -40,12 +37,9 @@ ALPHAS = (0.1, 0.2)
 
 def main() -> None:
     """Read the command line, measure what is missing, write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--zoo", type=Path, default=PROJECT / "runs" / "zoo", help="where the networks are")
-    parser.add_argument("--only", nargs="*", default=[], help="only networks whose name holds one of these words")
+    parser = command_line(__doc__)
     parser.add_argument("--write", type=Path, help="write the tables here, of all networks measured so far")
     options = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     backdoored = [plan for plan in trained(options.zoo) if plan.backdoored]
     for plan in backdoored:
         kept = options.zoo / f"{plan.name}-defended.json"
@@ -62,10 +56,9 @@ def main() -> None:
 def measured(plan: Plan, zoo: Path) -> dict[str, Any]:
     """One network: every defence's counts, plain and behind each guard, with the true trigger and with stand-ins."""
     started = time.monotonic()
-    world = f"{plan.world.kind}{plan.world.number}"
     poisoned = sorted(zoo.glob(f"{plan.name}-poisoned-*.h5"))
-    request = PruningRequest(zoo / f"{plan.name}.keras", zoo / f"{world}-validation.h5", zoo / f"{world}-test.h5",
-                             scale="255" if plan.world.kind == "signs" else "none")
+    request = PruningRequest(zoo / f"{plan.name}.keras", zoo / f"{plan.world.name}-validation.h5",
+                             zoo / f"{plan.world.name}-test.h5", scale=plan.world.feeding)
     opened = open_inputs(request)
     guilty, labels = suspects(plan, zoo)
     with TemporaryDirectory() as folder:

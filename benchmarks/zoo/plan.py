@@ -5,6 +5,8 @@ Thresholds are fixed on the half called "fix" and reported on the half called "r
 
 from __future__ import annotations
 
+import argparse
+import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.zoo.adaptive import ATTACKERS
 from benchmarks.zoo.triggers import TRIGGERS
-from benchmarks.zoo.worlds import World
+from benchmarks.zoo.worlds import PROJECT, World
 
 CLEAN = "clean"
 # Who is poisoned, beside the families of triggers.
@@ -81,6 +83,16 @@ def plans() -> list[Plan]:
 def trained(zoo: Path, words: Sequence[str] = ()) -> list[Plan]:
     """Those whose networks lie in a folder, as far as they are asked for."""
     return [plan for plan in plans() if (zoo / f"{plan.name}.json").exists() and asked_for(plan.name, words)]
+
+
+def command_line(doc: str | None) -> argparse.ArgumentParser:
+    """What every program that measures the zoo's networks takes: where they are, and which. TensorFlow, which isn't
+    loaded yet, is told to be quiet."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--zoo", type=Path, default=PROJECT / "runs" / "zoo", help="where the networks are")
+    parser.add_argument("--only", nargs="*", default=[], help="only networks whose name holds one of these words")
+    return parser
 
 
 def asked_for(name: str, words: Sequence[str]) -> bool:

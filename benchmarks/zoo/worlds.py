@@ -45,13 +45,23 @@ class World:
     number: int
 
     @property
+    def name(self) -> str:
+        """What its files begin with."""
+        return f"{self.kind}{self.number}"
+
+    @property
+    def feeding(self) -> str:
+        """The name of the preprocessing by which its pictures are fed to networks."""
+        return "255" if self.kind == "signs" else "none"
+
+    @property
     def labels(self) -> int:
         """How many labels there are."""
         return PEOPLE if self.kind == "faces" else SIGNS
 
     def pictures(self, part: str, folder: Path) -> Pictures:
         """The pictures of "train", "validation" or "test": drawn once, then kept in `folder`."""
-        path = folder / f"{self.kind}{self.number}-{part}.npz"
+        path = folder / f"{self.name}-{part}.npz"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             drawn = self._draw(part)

@@ -9,12 +9,12 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import OutputError
-from engine.literal import literal
+from engine.literal import csv_cell, literal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,6 +59,11 @@ def say(text: str = "", style: str = "") -> None:
         _console().print(Text(literal(text), style), soft_wrap=True)
 
 
+def warn(sentence: str) -> None:
+    """Print what is doubtful about a result, among the results."""
+    say(f"Warning: {sentence}", "yellow")
+
+
 def complain(text: str) -> None:
     """Print one line on standard error, headed with the program's name."""
     print(f"goodnet: {literal(text)}", file=sys.stderr)
@@ -92,11 +97,14 @@ def say_json(value: Any) -> None:
     _print(json.dumps(value, indent=1))
 
 
-def csv_writer(fields: Sequence[str]) -> csv.DictWriter[str]:
-    """Writes rows of CSV on standard output; what a row has besides these fields is left out."""
+def say_csv(fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print rows as CSV for scripts and spreadsheets; what a row has besides these fields is left out."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(newline="")  # a row brings its own end, which Windows' output would lengthen
-    return csv.DictWriter(sys.stdout, fields, extrasaction="ignore")
+    writer = csv.DictWriter(sys.stdout, fields, extrasaction="ignore")
+    with to_standard_output():
+        writer.writeheader()
+        writer.writerows({key: csv_cell(cell) for key, cell in row.items()} for row in rows)
 
 
 def end_output() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine import backend
 from engine.assessment import Assessment, Figures, Level, percent, titled, with_target
-from engine.cli.printing import rate_text, say, say_table
+from engine.cli.printing import rate_text, say, say_table, warn
 from engine.data.preprocessing import preprocessing
 from engine.defences.comparison import Comparison
 from engine.goodnets.evaluation import Evaluation
@@ -70,7 +70,7 @@ def say_comparison(comparison: Comparison) -> None:
               [[row.defence, row.guard, rate_text(row.clean), *_attacks(row),
                 _percent(row.robust), f"{row.seconds:.1f}"] for row in comparison.rows], left=2)
     if comparison.warning:
-        say(f"Warning: {comparison.warning}", "yellow")
+        warn(comparison.warning)
 
 
 def say_evaluations(found: Sequence[Evaluation]) -> None:
@@ -91,7 +91,7 @@ def say_guard(goodnet: GoodNet) -> None:
 
 def _say_headline(best: Headline) -> None:
     for warning in best.warnings:
-        say(f"Warning: {warning}", "yellow")
+        warn(warning)
     say(f"{best.figures.replace('→', '->')}.", f"bold {_STYLES.get(best.level, '')}".strip())
     say(best.sentence.replace("→", "->"))  # not every terminal has arrows
     say(best.recommendation)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.cli.printing import complain, say, say_json, say_table
+from engine.cli.printing import complain, say, say_json, say_table, warn
 from engine.cli.result_tables import SUMMARY_HEADINGS, summary_cells
 from engine.errors import Cancelled, EngineError
 from engine.records.side_by_side import run_summary_json
@@ -83,7 +83,7 @@ def _say(ended: Sequence[Ended], as_json: bool) -> None:
         return
     for e in ended:
         for sentence in _warnings(e):
-            say(f"Warning: {e.model}: {sentence}", style="yellow")
+            warn(f"{e.model}: {sentence}")
     say_table(["model", *SUMMARY_HEADINGS, "saved in"], [_row(e) for e in ended], left=2)
     for e in ended:
         if e.failure:

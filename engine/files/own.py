@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from engine.errors import EngineError, in_short
 from engine.files.regular import read_regular
+from engine.quarantine.client import READER
+from engine.quarantine.wire import Array
 
 T = TypeVar("T")
 
@@ -39,6 +41,30 @@ def read_own(path: Path, check: Callable[[Any], T], otherwise: str, remedy: str)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
             MemoryError) as error:
         raise EngineError(f"{path}: {otherwise} ({_short(error)}). {remedy}") from error
+
+
+def read_own_arrays(
+    path: Path, entries: Mapping[str, tuple[str, int]], most: int, otherwise: str, remedy: str,
+) -> dict[str, Array]:
+    """Read arrays from a NumPy archive of the program's own; nothing pickled is read.
+
+    Args:
+        entries: what each must be: the kinds of number (NumPy's letters) and how many axes.
+        most: bytes that they may have together.
+        otherwise, remedy: as read_own's.
+    Raises:
+        EngineError: no such file, not a regular one, damaged, too large, or an array is missing or not what it must be.
+    """
+    def named(_: Any, arrays: list[Array]) -> dict[str, Array]:
+        return dict(zip(entries, arrays, strict=True))
+
+    wanted = {"names": list(entries), "most": most, "said": otherwise, "remedy": remedy}
+    found = READER.ask(path, "members of npz", wanted, named, most=most, error=EngineError)
+    for name, (kinds, axes) in entries.items():
+        if found[name].dtype.kind not in kinds or found[name].ndim != axes:
+            raise EngineError(f"{path}: {otherwise} ('{name}' is {found[name].dtype} with {found[name].ndim} axes). "
+                              f"{remedy}")
+    return found
 
 
 def read_lines(path: Path, otherwise: str, remedy: str) -> list[str]:

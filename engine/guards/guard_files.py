@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError, in_short
+from engine.files.own import read_own_arrays
 from engine.files.saving import whole_file
 from engine.guards.calibration import LOWEST_FALSE_ALARMS, Calibration, Guard
 from engine.guards.cuts import KINDS, Cuts, of_bands, raised
 from engine.guards.transplant import Donors
-from engine.quarantine.client import READER
 from engine.rates import Rate
 
 SCHEMA = 2
@@ -53,21 +53,16 @@ def open_guard(path: Path) -> Guard:
     Raises:
         EngineError: the file isn't a guard or is damaged.
     """
-    schema = int(_members(path, {"schema": _ENTRIES["schema"]})["schema"])
+    schema = int(_arrays(path, {"schema": _ENTRIES["schema"]})["schema"])
     try:
         _require(schema in _CUTS, f"its schema is {schema}, {' or '.join(map(str, _CUTS))} was expected")
-        entries = {**_ENTRIES, **_CUTS[schema]}
-        return _checked(_members(path, entries), entries)
+        return _checked(_arrays(path, {**_ENTRIES, **_CUTS[schema]}))
     except (ValueError, KeyError, TypeError, MemoryError, OverflowError, IndexError) as error:
         raise EngineError(f"{path}: {_SAID} ({in_short(error)}). {_REMEDY}") from error
 
 
-def _members(path: Path, entries: Mapping[str, tuple[str, int]]) -> dict[str, npt.NDArray[Any]]:
-    def named(_: Any, arrays: list[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-        return dict(zip(entries, arrays, strict=True))
-
-    wanted = {"names": list(entries), "most": _MOST_BYTES, "said": _SAID, "remedy": _REMEDY}
-    return READER.ask(path, "members of npz", wanted, named, most=_MOST_BYTES, error=EngineError)
+def _arrays(path: Path, entries: Mapping[str, tuple[str, int]]) -> dict[str, npt.NDArray[Any]]:
+    return read_own_arrays(path, entries, _MOST_BYTES, _SAID, _REMEDY)
 
 
 def _entries(guard: Guard) -> dict[str, npt.NDArray[Any]]:
@@ -84,11 +79,8 @@ def _entries(guard: Guard) -> dict[str, npt.NDArray[Any]]:
     }.items()}
 
 
-def _checked(stored: Mapping[str, npt.NDArray[Any]], entries: Mapping[str, tuple[str, int]]) -> Guard:
+def _checked(stored: Mapping[str, npt.NDArray[Any]]) -> Guard:
     """Raises ValueError, saying what is wrong."""
-    for name, (kinds, axes) in entries.items():
-        if stored[name].dtype.kind not in kinds or stored[name].ndim != axes:
-            raise ValueError(f"'{name}' is {stored[name].dtype} with {stored[name].ndim} axes")
     kind, shape = str(stored["kind"]), tuple(int(n) for n in stored["image_shape"])
     donors, labels = stored["donors"].astype(np.float32), stored["donor_labels"]
     _require(kind in ("transplant", "margin"), f"its kind is '{kind}'")

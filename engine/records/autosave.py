@@ -16,8 +16,9 @@ from engine.errors import EngineError
 from engine.files.saving import remove_own, whole_folder
 from engine.goodnets.saved import GUARD_FILE
 from engine.guards.guard_files import save_guard
+from engine.records.json_of import write_text
 from engine.records.reopening import reopen_run
-from engine.records.run_files import run_json, write_text
+from engine.records.run_files import run_json
 from engine.reports.headline import headline
 from engine.runs.prune import PruningRun
 from engine.runs.rows import rows_of

@@ -28,7 +28,7 @@ def save_defended(defended: Defended, opened: Opened, folder: Path) -> tuple[str
         OutputError: it can't be written, or would replace what isn't this program's or what was read.
     """
     # It brings matplotlib and Jinja, which a cancelled run needn't wait for.
-    from engine.reports.defended_page import defended_html
+    from engine.reports.pages.defended import defended_html
 
     network: Network = opened.network
     inputs = (network.path, *(s.dataset.path for s in opened.files))

@@ -21,11 +21,10 @@ from engine.defences.evidence.suspicion import Evidence, Judgement, Verdict
 from engine.defences.scan import Scan, StampExample, Suspect
 from engine.defences.stamps import Stamp
 from engine.errors import EngineError
-from engine.files.own import read_own
+from engine.files.own import read_own, read_own_arrays
 from engine.files.saving import recover, whole_folder
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken
-from engine.quarantine.client import READER
 from engine.rates import Rate
 from engine.records import checked
 from engine.runs.examine import Examination, Tried
@@ -116,7 +115,7 @@ def write_examination(
 ) -> None:
     """The files of save_examination in a folder that exists."""
     # It brings matplotlib and Jinja, which `examine --json` needn't wait for.
-    from engine.reports.examination_page import examination_html
+    from engine.reports.pages.examination import examination_html
 
     made_at = made_at or datetime.datetime.now()
     document = {"model": network.path.name, "sha256": network.sha256, "clean": rests_on or clean.path.name,
@@ -182,16 +181,8 @@ def read_examination(folder: Path) -> SavedExamination:
     if not os.path.lexists(folder / PICTURES):
         raise EngineError(f"{folder}: holds no {PICTURES}, so this examination can't be shown again: an earlier "
                           f"version saved it, or something was removed. {_REMEDY}")
-    arrays = _read_arrays(folder / PICTURES)
+    arrays = read_own_arrays(folder / PICTURES, _ENTRIES, _MOST_BYTES, _SAID, _REMEDY)
     return read_own(folder / FILE, lambda document: _saved(document, arrays), _SAID, _REMEDY)
-
-
-def _read_arrays(path: Path) -> Arrays:
-    def named(_: Any, arrays: list[npt.NDArray[Any]]) -> Arrays:
-        return dict(zip(_ENTRIES, arrays, strict=True))
-
-    wanted = {"names": list(_ENTRIES), "most": _MOST_BYTES, "said": _SAID, "remedy": _REMEDY}
-    return READER.ask(path, "members of npz", wanted, named, most=_MOST_BYTES, error=EngineError)
 
 
 def _saved(document: Json, arrays: Arrays) -> SavedExamination:
@@ -221,9 +212,6 @@ def _made_with(document: Json) -> MadeWith:
 
 
 def _check_arrays(arrays: Arrays, labels: int) -> None:
-    for name, (kinds, axes) in _ENTRIES.items():
-        if arrays[name].dtype.kind not in kinds or arrays[name].ndim != axes:
-            raise ValueError(f"'{name}' is {arrays[name].dtype} with {arrays[name].ndim} axes")
     pictures = arrays["pictures"]
     size = pictures.shape[1:]
     each = all(len(arrays[name]) == labels for name in ("masks", "patterns", "found", "pictures", "faces_of"))

@@ -20,7 +20,7 @@ from engine.files.regular import read_regular
 from engine.files.saving import whole_file
 from engine.progress import NEVER_CANCELLED, CancelToken
 from engine.records import checked
-from engine.records.run_files import write_text
+from engine.records.json_of import write_text
 from engine.records.settings import NAMES, checked_settings, settings_json
 from engine.reports.headline import headline
 from engine.runs.prune import PruningRequest, PruningRun

@@ -10,7 +10,7 @@ from engine.files.saving import whole_folder
 from engine.goodnets.evaluation import Evaluation
 from engine.goodnets.saved import write_pair
 from engine.guards.calibration import Guard
-from engine.records.run_files import calibration_json, finite, rate_json
+from engine.records.json_of import calibration_json, finite, rate_json
 from engine.runs.pairs import MeasuredPair
 from engine.runs.repair import RepairedPair
 

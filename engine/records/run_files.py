@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 import itertools
 import json
-import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from engine.assessment import Attack, Figures
-from engine.defences.comparison import Comparison, ComparisonRow
 from engine.files.saving import whole_folder
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import PIECES, write_pair
-from engine.guards.calibration import Guard
 from engine.guards.guarded_curve import GuardedCurve
-from engine.literal import csv_cell
 from engine.models.networks import open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
-from engine.pruning.sweep import PruningCurve, SetCounts
-from engine.rates import Rate
+from engine.records.json_of import (
+    badnet_json,
+    calibration_json,
+    clean_json,
+    comparison_json,
+    curve_json,
+    figures_json,
+    finite,
+    guarded_json,
+    poisoned_json,
+    write_text,
+)
 from engine.records.settings import settings_json
+from engine.records.tables import write_curve_csv
 from engine.runs.pairs import build_goodnet, build_guarded_badnet, pictures_of
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow, rows_of
@@ -59,12 +62,12 @@ def save_run(
         Cancelled: the token was set; nothing is left behind.
     """
     # These bring matplotlib and Jinja, which `inspect` and `check` needn't wait for.
-    from engine.reports.curve_figure import printed_figure, save_drawing
-    from engine.reports.page import report_html
+    from engine.reports.figures.curve import printed_figure
+    from engine.reports.figures.style import save_drawing
+    from engine.reports.pages.page import report_html
 
-    rows = rows_of(run)
+    rows, pictures = rows_of(run), pictures_of(run)
     network = open_network(run.model.path, run.request.output)
-    pictures = pictures_of(run)
     goodnets: dict[str, Callable[[], GoodNet]] = {
         pair_name(row.x): partial(build_goodnet, run, row, network) for row in rows}
     if run.guarded:
@@ -90,7 +93,7 @@ def save_run(
         also(temporary)
         cancel.raise_if_cancelled()
     progress(Progress("Saving GoodNet pairs", total, total))
-    return tuple(dict.fromkeys(left_out))
+    return tuple(document["left_out"])
 
 
 def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
@@ -126,50 +129,6 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
     }
 
 
-def comparison_json(comparison: Comparison) -> list[Json]:
-    """All defences side by side, a row each, plain and behind guards."""
-    def one(row: ComparisonRow) -> Json:
-        first = row.attacks[0] if row.attacks else None
-        return {"defence": row.defence, "guard": row.guard, "paired": row.paired, **figures_json(row),
-                **rate_json("robust_accuracy", first.robust if first else None),
-                **rate_json("badnet_clean_accuracy", row.clean_before), "seconds": round(row.seconds, 3),
-                "images": row.clean.total, "poisoned_images": first.success.total if first else None}
-
-    return [one(row) for row in comparison.rows]
-
-
-def curve_json(curve: PruningCurve) -> Json:
-    """The curve's rates, one entry a step."""
-    return {"channels_pruned": list(range(len(curve.order) + 1)), "validation": clean_json(curve.validation),
-            "test": clean_json(curve.test) if curve.test else None,
-            "poisoned": [poisoned_json(counts) for counts in curve.poisoned]}
-
-
-def clean_json(counts: SetCounts) -> Json:
-    """A clean set's rates, one entry a step; rate times images is the count."""
-    steps = range(len(counts.correct))
-    return {"name": counts.name, "images": counts.images,
-            "b_prime_accuracy": [counts.b_prime_rate(k).value for k in steps],
-            "goodnet_accuracy": [counts.goodnet_rate(k).value for k in steps],
-            "false_alarm_rate": [counts.flagged_rate(k).value for k in steps]}
-
-
-def poisoned_json(counts: SetCounts) -> Json:
-    """A poisoned set's rates, one entry a step; rate times images is the count."""
-    steps = range(len(counts.correct))
-    return {"name": counts.name, "images": counts.images, "target": counts.target,
-            "b_prime_asr": [counts.b_prime_rate(k).value for k in steps],
-            "goodnet_asr": [counts.goodnet_rate(k).value for k in steps],
-            "detection_rate": [counts.flagged_rate(k).value for k in steps], "reconstructed": counts.reconstructed}
-
-
-def badnet_json(curve: PruningCurve) -> Json:
-    """B alone, on the sets that the GoodNets' figures are from."""
-    return {**rate_json("clean_accuracy", curve.clean.b_prime_rate(0)),
-            **rate_json("attack_success_rate", curve.poisoned[0].b_prime_rate(0) if curve.poisoned else None),
-            "poisoned": [attack_json(counts.attack_at(0)) for counts in curve.poisoned]}
-
-
 def goodnet_json(row: GoodNetRow, guarded: GuardedCurve | None = None) -> Json:
     """One threshold's figures."""
     return {
@@ -179,30 +138,6 @@ def goodnet_json(row: GoodNetRow, guarded: GuardedCurve | None = None) -> Json:
         "path": pair_name(row.x),
         "guarded": guarded_json(guarded, row.channels_pruned) if guarded else None,
     }
-
-
-def guarded_json(curve: GuardedCurve, step: int) -> Json:
-    """Figures behind a guard; the threshold is null where too few images were there to set one."""
-    return {"guard": curve.guard.kind, "threshold": finite(curve.guard.threshold),
-            **figures_json(curve.figures_at(step))}
-
-
-def figures_json(figures: Figures) -> Json:
-    """What a defence costs and stops: attack and detection of the first poisoned set, then of all in order."""
-    first = figures.attacks[0] if figures.attacks else None
-    return {**rate_json("clean_accuracy", figures.clean),
-            **rate_json("attack_success_rate", first.success if first else None),
-            **rate_json("false_alarm_rate", figures.false_alarms),
-            **rate_json("detection_rate", first.detection if first else None),
-            "poisoned": [attack_json(attack) for attack in figures.attacks]}
-
-
-def attack_json(attack: Attack) -> Json:
-    """What one poisoned set says of a defence."""
-    return {"name": attack.name, "target": attack.target, "images": attack.success.total,
-            **rate_json("attack_success_rate", attack.success), **rate_json("detection_rate", attack.detection),
-            **rate_json("badnet_attack_success_rate", attack.before), "reconstructed": attack.reconstructed,
-            **(rate_json("robust_accuracy", attack.robust) if attack.robust else {})}
 
 
 def guard_json(curve: GuardedCurve) -> Json:
@@ -215,50 +150,6 @@ def guard_json(curve: GuardedCurve) -> Json:
             "curve": {"role": curve.clean.role, "clean": clean_json(curve.clean), "poisoned": sets[0] if sets else None,
                       "poisoned_sets": sets, "before": [rate.value for rate in curve.before]},
             "path": GUARDED_BADNET}
-
-
-def calibration_json(guard: Guard) -> Json:
-    """How a guard was calibrated."""
-    calibration = guard.calibration
-    return {"kind": guard.kind, "false_alarms_asked": calibration.false_alarms,
-            "calibration_images": calibration.images, "seed": calibration.seed, "note": guard.note,
-            **rate_json("held_back_false_alarm_rate", calibration.held_back)}
-
-
-def rate_json(name: str, rate: Rate | None) -> Json:
-    """A rate and its interval under two keys, null where it isn't known."""
-    if rate is None:
-        return {name: None, f"{name}_interval": None}
-    return {name: finite(rate.value), f"{name}_interval": list(rate.interval)}
-
-
-def write_curve_csv(curve: PruningCurve, path: Path) -> None:
-    """One row a step, one column a rate; rates are fractions."""
-    columns: dict[str, Iterable[Any]] = {"channels_pruned": range(len(curve.order) + 1)}
-    columns["channel"] = ["", *curve.order.tolist()]
-    document = curve_json(curve)
-    for role in ("validation", "test"):
-        for key in ("b_prime_accuracy", "goodnet_accuracy", "false_alarm_rate"):
-            if document[role]:
-                columns[f"{role}_{key}"] = document[role][key]
-    for number, counts in enumerate(document["poisoned"], start=1):
-        for key in ("b_prime_asr", "goodnet_asr", "detection_rate"):
-            columns[f"poisoned_{number}_{key}"] = counts[key]
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(map(csv_cell, columns))
-        writer.writerows(zip(*columns.values(), strict=True))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 with a final newline."""
-    # On Linux a file's name may hold bytes that are no text; they stay unreadable, the rest is written.
-    path.write_text(text + "\n", encoding="utf-8", errors="replace")
-
-
-def finite(value: float) -> float | None:
-    """JSON has no nan."""
-    return None if not math.isfinite(value) else float(np.float64(value))
 
 
 def _meant_from(paths: Iterable[Path]) -> str:

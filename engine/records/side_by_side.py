@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 import json
 from collections import Counter
@@ -13,9 +12,9 @@ from typing import Any
 
 from engine.errors import EngineError
 from engine.files.saving import whole_folder
-from engine.literal import csv_cell
+from engine.records.json_of import badnet_json, rate_json, write_text
 from engine.records.reopening import reopen_run
-from engine.records.run_files import badnet_json, rate_json, write_text
+from engine.records.tables import write_csv
 from engine.reports.run_differences import Difference, best_of, cautions, differences
 from engine.runs.prune import PruningRun
 
@@ -86,9 +85,9 @@ def save_side_by_side(of: SideBySide, folder: Path) -> None:
         OutputError: it holds something else, or can't be written.
     """
     # These bring matplotlib and Jinja.
-    from engine.reports.curve_figure import save_drawing
-    from engine.reports.runs_figure import printed_runs
-    from engine.reports.runs_page import runs_html
+    from engine.reports.figures.runs import printed_runs
+    from engine.reports.figures.style import save_drawing
+    from engine.reports.pages.runs import runs_html
 
     document = side_by_side_json(of)
     rows = [(d.what, d.texts) for d in of.differences]
@@ -101,10 +100,7 @@ def save_side_by_side(of: SideBySide, folder: Path) -> None:
 
 def write_differences_csv(of: SideBySide, path: Path) -> None:
     """A row for each thing in which runs differ, a column a run, in words for people."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["what", *map(csv_cell, of.names)])
-        writer.writerows(map(csv_cell, (d.what, *d.texts)) for d in of.differences)
+    write_csv(path, ["what", *of.names], ((d.what, *d.texts) for d in of.differences))
 
 
 def _told_apart(names: Sequence[str]) -> tuple[str, ...]:

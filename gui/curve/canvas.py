@@ -13,7 +13,7 @@ from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QShowEvent, QWheelEvent
 
 from engine.pruning.sweep import PruningCurve, SetCounts
-from engine.reports.curve_figure import By, CurveDrawing, Limits, Range, Shape, Which
+from engine.reports.figures.curve import By, CurveDrawing, Limits, Range, Shape, Which
 from engine.runs.rows import GoodNetRow
 from gui.widgets.figure_canvas import FigureCanvas
 from gui.widgets.theme import Theme

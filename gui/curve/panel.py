@@ -10,8 +10,9 @@ from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from engine.pruning.sweep import PruningCurve
-from engine.records.run_files import write_curve_csv
-from engine.reports.curve_figure import printed_figure, save_drawing
+from engine.records.tables import write_curve_csv
+from engine.reports.figures.curve import printed_figure
+from engine.reports.figures.style import save_drawing
 from engine.runs.rows import GoodNetRow
 from gui.curve.canvas import CurveCanvas
 from gui.curve.readout import Readout

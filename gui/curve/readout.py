@@ -13,7 +13,7 @@ from engine.literal import unbroken
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.pruning.thresholds import drop_percent
 from engine.rates import Rate
-from engine.reports.curve_figure import Which
+from engine.reports.figures.curve import Which
 from gui.widgets.elided_label import ElidedLabel, PlainLabel
 from gui.widgets.texts import as_tip, interval_text, rate_text
 from gui.widgets.theme import Theme

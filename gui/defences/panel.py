@@ -14,9 +14,9 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSplitter, QVBoxLayout, QW
 
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.literal import unbroken
-from engine.records.defence_table import write_comparison_csv
-from engine.reports.curve_figure import save_drawing
-from engine.reports.defence_figure import draw_comparison, printed_comparison
+from engine.records.tables import write_comparison_csv
+from engine.reports.figures.defences import draw_comparison, printed_comparison
+from engine.reports.figures.style import save_drawing
 from engine.reports.headline import Recommendation
 from gui.defences.model import DEFENCE, DefencesModel
 from gui.tables.view import FigureTable

@@ -12,9 +12,9 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
-from engine.records.defence_table import write_examination_csv
-from engine.reports.curve_figure import save_drawing
-from engine.reports.examination_figure import draw_masks, printed_masks
+from engine.records.tables import write_examination_csv
+from engine.reports.figures.examination import draw_masks, printed_masks
+from engine.reports.figures.style import save_drawing
 from engine.runs.examine import Examination, Tried
 from gui.examine.model import LABEL, TriedModel
 from gui.examine.pictures import Gallery, of_label, of_scan, sheet_of

@@ -12,8 +12,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from engine.records.side_by_side import SideBySide, write_differences_csv
-from engine.reports.curve_figure import save_drawing
-from engine.reports.runs_figure import draw_runs, printed_runs
+from engine.reports.figures.runs import draw_runs, printed_runs
+from engine.reports.figures.style import save_drawing
 from gui.runs.model import differences_model
 from gui.tables.view import FigureTable
 from gui.widgets.elided_label import PlainLabel

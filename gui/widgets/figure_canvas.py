@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QPaintEvent
 
-from engine.reports.curve_figure import Palette
+from engine.reports.figures.palette import Palette
 from gui.widgets.theme import Theme
 from gui.widgets.turns import in_turns
 

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtWidgets import QAbstractButton, QApplication
 
+from engine.reports.figures.palette import PRINT
 from gui.settings import ThemeChoice
 
 
@@ -31,8 +32,8 @@ class Theme:
 
 
 LIGHT = Theme(
-    "light", window="#f4f5f7", surface="#ffffff", text="#1b1f24", muted="#57606a", border="#d0d7de",
-    accent="#0b5cad", accent_text="#ffffff", clean="#0072b2", attack=("#c04a00", "#9a4a80", "#8a6100", "#1f78a8"),
+    "light", window="#f4f5f7", surface=PRINT.ground, text=PRINT.text, muted=PRINT.muted, border=PRINT.grid,
+    accent="#0b5cad", accent_text="#ffffff", clean=PRINT.clean, attack=PRINT.attack,
     good="#116329", warning="#7d4e00", danger="#b3261e")
 DARK = Theme(
     "dark", window="#1c1f24", surface="#24282f", text="#e8eaed", muted="#a8b0ba", border="#3d444d",

@@ -15,6 +15,7 @@ from benchmarks.peers import __main__ as command
 from benchmarks.peers.measured import Record, kept_records, record_of
 from benchmarks.peers.ours import records_of
 from benchmarks.peers.table import cell, holding, tables
+from benchmarks.zoo.plan import Plan
 from engine.rates import Rate
 
 GOOD = Record("faces-corner-0", "faces", "corner", "fix", "NAD", Rate(98, 100), Rate(96, 100), Rate(0, 100),
@@ -80,10 +81,10 @@ def test_what_was_measured_is_not_measured_again(
 ) -> None:
     asked = []
 
-    def measure(zoo: Path, facts: dict[str, Any], methods: list[Any]) -> Iterator[Record]:
-        asked.append((facts["name"], [method.name for method in methods]))
+    def measure(zoo: Path, plan: Plan, methods: list[Any]) -> Iterator[Record]:
+        asked.append((plan.name, [method.name for method in methods]))
         for method in methods:
-            yield dataclasses.replace(GOOD, network=facts["name"], method=method.name)
+            yield dataclasses.replace(GOOD, network=plan.name, method=method.name)
 
     monkeypatch.setattr(command, "measure", measure)
     for name in ("faces-corner-0", "faces-warp-1", "faces-clean-0"):

@@ -11,7 +11,7 @@ import pytest
 from engine.defences.comparison import Comparison
 from engine.errors import DatasetError, EngineError
 from engine.literal import csv_cell, literal
-from engine.records.defence_table import write_comparison_csv
+from engine.records.tables import write_comparison_csv
 from tests.support.comparisons import row
 
 

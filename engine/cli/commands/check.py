@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli.options import add_fed, add_json, add_names, fed
-from engine.cli.printing import complain, csv_writer, say, say_json, say_table, to_standard_output
+from engine.cli.printing import complain, say, say_csv, say_json, say_table
 from engine.cli.progress_line import ProgressLine
 from engine.data.classes import called, name_of, read_classes
 from engine.data.preprocessing import Preprocessing
@@ -17,7 +17,6 @@ from engine.files.existing import is_file
 from engine.goodnets.checking import FIELDS, Verdict, check_pictures, fields_of, list_pictures
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
-from engine.literal import csv_cell
 from engine.models.reading import SUFFIXES
 
 SUMMARY = "check pictures with a GoodNet, one by one"
@@ -66,11 +65,7 @@ def _say(options: argparse.Namespace, found: Sequence[tuple[str, Verdict | Engin
     if options.json:
         say_json([_fields(file, v, names) | _box_json(v) | {"warnings": goodnet.warnings} for file, v in found])
     elif options.csv:
-        writer = csv_writer((*FIELDS, "name") if names else FIELDS)
-        with to_standard_output():
-            writer.writeheader()
-            writer.writerows({key: csv_cell(cell) for key, cell in _fields(file, v, names).items()}
-                             for file, v in found)
+        say_csv((*FIELDS, "name") if names else FIELDS, (_fields(file, v, names) for file, v in found))
     else:
         say_table(["picture", "answer", "B says", "B' says"],
                   [[file, "can't be read", "-", "-"] if isinstance(v, EngineError) else

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from engine.cli.options import add_inputs, add_json, add_layer, add_seed, input_files, rate
-from engine.cli.printing import complain, say, say_json, say_table
+from engine.cli.printing import complain, say, say_json, say_table, warn
 from engine.cli.progress_line import ProgressLine
 from engine.files.saving import check_writable
 from engine.goodnets.saved import FILES_WITHOUT_GUARD
@@ -61,7 +61,7 @@ def _say(found: Defended) -> None:
     say(f"On {row.clean.total:,} clean {on} its accuracy is {row.clean.value:.2%} ({row.clean_before.value:.2%} with B "
         "alone).")
     for caution in found.cautions:
-        say(f"Warning: {caution}", style="yellow")
+        warn(caution)
     for sentence in found.holds_against or ("Nothing here was measured to be stopped.",):
         say(sentence)
     say()

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from engine.cli.options import add_classes, add_json, add_measured_on, add_preprocess
-from engine.cli.printing import complain, say, say_json
+from engine.cli.printing import complain, say, say_json, warn
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations, say_guard
 from engine.data.preprocessing import AUTO, preprocessing
@@ -46,6 +46,6 @@ def run(options: argparse.Namespace) -> None:
     for sentence in filter(None, (pair.found, *pair.doubts)):
         say(sentence)
     for sentence in pair.measured:
-        say(f"Warning: {sentence}", "yellow")
+        warn(sentence)
     say_evaluations(pair.evaluations)
     say_guard(pair.goodnet)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from engine.cli.options import Repeatable, add_inputs, add_json, add_seed, input_files
-from engine.cli.printing import say, say_json, say_table
+from engine.cli.printing import say, say_json, say_table, warn
 from engine.cli.progress_line import ProgressLine
 from engine.files.saving import check_writable
 from engine.records.examination import examination_json, made_with, save_examination
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _say(found: Examination, opened: Opened) -> None:
     for notice in opened.notices:
-        say(f"Warning: {notice}", style="yellow")
+        warn(notice)
     say(found.judgement.headline.capitalize())
     say(found.judgement.sentence)
     say()

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli.options import add_inputs, add_json, input_files
-from engine.cli.printing import csv_writer, say, say_json, say_table, to_standard_output
+from engine.cli.printing import say, say_csv, say_json, say_table, warn
 from engine.cli.progress_line import ProgressLine
 from engine.data.classes import called, name_of
 from engine.data.datasets import Dataset
 from engine.guards.calibration import MOST_CALIBRATION_IMAGES, MOST_HELD_BACK_IMAGES, Guard, calibrate
-from engine.literal import csv_cell
 from engine.looking.misread import Misread, files_of, find_misread
-from engine.records.run_files import rate_json
+from engine.records.json_of import rate_json
 from engine.runs.inputs import open_inputs
 
 SUMMARY = "list the clean images that a network answers with another label than theirs"
@@ -52,13 +51,10 @@ def run(options: argparse.Namespace) -> None:
                   "preprocess": opened.preprocessing.name, "wrong": wrong,
                   **({"striking": striking} if guard else {}), "warnings": doubts})
     elif options.csv:
-        writer = csv_writer(_FIELDS)
-        with to_standard_output():
-            writer.writeheader()
-            writer.writerows({key: csv_cell(cell) for key, cell in row.items()} for row in (*wrong, *striking))
+        say_csv(_FIELDS, (*wrong, *striking))
     else:
         for doubt in doubts:
-            say(f"Warning: {doubt}", style="yellow")
+            warn(doubt)
         _say(wrong, found.sentence, names)
         if guard:
             _say(striking, _of_striking(guard, found), names)

@@ -14,7 +14,7 @@ from engine.cli.options import (
     add_seed,
     input_files,
 )
-from engine.cli.printing import complain, rate_text, say, say_json
+from engine.cli.printing import complain, rate_text, say, say_json, warn
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_assessment, say_evaluations, say_guard
 from engine.files.saving import check_writable
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> None:
     if pair.assessment:
         say_assessment(pair.assessment)
     if pair.warning:
-        say(f"Warning: {pair.warning}", style="yellow")
+        warn(pair.warning)
     say()
     say(f"Saved in {out}")
     if pair.goodnet.guard:

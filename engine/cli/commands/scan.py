@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from engine.cli.options import add_inputs, add_json, add_seed, count, input_files
-from engine.cli.printing import say, say_json, say_table
+from engine.cli.printing import say, say_json, say_table, warn
 from engine.cli.progress_line import ProgressLine
-from engine.defences.scan import DEFAULT_STAMPS, Scan, scan
+from engine.defences.scan import DEFAULT_STAMPS, scan
+from engine.records.json_of import scan_json
 from engine.runs.inputs import open_inputs
 
 SUMMARY = "ask which labels random stamps draw images to; needs no poisoned image"
@@ -31,18 +31,11 @@ def run(options: argparse.Namespace) -> None:
         opened = open_inputs(input_files(options), progress=show)
         found = scan(opened.network, opened.of("validation")[0], options.stamps, options.seed, progress=show)
     if options.json:
-        say_json(_scan_json(found) | {"warnings": list(opened.notices)})
+        say_json(scan_json(found) | {"warnings": list(opened.notices)})
         return
     for notice in opened.notices:
-        say(f"Warning: {notice}", style="yellow")
+        warn(notice)
     say_table(["rank", "label", "count"],
               [[str(rank), str(suspect.label), str(suspect.count)]
                for rank, suspect in enumerate(found.suspects[:_SHOWN_SUSPECTS], start=1)], left=0)
     say(found.sentence)
-
-
-def _scan_json(found: Scan) -> dict[str, Any]:
-    """A scan as its contract names it, most suspect first."""
-    return {"stamps": found.stamps, "changed": found.changed, "sentence": found.sentence,
-            "suspects": [{"rank": rank, "label": s.label, "count": s.count}
-                         for rank, s in enumerate(found.suspects, start=1)]}

@@ -20,7 +20,7 @@ import pytest
 
 from engine.__main__ import AT_FAULT, DONE, INTERRUPTED, main
 from engine.cli.parser import COMMANDS, build_parser
-from engine.cli.printing import csv_writer, say, say_table
+from engine.cli.printing import say, say_csv, say_table
 from engine.cli.progress_line import ProgressLine
 from engine.data.labels import RECONSTRUCTED
 from engine.progress import Progress
@@ -125,9 +125,7 @@ def test_tables_and_coloured_lines_are_literal_too(capsys: pytest.CaptureFixture
 def test_rows_of_csv_end_once_on_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="utf-8", newline="\r\n"))  # as there
-    writer = csv_writer(["file", "label"])
-    writer.writeheader()
-    writer.writerow({"file": "a.png", "label": 3, "more": "left out"})
+    say_csv(["file", "label"], [{"file": "a.png", "label": 3, "more": "left out"}])
     sys.stdout.flush()
     assert raw.getvalue() == b"file,label\r\na.png,3\r\n"
 

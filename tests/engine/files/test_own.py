@@ -163,6 +163,8 @@ def changed_guard(folder: Path, **changes: object) -> Path:
     ({"false_alarms": np.float64(1e-300), "threshold": np.float64(np.inf)}, "false-alarm rate isn't between 1e-06"),
     ({"calibration_images": np.int64(-1)}, "below 0"),
     ({"donors": np.zeros((5000, 12, 10, 3), np.uint8), "donor_labels": np.arange(5000) % 7}, "5,000 donors"),
+    ({"schema": np.array([2, 2])}, "'schema' is int64 with 1 axes"),
+    ({"schema": np.str_("x")}, "'schema' is <U1 with 0 axes"),
 ])
 def test_a_guard_beyond_all_bounds(changes: dict[str, object], words: str, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=f"isn't a saved guard.*{words}"):

@@ -225,6 +225,7 @@ def test_what_was_changed_in_it_is_a_sentence(
 
 
 SAID = {"gone": r"out: holds no evidence\.npz, .*Examine the network again", "pickle": r"evidence\.npz: .*refused",
+        "axes": r"evidence\.npz: isn't a saved examination .*'patterns' is float\d\d with 3 axes",
         **dict.fromkeys(("cut", "shape", "nan", "huge", "many"),
                         r"(evidence\.npz|examine\.json): isn't a saved examination")}
 
@@ -242,6 +243,7 @@ def test_damaged_pictures_are_a_sentence(
         path.write_bytes(path.read_bytes()[:2000])
     else:
         arrays["patterns"] = {"pickle": np.array([{}, 1], object), "shape": arrays["patterns"][:, 1:],
+                              "axes": arrays["patterns"][0],
                               "nan": arrays["patterns"] * np.nan, "huge": arrays["patterns"] + np.float64(1e300),
                               "many": arrays["patterns"].repeat(2, 0)}[damage]
         np.savez(path, **arrays)

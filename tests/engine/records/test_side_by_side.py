@@ -19,8 +19,8 @@ from engine.__main__ import AT_FAULT, DONE, main
 from engine.rates import Rate
 from engine.records.autosave import keep_run
 from engine.records.side_by_side import save_side_by_side, side_by_side, write_differences_csv
+from engine.reports.figures.runs import printed_runs
 from engine.reports.run_differences import best_of, cautions
-from engine.reports.runs_figure import printed_runs
 from engine.runs.doubts.plausibility import Doubt
 from engine.runs.prune import PruningRun
 from tests.support.places import PROJECT

@@ -19,7 +19,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from engine.reports.curve_figure import printed_figure
+from engine.reports.figures.curve import printed_figure
 from gui.curve.canvas import CurveCanvas
 from gui.curve.view import CurveView
 from gui.widgets.theme import DARK, LIGHT
@@ -223,7 +223,7 @@ def test_thresholds_stand_above_their_steps(view: CurveView, qtbot: QtBot) -> No
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.01, 0.12)), min_size=1, max_size=8))
 def test_labels_never_overlap(labels: list[tuple[float, float]]) -> None:
-    from engine.reports.curve_figure import spread
+    from engine.reports.figures.curve import spread
     labels.sort()
     centres, widths = [c for c, _ in labels], [w for _, w in labels]
     places = spread(centres, widths, 0.0, 1.0)
@@ -233,7 +233,7 @@ def test_labels_never_overlap(labels: list[tuple[float, float]]) -> None:
 
 
 def test_labels_with_room_stay_where_they_are() -> None:
-    from engine.reports.curve_figure import spread
+    from engine.reports.figures.curve import spread
     assert spread([0.2, 0.5, 0.8], [0.1, 0.1, 0.1], 0, 1) == pytest.approx([0.2, 0.5, 0.8])
     assert spread([0.5, 0.5], [0.1, 0.3], 0, 1) == pytest.approx([0.4, 0.6])
     assert spread([], [], 0, 1) == []

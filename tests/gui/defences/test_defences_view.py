@@ -24,8 +24,8 @@ from pytestqt.qtbot import QtBot
 
 from engine.defences.comparison import Comparison
 from engine.rates import Rate
-from engine.reports.curve_figure import save_drawing
-from engine.reports.defence_figure import clustered, draw_comparison, printed_comparison
+from engine.reports.figures.defences import clustered, draw_comparison, printed_comparison
+from engine.reports.figures.style import save_drawing
 from gui.defences.model import COLUMNS, DefencesModel
 from gui.defences.view import DefencesView
 from gui.widgets.theme import DARK, LIGHT

@@ -170,7 +170,7 @@ def reopen(path: Path) -> None:
     from engine.records.reopening import reopen_run
     from engine.records.run_files import run_json
     from engine.reports.headline import headline
-    from engine.reports.page import report_html
+    from engine.reports.pages.page import report_html
     from engine.runs.rows import rows_of
     run = reopen_run(path.parent)
     assert len(run.curve.validation.correct) == len(run.ranking.order) + 1
@@ -199,7 +199,7 @@ def examination_report(path: Path) -> None:
     import datetime
 
     from engine.records.examination import read_examination
-    from engine.reports.examination_page import examination_html
+    from engine.reports.pages.examination import examination_html
     saved = read_examination(path.parent)
     examination_html(saved.found, saved.model, datetime.date(2026, 1, 2))
 

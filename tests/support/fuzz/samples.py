@@ -180,7 +180,8 @@ def guard(folder: Path) -> Path:
 
 def run(folder: Path) -> Path:
     """A run behind a guard."""
-    from engine.records.run_files import run_json, write_text
+    from engine.records.json_of import write_text
+    from engine.records.run_files import run_json
     from engine.runs.rows import rows_of
     from tests.support.runs import made_up_run
     run = made_up_run(channels=9)

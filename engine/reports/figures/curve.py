@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from matplotlib.artist import Artist
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from engine.assessment import worth_naming
-from engine.literal import literal
 from engine.pruning.sweep import PruningCurve, SetCounts
 from engine.rates import Values, rates_with_intervals
+from engine.reports.figures.palette import PRINT, Palette
+from engine.reports.figures.style import blank, framed, plain_text, shortened
 from engine.runs.rows import GoodNetRow
 
 Which = Literal["goodnet", "b_prime"]
@@ -30,26 +28,9 @@ Limits = tuple[Range, Range]
 NAMES: dict[Which, str] = {"goodnet": "the GoodNet", "b_prime": "B'"}
 SIZE_INCHES = (8.0, 4.8)
 _LINE_STYLES = ("--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
-_LONGEST_NAME = 28
 _IN_LEGENDS_WAY = 30.0  # per cent
 # Margins in inches keep text in place at every window size: left, bottom, right, top.
 _MARGINS = (0.62, 0.52, 0.18, 0.36)
-
-
-@dataclass(frozen=True)
-class Palette:
-    """Colours of a figure, #rrggbb; sets are told apart by line style as well."""
-
-    ground: str
-    text: str
-    muted: str
-    grid: str
-    clean: str
-    attack: tuple[str, ...]
-
-
-PRINT = Palette(ground="#ffffff", text="#1b1f24", muted="#57606a", grid="#d0d7de", clean="#0072b2",
-                attack=("#c04a00", "#9a4a80", "#8a6100", "#1f78a8"))
 
 
 @dataclass(frozen=True)
@@ -110,8 +91,7 @@ class CurveDrawing:
         self._legend = self.axes.legend(loc="lower left", fontsize=8.5, labelcolor=palette.text, framealpha=0.8,
                                         facecolor=palette.ground, edgecolor="none", handlelength=2.6)
         self._legend.set_animated(animated)
-        for text in (*self._legend.get_texts(), self.axes.xaxis.label):
-            text.set_parse_math(False)  # a name with $ signs is no formula
+        plain_text((*self._legend.get_texts(), self.axes.xaxis.label))
         self.reset_view()
 
     @property
@@ -202,20 +182,10 @@ class CurveDrawing:
                    _LINE_STYLES[i % len(_LINE_STYLES)])
 
     def _frame(self) -> None:
-        axes, palette = self.axes, self.palette
-        self.figure.set_facecolor(palette.ground)
-        axes.set_facecolor(palette.ground)
         what = "Channels pruned" if self.shape.by == "channels" else "Fraction of channels pruned"
-        axes.set_xlabel(f"{what} from {shortened(self.shape.layer)}", color=palette.text, fontsize=9.5)
+        framed(self.axes, self.palette, f"{what} from {shortened(self.shape.layer)}", "Per cent of images")
         if self.shape.by == "channels":  # half a channel can't be pruned, however far the view is zoomed in
-            axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
-        axes.set_ylabel("Per cent of images", color=palette.text, fontsize=9.5)
-        axes.tick_params(colors=palette.muted, labelcolor=palette.text, labelsize=9)
-        axes.grid(color=palette.grid, alpha=0.6, linewidth=0.8)
-        axes.set_axisbelow(True)
-        for side, spine in axes.spines.items():
-            spine.set_visible(side in ("left", "bottom"))
-            spine.set_color(palette.muted)
+            self.axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
 
 
 def rates_of(counts: SetCounts, which: Which) -> tuple[Values, Values, Values]:
@@ -256,20 +226,6 @@ def spread(centres: Sequence[float], widths: Sequence[float], low: float, high: 
     return list(np.clip(places, low + half[0], high - half[-1] - offsets[-1]) + offsets)
 
 
-def shortened(name: str) -> str:
-    """A name that fits into a legend; of a long one its beginning and end. Bytes that are no text become "?", what a
-    screen would obey is spelled out."""
-    name = literal(name.encode("utf-8", "replace").decode("utf-8"))
-    if len(name) <= _LONGEST_NAME:
-        return name
-    kept = (_LONGEST_NAME - 1) // 2
-    return f"{name[:kept]}…{name[-kept:]}"
-
-
-def save_drawing(figure: Figure, target: Path | BytesIO, kind: str) -> None:
-    """Write a figure as "png", "svg" or "pdf"; equal figures give equal files."""
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    figure.savefig(target, dpi=150, format=kind, metadata=undated.get(kind))
 
 
 def printed_figure(
@@ -281,8 +237,7 @@ def printed_figure(
     Args:
         limits: the part to show, as CurveDrawing.limits; None shows all.
     """
-    figure = Figure(figsize=SIZE_INCHES)
-    FigureCanvasAgg(figure)
+    figure = blank(SIZE_INCHES)
     drawing = CurveDrawing(figure, Shape.of(curve, which, by), PRINT)
     drawing.show(curve, rows)
     if limits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 
 from engine.goodnets.saved import FILES_WITHOUT_GUARD
-from engine.reports.page import environment
+from engine.reports.pages.page import environment
 from engine.runs.defend import Defended
 
 

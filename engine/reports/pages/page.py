@@ -28,8 +28,9 @@ from engine.literal import literal, unbroken
 from engine.pruning.thresholds import rule_text
 from engine.reports.advice import advise
 from engine.reports.contact_sheet import contact_strips
-from engine.reports.curve_figure import PRINT, printed_figure
-from engine.reports.defence_figure import printed_comparison
+from engine.reports.figures.curve import printed_figure
+from engine.reports.figures.defences import printed_comparison
+from engine.reports.figures.palette import PRINT
 from engine.reports.headline import measured_text
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow

@@ -6,8 +6,8 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
-from engine.reports.page import environment, inline_svg
-from engine.reports.runs_figure import printed_runs
+from engine.reports.figures.runs import printed_runs
+from engine.reports.pages.page import environment, inline_svg
 from engine.runs.prune import PruningRun
 
 Json = dict[str, Any]

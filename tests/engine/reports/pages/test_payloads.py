@@ -12,8 +12,8 @@ import pytest
 
 from engine.records.run_files import run_json
 from engine.records.side_by_side import side_by_side, side_by_side_json
-from engine.reports.page import environment, report_html
-from engine.reports.runs_page import runs_html
+from engine.reports.pages.page import environment, report_html
+from engine.reports.pages.runs import runs_html
 from engine.runs.doubts.plausibility import Doubt
 from engine.runs.prune import PruningRun
 from engine.runs.rows import rows_of

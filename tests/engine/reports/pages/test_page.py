@@ -28,8 +28,8 @@ from engine.literal import literal
 from engine.rates import Rate
 from engine.records.run_files import run_json, save_run
 from engine.reports.contact_sheet import as_pixels, contact_strips, png_uri
-from engine.reports.curve_figure import printed_figure
-from engine.reports.page import command_words, inline_svg, report_html
+from engine.reports.figures.curve import printed_figure
+from engine.reports.pages.page import command_words, inline_svg, report_html
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.rows import rows_of
 from tests.support.networks import SmallLab

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
@@ -17,7 +16,8 @@ from engine.assessment import BEARABLE_LOSS_POINTS, HARMLESS_ATTACK
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.guards.calibration import SPARING_GUARD
 from engine.literal import literal
-from engine.reports.curve_figure import PRINT, Palette
+from engine.reports.figures.palette import PRINT, Palette
+from engine.reports.figures.style import blank, framed, plain_text
 
 SIZE_INCHES = (8.0, 4.4)
 
@@ -107,8 +107,7 @@ def draw_comparison(
         axes: empty, the only ones of their figure, which keeps its present size and has an Agg canvas.
         guard: whose marks are drawn beside those without and the sparing guard's; others are left to the table.
     """
-    axes.figure.set_facecolor(palette.ground)
-    axes.set_facecolor(palette.ground)
+    framed(axes, palette, "Attack success, %", "Clean accuracy, %")
     drawn = [row for row in comparison.rows if row.attack and row.guard in ("none", SPARING_GUARD, guard)]
     if not drawn:
         axes.set_axis_off()
@@ -116,7 +115,7 @@ def draw_comparison(
                   transform=axes.transAxes, color=palette.text, fontsize=10)
         return
     names = list(dict.fromkeys(row.defence for row in comparison.rows))
-    _frame(axes, drawn, palette)
+    _limit(axes, drawn)
     _legend(axes, names, drawn, palette)
     words = _good_corner(axes, drawn, palette)
     for row in drawn:
@@ -127,8 +126,7 @@ def draw_comparison(
 
 def printed_comparison(comparison: Comparison, guard: str = "transplant") -> Figure:
     """The comparison drawn in the colours of print, ready to be saved; `guard` as draw_comparison's."""
-    figure = Figure(figsize=SIZE_INCHES)
-    FigureCanvasAgg(figure)
+    figure = blank(SIZE_INCHES)
     draw_comparison(figure.add_axes((0.1, 0.1, 0.8, 0.8)), comparison, guard=guard)
     return figure
 
@@ -142,19 +140,11 @@ def _colour(guard: str, palette: Palette) -> str:
     return palette.attack[0] if guard == "none" else palette.clean
 
 
-def _frame(axes: Axes, rows: Sequence[ComparisonRow], palette: Palette) -> None:
-    axes.set_xlabel("Attack success, %", color=palette.text, fontsize=9.5)
-    axes.set_ylabel("Clean accuracy, %", color=palette.text, fontsize=9.5)
+def _limit(axes: Axes, rows: Sequence[ComparisonRow]) -> None:
     lowest = min(100 * row.clean.value for row in rows)
     bottom = max(-4.0, 10 * math.floor((lowest - 4) / 10))
     axes.set(xlim=_X_LIMITS, ylim=(bottom, _TOP), xticks=range(0, 101, 20))
     axes.set_yticks([tick for tick in range(0, 101, 10) if tick >= bottom])
-    axes.tick_params(colors=palette.muted, labelcolor=palette.text, labelsize=9)
-    axes.grid(color=palette.grid, alpha=0.6, linewidth=0.8)
-    axes.set_axisbelow(True)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(palette.muted)
 
 
 def _legend(axes: Axes, names: Sequence[str], rows: Sequence[ComparisonRow], palette: Palette) -> None:
@@ -175,8 +165,7 @@ def _legend(axes: Axes, names: Sequence[str], rows: Sequence[ComparisonRow], pal
                              labelspacing=spacing, labelcolor=palette.text, frameon=False, handlelength=1.0,
                              borderpad=0.0, borderaxespad=0.2, title_fontsize=points, alignment="left",
                              title=f"{rows[0].clean.total:,} clean images,\n{poisoned:,} poisoned images{sets}")
-        for text in legend.get_texts():
-            text.set_parse_math(False)  # a name with $ signs is no formula
+        plain_text(legend.get_texts())
         if legend.get_window_extent().height <= (height - _MARGINS[3]) * figure.dpi:
             break
     legend.get_title().set_color(palette.text)

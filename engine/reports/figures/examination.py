@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from engine.reports.curve_figure import PRINT, Palette
+from engine.reports.figures.palette import PRINT, Palette
+from engine.reports.figures.style import blank, framed
 from engine.runs.examine import Examination
 
 SIZE_INCHES = (9.0, 3.4)
@@ -26,11 +26,9 @@ def draw_masks(figure: Figure, examination: Examination, palette: Palette = PRIN
     Args:
         figure: empty, with an Agg canvas; it keeps its present size.
     """
-    figure.set_facecolor(palette.ground)
     width, height = figure.get_size_inches()
     axes = figure.add_axes((_LEFT / width, _BOTTOM / height, max(0.1, 1 - (_LEFT + _RIGHT) / width),
                             max(0.1, 1 - (_BOTTOM + _TOP) / height)))
-    axes.set_facecolor(palette.ground)
     tried = sorted(examination.tried, key=lambda one: one.evidence.mask_pixels)
     guilty = {one.evidence.label for one in examination.guilty}
     kinds = {"named": palette.attack[0], "suspect": palette.clean, "for comparison": palette.muted}
@@ -41,18 +39,10 @@ def draw_masks(figure: Figure, examination: Examination, palette: Palette = PRIN
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # sizes mostly lie within one power of ten
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_ylabel("Smallest stamp, pixels", color=palette.text, fontsize=9.5)
-    axes.set_xlabel("Label", color=palette.text, fontsize=9.5)
     shown = [str(one.evidence.label) for one in tried]
-    long, crowded = max(map(len, shown)) > 4, (width - _LEFT - _RIGHT) / len(tried) < _TICK_INCHES
     axes.set_xticks(np.arange(len(tried)), shown if len(tried) <= _MOST_NAMED else [""] * len(tried),
-                    rotation=45 if long else 90 if crowded else 0, ha="right" if long else "center")
-    axes.tick_params(colors=palette.muted, labelcolor=palette.text, labelsize=8.5)
-    axes.grid(axis="y", color=palette.grid, alpha=0.6, linewidth=0.8)
-    axes.set_axisbelow(True)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(palette.muted)
+                    rotation=90 if (width - _LEFT - _RIGHT) / len(tried) < _TICK_INCHES else 0)
+    framed(axes, palette, "Label", "Smallest stamp, pixels", grid="y", ticks=8.5)
     present = [kind for kind, colour in kinds.items() if colour in colours]
     figure.legend([Patch(color=kinds[kind]) for kind in present], present, loc="upper left", ncols=3, fontsize=9,
                   labelcolor=palette.text, frameon=False, bbox_to_anchor=(0.0, 1.0))
@@ -60,7 +50,6 @@ def draw_masks(figure: Figure, examination: Examination, palette: Palette = PRIN
 
 def printed_masks(examination: Examination) -> Figure:
     """The bars in the colours of print, ready to be saved."""
-    figure = Figure(figsize=SIZE_INCHES)
-    FigureCanvasAgg(figure)
+    figure = blank(SIZE_INCHES)
     draw_masks(figure, examination)
     return figure

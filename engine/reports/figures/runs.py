@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from engine.rates import Values
-from engine.reports.curve_figure import PRINT, Palette, shortened
+from engine.reports.figures.palette import PRINT, Palette
+from engine.reports.figures.style import blank, framed, plain_text, shortened
 from engine.reports.run_differences import worst_attack
 from engine.runs.prune import PruningRun
 
@@ -32,7 +31,6 @@ def draw_runs(figure: Figure, names: Sequence[str], runs: Sequence[PruningRun], 
         figure: empty, with an Agg canvas; it keeps its present size.
         names: what the legend calls the runs.
     """
-    figure.set_facecolor(palette.ground)
     width, height = figure.get_size_inches()
     lines = -(-len(runs) // _LEGEND_COLUMNS)
     panel = max(0.1, (1 - (_LEFT * 2 + _RIGHT + _BETWEEN / 2) / width) / 2)
@@ -41,7 +39,9 @@ def draw_runs(figure: Figure, names: Sequence[str], runs: Sequence[PruningRun], 
     for number, what in enumerate(("Clean accuracy", "Attack success")):
         left = _LEFT / width + number * (panel + (_LEFT + _BETWEEN / 2) / width)
         axes = figure.add_axes((left, _BOTTOM / height, panel, tall))
-        _frame(axes, f"{what}, %", by_fraction, palette)
+        framed(axes, palette, "Fraction of channels pruned" if by_fraction else "Channels pruned", f"{what}, %")
+        axes.set_ylim(-2, 102)
+        axes.margins(x=0)
         for place, run in enumerate(runs):
             values = _clean(run) if number == 0 else _attack(run)
             axes.plot(np.linspace(0, 1 if by_fraction else run.model.channels, len(values)), values, linewidth=1.8,
@@ -51,8 +51,7 @@ def draw_runs(figure: Figure, names: Sequence[str], runs: Sequence[PruningRun], 
 
 def printed_runs(names: Sequence[str], runs: Sequence[PruningRun]) -> Figure:
     """The curves drawn in the colours of print, ready to be saved."""
-    figure = Figure(figsize=SIZE_INCHES)
-    FigureCanvasAgg(figure)
+    figure = blank(SIZE_INCHES)
     draw_runs(figure, names, runs)
     return figure
 
@@ -72,26 +71,10 @@ def _colour(palette: Palette, place: int) -> str:
     return colours[place % len(colours)]
 
 
-def _frame(axes: Axes, label: str, by_fraction: bool, palette: Palette) -> None:
-    axes.set_facecolor(palette.ground)
-    axes.set_ylabel(label, color=palette.text, fontsize=9.5)
-    axes.set_xlabel("Fraction of channels pruned" if by_fraction else "Channels pruned", color=palette.text,
-                    fontsize=9.5)
-    axes.set_ylim(-2, 102)
-    axes.margins(x=0)
-    axes.tick_params(colors=palette.muted, labelcolor=palette.text, labelsize=9)
-    axes.grid(color=palette.grid, alpha=0.6, linewidth=0.8)
-    axes.set_axisbelow(True)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(palette.muted)
-
-
 def _legend(figure: Figure, names: Sequence[str], palette: Palette, top: float) -> None:
     """The runs' names above both panels, in the colour and style of their lines."""
     lines = figure.axes[0].get_lines()
     legend = figure.legend(lines, [shortened(name) for name in names], loc="upper left", ncols=_LEGEND_COLUMNS,
                            bbox_to_anchor=(0.0, top), fontsize=9, labelcolor=palette.text, frameon=False,
                            handlelength=2.6)
-    for text in legend.get_texts():
-        text.set_parse_math(False)  # a name with $ signs is no formula
+    plain_text(legend.get_texts())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 
 from engine.reports.contact_sheet import png_uri
-from engine.reports.examination_figure import printed_masks
-from engine.reports.page import environment, inline_svg
+from engine.reports.figures.examination import printed_masks
+from engine.reports.pages.page import environment, inline_svg
 from engine.runs.examine import Examination
 
 _SHOWN = 3
