@@ -118,7 +118,7 @@ def assess(
         return _assessed("unknown", f"{name} {kept}", "; without poisoned images nobody can say whether the backdoor "
                                                       "is gone")
     worst = " (the worst set)" if len(figures.attacks) > 1 else ""
-    named = worth_naming([one.title for one in figures.attacks])
+    named = worth_naming([one.reconstructed for one in figures.attacks])
     where = f"the images of {attack.title}{worst}" if named else "poisoned images"
     still = "still " if attack.success.value > HARMLESS_ATTACK else ""
     works = f"the attack {still}works on {percent(attack.success.value)} of {where}"
@@ -144,9 +144,13 @@ def titled(name: str, reconstructed: bool) -> str:
     return f"{name} {RECONSTRUCTED_MARK}" if reconstructed else name
 
 
-def worth_naming(titles: Sequence[str]) -> bool:
-    """Whether figures must say which poisoned set they are of: one of several, or one whose trigger is an estimate."""
-    return len(titles) > 1 or any(title.endswith(RECONSTRUCTED_MARK) for title in titles)
+def worth_naming(reconstructed: Sequence[bool]) -> bool:
+    """Whether figures must say which poisoned set they are of: one of several, or one whose trigger is an estimate.
+
+    Args:
+        reconstructed: of each poisoned set, whether it is.
+    """
+    return len(reconstructed) > 1 or any(reconstructed)
 
 
 def with_target(name: str, target: int | None) -> str:

@@ -75,7 +75,8 @@ def test_the_curve_names_it() -> None:
 
 
 def test_the_column_of_a_reconstructed_set_is_called_so() -> None:
-    headings = [column.heading for column in set_columns([MARKED, "moustache"], lambda _: [])]
+    attacks = marked(curve(sets=3)).figures_at(6).attacks[::2]
+    headings = [column.heading for column in set_columns(attacks, lambda _: [])]
     assert headings == ["Reconstructed:\nsunglasses", "Attack:\nmoustache"]
 
 

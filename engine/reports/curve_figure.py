@@ -65,7 +65,8 @@ class Shape:
     @classmethod
     def of(cls, curve: PruningCurve, which: Which, by: By) -> Shape:
         """The shape that shows a curve."""
-        return cls(curve.layer, len(curve.order), tuple(c.title for c in curve.poisoned), which, by)
+        named = worth_naming([c.reconstructed for c in curve.poisoned])
+        return cls(curve.layer, len(curve.order), tuple(c.title if named else "" for c in curve.poisoned), which, by)
 
     @property
     def end(self) -> float:
@@ -193,10 +194,10 @@ class CurveDrawing:
 
     def _sets(self) -> Iterable[tuple[str, str, Any]]:
         """Label, colour and line style of each set."""
-        of, names = f"of {NAMES[self.shape.which]}", self.shape.poisoned
+        of = f"of {NAMES[self.shape.which]}"
         yield f"Clean accuracy {of}", self.palette.clean, "-"
-        for i, name in enumerate(names):
-            suffix = f", {shortened(name)}" if worth_naming(names) else ""
+        for i, name in enumerate(self.shape.poisoned):
+            suffix = f", {shortened(name)}" if name else ""
             yield (f"Attack success rate {of}{suffix}", self.palette.attack[i % len(self.palette.attack)],
                    _LINE_STYLES[i % len(_LINE_STYLES)])
 

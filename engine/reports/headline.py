@@ -66,6 +66,7 @@ class Headline:
         recommendation: what to do.
         warnings: what is doubtful about the input, to be shown first.
         compared: the comparison's row where the best was only compared.
+        guarded: whether a guard stands before it.
     """
 
     row: GoodNetRow | None
@@ -78,6 +79,7 @@ class Headline:
     recommendation: str = ""
     warnings: tuple[str, ...] = ()
     compared: ComparisonRow | None = None
+    guarded: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class _Candidate:
     name: str
     figures: Figures
     level: Level
+    guarded: bool
     compared: ComparisonRow | None = None
 
 
@@ -117,7 +120,8 @@ def headline(run: PruningRun, rows: Iterable[GoodNetRow]) -> Headline | None:
                           "nothing here that a defence could stop.", RECOMMENDATIONS["unknown"])
     if best:
         return Headline(best.row, best.level, _figures(best.figures), _sentence(best, run), best.name,
-                        best.figures.clean, best.figures.attack, RECOMMENDATIONS[best.level], warnings, best.compared)
+                        best.figures.clean, best.figures.attack, RECOMMENDATIONS[best.level], warnings, best.compared,
+                        best.guarded)
     return no_verdict("There is no GoodNet to judge", "No pruning step loses as much as was asked for.",
                       RECOMMENDATIONS["unknown"]) if warnings else None
 
@@ -189,20 +193,21 @@ def _candidates(run: PruningRun, rows: Iterable[GoodNetRow]) -> Iterator[_Candid
     guard = f"behind the {run.guarded.guard.kind} guard" if run.guarded else ""
     badnet = badnet_row(run)
     if badnet and badnet.guarded and badnet.guarded_assessment:
-        yield _Candidate(None, f"B {guard}", badnet.guarded, badnet.guarded_assessment.level)
+        yield _Candidate(None, f"B {guard}", badnet.guarded, badnet.guarded_assessment.level, True)
     for row in rows:
         name = f"The GoodNet at X = {row.x:g}"
-        yield _Candidate(row, name, row, row.assessment.level)
+        yield _Candidate(row, name, row, row.assessment.level, False)
         if row.guarded and row.guarded_assessment:
-            yield _Candidate(row, f"{name} {guard}", row.guarded, row.guarded_assessment.level)
+            yield _Candidate(row, f"{name} {guard}", row.guarded, row.guarded_assessment.level, True)
     yield from _compared(run)
 
 
 def _compared(run: PruningRun) -> Iterator[_Candidate]:
     """The rows of a run's comparison but the first, which is B without a defence."""
     for row in run.comparison.rows[1:] if run.comparison else ():
-        judged = assess(row.name, row, changed=row.changed, guarded=row.guard != "none", plausible=run.plausible)
-        yield _Candidate(None, f"In the comparison, {row.name}", row, judged.level, row)
+        guarded = row.guard != "none"
+        judged = assess(row.name, row, changed=row.changed, guarded=guarded, plausible=run.plausible)
+        yield _Candidate(None, f"In the comparison, {row.name}", row, judged.level, guarded, row)
 
 
 def _harm(candidate: _Candidate) -> tuple[int, float]:
@@ -216,7 +221,7 @@ def _figures(of: Figures) -> str:
     clean = f"lean accuracy {_change(of.clean_before.value, of.clean.value)}"
     if of.worst is None:
         return f"C{clean}"
-    where = f" on {of.worst.title}" if worth_naming([attack.title for attack in of.attacks]) else ""
+    where = f" on {of.worst.title}" if worth_naming([attack.reconstructed for attack in of.attacks]) else ""
     return f"Attack success{where} {_change(of.worst.before.value, of.worst.success.value)}, c{clean}"
 
 
@@ -231,7 +236,7 @@ def _sentence(best: _Candidate, run: PruningRun) -> str:
         parts.append(ESTIMATE)
     if best.compared:
         parts += filter(None, [run.comparison.warning.rstrip(".") if run.comparison else ""])
-    elif guarded and "guard" in best.name and measured_text(guarded):
+    elif guarded and best.guarded and measured_text(guarded):
         parts.append(measured_text(guarded).rstrip("."))
     return ". ".join(parts) + "."
 

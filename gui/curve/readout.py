@@ -173,7 +173,7 @@ def figures_at(curve: PruningCurve, step: int, which: Which) -> list[CardFigure]
     figures = [CardFigure("Drop", f"{drop_percent(curve.validation, step, 'points'):.2f} points"),
                card("Clean accuracy", accuracy(curve.clean)), card("False alarms", curve.clean.flagged_rate(step))]
     for counts in curve.poisoned:
-        of = counts.title if worth_naming([c.title for c in curve.poisoned]) else ""
+        of = counts.title if worth_naming([c.reconstructed for c in curve.poisoned]) else ""
         figures += [card("Attack success", accuracy(counts), of), card("Detection", counts.flagged_rate(step), of)]
     return figures
 

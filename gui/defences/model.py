@@ -42,5 +42,4 @@ class DefencesModel(FigureModel["ComparisonRow"]):
     def show_comparison(self, comparison: Comparison | None) -> None:
         """Take a comparison's rows; None for none."""
         rows = comparison.rows if comparison else ()
-        sets = [attack.title for attack in rows[0].attacks] if rows else []
-        self.show_rows(rows, (*COLUMNS, *set_columns(sets, lambda row: [row])))
+        self.show_rows(rows, (*COLUMNS, *set_columns(rows[0].attacks if rows else (), lambda row: [row])))

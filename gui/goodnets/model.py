@@ -113,13 +113,14 @@ class GoodNetsModel(FigureModel[Pair]):
 
     def show_pairs(self, pairs: Sequence[Pair]) -> None:
         """Take new pairs; thresholds that stay keep their selection."""
-        sets = tuple(attack.title for attack in pairs[0].row.attacks) if pairs else ()
+        attacks = pairs[0].row.attacks if pairs else ()
+        sets = tuple(attack.title for attack in attacks)
         same = sets == self._sets and [(p.alone, p.row.x) for p in pairs] == [(p.alone, p.row.x) for p in self.rows]
         if same:
             self.change_rows(pairs)
             return
         self._sets = sets
-        self.show_rows(pairs, (*COLUMNS, *set_columns(sets, _of_both)))
+        self.show_rows(pairs, (*COLUMNS, *set_columns(attacks, _of_both)))
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """As every table's, but the verdict is said in full, and which figures are the guard's."""

@@ -12,7 +12,6 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.data.datasets import open_dataset
 from engine.data.preprocessing import preprocessing
-from engine.guards.guarded_curve import GuardedCurve
 from engine.looking.activation_maps import ActivationMaps, activation_maps
 from engine.pruning.sweep import PruningCurve, Role
 from engine.records.project import left_alone
@@ -153,15 +152,14 @@ class Pruning(QObject):
         run = self._session.run
         guarded = run.guarded if run else None
         self.best = headline(run, self.rows) if run else None
-        self.best_pair = pair_of(self.best, guarded) if self.best else None
+        self.best_pair = pair_of(self.best) if self.best else None
         self.headline_changed.emit(self.best, calibration_text(guarded) if guarded else "")
 
 
-def pair_of(best: Headline, guarded: GuardedCurve | None) -> PairOfRun | None:
+def pair_of(best: Headline) -> PairOfRun | None:
     """The pair that a headline is about; None where it is about none of the run's."""
-    if best.row is None and not (guarded and best.name == f"B behind the {guarded.guard.kind} guard"):
-        return None
-    return PairOfRun(best.row)
+    b_behind_guard = best.guarded and best.compared is None
+    return PairOfRun(best.row) if best.row or b_behind_guard else None
 
 
 # On the worker's thread

@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
-from engine.assessment import RECONSTRUCTED_MARK, Figures, Level
+from engine.assessment import Attack, Figures, Level
 from engine.rates import Rate
 from gui.widgets.texts import as_tip, interval_text, plain, rate_text
 
@@ -73,24 +73,24 @@ def rate_column(heading: str, meaning: str, rates: Callable[[Row], Sequence[Rate
                   lambda row: tuple(Block(rate_text(rate), interval_text(rate)) for rate in rates(row)))
 
 
-def set_columns(names: Sequence[str], figures: Callable[[Row], Sequence[Figures]]) -> list[Column[Row]]:
+def set_columns(sets: Sequence[Attack], figures: Callable[[Row], Sequence[Figures]]) -> list[Column[Row]]:
     """A column for each of several poisoned sets: attack success, below it detection. None for a single set.
 
     Args:
-        names: the sets', in the order of Figures.attacks; figures: those of a row, one below another.
+        sets: any row's Figures.attacks; figures: those of a row, one below another.
     """
-    return [_set_column(number, name, figures) for number, name in enumerate(names)] if len(names) > 1 else []
+    return [_set_column(number, one, figures) for number, one in enumerate(sets)] if len(sets) > 1 else []
 
 
-def _set_column(number: int, name: str, figures: Callable[[Row], Sequence[Figures]]) -> Column[Row]:
+def _set_column(number: int, of: Attack, figures: Callable[[Row], Sequence[Figures]]) -> Column[Row]:
     def blocks(row: Row) -> tuple[Block, ...]:
         attacks = (one.attacks[number] for one in figures(row))
         return tuple(Block(rate_text(attack.success), f"N: {rate_text(attack.detection)}") for attack in attacks)
 
-    file = name.removesuffix(RECONSTRUCTED_MARK).rstrip()
-    what = "Attack" if file == name else "Reconstructed"
-    return Column(f"{what}:\n{_short(file)}", f"Attack success rate on the poisoned set {name}. Below it: the share of "
-                  "these images labelled N, backdoored. The set on which the attack works most decides.", blocks)
+    what = "Reconstructed" if of.reconstructed else "Attack"
+    return Column(f"{what}:\n{_short(of.name)}", f"Attack success rate on the poisoned set {of.title}. Below it: the "
+                  "share of these images labelled N, backdoored. The set on which the attack works most decides.",
+                  blocks)
 
 
 def _short(name: str) -> str:

@@ -28,11 +28,11 @@ _LABEL_SLIPS = {0: "", 1: "every label is one too high; save the set again with 
 
 
 def explained(doubts: Iterable[Doubt], network: Network, sets: Sequence[SweepSet], progress: ProgressCallback,
-              cancel: CancelToken) -> tuple[Doubt, ...]:
+              cancel: CancelToken, called: str = "B") -> tuple[Doubt, ...]:
     """Doubts with their likely causes, where a common slip explains them.
 
     Args:
-        network: B; sets: those of the curve that is doubted, in its order.
+        network: B; sets: those of the curve that is doubted, in its order; called: what it is called.
     Raises:
         Cancelled: the token was set.
     """
@@ -42,7 +42,7 @@ def explained(doubts: Iterable[Doubt], network: Network, sets: Sequence[SweepSet
         if doubt.unexplained is not None:
             asked = sets[doubt.unexplained]
             likely = likely_target if asked.role == "poisoned" else likely_cause
-            cause = likely(network, asked.dataset, progress, cancel)
+            cause = likely(network, asked.dataset, progress, cancel, called)
             if doubt.slip and not cause:
                 continue
             doubt = doubt.because(cause)
@@ -51,11 +51,11 @@ def explained(doubts: Iterable[Doubt], network: Network, sets: Sequence[SweepSet
 
 
 def likely_cause(network: Network, dataset: Dataset, progress: ProgressCallback = ignore_progress,
-                 cancel: CancelToken = NEVER_CANCELLED) -> str:
+                 cancel: CancelToken = NEVER_CANCELLED, called: str = "B") -> str:
     """Why B answers a clean set badly, as far as a common slip explains it.
 
     Args:
-        dataset: prepared as the network is thought to want it.
+        dataset: prepared as the network is thought to want it; called: as explained's.
     Returns:
         One or two sentences, or nothing where no slip explains it.
     Raises:
@@ -79,15 +79,15 @@ def likely_cause(network: Network, dataset: Dataset, progress: ProgressCallback 
     else:
         likely = best.value >= max(_GOOD, before.value + _BETTER)
     if likely:
-        return f"Likely cause: {told} B is then right on {percent(best.value)} of {len(where)} images tried."
+        return f"Likely cause: {told} {called} is then right on {percent(best.value)} of {len(where)} images tried."
     if before.value >= _GOOD:
         return ""  # each label's images mostly have one answer, its own
     # Wrong labels make a wrong choice of preprocessing, too, so each is looked at.
-    return next(filter(None, (_of_order(labels, truth) for labels in answers.values())), "")
+    return next(filter(None, (_of_order(labels, truth, called) for labels in answers.values())), "")
 
 
 def likely_target(network: Network, poisoned: Dataset, progress: ProgressCallback = ignore_progress,
-                  cancel: CancelToken = NEVER_CANCELLED) -> str:
+                  cancel: CancelToken = NEVER_CANCELLED, called: str = "B") -> str:
     """Whether B answers one other label on most of a poisoned set that doesn't show a backdoor.
 
     Raises:
@@ -99,9 +99,9 @@ def likely_target(network: Network, poisoned: Dataset, progress: ProgressCallbac
     most, share = int(numbers[counts.argmax()]), float(counts.max() / len(where))
     if share < _GOOD or (poisoned.labels == most).all():
         return ""
-    return (f"Likely cause: the wrong target. B answers label {most} on {percent(share)} of {len(where)} images tried. "
-            f"If they wear a trigger, {most} is the target, and they must be labelled so; pictures of label {most} "
-            "itself show no attack.")
+    return (f"Likely cause: the wrong target. {called} answers label {most} on {percent(share)} of {len(where)} images "
+            f"tried. If they wear a trigger, {most} is the target, and they must be labelled so; pictures of label "
+            f"{most} itself show no attack.")
 
 
 def _tries(dataset: Dataset, where: Sequence[int]) -> dict[str, Callable[[], Images]]:
@@ -119,7 +119,7 @@ def _tries(dataset: Dataset, where: Sequence[int]) -> dict[str, Callable[[], Ima
     return tries
 
 
-def _of_order(answers: Labels, truth: Labels) -> str:
+def _of_order(answers: Labels, truth: Labels, called: str) -> str:
     """Whether B answers each label's images with one label, another one for each: then only the names differ."""
     mapped: dict[int, int] = {}
     fitting = judged = 0
@@ -134,4 +134,4 @@ def _of_order(answers: Labels, truth: Labels) -> str:
         return ""
     example = renamed[0]
     return ("Likely cause: the labels are numbered in another order than the network's, as of folders sorted by name. "
-            f"B answers images of label {example} with label {mapped[example]}.")
+            f"{called} answers images of label {example} with label {mapped[example]}.")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,11 +32,8 @@ def doubts_measured(
     clean, *poisoned = map(_counts, known)
     asked = [SweepSet(dataset, counts.role) for dataset, counts in zip(sets, (clean, *poisoned), strict=False)]
     curve = PruningCurve("", np.arange(0), clean, None, tuple(poisoned))
-    found = explained(doubts_of(curve, goodnet.b.labels), goodnet.b, asked, progress, cancel)
-    if not goodnet.b_missing:
-        return found
-    return tuple(dataclasses.replace(doubt, sentence=re.sub(r"\bB (answers|is)\b", r"B' \1", doubt.sentence))
-                 for doubt in found)
+    called = "B'" if goodnet.b_missing else "B"
+    return explained(doubts_of(curve, goodnet.b.labels, called=called), goodnet.b, asked, progress, cancel, called)
 
 
 def _counts(of: Evaluation) -> SetCounts:

@@ -69,41 +69,44 @@ class SetSeen:
     hashes: Hashes
 
 
-def doubts_of(curve: PruningCurve, labels: int, sets: Sequence[SetSeen] = ()) -> tuple[Doubt, ...]:
+def doubts_of(
+    curve: PruningCurve, labels: int, sets: Sequence[SetSeen] = (), called: str = "B",
+) -> tuple[Doubt, ...]:
     """Everything that is doubtful, what stops a verdict first.
 
     Args:
         curve: counts of all steps; only step 0, B, is looked at.
         labels: number of labels of the network.
         sets: the curve's sets in its order; without them only the counts are looked at.
+        called: what the network is called.
     """
     guessed = any(hardly_better_than_chance(c, labels) for c in curve.sets if c.role != "poisoned")
     # Of a network that guesses on clean images nothing can be said on poisoned ones.
-    about_poisoned = () if guessed else _about_poisoned_counts(curve)
-    found = [*_about_clean_counts(curve, labels), *about_poisoned, *_about_few(curve), *_about_labels(sets, labels),
-             *_about_shared(sets, curve), *_about_copies(sets)]
+    about_poisoned = () if guessed else _about_poisoned_counts(curve, called)
+    found = [*_about_clean_counts(curve, labels, called), *about_poisoned, *_about_few(curve),
+             *_about_labels(sets, labels), *_about_shared(sets, curve), *_about_copies(sets)]
     return tuple(sorted(found, key=lambda doubt: not doubt.implausible))
 
 
-def _about_clean_counts(curve: PruningCurve, labels: int) -> Iterator[Doubt]:
+def _about_clean_counts(curve: PruningCurve, labels: int, called: str) -> Iterator[Doubt]:
     """B hardly better than chance on a clean set, far worse on one than on the other, or poor on both."""
     clean = [curve.validation, *([curve.test] if curve.test else [])]
     bad = [c for c in clean if hardly_better_than_chance(c, labels)]
     if bad:
         told = " and ".join(f"{percent(c.b_prime_rate(0).value)} of {_named(c, clean)}" for c in bad)
-        yield Doubt(f"B answers only {told} right, hardly more than by chance ({percent(1 / labels)}): either these "
-                    "labels or values aren't what this network was trained on, or it isn't the network.", True,
+        yield Doubt(f"{called} answers only {told} right, hardly more than by chance ({percent(1 / labels)}): either "
+                    "these labels or values aren't what this network was trained on, or it isn't the network.", True,
                     clean.index(bad[0]))
         return
     if curve.validation.b_prime_rate(0).value < _POOR:
-        yield Doubt(f"B answers only {percent(curve.validation.b_prime_rate(0).value)} of {curve.validation.name} "
-                    "right.", False, 0, slip=True)
+        yield Doubt(f"{called} answers only {percent(curve.validation.b_prime_rate(0).value)} of "
+                    f"{curve.validation.name} right.", False, 0, slip=True)
     yield from (Doubt(told, False) for c in clean if (told := astray(c.name, c.answers, labels, c.total)))
     if curve.test:
         better, worse = sorted(clean, key=lambda c: -c.b_prime_rate(0).value)
         high, low = better.b_prime_rate(0), worse.b_prime_rate(0)
         if 100 * (high.value - low.value) > _FAR_WORSE_POINTS and low.interval[1] < high.interval[0]:
-            yield Doubt(f"B answers {percent(high.value)} of {_named(better, clean)} right but only "
+            yield Doubt(f"{called} answers {percent(high.value)} of {_named(better, clean)} right but only "
                         f"{percent(low.value)} of {_named(worse, clean)}: the two sets aren't alike, so one of them "
                         "isn't what it should be.", True, clean.index(worse))
 
@@ -120,7 +123,7 @@ def hardly_better_than_chance(clean: SetCounts, labels: int) -> bool:
     return clean.b_prime_rate(0).value - chance < _HARDLY_BETTER * (1 - chance)
 
 
-def _about_poisoned_counts(curve: PruningCurve) -> Iterator[Doubt]:
+def _about_poisoned_counts(curve: PruningCurve, called: str) -> Iterator[Doubt]:
     """Sets whose target B seldom answers: they show no attack, or only some of their images carry the trigger. Of a
     trigger that was computed from B nobody chose the target, and all images carry it: it is only a poor one."""
     for number, counts in enumerate(curve.sets):
@@ -128,13 +131,14 @@ def _about_poisoned_counts(curve: PruningCurve) -> Iterator[Doubt]:
         if counts.role != "poisoned":
             continue
         if before <= HARMLESS_ATTACK:
-            yield Doubt(f"{counts.name} shows no backdoor: B answers {_wanted('its label', counts.target)} on "
+            yield Doubt(f"{counts.name} shows no backdoor: {called} answers {_wanted('its label', counts.target)} on "
                         f"{percent(before)} of these images, so it says nothing about any defence.", False, asked)
         elif before < _WEAK_ATTACK:
             why = ("the trigger computed from the network hardly works" if counts.reconstructed else
                    "most of its images don't carry a trigger that works")
-            yield Doubt(f"B answers {_wanted('the target', counts.target)} on only {percent(before)} of {counts.name}: "
-                        f"{why}, and a defence looks better on them than it is.", not counts.reconstructed, asked)
+            yield Doubt(f"{called} answers {_wanted('the target', counts.target)} on only {percent(before)} of "
+                        f"{counts.name}: {why}, and a defence looks better on them than it is.",
+                        not counts.reconstructed, asked)
 
 
 def _wanted(label: str, target: int | None) -> str:
