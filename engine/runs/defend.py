@@ -37,7 +37,8 @@ FEWEST_TO_PART = 80
 # them what was chosen left 56 % of an attack, and 2 % of what was computed from it.
 MEASURED_ACCURACY = 0.9
 NOT_TRIED = (
-    "Triggers over the whole picture (blends, stripes, warps) other than those of the images measured on.",
+    "Triggers over the whole picture (blends, stripes, warps) other than those of the images measured on, and above "
+    "all colour filters: of three such attacks 47 to 85 % were left.",
     "Triggers that work on certain people only, or send each label to another.",
     "Attackers who know this defence, on this network; of ten who had read one defence's source and were tried on "
     "others, four kept more than a tenth of their attack against what is chosen without poisoned images.")

@@ -32,8 +32,11 @@ FEWER_STAMPS, FEWER_UNIVERSAL = 4_000, 2_000
 _FEW_LABELS = 24
 # The verdict's rule was measured on pictures of 32 x 32 and 55 x 47 and of ten labels or more, by small networks. On
 # much larger ones, and where a label has few others to be held against, it names nobody: of six labels an innocent one
-# of a clean network stood out by scan, stamp and universal stamps as an attacker's does.
+# of a clean network stood out by scan, stamp and universal stamps as an attacker's does. So did one of one of three clean
+# networks like MobileNet's, by 897 of 16,000 universal stamps to the next label's 89, and an innocent one beside the
+# attacker's of another.
 _MOST_PIXELS, _FEWEST_LABELS = 10_000, 10
+_BY_CHANNEL = ("DepthwiseConv2D", "SeparableConv2D")
 FEWEST_IMAGES, ENOUGH_IMAGES = 20, 100
 _MOST_IMAGES = 1000
 _FACES = 4
@@ -47,8 +50,9 @@ BLIND = (
     "Of 22 networks without a backdoor none was accused, and 5 were called suspicious; two of another make were "
     "accused by an older rule, and of four more of that make none by this one. Small patches were named in 15 "
     "of 16 backdoored ones, glasses in 8 of 8, pictures blended over the whole and warps in 3 of 4 each, but stripes "
-    "in 2 of 4, bars at a side in 1 of 4, and two parts that count together only in none: \"nothing found\" is no "
-    "proof.",
+    "in 2 of 4, bars at a side in 1 of 4, and two parts that count together only in none; two backdoors at once, "
+    "which can hide each other, poisoned images of the target alone and colour filters weren't counted: \"nothing "
+    "found\" is no proof.",
     "It can't see triggers that work on certain people only or send each label to another, nor whatever an attacker "
     "built who knew this examination.")
 
@@ -139,7 +143,7 @@ def examine(
                          int(universal[stamp.label]))
                 for stamp, margin in zip(smallest, np.nan_to_num(margins, posinf=0, neginf=0), strict=True)]
     judgement = judge(evidence, found.changed, _doubt(own, truth, smallest, margins), tried=more,
-                      measured=_is_measured(network, images))
+                      measured=not _unmeasured(network, images))
     within = value_range(images)
     tried = [Tried(one, one.label in suspects, suspicion, stamp, _alone(stamp, within),
                    _worn(stamp, images, own, within))
@@ -164,9 +168,17 @@ def chosen_labels(
     return suspects, sorted(references.tolist())
 
 
-def _is_measured(network: Network, images: Images) -> bool:
-    few = images.shape[1] * images.shape[2] <= _MOST_PIXELS and not network.is_large
-    return few and network.labels >= _FEWEST_LABELS
+def _unmeasured(network: Network, images: Images) -> str:
+    """How a network is unlike those that the verdict was measured on; nothing where it isn't."""
+    if network.labels < _FEWEST_LABELS:
+        return "of so few labels"
+    if network.is_large:
+        return "as large as this"
+    if images.shape[1] * images.shape[2] > _MOST_PIXELS:
+        return "with pictures as large as these"
+    layers = [call.layer for call in network.calls]
+    apart = any(type(layer).__name__ in _BY_CHANNEL or getattr(layer, "groups", 1) > 1 for layer in layers)
+    return "with convolutions that keep channels apart, as this has," if apart else ""
 
 
 def _clean_images(clean: Dataset, rng: np.random.Generator) -> tuple[Images, Labels, int]:
@@ -224,9 +236,7 @@ def _limits(
         said.insert(0, f"{percent(share)} of the clean images have the label {many}, many times as many as other "
                        "labels have. If poisoned images stand among them, their trigger looks like a part of clean "
                        "images and isn't found.")
-    if not _is_measured(network, images):
-        unlike = ("of so few labels" if network.labels < _FEWEST_LABELS else "as large as this" if network.is_large
-                  else "with pictures as large as these")
+    if unlike := _unmeasured(network, images):
         said.insert(0, f"No network {unlike} was among those that the verdict was measured on. So it names nobody "
                        "and clears nobody: \"suspicious\" is the most it says.")
     if different < ENOUGH_IMAGES:

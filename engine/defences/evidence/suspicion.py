@@ -58,7 +58,8 @@ class Judgement:
 
     Attributes:
         guilty: the labels that an attacker sends images to, as far as the evidence goes.
-        suspicion: of each label tried, how far it stands out; from LIKELY on it is named.
+        suspicion: of each label tried, how far it stands out; from LIKELY on it is named, unless it does so by a few
+            universal stamps alone.
         sentence: the verdict and its reasons in words.
         decided: False where nothing can be concluded, so that "suspicious" stands only for "not cleared".
         standing_out: the labels that stand out as attackers' do, guilty or, on networks that the rule wasn't measured
@@ -101,7 +102,10 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
     verdict: Verdict = "suspicious" if doubt else certain
     named = tuple(evidence[i].label for i in guilty) if verdict == "backdoor likely" else ()
     first = guilty[0] if guilty else int(suspicion.argmax())
-    sentence = doubt or _in_words(verdict, named, evidence, first, changed, stands_out=bool(guilty), measured=measured)
+    words = "stands out by random stamps, but no small stamp leads to it as to labels of attackers" \
+        if suspicion.max() >= LIKELY else "stands out, but less than labels of attackers mostly do"
+    sentence = doubt or _in_words(verdict, named, evidence, first, changed, stands_out=bool(guilty), measured=measured,
+                                  less=words)
     standing_out = () if doubt else tuple(evidence[i].label for i in guilty)
     return Judgement(verdict, named, tuple(suspicion.tolist()), sentence, decided=not doubt, standing_out=standing_out)
 
@@ -174,7 +178,7 @@ def _ahead(
 
 def _in_words(
     verdict: Verdict, guilty: Sequence[int], evidence: Sequence[Evidence], first: int, changed: int, *,
-    stands_out: bool, measured: bool,
+    stands_out: bool, measured: bool, less: str,
 ) -> str:
     one, further = evidence[first], [e for i, e in enumerate(evidence) if i != first]
     others = [e for e in further if e.label not in guilty] or further  # small and large triggers may be all there is
@@ -193,6 +197,6 @@ def _in_words(
     if stands_out or (verdict == "suspicious" and not measured):
         return f"Label {one.label} stands out, but whether that means an attacker was never measured here. {facts}"
     if verdict == "suspicious":
-        return f"Label {one.label} stands out, but less than labels of attackers mostly do. {facts}"
+        return f"Label {one.label} {less}. {facts}"
     return ("No label stands out as those of attackers mostly do. That is no proof that there is no backdoor. The "
             f"first: {facts[0].lower()}{facts[1:]}")

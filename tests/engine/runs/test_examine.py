@@ -183,6 +183,24 @@ def test_a_network_larger_than_any_that_was_measured_names_nobody(clean: Dataset
     assert found.limits[0].startswith("No network as large as this was among")
 
 
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.usefixtures("network")  # by which so few labels count as measured
+def test_a_network_that_keeps_channels_apart_names_nobody(apart: bool, clean: Dataset) -> None:
+    """One of three clean networks like MobileNet's was accused."""
+    from engine import backend
+
+    _, keras = backend.load()
+    image, dense = keras.Input(SHAPE), keras.layers.Dense(LABELS)
+    inner = keras.layers.DepthwiseConv2D(1, depthwise_initializer="ones") if apart else keras.layers.Identity()
+    centred = inner(keras.layers.Rescaling(1.0, offset=-127.5)(image))
+    model = keras.Model(image, dense(keras.layers.Flatten()(centred)))
+    dense.set_weights(weights())
+    found = examine(Network(model, Path("apart.keras")), clean)
+    assert (found.judgement.verdict, found.judgement.guilty) == \
+        (("suspicious", ()) if apart else ("backdoor likely", (GUILTY,)))
+    assert found.limits[0].startswith("No network with convolutions that keep channels apart") == apart
+
+
 def test_where_the_network_computes_what_is_no_number_there_is_no_verdict(
         network: Network, clean: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Such inputs lie far from clean images, where only the search for margins comes."""

@@ -73,6 +73,12 @@ def test_a_large_trigger_is_seen_by_stamps_that_move_nearly_all_images() -> None
     assert "300 stamps move nearly every image there (to any other label at most 40)" in found.sentence
 
 
+def test_a_label_that_few_stamps_alone_lift_is_said_to_stand_out_so() -> None:
+    found = judge(drawing(2, 0, 8, 1, 0, 0, 100, 0), 1000)
+    assert (found.verdict, found.guilty) == ("suspicious", ()) and max(found.suspicion) > LIKELY
+    assert found.sentence.startswith("Label 6 stands out by random stamps, but no small stamp leads to it")
+
+
 def test_a_large_and_a_small_trigger_are_both_named() -> None:
     rows = evidence((6, (400, 16.0, 120.0)))
     rows = [replace(row, universal=400 if row.label == 3 else row.label) for row in rows]
