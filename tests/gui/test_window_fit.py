@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QApplication, QPushButton, QRadioButton, QScrollArea, QToolButton
 from pytestqt.qtbot import QtBot
 
+from gui.defences.repair_dialog import RepairDialog
 from gui.examine.model import LABEL
 from gui.inputs.model_card import shape_text
 from gui.main_window import MainWindow, first_size
@@ -33,6 +35,53 @@ def test_the_first_start_fits_a_small_screen_with_its_title_bar() -> None:
     assert found.width() <= 1280 and found.height() + TITLE_BAR <= 800
     assert found.width() > 1200 and found.height() > 720
     assert first_size(QSize(3840, 2160)) == QSize(1280, 800)
+
+
+@pytest.fixture
+def large_letters(qapp: QApplication) -> Iterator[None]:
+    """Letters half as large again as usual, before the window is made."""
+    before = qapp.font()
+    large = qapp.font()
+    large.setPointSizeF(1.5 * before.pointSizeF())
+    qapp.setFont(large)
+    yield
+    qapp.setFont(before)
+
+
+def test_large_letters_cut_no_button_of_the_cards(
+    large_letters: None, window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
+) -> None:
+    window.desk.choosing.open_as("model", small_lab.badnet)
+    window.desk.choosing.open_as("validation", small_lab.clean)
+    settle(qtbot, window)
+    window.splitter.setSizes([1, 1279])
+    window.grab()
+    for card in window.inputs.cards[:2]:
+        shown = [button for button in card.findChildren(QToolButton) if button.isVisible()]
+        assert len(shown) >= 2
+        for button in shown:
+            assert button.visibleRegion().boundingRect() == button.rect(), button.accessibleName()
+
+
+def test_with_large_letters_the_question_of_a_repair_scrolls_and_its_buttons_are_seen(
+    large_letters: None, window: MainWindow, qtbot: QtBot,
+) -> None:
+    dialog = RepairDialog(window, window.theme, "The transplant guard, set to flag at most 2 % of clean pictures.")
+    with qtbot.waitExposed(dialog):
+        dialog.show()
+    dialog.grab()
+    assert dialog.height() < window.screen().availableSize().height()
+    for button in dialog.findChildren(QPushButton):
+        assert button.visibleRegion().boundingRect() == button.rect()
+    area = dialog.findChild(QScrollArea)
+    first, *_, last = (button for button in dialog.findChildren(QRadioButton) if button.isChecked())
+    assert area.horizontalScrollBar().maximum() == 0 < area.verticalScrollBar().maximum()
+    first.setFocus()
+    for _ in range(2):
+        qtbot.keyClick(dialog.focusWidget(), Qt.Key.Key_Tab)
+    assert last.hasFocus()
+    assert last.visibleRegion().boundingRect() == last.rect(), "it comes into sight with the keyboard"
+    dialog.reject()
 
 
 def test_layers_are_a_table_that_is_no_higher_for_a_deep_network(
