@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,6 +21,8 @@ _LEFT, _BOTTOM, _RIGHT, _TOP = 0.7, 0.75, 0.15, 0.4
 _MOST_NAMED = 30
 # A label of four digits needs so much room to stand level.
 _TICK_INCHES = 0.3
+# The lowest that a line of names at right angles is still read at.
+_SMALLEST = 0.095
 
 
 def draw_masks(figure: Figure, examination: Examination, palette: Palette = PRINT,
@@ -37,21 +40,26 @@ def draw_masks(figure: Figure, examination: Examination, palette: Palette = PRIN
     axes.set_facecolor(palette.ground)
     tried = sorted(examination.tried, key=lambda one: one.evidence.mask_pixels)
     guilty = {one.evidence.label for one in examination.guilty}
-    kinds = {"named": palette.attack[0], "suspect": palette.clean, "for comparison": palette.muted}
-    colours = [kinds["named" if one.evidence.label in guilty else "suspect" if one.suspect else "for comparison"]
+    kinds = {"named": palette.attack[0], "suspect": palette.clean, "reference": palette.muted}
+    colours = [kinds["named" if one.evidence.label in guilty else "suspect" if one.suspect else "reference"]
                for one in tried]
     axes.bar(np.arange(len(tried)), [one.evidence.mask_pixels for one in tried], color=colours, width=0.72)
     axes.set_yscale("log")
+    axes.set_ylim(bottom=min(1.0, *(one.evidence.mask_pixels for one in tried)))  # what is alike looks alike
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # sizes mostly lie within one power of ten
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_ylabel("Smallest stamp, pixels", color=palette.text, fontsize=9.5)
     axes.set_xlabel("Label", color=palette.text, fontsize=9.5)
     shown = [shortened((names or {}).get(one.evidence.label, str(one.evidence.label))) for one in tried]
-    long, crowded = max(map(len, shown)) > 4, (width - _LEFT - _RIGHT) / len(tried) < _TICK_INCHES
-    axes.set_xticks(np.arange(len(tried)), shown if len(tried) <= _MOST_NAMED else [""] * len(tried),
+    room = (width - _LEFT - _RIGHT) / len(tried)
+    long, crowded, every = max(map(len, shown)) > 4, room < _TICK_INCHES, math.ceil(_SMALLEST / room)
+    named = [name if len(tried) <= _MOST_NAMED and place % every == 0 else "" for place, name in enumerate(shown)]
+    axes.set_xticks(np.arange(len(tried)), named,
                     rotation=45 if long else 90 if crowded else 0, ha="right" if long else "center")
     axes.tick_params(colors=palette.muted, labelcolor=palette.text, labelsize=8.5)
+    axes.tick_params(axis="x", labelsize=min(8.5, 72 * every * room / 1.25))
+    axes.margins(x=0.01)
     for text in axes.get_xticklabels():
         text.set_parse_math(False)  # a name with $ signs is no formula
     axes.grid(axis="y", color=palette.grid, alpha=0.6, linewidth=0.8)
@@ -61,7 +69,8 @@ def draw_masks(figure: Figure, examination: Examination, palette: Palette = PRIN
         spine.set_color(palette.muted)
     present = [kind for kind, colour in kinds.items() if colour in colours]
     figure.legend([Patch(color=kinds[kind]) for kind in present], present, loc="upper left", ncols=3, fontsize=9,
-                  labelcolor=palette.text, frameon=False, bbox_to_anchor=(0.0, 1.0))
+                  labelcolor=palette.text, frameon=False, bbox_to_anchor=(0.0, 1.0), handlelength=1.2,
+                  columnspacing=1.2)
 
 
 def printed_masks(examination: Examination) -> Figure:

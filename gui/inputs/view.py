@@ -123,5 +123,7 @@ class _Column(QScrollArea):
 
     def minimumSizeHint(self) -> QSize:
         """Room for the widest button row and the scroll bar."""
-        least = self.widget().minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
+        inside = self.widget()
+        assert inside is not None
+        least = inside.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
         return QSize(least, super().minimumSizeHint().height())
