@@ -76,6 +76,7 @@ class RepairDialog(QDialog):
         column.addWidget(_question("How does it answer?", [(b, what) for b, (_, what) in answers.items()], theme))
         column.addWidget(_question("What stands before it?", [(b, what) for b, (_, what) in guards.items()], theme))
         area = QScrollArea(widgetResizable=True)
+        area.setAccessibleName("How the copy is made")
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setWidget(inside)
         whole = QVBoxLayout(self)

@@ -171,6 +171,7 @@ class EvidencePanel(QWidget):
         splitter.setStretchFactor(1, 1)
         self.table.setMinimumHeight(_LOWEST_TABLE)
         area = QScrollArea(widgetResizable=True)
+        area.setAccessibleName("Evidence")
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setWidget(splitter)
         area.viewport().setAutoFillBackground(False)  # what lies behind, a tab's pane, has a colour of its own

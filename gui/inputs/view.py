@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -88,6 +89,9 @@ class InputsView(QWidget):
             self._connect(card)
             self._column.insertWidget(self._column.indexOf(self._add), card)
             self.poisoned.append(card)
+            buttons = [button for one in (self.test, *self.poisoned) for button in one.buttons]
+            for first, second in pairwise((*buttons, self._add)):
+                QWidget.setTabOrder(first, second)  # else what is made last is reached last
 
     def _connect(self, card: InputCard) -> None:
         role = card.role

@@ -121,6 +121,7 @@ class _FewLines(QScrollArea):
     def __init__(self, label: PlainLabel) -> None:
         super().__init__(widgetResizable=True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setAccessibleName("Cautions")
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         label.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.setWidget(label)

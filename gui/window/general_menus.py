@@ -10,6 +10,7 @@ from typing import get_args
 
 from PySide6.QtGui import QAction, QActionGroup
 
+from engine import VERSION
 from gui import log
 from gui.frame.desk import Desk
 from gui.settings import ThemeChoice
@@ -52,7 +53,7 @@ def _show_page(desk: Desk, name: str) -> None:
 
 def versions() -> dict[str, str]:
     """What the program consists of, for the About box and for reports."""
-    found = {"Python": platform.python_version(), "System": platform.platform()}
+    found = {"GoodNet": VERSION, "Python": platform.python_version(), "System": platform.platform()}
     for name, packages in {"TensorFlow": ("tensorflow", "tensorflow-cpu"), "Keras": ("keras",),
                            "PySide6": ("PySide6-Essentials",), "NumPy": ("numpy",), "h5py": ("h5py",)}.items():
         for package in packages:

@@ -59,7 +59,9 @@ def shades(gallery: Gallery) -> list[int]:
 def test_before_anything_is_examined_it_says_what_to_do_and_what_it_cannot_see(view: ExamineView) -> None:
     assert view.stack.currentWidget() is view.empty
     assert not view.verdict.isVisibleTo(view) and view.panel is None
-    assert "press Examine" in view.empty.text()
+    assert "Press Examine" in view.empty.text(), "files are there"
+    view.set_ready(False)
+    assert "clean validation images, then press Examine" in view.empty.text()
     for sentence in BLIND:
         assert sentence in view.empty.text()
 
