@@ -92,7 +92,6 @@ class MainWindow(QMainWindow):
             column.setContentsMargins(*margins)
             for widget in widgets:
                 column.addWidget(widget, 1 if widget in (self.inputs, pages) else 0)
-        left.setMinimumWidth(300)
         self.tabs.setAccessibleName("Views")
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.addWidget(left)

@@ -58,6 +58,9 @@ def open_hdf5(
                 _Checker(file, stream, name, error).check(attributes)
                 yield file
     except _DAMAGE as found:
+        if "truncated" in str(found):  # h5py's own words are addresses
+            raise error(f"{name}: is cut off, as after a download that broke off. Copy it again from its source."
+                        ) from found
         raise error(f"{name}: can't be read as HDF5 ({in_short(found)}). {_remedy(found)}") from found
 
 
@@ -203,7 +206,7 @@ def _check_array(item: h5py.Dataset, where: str, error: type[EngineError]) -> No
 
 def _remedy(found: BaseException) -> str:
     text = str(found)
-    if "truncated" in text or "eof" in text:
+    if "eof" in text:
         return "The file is cut off: copy it again from its source."
     # It looks for the filter's plugin and doesn't find its folder, which the environment may name.
     if "filter" in text or "plugin" in text or "open directory" in text:

@@ -66,8 +66,9 @@ def striking_text(name: str, label: int, of: int, count: int, further: int) -> s
             "the transplant guard as no others do: images that carry a trigger and bear the attacker's label look so. "
             "Where they are most of that label, it may be a clean one that a small part is enough for, as a badge is. "
             f"No guard is set on them{more}, so that it flags more of that label's clean images than was asked for, "
-            "and where others of that label are left no repair learns from them. Look at them (misread --striking "
-            "lists them, and the File menu shows those of a run with this guard) and take out what isn't clean.")
+            "and where others of that label are left no repair learns from them. Look at them (in the window, after "
+            "a run with this guard, File > Check what B gets wrong; misread --striking lists them) and take out what "
+            "isn't clean.")
 
 
 def find_striking(

@@ -113,7 +113,7 @@ def headline(run: PruningRun, rows: Iterable[GoodNetRow]) -> Headline | None:
 
     if not run.plausible:
         return no_verdict("The input is implausible, so there is no verdict",
-                          "What was counted stands below, but no figure of it is a comfort.", IMPLAUSIBLE)
+                          "No figure that was counted is a comfort.", IMPLAUSIBLE)
     if alone.attack and not shows_attack(alone.attacks):
         return no_verdict("These poisoned images don't show a backdoor in this network",
                           f"B itself answers the target label on {percent(alone.attack.value)} of them, so there is "

@@ -233,9 +233,11 @@ def _doubt(best: str, near: list[str], hits: dict[str, Hits]) -> str:
                 "network don't belong together.")
     if near:
         alike = {share[name] for name in (best, *near)} == {share[best]}
-        right = f"{share[best]} by each" if alike else f"{share[best]} and {' and '.join(share[n] for n in near)}"
+        rest = sorted({share[name] for name in near}, key=lambda text: float(text.split()[0]))
+        right = f"{share[best]} by each" if alike else \
+            f"{share[best]} and {rest[0]}" + f" to {rest[-1]}" * (len(rest) > 1)
         others = " or ".join(preprocessing(name).words for name in near)
         return (f"{images} clean images hardly tell whether the network wants values {preprocessing(best).words}, as "
-                f"was taken, or {others}: it is right on {right}. Say which, if you know: what is made with the wrong "
-                "one, a guard or a repair, may stop nothing of an attack.")
+                f"was taken, or {others}: it is right on {right}. Say which, if you know (Run options > Values, or "
+                "--preprocess): what is made with the wrong one, a guard or a repair, may stop nothing of an attack.")
     return ""

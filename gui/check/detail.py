@@ -25,7 +25,7 @@ from engine.looking.occlusion import OcclusionMap
 from gui.check.closer import Closer
 from gui.check.model import verdict_text
 from gui.check.seen import SeenPictures
-from gui.widgets.elided_label import PlainLabel
+from gui.widgets.elided_label import ElidedLabel, PlainLabel
 from gui.widgets.exports import Exports, write_png
 from gui.widgets.picture_view import PictureView
 from gui.widgets.resources import icon
@@ -74,7 +74,7 @@ class VerdictDetail(QWidget):
         font.setBold(True)
         self.answer.setFont(font)
         self.words = self._selectable("What the verdict means")
-        self._file = self._selectable("File")
+        self._file = ElidedLabel(where=Qt.TextElideMode.ElideMiddle)
         self.caption = self._selectable("What the occlusion map shows")
         self._look = QPushButton()
         self._look.setToolTip("Occlusion map: covers one place of the picture after the other and shows in red where "
@@ -232,8 +232,7 @@ class VerdictDetail(QWidget):
         self.answer.setText(verdict_text(verdict, self._names))
         self.answer.setStyleSheet(f"color: {colour}")
         self.words.setText(self._explained(verdict))
-        self._file.setText(Path(verdict.file).name)
-        self._file.setToolTip(verdict.file)
+        self._file.show_text(Path(verdict.file).name, verdict.file)
         self.picture.setAccessibleName(f"What the network sees of {Path(verdict.file).name}")
         asked = "B'" if verdict.b_missing else "B"
         self.caption.setText(self._captioned(shown, asked) if shown else _LOST if self._lost else "")

@@ -41,6 +41,7 @@ from gui.tables.view import Table
 from gui.widgets.asking import ask_new_file
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import NUMBERS, export
+from gui.widgets.texts import short_name
 from gui.widgets.theme import Theme
 
 # From this width on, in logical pixels, the detail panel stands beside the table, not below it.
@@ -289,8 +290,8 @@ class CheckView(QWidget):
         verdicts = self.model.verdicts
         self._stack.setCurrentIndex(1 if verdicts else 0)
         has_goodnet = self._goodnet is not None
-        self.tools.source.show_text(f"Checked by {self._goodnet}; N = {self._labels}" if has_goodnet else
-                                    "No GoodNet yet")
+        by = f"Checked by {self._goodnet}; N = {self._labels}" if has_goodnet else "No GoodNet yet"
+        self.tools.source.show_text(by.replace(self._goodnet, short_name(self._goodnet)) if self._goodnet else by, by)
         self.empty.show_state(has_goodnet=has_goodnet, busy=self._busy)
         self.tools.enable(ready=self._ready, busy=self._busy, verdicts=bool(verdicts))
         self._summary.setText(f"{self.model.flagged} of {len(verdicts)} flagged as backdoored" if verdicts else "")

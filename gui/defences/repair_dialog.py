@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGroupBox, QRadioButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFrame,
+    QGroupBox,
+    QRadioButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.theme import Theme, outline
 
-_WIDTH, _INDENT = 560, 24
+_WIDTH, _INDENT, _TITLE_BAR = 560, 24, 40
 INTRO = ("A copy of the network is trained on your clean validation images and saved; the network itself stays as it "
          "is. Which way works best differs from network to network: Compare all defences makes and measures all three.")
 # Each method of the engine: what its button says, what it does and how long it takes, the default first.
@@ -59,13 +68,28 @@ class RepairDialog(QDialog):
             *(next(choice for button, (choice, _) in of.items() if button.isChecked())
               for of in (methods, answers, guards))))
         self.finished.connect(self.deleteLater)
-        column = QVBoxLayout(self)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(intro)
         column.addWidget(_question("How is the copy trained?", [(b, what) for b, (_, what) in methods.items()], theme))
         column.addWidget(_question("How does it answer?", [(b, what) for b, (_, what) in answers.items()], theme))
         column.addWidget(_question("What stands before it?", [(b, what) for b, (_, what) in guards.items()], theme))
-        column.addWidget(buttons)
-        self.setFixedSize(_WIDTH, column.totalHeightForWidth(_WIDTH))
+        area = QScrollArea(widgetResizable=True)
+        area.setAccessibleName("How the copy is made")
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidget(inside)
+        whole = QVBoxLayout(self)
+        whole.addWidget(area)
+        whole.addWidget(buttons)
+        margins = whole.contentsMargins()
+        width = max(_WIDTH, inside.minimumSizeHint().width() + margins.left() + margins.right())
+        above = column.totalHeightForWidth(width - margins.left() - margins.right())
+        height = above + whole.spacing() + buttons.sizeHint().height() + margins.top() + margins.bottom()
+        room = parent.screen().availableSize().height() - _TITLE_BAR
+        if height > room:  # what stands above the buttons scrolls
+            width += area.verticalScrollBar().sizeHint().width()
+        self.setFixedSize(width, min(height, room))
 
 
 def _question(title: str, options: Sequence[tuple[QRadioButton, str]], theme: Theme) -> QGroupBox:

@@ -123,6 +123,7 @@ class DefencesView(QWidget):
     def set_ready(self, ready: bool, inputs: bool = False) -> None:
         """Whether a finished run is there to compare, and whether a network and clean images are there to defend."""
         self._ready, self._open = ready, inputs
+        self._say()
         self._enable()
 
     def set_busy(self, busy: bool) -> None:
@@ -143,7 +144,8 @@ class DefencesView(QWidget):
 
     def _say(self) -> None:
         """What stands in the comparison's place: what goes on, what came of it, or what can be done."""
-        idle = f"{self._saved}\n\n{COMPARE}" if self._saved else EMPTY
+        idle = f"{self._saved}\n\n{COMPARE}" if self._saved else \
+            EMPTY.replace("Run the pruning, then press", "Press", 1) if self._ready else EMPTY
         self.empty.setText(self._asked or (waiting(EMPTY, "Then press Compare.") if self._busy else unbroken(idle)))
 
     def _compare(self) -> None:

@@ -60,8 +60,8 @@ COLUMNS: tuple[Column[TriedLabel], ...] = (
     Column("Stamps that\nmove nearly all", "How many random stamps, each put on eight images, draw all of them "
            "there, or all but one. Large triggers show here.",
            lambda row: (Block(f"{row.tried.evidence.universal:,}"),)),
-    Column("Widest\nmargin", "How far ahead of all other labels any input at all can bring it. A backdoor makes it "
-           "wide.", lambda row: (Block(f"{row.tried.evidence.margin:.1f}"),)),
+    Column("Widest\nmargin", "How far ahead of all other labels any input at all can bring it, in outputs before the "
+           "softmax. A backdoor makes it wide.", lambda row: (Block(f"{row.tried.evidence.margin:.1f}"),)),
 )
 
 

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from engine.records.tables import write_examination_csv
 from engine.reports.figures.examination import draw_masks, printed_masks
@@ -24,6 +24,8 @@ from gui.widgets.exports import Exports, write_png
 from gui.widgets.figure_canvas import RemadeCanvas
 from gui.widgets.texts import label_and_name
 from gui.widgets.theme import Theme
+
+_LOWEST_TABLE = 110
 
 
 class MasksCanvas(RemadeCanvas):
@@ -167,9 +169,16 @@ class EvidencePanel(QWidget):
             each.setChildrenCollapsible(False)
         splitter.setSizes([290, 210])
         splitter.setStretchFactor(1, 1)
+        self.table.setMinimumHeight(_LOWEST_TABLE)
+        area = QScrollArea(widgetResizable=True)
+        area.setAccessibleName("Evidence")
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidget(splitter)
+        area.viewport().setAutoFillBackground(False)  # what lies behind, a tab's pane, has a colour of its own
+        splitter.setAutoFillBackground(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(splitter, 1)
+        layout.addWidget(area, 1)
         bar = QHBoxLayout()
         bar.addWidget(self.use)
         bar.addStretch()

@@ -58,7 +58,7 @@ class Gallery(QListWidget):
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setIconSize(QSize(2 * _HEIGHT, _HEIGHT))
         self.setSpacing(3)
-        self.setFixedHeight(_HEIGHT + _ROOM)
+        self.setFixedHeight(_HEIGHT + _ROOM + self.horizontalScrollBar().sizeHint().height())
 
     def show_pictures(self, shown: Sequence[Shown]) -> None:
         """Show these in place of all others."""

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from gui.examine.panel import EvidencePanel
 
 QUESTION = "Does this network have a backdoor? An examination needs the model and some clean images, no poisoned one."
-EMPTY = ("Nothing has been examined yet.\n\nChoose a model and clean validation images, then press Examine. It puts "
-         "random stamps on clean images, works out the smallest stamp that draws them to each suspect label, and "
+_FIRST = "Choose a model and clean validation images, then press"
+EMPTY = (f"Nothing has been examined yet.\n\n{_FIRST} Examine. It puts random "
+         "stamps on clean images, works out the smallest stamp that draws them to each suspect label, and "
          "compares the suspects with other labels of the same network. The verdict and the pictures it rests on appear "
          f"here.\n\n{' '.join(BLIND)}")
 EXAMINING = ("The examination goes on; how far it is stands at the lower left. First random stamps are put on clean "
@@ -131,7 +132,8 @@ class ExamineView(QWidget):
         self.button.setEnabled(self._ready and not self._busy)
         self.button.setToolTip("Takes about a minute; Cancel stops it" if self._ready else
                                "Choose a model and clean validation images first")
-        self.empty.setText(waiting(EMPTY, "Then press Examine.") if self._busy else EMPTY)
+        idle = EMPTY.replace(_FIRST, "Press", 1) if self._ready else EMPTY
+        self.empty.setText(waiting(EMPTY, "Then press Examine.") if self._busy else idle)
         self.going_on.setText(EXAMINING if self._scan is None else first_evidence(self._scan, self._names))
         self.stamps.show_pictures(of_scan(self._scan) if self._asked and self._scan else ())
         result = self._shown is not None and not self._asked

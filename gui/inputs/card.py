@@ -43,7 +43,7 @@ class InputCard(QFrame):
         self.setAutoFillBackground(True)
         self.setAcceptDrops(True)
         self.setAccessibleName(ROLE_NAMES[role])
-        self._file = ElidedLabel()
+        self._file = ElidedLabel(where=Qt.TextElideMode.ElideMiddle)  # files of a set differ at the end
         self._facts = _wrapping_label()
         self._error_icon, self._error = PlainLabel(), _wrapping_label()
         self._facts.setObjectName("facts")
@@ -100,8 +100,8 @@ class InputCard(QFrame):
         # What a name stands for depends on the other sets, too: the card of labels says it.
         first, last = (found.label_names[0], found.label_names[-1]) if not are_numbers(found.label_names) else \
             (found.lowest_label, found.highest_label)
-        labels = f"target label {first}" if one else \
-            f"{found.labels} {target}label{'s' if found.labels != 1 else ''} ({first} to {last})"
+        labels = f"target label {first}" if one else f"1 {target}label ({first})" if found.labels == 1 else \
+            f"{found.labels} {target}labels ({first} to {last})"
         low, high = found.value_range
         if self.role == "poisoned" and found.reconstructed:
             labels += ", trigger reconstructed: an estimate"
@@ -147,11 +147,15 @@ class InputCard(QFrame):
         self._remove.setAccessibleName(f"Remove {name.lower()}")
         self._remove.setToolTip(f"Remove {name.lower()} (the file itself stays)")
         self._remove.clicked.connect(self.remove_requested)
+        room = self._remove.sizePolicy()
+        room.setRetainSizeWhenHidden(True)  # the other button stays where it is when a file is chosen
+        self._remove.setSizePolicy(room)
         row = QHBoxLayout()
         for widget in (self._sign, title):
             row.addWidget(widget)
         row.addStretch(1)
-        for button in (self._pick, self._remove):
+        self.buttons = self._pick, self._remove
+        for button in self.buttons:
             button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             row.addWidget(button)
         return row

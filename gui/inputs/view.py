@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from gui.inputs.card import InputCard
@@ -76,6 +77,7 @@ class InputsView(QWidget):
             item = inputs.poisoned[number] if inputs.poisoned else None
             card.show_input(item, inputs.clean_like(item) if item else None)
         self._add.setVisible(bool(inputs.poisoned))
+        self._area.updateGeometry()
 
     def _make_poisoned(self, count: int) -> None:
         while len(self.poisoned) > count:
@@ -87,6 +89,9 @@ class InputsView(QWidget):
             self._connect(card)
             self._column.insertWidget(self._column.indexOf(self._add), card)
             self.poisoned.append(card)
+            buttons = [button for one in (self.test, *self.poisoned) for button in one.buttons]
+            for first, second in pairwise((*buttons, self._add)):
+                QWidget.setTabOrder(first, second)  # else what is made last is reached last
 
     def _connect(self, card: InputCard) -> None:
         role = card.role
@@ -106,7 +111,7 @@ class InputsView(QWidget):
     def _scrolled(self) -> None:
         inside = QWidget()
         inside.setLayout(self._column)
-        area = QScrollArea()
+        self._area = area = _Column()
         area.setWidget(inside)
         area.setWidgetResizable(True)
         area.setAccessibleName("What is chosen")
@@ -115,3 +120,14 @@ class InputsView(QWidget):
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(area)
+
+
+class _Column(QScrollArea):
+    """Scrolls up and down alone, so it is never narrower than what it holds, whatever the size of the letters."""
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for the widest button row and the scroll bar."""
+        inside = self.widget()
+        assert inside is not None
+        least = inside.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
+        return QSize(least, super().minimumSizeHint().height())

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePol
 from engine.literal import unbroken
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.resources import icon
-from gui.widgets.texts import as_tip
+from gui.widgets.texts import as_tip, short_name
 from gui.widgets.theme import Theme
 from gui.widgets.verdict_icon import LevelIcon
 
@@ -81,7 +81,7 @@ class ResultBar(QFrame):
         found = best.figures if best else "no GoodNet answers the thresholds"
         by = f" ({best.name.replace('The ', 'the ').replace('In the ', 'in the ')})" \
             if best and (usable or best.compared) else ""
-        self.answer.setText(unbroken(f"{model}: {found}{by}."))
+        self.answer.setText(unbroken(f"{short_name(model)}: {found}{by}."))
         self.answer.setToolTip(as_tip(unbroken(f"{best.sentence}\n\n{best.recommendation}")) if best else "")
         warnings = best.warnings if best else ()
         self.warnings.setText("\n".join(f"Warning: {unbroken(sentence)}" for sentence in warnings))

@@ -9,7 +9,8 @@ from io import BytesIO
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from engine.records.side_by_side import SideBySide, write_differences_csv
 from engine.reports.figures.runs import draw_runs, printed_runs
@@ -22,6 +23,9 @@ from gui.widgets.figure_canvas import RemadeCanvas
 from gui.widgets.theme import Theme
 
 _WHAT_WIDTH = 220
+# Lower than that, the axes' labels would lie over the legend.
+_LOWEST = 220
+_MOST_LINES = 4
 
 
 class RunsCanvas(RemadeCanvas):
@@ -29,6 +33,7 @@ class RunsCanvas(RemadeCanvas):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, "Clean accuracy and attack success of the chosen runs; the table holds the differences")
+        self.setMinimumHeight(_LOWEST)
 
     def make(self, content: SideBySide) -> None:
         """Draw them."""
@@ -61,11 +66,13 @@ class SideBySidePanel(QWidget):
         self._splitter.setChildrenCollapsible(False)
         self._splitter.addWidget(self.canvas)
         bar = QHBoxLayout()
-        bar.addWidget(self.cautions, 1)
+        bar.addStretch(1)
         bar.addWidget(self.export)
         bar.addWidget(self.save)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        self._cautions = _FewLines(self.cautions)
+        layout.addWidget(self._cautions)
         layout.addLayout(bar)
         layout.addWidget(self._splitter, 1)
         layout.addWidget(self.same)
@@ -85,6 +92,8 @@ class SideBySidePanel(QWidget):
         self._found = found
         self.canvas.show_content(found)
         self.cautions.setText("\n".join(found.cautions))
+        self._cautions.setVisible(bool(found.cautions))
+        self._cautions.fit()
         self.same.setVisible(not found.differences)
         table = FigureTable("What differs", differences_model(found), self._theme, 0, wraps=_WHAT_WIDTH)
         table.model().setParent(table)
@@ -104,3 +113,28 @@ class SideBySidePanel(QWidget):
     def _write_numbers(self, path: Path) -> None:
         assert self._found
         write_differences_csv(self._found, path)
+
+
+class _FewLines(QScrollArea):
+    """A label that is as high as its text, but for a few lines; what is longer scrolls."""
+
+    def __init__(self, label: PlainLabel) -> None:
+        super().__init__(widgetResizable=True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setAccessibleName("Cautions")
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        label.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.setWidget(label)
+        self._label = label
+        for ground in (label, self.viewport()):
+            ground.setAutoFillBackground(False)  # what lies behind, a tab's pane, has a colour of its own
+
+    def fit(self) -> None:
+        """Take the height that the text needs."""
+        most = _MOST_LINES * self._label.fontMetrics().lineSpacing()
+        self.setFixedHeight(min(max(0, self._label.heightForWidth(self.width())), most))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the height to the width."""
+        super().resizeEvent(event)
+        self.fit()

@@ -9,7 +9,7 @@ from typing import get_args
 import PySide6
 from PySide6.QtGui import QAction, QActionGroup
 
-from engine import backend
+from engine import VERSION, backend
 from gui import log
 from gui.frame.desk import Desk
 from gui.settings import ThemeChoice
@@ -53,5 +53,6 @@ def _show_page(desk: Desk, name: str) -> None:
 def versions() -> dict[str, str]:
     """What the program consists of, for the About box and for reports."""
     found = backend.versions()
-    return {"Python": found["python"], "System": found["platform"], "TensorFlow": found["tensorflow"],
-            "Keras": found["keras"], "PySide6": PySide6.__version__, "NumPy": found["numpy"], "h5py": found["h5py"]}
+    return {"GoodNet": VERSION, "Python": found["python"], "System": found["platform"],
+            "TensorFlow": found["tensorflow"], "Keras": found["keras"], "PySide6": PySide6.__version__,
+            "NumPy": found["numpy"], "h5py": found["h5py"]}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QApplication, QPushButton, QRadioButton, QScrollArea, QToolButton
 from pytestqt.qtbot import QtBot
 
+from gui.defences.repair_dialog import RepairDialog
 from gui.examine.model import LABEL
 from gui.inputs.model_card import shape_text
 from gui.main_window import MainWindow, first_size
@@ -33,6 +36,53 @@ def test_the_first_start_fits_a_small_screen_with_its_title_bar() -> None:
     assert found.width() <= 1280 and found.height() + TITLE_BAR <= 800
     assert found.width() > 1200 and found.height() > 720
     assert first_size(QSize(3840, 2160)) == QSize(1280, 800)
+
+
+@pytest.fixture
+def large_letters(qapp: QApplication) -> Iterator[None]:
+    """Letters half as large again as usual, before the window is made."""
+    before = qapp.font()
+    large = qapp.font()
+    large.setPointSizeF(1.5 * before.pointSizeF())
+    qapp.setFont(large)
+    yield
+    qapp.setFont(before)
+
+
+def test_large_letters_cut_no_button_of_the_cards(
+    large_letters: None, window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
+) -> None:
+    window.desk.choosing.open_as("model", small_lab.badnet)
+    window.desk.choosing.open_as("validation", small_lab.clean)
+    settle(qtbot, window)
+    window.splitter.setSizes([1, 1279])
+    window.grab()
+    for card in window.inputs.cards[:2]:
+        shown = [button for button in card.findChildren(QToolButton) if button.isVisible()]
+        assert len(shown) >= 2
+        for button in shown:
+            assert button.visibleRegion().boundingRect() == button.rect(), button.accessibleName()
+
+
+def test_with_large_letters_the_question_of_a_repair_scrolls_and_its_buttons_are_seen(
+    large_letters: None, window: MainWindow, qtbot: QtBot,
+) -> None:
+    dialog = RepairDialog(window, window.theme, "The transplant guard, set to flag at most 2 % of clean pictures.")
+    with qtbot.waitExposed(dialog):
+        dialog.show()
+    dialog.grab()
+    assert dialog.height() < window.screen().availableSize().height()
+    for button in dialog.findChildren(QPushButton):
+        assert button.visibleRegion().boundingRect() == button.rect()
+    area = dialog.findChild(QScrollArea)
+    first, *_, last = (button for button in dialog.findChildren(QRadioButton) if button.isChecked())
+    assert area.horizontalScrollBar().maximum() == 0 < area.verticalScrollBar().maximum()
+    first.setFocus()
+    for _ in range(2):
+        qtbot.keyClick(dialog.focusWidget(), Qt.Key.Key_Tab)
+    assert last.hasFocus()
+    assert last.visibleRegion().boundingRect() == last.rect(), "it comes into sight with the keyboard"
+    dialog.reject()
 
 
 def test_layers_are_a_table_that_is_no_higher_for_a_deep_network(
@@ -110,7 +160,7 @@ def test_a_long_message_ends_in_an_ellipsis_and_is_whole_in_the_tooltip(window: 
     assert QGuiApplication.clipboard().text() == "Short."
 
 
-def test_long_names_end_in_an_ellipsis(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+def test_long_names_have_an_ellipsis(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     window.desk.pages.setCurrentWidget(window.tabs)
     before = window.minimumSizeHint().width()
     long = "a_name_without_an_end_" * 9
@@ -119,12 +169,16 @@ def test_long_names_end_in_an_ellipsis(window: MainWindow, qtbot: QtBot, tmp_pat
     window.desk.choosing.open_as("validation", path)
     settle(qtbot, window)
     file = window.inputs.validation._file
-    assert next(file.shown_lines()).endswith("…")
+    shown = next(file.shown_lines())
+    assert "…" in shown and shown.startswith("a_name") and shown.endswith(".h5"), "what tells it from others is seen"
     assert str(path) in file.toolTip()
     window.examine.show_examination(examination())
     window.examine.show_names([*"012", long * 4, "short"])
     window.tabs.setCurrentWidget(window.examine)
     window.check.show_goodnet(long, 10)
+    assert "…" in window.check.tools.source.text() and window.check.tools.source.text().endswith("; N = 10")
+    window.result.show_result(f"{long}.h5", None, False)
+    assert "a_name" in window.result.answer.text() and "…" in window.result.answer.text().split(".h5")[0]
     window.run_bar.show_options(window.session.options.__class__(order=tmp_path / f"{long}.json"))
     window.run_bar._toggle.setChecked(True)
     window.grab()
@@ -150,3 +204,44 @@ def test_empty_views_speak_in_lines_that_are_read_easily(window: MainWindow, qtb
         assert 0 < np.ptp(columns) < 950 < view.empty.width(), "no line is longer"
         assert abs(columns.min() + columns.max() - image.width()) < 60, "they stand in the middle"
         assert rows.min() > 0 and rows.max() < image.height() - 1, "and none is cut"
+
+
+def test_tab_reaches_cards_from_top_to_bottom(window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
+                                                     tmp_path: Path) -> None:
+    other = shutil.copy(small_lab.poisoned, tmp_path / "other.h5")
+    for role, path in (("model", small_lab.badnet), ("validation", small_lab.clean), ("poisoned", small_lab.poisoned),
+                       ("poisoned", other)):
+        window.desk.choosing.open_as(role, path)
+        settle(qtbot, window)
+    window.activateWindow()
+    first, met = window.inputs.model._pick, []
+    first.setFocus()
+    while True:
+        qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Tab)
+        if not window.inputs.isAncestorOf(window.focusWidget()):
+            break
+        met.append(window.focusWidget())
+    tops = [widget.mapTo(window.inputs, widget.rect().topLeft()).y() for widget in met]
+    assert met[-1] is window.inputs._add and tops == sorted(tops)
+
+
+def test_empty_views_ask_for_nothing_that_is_done(window: MainWindow, qtbot: QtBot) -> None:
+    settle(qtbot, window)
+    for ready in (False, True):
+        window.examine.set_ready(ready)
+        window.defences.set_ready(ready, ready)
+        assert ("Choose a model" in window.examine.empty.text()) is not ready
+        assert ("Run the pruning" in window.defences.empty.text()) is not ready
+    assert "Press Examine." in window.examine.empty.text()
+    assert "Press Compare." in window.defences.empty.text()
+
+
+def test_of_a_file_that_is_cut_off_that_is_said(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    whole = small_lab.clean.read_bytes()
+    (tmp_path / "half.h5").write_bytes(whole[:len(whole) // 2])
+    window.desk.choosing.open_as("validation", tmp_path / "half.h5")
+    settle(qtbot, window)
+    said = window.inputs.validation._error.text()
+    assert said.startswith("Is cut off") and "sblock" not in said

@@ -187,8 +187,8 @@ def _in_words(
              f"{one.label} (others take {masks[0]:.0f} at the least and {float(np.median(masks)):.0f} in the middle), "
              f"random stamps moved {one.scan_count:,} of {changed:,} images there (to any {other} at most "
              f"{max(e.scan_count for e in others):,}), {one.universal:,} stamps move nearly every image there "
-             f"(to any {other} at most {max(e.universal for e in others):,}), and an input can set it "
-             f"{one.margin:.0f} ahead of all other labels (any {other} at most "
+             f"(to any {other} at most {max(e.universal for e in others):,}), and an input can set its output "
+             f"before the softmax {one.margin:.0f} ahead of all other labels (any {other} at most "
              f"{max(e.margin for e in others):.0f}).")
     if verdict == "backdoor likely":
         also = listed(guilty[1:]).capitalize() if guilty[1:] else ""

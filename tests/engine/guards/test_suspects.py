@@ -178,6 +178,7 @@ def test_a_person_is_told_which_they_are(mixed: Path, guard: Guard, capsys: pyte
     label = int(poisoned.labels[0])
     assert [row["image"] for row in printed["striking"]] == list(guard.left_out)
     assert {(row["label"], row["answer"], row["why"]) for row in printed["striking"]} == {(label, label, "striking")}
+    assert "File > Check what B gets wrong" in guard.doubt, "where a person at the window finds them"
     assert printed["warnings"][-1] == guard.doubt and "misread --striking lists them" in guard.doubt
     assert main([*arguments, "--striking", "--csv"]) == 0
     table = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))

@@ -140,6 +140,7 @@ def test_ways_that_are_right_on_the_very_same_images_are_a_close_choice(tmp_path
     white = np.full((40, *SHAPE), 255, np.float32)
     found = find_feeding(network, dataset_of(tmp_path / "white.npz", white, np.ones(40, np.int64)))
     assert set(found.right.values()) == {40} and found.best.name == "none"
+    assert "Run options > Values" in found.doubt and "--preprocess" in found.doubt
     assert all(words in found.doubt for words in ("hardly tell whether", "fed as stored", "divided by 255"))
 
 

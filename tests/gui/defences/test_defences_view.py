@@ -249,7 +249,9 @@ def test_warnings_stay(view: DefencesView) -> None:
 def test_the_empty_state_says_what_to_do(view: DefencesView) -> None:
     view.show_comparison(None)
     assert view.stack.currentWidget() is view.empty
-    assert "Run the pruning" in view.empty.text()
+    assert "Press Compare" in view.empty.text(), "a run is there"
+    view.set_ready(False)
+    assert "Run the pruning, then press Compare" in view.empty.text()
 
 
 # What can be taken along

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QAbstractItemModelTester
+from PySide6.QtWidgets import QScrollArea
 from pytestqt.qtbot import QtBot
 
 from engine.defences.evidence.suspicion import Verdict
@@ -21,7 +24,7 @@ from gui.examine.pictures import Gallery
 from gui.examine.view import ExamineView
 from gui.tables.model import BLOCKS_ROLE
 from gui.widgets.theme import DARK, LIGHT
-from tests.support.examinations import LIMITS, SCANNED, examination, scanned
+from tests.support.examinations import LIMITS, SCANNED, examination, scanned, tried
 
 NAMES = ["nil", "one", "two", "three, the third", *map(str, range(4, 19))]
 
@@ -56,7 +59,9 @@ def shades(gallery: Gallery) -> list[int]:
 def test_before_anything_is_examined_it_says_what_to_do_and_what_it_cannot_see(view: ExamineView) -> None:
     assert view.stack.currentWidget() is view.empty
     assert not view.verdict.isVisibleTo(view) and view.panel is None
-    assert "press Examine" in view.empty.text()
+    assert "Press Examine" in view.empty.text(), "files are there"
+    view.set_ready(False)
+    assert "clean validation images, then press Examine" in view.empty.text()
     for sentence in BLIND:
         assert sentence in view.empty.text()
 
@@ -219,3 +224,37 @@ def test_theme_reaches_every_part(view: ExamineView, qtbot: QtBot) -> None:
     assert panel_of(view).table.viewport().grab().toImage() != before
     assert QColor(DARK.danger).name() in view.verdict.verdict.styleSheet()
     assert panel_of(view).canvas.colours.ground == DARK.surface
+
+
+def test_on_a_small_screen_pictures_keep_their_captions_and_the_page_scrolls(
+    view: ExamineView, qtbot: QtBot,
+) -> None:
+    view.resize(644, 560)
+    found = examination()
+    view.show_examination(dataclasses.replace(found, scan=dataclasses.replace(
+        found.scan, examples=found.scan.examples * 4)))
+    view.grab()
+    stamps, panel = panel_of(view).stamps, panel_of(view)
+    assert stamps.horizontalScrollBar().isVisible()
+    for row in range(stamps.count()):
+        assert stamps.visualItemRect(stamps.item(row)).bottom() < stamps.viewport().height()
+    area = panel.findChildren(QScrollArea)[0]
+    assert area.verticalScrollBar().maximum() > 0
+    assert panel.table.height() >= 100
+
+
+def test_the_chart_begins_at_one_pixel_and_calls_labels_as_the_table_does(view: ExamineView, qtbot: QtBot) -> None:
+    view.resize(700, 640)
+    found = examination()
+    view.show_examination(dataclasses.replace(found, tried=tuple(
+        tried(label, 60 + label, label < 3, 3.0 - label) for label in range(22))))
+    view.grab()
+    figure = panel_of(view).canvas.figure
+    qtbot.waitUntil(lambda: bool(figure.axes))
+    axes, renderer = figure.axes[0], panel_of(view).canvas.get_renderer()
+    assert axes.get_ylim()[0] == 1, "60 pixels look like 80"
+    legend = figure.legends[0]
+    assert {text.get_text().capitalize() for text in legend.get_texts()} >= set(column(view, "Tried as"))
+    assert all(text.get_window_extent(renderer).x1 <= figure.bbox.x1 for text in legend.get_texts())
+    names = [text.get_window_extent(renderer) for text in axes.get_xticklabels() if text.get_text()]
+    assert len(names) >= 11 and not any(one.overlaps(other) for one, other in itertools.pairwise(names))

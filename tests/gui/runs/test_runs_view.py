@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QAbstractItemModelTester
+from PySide6.QtWidgets import QScrollArea
 from pytestqt.qtbot import QtBot
 
 from engine.rates import Rate
 from engine.records.autosave import keep_run
+from engine.records.side_by_side import side_by_side
 from engine.runs.prune import PruningRun
 from gui.main_window import MainWindow
 from gui.runs.view import CHOOSE, EMPTY
@@ -104,6 +106,28 @@ def test_two_clicks_set_two_runs_beside_each_other(kept: list[Path], window: Mai
     # One run alone is no comparison.
     click_row(qtbot, window, 0)
     assert window.runs.stack.currentWidget() is window.runs.hint and window.runs.back.isEnabled()
+
+
+def test_many_cautions_scroll_and_leave_room_for_the_curves(window: MainWindow, qtbot: QtBot) -> None:
+    settle(qtbot, window)
+    found = side_by_side([(f"run {seed}", None, a_run(seed)) for seed in (1, 2)])
+    window.runs.show_comparison(dataclasses.replace(found, cautions=("It was measured on other images. " * 9,) * 6))
+    window.desk.bring_up(window.runs)
+    window.grab()
+    panel = window.runs.panel
+    assert panel is not None
+    qtbot.waitUntil(lambda: len(panel.canvas.figure.axes) == 2)
+    legend, renderer = panel.canvas.figure.legends[0], panel.canvas.get_renderer()
+    assert not any(axes.yaxis.label.get_window_extent(renderer).overlaps(legend.get_window_extent(renderer))
+                   for axes in panel.canvas.figure.axes)
+    area = panel.cautions.parent().parent()
+    assert isinstance(area, QScrollArea)
+    assert area.verticalScrollBar().maximum() > 0 and area.height() < 80
+    area.verticalScrollBar().setValue(area.verticalScrollBar().maximum())
+    assert panel.cautions.visibleRegion().boundingRect().bottom() == panel.cautions.rect().bottom()
+    window.runs.show_comparison(dataclasses.replace(found, cautions=("Short.",)))
+    window.grab()
+    assert area.height() == panel.cautions.height() < 20
 
 
 def test_run_folders_that_are_dropped_together_are_compared(

@@ -16,12 +16,14 @@ from PySide6.QtGui import QColor, QGuiApplication, QIcon, QTextDocument
 from PySide6.QtWidgets import QApplication, QDialog, QMainWindow, QPushButton
 from pytestqt.qtbot import QtBot
 
+from engine import VERSION
 from engine.assessment import BEARABLE_LOSS_POINTS, HARMLESS_ATTACK, LEVEL_WORDS
 from engine.reports.headline import IMPLAUSIBLE, RECOMMENDATIONS
 from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.rows import goodnet_row
 from gui.widgets import resources
 from gui.widgets.theme import DARK, LIGHT, Theme, apply
+from gui.window.general_menus import versions
 from gui.window.help_pages import PAGES, About, HelpPage, show_about, show_page
 from tests.support.places import PROJECT
 
@@ -249,3 +251,7 @@ def test_about_shows_and_copies_versions_in_one_window(window: QMainWindow) -> N
     copy = next(b for b in about.findChildren(QPushButton) if "Copy" in b.text())
     copy.click()
     assert QGuiApplication.clipboard().text() == about.versions.text()
+
+
+def test_about_begins_with_the_programs_own_version() -> None:
+    assert next(iter(versions().items())) == ("GoodNet", VERSION)
