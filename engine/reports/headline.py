@@ -95,7 +95,8 @@ class _Candidate:
 
 
 def headline(run: PruningRun, rows: Iterable[GoodNetRow]) -> Headline | None:
-    """The best of B behind the guard, all rows, plain and guarded, and what the run was compared with.
+    """The best of B behind the guard, all rows, plain and guarded, and what the run was compared with; a guard that
+    flags nothing is no defence.
 
     The best has the best assessment; of equals, the least sum of attack success and loss of clean accuracy; of equals,
     the one that comes first, where B behind the guard comes before all GoodNets. The worst poisoned set counts.
@@ -169,7 +170,7 @@ def threshold_text(guard: Guard, name: str = "") -> str:
     facts = guard.calibration
     name = f"{(name or guard.kind).capitalize()} guard"
     if guard.sleeps:
-        return f"{name}: {guard.note}"
+        return guard.note.replace("This guard", f"The {name.lower()}", 1)
     asked = (f"{name}: set on {facts.images:,} clean images to flag at most {percent(facts.false_alarms)} of clean "
              "images.")
     if guard.note:
@@ -191,13 +192,13 @@ def measured_text(curve: GuardedCurve) -> str:
 
 def _candidates(run: PruningRun, rows: Iterable[GoodNetRow]) -> Iterator[_Candidate]:
     guard = f"behind the {run.guarded.guard.kind} guard" if run.guarded else ""
-    badnet = badnet_row(run)
-    if badnet and badnet.guarded and badnet.guarded_assessment:
+    badnet, awake = badnet_row(run), run.guarded is not None and not run.guarded.guard.sleeps
+    if awake and badnet and badnet.guarded and badnet.guarded_assessment:
         yield _Candidate(None, f"B {guard}", badnet.guarded, badnet.guarded_assessment.level, True)
     for row in rows:
         name = f"The GoodNet at X = {row.x:g}"
         yield _Candidate(row, name, row, row.assessment.level, False)
-        if row.guarded and row.guarded_assessment:
+        if awake and row.guarded and row.guarded_assessment:
             yield _Candidate(row, f"{name} {guard}", row.guarded, row.guarded_assessment.level, True)
     yield from _compared(run)
 

@@ -32,9 +32,9 @@ FEWER_STAMPS, FEWER_UNIVERSAL = 4_000, 2_000
 _FEW_LABELS = 24
 # The verdict's rule was measured on pictures of 32 x 32 and 55 x 47 and of ten labels or more, by small networks. On
 # much larger ones, and where a label has few others to be held against, it names nobody: of six labels an innocent one
-# of a clean network stood out by scan, stamp and universal stamps as an attacker's does. So did one of one of three clean
-# networks like MobileNet's, by 897 of 16,000 universal stamps to the next label's 89, and an innocent one beside the
-# attacker's of another.
+# of a clean network stood out by scan, stamp and universal stamps as an attacker's does. So did a label of one of three
+# clean networks like MobileNet's, by 897 of 16,000 universal stamps to the next label's 89, and an innocent one beside
+# the attacker's of another.
 _MOST_PIXELS, _FEWEST_LABELS = 10_000, 10
 _BY_CHANNEL = ("DepthwiseConv2D", "SeparableConv2D")
 FEWEST_IMAGES, ENOUGH_IMAGES = 20, 100

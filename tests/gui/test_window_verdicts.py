@@ -18,6 +18,7 @@ from engine.reports.headline import IMPLAUSIBLE, RECOMMENDATIONS
 from gui.main_window import MainWindow
 from gui.settings import Options
 from gui.widgets import asking
+from tests.support.networks import SmallLab
 from tests.support.places import PROJECT
 from tests.support.window_driver import press_run, settle
 
@@ -58,6 +59,21 @@ def table(window: MainWindow) -> list[dict[str, str]]:
     columns = [c for c in range(model.columnCount()) if not shown.isColumnHidden(c)]
     return [{words(model.headerData(c, Qt.Orientation.Horizontal).replace("\n", " ")):
              words(model.index(row, c).data().replace("\n", " ")) for c in columns} for row in range(model.rowCount())]
+
+
+def test_a_guard_that_flags_nothing_isn_t_the_best_defence(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
+) -> None:
+    window.session.set_options(dataclasses.replace(Options(), guard="margin", false_alarms=0.005))
+    window.desk.choosing.open_as("model", small_lab.badnet)
+    window.desk.choosing.open_as("validation", small_lab.clean)
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    run, bar = window.session.run, window.result
+    assert run is not None and run.guarded is not None and run.guarded.guard.sleeps
+    assert "(the GoodNet at X = " in bar.answer.text() and bar.save.isVisibleTo(window)
+    assert "behind" not in bar.answer.text() + window.goodnets.headline.sentence.text()
+    assert words(window.goodnets.guard_note.text()).startswith("The margin guard flags nothing: 80 calibration images")
 
 
 @pytest.fixture

@@ -66,6 +66,15 @@ def test_a_guard_that_stops_nothing_is_no_repair() -> None:
     assert "guard" not in found.sentence
 
 
+def test_a_guard_that_flags_nothing_is_no_defence() -> None:
+    behind = guarded(sets=0)
+    run = run_of(curve(sets=0), dataclasses.replace(behind, guard=guard(threshold=math.inf)))
+    found = headline(run, rows(run))
+    assert found is not None
+    assert (found.row, found.name) == (rows(run)[0], "The GoodNet at X = 2")
+    assert headline(run, []) is None
+
+
 def test_a_goodnet_behind_the_guard_can_be_the_best() -> None:
     # The guard alone lets 20 of 50 through; of the 5 that get by B' with 6 channels pruned it flags 3.
     behind = guarded(passing=20)
@@ -134,7 +143,7 @@ def test_goodnets_are_judged_behind_the_guard_too() -> None:
     (guard(), "set on 120 clean images to flag at most 2 % of clean images. Of 80 clean images held back it flagged "
               "1.25 % (0.22 % to 6.75 % at 95 % confidence)."),
     (guard(Rate(0, 0)), "2 % of clean images. No clean images were held back"),
-    (guard(threshold=math.inf), "Transplant guard: This guard flags nothing: 120 calibration images are too few"),
+    (guard(threshold=math.inf), "The transplant guard flags nothing: 120 calibration images are too few"),
 ])
 def test_calibration_in_words(made: object, words: str) -> None:
     assert words in calibration_text(dataclasses.replace(guarded(), guard=made))  # type: ignore[arg-type]
