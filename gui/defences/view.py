@@ -116,8 +116,9 @@ class DefencesView(QWidget):
 
     def show_missing_labels(self, missing: int, labels: int, model: str) -> None:
         """Say how many of a network's labels have no clean validation image."""
-        self._missing = (f"{missing:,} of {labels:,} labels of {model} have no clean validation image; networks that are trained "
-                         "forget those labels. Training is refused unless you tick the box.") if missing else ""
+        self._missing = (f"{missing:,} of {labels:,} labels of {model} have no clean validation image; networks that "
+                         "are trained forget those labels. Training is refused unless you tick the box."
+                         if missing else "")
         self._warn()
 
     def set_ready(self, ready: bool, inputs: bool = False, of_run: str = "", chosen: str = "") -> None:
@@ -168,8 +169,8 @@ class DefencesView(QWidget):
     def _enable(self) -> None:
         if self.panel:
             self.panel.set_busy(self._busy)
-        for button, tip in ((self.compare_button, f"Make and measure all defences of {self._of_run}, the network of the "
-                                                  "run on show; Cancel stops it"),
+        for button, tip in ((self.compare_button, f"Make and measure all defences of {self._of_run}, the network of "
+                                                  "the run on show; Cancel stops it"),
                             (self.repair_button, f"Train a repaired copy of {self._of_run}, the network of the run on "
                                                  "show, in one of three ways and save it; Cancel stops it")):
             button.setEnabled(self._ready and not self._busy)
