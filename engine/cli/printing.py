@@ -101,10 +101,15 @@ def say_csv(fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Print rows as CSV for scripts and spreadsheets; what a row has besides these fields is left out."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(newline="")  # a row brings its own end, which Windows' output would lengthen
-    writer = csv.DictWriter(sys.stdout, fields, extrasaction="ignore")
+    writer, shown = csv.DictWriter(sys.stdout, fields, extrasaction="ignore"), sys.stdout.isatty()
+
+    def cell_of(value: Any) -> Any:
+        cell = csv_cell(value)
+        return literal(cell) if shown and isinstance(cell, str) else cell  # a terminal obeys, a file or script doesn't
+
     with to_standard_output():
         writer.writeheader()
-        writer.writerows({key: csv_cell(cell) for key, cell in row.items()} for row in rows)
+        writer.writerows({key: cell_of(cell) for key, cell in row.items()} for row in rows)
 
 
 def end_output() -> None:

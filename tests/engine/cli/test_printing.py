@@ -278,3 +278,11 @@ def test_repair_and_evaluate_say_which_poisoned_sets_are_estimates(
         assert [(part["name"], part["reconstructed"]) for part in found["poisoned"]] == [
             ("poisoned", False), ("bd", True)], words[0]
         assert "reconstructed" not in found["test"]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_terminal_is_shown_what_a_table_would_have_it_obey(
+        terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
+    say_csv(["file"], [{"file": "\x1b[31mred.png"}])
+    assert ("\x1b" in capsys.readouterr().out) != terminal
