@@ -19,6 +19,7 @@ from engine.guards.transplant import refuse_other_sizes
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.all_defences import compare_defences
+from engine.runs.doubts.plausibility import WEAK_ATTACK
 from engine.runs.examine import Examination, examine
 from engine.runs.inputs import Opened
 from engine.runs.kept import Made, kept_pair
@@ -127,8 +128,8 @@ def defend(
                          stood_in=not shown, apart=apart)
     without_attack = (_NO_ATTACK,) if request.poisoned and not shown else ()
     said = (*without_attack, *cautions, *made.left_out, *made.refused.values(), *filter(None, [pair.warning]))
-    return Defended(found, run, chosen, pair, apart, estimated, _stopped(run, chosen), NOT_TRIED,
-                    said, time.monotonic() - started)
+    return Defended(found, run, chosen, pair, apart, estimated, stopped(chosen.attacks) if run.plausible else (),
+                    NOT_TRIED, said, time.monotonic() - started)
 
 
 def _noted(pair: RepairedPair, chosen: ComparisonRow, rows: Sequence[ComparisonRow]) -> RepairedPair:
@@ -199,15 +200,17 @@ def broad_rows(rows: Sequence[ComparisonRow]) -> Sequence[ComparisonRow]:
     return rows
 
 
-def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:
-    if not run.plausible:
-        return ()
+def stopped(attacks: Sequence[Attack]) -> tuple[str, ...]:
+    """What attacks a defence was measured to stop, a sentence each.
+
+    Of a trigger computed from the network that B falls for on less than half of the images there is little to stop.
+    """
     return tuple(
         f"{'The reconstructed trigger' if attack.reconstructed else 'The trigger'} of {attack.name}: "
         f"{percent(attack.before.value)} of {attack.success.total:,} images fell for it with B alone, "
         f"{percent(attack.success.value)} do now (up to {percent(attack.success.interval[1])} at 95 % confidence)."
-        for attack in chosen.attacks
-        if attack.before.value > HARMLESS_ATTACK and attack.success.value <= HARMLESS_ATTACK)
+        for attack in attacks if attack.success.value <= HARMLESS_ATTACK < attack.before.value
+        and (attack.before.value >= WEAK_ATTACK or not attack.reconstructed))
 
 
 def _cautions(

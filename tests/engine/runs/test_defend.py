@@ -28,7 +28,7 @@ from engine.guards.calibration import SPARING_GUARD
 from engine.models.networks import Network, open_network
 from engine.rates import Rate
 from engine.runs import defend as defending
-from engine.runs.defend import are_estimates, best_row, broad_rows, parted
+from engine.runs.defend import are_estimates, best_row, broad_rows, parted, stopped
 from engine.runs.examine import Examination, examine
 from tests.support.networks import TARGET, SmallLab
 
@@ -208,6 +208,14 @@ def test_stand_ins_stand_beside_poisoned_images_that_show_no_attack(
 def test_where_no_set_shows_an_attack_nothing_measured_chooses() -> None:
     assert are_estimates([Attack("p", 0, Rate(5, 100), Rate(5, 100), Rate(0, 100))])
     assert not are_estimates([Attack("p", 0, Rate(6, 100), Rate(5, 100), Rate(0, 100))])
+
+
+@pytest.mark.parametrize("before, left, reconstructed, told", [
+    (50, 5, True, True), (49, 5, True, False), (50, 6, True, False), (6, 5, False, True), (5, 5, False, False)])
+def test_a_reconstructed_trigger_that_hardly_works_is_nothing_to_hold_against(
+        before: int, left: int, reconstructed: bool, told: bool) -> None:
+    attack = Attack("p", 0, Rate(before, 100), Rate(left, 100), Rate(0, 100), reconstructed)
+    assert bool(stopped([attack])) == told
 
 
 def test_guards_that_would_flag_nothing_are_not_chosen_and_that_is_said(
