@@ -178,8 +178,9 @@ def lowered(network: Network, repair: Repair, course: Course, cancel: CancelToke
     them = "them" if len(labels) > 1 else "it"
     examined = " or an examination's evidence" if course.found.standing_out else ""
     warning = (f"Likenesses of a trigger{examined} lead to {listed(labels)} more easily than to others, so B' answers "
-               f"{them} only where it is surer than of other labels; clean images of {them} are misread more often: "
-               f"{lost}. It learnt from most of these, so others may be misread more often still.")
+               f"{them} only where it is surer than of other labels, though {listed(labels)} may be innocent; "
+               f"clean images of {them} are misread more often: {lost}. It learnt from most of these, so others may be "
+               "misread more often still.")
     return dataclasses.replace(repair, weights=tuple(np.array(w) for w in student.model.get_weights()),
                                after=clean_accuracy(student, data, cancel, did), lowered=tuple(labels),
                                warning=" ".join(filter(None, (repair.warning, warning))))

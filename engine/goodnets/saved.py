@@ -121,9 +121,9 @@ def write_pair(
     of_b_prime = "" if goodnet.b_alone else write_onnx(goodnet.b_prime, folder / f"{repaired.stem}.onnx", prepared)
     left_out = tuple(filter(None, (of_pair, of_b_prime)))
     notes = {"schema": 1, "flag_label": goodnet.flag_label, "scale": goodnet.preprocessing.name,
-             "left_out": list(left_out), **goodnet.notes, "guard": goodnet.guard_name,
-             "false_alarms_asked": goodnet.guard.calibration.false_alarms if goodnet.guard else None,
-             **({"guard_note": FILES_WITHOUT_GUARD} if goodnet.guard else {})}
+             "left_out": list(left_out), **({"guard_note": FILES_WITHOUT_GUARD} if goodnet.guard else {}),
+             **goodnet.notes, "guard": goodnet.guard_name,
+             "false_alarms_asked": goodnet.guard.calibration.false_alarms if goodnet.guard else None}
     (folder / "goodnet.json").write_text(json.dumps(notes, indent=1), encoding="utf-8")
     if goodnet.guard:
         save_guard(goodnet.guard, folder / GUARD_FILE)

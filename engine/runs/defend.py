@@ -9,15 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.assessment import HARMLESS_ATTACK, Attack, percent
+from engine.assessment import HARMLESS_ATTACK, Attack, enumerated, percent
 from engine.data.datasets import Dataset
 from engine.defences.comparison import UNPAIRED, Comparison, ComparisonRow
 from engine.files.scratch import scratch_folder
+from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.guards.calibration import SPARING_GUARD
 from engine.guards.transplant import refuse_other_sizes
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.runs.all_defences import compare_defences
+from engine.runs.doubts.plausibility import WEAK_ATTACK
 from engine.runs.examine import Examination, examine
 from engine.runs.inputs import Opened
 from engine.runs.kept import Made, kept_pair
@@ -76,6 +78,11 @@ class Defended:
         """Everything that was measured, on all images, B without a defence first."""
         return self.run.comparison.rows if self.run.comparison else ()
 
+    @property
+    def without_guard(self) -> str:
+        """What the files that can't hold the pair's guard are, and let through; empty where it has none."""
+        return str(self.pair.goodnet.notes.get("guard_note", ""))
+
 
 def defend(
     opened: Opened, request: PruningRequest, seed: int = 0, *,
@@ -117,13 +124,24 @@ def defend(
         choosing, telling, apart = parted(comparison)
         rows = [row for row in choosing if made.can_build(row)]
         chosen = telling[choosing.index(best_row(broad_rows(rows) if estimated else rows))]
-        pair = kept_pair(run, made, chosen, told=apart, progress=progress, cancel=cancel)
+        pair = _noted(kept_pair(run, made, chosen, told=apart, progress=progress, cancel=cancel), chosen, telling)
     cautions = _cautions(run, found, chosen, opened, complete, estimated=estimated,
                          stood_in=not shown, apart=apart)
     without_attack = (_NO_ATTACK,) if request.poisoned and not shown else ()
     said = (*without_attack, *cautions, *made.left_out, *made.refused.values(), *filter(None, [pair.warning]))
-    return Defended(found, run, chosen, pair, apart, estimated, _stopped(run, chosen), NOT_TRIED,
-                    said, time.monotonic() - started)
+    return Defended(found, run, chosen, pair, apart, estimated, stopped(chosen.attacks) if run.plausible else (),
+                    NOT_TRIED, said, time.monotonic() - started)
+
+
+def _noted(pair: RepairedPair, chosen: ComparisonRow, rows: Sequence[ComparisonRow]) -> RepairedPair:
+    """A pair whose goodnet.json says what gets through without its guard, by the row of the same defence alone."""
+    if not pair.goodnet.guard:
+        return pair
+    through = [f"{percent(attack.success.value)} of {attack.title}" for row in rows
+               if row.defence == chosen.defence and row.guard == "none" != chosen.guard for attack in row.attacks]
+    said = f" Without the guard, as in these files, {enumerated(through)} get through." if through else ""
+    notes = pair.goodnet.notes | {"guard_note": f"{FILES_WITHOUT_GUARD}{said}"}
+    return dataclasses.replace(pair, goodnet=dataclasses.replace(pair.goodnet, notes=notes))
 
 
 def _falls_for(network: Network, poisoned: Dataset, cancel: CancelToken) -> bool:
@@ -183,15 +201,17 @@ def broad_rows(rows: Sequence[ComparisonRow]) -> Sequence[ComparisonRow]:
     return rows
 
 
-def _stopped(run: PruningRun, chosen: ComparisonRow) -> tuple[str, ...]:
-    if not run.plausible:
-        return ()
+def stopped(attacks: Sequence[Attack]) -> tuple[str, ...]:
+    """What attacks a defence was measured to stop, a sentence each.
+
+    Of a trigger computed from the network that B falls for on less than half of the images there is little to stop.
+    """
     return tuple(
         f"{'The reconstructed trigger' if attack.reconstructed else 'The trigger'} of {attack.name}: "
         f"{percent(attack.before.value)} of {attack.success.total:,} images fell for it with B alone, "
         f"{percent(attack.success.value)} do now (up to {percent(attack.success.interval[1])} at 95 % confidence)."
-        for attack in chosen.attacks
-        if attack.before.value > HARMLESS_ATTACK and attack.success.value <= HARMLESS_ATTACK)
+        for attack in attacks if attack.success.value <= HARMLESS_ATTACK < attack.before.value
+        and (attack.before.value >= WEAK_ATTACK or not attack.reconstructed))
 
 
 def _cautions(

@@ -104,7 +104,7 @@ def kept_pair(
     if told:
         poisoned = [_telling(dataset) for dataset in poisoned]
         clean, test = _telling(clean), test and _telling(test)
-    return measured(row.name, warning, goodnet, clean, test, poisoned, progress, cancel)
+    return measured(row.name, warning, goodnet, clean, test, poisoned, progress, cancel, half=told)
 
 
 def _telling(dataset: Dataset) -> Dataset:

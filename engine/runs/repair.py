@@ -199,13 +199,14 @@ def _calibrated(
 
 def measured(
     method: str, warning: str, goodnet: GoodNet, clean: Dataset, test: Dataset | None, poisoned: Sequence[Dataset],
-    progress: ProgressCallback, cancel: CancelToken,
+    progress: ProgressCallback, cancel: CancelToken, *, half: bool = False,
 ) -> RepairedPair:
     """A pair with what it is worth.
 
     Args:
         warning: of how the copy was made.
         clean, test: as Opened.to_make_and_measure gives them. All data sets are in the networks' input range.
+        half: each set is half of the one of its name.
     Raises:
         Cancelled: the token was set.
     """
@@ -213,13 +214,13 @@ def measured(
     found += [evaluate(goodnet, dataset, poisoned=True, progress=progress, cancel=cancel) for dataset in poisoned]
     pictures = stored_pictures([test or clean, *poisoned])
     # On images that B' learnt from, what lowered labels cost was told when it was made.
-    by_label = _by_label_text(found[0], test or clean, goodnet.notes.get("lowered_labels", []) if test else [])
+    by_label = _by_label_text(found[0], test or clean, goodnet.notes.get("lowered_labels", []) if test else [], half)
     note = goodnet.guard.note if goodnet.guard else ""
     said = " ".join(filter(None, (warning, by_label, measured_on_text(test), note)))
     return RepairedPair(method, goodnet, tuple(found), pictures, said)
 
 
-def _by_label_text(found: Evaluation, dataset: Dataset, lowered: Sequence[int]) -> str:
+def _by_label_text(found: Evaluation, dataset: Dataset, lowered: Sequence[int], half: bool) -> str:
     """What lowered labels cost on a set, and which other labels B' has lost; nothing where there is none such.
 
     Of a label that hardly any image was learnt from, as where most were left out, accuracy over all labels says little.
@@ -231,12 +232,13 @@ def _by_label_text(found: Evaluation, dataset: Dataset, lowered: Sequence[int]) 
         return "; ".join(f"of label {label}'s {shown[label]:,} images B answers {before[label]:,} right and B' "
                          f"{after[label]:,}" for label in labels)
 
+    name = f"half of {dataset.name}" if half else dataset.name
     measured = told(label for label in lowered if shown[label])
     lost = [int(label) for label in np.flatnonzero((before >= _ENOUGH) & (2 * after < before))
             if label not in lowered]
     more = f", and so of {len(lost) - _NAMED:,} labels more" if len(lost) > _NAMED else ""
-    return " ".join((*([f"Measured on {dataset.name}: {measured}."] if measured else []),
-                     *([f"B' has lost what it knew of some labels: on {dataset.name}, {told(lost[:_NAMED])}{more}."]
+    return " ".join((*([f"Measured on {name}: {measured}."] if measured else []),
+                     *([f"B' has lost what it knew of some labels: on {name}, {told(lost[:_NAMED])}{more}."]
                        if lost else [])))
 
 

@@ -173,7 +173,7 @@ def defend(request: PruningRequest, folder: Path, context: TaskContext) -> Defen
                 for attack in row.attacks]
     on = "wasn't" if found.apart else "was"
     said = f"{', '.join(figures)}, on images that it {on} chosen by"
-    return Defended(row.name, folder, said, found.cautions, left_out)
+    return Defended(row.name, folder, said, (*found.cautions, *filter(None, [found.without_guard])), left_out)
 
 
 def keep(run: PruningRun, made: Made, row: ComparisonRow, folder: Path, context: TaskContext) -> Repaired:

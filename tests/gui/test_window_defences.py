@@ -370,6 +370,7 @@ def test_the_whole_defence_needs_no_run_and_saves_the_best_with_its_evidence(
     assert "an estimate" in text and "(reconstructed), " in text, "nobody gave poisoned images"
     on = "wasn't" if document["measured"]["chosen_by_other_images"] else "was"
     assert f"on images that it {on} chosen by" in text
+    assert json.loads((saved / "goodnet" / "goodnet.json").read_text()).get("guard_note", "") in text
     assert window.defences.empty.text().replace("\u00a0", " ").startswith(text), "there it is read whole"
     assert open_goodnet([saved / "goodnet"]).b.labels == LABELS
     assert (saved / "examination" / "report.html").is_file()

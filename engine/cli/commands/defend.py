@@ -9,7 +9,6 @@ from engine.cli.options import add_inputs, add_json, add_layer, add_seed, input_
 from engine.cli.printing import complain, say, say_json, say_table, warn
 from engine.cli.progress_line import ProgressLine
 from engine.files.saving import check_writable
-from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS
 from engine.records.defended import defended_json, save_defended
 from engine.runs.defend import Defended, defend
@@ -50,8 +49,8 @@ def run(options: argparse.Namespace) -> None:
     _say(found)
     say()
     say(f"Saved in {out}")
-    if found.pair.goodnet.guard:
-        say(FILES_WITHOUT_GUARD)
+    if found.without_guard:
+        say(found.without_guard)
 
 
 def _say(found: Defended) -> None:

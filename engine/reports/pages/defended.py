@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 
-from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.reports.pages.page import environment
 from engine.runs.defend import Defended
 
@@ -16,4 +15,4 @@ def defended_html(defended: Defended, model: str, written: datetime.date) -> str
         model: the network's file name; written: the day to put on it.
     """
     return environment().get_template("defended.html").render(
-        defended=defended, model=model, written=written, without_guard=FILES_WITHOUT_GUARD)
+        defended=defended, model=model, written=written)

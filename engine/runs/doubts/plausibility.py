@@ -29,7 +29,7 @@ _NEARLY_ALL, _NOT_A_FEW = 0.95, 0.01
 # The target label is called flooded when it has such a share and so many times the average label's images.
 _FLOODED_SHARE, _FLOODED_TIMES = 0.2, 5
 # B answers the target on less than this share of the images: most of them can't carry its trigger.
-_WEAK_ATTACK = 0.5
+WEAK_ATTACK = 0.5
 _FEW_LABELS = 0.5
 # Of 4 labels and more, one that more than half of the images show decides what is normal. Measured: a guard set to 2 %
 # on images of 10 labels of which 85 % showed one flagged 18 % of a set that shows each as often.
@@ -133,7 +133,7 @@ def _about_poisoned_counts(curve: PruningCurve, called: str) -> Iterator[Doubt]:
         if before <= HARMLESS_ATTACK:
             yield Doubt(f"{counts.name} shows no backdoor: {called} answers {_wanted('its label', counts.target)} on "
                         f"{percent(before)} of these images, so it says nothing about any defence.", False, asked)
-        elif before < _WEAK_ATTACK:
+        elif before < WEAK_ATTACK:
             why = ("the trigger computed from the network hardly works" if counts.reconstructed else
                    "most of its images don't carry a trigger that works")
             yield Doubt(f"{called} answers {_wanted('the target', counts.target)} on only {percent(before)} of "

@@ -125,5 +125,6 @@ def test_several_labels_are_named() -> None:
     found = lowered(network, untrained(network), both)
     assert found.lowered == (1, 3)
     assert "to labels 1 and 3 more easily than to others, so B' answers them only" in found.warning
+    assert "surer than of other labels, though labels 1 and 3 may be innocent; clean" in found.warning
     assert "; of label 3's " in found.warning and listed([2, 6, 8]) == "labels 2, 6 and 8"
     assert (found.weights[1][[0, 2]] == BIAS[[0, 2]]).all() and LABELS == 4

@@ -132,6 +132,7 @@ def test_they_are_left_out_and_told(guard: Guard, mixed: Path) -> None:
     assert (clean.labels[left_out] == poisoned.labels[0]).all()
     sure, of, label, more = map(int, re.findall(r"\d+", guard.doubt))
     assert f"that are answered with their label {label} strike the transplant guard" in guard.doubt
+    assert "of a network with a backdoor that label's clean images may, too" in guard.doubt, "it isn't proof"
     assert sure + more == len(left_out) and label == poisoned.labels[0]
     own = np.flatnonzero(clean.labels == label)
     assert of == (network.predict_labels(clean.take(own)) == label).sum(), "384 and 40 images: all were asked about"

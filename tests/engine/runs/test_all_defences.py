@@ -104,6 +104,20 @@ def test_whatever_a_repair_is_called_its_row_says_whether_it_answers_alone(run: 
     assert kept_pair(run, made, row).goodnet.b_prime_alone is not paired
 
 
+@pytest.mark.parametrize("told, on", [(True, "half of test"), (False, "test")])
+def test_what_a_label_lost_says_on_how_much_of_a_set_that_was_measured(
+    run: PruningRun, told: bool, on: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    b = open_inputs(run.request).network
+    weights = [np.asarray(value) for value in b.model.get_weights()]
+    weights[-1] = np.where(np.arange(b.labels) == 0, np.float32(-1e6), weights[-1])
+    monkeypatch.setattr("engine.runs.repair._ENOUGH", 1)
+    for lowered, said in (((0,), f"Measured on {on}: of label 0's "), ((), f"of some labels: on {on}, of label 0's ")):
+        repair = Repair("distillation", weights, 0, 0, Rate(0, 1), Rate(0, 1), "", (), "", 0, lowered=lowered)
+        row = dataclasses.replace(compared_row("repaired", "none", 76, 80), defence="repaired")
+        assert said in kept_pair(run, Made(repairs={"repaired": repair}), row, told=told).warning
+
+
 def test_another_network_isnt_compared_under_a_run_s_name(run: PruningRun) -> None:
     other = dataclasses.replace(run, model=dataclasses.replace(run.model, sha256="0" * 64))
     with pytest.raises(EngineError, match="was changed since the run"):

@@ -28,7 +28,7 @@ from engine.guards.calibration import SPARING_GUARD
 from engine.models.networks import Network, open_network
 from engine.rates import Rate
 from engine.runs import defend as defending
-from engine.runs.defend import are_estimates, best_row, broad_rows, parted
+from engine.runs.defend import are_estimates, best_row, broad_rows, parted, stopped
 from engine.runs.examine import Examination, examine
 from tests.support.networks import TARGET, SmallLab
 
@@ -81,8 +81,8 @@ def test_what_is_said_of_the_chosen_one_is_told_by_images_that_did_not_choose_it
 
     def halved(*given: Any, **more: Any) -> Comparison:
         found, works = made(*given, **more), "B behind the margin guard"
-        choosing, telling = (tuple(with_rates(one, right if one.name == works else 10, left) for one in found.rows)
-                             for right, left in ((100, 0), (7, 90)))
+        choosing, telling = (tuple(with_rates(one, *((right, left) if one.name == works else (10, bare)))
+                                   for one in found.rows) for right, left, bare in ((100, 0, 0), (7, 90, 97)))
         return dataclasses.replace(found, halves=(choosing, telling))
 
     monkeypatch.setattr(defending, "compare_defences", halved)
@@ -101,7 +101,10 @@ def test_what_is_said_of_the_chosen_one_is_told_by_images_that_did_not_choose_it
     assert printed["measured"]["chosen_by_other_images"] and not printed["holds_against"]
     report = (out / "report.html").read_text()
     assert "that the defence wasn't chosen by" in report
-    assert "goodnet.keras and goodnet.onnx are the pair without it" in report
+    noted = json.loads((out / "goodnet" / "goodnet.json").read_text())["guard_note"]
+    told_of = ("goodnet.keras and goodnet.onnx are the pair without it. Without the guard, as in these files, 97 % of "
+               "poisoned get through.")
+    assert told_of in noted and told_of in report
     assert not list((out / "goodnet").glob("repaired*")), "they would be B itself"
     evaluated = json.loads((out / "goodnet" / "evaluation.json").read_text())
     assert evaluated["test"]["images"] == 30, "half of 60"
@@ -147,6 +150,8 @@ def test_sets_that_are_estimates_are_called_so_wherever_they_are_named(
     said = " ".join(capsys.readouterr().out.split())
     assert "attack success, made (reconstructed)" in said and "attack success, poisoned (rec" not in said
     assert "<bdi>made (reconstructed)</bdi>" in (out / "report.html").read_text()
+    noted = json.loads((out / "goodnet" / "goodnet.json").read_text()).get("guard_note", "")
+    assert said.endswith(noted) and ("% of made (reconstructed) and " in noted) == bool(noted)
     written = json.loads((out / "defend.json").read_text())
     assert all(one["reconstructed"] == {"made": True, "poisoned": False}
                for one in (written["measured"], *written["candidates"]))
@@ -203,6 +208,14 @@ def test_stand_ins_stand_beside_poisoned_images_that_show_no_attack(
 def test_where_no_set_shows_an_attack_nothing_measured_chooses() -> None:
     assert are_estimates([Attack("p", 0, Rate(5, 100), Rate(5, 100), Rate(0, 100))])
     assert not are_estimates([Attack("p", 0, Rate(6, 100), Rate(5, 100), Rate(0, 100))])
+
+
+@pytest.mark.parametrize("before, left, reconstructed, told", [
+    (50, 5, True, True), (49, 5, True, False), (50, 6, True, False), (6, 5, False, True), (5, 5, False, False)])
+def test_a_reconstructed_trigger_that_hardly_works_is_nothing_to_hold_against(
+        before: int, left: int, reconstructed: bool, told: bool) -> None:
+    attack = Attack("p", 0, Rate(before, 100), Rate(left, 100), Rate(0, 100), reconstructed)
+    assert bool(stopped([attack])) == told
 
 
 def test_guards_that_would_flag_nothing_are_not_chosen_and_that_is_said(
