@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGroupBox, QRadioButton, QVBoxLayout, QWidget
 
 from gui.widgets.elided_label import PlainLabel
+from gui.widgets.texts import plain
 from gui.widgets.theme import Theme, outline
 
 _WIDTH, _INDENT = 560, 24
@@ -38,14 +39,14 @@ class RepairDialog(QDialog):
     stands before it and not the run's; it doesn't block.
 
     Args:
-        of_run: what guard the run has, a sentence.
+        model: the network's file name; of_run: what guard the run has, a sentence.
     """
 
     chosen = Signal(str, bool, bool)
 
-    def __init__(self, parent: QWidget, theme: Theme, of_run: str) -> None:
+    def __init__(self, parent: QWidget, theme: Theme, model: str, of_run: str) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Repair the network")
+        self.setWindowTitle(f"Repair {plain(model)}")
         intro = PlainLabel(INTRO)
         intro.setWordWrap(True)
         methods = {_radio(text, theme): (name, what) for name, text, what in METHODS}

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QStackedWidge
 
 from gui.widgets.elided_label import EmptyText, PlainLabel
 from gui.widgets.primary_button import PrimaryButton
-from gui.widgets.texts import unbroken, waiting
+from gui.widgets.texts import as_tip, unbroken, waiting
 from gui.widgets.theme import Theme, outline
 from gui.widgets.turns import in_turns
 
@@ -56,7 +56,7 @@ class DefencesView(QWidget):
         super().__init__()
         self._theme = theme
         self._ready = self._open = self._busy = False
-        self._missing = self._of_result = self._asked = self._saved = ""
+        self._missing = self._of_result = self._asked = self._saved = self._of_run = self._chosen = ""
         self.panel: ComparisonPanel | None = None
         self.compare_button = PrimaryButton("Co&mpare all defences (minutes)", "table", theme)
         self.repair_button, self.defend_button = QPushButton("Repa&ir…"), QPushButton("Defend…")
@@ -113,15 +113,19 @@ class DefencesView(QWidget):
         self._say()
         self._warn()
 
-    def show_missing_labels(self, missing: int, labels: int) -> None:
-        """Say how many of the network's labels have no clean validation image."""
-        self._missing = (f"{missing:,} of {labels:,} labels have no clean validation image; networks that are trained "
-                         "forget those labels. Training is refused unless you tick the box.") if missing else ""
+    def show_missing_labels(self, missing: int, labels: int, model: str) -> None:
+        """Say how many of a network's labels have no clean validation image."""
+        self._missing = (f"{missing:,} of {labels:,} labels of {model} have no clean validation image; networks that "
+                         "are trained forget those labels. Training is refused unless you tick the box.") if missing else ""
         self._warn()
 
-    def set_ready(self, ready: bool, inputs: bool = False) -> None:
-        """Whether a finished run is there to compare, and whether a network and clean images are there to defend."""
-        self._ready, self._open = ready, inputs
+    def set_ready(self, ready: bool, inputs: bool = False, of_run: str = "", chosen: str = "") -> None:
+        """Whether a finished run is there to compare, and whether a network and clean images are there to defend.
+
+        Args:
+            of_run, chosen: the file names of the run's network and of the one that is chosen.
+        """
+        self._ready, self._open, self._of_run, self._chosen = ready, inputs, of_run, chosen
         self._enable()
 
     def set_busy(self, busy: bool) -> None:
@@ -161,13 +165,15 @@ class DefencesView(QWidget):
     def _enable(self) -> None:
         if self.panel:
             self.panel.set_busy(self._busy)
-        for button, tip in ((self.compare_button, "Make and measure all defences; Cancel stops it"),
-                            (self.repair_button, "Train a repaired copy in one of three ways and save it; Cancel "
-                                                 "stops it")):
+        for button, tip in ((self.compare_button, f"Make and measure all defences of {self._of_run}, the network of "
+                                                  "the run on show; Cancel stops it"),
+                            (self.repair_button, f"Train a repaired copy of {self._of_run}, the network of the run on "
+                                                 "show, in one of three ways and save it; Cancel stops it")):
             button.setEnabled(self._ready and not self._busy)
-            button.setToolTip(tip if self._ready else "Run the pruning first")
+            button.setToolTip(as_tip(tip) if self._ready else "Run the pruning first")
         self.defend_button.setEnabled(self._open and not self._busy)
-        self.defend_button.setToolTip("Examine the network, make every defence and save the best; Cancel stops it"
+        self.defend_button.setToolTip(as_tip(f"Examine {self._chosen}, the network that is chosen, make every defence "
+                                             "and save the best; Cancel stops it")
                                       if self._open else "Choose a model and clean validation images first")
 
     def _warn(self) -> None:

@@ -13,6 +13,7 @@ from gui.defences.view import COMPARING, DEFENDING, REPAIRING, DefencesView
 from gui.frame.desk import Desk, Wing
 from gui.frame.saves import keep_compared
 from gui.session.chosen import Inputs
+from gui.session.session import Session
 from gui.widgets import asking
 
 
@@ -22,7 +23,10 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
     model: Path | None = None
 
     def show_state() -> None:
-        view.set_ready(session.run is not None, session.inputs.ready)
+        run, chosen = session.run, session.inputs.model
+        view.set_ready(run is not None, session.inputs.ready, run.model.path.name if run else "",
+                       chosen.path.name if chosen else "")
+        view.show_missing_labels(*_missing_labels(session))
         view.set_busy(session.state.busy)
 
     def show_inputs(inputs: Inputs) -> None:
@@ -30,7 +34,6 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
         before, model = model, inputs.model.path if inputs.model else None
         if model != before:
             view.show_saved("")  # what was saved was of the model before
-        view.show_missing_labels(inputs.missing_labels, inputs.labels or 0)
         show_state()
 
     def compare(allow_missing_labels: bool) -> None:
@@ -63,6 +66,16 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
     return Wing("Defences", view)
 
 
+def _missing_labels(session: Session) -> tuple[int, int, str]:
+    """How many labels have no clean validation image, of how many, of which network: the run's, which is what a
+    comparison and a repair are of; before there is one, the chosen one's."""
+    run, inputs = session.run, session.inputs
+    if run is None:
+        return inputs.missing_labels, inputs.labels or 0, inputs.model.path.name if inputs.model else ""
+    there = next((found.labels for found in run.datasets if found.role == "validation"), run.model.labels)
+    return max(0, run.model.labels - there), run.model.labels, run.model.path.name
+
+
 def _defend(desk: Desk, view: DefencesView) -> None:
     """Ask where the best defence is saved."""
     session = desk.session
@@ -92,6 +105,6 @@ def _repair(desk: Desk, view: DefencesView, allow_missing_labels: bool) -> None:
     guard = run.request.guard
     of_run = "No guard, because the run has none." if guard == "none" else \
         f"The {guard} guard, set to flag at most {percent(run.request.false_alarms)} of clean pictures."
-    dialog = RepairDialog(desk.window, desk.theme, of_run)
+    dialog = RepairDialog(desk.window, desk.theme, run.model.path.name, of_run)
     dialog.chosen.connect(save)
     dialog.open()

@@ -17,6 +17,7 @@ from engine.goodnets.saved import open_goodnet, save_pair
 from engine.reports.headline import headline
 from engine.runs.pairs import build_goodnet
 from gui.check.model import B_LABEL
+from gui.defences.repair_dialog import RepairDialog
 from gui.jobs.saving import folder_name
 from gui.main_window import MainWindow
 from gui.session.session import State
@@ -69,6 +70,37 @@ def test_the_title_and_the_line_above_the_tabs_name_the_network(
         text = window.result.answer.text().replace("\u00a0", " ")
         assert text.startswith(f"badnet.keras: {best.figures}") and best.name.removeprefix("The ") in text
     assert marked(window) == "" and window.windowTitle() == "badnet.keras – GoodNet"
+
+
+def test_each_defence_says_which_network_it_is_for(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, other: Path, tmp_path: Path,  # noqa: F811
+) -> None:
+    """Repair and comparison are of the run on show, Defend is of what is chosen by now."""
+    view, few = window.defences, tmp_path / "few.h5"
+    with h5py.File(small_lab.clean) as file, h5py.File(few, "w") as written:
+        kept = file["label"][()] < 3
+        written["data"], written["label"] = file["data"][()][kept], file["label"][()][kept]
+    window.desk.choosing.open_as("model", other)
+    window.desk.choosing.open_as("validation", few)
+    settle(qtbot, window)
+    assert view.warning.text().startswith("Warning: 4 of 7 labels of other.keras have no clean validation image")
+    assert "other.keras" in view.defend_button.toolTip()
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    assert not view.warning.isVisibleTo(view)
+    window.desk.choosing.open_as("model", other)
+    window.desk.choosing.open_as("validation", few)
+    settle(qtbot, window)
+    assert not view.warning.isVisibleTo(view)
+    for button, name in ((view.compare_button, "badnet.keras"), (view.repair_button, "badnet.keras"),
+                         (view.defend_button, "other.keras")):
+        assert button.isEnabled() and name in button.toolTip()
+    qtbot.mouseClick(view.repair_button, Qt.MouseButton.LeftButton)
+    dialog, = (found for found in window.findChildren(RepairDialog) if found.isVisible())
+    assert dialog.windowTitle() == "Repair badnet.keras"
+    dialog.reject()
+    press_run(qtbot, window)
+    assert view.warning.text().startswith("Warning: 4 of 7 labels of other.keras have no clean validation image")
 
 
 @pytest.mark.parametrize(("role", "word"), [

@@ -234,12 +234,12 @@ def test_warnings_stay(view: DefencesView) -> None:
     assert not view.warning.isVisibleTo(view)
     view.allow_box.click()
     assert "forget" in view.warning.text()
-    view.show_missing_labels(1263, 1283)
+    view.show_missing_labels(1263, 1283, "b.keras")
     assert "1,263 of 1,283 labels" in view.warning.text()
     view.show_comparison(comparison("3 of 10 labels have no image."))
     assert view.warning.text() == "Warning: 3 of 10 labels have no image."
     view.allow_box.click()
-    view.show_missing_labels(0, 1283)
+    view.show_missing_labels(0, 1283, "b.keras")
     assert view.warning.text() == "Warning: 3 of 10 labels have no image."
     assert view.warning.isVisibleTo(view)
     view.show_comparison(comparison())
