@@ -15,7 +15,7 @@ import numpy as np
 from engine import backend
 from engine.data.preprocessing import AS_STORED, Preprocessing, preprocessing
 from engine.data.sources.depth import is_depth
-from engine.data.stored_values import AROUND_ZERO, BYTES, FINER, PREPARED, RANGES, UNIT
+from engine.data.stored_values import AROUND_ZERO, BYTES, FINER, PREPARED, RANGES, UNIT, WORDS
 from engine.errors import EngineError
 from engine.files.existing import is_file, is_folder
 from engine.files.manifest import first_changed, first_missing
@@ -116,9 +116,11 @@ def write_pair(
     pictures = _noise(goodnet.b) if pictures is None else pictures
     prepared = goodnet.preprocessing.applied(pictures.copy())
     before_each()
-    of_pair = write_onnx(Network(whole, goodnet.b.path), folder / "goodnet.onnx", pictures)
+    of_pair = write_onnx(Network(whole, goodnet.b.path), folder / "goodnet.onnx", pictures,
+                         _onnx_notes(goodnet, AS_STORED) | {"flagged_label": str(goodnet.flag_label)})
     before_each()
-    of_b_prime = "" if goodnet.b_alone else write_onnx(goodnet.b_prime, folder / f"{repaired.stem}.onnx", prepared)
+    of_b_prime = "" if goodnet.b_alone else write_onnx(
+        goodnet.b_prime, folder / f"{repaired.stem}.onnx", prepared, _onnx_notes(goodnet, goodnet.preprocessing))
     left_out = tuple(filter(None, (of_pair, of_b_prime)))
     notes = {"schema": 1, "flag_label": goodnet.flag_label, "scale": goodnet.preprocessing.name,
              "left_out": list(left_out), **goodnet.notes, "guard": goodnet.guard_name,
@@ -142,6 +144,12 @@ def _note_classes(path: Path, classes: Sequence[str]) -> None:
             with plain.open(member) as source, target.open(copy.copy(member), "w") as place:
                 shutil.copyfileobj(source, place)
     noted.replace(path)
+
+
+def _onnx_notes(goodnet: GoodNet, fed: Preprocessing) -> dict[str, str]:
+    """What an ONNX file says of itself: how it takes pictures and, where that is known, what its labels are called."""
+    names = {"names": json.dumps(goodnet.classes)} if goodnet.classes else {}
+    return {"layout": "NHWC", "values": f"stored {WORDS[goodnet.stored]}, {fed.words}", **names}
 
 
 def _noise(network: Network) -> Images:
