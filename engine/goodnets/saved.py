@@ -173,6 +173,10 @@ def open_goodnet(paths: Sequence[Path], fed: Preprocessing | None = None) -> Goo
             or it carries a preprocessing and one is given.
     """
     if len(paths) == 2:
+        folder = next(filter(is_folder, paths), None)
+        if folder:
+            raise EngineError(f"{folder}: is a folder; two paths are the files of B and B'. Give one GoodNet at a "
+                              "time, or the two files.")
         b, b_prime = open_network(paths[0]), open_network(paths[1])
         return GoodNet(b, b_prime, fed or AS_STORED, _notes_of_pair(b, b_prime))
     if fed is not None:

@@ -24,7 +24,6 @@ Array = npt.NDArray[Any]
 
 # LayerNormalization is as old as this; most programs that run ONNX know it.
 OPSET, IR_VERSION = 17, 8
-PRODUCER = "GoodNet"
 # What every file calls its input and its output.
 IMAGE, ANSWER = "image", "answer"
 # How ONNX lays out a map of Keras's, and Keras one of ONNX's.
@@ -80,7 +79,7 @@ class Writing:
                 for name, value in ((image.name, image), (ANSWER, answer))]
         graph = helper.make_graph([*self.nodes, named], "goodnet", kept[:1], kept[1:], self.weights)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
-                                 producer_name=PRODUCER)
+                                 producer_name="GoodNet")
 
     def _unused(self, name: str) -> str:
         return unused_name(re.sub(r"[^A-Za-z0-9_./\-]+", "_", name), self._names)

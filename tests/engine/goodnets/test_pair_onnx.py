@@ -12,6 +12,7 @@ import onnx
 import pytest
 
 from engine.data.preprocessing import preprocessing
+from engine.errors import ModelError
 from engine.files import manifest
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import save_pair
@@ -90,6 +91,8 @@ def test_both_files_say_how_they_take_pictures_and_what_they_answer(tmp_path: Pa
                          "flagged_label": str(LABELS)},
         "repaired_2.onnx": {"layout": "NHWC", "values": "stored from 0 to 255, divided by 255"}}
     assert open_network(tmp_path / "pair" / "repaired_2.onnx").classes == tuple(names)
+    with pytest.raises(ModelError, match=r"goodnet\.onnx: is a GoodNet as other programs run it.*Open goodnet\.keras"):
+        open_network(tmp_path / "pair" / "goodnet.onnx")
 
 
 def test_what_is_left_out_is_said_and_the_pair_saved(tmp_path: Path) -> None:
