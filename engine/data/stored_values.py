@@ -16,7 +16,7 @@ from engine.files.pictures import Picture
 # finer than bytes.
 BYTES, UNIT, AROUND_ZERO, PREPARED, FINER = "0..255", "0..1", "-1..1", "prepared", "finer"
 RANGES: Final = (BYTES, UNIT, AROUND_ZERO, PREPARED, FINER)
-_WORDS = {BYTES: "from 0 to 255", UNIT: "from 0 to 1", AROUND_ZERO: "from -1 to 1", PREPARED: "on both sides of 0",
+WORDS = {BYTES: "from 0 to 255", UNIT: "from 0 to 1", AROUND_ZERO: "from -1 to 1", PREPARED: "on both sides of 0",
           FINER: "far beyond 255"}
 # As large a part of the range may lie beyond its ends, as smoothing or noise that nobody cut off leaves it.
 _BEYOND = 0.25
@@ -85,8 +85,8 @@ def refuse_unlike(dataset: Dataset, wanted: str | None, of: str) -> None:
     # Around 0 values end where the darkest and brightest happen to: between these two nothing is told.
     if None in (found, wanted) or found == wanted or {found, wanted} == {AROUND_ZERO, PREPARED}:
         return
-    raise DatasetError(f"{dataset.path}: its values run {_WORDS[str(found)]}, but those of {of} "
-                       f"{_WORDS[str(wanted)]}; all are fed to the network in the same way. Save both alike.")
+    raise DatasetError(f"{dataset.path}: its values run {WORDS[str(found)]}, but those of {of} "
+                       f"{WORDS[str(wanted)]}; all are fed to the network in the same way. Save both alike.")
 
 
 def unlike_largest(sets: Sequence[Dataset]) -> str:
@@ -153,5 +153,5 @@ def for_display(images: Images, within: tuple[float, float] | None = None) -> Pi
 def _refuse_strange(found: str) -> None:
     if found in (PREPARED, FINER):
         raise DatasetError(f"Pictures can't be checked with this GoodNet: its clean images were stored with values "
-                           f"{_WORDS[found]}, and nothing tells how those were made. Make it from images stored as "
+                           f"{WORDS[found]}, and nothing tells how those were made. Make it from images stored as "
                            "0 to 255, or measure it on images stored like those.")

@@ -15,7 +15,7 @@ import numpy as np
 from engine import backend
 from engine.data.preprocessing import AS_STORED, Preprocessing, preprocessing
 from engine.data.sources.depth import is_depth
-from engine.data.stored_values import AROUND_ZERO, BYTES, FINER, PREPARED, RANGES, UNIT
+from engine.data.stored_values import AROUND_ZERO, BYTES, FINER, PREPARED, RANGES, UNIT, WORDS
 from engine.errors import EngineError
 from engine.files.existing import is_file, is_folder
 from engine.files.manifest import first_changed, first_missing
@@ -116,9 +116,11 @@ def write_pair(
     pictures = _noise(goodnet.b) if pictures is None else pictures
     prepared = goodnet.preprocessing.applied(pictures.copy())
     before_each()
-    of_pair = write_onnx(Network(whole, goodnet.b.path), folder / "goodnet.onnx", pictures)
+    of_pair = write_onnx(Network(whole, goodnet.b.path), folder / "goodnet.onnx", pictures,
+                         _onnx_notes(goodnet, AS_STORED) | {"flagged_label": str(goodnet.flag_label)})
     before_each()
-    of_b_prime = "" if goodnet.b_alone else write_onnx(goodnet.b_prime, folder / f"{repaired.stem}.onnx", prepared)
+    of_b_prime = "" if goodnet.b_alone else write_onnx(
+        goodnet.b_prime, folder / f"{repaired.stem}.onnx", prepared, _onnx_notes(goodnet, goodnet.preprocessing))
     left_out = tuple(filter(None, (of_pair, of_b_prime)))
     notes = {"schema": 1, "flag_label": goodnet.flag_label, "scale": goodnet.preprocessing.name,
              "left_out": list(left_out), **({"guard_note": FILES_WITHOUT_GUARD} if goodnet.guard else {}),
@@ -144,6 +146,12 @@ def _note_classes(path: Path, classes: Sequence[str]) -> None:
     noted.replace(path)
 
 
+def _onnx_notes(goodnet: GoodNet, fed: Preprocessing) -> dict[str, str]:
+    """What an ONNX file says of itself: how it takes pictures and, where that is known, what its labels are called."""
+    names = {"names": json.dumps(goodnet.classes)} if goodnet.classes else {}
+    return {"layout": "NHWC", "values": f"stored {WORDS[goodnet.stored]}, {fed.words}", **names}
+
+
 def _noise(network: Network) -> Images:
     shape = [side or _SIDE for side in network.input_shape]
     return np.random.default_rng(0).integers(0, 256, (_PICTURES, *shape)).astype(np.float32)
@@ -165,6 +173,10 @@ def open_goodnet(paths: Sequence[Path], fed: Preprocessing | None = None) -> Goo
             or it carries a preprocessing and one is given.
     """
     if len(paths) == 2:
+        folder = next(filter(is_folder, paths), None)
+        if folder:
+            raise EngineError(f"{folder}: is a folder; two paths are the files of B and B'. Give one GoodNet at a "
+                              "time, or the two files.")
         b, b_prime = open_network(paths[0]), open_network(paths[1])
         return GoodNet(b, b_prime, fed or AS_STORED, _notes_of_pair(b, b_prime))
     if fed is not None:

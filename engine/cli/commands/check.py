@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from engine.goodnets.saved import open_goodnet
 from engine.models.reading import SUFFIXES
 
 SUMMARY = "check pictures with a GoodNet, one by one"
+
+_AS_STORED = ("Nothing says how values are fed to these two files: they are fed as stored. Networks of PyTorch mostly "
+              "want 255, imagenet or a mean and deviation (--preprocess; \"none\" if this is right).")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +43,6 @@ def run(options: argparse.Namespace) -> None:
     if len(options.paths) < 2:
         options.usage_error(f"{options.paths[0]}: no pictures were named after it; name pictures or folders of them")
     goodnet, pictures = _split([Path(p) for p in options.paths], fed(options))
-    for warning in goodnet.warnings:
-        complain(warning)
     names = _names(goodnet, options.classes)
     files, answers = list_pictures(pictures), dict[str, Verdict | EngineError]()
     with ProgressLine() as show:
@@ -51,6 +53,8 @@ def run(options: argparse.Namespace) -> None:
     if errors and len(errors) == len(answers):
         none = f" None of the {len(errors):,} pictures can be read." if len(errors) > 1 else ""
         raise EngineError(f"{errors[0]}{none}")
+    for warning in goodnet.warnings:
+        complain(warning)
     _say(options, [(str(file), answers[str(file)]) for file in files], goodnet, names)
     if errors:
         *others, last = errors
@@ -81,8 +85,10 @@ def _say(options: argparse.Namespace, found: Sequence[tuple[str, Verdict | Engin
 def _split(paths: list[Path], fed: Preprocessing | None) -> tuple[GoodNet, list[Path]]:
     """GOODNET is one path, or two model files; what follows are pictures."""
     two = len(paths) > 2 and all(is_file(p) and p.suffix.lower() in SUFFIXES for p in paths[:2])
-    count = 2 if two else 1
-    return open_goodnet(paths[:count], fed), paths[count:]
+    if not two:
+        return open_goodnet(paths[:1], fed), paths[1:]
+    goodnet = open_goodnet(paths[:2], fed)
+    return dataclasses.replace(goodnet, warning=goodnet.warning if fed else _AS_STORED), paths[2:]
 
 
 def _names(goodnet: GoodNet, given: str | None) -> tuple[str, ...]:

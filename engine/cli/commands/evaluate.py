@@ -20,7 +20,7 @@ SUMMARY = "measure a GoodNet on clean and poisoned images"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """GOODNET --test TEST [--poisoned POISONED ...] [--preprocess NAME] [--json]"""
     parser.add_argument("goodnet", metavar="GOODNET", nargs="+",
-                        help="a pair's folder, a one-file GoodNet, or the two files B and B_PRIME")
+                        help="one GoodNet: a pair's folder, a one-file GoodNet, or the two files B and B_PRIME")
     add_measured_on(parser, test_required=True)
     add_preprocess(parser, "of two files B and B_PRIME, which don't say it themselves, ")
     add_classes(parser)

@@ -13,7 +13,7 @@ from engine.data.labels import MOST_LABEL_BYTES, check_codes, check_labels
 from engine.data.sources.depth import common_depth
 from engine.data.sources.listings import Listing, labels_of
 from engine.errors import DatasetError
-from engine.files.pictures import DEEP_SUFFIXES, load_picture, picture_depth
+from engine.files.pictures import DEEP_SUFFIXES, Picture, load_picture, picture_depth
 from engine.quarantine.client import READER
 from engine.quarantine.wire import Array, BrokenWireError, Spec, spec_of
 
@@ -151,8 +151,9 @@ class PicturesReader:
         self._stamps = [stamp(p) for p in self.pictures]
         maybe_deep = [p for p in self.pictures if p.suffix.lower() in DEEP_SUFFIXES]
         self.depth, note = common_depth(maybe_deep, picture_depth)
-        self.notes: tuple[str, ...] = (*listing.notes, note) if note else listing.notes
         first = load_picture(self.pictures[0], input_shape, self.depth)
+        resized = _resized(self.pictures[0], first, self.depth) if all(input_shape) else ""
+        self.notes: tuple[str, ...] = (*listing.notes, *filter(None, (note, resized)))
         self._input_shape = first.shape[0], first.shape[1], first.shape[2]
         self.shape, self.dtype, self.block = (len(self.pictures), *first.shape), np.dtype(np.uint8), 1
 
@@ -166,6 +167,15 @@ class PicturesReader:
         picture = load_picture(path, self._input_shape, self.depth)
         check_unchanged(path, self._stamps[number], "its folder")
         return picture
+
+
+def _resized(path: Path, fitted: Picture, depth: int | None) -> str:
+    """That pictures of a set, of which the first was fitted to the network's input, are changed, unless that wasn't."""
+    height, width, _ = load_picture(path, (None, None, fitted.shape[2]), depth).shape
+    if (height, width) == fitted.shape[:2]:
+        return ""
+    return (f"Its pictures aren't of the network's size, the first is {height} x {width}: each is cropped around its "
+            f"centre and brought to {fitted.shape[0]} x {fitted.shape[1]}.")
 
 
 def stamp(path: Path) -> tuple[int, int]:

@@ -7,6 +7,7 @@ files here. onnxruntime would compute faster, but is 78 MB more in the packed pr
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,20 @@ _FEWEST = 2
 _MOST_BYTES = (1 << 31) - 1  # of a protocol buffer
 
 
-def write_onnx(network: Network, path: Path, pictures: Images) -> str:
+def write_onnx(network: Network, path: Path, pictures: Images, notes: Mapping[str, str] | None = None) -> str:
     """Write a network as `path`, if ONNX has words for its layers and what is written answers as it does.
 
     Args:
         pictures: float32[n, H, W, C] as the network takes them; some of them are compared.
+        notes: what the file says of itself, its `metadata_props`.
     Returns:
         Why nothing was written, a sentence, or an empty one.
     """
     from engine.models.to_onnx.translation import translated  # brings `onnx`, which takes half a second to load
     try:
         model = translated(network)
+        for key, value in (notes or {}).items():
+            model.metadata_props.add(key=key, value=value)
         _check(model, network, _some(pictures, network))
     except ModelError as error:
         return f"{path.name} was left out: {error}."

@@ -9,7 +9,7 @@ from onnx import ModelProto
 from engine import backend
 from engine.models.networks import Call, Network
 from engine.models.to_onnx import attention, elementwise, shaping, spatial
-from engine.models.to_onnx.writing import Use, Value, Writing
+from engine.models.to_onnx.writing import IMAGE, Use, Value, Writing
 
 _RULES = {**spatial.RULES, **elementwise.RULES, **shaping.RULES, **attention.RULES}
 # ONNX counts in 64 bits.
@@ -23,7 +23,7 @@ def translated(network: Network) -> ModelProto:
         ModelError: it has a layer that no rule writes; the sentence names it and says nothing of a file.
     """
     writing = Writing()
-    image = Value("image", tuple(network.input.shape))
+    image = Value(IMAGE, tuple(network.input.shape))
     values = {id(network.input): image}
     for call in network.calls:
         use = _use(writing, call, values)

@@ -24,6 +24,8 @@ Array = npt.NDArray[Any]
 
 # LayerNormalization is as old as this; most programs that run ONNX know it.
 OPSET, IR_VERSION = 17, 8
+# What every file calls its input and its output.
+IMAGE, ANSWER = "image", "answer"
 # How ONNX lays out a map of Keras's, and Keras one of ONNX's.
 TURNED, PLAIN = (0, 3, 1, 2), (0, 2, 3, 1)
 
@@ -72,9 +74,10 @@ class Writing:
 
     def model(self, image: Value, answer: Value) -> ModelProto:
         """The whole file."""
-        kept = [helper.make_tensor_value_info(value.name, TensorProto.FLOAT, ["images", *value.shape[1:]])
-                for value in (image, answer)]
-        graph = helper.make_graph(self.nodes, "goodnet", kept[:1], kept[1:], self.weights)
+        named = helper.make_node("Identity", [answer.name], [ANSWER], ANSWER)
+        kept = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["images", *value.shape[1:]])
+                for name, value in ((image.name, image), (ANSWER, answer))]
+        graph = helper.make_graph([*self.nodes, named], "goodnet", kept[:1], kept[1:], self.weights)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
                                  producer_name="GoodNet")
 

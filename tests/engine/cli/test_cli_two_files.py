@@ -99,7 +99,14 @@ def test_check_feeds_two_files_as_asked_and_says_where_they_are_one(
     (found,) = json.loads(capsys.readouterr().out)
     assert found["b_label"] == expected.argmax() and found["b_confidence"] == pytest.approx(expected.max(), rel=1e-4)
     assert main(arguments) == DONE
-    assert "is B itself" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "is B itself" in said.out and not said.err and not found["warnings"]
+    for more, doubted in (([], True), (["--preprocess", "none"], False)):
+        assert main([*arguments[:4], "--json", *more]) == DONE
+        said = capsys.readouterr()
+        (found,) = json.loads(said.out)
+        assert [warning.startswith("Nothing says how values") for warning in found["warnings"]] == [True] * doubted
+        assert said.err == "".join(f"goodnet: {warning}\n" for warning in found["warnings"])
 
 
 @pytest.mark.parametrize("scale", [20.0, 0.5])

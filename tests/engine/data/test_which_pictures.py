@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.data.datasets import Dataset, open_dataset
+from engine.data.datasets import Dataset, notices_of, open_dataset
 from engine.errors import DatasetError
 from engine.files.pictures import pictures_in
 from tests.support.foreign_sets import png
@@ -132,6 +132,16 @@ def test_of_a_samples_pictures_the_first_with_a_plain_ending_is_taken(endings: t
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_pictures_of_another_size_than_the_networks_are_told(tmp_path: Path) -> None:
+    for folder, size in (("same", (6, 4)), ("larger", (9, 8)), ("larger too", (9, 8))):
+        (tmp_path / folder / "0").mkdir(parents=True)
+        Image.new("RGB", size).save(tmp_path / folder / "0" / "a.png")
+    sets = [open_dataset(tmp_path / folder, (4, 6, 3)) for folder in ("same", "larger", "larger too")]
+    assert notices_of(sets) == ["larger, larger too: Its pictures aren't of the network's size, the first is 8 x 9: "
+                                "each is cropped around its centre and brought to 4 x 6."]
+    assert notices_of([open_dataset(tmp_path / "larger")]) == []
+
+
 def test_a_link_that_leads_to_itself_is_left_out(tmp_path: Path) -> None:
     pictures(tmp_path, cat__1=10, dog__2=20)
     for loop in (tmp_path / "loop", tmp_path / "cat" / "loop.png"):

@@ -263,6 +263,11 @@ def test_a_goodnet_is_one_or_two_paths(paths: list[Any]) -> None:
         open_goodnet(paths)
 
 
+def test_two_folders_are_no_pair(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"is a folder; two paths are the files of B and B'\. Give one GoodNet"):
+        open_goodnet([tmp_path, tmp_path])
+
+
 @pytest.mark.parametrize(("notes", "alone"), [
     ({"method": "guard"}, True), ({"x": 0.0, "pruned_channels": []}, True), ({"x": 2.0, "pruned_channels": [3]}, False),
     ({"method": "distillation", "pruned_channels": []}, False), ({}, False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import onnx
 import pytest
 
 from engine.data.preprocessing import preprocessing
+from engine.errors import ModelError
 from engine.files import manifest
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import save_pair
@@ -71,6 +73,26 @@ def test_lab3_s_pair_flags_the_same_faces_and_keeps_common_weights_once(lab3: Pa
     assert again.prunable_layers() == b.prunable_layers()
     assert_close(again.predict(faces), pair.b_prime.predict(faces))
     np.testing.assert_array_equal(again.predict_labels(faces), pair.b_prime.predict_labels(faces))
+
+
+def test_both_files_say_how_they_take_pictures_and_what_they_answer(tmp_path: Path) -> None:
+    model, layer = build("plain")
+    b, names = Network(model, Path("b.keras")), [f"person {label}" for label in range(LABELS)]
+    pair = GoodNet(b, b.pruned(layer, PRUNED), preprocessing("255"), {"x": 2, "classes": names})
+    assert save_pair(pair, tmp_path / "pair", IMAGES[:9]) == ()
+    said = {}
+    for name in ("goodnet.onnx", "repaired_2.onnx"):
+        file = onnx.load(tmp_path / "pair" / name)
+        assert ([i.name for i in file.graph.input], [o.name for o in file.graph.output]) == (["image"], ["answer"])
+        said[name] = {note.key: note.value for note in file.metadata_props}
+        assert json.loads(said[name].pop("names")) == names
+    assert said == {
+        "goodnet.onnx": {"layout": "NHWC", "values": "stored from 0 to 255, fed as stored",
+                         "flagged_label": str(LABELS)},
+        "repaired_2.onnx": {"layout": "NHWC", "values": "stored from 0 to 255, divided by 255"}}
+    assert open_network(tmp_path / "pair" / "repaired_2.onnx").classes == tuple(names)
+    with pytest.raises(ModelError, match=r"goodnet\.onnx: is a GoodNet as other programs run it.*Open goodnet\.keras"):
+        open_network(tmp_path / "pair" / "goodnet.onnx")
 
 
 def test_what_is_left_out_is_said_and_the_pair_saved(tmp_path: Path) -> None:
