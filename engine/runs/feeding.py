@@ -236,6 +236,7 @@ def _doubt(best: str, near: list[str], hits: dict[str, Hits]) -> str:
         right = f"{share[best]} by each" if alike else f"{share[best]} and {' and '.join(share[n] for n in near)}"
         others = " or ".join(preprocessing(name).words for name in near)
         return (f"{images} clean images hardly tell whether the network wants values {preprocessing(best).words}, as "
-                f"was taken, or {others}: it is right on {right}. Say which, if you know: what is made with the wrong "
-                "one, a guard or a repair, may stop nothing of an attack.")
+                f"was taken, or {others}, or its own mean and deviation: it is right on {right}. "
+                "Say which, if you know: what is made with the wrong one, a guard or a repair, may stop nothing of an "
+                "attack.")
     return ""
