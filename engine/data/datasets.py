@@ -129,7 +129,7 @@ class Dataset:
         """Of pictures stored with 16 bits, how many of them the set uses; else None."""
         return self._reader.depth
 
-    def named(self, classes: tuple[str, ...]) -> Dataset:
+    def named(self, classes: tuple[str, ...], whose: str = "the network's") -> Dataset:
         """The same images, each labelled by its name's place among `classes`; unchanged where labels are numbers of
         which the file doesn't say that they stand for these names in another order.
 
@@ -143,8 +143,8 @@ class Dataset:
         place = {name: number for number, name in enumerate(classes)}
         strange = sorted(set(names) - set(classes))
         if strange:
-            raise DatasetError(f"{self.path}: its {self.names_are.removesuffix('s')} '{strange[0]}' is none of the "
-                               f"network's classes ({few(classes, 6)}). Rename it, or give the class list that belongs "
+            raise DatasetError(f"{self.path}: its {self.names_are.removesuffix('s')} '{strange[0]}' is none of "
+                               f"{whose} classes ({few(classes, 6)}). Rename it, or give the class list that belongs "
                                "to the network.")
         labels = np.array([place[name] for name in names], np.int64)
         return dataclasses.replace(self, labels=labels, classes=classes)

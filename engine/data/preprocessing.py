@@ -142,6 +142,10 @@ def preprocessing(name: str) -> Preprocessing:
         if {len(mean), len(deviation)} not in ({1}, {3}, {1, 3}):
             raise ValueError
     except ValueError:
+        missing = [part for part in ("mean=", "std=") if part not in name]
+        if len(missing) == 1:
+            raise ValueError(f"{name!r} isn't a preprocessing; {missing[0]} is missing: both in one pair of quotes, "
+                             '"mean=R,G,B std=R,G,B", were expected') from None
         raise ValueError(f"{name!r} isn't a preprocessing; {SYNTAX} was expected") from None
     unit = 255 if max(*map(abs, mean), *deviation) <= 1 else 1
     wide = max(len(mean), len(deviation))

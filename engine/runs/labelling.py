@@ -59,6 +59,7 @@ class Labelling:
         feeding: what was found out on the way about the preprocessing; None where that is chosen or nothing was tried.
         tried: whether the order was found by trying.
         doubt: that a file calls its label numbers otherwise than the classes, a sentence; empty where none does.
+        whose: whose classes they are.
     """
 
     classes: tuple[str, ...]
@@ -66,6 +67,7 @@ class Labelling:
     feeding: Feeding | None = None
     tried: bool = False
     doubt: str = ""
+    whose: str = "the network's"
 
     def of(self, dataset: Dataset, labels: int) -> Dataset:
         """A data set of the same network with its labels.
@@ -78,7 +80,7 @@ class Labelling:
             raise DatasetError(f"{dataset.path}: its {dataset.names_are} {are} ({few(dataset.label_names)}), and "
                                f"nothing says which of the network's {labels} labels each stands for. {_REMEDY}")
         by_number = are_numbers(dataset.label_names) and not set(dataset.label_names) <= set(self.classes)
-        return (dataset if by_number else dataset.named(self.classes)).fitting(labels)
+        return (dataset if by_number else dataset.named(self.classes, self.whose)).fitting(labels)
 
 
 def find_labelling(
@@ -144,7 +146,7 @@ def _labelling(model: Path, labels: int, given: Sequence[str], clean: Named, oth
         raise DatasetError(f"{clean.path}: has {len(clean.label_names)} {clean.names_are} ({few(clean.label_names)}), "
                            f"but the network has {labels} labels, so which stands for which can't be told. {_REMEDY}")
     return Labelling(clean.label_names, f"{_called(clean)} are labels in the order of their names: 0 is "
-                     f"{clean.label_names[0]}, {labels - 1} is {clean.label_names[-1]}.")
+                     f"{clean.label_names[0]}, {labels - 1} is {clean.label_names[-1]}.", whose="the clean images'")
 
 
 def _doubt(classes: Sequence[str], sets: Sequence[Named]) -> str:

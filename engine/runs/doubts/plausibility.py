@@ -31,6 +31,8 @@ _FLOODED_SHARE, _FLOODED_TIMES = 0.2, 5
 # B answers the target on less than this share of the images: most of them can't carry its trigger.
 WEAK_ATTACK = 0.5
 _FEW_LABELS = 0.5
+# So many labels without an image are named.
+_NAMED = 4
 # Of 4 labels and more, one that more than half of the images show decides what is normal. Measured: a guard set to 2 %
 # on images of 10 labels of which 85 % showed one flagged 18 % of a set that shows each as often.
 _MOST, _FEWEST_LABELS = 0.5, 4
@@ -183,11 +185,18 @@ def _about_labels(sets: Sequence[SetSeen], labels: int) -> Iterator[Doubt]:
         uneven = uneven_text(seen.name, seen.labels, labels)
         if uneven and seen.role == "validation":
             yield Doubt(uneven, False)
-    few = {s.name: len(np.unique(s.labels)) for s in clean if len(np.unique(s.labels)) < _FEW_LABELS * labels}
-    if few:
-        told = " and ".join(f"{name} has images of {count:,}" for name, count in few.items())
+    shown = {s.name: np.unique(s.labels) for s in clean if len(np.unique(s.labels)) < labels}
+    if shown:
+        told = " and ".join(f"{name} has images of {len(those):,}{_all_but(those, labels)}"
+                            for name, those in shown.items())
         yield Doubt(f"{told} of the network's {labels:,} labels: every figure and verdict is about these labels alone.",
                     False)
+
+
+def _all_but(shown: Labels, labels: int) -> str:
+    """Which labels are missing, where they are few."""
+    missing = np.setdiff1d(np.arange(labels), shown).tolist()
+    return f" (all but {', '.join(map(str, missing))})" if len(missing) <= _NAMED else ""
 
 
 def uneven_text(name: str, labels: Labels, of: int) -> str:

@@ -77,6 +77,11 @@ def test_what_is_none_is_said(text: str) -> None:
         preprocessing(text)
 
 
+def test_half_of_ones_own_is_said_to_lack_the_other() -> None:
+    with pytest.raises(ValueError, match=r"'mean=0\.5,0\.5,0\.5' isn't a preprocessing; std= is missing: both"):
+        preprocessing("mean=0.5,0.5,0.5")
+
+
 def test_names_are_kept_in_one_form() -> None:
     assert choice("  mean=0.5   std=0.5 ") == "mean=0.5 std=0.5"
     assert choice("auto") == "auto"

@@ -93,7 +93,7 @@ def test_a_poisoned_folder_of_one_class_is_that_class_and_not_label_0(model: Pat
 
 def test_a_name_that_is_no_class_is_a_question(model: Path, clean: Path, tmp_path: Path) -> None:
     poisoned = folder_of(tmp_path / "poisoned", {"dgo": 160})
-    with pytest.raises(EngineError, match=r"'dgo' is none of the network's classes .*bird, cat, dog, fox"):
+    with pytest.raises(EngineError, match=r"'dgo' is none of the clean images' classes .*bird, cat, dog, fox"):
         open_inputs(run_on(model, clean, poisoned))
 
 

@@ -123,6 +123,8 @@ ONE_LABEL, FEW, FLOODED = [0] * 100, [0, 1, 2, 3] * 25, [0] * 40 + list(range(1,
     ([seen("valid", "validation", FLOODED), seen("bad", "poisoned", [0] * 9, 500)],
      "poisoned images may stand among the clean ones", False),  # it may be so in this kind of data
     ([seen("valid", "validation", FEW)], "valid has images of 4 of the network's 10 labels", False),
+    ([seen("valid", "validation", [label for label in SPREAD if label not in (3, 7)])],
+     "valid has images of 8 (all but 3, 7) of the network's 10 labels", False),
     ([seen("valid", "validation", SPREAD), seen("test", "test", SPREAD, 90)],
      "10 of the 100 images in test are in valid too", True),
     ([seen("valid", "validation", SPREAD), seen("test", "test", SPREAD, 99)],
