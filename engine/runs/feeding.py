@@ -238,7 +238,7 @@ def _doubt(best: str, near: list[str], hits: dict[str, Hits]) -> str:
             f"{share[best]} and {rest[0]}" + f" to {rest[-1]}" * (len(rest) > 1)
         others = " or ".join(preprocessing(name).words for name in near)
         return (f"{images} clean images hardly tell whether the network wants values {preprocessing(best).words}, as "
-                f"was taken, or {others}, or its own mean and deviation: it is right on {right}. Say which, if you know "
-                "(Run options > Values, or --preprocess): what is made with the wrong one, a guard or a repair, may stop "
-                "nothing of an attack.")
+                f"was taken, or {others}, or its own mean and deviation: it is right on {right}. Say which, if you "
+                "know (Run options > Values, or --preprocess): what is made with the wrong one, a guard or a repair, "
+                "may stop nothing of an attack.")
     return ""
