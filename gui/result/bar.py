@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMessageBox, QPushButton, QSizePolicy, QVBoxLayout
 
 from engine.literal import unbroken
 from gui.widgets.elided_label import PlainLabel
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from engine.reports.headline import Headline
 
 _ICON = 18
+# So many warnings stand above the tabs; more of them would leave the views no room.
+_WARNINGS = 2
 
 
 class ResultBar(QFrame):
@@ -51,7 +53,12 @@ class ResultBar(QFrame):
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 4)
         column.setSpacing(4)
-        column.addWidget(self.warnings)
+        self._all_warnings: tuple[str, ...] = ()
+        self.more = _button("", "", self._show_warnings)
+        warned = QHBoxLayout()
+        warned.addWidget(self.warnings, 1)
+        warned.addWidget(self.more, 0, Qt.AlignmentFlag.AlignBottom)
+        column.addLayout(warned)
         for widgets in ((self._level, self.answer, self.use, self.save, self.keep),
                         (self._mark_icon, self.mark, self.files)):
             row = QHBoxLayout()
@@ -83,9 +90,14 @@ class ResultBar(QFrame):
             if best and (usable or best.compared) else ""
         self.answer.setText(unbroken(f"{short_name(model)}: {found}{by}."))
         self.answer.setToolTip(as_tip(unbroken(f"{best.sentence}\n\n{best.recommendation}")) if best else "")
-        warnings = best.warnings if best else ()
-        self.warnings.setText("\n".join(f"Warning: {unbroken(sentence)}" for sentence in warnings))
-        self.warnings.setVisible(bool(warnings))
+        self._all_warnings = best.warnings if best else ()
+        first, rest = self._all_warnings[:_WARNINGS], self._all_warnings[_WARNINGS:]
+        self.warnings.setText("\n".join(f"Warning: {unbroken(sentence)}" for sentence in first))
+        self.warnings.setVisible(bool(first))
+        self.more.setText(f"{len(rest)} more…")
+        self.more.setAccessibleName(f"Show {len(rest)} more warnings")
+        self.more.setToolTip(as_tip("\n\n".join(map(unbroken, rest))))
+        self.more.setVisible(bool(rest))
         self._level.setVisible(best is not None)
         if best:
             self._level.show_level(best.level)
@@ -96,6 +108,12 @@ class ResultBar(QFrame):
             self.keep.setToolTip(as_tip(f"Save {best.compared.name} in a folder as it was made and measured; nothing "
                                         "is trained again"))
         self.show()
+
+    def _show_warnings(self) -> None:
+        box = QMessageBox(QMessageBox.Icon.Warning, self.warnings.accessibleName(),
+                          as_tip("\n\n".join(map(unbroken, self._all_warnings))), parent=self.window())
+        box.finished.connect(box.deleteLater)
+        box.open()
 
     def show_mark(self, text: str, other: bool) -> None:
         """Say that the results are of something else than what is chosen; empty for nothing to say.

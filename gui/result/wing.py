@@ -25,10 +25,7 @@ def result_wing(desk: Desk) -> ResultBar:
     def show_mark() -> None:
         other = session.run is not None and is_other(session.run, session.inputs, session.options,
                                                          session.names)
-        # Where there is no verdict, the line says why; other doubts stand with the GoodNets.
-        doubts = pruning.best.warnings if pruning.best and session.run and not session.run.plausible else ()
-        bar.show_mark(" ".join(filter(None, (mark_of(session, pruning.running), *doubts))),
-                      other and not pruning.running)
+        bar.show_mark(mark_of(session, pruning.running), other and not pruning.running)
         bar.set_busy(session.state.busy)
 
     def use() -> None:

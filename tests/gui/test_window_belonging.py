@@ -390,8 +390,12 @@ def test_where_there_is_no_verdict_the_line_says_why_on_every_tab(
     press_run(qtbot, window)
     best = window.desk.pruning.best
     assert best.warnings and best.figures in window.result.answer.text().replace("\u00a0", " ")
-    assert window.result.mark.isVisibleTo(window) and not window.result.files.isVisibleTo(window)
-    assert window.result.mark.text().replace("\u00a0", " ") == " ".join(best.warnings)
+    for tab in range(window.tabs.count()):
+        window.tabs.setCurrentIndex(tab)
+        assert window.result.warnings.isVisibleTo(window)
+        assert window.result.warnings.text().replace("\u00a0", " ") == \
+            "\n".join(f"Warning: {sentence}" for sentence in best.warnings)
+    assert marked(window) == "" and not window.result.more.isVisibleTo(window)  # each stands there once
     assert not window.result.use.isVisibleTo(window) and not window.result.save.isVisibleTo(window)
 
 

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QApplication, QPushButton, QRadioButton, QScrollArea, QToolButton
+from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton, QRadioButton, QScrollArea, QToolButton
 from pytestqt.qtbot import QtBot
 
+from engine.rates import Rate
+from engine.reports.headline import Headline
 from gui.defences.repair_dialog import RepairDialog
 from gui.examine.model import LABEL
 from gui.inputs.model_card import shape_text
@@ -67,7 +69,7 @@ def test_large_letters_cut_no_button_of_the_cards(
 def test_with_large_letters_the_question_of_a_repair_scrolls_and_its_buttons_are_seen(
     large_letters: None, window: MainWindow, qtbot: QtBot,
 ) -> None:
-    dialog = RepairDialog(window, window.theme, "The transplant guard, set to flag at most 2 % of clean pictures.")
+    dialog = RepairDialog(window, window.theme, "b.keras", "The transplant guard, set to flag at most 2 % of clean pictures.")
     with qtbot.waitExposed(dialog):
         dialog.show()
     dialog.grab()
@@ -121,6 +123,29 @@ def test_every_view_fits_with_the_options_open(
     least = window.minimumSizeHint()
     room = first_size(SCREEN)
     assert least.width() <= room.width() and least.height() <= room.height()
+
+
+def test_many_warnings_leave_the_views_their_room(window: MainWindow, qtbot: QtBot) -> None:
+    """Two stand above the tabs; the rest is a press away."""
+    settle(qtbot, window)
+    window.desk.pages.setCurrentWidget(window.tabs)
+    window.resize(first_size(SCREEN))
+    doubts = tuple(f"Set {number} is doubtful: {'its labels may be another network’s, ' * 9}." for number in range(5))
+    best = Headline(None, "unknown", "The input is implausible", "", "B", Rate(1, 2), None, warnings=doubts)
+    bar = window.result
+    bar.show_result("b.keras", dataclasses.replace(best, warnings=doubts[:2]), usable=False)
+    window.grab()
+    height = bar.height()
+    assert not bar.more.isVisible()
+    bar.show_result("b.keras", best, usable=False)
+    window.grab()
+    assert bar.height() <= height + 2 * bar.warnings.fontMetrics().lineSpacing() and window.tabs.height() >= 400
+    assert "Set 1" in bar.warnings.text() and "Set 2" not in bar.warnings.text()
+    assert bar.more.text() == "3 more…" and all(doubt in bar.more.toolTip() for doubt in doubts[2:])
+    qtbot.mouseClick(bar.more, Qt.MouseButton.LeftButton)
+    box, = (found for found in window.findChildren(QMessageBox) if found.isVisible())
+    assert all(doubt in box.text() for doubt in doubts)
+    box.reject()
 
 
 @pytest.mark.parametrize("message", [
