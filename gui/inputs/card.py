@@ -62,6 +62,11 @@ class InputCard(QFrame):
         self.set_theme(theme)
         self.show_input(None)
 
+    @property
+    def refusing(self) -> bool:
+        """Whether it says of a file why it can't be used."""
+        return self.shown is not None and bool(self.shown.error or self.shown.refused)
+
     def set_theme(self, theme: Theme) -> None:
         """Draw icons and colours as the theme has them."""
         self._theme = theme

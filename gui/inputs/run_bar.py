@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -62,6 +63,7 @@ class RunBar(QFrame):
         self.save.setToolTip("Save the run: its numbers, its figure and a GoodNet for each threshold")
         self.status = PlainLabel()
         self.status.setWordWrap(True)
+        self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.status.setAccessibleName("What is being done")
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Progress")

@@ -14,6 +14,7 @@ from gui.inputs.model_card import ModelCard
 from gui.session.chosen import Inputs, Role
 from gui.widgets import resources
 from gui.widgets.theme import Theme
+from gui.widgets.turns import in_turns
 
 _HINTS: dict[Role, str] = {
     "validation": "Images you trust, with their right labels. Channels are ranked and the pruning is stopped by them.",
@@ -33,7 +34,7 @@ class InputsView(QWidget):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
-        self._theme = theme
+        self._theme, self._area = theme, QScrollArea()
         self.model = ModelCard(theme)
         self.validation, self.test = (InputCard(role, _HINTS[role], theme) for role in ("validation", "test"))
         self.labels = LabelsCard(theme)
@@ -67,7 +68,9 @@ class InputsView(QWidget):
         return [self.model, self.validation, self.test, *self.poisoned]
 
     def show_inputs(self, inputs: Inputs) -> None:
-        """Render all inputs; a card is left alone while nothing about it changed."""
+        """Render all inputs; a card is left alone while nothing about it changed. One whose file turns out not to be
+        usable is brought into view."""
+        refusing = [card for card in self.cards if card.refusing]
         self.model.show_model(inputs.model, inputs.chosen_layer, inputs.further)
         for card, item in ((self.validation, inputs.validation), (self.test, inputs.test)):
             if card.shown is not item or item is None:
@@ -78,6 +81,13 @@ class InputsView(QWidget):
             card.show_input(item, inputs.clean_like(item) if item else None)
         self._add.setVisible(bool(inputs.poisoned))
         self._area.updateGeometry()
+        news = [card for card in self.cards if card.refusing and card not in refusing]
+        if news:
+            in_turns(self, lambda: self._bring_up(news[0]))  # once it has its place
+
+    def _bring_up(self, card: InputCard) -> None:
+        if card in self.cards:
+            self._area.ensureWidgetVisible(card)
 
     def _make_poisoned(self, count: int) -> None:
         while len(self.poisoned) > count:
@@ -111,7 +121,7 @@ class InputsView(QWidget):
     def _scrolled(self) -> None:
         inside = QWidget()
         inside.setLayout(self._column)
-        self._area = area = _Column()
+        area = self._area
         area.setWidget(inside)
         area.setWidgetResizable(True)
         area.setAccessibleName("What is chosen")

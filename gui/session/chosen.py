@@ -17,6 +17,8 @@ from engine.models.shapes import Shape
 from engine.runs.prune import PruningRequest
 from gui.settings import Options
 
+_LONGEST_NAME = 40
+
 Role = Literal["model", "validation", "test", "poisoned"]
 DATA_ROLES: tuple[Role, ...] = ("validation", "test", "poisoned")
 ROLE_TITLES: dict[Role, str] = {
@@ -152,8 +154,9 @@ class Inputs:
     @property
     def missing(self) -> str:
         """What keeps a run from starting, as a sentence; empty when nothing does."""
-        if any(i.error for i in self.all):
-            return "Choose another file where one can't be used, or remove it."
+        bad = next((_in_short(i.path.name) for i in self.all if i.error), "")
+        if bad:
+            return f"{bad} can't be used. Choose another file in its place, or remove it."
         if any(i.reading for i in self.all):
             return "Reading what was chosen…"
         if self.model and not self.validation:
@@ -250,3 +253,8 @@ class Inputs:
     def _changed(self, role: Role, value: Any) -> Inputs:
         changes: dict[str, Any] = {role: value}
         return dataclasses.replace(self, **changes)
+
+
+def _in_short(name: str) -> str:
+    """A file's name, without its middle where it is too long for a line."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME // 2 - 1]}…{name[-_LONGEST_NAME // 2:]}"

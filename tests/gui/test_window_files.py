@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QScrollArea
 from pytestqt.qtbot import QtBot
 
 from engine.data.datasets import open_dataset
@@ -114,6 +115,34 @@ def test_a_set_with_many_labels_is_no_poisoned_set(window: MainWindow, qtbot: Qt
     window.desk.choosing.open_as("poisoned", lab3 / "clean_faces.h5")
     settle(qtbot, window)
     assert "20 different labels" in window.session.inputs.poisoned[0].error
+
+
+def test_what_keeps_a_run_from_starting_is_named_and_brought_into_view(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    window.desk.pages.setCurrentWidget(window.tabs)
+    window.resize(1280, 760)
+    for role, path in (("model", small_lab.badnet), ("validation", small_lab.clean), ("test", small_lab.test),
+                       ("poisoned", small_lab.poisoned)):
+        window.desk.choosing.open_as(role, path)  # type: ignore[arg-type]
+    settle(qtbot, window)
+    width, bad = window.inputs.width(), text(tmp_path, tmp_path).rename(tmp_path / f"{'very_' * 20}long.h5")
+    window.desk.choosing.open_as("poisoned", bad)
+    settle(qtbot, window)
+    card = window.inputs.poisoned[1]
+    assert card.visibleRegion().boundingRect() == card.rect()
+    assert window.run_bar.status.text() == "very_very_very_very…ry_very_very_long.h5 can't be used. " \
+        "Choose another file in its place, or remove it."
+    assert window.inputs.width() == width
+    area = window.inputs.findChild(QScrollArea)
+    assert isinstance(area, QScrollArea)
+    area.verticalScrollBar().setValue(0)
+    window.desk.choosing.open_as("test", small_lab.test)  # other news scroll nothing
+    settle(qtbot, window)
+    assert area.verticalScrollBar().value() == 0
+    card.remove_requested.emit()
+    settle(qtbot, window)
+    assert window.run_bar.run.isEnabled()
 
 
 def test_a_file_with_several_targets_is_a_set_for_each(

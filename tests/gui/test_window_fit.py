@@ -69,7 +69,8 @@ def test_large_letters_cut_no_button_of_the_cards(
 def test_with_large_letters_the_question_of_a_repair_scrolls_and_its_buttons_are_seen(
     large_letters: None, window: MainWindow, qtbot: QtBot,
 ) -> None:
-    dialog = RepairDialog(window, window.theme, "b.keras", "The transplant guard, set to flag at most 2 % of clean pictures.")
+    of_run = "The transplant guard, set to flag at most 2 % of clean pictures."
+    dialog = RepairDialog(window, window.theme, "b.keras", of_run)
     with qtbot.waitExposed(dialog):
         dialog.show()
     dialog.grab()
