@@ -57,7 +57,17 @@ def _loss(pair: Pair) -> tuple[Block, ...]:
 
 
 def _guard(pair: Pair) -> tuple[Block, ...]:
-    return (Block("off"), Block("on")) if pair.row.guarded else (Block("–"),)
+    """Off and on, and of how many clean images the figures are where that isn't the same."""
+    both = _of_both(pair)
+    if len(both) < 2:
+        return (Block("–"),)
+    counts = [f"of {figures.clean.total:,} clean" if _differ(pair) else "" for figures in both]
+    return Block("off", counts[0]), Block("on", counts[1])
+
+
+def _differ(pair: Pair) -> bool:
+    """Whether clean figures without the guard and behind it are of different images, as they are without a test set."""
+    return len({figures.clean.total for figures in _of_both(pair)}) > 1
 
 
 def _verdicts(pair: Pair) -> tuple[Block, ...]:
@@ -96,7 +106,7 @@ COLUMNS: tuple[Column[Pair], ...] = (
                  lambda of: of.detection),
     Column("Verdict", "What the figures mean for someone who wants to use this GoodNet.", _verdicts, left=True),
 )
-LOSS, GUARD, ATTACK, DETECTION, VERDICT = 2, 3, 5, 7, 8
+LOSS, GUARD, CLEAN, ATTACK, FALSE_ALARMS, DETECTION, VERDICT = range(2, 9)
 
 
 class GoodNetsModel(FigureModel[Pair]):
@@ -130,6 +140,10 @@ class GoodNetsModel(FigureModel[Pair]):
             return as_tip(_sentences(pair)) if tip else _sentences(pair)
         if column == LOSS and tip and not pair.alone:
             return _both_losses(pair.row)
+        if tip and column in (GUARD, CLEAN, FALSE_ALARMS) and _differ(pair):
+            without, behind = (figures.clean.total for figures in _of_both(pair))
+            return as_tip(f"{self.columns[column].meaning}\n\nClean figures were counted without the guard on "
+                          f"{without:,} images, behind it on {behind:,} of these.")
         if spoken:
             return _spoken(self.columns[column].blocks(pair))
         return super().data(index, role)

@@ -15,8 +15,10 @@ from pytestqt.qtbot import QtBot
 from engine.assessment import LEVEL_WORDS
 from engine.pruning.thresholds import rule_text
 from engine.reports.headline import IMPLAUSIBLE, RECOMMENDATIONS
+from gui.goodnets.model import CLEAN, FALSE_ALARMS, GUARD
 from gui.main_window import MainWindow
 from gui.settings import Options
+from gui.tables.model import BLOCKS_ROLE
 from gui.widgets import asking
 from tests.support.networks import SmallLab
 from tests.support.places import PROJECT
@@ -166,6 +168,12 @@ def test_without_a_test_set_the_guard_is_measured_on_images_held_back(window: Ma
     assert run.guarded.figures_at(0).false_alarms == held_back
     assert "96 validation images that were held back when it was set" in words(window.goodnets.headline.sentence.text())
     assert "96 validation images that were held back" in words(window.goodnets.guard_note.text())
+    model = window.goodnets.model
+    for row in range(model.rowCount()):
+        assert [block.detail for block in model.index(row, GUARD).data(BLOCKS_ROLE)] == ["of 384 clean", "of 96 clean"]
+        for column in (GUARD, CLEAN, FALSE_ALARMS):
+            assert "without the guard on 384 images, behind it on 96 of these" in \
+                model.index(row, column).data(Qt.ItemDataRole.ToolTipRole)
 
 
 def test_the_rule_is_said_before_the_run_and_what_was_asked_after(window: MainWindow, qtbot: QtBot) -> None:

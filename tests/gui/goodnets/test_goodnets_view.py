@@ -106,6 +106,11 @@ def test_guarded_figures_stand_below_the_plain_ones(guarded_view: GoodNetsView) 
     assert row.guarded_assessment.sentence in tip
 
 
+def test_where_both_rows_are_of_the_same_images_nothing_is_said_of_them(guarded_view: GoodNetsView) -> None:
+    assert blocks(guarded_view, 0, GUARD) == (Block("off"), Block("on"))
+    assert "images, behind" not in guarded_view.model.index(0, GUARD).data(Qt.ItemDataRole.ToolTipRole)
+
+
 def test_each_of_several_sets_has_a_column_and_the_verdict_stays_last(view: GoodNetsView) -> None:
     """The second of three sets is one that nothing stops: 45 of 50 attacks succeed at every step, 3 are labelled N."""
     plain = curve(sets=3)
