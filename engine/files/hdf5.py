@@ -58,7 +58,7 @@ def open_hdf5(
                 _Checker(file, stream, name, error).check(attributes)
                 yield file
     except _DAMAGE as found:
-        if "truncated" in str(found):  # h5py's own words are addresses
+        if isinstance(found, OSError) and "truncated file" in str(found):  # h5py's own words are addresses
             raise error(f"{name}: is cut off, as after a download that broke off. Copy it again from its source."
                         ) from found
         raise error(f"{name}: can't be read as HDF5 ({in_short(found)}). {_remedy(found)}") from found

@@ -62,9 +62,9 @@ def striking_text(name: str, label: int, of: int, count: int, further: int) -> s
     """What a person must know of a set of this name, so many images of which have and are answered with the label, so
     many of these were found striking, and so many more may be like them."""
     more = f" and on {further:,} more of that label that may be like them" if further else ""
-    return (f"At least {count:,} of the {of:,} images in {name} that are answered with their label {label} strike "
-            "the transplant guard as no others do: images that carry a trigger and bear the attacker's label look so, "
-            "and of a network with a backdoor that label's clean images may, too. "
+    return (f"At least {count:,} of the {of:,} images looked at in {name} that are answered with their label {label} "
+            "strike the transplant guard as no others do: images that carry a trigger and bear the attacker's label "
+            "look so, and of a network with a backdoor that label's clean images may, too. "
             "Where they are most of that label, it may be a clean one that a small part is enough for, as a badge is. "
             f"No guard is set on them{more}, so that it flags more of that label's clean images than was asked for, "
             "and where others of that label are left no repair learns from them. Look at them (in the window, after "

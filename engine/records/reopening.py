@@ -223,10 +223,10 @@ def _comparison(document: Json) -> Comparison | None:
     if not rows or any("images" not in row for row in rows):
         return None
     compared = tuple(_compared(row, rows[0], document) for row in rows)
-    if compared[0].guard != "none" or len({len(row.attacks) for row in compared}) != 1:
+    met = {tuple((attack.name, attack.target) for attack in row.attacks) for row in compared}
+    if compared[0].guard != "none" or compared[0].changed or len(met) != 1:
         raise ValueError("its comparison doesn't begin with B alone, or not all defences met the same attacks")
-    return Comparison(compared,
-                      _text(document.get("comparison_warning") or ""))
+    return Comparison(compared, _text(document.get("comparison_warning") or ""))
 
 
 def _compared(row: Json, alone: Json, document: Json) -> ComparisonRow:

@@ -177,7 +177,8 @@ def _unmeasured(network: Network, images: Images) -> str:
     if images.shape[1] * images.shape[2] > _MOST_PIXELS:
         return "with pictures as large as these"
     layers = [call.layer for call in network.calls]
-    apart = any(type(layer).__name__ in _BY_CHANNEL or getattr(layer, "groups", 1) > 1 for layer in layers)
+    apart = any(type(layer).__name__ in _BY_CHANNEL or (type(layer).__name__ == "Conv2D" and layer.groups > 1)
+                for layer in layers)
     return "with convolutions that keep channels apart, as this has," if apart else ""
 
 

@@ -223,8 +223,9 @@ class VerdictDetail(QWidget):
         self._look.setText("Hide &where B looks" if shown else "&Where does B look?")
         if verdict is None:
             self._icon.clear()
-            for label in (self.answer, self._file, self.caption):
+            for label in (self.answer, self.caption):
                 label.clear()
+            self._file.show_text("")
             self.words.setText("Select a picture in the table to see what the network sees.")
             return
         name, colour = ("flag", self._theme.danger) if verdict.flagged else ("ok", self._theme.text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -79,6 +79,7 @@ class RepairDialog(QDialog):
         area = QScrollArea(widgetResizable=True)
         area.setAccessibleName("How the copy is made")
         area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what is asked in it has the focus
         area.setWidget(inside)
         whole = QVBoxLayout(self)
         whole.addWidget(area)

@@ -49,6 +49,7 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
         return session.run is not None and not session.state.busy
 
     session.state_changed.connect(show_state)
+    session.run_changed.connect(lambda _: show_state())
     session.inputs_changed.connect(show_inputs)
     desk.defending.comparison_changed.connect(show_comparison)
     desk.defending.saved.connect(view.show_saved)

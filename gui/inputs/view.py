@@ -34,7 +34,7 @@ class InputsView(QWidget):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
-        self._theme, self._area = theme, QScrollArea()
+        self._theme, self._area = theme, _Column()
         self.model = ModelCard(theme)
         self.validation, self.test = (InputCard(role, _HINTS[role], theme) for role in ("validation", "test"))
         self.labels = LabelsCard(theme)
