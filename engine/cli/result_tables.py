@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from engine import backend
 from engine.assessment import Assessment, Figures, Level, percent, titled, with_target
 from engine.cli.printing import rate_text, say, say_table, warn
+from engine.data.classes import name_of
 from engine.data.preprocessing import preprocessing
 from engine.defences.comparison import Comparison
 from engine.goodnets.evaluation import Evaluation
@@ -81,6 +82,13 @@ def say_evaluations(found: Sequence[Evaluation]) -> None:
 def say_assessment(found: Assessment) -> None:
     """What figures mean."""
     say(found.sentence, _STYLES.get(found.level, ""))
+
+
+def say_names(labels: Iterable[int], names: Sequence[str]) -> None:
+    """What labels are called, each once, where somebody says."""
+    for label in dict.fromkeys(labels):
+        if name := name_of(label, names):
+            say(f"Label {label} is {name}.")
 
 
 def say_guard(goodnet: GoodNet) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.assessment import astray, percent
+from engine.data.classes import called
 from engine.data.datasets import Dataset, Labels
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
@@ -26,6 +27,7 @@ class Misread:
         files: of a set of single picture files theirs, in the same order; else none.
         labels, answers: their own labels, and the network's, int64[n].
         doubt: what most of the answers give away, a sentence; empty where they don't.
+        names: what all labels are called; none where nobody says.
     """
 
     name: str
@@ -35,13 +37,14 @@ class Misread:
     labels: Labels
     answers: Labels
     doubt: str
+    names: Sequence[str] = ()
 
     @property
     def sentence(self) -> str:
         """How many there are, and where most of them lead."""
         said = f"B gets {self.wrong.count:,} of the {self.wrong.total:,} images in {self.name} wrong"
         label, count = next(iter(Counter(self.answers.tolist()).most_common(1)), (0, 0))
-        most = f", and answers {count:,} of them with label {label}" if count > 1 else ""
+        most = f", and answers {count:,} of them with label {called(label, self.names)}" if count > 1 else ""
         return f"{said} ({percent(self.wrong.value)}){most}."
 
 
@@ -51,13 +54,14 @@ def files_of(clean: Dataset, numbers: Sequence[int]) -> list[Path]:
 
 
 def find_misread(
-    network: Network, clean: Dataset, *, progress: ProgressCallback = ignore_progress,
+    network: Network, clean: Dataset, names: Sequence[str] = (), *, progress: ProgressCallback = ignore_progress,
     cancel: CancelToken = NEVER_CANCELLED,
 ) -> Misread:
     """Ask a network about every image of a clean set.
 
     Args:
         clean: in the network's input range, with true labels.
+        names: what all labels are called; none where nobody says.
     Raises:
         DatasetError: the set can't be read.
         Cancelled: the token was set.
@@ -69,4 +73,5 @@ def find_misread(
     labels, told = clean.labels[wrong], answers[wrong]
     counts = Counter(zip(answers.tolist(), clean.labels.tolist(), strict=True))
     led = astray(clean.name, counts, network.labels, len(clean))
-    return Misread(clean.name, Rate(len(wrong), len(clean)), wrong, files_of(clean, wrong.tolist()), labels, told, led)
+    return Misread(clean.name, Rate(len(wrong), len(clean)), wrong, files_of(clean, wrong.tolist()), labels, told, led,
+                   names)

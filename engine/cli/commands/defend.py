@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.cli.options import add_inputs, add_json, add_layer, add_seed, input_files, rate
 from engine.cli.printing import complain, say, say_json, say_table, warn
 from engine.cli.progress_line import ProgressLine
+from engine.cli.result_tables import say_names
 from engine.files.saving import check_writable
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS
 from engine.records.defended import defended_json, save_defended
@@ -68,6 +69,8 @@ def _say(found: Defended) -> None:
     say_table(["defence", "clean accuracy", "false alarms", *(f"attack success, {name}" for name in names)],
               [[row.name, f"{row.clean.value:.2%}", f"{row.false_alarms.value:.2%}",
                 *(f"{attack.success.value:.2%}" for attack in row.attacks)] for row in found.candidates])
+    targets = (attack.target for attack in row.attacks if attack.target is not None)
+    say_names((*found.examination.judgement.guilty, *targets), found.run.model.classes)
     say()
     say("Nobody has tried:")
     for sentence in found.not_tried:

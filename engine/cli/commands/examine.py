@@ -8,6 +8,8 @@ from pathlib import Path
 from engine.cli.options import Repeatable, add_inputs, add_json, add_seed, input_files
 from engine.cli.printing import say, say_json, say_table, warn
 from engine.cli.progress_line import ProgressLine
+from engine.cli.result_tables import say_names
+from engine.data.classes import called
 from engine.files.saving import check_writable
 from engine.records.examination import examination_json, made_with, save_examination
 from engine.runs.examine import Examination, examine
@@ -64,9 +66,11 @@ def _say(found: Examination, opened: Opened) -> None:
         warn(notice)
     say(found.judgement.headline.capitalize())
     say(found.judgement.sentence)
+    names = opened.labelling.classes
+    say_names((*found.judgement.guilty, *found.judgement.standing_out), names)
     say()
     say_table(["label", "suspicion", "smallest stamp", "draws", "stamps moved", "move nearly all", "widest margin"],
-              [[str(tried.evidence.label), f"{tried.suspicion:.2f}", f"{tried.evidence.mask_pixels:.1f} px",
+              [[called(tried.evidence.label, names), f"{tried.suspicion:.2f}", f"{tried.evidence.mask_pixels:.1f} px",
                 f"{tried.evidence.success.value:.0%}", f"{tried.evidence.scan_count:,}",
                 f"{tried.evidence.universal:,}", f"{tried.evidence.margin:.1f}"]
                for tried in found.tried[:_SHOWN_LABELS]], left=0)

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     with ProgressLine() as show:
         opened = open_inputs(input_files(options), progress=show)
         clean, names = opened.of("validation")[0], opened.labelling.classes
-        found = find_misread(opened.network, clean, progress=show)
+        found = find_misread(opened.network, clean, names, progress=show)
         guard = calibrate(opened.network, clean, progress=show) if options.striking else None
     wrong = list(_rows("wrong", found.numbers.tolist(), found.files, found.labels.tolist(), found.answers.tolist(),
                        names))
@@ -74,7 +74,7 @@ def _of_striking(guard: Guard, found: Misread) -> str:
                 f"{MOST_CALIBRATION_IMAGES + MOST_HELD_BACK_IMAGES:,} images at most and tells nothing of fewer than "
                 "four labels, and where few images carry a trigger, or one that it doesn't see, none strikes it.")
     return (f"{len(guard.striking.numbers):,} of the {found.wrong.total:,} images in {found.name} strike the "
-            f"transplant guard or may be like those that do, all of label {guard.striking.label}.")
+            f"transplant guard or may be like those that do, all of label {called(guard.striking.label, found.names)}.")
 
 
 def _say(rows: Sequence[_Row], sentence: str, names: Sequence[str]) -> None:

@@ -46,6 +46,19 @@ def test_examine_says_the_verdict_first(small_lab: SmallLab, capsys: pytest.Capt
     assert any("can't see" in line for line in lines)
 
 
+def test_accused_labels_are_called_by_name(
+        small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(examine_command, "examine", lambda *given, **more: accusing(examine(*given, **more), TARGET))
+    names = [f"person {label}" for label in range(open_network(small_lab.badnet).labels)]
+    (tmp_path / "names.txt").write_text("\n".join(names))
+    assert main(["examine", str(small_lab.badnet), "--clean", str(small_lab.clean), "--labels", str(TARGET),
+                 "--classes", str(tmp_path / "names.txt")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"Label {TARGET} is person {TARGET}." in lines
+    assert any(line.startswith(f"{TARGET} (person {TARGET}) ") for line in lines)
+
+
 def test_a_test_set_of_the_guilty_label_alone_leaves_the_stamp_to_the_validation_images(
         small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examine_command, "examine", lambda *given, **more: accusing(examine(*given, **more), TARGET))

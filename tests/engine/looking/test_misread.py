@@ -123,5 +123,9 @@ def test_the_command_says_where_most_of_them_lead(
     led = [row["image"] for row in printed["wrong"] if row["image"] >= count and row["answer"] == target]
     assert len(led) > 7
     assert f"with label {target}: images that carry a trigger look so" in printed["warnings"][-1]
+    labels = range(open_network(small_lab.badnet).labels)
+    (tmp_path / "list.txt").write_text("\n".join(f"person {label}" for label in labels))
+    assert main([*arguments, "--classes", str(tmp_path / "list.txt")]) == 0
+    assert capsys.readouterr().out.endswith(f" of them with label {target} (person {target}).\n")
     assert main(arguments) == 0
     assert "Look at them (misread lists them" in capsys.readouterr().out.replace("\n", " ")

@@ -145,10 +145,14 @@ def test_sets_that_are_estimates_are_called_so_wherever_they_are_named(
     shutil.copyfile(small_lab.poisoned, made)
     with h5py.File(made, "a") as file:
         file[RECONSTRUCTED] = np.uint8(1)
+    labels = range(open_network(small_lab.badnet).labels)
+    (tmp_path / "list.txt").write_text("\n".join(f"person {label}" for label in labels))
     assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
-                 "--poisoned", str(made), str(small_lab.poisoned), "--out", str(out)]) == 0
+                 "--poisoned", str(made), str(small_lab.poisoned), "--out", str(out),
+                 "--classes", str(tmp_path / "list.txt")]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "attack success, made (reconstructed)" in said and "attack success, poisoned (rec" not in said
+    assert f"Label {TARGET} is person {TARGET}." in said
     assert "<bdi>made (reconstructed)</bdi>" in (out / "report.html").read_text()
     noted = json.loads((out / "goodnet" / "goodnet.json").read_text()).get("guard_note", "")
     assert said.endswith(noted) and ("% of made (reconstructed) and " in noted) == bool(noted)
