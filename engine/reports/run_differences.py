@@ -178,8 +178,8 @@ def _counted(run: PruningRun) -> dict[_SetKey, SetCounts]:
     """A run's counts by the images; a file with several targets has counts for each."""
     found, left = {}, list(run.curve.sets)
     for file in (d for role in ("validation", "test", "poisoned") for d in _of(run, role)):
-        # A clean set's labels, and targets that each image has of its own, don't part a file.
-        sets = file.labels if left and left[0].target is not None else 1
+        parted = any(counts.name.endswith(f"(target {counts.target})") for counts in left[:1])
+        sets = file.labels if parted else 1
         found.update({(file.role == "poisoned", file.sha256, counts.target): counts for counts in left[:sets]})
         left = left[sets:]
     return found

@@ -90,7 +90,7 @@ class ResultBar(QFrame):
             if best and (usable or best.compared) else ""
         self.answer.setText(unbroken(f"{short_name(model)}: {found}{by}."))
         meaning = f"\n\n{best.sentence}\n\n{best.recommendation}" if best else ""
-        self.answer.setToolTip(as_tip(unbroken(model + meaning)))
+        self.answer.setToolTip(unbroken(model + meaning))
         self._all_warnings = best.warnings if best else ()
         first, rest = self._all_warnings[:_WARNINGS], self._all_warnings[_WARNINGS:]
         self.warnings.setText("\n".join(f"Warning: {unbroken(sentence)}" for sentence in first))

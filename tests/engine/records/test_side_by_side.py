@@ -148,7 +148,7 @@ def test_names_that_are_no_text_or_formulas_can_be_written(tmp_path: Path) -> No
         runs.append(dataclasses.replace(run, curve=dataclasses.replace(run.curve, poisoned=named)))
     write_differences_csv(side_by_side([("one", None, runs[0]), ("two", None, runs[1])]), tmp_path / "differences.csv")
     rows = list(csv.reader((tmp_path / "differences.csv").read_text(encoding="utf-8").splitlines()))
-    assert any(row[0].startswith("Attack success on bd?;'=1+1, curves furthest apart") for row in rows)
+    assert any(row[0].startswith(r"Attack success on bd\udcff;'=1+1, curves furthest apart") for row in rows)
 
 
 @pytest.mark.parametrize("compared", [True, False])
