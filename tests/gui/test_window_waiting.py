@@ -61,7 +61,7 @@ def test_what_was_asked_for_says_that_it_goes_on(
     window.session.cancel()
     settle(qtbot, window)
     assert window.examine.empty.isVisibleTo(window.examine)
-    assert "then press Examine" in window.examine.empty.text()
+    assert "Press Examine" in window.examine.empty.text()
 
 
 def test_thresholds_that_are_edited_during_a_run_leave_its_curve_on_show(
