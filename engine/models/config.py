@@ -93,6 +93,8 @@ class _Checker:
                 inside[key] = self._plain(config.get(key), where)  # of a tuple, what it holds
                 if not isinstance(inside[key], (list, dict)):
                     self._refuse(where, f"has no '{key}'")
+                if depth and self._keras2 and isinstance(inside[key], list) and len(inside[key]) == 1:
+                    inside[key] = inside[key][0]  # else Keras 3 hands on a list of one tensor
         return {"class_name": "Sequential" if sequential else "Functional", "config": inside}
 
     def layer(self, node: Any, where: str, depth: int) -> Config:
