@@ -37,6 +37,9 @@ _KERAS2_ALONE: dict[str, dict[str, tuple[Any, ...]]] = {
     "SeparableConv2D": {"groups": (1,), "kernel_initializer": ("zeros",), "kernel_regularizer": (None,),
                         "kernel_constraint": (None,)},
     "SpatialDropout2D": {"noise_shape": (None,), "trainable": (True, False)},
+    # Of training only.
+    **{f"Random{what}": {"rng_type": (None, "stateful", "stateless", "legacy_stateful")} for what in (
+        "Flip", "Rotation", "Zoom", "Translation", "Contrast", "Brightness")},
 }
 _GRAPH_KEYS = ("layers", "input_layers", "output_layers")
 _PROGRAM_CODE = frozenset({"Lambda", "__lambda__", "function"})

@@ -101,6 +101,12 @@ KERAS2_SETTINGS: dict[str, tuple[Callable[[], keras.layers.Layer], Settings]] = 
         "kernel_initializer": {"class_name": "GlorotUniform", "config": {"seed": None}}}),
     "transposed": (lambda: layers.Conv2DTranspose(4, 3), {"groups": 1}),
     "dropout of maps": (lambda: layers.SpatialDropout2D(0.2), {"trainable": True, "noise_shape": None}),
+    "flips": (layers.RandomFlip, {"rng_type": "stateful"}),
+    "turns": (lambda: layers.RandomRotation(0.1), {"rng_type": "legacy_stateful"}),
+    "zooms": (lambda: layers.RandomZoom(0.1), {"rng_type": "stateless"}),
+    "shifts": (lambda: layers.RandomTranslation(0.1, 0.1), {"rng_type": "stateful"}),
+    "contrasts": (lambda: layers.RandomContrast(0.1), {"rng_type": "stateful"}),
+    "lights": (lambda: layers.RandomBrightness(0.1), {"rng_type": "stateful"}),
 }
 
 
