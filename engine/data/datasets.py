@@ -171,9 +171,12 @@ class Dataset:
         """
         if labels == SVHN_ZERO and LIKE_SVHN in self.notes:
             return dataclasses.replace(self, labels=np.where(self.labels == SVHN_ZERO, 0, self.labels))
-        if self.labels.max() >= labels:
-            raise DatasetError(f"{self.path}: holds the label {self.labels.max()}, but the network has labels 0 to "
-                               f"{labels - 1} only. Choose the data set that belongs to the network.")
+        if (highest := self.labels.max()) >= labels:
+            from_1 = highest == labels and self.labels.min() == 1
+            remedy = ("They seem to count from 1: save them from 0." if from_1 else
+                      "Choose the data set that belongs to the network.")
+            raise DatasetError(f"{self.path}: holds the label {highest}, but the network has labels 0 to "
+                               f"{labels - 1} only. {remedy}")
         return self
 
     def watched(self, by: Watch) -> Dataset:

@@ -17,6 +17,11 @@ from engine.models.vocabulary import OTHER_IN_KERAS2
 
 _KERAS_3_ONLY = {"module", "registered_name", "build_config", "compile_config", "synchronized", "optional",
                  "quantization_config", "lora_rank", "lora_alpha"}
+# Settings of layers that Keras 2 doesn't take; they say how training goes, or what is so in every network of images.
+_SETTINGS_OF_KERAS_3 = {
+    **dict.fromkeys(("RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "CenterCrop",
+                     "SpatialDropout2D"), "data_format"),
+    "RandomContrast": "value_range"}
 # The lab's third-party files carry this version; every later Keras reads it.
 _KERAS_VERSION = "2.4.0"
 # HDF5 keeps less than 64 KB in an attribute; Keras parts at the same size.
@@ -57,7 +62,11 @@ def save_keras2_h5(network: Network, path: Path) -> None:
         OSError: it can't be written.
     """
     model = network.model
-    config = {"class_name": type(model).__name__, "config": _keras2(model.get_config())}
+    inside = _keras2(model.get_config())
+    for key in ("input_layers", "output_layers"):
+        if inside.get(key) and isinstance(inside[key][0], str):  # of a nested one, Keras 3 takes none but a bare one
+            inside[key] = [inside[key]]
+    config = {"class_name": type(model).__name__, "config": inside}
     with for_hdf5(path) as stream, h5py.File(stream, "w") as file:
         weights = file.create_group("model_weights")
         for place in (file, weights):
@@ -104,6 +113,8 @@ def _keras2(node: Any) -> Any:
         del plain["keepdims"]
     if node.get("class_name") == "LeakyReLU":  # Keras 3 reads its old name too
         plain["config"]["alpha"] = plain["config"].pop("negative_slope")
+    if isinstance(plain.get("config"), dict):
+        plain["config"].pop(_SETTINGS_OF_KERAS_3.get(plain.get("class_name", "")), None)
     if "batch_shape" in plain:
         plain["batch_input_shape"] = plain.pop("batch_shape")
     if "inbound_nodes" in node:
@@ -111,8 +122,6 @@ def _keras2(node: Any) -> Any:
     for key in ("input_layers", "output_layers"):
         if isinstance(plain.get(key), dict):  # by names
             plain[key] = list(plain[key].values())
-        if plain.get(key) and isinstance(plain[key][0], str):
-            plain[key] = [plain[key]]
     return plain
 
 

@@ -37,6 +37,9 @@ _KERAS2_ALONE: dict[str, dict[str, tuple[Any, ...]]] = {
     "SeparableConv2D": {"groups": (1,), "kernel_initializer": ("zeros",), "kernel_regularizer": (None,),
                         "kernel_constraint": (None,)},
     "SpatialDropout2D": {"noise_shape": (None,), "trainable": (True, False)},
+    # Of training only.
+    **{f"Random{what}": {"rng_type": (None, "stateful", "stateless", "legacy_stateful")} for what in (
+        "Flip", "Rotation", "Zoom", "Translation", "Contrast", "Brightness")},
 }
 _GRAPH_KEYS = ("layers", "input_layers", "output_layers")
 _PROGRAM_CODE = frozenset({"Lambda", "__lambda__", "function"})
@@ -93,6 +96,8 @@ class _Checker:
                 inside[key] = self._plain(config.get(key), where)  # of a tuple, what it holds
                 if not isinstance(inside[key], (list, dict)):
                     self._refuse(where, f"has no '{key}'")
+                if depth and self._keras2 and isinstance(inside[key], list) and len(inside[key]) == 1:
+                    inside[key] = inside[key][0]  # else Keras 3 hands on a list of one tensor
         return {"class_name": "Sequential" if sequential else "Functional", "config": inside}
 
     def layer(self, node: Any, where: str, depth: int) -> Config:

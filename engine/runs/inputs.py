@@ -13,7 +13,7 @@ import numpy as np
 from engine import backend
 from engine.data.datasets import UNKNOWN_STAMP, Dataset, notices_of, open_dataset
 from engine.data.preprocessing import AUTO, Preprocessing, preprocessing
-from engine.data.stored_values import BYTES, stored_alike, unlike_largest
+from engine.data.stored_values import BYTES, FINER, stored_alike, unlike_largest
 from engine.data.subsets import hold_back
 from engine.data.targets import by_target, told_apart, unshown_targets
 from engine.models.networks import OPENING_PIECES, Network, open_network
@@ -156,7 +156,9 @@ class Opened:
             others: names and depths of what else is fed to the network.
         """
         unshown = unshown_targets(self.of("poisoned"), _clean(self.files))
-        return [*filter(None, (self.unlike, unshown)), *notices_of([s.dataset for s in self.files], others)]
+        finer = (f"{self.files[0].dataset.path.name}: its values run far beyond the 255 of ordinary pictures: save all "
+                 "sets again from 0 to 255.") if self.stored == FINER else ""
+        return [*filter(None, (finer, self.unlike, unshown)), *notices_of([s.dataset for s in self.files], others)]
 
     def model_summary(self) -> ModelSummary:
         """What a record says of the network."""

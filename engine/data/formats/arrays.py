@@ -151,16 +151,20 @@ def _checked(layout: _Layout, path: Path) -> _Layout:
 
 def _cifar(stream: IO[bytes], path: Path) -> tuple[_Layout, Array]:
     size, values = path.stat().st_size, math.prod(_CIFAR_IMAGE)
+    wrong = f"its {size:,} bytes aren't images of 32 x 32 x 3 values, each behind its label"
     for kinds in _CIFAR_KINDS:
         count, rest = divmod(size, len(kinds) + values)
         if rest or not count:
             continue
         layout = _Layout(0, np.dtype(np.uint8), (count, *_CIFAR_IMAGE), len(kinds))
         labels = _cifar_labels(stream, layout)
-        if (labels < np.array(kinds)).all():
+        beyond = [(most, kind) for most, kind in zip(labels.max(axis=0), kinds, strict=True) if most >= kind]
+        if not beyond:
             return layout, labels[:, -1]
-    raise DatasetError(f"{path}: isn't one of CIFAR's binary files: its {size:,} bytes aren't images of 32 x 32 x 3 "
-                       "values, each behind its label. Choose a data set in another format.")
+        most, kind = beyond[0]
+        which = "coarse ones" if kind != kinds[-1] else "labels"
+        wrong = f"it holds the label {most}; CIFAR-{kinds[-1]}'s {which} run from 0 to {kind - 1}"
+    raise DatasetError(f"{path}: isn't one of CIFAR's binary files: {wrong}. Choose a data set in another format.")
 
 
 def _cifar_labels(stream: IO[bytes], layout: _Layout) -> Array:

@@ -269,6 +269,24 @@ def test_what_is_cut_off_is_refused(kind: str, tmp_path: Path) -> None:
     assert "damaged" in (said := refused(cut(FORMATS[kind](tmp_path)))) or "isn't one of CIFAR" in said
 
 
+@pytest.mark.parametrize(("labels", "said"), [
+    ([[11]], "holds the label 11; CIFAR-10's labels run from 0 to 9."),
+    ([[3], [100]], "holds the label 100; CIFAR-100's labels run from 0 to 99."),
+    ([[20], [4]], "holds the label 20; CIFAR-100's coarse ones run from 0 to 19.")])
+def test_labels_that_are_none_of_cifar_s_are_named(labels: list[list[int]], said: str, tmp_path: Path) -> None:
+    assert said in refused(write_cifar(tmp_path / "b.bin", IMAGES[:2], *([0, *kind] for kind in labels)))
+
+
+@pytest.mark.parametrize(("labels", "remedy"), [
+    ([1, 2, 10], "They seem to count from 1: save them from 0."), ([0, 2, 10], "Choose the data set that"),
+    ([1, 2, 11], "Choose the data set that")])
+def test_labels_that_count_from_1_are_told(labels: list[int], remedy: str, tmp_path: Path) -> None:
+    path = tmp_path / "d.npz"
+    np.savez(path, data=IMAGES[:3], label=np.array(labels))
+    with pytest.raises(DatasetError, match=rf"holds the label {labels[-1]}, but .* only\. {remedy}"):
+        open_dataset(path, labels=10)
+
+
 @pytest.mark.parametrize("kind", ["npy", "mat", "tar", "tfrecord", "parquet"])
 def test_what_is_wrong_is_said_of_the_data_and_not_of_a_model(kind: str, tmp_path: Path) -> None:
     path = cut(FORMATS[kind](tmp_path))

@@ -73,6 +73,14 @@ def test_sets_that_are_stored_in_different_ways_are_refused(
     assert open_inputs(InputFiles(small_lab.badnet, valid, poisoned=(fitting,), scale="none")).stored == clean
 
 
+@pytest.mark.parametrize("way", [BYTES, UNIT, FINER])
+def test_values_far_beyond_those_of_pictures_are_told(way: str, small_lab: SmallLab, tmp_path: Path) -> None:
+    valid = stored_as(way, small_lab.clean, tmp_path / "valid.h5")
+    opened = open_inputs(InputFiles(small_lab.badnet, valid, scale="none"))
+    said = [notice for notice in opened.notices if "beyond the 255 of ordinary pictures" in notice]
+    assert [notice.startswith("valid.h5: ") for notice in said] == [True] * (way == FINER)
+
+
 @pytest.mark.parametrize("darker", [lambda x: x // 4, lambda x: x * 100 / 255, lambda x: x / 255, lambda x: x * 0.6])
 def test_values_that_end_far_below_those_of_another_set_are_doubted(
     darker: Callable[[Array], Array], small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],

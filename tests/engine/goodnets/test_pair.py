@@ -140,6 +140,33 @@ def test_a_leaky_relu_is_written_in_keras_2_s_word(tmp_path: Path) -> None:
         np.testing.assert_array_equal(again.predict(images, verbose=0), model.predict(images, verbose=0))
 
 
+@pytest.mark.parametrize("functional", [True, False])
+def test_a_model_inside_another_is_written_as_both_kerases_read_it(functional: bool, tmp_path: Path) -> None:
+    import keras
+    ours = keras.layers
+    image = keras.Input((8, 8, 3))
+    base = keras.Model(image, ours.SpatialDropout2D(0.1)(ours.Conv2D(4, 3)(ours.CenterCrop(6, 6)(image))), name="base")
+    inside = [ours.RandomFlip(), ours.RandomRotation(0.1), ours.RandomZoom(0.1), ours.RandomTranslation(0.1, 0.1),
+              ours.RandomContrast(0.1), base, ours.Flatten(), ours.Dense(3)]
+    model = keras.Sequential([image, *inside])
+    if functional:
+        x = image
+        for layer in inside:
+            x = layer(x)
+        model = keras.Model(image, x)
+    path = tmp_path / "repaired.h5"
+    save_keras2_h5(Network(model, Path("b.keras"), ""), path)
+    with h5py.File(path) as file:
+        written = json.loads(file.attrs["model_config"])["config"]["layers"]
+    within = next(layer["config"]["layers"] for layer in written if layer["config"]["name"] == "base")
+    settings = {layer["class_name"]: set(layer["config"]) for layer in [*within, *written]}
+    new = {kind for kind, keys in settings.items() if {"data_format", "value_range"} & keys}
+    assert new == {"Conv2D", "Flatten"} and len(settings) > 10  # these two took it in Keras 2
+    images = np.random.default_rng(0).random((5, 8, 8, 3), np.float32)
+    for again in (keras.models.load_model(path, compile=False), open_network(path).model):
+        np.testing.assert_array_equal(again.predict(images, verbose=0), model.predict(images, verbose=0))
+
+
 def test_a_network_of_many_long_names_is_saved_as_keras_reads_it(tmp_path: Path) -> None:
     import keras
     x = image = keras.Input((8, 8, 3))

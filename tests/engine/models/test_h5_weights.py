@@ -68,6 +68,21 @@ def test_weights_of_a_partly_frozen_model_inside_come_into_their_own_layers(
         assert_same(network.call_of(f"base/{convolution.name}").layer.get_weights()[0], convolution.get_weights()[0])
 
 
+@pytest.mark.parametrize("functional", [True, False])
+def test_a_model_inside_hands_on_a_tensor_as_in_keras_2(functional: bool, tmp_path: Path) -> None:
+    base = chained(layers.Conv2D(4, 3, name="conv"), functional=True, name="base")
+    model, path = chained(base, layers.Flatten(), layers.Dense(5), functional=functional), tmp_path / "m.h5"
+    save_keras2_h5(Network(model, Path("x")), path)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        inside = next(x for x in config["config"]["layers"] if x["config"]["name"] == "base")["config"]
+        inside |= {"input_layers": [[inside["layers"][0]["name"], 0, 0]], "output_layers": [["conv", 0, 0]]}
+        file.attrs["model_config"] = json.dumps(config)
+    network, expected = open_network(path), model.predict(IMAGES, verbose=0)
+    assert_same(network.predict(IMAGES), expected)
+    assert_same(network.pruned("base/conv", []).predict(IMAGES), expected)
+
+
 def by_keras2(layer: keras.layers.Layer, path: Path, more: Settings) -> keras.Model:
     """A network with a layer that has settings besides, in the file that Keras 2 makes of it."""
     model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layer, layers.Flatten(), layers.Dense(5)])
@@ -86,6 +101,12 @@ KERAS2_SETTINGS: dict[str, tuple[Callable[[], keras.layers.Layer], Settings]] = 
         "kernel_initializer": {"class_name": "GlorotUniform", "config": {"seed": None}}}),
     "transposed": (lambda: layers.Conv2DTranspose(4, 3), {"groups": 1}),
     "dropout of maps": (lambda: layers.SpatialDropout2D(0.2), {"trainable": True, "noise_shape": None}),
+    "flips": (layers.RandomFlip, {"rng_type": "stateful"}),
+    "turns": (lambda: layers.RandomRotation(0.1), {"rng_type": "legacy_stateful"}),
+    "zooms": (lambda: layers.RandomZoom(0.1), {"rng_type": "stateless"}),
+    "shifts": (lambda: layers.RandomTranslation(0.1, 0.1), {"rng_type": "stateful"}),
+    "contrasts": (lambda: layers.RandomContrast(0.1), {"rng_type": "stateful"}),
+    "lights": (lambda: layers.RandomBrightness(0.1), {"rng_type": "stateful"}),
 }
 
 
