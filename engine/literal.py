@@ -12,6 +12,7 @@ _NOT_SHOWN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # cells, quotes of one that isn't the first count for nothing, so a cell begins behind each and behind a line's end.
 _FORMULA = re.compile("(?:^|(?<=[;\t\r\n]))(?=[^\\S\t\r\n]*[-=+@\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH EQUALS SIGN}"
                       "\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}])|^(?=[\t\r])")
+_LONGEST_NAME = 40
 
 
 def literal(text: str) -> str:
@@ -31,3 +32,9 @@ def csv_cell(value: Any) -> Any:
 def unbroken(text: str) -> str:
     """A sentence in which no line ends between a number and its per cent sign."""
     return text.replace(" %", "\u00a0%")
+
+
+def short_name(name: str) -> str:
+    """A file's name for a sentence, without its middle where it is long: names of one kind differ at both ends."""
+    half = _LONGEST_NAME // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[:half - 1]}…{name[-half:]}"

@@ -17,7 +17,7 @@ from engine.files.pictures import Picture
 BYTES, UNIT, AROUND_ZERO, PREPARED, FINER = "0..255", "0..1", "-1..1", "prepared", "finer"
 RANGES: Final = (BYTES, UNIT, AROUND_ZERO, PREPARED, FINER)
 WORDS = {BYTES: "from 0 to 255", UNIT: "from 0 to 1", AROUND_ZERO: "from -1 to 1", PREPARED: "on both sides of 0",
-          FINER: "far beyond 255"}
+         FINER: "far beyond 255"}
 # As large a part of the range may lie beyond its ends, as smoothing or noise that nobody cut off leaves it.
 _BEYOND = 0.25
 _FAR_BEYOND = 510.0

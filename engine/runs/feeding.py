@@ -233,9 +233,9 @@ def _doubt(best: str, near: list[str], hits: dict[str, Hits]) -> str:
                 "network don't belong together.")
     if near:
         alike = {share[name] for name in (best, *near)} == {share[best]}
-        rest = sorted({share[name] for name in near}, key=lambda text: float(text.split()[0]))
+        rising = [share[name] for name in sorted(near, key=lambda name: hits[name].sum())]
         right = f"{share[best]} by each" if alike else \
-            f"{share[best]} and {rest[0]}" + f" to {rest[-1]}" * (len(rest) > 1)
+            f"{share[best]} and {rising[0]}" + f" to {rising[-1]}" * (rising[0] != rising[-1])
         others = " or ".join(preprocessing(name).words for name in near)
         return (f"{images} clean images hardly tell whether the network wants values {preprocessing(best).words}, as "
                 f"was taken, or {others}, or its own mean and deviation: it is right on {right}. Say which, if you "

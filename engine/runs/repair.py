@@ -85,7 +85,7 @@ def repair(
         refuse_other_sizes(clean, filter(None, (test, *opened.of("poisoned"))))
     found = repair_by(method, opened.network, clean, opened.layer, channels, seed=seed,
                       allow_missing_labels=allow_missing_labels, progress=progress, cancel=cancel)
-    return found, _as_pair(opened, found, guard, false_alarms, alone, progress, cancel)
+    return found, _as_pair(opened, clean, test, found, guard, false_alarms, alone, progress, cancel)
 
 
 def repair_by(
@@ -153,12 +153,12 @@ def _trained(
 
 
 def _as_pair(
-    opened: Opened, repair: Repair, guard: RepairGuard, false_alarms: float, alone: bool,
-    progress: ProgressCallback, cancel: CancelToken,
+    opened: Opened, clean: Dataset, test: Dataset | None, repair: Repair, guard: RepairGuard, false_alarms: float,
+    alone: bool, progress: ProgressCallback, cancel: CancelToken,
 ) -> RepairedPair:
     """A repair beside B, or in its place, and what the pair is worth; what is doubtful about the input comes first in
     its warning."""
-    network, poisoned, (clean, test) = opened.network, opened.of("poisoned"), opened.to_make_and_measure()
+    network, poisoned = opened.network, opened.of("poisoned")
     standing = _calibrated(guard, network, clean, false_alarms, progress, cancel)
     notes = {**notes_of(repair, alone), **opened.model_summary().notes(), "guard": guard}
     goodnet = GoodNet(network, repaired_network(network, repair), opened.preprocessing, notes, standing)

@@ -9,7 +9,6 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QBoxLayout,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -30,7 +29,7 @@ from gui.widgets.exports import Exports, write_png
 from gui.widgets.picture_view import PictureView
 from gui.widgets.resources import icon
 from gui.widgets.texts import label_text
-from gui.widgets.theme import Theme
+from gui.widgets.theme import Theme, without_ground
 
 _ICON_SIDE = 28
 _LOST = "The picture isn't shown: its file can't be read any more, or was changed since it was checked."
@@ -164,11 +163,9 @@ class VerdictDetail(QWidget):
         layout.setContentsMargins(8, 0, 0, 0)
         layout.addWidget(self.picture, 2)
         scroll = QScrollArea(widgetResizable=True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(column)
-        for ground in (column, scroll.viewport()):
-            ground.setAutoFillBackground(False)  # what lies behind, a tab's pane, has a colour of its own
+        without_ground(scroll)
         layout.addWidget(scroll, 3)
         return layout
 

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import QFrame, QSplitter, QStackedWidget, QVBoxLayout, QW
 from engine.files.existing import is_folder
 from engine.files.pictures import SUFFIXES, Picture
 from engine.goodnets.checking import Verdict
+from engine.literal import short_name
 from engine.looking.occlusion import OcclusionMap
 from gui.check.detail import VerdictDetail
 from gui.check.empty_page import EmptyPage
@@ -41,7 +42,6 @@ from gui.tables.view import Table
 from gui.widgets.asking import ask_new_file
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import NUMBERS, export
-from gui.widgets.texts import short_name
 from gui.widgets.theme import Theme
 
 # From this width on, in logical pixels, the detail panel stands beside the table, not below it.

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from gui.defences.panel import ComparisonPanel
 
 TAKES = "minutes, with a network for large pictures an hour or more"
-EMPTY = ("Nothing has been compared yet.\n\nRun the pruning, then press Compare. It makes every defence there is, the "
+_FIRST = "Run the pruning, then press"
+EMPTY = (f"Nothing has been compared yet.\n\n{_FIRST} Compare. It makes every defence there is, the "
          "pruned GoodNets, fine-pruning, repair by training, each alone and behind both guards, from the clean "
          "validation images, and measures all of them on the same images. It trains three networks, which takes "
          f"{TAKES}; Cancel stops it.\n\nRepair trains one copy in one of three ways, as you choose, and saves it, "
@@ -150,7 +151,7 @@ class DefencesView(QWidget):
     def _say(self) -> None:
         """What stands in the comparison's place: what goes on, what came of it, or what can be done."""
         idle = f"{self._saved}\n\n{COMPARE}" if self._saved else \
-            EMPTY.replace("Run the pruning, then press", "Press", 1) if self._ready else EMPTY
+            EMPTY.replace(_FIRST, "Press", 1) if self._ready else EMPTY
         self.empty.setText(self._asked or (waiting(EMPTY, "Then press Compare.") if self._busy else unbroken(idle)))
 
     def _compare(self) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMessageBox, QPushButton, QSizePolicy, QVBoxLayout
 
-from engine.literal import unbroken
+from engine.literal import short_name, unbroken
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.resources import icon
-from gui.widgets.texts import as_tip, short_name
+from gui.widgets.texts import as_tip
 from gui.widgets.theme import Theme
 from gui.widgets.verdict_icon import LevelIcon
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from engine.records.side_by_side import SideBySide, write_differences_csv
 from engine.reports.figures.runs import draw_runs, printed_runs
@@ -20,7 +20,7 @@ from gui.tables.view import FigureTable
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import Exports
 from gui.widgets.figure_canvas import RemadeCanvas
-from gui.widgets.theme import Theme
+from gui.widgets.theme import Theme, without_ground
 
 _WHAT_WIDTH = 220
 # Lower than that, the axes' labels would lie over the legend.
@@ -120,14 +120,12 @@ class _FewLines(QScrollArea):
 
     def __init__(self, label: PlainLabel) -> None:
         super().__init__(widgetResizable=True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
         self.setAccessibleName("Cautions")
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         label.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.setWidget(label)
         self._label = label
-        for ground in (label, self.viewport()):
-            ground.setAutoFillBackground(False)  # what lies behind, a tab's pane, has a colour of its own
+        without_ground(self)
 
     def fit(self) -> None:
         """Take the height that the text needs."""

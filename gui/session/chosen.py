@@ -11,13 +11,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from engine.literal import short_name
 from engine.looking.inspection import DatasetDescription
 from engine.models.architecture import ModelDescription
 from engine.models.shapes import Shape
 from engine.runs.prune import PruningRequest
 from gui.settings import Options
-
-_LONGEST_NAME = 40
 
 Role = Literal["model", "validation", "test", "poisoned"]
 DATA_ROLES: tuple[Role, ...] = ("validation", "test", "poisoned")
@@ -154,7 +153,7 @@ class Inputs:
     @property
     def missing(self) -> str:
         """What keeps a run from starting, as a sentence; empty when nothing does."""
-        bad = next((_in_short(i.path.name) for i in self.all if i.error), "")
+        bad = next((short_name(i.path.name) for i in self.all if i.error), "")
         if bad:
             return f"{bad} can't be used. Choose another file in its place, or remove it."
         if any(i.reading for i in self.all):
@@ -253,8 +252,3 @@ class Inputs:
     def _changed(self, role: Role, value: Any) -> Inputs:
         changes: dict[str, Any] = {role: value}
         return dataclasses.replace(self, **changes)
-
-
-def _in_short(name: str) -> str:
-    """A file's name, without its middle where it is too long for a line."""
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME // 2 - 1]}…{name[-_LONGEST_NAME // 2:]}"

@@ -40,12 +40,6 @@ def label_and_name(label: int, names: Sequence[str]) -> str:
     return f"{label} ({name if len(name) <= _LONGEST_NAME else f'{name[:_LONGEST_NAME - 1]}…'})"
 
 
-def short_name(name: str) -> str:
-    """A file's name for a sentence, without its middle where it is long: names of one kind differ at both ends."""
-    half = _LONGEST_NAME // 2
-    return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half + 1:]}"
-
-
 def plain(text: str) -> str:
     """Words as they are, with what a screen would obey or hide spelled out; line ends are the program's own."""
     return "\n".join(map(literal, text.split("\n")))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
-from PySide6.QtWidgets import QAbstractButton, QApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication, QFrame, QScrollArea
 
 from engine.reports.figures.palette import PRINT
 from gui.settings import ThemeChoice
@@ -54,6 +54,15 @@ def outline(button: QAbstractButton, theme: Theme) -> None:
     palette = button.palette()
     palette.setColor(QPalette.ColorRole.Window, QColor(theme.muted))
     button.setPalette(palette)
+
+
+def without_ground(area: QScrollArea) -> None:
+    """Have what lies behind a scroll area seen behind what is in it: a tab's pane has a colour of its own."""
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    inside = area.widget()
+    assert inside is not None
+    for ground in (inside, area.viewport()):
+        ground.setAutoFillBackground(False)
 
 
 def apply(application: QApplication, theme: Theme) -> None:

@@ -41,4 +41,4 @@ def as_pair(
                     " ".join(notices))
     made, measured = opened.to_make_and_measure()
     assert made is clean and measured is test
-    return _as_pair(opened, repair, guard, false_alarms, alone, ignore_progress, NEVER_CANCELLED)
+    return _as_pair(opened, made, measured, repair, guard, false_alarms, alone, ignore_progress, NEVER_CANCELLED)

@@ -88,7 +88,7 @@ def _split(paths: list[Path], fed: Preprocessing | None) -> tuple[GoodNet, list[
     if not two:
         return open_goodnet(paths[:1], fed), paths[1:]
     goodnet = open_goodnet(paths[:2], fed)
-    return dataclasses.replace(goodnet, warning=goodnet.warning if fed else _AS_STORED), paths[2:]
+    return goodnet if fed else dataclasses.replace(goodnet, warning=_AS_STORED), paths[2:]
 
 
 def _names(goodnet: GoodNet, given: str | None) -> tuple[str, ...]:

@@ -102,10 +102,8 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
     verdict: Verdict = "suspicious" if doubt else certain
     named = tuple(evidence[i].label for i in guilty) if verdict == "backdoor likely" else ()
     first = guilty[0] if guilty else int(suspicion.argmax())
-    words = "stands out by random stamps, but no small stamp leads to it as to labels of attackers" \
-        if suspicion.max() >= LIKELY else "stands out, but less than labels of attackers mostly do"
     sentence = doubt or _in_words(verdict, named, evidence, first, changed, stands_out=bool(guilty), measured=measured,
-                                  less=words)
+                                  by_stamps=float(suspicion[first]) >= LIKELY)
     standing_out = () if doubt else tuple(evidence[i].label for i in guilty)
     return Judgement(verdict, named, tuple(suspicion.tolist()), sentence, decided=not doubt, standing_out=standing_out)
 
@@ -178,7 +176,7 @@ def _ahead(
 
 def _in_words(
     verdict: Verdict, guilty: Sequence[int], evidence: Sequence[Evidence], first: int, changed: int, *,
-    stands_out: bool, measured: bool, less: str,
+    stands_out: bool, measured: bool, by_stamps: bool,
 ) -> str:
     one, further = evidence[first], [e for i, e in enumerate(evidence) if i != first]
     others = [e for e in further if e.label not in guilty] or further  # small and large triggers may be all there is
@@ -197,6 +195,8 @@ def _in_words(
     if stands_out or (verdict == "suspicious" and not measured):
         return f"Label {one.label} stands out, but whether that means an attacker was never measured here. {facts}"
     if verdict == "suspicious":
+        less = "stands out by random stamps, but no small stamp leads to it as to labels of attackers" if by_stamps \
+            else "stands out, but less than labels of attackers mostly do"
         return f"Label {one.label} {less}. {facts}"
     return ("No label stands out as those of attackers mostly do. That is no proof that there is no backdoor. The "
             f"first: {facts[0].lower()}{facts[1:]}")

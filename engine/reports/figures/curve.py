@@ -226,8 +226,6 @@ def spread(centres: Sequence[float], widths: Sequence[float], low: float, high: 
     return list(np.clip(places, low + half[0], high - half[-1] - offsets[-1]) + offsets)
 
 
-
-
 def printed_figure(
     curve: PruningCurve, rows: Iterable[GoodNetRow], which: Which = "goodnet", by: By = "channels",
     limits: Limits | None = None,

@@ -201,6 +201,18 @@ def test_a_network_that_keeps_channels_apart_names_nobody(apart: bool, clean: Da
     assert found.limits[0].startswith("No network with convolutions that keep channels apart") == apart
 
 
+def test_a_normalisation_by_groups_keeps_no_channels_apart() -> None:
+    from engine import backend
+
+    _, keras = backend.load()
+    for groups, apart in ((1, False), (4, True)):
+        image = keras.Input((8, 8, 1))
+        maps = keras.layers.Conv2D(8, 3, groups=groups)(keras.layers.Conv2D(8, 1)(image))
+        answer = keras.layers.Dense(10)(keras.layers.Flatten()(keras.layers.GroupNormalization(4)(maps)))
+        network = Network(keras.Model(image, answer), Path("groups.keras"))
+        assert bool(looking._unmeasured(network, np.zeros((1, 8, 8, 1), np.float32))) == apart
+
+
 def test_where_the_network_computes_what_is_no_number_there_is_no_verdict(
         network: Network, clean: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Such inputs lie far from clean images, where only the search for margins comes."""
