@@ -85,7 +85,7 @@ class CheckView(QWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._goodnet: str | None = None
-        self._labels = 0
+        self._labels, self._how = 0, ""
         self._busy = False
         self._names: Sequence[str] = ()
         self.setAcceptDrops(True)
@@ -128,12 +128,12 @@ class CheckView(QWidget):
             part.set_theme(theme)
         self._mark_drop(False)
 
-    def show_goodnet(self, name: str | None, labels: int) -> None:
+    def show_goodnet(self, name: str | None, labels: int, how: str = "") -> None:
         """Say which GoodNet checks from now on. Verdicts of the one before are cleared; to check again is offered.
 
         Args:
-            name: None while there is no GoodNet.
-            labels: N, its number of labels.
+            name: its file's; None while there is no GoodNet.
+            labels: N, its number of labels; how: see GoodNetInUse.
         """
         # Whether they are still there is found out when they are checked: to ask for thousands takes a while. What was
         # pasted or stood in a data set has no whole path.
@@ -141,7 +141,7 @@ class CheckView(QWidget):
         if files:
             self.offer(f"Chec&k the same {len(files)} pictures again" if len(files) > 1 else
                        "Chec&k the same picture again", files)
-        self._goodnet, self._labels = name, labels
+        self._goodnet, self._labels, self._how = name, labels, how
         self.detail.set_labels(labels)
         self.clear()
 
@@ -290,11 +290,17 @@ class CheckView(QWidget):
         verdicts = self.model.verdicts
         self._stack.setCurrentIndex(1 if verdicts else 0)
         has_goodnet = self._goodnet is not None
-        by = f"Checked by {self._goodnet}; N = {self._labels}" if has_goodnet else "No GoodNet yet"
-        self.tools.source.show_text(by.replace(self._goodnet, short_name(self._goodnet)) if self._goodnet else by, by)
+        if self._goodnet is None:
+            self.tools.source.show_text("No GoodNet yet")
+        else:
+            self.tools.source.show_text(self._checked_by(short_name(self._goodnet)), self._checked_by(self._goodnet))
         self.empty.show_state(has_goodnet=has_goodnet, busy=self._busy)
         self.tools.enable(ready=self._ready, busy=self._busy, verdicts=bool(verdicts))
         self._summary.setText(f"{self.model.flagged} of {len(verdicts)} flagged as backdoored" if verdicts else "")
+
+    def _checked_by(self, name: str) -> str:
+        how = f", {self._how}" if self._how else ""
+        return f"Checked by {name}{how}; N = {self._labels}"
 
     def _mark_drop(self, over: bool) -> None:
         colour = self._theme.accent if over else self._theme.border

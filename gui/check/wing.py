@@ -26,7 +26,7 @@ def check_wing(desk: Desk) -> Wing[CheckView]:
     def show_goodnet(goodnet: GoodNetInUse) -> None:
         nonlocal in_use, kept
         in_use, kept = goodnet, ()
-        view.show_goodnet(goodnet.name, goodnet.labels)
+        view.show_goodnet(goodnet.file, goodnet.labels, goodnet.how)
         show_names()
 
     def show_names() -> None:

@@ -44,19 +44,26 @@ _MOST_WRONG = 200
 
 @dataclass(frozen=True)
 class GoodNetInUse:
-    """The pair that pictures are checked with: how people call it, its labels, where it is saved.
+    """The pair that pictures are checked with: what its file is called, its labels, where it is saved.
 
     Attributes:
+        how: what it is of that file, and what stands before it; empty where that goes without saying.
         names: what it calls its labels itself; model: the SHA-256 of the file that its B is from, empty if unknown.
         warning: what a person must know before trusting it, empty when all is well.
     """
 
-    name: str
+    file: str
     labels: int
     path: Path | None = None
     names: tuple[str, ...] = ()
     model: str = ""
     warning: str = ""
+    how: str = ""
+
+    @property
+    def name(self) -> str:
+        """How people call it."""
+        return f"{self.file}, {self.how}" if self.how else self.file
 
 
 @dataclass(frozen=True)
@@ -207,18 +214,17 @@ def use_row(
     if if_there and not is_there(run.model.path):
         return None
     goodnet = bench.take(run, row)
-    name = f"{run.model.path.name}, " + (f"X = {row.x:g} ({row.channels_pruned} channels pruned)" if row else
-                                         "nothing pruned")
+    how = f"X = {row.x:g} ({row.channels_pruned} channels pruned)" if row else "nothing pruned"
     if goodnet.guard:
-        name += f", behind the {goodnet.guard.kind} guard" + ", which flags nothing" * goodnet.guard.sleeps
-    return GoodNetInUse(name, goodnet.flag_label, None, *_names_and_model(goodnet))
+        how += f", behind the {goodnet.guard.kind} guard" + ", which flags nothing" * goodnet.guard.sleeps
+    return GoodNetInUse(run.model.path.name, goodnet.flag_label, None, *_names_and_model(goodnet), how=how)
 
 
 def use_saved(bench: Workbench, paths: Sequence[Path], _: TaskContext) -> GoodNetInUse:
     """Take a saved pair for checking pictures."""
     goodnet = bench.take_saved(paths)
-    name = " and ".join(p.name for p in paths) + (", without its guard" if goodnet.warning else "")
-    return GoodNetInUse(name, goodnet.flag_label, paths[0], *_names_and_model(goodnet), " ".join(goodnet.warnings))
+    return GoodNetInUse(" and ".join(p.name for p in paths), goodnet.flag_label, paths[0], *_names_and_model(goodnet),
+                        " ".join(goodnet.warnings), "without its guard" if goodnet.warning else "")
 
 
 def _names_and_model(goodnet: GoodNet) -> tuple[tuple[str, ...], str]:
