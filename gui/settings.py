@@ -106,8 +106,9 @@ class Settings:
         self._put_first("files/recent", path)
 
     def clear_recent(self) -> None:
-        """Forget the recent files."""
-        self._store.remove("files/recent")
+        """Forget the recent files and projects."""
+        for key in ("files/recent", "files/projects"):
+            self._store.remove(key)
 
     @property
     def projects(self) -> list[Path]:

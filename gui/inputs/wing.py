@@ -152,13 +152,15 @@ def run_wing(desk: Desk) -> RunBar:
 
 
 def _add_recent(desk: Desk) -> None:
-    """The files opened last."""
+    """The projects and files opened last."""
     settings, recent = desk.settings, desk.menus.add_menu("open", "Open &recent")
 
     def show() -> None:
         recent.clear()
-        recent.setEnabled(bool(settings.recent))
-        for number, path in enumerate(settings.recent):
+        recent.setEnabled(bool(settings.projects or settings.recent))
+        for number, path in enumerate([*settings.projects, *settings.recent]):
+            if settings.projects and number == len(settings.projects):
+                recent.addSeparator()
             recent.addAction(_numbered(number, str(path)), partial(desk.opening.open_paths, [path]))
         recent.addSeparator()
         recent.addAction("&Clear this list", clear)
@@ -170,9 +172,11 @@ def _add_recent(desk: Desk) -> None:
 
     def clear() -> None:
         settings.clear_recent()
+        desk.projects.list_recent()
         show()
 
     desk.session.opened.connect(remember)
+    desk.projects.recent_changed.connect(show)
     show()
 
 

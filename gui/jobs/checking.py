@@ -215,8 +215,7 @@ def use_row(
         return None
     goodnet = bench.take(run, row)
     how = f"X = {row.x:g} ({row.channels_pruned} channels pruned)" if row else "nothing pruned"
-    if goodnet.guard:
-        how += f", behind the {goodnet.guard.kind} guard" + ", which flags nothing" * goodnet.guard.sleeps
+    how = ", ".join(filter(None, (how, _behind(goodnet))))
     return GoodNetInUse(run.model.path.name, goodnet.flag_label, None, *_names_and_model(goodnet), how=how)
 
 
@@ -224,7 +223,13 @@ def use_saved(bench: Workbench, paths: Sequence[Path], _: TaskContext) -> GoodNe
     """Take a saved pair for checking pictures."""
     goodnet = bench.take_saved(paths)
     return GoodNetInUse(" and ".join(p.name for p in paths), goodnet.flag_label, paths[0], *_names_and_model(goodnet),
-                        " ".join(goodnet.warnings), "without its guard" if goodnet.warning else "")
+                        " ".join(goodnet.warnings), "without its guard" if goodnet.warning else _behind(goodnet))
+
+
+def _behind(goodnet: GoodNet) -> str:
+    """Which guard stands before a pair; empty for none."""
+    return f"behind the {goodnet.guard_name} guard" + ", which flags nothing" * goodnet.guard.sleeps \
+        if goodnet.guard else ""
 
 
 def _names_and_model(goodnet: GoodNet) -> tuple[tuple[str, ...], str]:

@@ -30,7 +30,7 @@ from engine.runs.prune import PruningRequest
 from gui.jobs.choosing import Choosing
 from gui.jobs.opening import Opening
 from gui.jobs.pruning import Pruning
-from gui.messages import Message
+from gui.messages import Action, Message
 from gui.session.belonging import other_classes
 from gui.session.queue import Job, nothing
 from gui.session.session import Session
@@ -169,18 +169,23 @@ class Projects(QObject):
         project, looked = opened
         request, session = project.request, self._session
         unread = {found.file.path for found in looked if found.state == "remote"}
-        outside = [str(file.path) for file in project.files if path.parent not in file.path.parents]
-        where = f"; {len(outside)} of its files lie outside its folder: {', '.join(outside)}" if outside else ""
+        outside = [file.path.name for file in project.files if path.parent not in file.path.parents]
+        said = f"Opened the project {path.name}"
         settings = {name: value for name, value in project.settings.items() if name not in _OF_INPUTS}
         self._choosing.open_all(
             [(file.role, file.path) for file in project.files if file.role != "order" and file.path not in unread],
-            f"Opened the project {path.name}{where}", request.layer,
+            said, request.layer,
             Options(**settings, order=request.order, cluster=session.options.cluster), request.output,
             undone=partial(self._go_back, self.path, self._saved, self._lost))
         session.name_labels(request.classes, request.model if project.own_names else None)
         self._lost = tuple(found for found in looked if found.state != "found")
         self._now_open(path, _Contents(request, project.result, project.own_names,
                                        tuple(file.sha256 for file in project.files)))
+        if outside:
+            lie = "lies" if len(outside) == 1 else "lie"
+            session.message.emit(Message(f"{said}. {len(outside)} of its files {lie} outside its folder: "
+                                         f"{', '.join(outside)}. Their cards tell where.", lasting=True,
+                                         action=Action("Undo", session.history.undo)))
         if self._lost:
             self.lost_found.emit(self._lost)
         self.opened.emit(path, project)

@@ -97,6 +97,10 @@ def test_b_behind_the_guard_is_saved_and_checks_pictures(
         qtbot.mouseClick(run_window.goodnets.use_button, Qt.MouseButton.LeftButton)
     assert used.args[0].name.endswith("nothing pruned, behind the transplant guard")
     assert used.args[0].labels == LABELS
+    # Saved, it says as much.
+    with qtbot.waitSignal(run_window.desk.checking.goodnet_changed, timeout=PATIENCE_MS) as used:
+        run_window.desk.opening.open_paths([tmp_path / "badnet-guarded"])
+    assert used.args[0].name == "badnet-guarded, behind the transplant guard"
 
 
 def test_options_of_the_guard_are_kept(window: MainWindow, qtbot: QtBot) -> None:

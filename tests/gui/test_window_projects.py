@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QFileDialog, QLabel, QMessageBox
+from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from engine.records.project import make_project, read_project, save_project
@@ -438,6 +438,45 @@ def test_recent_projects_show_their_result_and_open(
     settle(qtbot, again)
     assert again.session.state is State.READY and not again.isWindowModified()
     again.close()
+
+
+def test_files_outside_a_project_s_folder_are_told_apart_from_its_opening(
+        window: MainWindow, lab: SmallLab, project: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    elsewhere = tmp_path / "inside" / "faces.goodnet"
+    elsewhere.parent.mkdir()
+    save_project(read_project(project), elsewhere)
+    window.desk.opening.open_paths([elsewhere])
+    settle(qtbot, window)
+    bar = window.message_bar
+    assert bar.isVisible() and bar.text.text() == (
+        "Opened the project faces.goodnet. 4 of its files lie outside its folder: badnet.keras, clean.h5, test.h5, "
+        "poisoned.h5. Their cards tell where.")
+    qtbot.mouseClick(bar.action, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert window.status.text.text() == "Undone: Opened the project faces.goodnet." and not window.session.inputs.all
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    assert window.status.text.text() == "Opened the project faces.goodnet." and not bar.isVisible()
+
+
+def test_projects_stand_among_the_recent_files(
+        window: MainWindow, lab: SmallLab, project: Path, qtbot: QtBot) -> None:
+    def recent() -> QMenu:
+        return next(menu for menu in window.menuBar().findChildren(QMenu) if menu.title() == "Open &recent")
+
+    assert not recent().isEnabled()
+    window.desk.opening.open_paths([project])
+    settle(qtbot, window)
+    entries = {action.text().partition(" ")[2]: action for action in recent().actions()}
+    assert recent().isEnabled() and {str(project), str(lab.badnet), str(lab.clean)} <= set(entries)
+    assert next(iter(entries)) == str(project)
+    window.desk.choosing.remove("test", lab.test)
+    entries[str(project)].trigger()
+    settle(qtbot, window)
+    assert chosen(window)["test"] == [lab.test] and not window.isWindowModified()
+    recent().actions()[-1].trigger()
+    settle(qtbot, window)
+    assert not recent().isEnabled() and window.settings.projects == [] and window.start.recent == []
 
 
 def test_the_start_page_fits_with_ten_projects_and_a_title_bar(
