@@ -29,7 +29,7 @@ from engine.guards.calibration import Guard, calibrate
 from engine.models.networks import Network, open_network
 from engine.pruning.ranking import rank_channels
 from engine.rates import Rate
-from engine.runs.feeding import find_feeding
+from engine.runs.opening.feeding import find_feeding
 
 PEOPLE, ROWS, CALIBRATION_ROWS = 20, 9, 5
 SPLITS = 5

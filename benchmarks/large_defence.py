@@ -32,7 +32,7 @@ from engine.goodnets.evaluation import evaluate
 from engine.progress import Progress
 from engine.runs.defend import defend
 from engine.runs.examine import examine
-from engine.runs.inputs import open_inputs
+from engine.runs.opening.inputs import open_inputs
 from engine.runs.prune import PruningRequest
 
 # Pictures of a label in each set; the attacker's share of those trained on; and his label.

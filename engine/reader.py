@@ -19,7 +19,7 @@ import numpy as np
 from engine.data import array_files
 from engine.data.formats import arrays, listed, matlab, places
 from engine.errors import EngineError
-from engine.files import decoding
+from engine.files.parsing import decoding
 from engine.models import model_files
 from engine.quarantine import limits
 from engine.quarantine.wire import CLOSE, Array, BrokenWireError, attached, pieces, receive, send, spec_json

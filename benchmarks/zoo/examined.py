@@ -20,7 +20,7 @@ from engine.defences.evidence.suspicion import Evidence, Judgement, judge
 from engine.rates import Rate
 from engine.records.examination import examination_json
 from engine.runs.examine import examine
-from engine.runs.inputs import InputFiles, open_inputs
+from engine.runs.opening.inputs import InputFiles, open_inputs
 
 
 @dataclass(frozen=True)

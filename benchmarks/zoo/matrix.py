@@ -26,8 +26,8 @@ from engine.defences.training import Repair, repaired_network
 from engine.models.networks import Network
 from engine.rates import Rate
 from engine.runs.all_defences import compare_defences
-from engine.runs.inputs import Opened, open_inputs
 from engine.runs.kept import Made
+from engine.runs.opening.inputs import Opened, open_inputs
 from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.reconstructed import write_stand_ins
 

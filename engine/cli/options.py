@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from engine.data.classes import read_classes
 from engine.data.preprocessing import AUTO, SYNTAX, Preprocessing, choice, preprocessing
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, LOWEST_FALSE_ALARMS, SPARING_GUARD
-from engine.runs.inputs import InputFiles
+from engine.runs.opening.inputs import InputFiles
 
 _Read = TypeVar("_Read")
 DATA = ("an HDF5 file or .npz with data and label, a folder with one sub-folder a label or a table (file,label), or "

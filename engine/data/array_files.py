@@ -21,8 +21,8 @@ import numpy.typing as npt
 from engine.data.labels import RECONSTRUCTED, check_labels, coded
 from engine.errors import DatasetError, in_short
 from engine.files.existing import check_is_file
-from engine.files.hdf5 import check_heaps, open_array, open_hdf5
-from engine.files.hdf5_blocks import BlockChecker
+from engine.files.parsing.hdf5 import check_heaps, open_array, open_hdf5
+from engine.files.parsing.hdf5_blocks import BlockChecker
 from engine.quarantine.wire import is_shape
 
 Array = npt.NDArray[Any]

@@ -24,8 +24,8 @@ import numpy.typing as npt
 from engine.data.array_files import check_members
 from engine.data.classes import names_in
 from engine.errors import ModelError, in_short
-from engine.files.hdf5 import open_hdf5
-from engine.files.hdf5_blocks import BlockChecker
+from engine.files.parsing.hdf5 import open_hdf5
+from engine.files.parsing.hdf5_blocks import BlockChecker
 from engine.models.reading import MOST_CONFIG_BYTES, MOST_PARAMETERS, WEIGHTS
 
 Array = npt.NDArray[Any]

@@ -13,7 +13,7 @@ from engine.models.networks import Network
 from engine.records.examination import INSIDE, examination_json, made_with, write_examination
 from engine.records.repaired_pair import write_repaired
 from engine.runs.defend import Defended
-from engine.runs.inputs import Opened
+from engine.runs.opening.inputs import Opened
 from engine.runs.reconstructed import to_wear
 
 Json = dict[str, Any]

@@ -28,7 +28,7 @@ from engine.progress import NEVER_CANCELLED, CancelToken
 from engine.rates import Rate
 from engine.records import checked
 from engine.runs.examine import Examination, Tried
-from engine.runs.inputs import Opened
+from engine.runs.opening.inputs import Opened
 from engine.runs.reconstructed import write_reconstructed
 
 FILE, PICTURES = "examine.json", "evidence.npz"

@@ -37,7 +37,7 @@ from engine.records.project import on_another_machine
 from engine.records.run_files import GUARDED_BADNET
 from engine.records.settings import checked_settings
 from engine.runs.doubts.plausibility import Doubt, doubts_of
-from engine.runs.inputs import DatasetSummary, ModelSummary
+from engine.runs.opening.inputs import DatasetSummary, ModelSummary
 from engine.runs.prune import PruningRequest, PruningRun
 
 _MOST_CHANNELS = 1 << 20

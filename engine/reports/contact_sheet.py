@@ -14,7 +14,7 @@ from engine.data.datasets import Images, open_dataset, spread_over
 from engine.data.stored_values import BYTES, FINER, PREPARED, as_pictures, stored_range
 from engine.errors import EngineError
 from engine.files.pictures import Picture
-from engine.runs.inputs import DatasetSummary
+from engine.runs.opening.inputs import DatasetSummary
 from engine.runs.prune import PruningRun
 
 PICTURES = 6

@@ -18,7 +18,7 @@ from engine.data.preprocessing import preprocessing
 from engine.pruning.sweep import SetCounts
 from engine.rates import Rate
 from engine.reports.headline import Headline, headline
-from engine.runs.inputs import DatasetSummary, InputFiles
+from engine.runs.opening.inputs import DatasetSummary, InputFiles
 from engine.runs.prune import PruningRequest, PruningRun
 from engine.runs.rows import rows_of
 

@@ -31,8 +31,8 @@ from engine.guards.transplant import refuse_other_sizes
 from engine.literal import literal
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
-from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made, ranked_on_text
+from engine.runs.opening.inputs import open_inputs
 from engine.runs.pairs import refuse_changed_inputs
 from engine.runs.prune import PruningRun
 from engine.runs.repair import measured_on_text, without

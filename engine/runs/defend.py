@@ -21,8 +21,8 @@ from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, igno
 from engine.runs.all_defences import compare_defences
 from engine.runs.doubts.plausibility import WEAK_ATTACK
 from engine.runs.examine import Examination, examine
-from engine.runs.inputs import Opened
 from engine.runs.kept import Made, kept_pair
+from engine.runs.opening.inputs import Opened
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.reconstructed import write_stand_ins
 from engine.runs.repair import RepairedPair

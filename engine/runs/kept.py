@@ -17,7 +17,7 @@ from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
 from engine.guards.calibration import Guard
 from engine.models.networks import Images, Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
-from engine.runs.inputs import open_inputs
+from engine.runs.opening.inputs import open_inputs
 from engine.runs.pairs import refuse_changed_inputs
 from engine.runs.prune import PruningRun
 from engine.runs.repair import RepairedPair, measured, notes_of

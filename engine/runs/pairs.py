@@ -19,7 +19,7 @@ from engine.models.networks import Images, Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.pruning.sweep import SweepSet
 from engine.runs.doubts.measured import doubts_measured
-from engine.runs.inputs import DatasetSummary, Opened, fitted
+from engine.runs.opening.inputs import DatasetSummary, Opened, fitted
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
 

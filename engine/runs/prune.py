@@ -22,7 +22,7 @@ from engine.pruning.sweep import Preview, PruningCurve, SweepSet, sweep
 from engine.pruning.thresholds import DEFAULT_DROPS, DropMode, Stop
 from engine.runs.doubts.causes import explained
 from engine.runs.doubts.plausibility import Doubt, SetSeen, doubts_of, hardly_better_than_chance
-from engine.runs.inputs import DatasetSummary, InputFiles, ModelSummary, Opened, open_inputs
+from engine.runs.opening.inputs import DatasetSummary, InputFiles, ModelSummary, Opened, open_inputs
 
 Partial = Callable[[PruningCurve], None]
 

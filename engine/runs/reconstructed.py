@@ -19,7 +19,7 @@ from engine.files.saving import for_hdf5, whole_file
 from engine.literal import literal
 from engine.models.networks import Images
 from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
-from engine.runs.inputs import Opened
+from engine.runs.opening.inputs import Opened
 
 _MOST_IMAGES = 400
 

@@ -26,8 +26,8 @@ from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCall
 from engine.pruning.ranking import rank_channels
 from engine.runs.doubts.measured import doubts_measured
 from engine.runs.doubts.plausibility import uneven_text
-from engine.runs.feeding import counted_answers
-from engine.runs.inputs import Opened
+from engine.runs.opening.feeding import counted_answers
+from engine.runs.opening.inputs import Opened
 
 # A label is lost where of so many images that B was right on B' is right on less than half; so many are named.
 _ENOUGH, _NAMED = 5, 3

@@ -9,13 +9,13 @@ from PySide6.QtWidgets import QMainWindow, QPushButton, QStackedWidget, QTabWidg
 
 from gui.frame.menus import Menus
 from gui.jobs.checking import Checking
-from gui.jobs.choosing import Choosing
 from gui.jobs.comparing import Comparing
 from gui.jobs.defending import Defending
 from gui.jobs.examining import Examining
+from gui.jobs.inputs.choosing import Choosing
+from gui.jobs.inputs.naming import Naming
+from gui.jobs.inputs.opening import Opening
 from gui.jobs.keeping import Keeping
-from gui.jobs.naming import Naming
-from gui.jobs.opening import Opening
 from gui.jobs.projects import Projects
 from gui.jobs.pruning import Pruning
 from gui.jobs.saving import Saving

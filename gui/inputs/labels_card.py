@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout
 
-from gui.jobs.naming import Matching
+from gui.jobs.inputs.naming import Matching
 from gui.widgets import resources
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.theme import Theme

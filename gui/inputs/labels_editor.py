@@ -19,9 +19,9 @@ from PySide6.QtWidgets import (
 
 from engine.assessment import percent
 from engine.literal import literal
-from engine.runs.labelling import Trial
+from engine.runs.opening.labelling import Trial
 from gui.inputs.labels_model import LABEL, LabelDelegate, LabelsModel
-from gui.jobs.naming import Matching
+from gui.jobs.inputs.naming import Matching
 from gui.session.session import State
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.theme import Theme, outline

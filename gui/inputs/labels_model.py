@@ -9,8 +9,8 @@ from PySide6.QtCore import QAbstractItemModel, QAbstractTableModel, QModelIndex,
 from PySide6.QtWidgets import QSpinBox, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from engine.literal import literal
-from engine.runs.labelling import Trial
-from gui.jobs.naming import Matching
+from engine.runs.opening.labelling import Trial
+from gui.jobs.inputs.naming import Matching
 
 Index = QModelIndex | QPersistentModelIndex
 NAME, LABEL, ANSWER = range(3)

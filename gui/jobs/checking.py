@@ -27,10 +27,10 @@ from engine.goodnets.pair import GoodNet
 from engine.looking.misread import files_of, find_misread
 from engine.looking.occlusion import OcclusionMap, occlusion_map
 from engine.progress import Heartbeat
-from engine.runs.inputs import Opened, open_inputs
+from engine.runs.opening.inputs import Opened, open_inputs
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
-from gui.jobs.opening import Opening
+from gui.jobs.inputs.opening import Opening
 from gui.messages import Message
 from gui.session.queue import Job, plain
 from gui.session.recognition import Found

@@ -20,8 +20,8 @@ from engine.reports.headline import Headline
 from engine.reports.run_differences import best_of
 from engine.runs.prune import PruningRun
 from gui.jobs.defending import Defending
+from gui.jobs.inputs.opening import Opening
 from gui.jobs.keeping import Keeping
-from gui.jobs.opening import Opening
 from gui.messages import Message
 from gui.session.belonging import Identity, identity
 from gui.session.queue import Job

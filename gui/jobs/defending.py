@@ -18,8 +18,8 @@ from engine.records.repaired_pair import save_repaired
 from engine.reports.headline import threshold_text
 from engine.runs.all_defences import compare_defences
 from engine.runs.defend import defend as defend_network
-from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made, kept_pair
+from engine.runs.opening.inputs import open_inputs
 from engine.runs.prune import PruningRequest, PruningRun
 from engine.runs.repair import DEFAULT_METHOD, RepairedPair, RepairGuard
 from engine.runs.repair import repair as repair_network

@@ -34,10 +34,10 @@ from engine.records.examination import (
 from engine.records.project import is_as_it_was
 from engine.runs.examine import Examination, Tried
 from engine.runs.examine import examine as examine_network
-from engine.runs.inputs import InputFiles, Opened, open_inputs
+from engine.runs.opening.inputs import InputFiles, Opened, open_inputs
 from engine.runs.reconstructed import to_wear, write_reconstructed
-from gui.jobs.choosing import Choosing
-from gui.jobs.opening import Opening
+from gui.jobs.inputs.choosing import Choosing
+from gui.jobs.inputs.opening import Opening
 from gui.messages import Message
 from gui.session.queue import plain
 from gui.session.session import Session

@@ -14,8 +14,8 @@ from engine.records.autosave import KeptRun, keep_run, kept_folder, kept_runs
 from engine.records.project import left_alone, on_another_machine
 from engine.records.reopening import reopen_run
 from engine.runs.prune import PruningRun
-from gui.jobs.choosing import Choosing
 from gui.jobs.defending import Defending
+from gui.jobs.inputs.choosing import Choosing
 from gui.jobs.pruning import Pruning
 from gui.messages import Action, Message
 from gui.session.belonging import Identity, identity

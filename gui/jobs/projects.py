@@ -27,8 +27,8 @@ from engine.records.project import (
     save_project,
 )
 from engine.runs.prune import PruningRequest
-from gui.jobs.choosing import Choosing
-from gui.jobs.opening import Opening
+from gui.jobs.inputs.choosing import Choosing
+from gui.jobs.inputs.opening import Opening
 from gui.jobs.pruning import Pruning
 from gui.messages import Action, Message
 from gui.session.belonging import other_classes

@@ -16,7 +16,7 @@ from engine.looking.activation_maps import ActivationMaps, activation_maps
 from engine.pruning.sweep import PruningCurve, Role
 from engine.records.project import left_alone
 from engine.reports.headline import Headline, calibration_text, headline
-from engine.runs.inputs import DatasetSummary
+from engine.runs.opening.inputs import DatasetSummary
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.rows import GoodNetRow, badnet_row, goodnet_row, rows_of
 from gui.jobs.checking import Checking

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from engine.data.classes import are_numbers
 from engine.data.datasets import UNKNOWN_STAMP
-from engine.runs.inputs import InputFiles
+from engine.runs.opening.inputs import InputFiles
 from engine.runs.prune import PruningRequest, PruningRun
 from gui.session.chosen import ROLE_NAMES, Input, Inputs, Role
 from gui.settings import Options

@@ -11,7 +11,7 @@ from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
 from engine.models.networks import Network, open_network
 from engine.progress import CancelToken
-from engine.runs.inputs import DatasetSummary
+from engine.runs.opening.inputs import DatasetSummary
 from engine.runs.pairs import build_goodnet, build_guarded_badnet, refuse_changed, refuse_changed_set
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow

@@ -19,8 +19,8 @@ from engine.goodnets.saved import open_goodnet
 from engine.guards.calibration import calibrate
 from engine.rates import Rate
 from engine.reports.headline import calibration_text, recommendation
-from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made
+from engine.runs.opening.inputs import open_inputs
 from engine.runs.repair import METHODS
 from engine.runs.rows import badnet_row
 from gui.defences.repair_dialog import METHODS as OFFERED

@@ -15,17 +15,17 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
+from tests.engine.runs.test_labelling import ANIMALS
 
 from engine.defences.scan import Scan
 from engine.runs.examine import examine
-from engine.runs.inputs import open_inputs
+from engine.runs.opening.inputs import open_inputs
 from gui.examine.wing import mark_of
 from gui.jobs.examining import Examined
 from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.settings import Settings
 from gui.widgets import asking
-from tests.engine.runs.test_labelling import ANIMALS
 from tests.gui.test_window_labels import opened
 from tests.support.examinations import hurry
 from tests.support.networks import SmallLab

@@ -15,7 +15,7 @@ from engine.guards.guarded_curve import GuardChoice, GuardedCurve
 from engine.guards.transplant import Donors
 from engine.pruning.sweep import PruningCurve
 from engine.rates import Rate
-from engine.runs.inputs import ModelSummary
+from engine.runs.opening.inputs import ModelSummary
 from engine.runs.prune import PruningRequest, PruningRun
 from tests.support.curves import (
     ATTACK_AGREEING,

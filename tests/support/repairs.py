@@ -13,8 +13,8 @@ from engine.guards.calibration import DEFAULT_FALSE_ALARMS
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, ignore_progress
 from engine.pruning.sweep import SweepSet
-from engine.runs.inputs import ModelSummary, Opened
-from engine.runs.labelling import Labelling
+from engine.runs.opening.inputs import ModelSummary, Opened
+from engine.runs.opening.labelling import Labelling
 from engine.runs.repair import RepairedPair, RepairGuard, _as_pair
 
 

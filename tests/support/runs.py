@@ -16,7 +16,7 @@ from engine.pruning.ranking import ChannelRanking
 from engine.pruning.sweep import PruningCurve, Role, SetCounts
 from engine.rates import Rate
 from engine.runs.doubts.plausibility import Doubt
-from engine.runs.inputs import DatasetSummary, ModelSummary
+from engine.runs.opening.inputs import DatasetSummary, ModelSummary
 from engine.runs.prune import PruningRequest, PruningRun
 from tests.support.networks import random_images
 

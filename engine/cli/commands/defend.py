@@ -13,7 +13,7 @@ from engine.files.saving import check_writable
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS
 from engine.records.defended import defended_json, save_defended
 from engine.runs.defend import Defended, defend
-from engine.runs.inputs import open_inputs
+from engine.runs.opening.inputs import open_inputs
 from engine.runs.prune import PruningRequest
 
 SUMMARY = "examine a network, make every defence, and save the best as one GoodNet"

@@ -13,7 +13,7 @@ from engine.data.classes import called
 from engine.files.saving import check_writable
 from engine.records.examination import examination_json, made_with, save_examination
 from engine.runs.examine import Examination, examine
-from engine.runs.inputs import Opened, open_inputs
+from engine.runs.opening.inputs import Opened, open_inputs
 from engine.runs.reconstructed import to_wear
 
 SUMMARY = "ask whether a network has a backdoor; needs no poisoned image"

@@ -15,7 +15,7 @@ from engine.data.datasets import Dataset
 from engine.guards.calibration import MOST_CALIBRATION_IMAGES, MOST_HELD_BACK_IMAGES, Guard, calibrate
 from engine.looking.misread import Misread, files_of, find_misread
 from engine.records.json_of import rate_json
-from engine.runs.inputs import open_inputs
+from engine.runs.opening.inputs import open_inputs
 
 SUMMARY = "list the clean images that a network answers with another label than theirs"
 

@@ -20,7 +20,7 @@ from engine.cli.result_tables import say_assessment, say_evaluations, say_guard
 from engine.files.saving import check_writable
 from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.records.repaired_pair import repaired_json, save_repaired
-from engine.runs.inputs import open_inputs
+from engine.runs.opening.inputs import open_inputs
 from engine.runs.repair import DEFAULT_METHOD, METHODS, repair
 
 SUMMARY = "train a B' on clean images instead of pruning, and save it with B as a pair"

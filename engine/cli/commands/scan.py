@@ -9,7 +9,7 @@ from engine.cli.printing import say, say_json, say_table, warn
 from engine.cli.progress_line import ProgressLine
 from engine.defences.scan import DEFAULT_STAMPS, scan
 from engine.records.json_of import scan_json
-from engine.runs.inputs import open_inputs
+from engine.runs.opening.inputs import open_inputs
 
 SUMMARY = "ask which labels random stamps draw images to; needs no poisoned image"
 

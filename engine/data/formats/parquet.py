@@ -16,8 +16,8 @@ import numpy as np
 from engine.data.array_files import Array
 from engine.data.labels import class_names, numbered
 from engine.errors import DatasetError, in_short
-from engine.files.decoding import picture_in
 from engine.files.existing import check_is_file
+from engine.files.parsing.decoding import picture_in
 
 Pictures = Generator[Array | None, list[Any], None]
 

@@ -20,7 +20,7 @@ from engine.data.formats.opening import exactly, opened
 from engine.data.labels import Label, numbered
 from engine.data.sources.beginnings import GZIP, starts_with_record
 from engine.errors import DatasetError
-from engine.files.decoding import picture_in
+from engine.files.parsing.decoding import picture_in
 from engine.files.pictures import SUFFIXES
 
 Answer = tuple[Any, list[Array]]

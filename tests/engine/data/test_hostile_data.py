@@ -17,8 +17,8 @@ from PIL import Image
 
 from engine.data.datasets import CHUNK, MOST_VALUES, open_dataset
 from engine.errors import DatasetError
-from engine.files.hdf5 import check_heaps, open_hdf5
-from engine.files.hdf5_headers import dense_parts
+from engine.files.parsing.hdf5 import check_heaps, open_hdf5
+from engine.files.parsing.hdf5_headers import dense_parts
 from engine.files.pictures import load_picture
 from engine.looking.inspection import describe_dataset, open_any_dataset
 from tests.support.networks import Array, random_images

@@ -26,7 +26,7 @@ from engine.data.stored_values import (
 from engine.errors import DatasetError
 from engine.goodnets.checking import check_arrays
 from engine.goodnets.pair import GoodNet
-from engine.runs.inputs import InputFiles, open_inputs
+from engine.runs.opening.inputs import InputFiles, open_inputs
 from tests.support.linear_networks import SHAPE, linear_network, linear_weights
 from tests.support.networks import Array, SmallLab
 

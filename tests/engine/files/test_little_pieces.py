@@ -15,7 +15,7 @@ from PIL import Image
 
 from engine.data.datasets import open_dataset
 from engine.errors import DatasetError, EngineError, ModelError
-from engine.files import decoding
+from engine.files.parsing import decoding
 from engine.files.pictures import load_picture
 from engine.guards.guard_files import open_guard
 from engine.models.networks import read_model_file

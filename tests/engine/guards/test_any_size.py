@@ -16,7 +16,7 @@ from engine.goodnets.checking import check_pictures
 from engine.goodnets.saved import open_goodnet
 from engine.guards.guarded_curve import GuardChoice
 from engine.runs.all_defences import compare_defences
-from engine.runs.inputs import open_inputs
+from engine.runs.opening.inputs import open_inputs
 from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.repair import repair
 from tests.support.networks import Array, random_images

@@ -20,7 +20,7 @@ from engine.guards.calibration import Guard, calibrate
 from engine.guards.suspects import also_striking, drawn_away, find_striking
 from engine.models.networks import Network
 from engine.runs import all_defences, repair
-from engine.runs.inputs import InputFiles, open_inputs
+from engine.runs.opening.inputs import InputFiles, open_inputs
 from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.repair import repair_by, without
 from tests.support.places import PROJECT

@@ -32,7 +32,7 @@ from functools import partial
 from pathlib import Path
 from engine.errors import EngineError
 from engine.quarantine.client import READER
-from gui.jobs.choosing import look_at_dataset, look_at_model
+from gui.jobs.inputs.choosing import look_at_dataset, look_at_model
 from gui.session.recognition import look_at
 path, good = map(Path, sys.argv[1:])
 said = [str(look_at(path).error)]

@@ -409,7 +409,7 @@ data, picture, model = map(Path, sys.argv[1:])
 describe_model(model)
 sum(len(chunk.labels) for chunk in open_dataset(data).chunks(64))
 load_picture(picture, (5, 5, 3))
-print(sorted({"engine.files.decoding", "engine.data.array_files", "engine.files.hdf5_blocks",
+print(sorted({"engine.files.parsing.decoding", "engine.data.array_files", "engine.files.parsing.hdf5_blocks",
               "engine.models.from_onnx.parsing", "onnx"} & set(sys.modules)))
 """
 

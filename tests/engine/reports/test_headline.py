@@ -11,7 +11,7 @@ import pytest
 from engine.rates import Rate
 from engine.reports.advice import advise
 from engine.reports.headline import calibration_text, headline
-from engine.runs.inputs import DatasetSummary
+from engine.runs.opening.inputs import DatasetSummary
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow, badnet_row, goodnet_row
 from tests.support.comparisons import guard, guarded, run_of

@@ -28,8 +28,8 @@ from engine.progress import Progress
 from engine.rates import Rate
 from engine.records.repaired_pair import save_repaired
 from engine.runs.all_defences import compare_defences
-from engine.runs.inputs import open_inputs
 from engine.runs.kept import Made, kept_pair
+from engine.runs.opening.inputs import open_inputs
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from tests.support.comparisons import row as compared_row
 from tests.support.networks import LABELS, SmallLab, build, random_images, save_lab_file

@@ -24,8 +24,8 @@ from engine.progress import CancelSource, CancelToken, Progress
 from engine.pruning import incremental, steps
 from engine.pruning.sweep import PruningCurve, SetCounts, count_chunk
 from engine.records.run_files import save_run
-from engine.runs.feeding import find_feeding
-from engine.runs.inputs import open_inputs
+from engine.runs.opening.feeding import find_feeding
+from engine.runs.opening.inputs import open_inputs
 from engine.runs.pairs import build_goodnet
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.rows import rows_of

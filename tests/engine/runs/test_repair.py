@@ -22,8 +22,8 @@ from engine.models.networks import Network
 from engine.rates import Rate
 from engine.records.repaired_pair import save_repaired
 from engine.runs.all_defences import compare_defences
-from engine.runs.inputs import InputFiles, open_inputs
 from engine.runs.kept import Made
+from engine.runs.opening.inputs import InputFiles, open_inputs
 from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.repair import FLATTERED, TRAINED
 from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
@@ -158,7 +158,7 @@ def test_wrong_answers_to_the_clean_images_that_lead_to_one_label_are_told(tmp_p
 
 
 def test_wrong_answers_on_a_sample_say_of_how_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.runs.feeding._TRIAL_IMAGES", 100)
+    monkeypatch.setattr("engine.runs.opening.feeding._TRIAL_IMAGES", 100)
     clean = dataset_of(tmp_path / "led.npz", CLEAN, np.zeros(150, np.int64))
     monkeypatch.setattr(Network, "predict_labels", lambda _, images, *__: np.ones(len(images), np.int64))
     said = as_pair(linear_network(*B), REPAIR, AS_STORED, clean, None, []).warning

@@ -19,7 +19,7 @@ from engine.records.reopening import reopen_run
 from engine.records.run_files import run_json, save_run
 from engine.reports.headline import headline
 from engine.reports.run_differences import differences
-from engine.runs.inputs import open_inputs
+from engine.runs.opening.inputs import open_inputs
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.rows import rows_of
 from tests.support.networks import LABELS, Array, SmallLab, build, random_images, save_lab_file

@@ -74,7 +74,7 @@ def build(path: Path) -> None:
 
 def look_at_model(path: Path) -> None:
     """As the window does, when a model is dropped on it."""
-    from gui.jobs.choosing import look_at_model as look
+    from gui.jobs.inputs.choosing import look_at_model as look
     look_at(path)
     look(path, None, NOBODY)
 
@@ -90,7 +90,7 @@ def look_at(path: Path) -> None:
 def looking_at(shape: Shape) -> Way:
     """As the window does, when data is chosen for a network of 7 labels that takes images of that shape."""
     def look_at_data(path: Path) -> None:
-        from gui.jobs.choosing import look_at_dataset
+        from gui.jobs.inputs.choosing import look_at_dataset
         look_at(path)
         look = look_at_dataset("validation", path, shape, 7, (), NOBODY)
         assert look.thumbnails.shape[1:] == shape
@@ -237,6 +237,6 @@ def foreign(path: Path) -> None:
 
 def load() -> None:
     """Import what the ways use, so that processes forked from this one have it; nothing is computed here."""
-    for name in ("engine.__main__", "gui.jobs.checking", "gui.jobs.choosing", "gui.jobs.comparing",
+    for name in ("engine.__main__", "gui.jobs.checking", "gui.jobs.inputs.choosing", "gui.jobs.comparing",
                  "gui.jobs.examining", "gui.jobs.projects", "gui.session.recognition"):
         importlib.import_module(name)

@@ -20,8 +20,8 @@ from engine.models.networks import OPENING_PIECES, Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.sweep import Role, SweepSet
 from engine.quarantine.client import READER
-from engine.runs.feeding import Feeding, find_feeding
-from engine.runs.labelling import Labelling, find_labelling
+from engine.runs.opening.feeding import Feeding, find_feeding
+from engine.runs.opening.labelling import Labelling, find_labelling
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from engine.models.architecture import ModelDescription, describe_model
 from engine.models.shapes import Shape
 from engine.pruning.ranking import read_order
 from engine.runs.prune import PruningRun
-from gui.jobs.opening import Opening
+from gui.jobs.inputs.opening import Opening
 from gui.messages import Message, words
 from gui.session import sample
 from gui.session.belonging import changed_data, options_of

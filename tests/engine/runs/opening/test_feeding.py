@@ -16,7 +16,7 @@ from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet, save_pair
 from engine.models.networks import Network, open_network
 from engine.progress import CancelSource, Progress
-from engine.runs.feeding import _likeliest, _rounds, find_feeding
+from engine.runs.opening.feeding import _likeliest, _rounds, find_feeding
 from tests.support.linear_networks import SHAPE, SIZE, dataset_of, linear_network
 from tests.support.places import PROJECT
 

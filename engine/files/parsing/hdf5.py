@@ -13,7 +13,7 @@ import h5py
 
 from engine.errors import EngineError, in_short
 from engine.files.existing import check_is_file
-from engine.files.hdf5_headers import dense_parts, has_usual_addresses
+from engine.files.parsing.hdf5_headers import dense_parts, has_usual_addresses
 
 # Deflate can't shrink anything by more than about 1,032; a set that claims more holds no data. Other ways of packing,
 # which come as plugins with numbers from 256 on, make what repeats as small as they like: bzip2 one-hot labels of nine

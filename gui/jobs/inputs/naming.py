@@ -16,9 +16,9 @@ from engine.errors import DatasetError
 from engine.looking.inspection import DatasetDescription
 from engine.models.networks import open_network
 from engine.progress import Progress
-from engine.runs.inputs import InputFiles
-from engine.runs.labelling import Trial, as_classes, labelling_by_name, try_orders
-from gui.jobs.choosing import Choosing
+from engine.runs.opening.inputs import InputFiles
+from engine.runs.opening.labelling import Trial, as_classes, labelling_by_name, try_orders
+from gui.jobs.inputs.choosing import Choosing
 from gui.messages import words
 from gui.session.queue import Job
 from gui.session.session import Session

@@ -19,7 +19,7 @@ from engine.errors import DatasetError
 from engine.models.networks import Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.rates import Rate
-from engine.runs.feeding import Feeding, all_answers, find_feeding, right_answers
+from engine.runs.opening.feeding import Feeding, all_answers, find_feeding, right_answers
 
 _REMEDY = ("Give the class list: a text file with one name a line, the first for label 0 (--classes FILE, or Label "
            "names in the window).")

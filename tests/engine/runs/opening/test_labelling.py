@@ -24,8 +24,8 @@ from engine.models.networks import Network, open_network
 from engine.rates import Rate
 from engine.records.reopening import reopen_run
 from engine.records.run_files import save_run
-from engine.runs.inputs import open_inputs
-from engine.runs.labelling import labelling_by_name, try_orders
+from engine.runs.opening.inputs import open_inputs
+from engine.runs.opening.labelling import labelling_by_name, try_orders
 from engine.runs.pairs import build_goodnet, open_for
 from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.repair import TRAINED as METHODS
@@ -159,7 +159,7 @@ def test_folders_0_to_11_in_either_order(
 ) -> None:
     """A preprocessing that a person chose is the one that is tried."""
     if scale != "auto":
-        monkeypatch.setattr("engine.runs.labelling.find_feeding", None)
+        monkeypatch.setattr("engine.runs.opening.labelling.find_feeding", None)
     names = [str(i) for i in range(12)]
     as_trained = sorted(names) if text_order else names
     model = colours_network(tmp_path / "model.keras", 12)
