@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
-from tests.engine.runs.test_labelling import colours_network
+from tests.engine.runs.opening.test_labelling import colours_network
 
 from engine.goodnets.saved import open_goodnet, save_pair
 from engine.reports.headline import headline

@@ -15,7 +15,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
-from tests.engine.runs.test_labelling import ANIMALS
+from tests.engine.runs.opening.test_labelling import ANIMALS
 
 from engine.defences.scan import Scan
 from engine.runs.examine import examine

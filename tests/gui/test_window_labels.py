@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSpinBox
 from pytestqt.qtbot import QtBot
-from tests.engine.runs.test_labelling import ANIMALS, colours_network, folder_of
+from tests.engine.runs.opening.test_labelling import ANIMALS, colours_network, folder_of
 
 from gui.inputs.labels_editor import LabelsEditor
 from gui.inputs.labels_model import LABEL

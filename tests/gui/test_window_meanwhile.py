@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from tests.engine.runs.test_labelling import ANIMALS
+from tests.engine.runs.opening.test_labelling import ANIMALS
 
 from engine.records.autosave import kept_runs
 from engine.records.reopening import reopen_run

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.engine.runs.test_labelling import colours_network
+from tests.engine.runs.opening.test_labelling import colours_network
 
 from engine.cli.commands import inspect as inspecting
 from engine.data.classes import names_in
