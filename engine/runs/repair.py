@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.assessment import Assessment, assess, astray
+from engine.assessment import Assessment, assess, astray, enumerated, percent
 from engine.data.datasets import Dataset
 from engine.data.subsets import HELD_BACK, stored_pictures, subset
 from engine.defences.distillation import distil
@@ -19,6 +19,7 @@ from engine.defences.unlearning import unlearn
 from engine.errors import DatasetError, EngineError
 from engine.goodnets.evaluation import Evaluation, evaluate, figures_of
 from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
+from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, SPARING_GUARD, Guard, calibrate, calibrate_both
 from engine.guards.transplant import refuse_other_sizes
 from engine.models.networks import Images, Network
@@ -60,6 +61,11 @@ class RepairedPair:
     pictures: Images
     warning: str
     assessment: Assessment | None = None
+
+    @property
+    def without_guard(self) -> str:
+        """What the files that can't hold the pair's guard are, and let through; empty where it has none."""
+        return str(self.goodnet.notes.get("guard_note", ""))
 
 
 def repair(
@@ -217,7 +223,16 @@ def measured(
     by_label = _by_label_text(found[0], test or clean, goodnet.notes.get("lowered_labels", []) if test else [], half)
     note = goodnet.guard.note if goodnet.guard else ""
     said = " ".join(filter(None, (warning, by_label, measured_on_text(test), note)))
+    if goodnet.guard:
+        goodnet = dataclasses.replace(goodnet, notes=goodnet.notes | {"guard_note": _without_guard_text(found[1:])})
     return RepairedPair(method, goodnet, tuple(found), pictures, said)
+
+
+def _without_guard_text(poisoned: Sequence[Evaluation]) -> str:
+    """That some files of a guarded pair hold no guard, and what gets through these."""
+    through = [f"{percent(one.correct.value)} of {one.title}" for one in poisoned]
+    said = f" Without the guard, as in these files, {enumerated(through)} get through." if through else ""
+    return f"{FILES_WITHOUT_GUARD}{said}"
 
 
 def _by_label_text(found: Evaluation, dataset: Dataset, lowered: Sequence[int], half: bool) -> str:

@@ -17,7 +17,7 @@ from engine.data.preprocessing import AS_STORED
 from engine.defences.training import Repair
 from engine.defences.unlearning import unlearn
 from engine.errors import EngineError, OutputError
-from engine.goodnets.saved import open_goodnet
+from engine.goodnets.saved import FILES_WITHOUT_GUARD, open_goodnet
 from engine.models.networks import Network
 from engine.rates import Rate
 from engine.records.repaired_pair import save_repaired
@@ -76,6 +76,9 @@ def test_a_pair_is_measured_saved_and_reopened(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.answer(CLEAN).labels, by_hand(CLEAN, guard.threshold))
     assert (again.notes["method"], again.notes["seed"], again.notes["warning"]) == (
         "distillation", 7, "labels are missing")
+    through = percent(float((by_hand(POISONED, np.inf) == TARGET).mean()))
+    assert pair.without_guard == again.notes["guard_note"] == (
+        f"{FILES_WITHOUT_GUARD} Without the guard, as in these files, {through} of poisoned get through.")
 
 
 def test_b_prime_alone_is_measured_saved_and_reopened(tmp_path: Path) -> None:
