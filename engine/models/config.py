@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from engine.errors import ModelError
 from engine.models import vocabulary
+from engine.models.from_keras.operations import OF_TENSORFLOW, as_operation, as_take
 
 Config = dict[str, Any]
 
@@ -22,9 +24,6 @@ _MOST_ITEMS = 100_000
 _LARGEST_NUMBER = 1 << 31
 _LONGEST_WORD = 1000
 _LONGEST_NAME = 400
-_LONGEST_AXIS = 1 << 16
-# How Keras writes a slice of everything.
-_WHOLE_AXIS: Config = {"class_name": "__slice__", "config": dict.fromkeys(("start", "stop", "step"))}
 # What TensorFlow computes under; Keras refuses the "/" that it would allow.
 _NAME = re.compile(r"[A-Za-z0-9_.\\>-]+")
 
@@ -81,7 +80,7 @@ class _Checker:
             config = {"name": "sequential", "layers": config}
         if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
             self._refuse(where, "has no list of layers")
-        layers = [self.layer(layer, where, depth) for layer in config["layers"]]
+        layers = [self.layer(layer, where, depth, config["layers"]) for layer in config["layers"]]
         names = [layer["name"] for layer in layers if "name" in layer]
         if len(names) != len(set(names)):
             self._refuse(where, "holds two layers of one name")
@@ -100,11 +99,11 @@ class _Checker:
                     inside[key] = inside[key][0]  # else Keras 3 hands on a list of one tensor
         return {"class_name": "Sequential" if sequential else "Functional", "config": inside}
 
-    def layer(self, node: Any, where: str, depth: int) -> Config:
+    def layer(self, node: Any, where: str, depth: int, beside: Sequence[Any]) -> Config:
         """One layer, operation or nested model with its place in the graph."""
         if not isinstance(node, dict) or not isinstance(node.get("config"), (dict, list)):
             self._refuse(where, "holds a layer without a configuration")
-        node = self._as_take(node)
+        node = self._as_operation(node, beside)
         inner = node["config"]
         name = node.get("name") or (inner.get("name") if isinstance(inner, dict) else None)
         where = self._name(name, where) if name is not None else where
@@ -135,6 +134,13 @@ class _Checker:
         if isinstance(name, str) and name in _PROGRAM_CODE:
             raise ModelError(f"{self._path}: '{where}' is a {name}, which carries program code; refused, because "
                              "opening a model must not run what it brings. Ask for the model without it.")
+        if isinstance(name, str) and name in OF_TENSORFLOW:
+            function = node["config"].get("function") if isinstance(node["config"], dict) else None
+            raise ModelError(f"{self._path}: '{where}' calls TensorFlow's '{str(function)[:100]}'. Of such calls in "
+                             "files of Keras 2 only sums, differences, products, quotients, casts to floating-point "
+                             "numbers and parts along one axis are opened. Export the model as .onnx where that Keras "
+                             f"is: python -m tf2onnx.convert --keras {self._path.name} --output "
+                             f"{self._path.stem}.onnx.")
         operation = isinstance(module, str) and module.startswith("keras.src.ops.")
         if not isinstance(name, str) or name not in (vocabulary.OPERATIONS if operation else vocabulary.LAYERS):
             raise ModelError(f"{self._path}: '{where}' is of the class '{str(name)[:100]}', which isn't a known Keras "
@@ -145,19 +151,12 @@ class _Checker:
                              "program code from outside.")
         return vocabulary.OPERATIONS[name] if operation else vocabulary.HOMES.get(name, "keras.layers")
 
-    def _as_take(self, node: Config) -> Config:
-        """An operation that takes entries along one axis, such as x[..., ::-1], as one that takes by number."""
-        if node.get("class_name") != "GetItem" or node.get("module") != vocabulary.OPERATIONS["Take"]:
-            return node
+    def _as_operation(self, node: Config, beside: Sequence[Any]) -> Config:
+        """An operation in the words of a Keras 3 archive, however it is noted."""
         try:
-            (call,) = node["inbound_nodes"]
-            tensor, key = call["args"]
-            axis, numbers = _taken(key, tensor["config"]["shape"])
+            return as_take(as_operation(node, beside))
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             self._refuse(str(node.get("name"))[:_LONGEST_NAME], "takes a part of a tensor in a way that isn't known")
-        return {"class_name": "Take", "module": node["module"], "registered_name": "Take", "name": node.get("name"),
-                "config": {"name": node.get("name"), "axis": axis},
-                "inbound_nodes": [{"args": [tensor, numbers], "kwargs": {}}]}
 
     def _settings(self, kind: str, config: Config, where: str) -> Config:
         """A layer's settings; those of Keras 2 in Keras 3's words."""
@@ -290,34 +289,6 @@ class _Checker:
     def _refuse(self, where: str, what: str) -> NoReturn:
         raise ModelError(f"{self._path}: '{where[:200]}' {what}; refused. Save the model again with Keras, or ask for "
                          "a plain copy of it.")
-
-
-def _taken(key: Any, shape: list[int | None]) -> tuple[int, int | list[int]]:
-    """The axis that a key takes a part of, and which entries of it: a list, or a number where the axis goes.
-
-    Raises:
-        ValueError, TypeError, IndexError: it takes parts of several axes, or of the batch.
-    """
-    if isinstance(key, dict) and key.get("class_name") == "__tuple__":
-        key = key["items"]
-    entries = list(key) if isinstance(key, list) else [key]
-    others = [i for i, entry in enumerate(entries) if isinstance(entry, dict) and entry["class_name"] == "__ellipsis__"]
-    if others:
-        (at,) = others
-        entries[at:at + 1] = [_WHOLE_AXIS] * (len(shape) - len(entries) + 1)
-    parts = [(axis, entry if isinstance(entry, int) else _slice(entry)) for axis, entry in enumerate(entries)]
-    ((axis, wanted),) = [part for part in parts if part[1] != slice(None)] or [(len(shape) - 1, slice(None))]
-    side = shape[axis]
-    if axis == 0 or side is None or not 0 < side <= _LONGEST_AXIS:
-        raise ValueError("axis")
-    numbers = range(side)[wanted]
-    return axis, numbers if isinstance(numbers, int) else list(numbers)
-
-
-def _slice(entry: Config) -> slice:
-    if entry["class_name"] != "__slice__":
-        raise ValueError("no slice")
-    return slice(*(entry["config"][end] for end in ("start", "stop", "step")))
 
 
 def _has(calls: Any, setting: str) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# What this program calls itself in the ONNX files that it writes, and knows them by.
+PRODUCER = "GoodNet"
+
 CONTAINERS = frozenset({"Model", "Functional", "Sequential"})
 
 POOLING = frozenset({

@@ -34,7 +34,8 @@ from engine.runs.reconstructed import write_reconstructed
 FILE, PICTURES = "examine.json", "evidence.npz"
 # What its folder is called inside that of a defended network or of a run.
 INSIDE = "examination"
-# What evidence.npz may hold. Of large pictures and many labels fewer faces are kept, so that it can be read again.
+# What evidence.npz may hold. Of large pictures and many labels fewer faces are kept, so that it can be read again;
+# where stamps alone are too much, as of the most labels above some 1,100 x 1,100 pixels, it isn't written.
 _MOST_BYTES = 1 << 29
 _SAID, _REMEDY = "isn't a saved examination that can be shown again, or is damaged", "Examine the network again."
 # What evidence.npz holds: the kinds of number (NumPy's letters) and how many axes.
@@ -124,7 +125,9 @@ def write_examination(
                 "scan": _scan_json(examination.scan)}
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     (folder / FILE).write_text(text, encoding="utf-8")
-    np.savez_compressed(folder / PICTURES, allow_pickle=False, **_arrays(examination))
+    arrays = _arrays(examination)
+    if sum(array.nbytes for array in arrays.values()) <= _MOST_BYTES:  # what is larger would never be read again
+        np.savez_compressed(folder / PICTURES, allow_pickle=False, **arrays)
     for tried in examination.guilty:
         label = tried.evidence.label
         Image.fromarray(tried.picture.squeeze()).save(folder / f"stamp_{label}.png")
@@ -175,12 +178,13 @@ def read_examination(folder: Path) -> SavedExamination:
     """Read an examination's folder; nothing is computed.
 
     Raises:
-        EngineError: it holds none, one of an earlier version without pictures, or a damaged one.
+        EngineError: it holds none, one without its pictures, or a damaged one.
     """
     recover(folder)
     if not os.path.lexists(folder / PICTURES):
-        raise EngineError(f"{folder}: holds no {PICTURES}, so this examination can't be shown again: an earlier "
-                          f"version saved it, or something was removed. {_REMEDY}")
+        raise EngineError(f"{folder}: holds no {PICTURES}, so this examination can't be shown again: its pictures are "
+                          "too large to be kept, an earlier version saved it, or something was removed. "
+                          f"{_REMEDY}")
     arrays = read_own_arrays(folder / PICTURES, _ENTRIES, _MOST_BYTES, _SAID, _REMEDY)
     return read_own(folder / FILE, lambda document: _saved(document, arrays), _SAID, _REMEDY)
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.assessment import HARMLESS_ATTACK, Attack, enumerated, percent
+from engine.assessment import HARMLESS_ATTACK, Attack, percent
 from engine.data.datasets import Dataset
 from engine.defences.comparison import UNPAIRED, Comparison, ComparisonRow
 from engine.files.scratch import scratch_folder
-from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.guards.calibration import SPARING_GUARD
 from engine.guards.transplant import refuse_other_sizes
 from engine.models.networks import Network
@@ -81,7 +80,7 @@ class Defended:
     @property
     def without_guard(self) -> str:
         """What the files that can't hold the pair's guard are, and let through; empty where it has none."""
-        return str(self.pair.goodnet.notes.get("guard_note", ""))
+        return self.pair.without_guard
 
 
 def defend(
@@ -124,24 +123,13 @@ def defend(
         choosing, telling, apart = parted(comparison)
         rows = [row for row in choosing if made.can_build(row)]
         chosen = telling[choosing.index(best_row(broad_rows(rows) if estimated else rows))]
-        pair = _noted(kept_pair(run, made, chosen, told=apart, progress=progress, cancel=cancel), chosen, telling)
+        pair = kept_pair(run, made, chosen, told=apart, progress=progress, cancel=cancel)
     cautions = _cautions(run, found, chosen, opened, complete, estimated=estimated,
                          stood_in=not shown, apart=apart)
     without_attack = (_NO_ATTACK,) if request.poisoned and not shown else ()
     said = (*without_attack, *cautions, *made.left_out, *made.refused.values(), *filter(None, [pair.warning]))
     return Defended(found, run, chosen, pair, apart, estimated, stopped(chosen.attacks) if run.plausible else (),
                     NOT_TRIED, said, time.monotonic() - started)
-
-
-def _noted(pair: RepairedPair, chosen: ComparisonRow, rows: Sequence[ComparisonRow]) -> RepairedPair:
-    """A pair whose goodnet.json says what gets through without its guard, by the row of the same defence alone."""
-    if not pair.goodnet.guard:
-        return pair
-    through = [f"{percent(attack.success.value)} of {attack.title}" for row in rows
-               if row.defence == chosen.defence and row.guard == "none" != chosen.guard for attack in row.attacks]
-    said = f" Without the guard, as in these files, {enumerated(through)} get through." if through else ""
-    notes = pair.goodnet.notes | {"guard_note": f"{FILES_WITHOUT_GUARD}{said}"}
-    return dataclasses.replace(pair, goodnet=dataclasses.replace(pair.goodnet, notes=notes))
 
 
 def _falls_for(network: Network, poisoned: Dataset, cancel: CancelToken) -> bool:

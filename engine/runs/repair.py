@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.assessment import Assessment, assess, astray
+from engine.assessment import Assessment, assess, astray, enumerated, percent
 from engine.data.datasets import Dataset
 from engine.data.subsets import HELD_BACK, stored_pictures, subset
 from engine.defences.distillation import distil
@@ -19,6 +19,7 @@ from engine.defences.unlearning import unlearn
 from engine.errors import DatasetError, EngineError
 from engine.goodnets.evaluation import Evaluation, evaluate, figures_of
 from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
+from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, SPARING_GUARD, Guard, calibrate, calibrate_both
 from engine.guards.transplant import refuse_other_sizes
 from engine.models.networks import Images, Network
@@ -61,6 +62,11 @@ class RepairedPair:
     warning: str
     assessment: Assessment | None = None
 
+    @property
+    def without_guard(self) -> str:
+        """What the files that can't hold the pair's guard are, and let through; empty where it has none."""
+        return str(self.goodnet.notes.get("guard_note", ""))
+
 
 def repair(
     opened: Opened, method: str = DEFAULT_METHOD, *, channels: int | None = None, guard: RepairGuard = "none",
@@ -83,14 +89,16 @@ def repair(
     clean, test = opened.to_make_and_measure()
     if guard in ("transplant", SPARING_GUARD):
         refuse_other_sizes(clean, filter(None, (test, *opened.of("poisoned"))))
-    found = repair_by(method, opened.network, clean, opened.layer, channels, seed=seed,
+    missing_labels_warning(opened.network, clean, allow_missing_labels)  # refuses before a guard is calibrated
+    standing = calibrated(guard, opened.network, clean, false_alarms, progress=progress, cancel=cancel)
+    found = repair_by(method, opened.network, clean, opened.layer, channels, seed=seed, guard=standing,
                       allow_missing_labels=allow_missing_labels, progress=progress, cancel=cancel)
-    return found, _as_pair(opened, clean, test, found, guard, false_alarms, alone, progress, cancel)
+    return found, _as_pair(opened, clean, test, found, guard, standing, alone, progress, cancel)
 
 
 def repair_by(
     method: str, network: Network, clean: Dataset, layer: str, channels: int | None = None, *, seed: int = 0,
-    allow_missing_labels: bool = False,
+    allow_missing_labels: bool = False, guard: Guard | None = None,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Repair:
     """Train a B' by one of METHODS.
@@ -101,13 +109,15 @@ def repair_by(
         layer, channels: with fine-pruning, where and how many channels of the lowest mean activation are pruned
             first; None: nine tenths.
         allow_missing_labels: train although labels have no image; the result carries a warning.
+        guard: one that was calibrated on these images; a transplant guard tells which of them may carry a trigger.
+            Without such a one, one is calibrated for that alone.
     Raises:
         EngineError: no channel would be left.
         DatasetError: a label has no image and that wasn't allowed, or none can be held aside.
         Cancelled: the token was set; nothing is kept.
     """
     missing_labels_warning(network, clean, allow_missing_labels)  # refuses at once
-    clean, doubt = _trusted(network, clean, progress, cancel)
+    clean, doubt = _trusted(network, clean, guard, progress, cancel)
     repair = _trained(method, network, clean, layer, channels, seed, allow_missing_labels, progress, cancel)
     return dataclasses.replace(repair, warning=" ".join(filter(None, (doubt, repair.warning))))
 
@@ -122,17 +132,18 @@ def without(guards: Sequence[Guard], clean: Dataset) -> Dataset:
 
 
 def _trusted(
-    network: Network, clean: Dataset, progress: ProgressCallback, cancel: CancelToken,
+    network: Network, clean: Dataset, guard: Guard | None, progress: ProgressCallback, cancel: CancelToken,
 ) -> tuple[Dataset, str]:
     """The images to learn from, without those that may carry a trigger and bear the attacker's label, from which a
     student would learn it; and a sentence on these."""
     def looking(report: Progress) -> None:
         progress(dataclasses.replace(report, what="Looking for a trigger among the clean images"))
 
-    try:
-        guard = calibrate(network, clean, progress=looking, cancel=cancel)
-    except DatasetError:  # too few or too small for a guard; what can't be read is refused where it is learnt
-        return clean, ""
+    if not guard or guard.kind != "transplant":
+        try:
+            guard = calibrate(network, clean, progress=looking, cancel=cancel)
+        except DatasetError:  # too few or too small for a guard; what can't be read is refused where it is learnt
+            return clean, ""
     return without([guard], clean), guard.doubt
 
 
@@ -153,13 +164,12 @@ def _trained(
 
 
 def _as_pair(
-    opened: Opened, clean: Dataset, test: Dataset | None, repair: Repair, guard: RepairGuard, false_alarms: float,
+    opened: Opened, clean: Dataset, test: Dataset | None, repair: Repair, guard: RepairGuard, standing: Guard | None,
     alone: bool, progress: ProgressCallback, cancel: CancelToken,
 ) -> RepairedPair:
     """A repair beside B, or in its place, and what the pair is worth; what is doubtful about the input comes first in
     its warning."""
     network, poisoned = opened.network, opened.of("poisoned")
-    standing = _calibrated(guard, network, clean, false_alarms, progress, cancel)
     notes = {**notes_of(repair, alone), **opened.model_summary().notes(), "guard": guard}
     goodnet = GoodNet(network, repaired_network(network, repair), opened.preprocessing, notes, standing)
     uneven = uneven_text(clean.name, clean.labels, network.labels) if standing else ""
@@ -186,10 +196,16 @@ def _judged(
         warning=" ".join(filter(None, (*(doubt.sentence for doubt in doubts), pair.warning))), assessment=found)
 
 
-def _calibrated(
-    guard: RepairGuard, network: Network, clean: Dataset, false_alarms: float, progress: ProgressCallback,
-    cancel: CancelToken,
+def calibrated(
+    guard: RepairGuard, network: Network, clean: Dataset, false_alarms: float, *,
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Guard | None:
+    """The guard that a repair is asked for, calibrated; None where none is.
+
+    Raises:
+        DatasetError: as engine.guards.calibration.calibrate.
+        Cancelled: the token was set.
+    """
     if guard == "none":
         return None
     if guard == "sparing":
@@ -217,7 +233,16 @@ def measured(
     by_label = _by_label_text(found[0], test or clean, goodnet.notes.get("lowered_labels", []) if test else [], half)
     note = goodnet.guard.note if goodnet.guard else ""
     said = " ".join(filter(None, (warning, by_label, measured_on_text(test), note)))
+    if goodnet.guard:
+        goodnet = dataclasses.replace(goodnet, notes=goodnet.notes | {"guard_note": _without_guard_text(found[1:])})
     return RepairedPair(method, goodnet, tuple(found), pictures, said)
+
+
+def _without_guard_text(poisoned: Sequence[Evaluation]) -> str:
+    """That some files of a guarded pair hold no guard, and what gets through these."""
+    through = [f"{percent(one.correct.value)} of {one.title}" for one in poisoned]
+    said = f" Without the guard, as in these files, {enumerated(through)} get through." if through else ""
+    return f"{FILES_WITHOUT_GUARD}{said}"
 
 
 def _by_label_text(found: Evaluation, dataset: Dataset, lowered: Sequence[int], half: bool) -> str:

@@ -32,7 +32,7 @@ from gui.session.worker import TaskContext
 class Repaired:
     """A pair that was saved: what it is, what it is worth, its warning, and which files were left out and why.
 
-    `guard` is which one stands before it and what it was set to, in words; empty without one.
+    `guard` is which one stands before it, what it was set to and which files are without it; empty where there is none.
     """
 
     what: str
@@ -187,5 +187,5 @@ def keep(run: PruningRun, made: Made, row: ComparisonRow, folder: Path, context:
 
 def _repaired(what: str, folder: Path, pair: RepairedPair, left_out: tuple[str, ...]) -> Repaired:
     goodnet = pair.goodnet
-    guard = threshold_text(goodnet.guard, goodnet.guard_name) if goodnet.guard else ""
+    guard = f"{threshold_text(goodnet.guard, goodnet.guard_name)} {pair.without_guard}" if goodnet.guard else ""
     return Repaired(what, folder, pair.evaluations, pair.warning, left_out, guard)

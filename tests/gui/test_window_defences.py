@@ -207,6 +207,7 @@ def test_a_comparison_ends_with_what_is_best_and_keeps_it(
     kept = open_goodnet([tmp_path / "kept"])
     assert kept.guard is not None and kept.guard.kind == "margin"
     assert str(tmp_path / "kept") in run_window.message_bar.text.text()
+    assert "Without the guard, as in these files, " in kept.notes["guard_note"] in run_window.message_bar.text.text()
     panel.table.selectRow(0)
     assert not panel.keep.isEnabled(), "B without a guard is no defence"
 

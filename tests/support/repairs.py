@@ -15,7 +15,7 @@ from engine.progress import NEVER_CANCELLED, ignore_progress
 from engine.pruning.sweep import SweepSet
 from engine.runs.opening.inputs import ModelSummary, Opened
 from engine.runs.opening.labelling import Labelling
-from engine.runs.repair import RepairedPair, RepairGuard, _as_pair
+from engine.runs.repair import RepairedPair, RepairGuard, _as_pair, calibrated
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,4 +41,5 @@ def as_pair(
                     " ".join(notices))
     made, measured = opened.to_make_and_measure()
     assert made is clean and measured is test
-    return _as_pair(opened, made, measured, repair, guard, false_alarms, alone, ignore_progress, NEVER_CANCELLED)
+    standing = calibrated(guard, network, made, false_alarms)
+    return _as_pair(opened, made, measured, repair, guard, standing, alone, ignore_progress, NEVER_CANCELLED)

@@ -18,7 +18,6 @@ from engine.cli.printing import complain, rate_text, say, say_json, warn
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_assessment, say_evaluations, say_guard
 from engine.files.saving import check_writable
-from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.records.repaired_pair import repaired_json, save_repaired
 from engine.runs.opening.inputs import open_inputs
 from engine.runs.repair import DEFAULT_METHOD, METHODS, repair
@@ -75,5 +74,5 @@ def run(options: argparse.Namespace) -> None:
         warn(pair.warning)
     say()
     say(f"Saved in {out}")
-    if pair.goodnet.guard:
-        say(FILES_WITHOUT_GUARD)
+    if pair.without_guard:
+        say(pair.without_guard)

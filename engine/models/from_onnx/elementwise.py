@@ -130,8 +130,10 @@ def _merged(call: Call, kind: str) -> Tensor:
 
 def _rescaled(call: Call, x: Tensor, scale: Array, offset: Array) -> Tensor:
     """x times numbers plus numbers: single ones, or one for each entry along one axis."""
-    if not (np.isfinite(scale).all() and np.isfinite(offset).all()):
-        call.refuse("computes with a constant that isn't a number")
+    with np.errstate(over="ignore"):
+        real = all(np.isfinite(numbers.astype(np.float32)).all() for numbers in (scale, offset))
+    if not real:
+        call.refuse("computes with a constant that isn't a number in float32")
     rank = len(x.axes)
     shape = np.broadcast_shapes(scale.shape, offset.shape)
     long = [axis for axis, side in enumerate((1,) * (rank - len(shape)) + shape) if side != 1]

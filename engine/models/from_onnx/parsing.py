@@ -19,6 +19,7 @@ from onnx import AttributeProto, TensorProto, checker, defs, helper, numpy_helpe
 from engine.data.classes import names_in
 from engine.errors import ModelError, in_short
 from engine.files.existing import check_is_file
+from engine.models.vocabulary import PRODUCER
 
 Array = npt.NDArray[Any]
 
@@ -28,7 +29,6 @@ _MOST_NODES, _MOST_OUTPUTS = 20_000, 100
 # Arrays in files beside it may be together so many times as large as these files.
 _MOST_SHARED = 2
 _LONGEST_NAME = 400
-_OWN = "GoodNet"  # what engine.models.to_onnx writes calls its producer so
 _KNOWN_DOMAINS = ("", "ai.onnx")
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 _INTEGERS = (TensorProto.INT64, TensorProto.INT32, TensorProto.INT16, TensorProto.INT8, TensorProto.UINT8,
@@ -114,7 +114,7 @@ class _Parser:
             raise ModelError(f"{self._path}: has {len(model.graph.node):,} operators and "
                              f"{len(model.graph.initializer):,} arrays; at most {_MOST_NODES:,} of each were "
                              "expected; refused.")
-        if model.producer_name == _OWN and {"ArgMax", "OneHot"} <= {node.op_type for node in model.graph.node}:
+        if model.producer_name == PRODUCER and {"ArgMax", "OneHot"} <= {node.op_type for node in model.graph.node}:
             raise ModelError(f"{self._path}: is a GoodNet as other programs run it, which can't be opened here. Open "
                              "goodnet.keras beside it, or the folder of both.")
         return model

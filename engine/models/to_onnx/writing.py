@@ -19,6 +19,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from engine.errors import ModelError
 from engine.models.layer_graph import unused_name
+from engine.models.vocabulary import PRODUCER
 
 Array = npt.NDArray[Any]
 
@@ -79,7 +80,7 @@ class Writing:
                 for name, value in ((image.name, image), (ANSWER, answer))]
         graph = helper.make_graph([*self.nodes, named], "goodnet", kept[:1], kept[1:], self.weights)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
-                                 producer_name="GoodNet")
+                                 producer_name=PRODUCER)
 
     def _unused(self, name: str) -> str:
         return unused_name(re.sub(r"[^A-Za-z0-9_./\-]+", "_", name), self._names)

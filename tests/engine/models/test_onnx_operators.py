@@ -213,6 +213,7 @@ REFUSED: dict[str, tuple[list[Step], str]] = {
     "a stride and a dilation": ([("Conv", (None, floats(4, 3, 2, 2)), {"strides": [2, 2], "dilations": [2, 2]})],
                                 "a stride and a dilation"),
     "dividing by zero": ([("Div", (None, np.float32(0)), {})], "Div .* isn't a number"),
+    "dividing by next to nothing": ([("Div", (None, np.float32(1e-44)), {})], "Div .* isn't a number in float32"),
     "entries that aren't there": ([("Gather", (None, ints(3)), {"axis": 1})], "Gather .* entries that aren't there"),
     "training": ([("BatchNormalization", (None, *(positive(3) for _ in range(4))), {"training_mode": 1})], "training"),
     **{f"cast to {name}": ([("Cast", X, {"to": kind}), ("Cast", X, {"to": 1})], f"Cast .* makes its values {name}")

@@ -164,6 +164,17 @@ def test_a_pooling_whose_border_onnxruntime_makes_negative_is_left_out(size: Any
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("activation", ["sigmoid", "elu"])
+def test_values_that_overflow_in_the_reference_alone_are_not_told(activation: str, tmp_path: Path) -> None:
+    """A warning of NumPy's would end the test, as on screen it would be a riddle."""
+    import keras
+    image = keras.Input((12, 10, 3))
+    x = keras.layers.Flatten()(keras.layers.Conv2D(4, 3, activation=activation)(image))
+    model = keras.Model(image, keras.layers.Dense(3)(x))
+    randomise(model)
+    assert write_onnx(Network(model, Path("b.keras")), tmp_path / "network.onnx", IMAGES * np.float32(100)) == ""
+
+
 def test_a_model_that_takes_a_list_of_one_is_written(tmp_path: Path) -> None:
     from keras import Model
     model, _ = build("plain")

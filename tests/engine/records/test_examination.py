@@ -176,6 +176,16 @@ def test_of_large_pictures_as_many_faces_are_kept_as_can_be_read_again(
         assert len(whole.faces) == 4 and (one.faces == whole.faces[:3]).all()
 
 
+def test_stamps_that_are_too_large_to_be_read_again_are_not_written_and_that_is_told(
+        network: Network, clean: Dataset, found: Examination, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stamps = sum(array.nbytes for name, array in _arrays(found).items() if name != "faces")
+    monkeypatch.setattr("engine.records.examination._MOST_BYTES", stamps - 1)
+    save_examination(found, network, clean, tmp_path / "out", (clean.path,))
+    assert not (tmp_path / "out" / "evidence.npz").exists() and (tmp_path / "out" / "report.html").exists()
+    with pytest.raises(EngineError, match=r"holds no evidence\.npz, .* its pictures are too large to be kept"):
+        read_examination(tmp_path / "out")
+
+
 def test_that_nothing_was_decided_is_read_back_and_was_never_said_by_earlier_versions(
         network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
     undecided = dataclasses.replace(found, judgement=Judgement("suspicious", (), found.suspicion, "No.", decided=False))

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
+from engine.assessment import percent
 from engine.data.datasets import Dataset
 from engine.defences.comparison import Comparison, Defence, compare
 from engine.defences.distillation import distil
@@ -87,6 +88,10 @@ def test_every_pair_of_a_comparison_can_be_kept_as_it_was_measured(
         clean, poisoned = pair.evaluations
         assert figures(clean) == (row.clean, row.false_alarms), row.name
         assert figures(poisoned) == (row.attacks[0].success, row.attacks[0].detection), row.name
+        alone = next(other for other in found.rows if (other.defence, other.guard) == (row.defence, "none"))
+        through = f"Without the guard, as in these files, {percent(alone.attacks[0].success.value)} of {poisoned.name} "
+        assert pair.without_guard.endswith(f"{through}get through." if row.guard != "none" else ""), row.name
+        assert bool(pair.without_guard) is (row.guard != "none")
     save_repaired(pair, tmp_path / "kept")
     again = open_goodnet([tmp_path / "kept"])
     assert again.guard is not None and again.guard.threshold == made.guards[row.guard].threshold

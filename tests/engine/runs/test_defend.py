@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from engine.__main__ import main
-from engine.assessment import Attack
+from engine.assessment import Attack, percent
 from engine.cli.commands import defend as defend_command
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.labels import RECONSTRUCTED
@@ -102,12 +102,12 @@ def test_what_is_said_of_the_chosen_one_is_told_by_images_that_did_not_choose_it
     report = (out / "report.html").read_text()
     assert "that the defence wasn't chosen by" in report
     noted = json.loads((out / "goodnet" / "goodnet.json").read_text())["guard_note"]
-    told_of = ("goodnet.keras and goodnet.onnx are the pair without it. Without the guard, as in these files, 97 % of "
-               "poisoned get through.")
+    evaluated = json.loads((out / "goodnet" / "evaluation.json").read_text())
+    told_of = ("goodnet.keras and goodnet.onnx are the pair without it. Without the guard, as in these files, "
+               f"{percent(evaluated['poisoned'][0]['goodnet_asr'])} of poisoned get through.")
     assert told_of in noted and told_of in report
     assert not list((out / "goodnet").glob("repaired*")), "they would be B itself"
-    evaluated = json.loads((out / "goodnet" / "evaluation.json").read_text())
-    assert evaluated["test"]["images"] == 30, "half of 60"
+    assert (evaluated["test"]["images"], evaluated["poisoned"][0]["images"]) == (30, 20), "half of each"
     assert any("The network is large" in caution for caution in printed["cautions"])
 
 

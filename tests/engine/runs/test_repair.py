@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import pytest
 
 from engine.__main__ import main
 from engine.assessment import percent
+from engine.data.datasets import Dataset
 from engine.data.preprocessing import AS_STORED
 from engine.defences.training import Repair
 from engine.defences.unlearning import unlearn
 from engine.errors import EngineError, OutputError
-from engine.goodnets.saved import open_goodnet
+from engine.goodnets.saved import FILES_WITHOUT_GUARD, open_goodnet
+from engine.guards.calibration import calibrate, calibrate_both
 from engine.models.networks import Network
 from engine.rates import Rate
 from engine.records.repaired_pair import save_repaired
@@ -25,7 +28,7 @@ from engine.runs.all_defences import compare_defences
 from engine.runs.kept import Made
 from engine.runs.opening.inputs import InputFiles, open_inputs
 from engine.runs.prune import PruningRequest, run_pruning
-from engine.runs.repair import FLATTERED, TRAINED
+from engine.runs.repair import FLATTERED, TRAINED, RepairGuard, repair, without
 from tests.support.linear_networks import LABELS, SHAPE, Array, dataset_of, linear_network, linear_weights, numpy_logits
 from tests.support.networks import LABELS as LAB_LABELS
 from tests.support.networks import TARGET as LAB_TARGET
@@ -76,6 +79,9 @@ def test_a_pair_is_measured_saved_and_reopened(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.answer(CLEAN).labels, by_hand(CLEAN, guard.threshold))
     assert (again.notes["method"], again.notes["seed"], again.notes["warning"]) == (
         "distillation", 7, "labels are missing")
+    through = percent(float((by_hand(POISONED, np.inf) == TARGET).mean()))
+    assert pair.without_guard == again.notes["guard_note"] == (
+        f"{FILES_WITHOUT_GUARD} Without the guard, as in these files, {through} of poisoned get through.")
 
 
 def test_b_prime_alone_is_measured_saved_and_reopened(tmp_path: Path) -> None:
@@ -263,3 +269,37 @@ def test_what_a_repair_is_worth_is_said_and_saved_as_a_run_says_it(
     assert (document["level"], document["assessment"]) == ("failed", told)
     assert json.loads((out / "goodnet.json").read_text(encoding="utf-8"))["assessment"] == told
     assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("guard, asked", [
+    ("transplant", ["transplant"]), ("sparing", ["transplant"]), ("margin", ["margin", "transplant"]),
+    ("none", ["transplant"])])
+def test_the_guard_of_a_repair_looks_for_triggers_among_its_images_too(
+    guard: RepairGuard, asked: list[str], small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kinds: list[str] = []
+
+    def counted(made: Callable[..., Any]) -> Callable[..., Any]:
+        def calibrating(network: Network, clean: Dataset, kind: str = "transplant", *given: Any, **named: Any) -> Any:
+            kinds.append(kind)
+            return made(network, clean, kind, *given, **named)
+
+        return calibrating
+
+    monkeypatch.setattr("engine.runs.repair.calibrate", counted(calibrate))
+    monkeypatch.setattr("engine.runs.repair.calibrate_both", counted(calibrate_both))
+    seen: list[Dataset] = []
+
+    def learnt(b: Network, clean: Dataset, **_: Any) -> Repair:
+        seen.append(clean)
+        return dataclasses.replace(REPAIR, weights=[np.asarray(w) for w in b.model.get_weights()])
+
+    monkeypatch.setitem(TRAINED, "distillation", learnt)
+    opened = open_inputs(InputFiles(small_lab.badnet, small_lab.clean, small_lab.test))
+    _, pair = repair(opened, guard=guard, allow_missing_labels=True)
+    assert kinds == asked
+    clean = opened.to_make_and_measure()[0]
+    transplant = calibrate(opened.network, clean)
+    assert seen[0].labels.tolist() == without([transplant], clean).labels.tolist()
+    if guard == "transplant":
+        assert pair.goodnet.guard is not None and pair.goodnet.guard.threshold == transplant.threshold

@@ -1,0 +1,1 @@
+"""What other Keras versions and formats note otherwise, in the words of a Keras 3 archive."""
