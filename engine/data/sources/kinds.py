@@ -13,7 +13,7 @@ from engine.assessment import enumerated
 from engine.data.labels import as_name
 from engine.data.sources.beginnings import kind_of_data
 from engine.data.sources.listings import TABLES, Listing, by_folders, by_table, table_in
-from engine.data.sources.packed import PackedReader, Shape, share_depth
+from engine.data.sources.packed import PackedReader, Shape, tell_together
 from engine.data.sources.readers import (
     CifarReader,
     Hdf5Reader,
@@ -58,7 +58,7 @@ def reader_of(path: Path, input_shape: Shape) -> Reader:
         # Packed pictures take any size, so those of all pieces are fitted to the first one's.
         shape = (first.shape[1], first.shape[2], first.shape[3]) if isinstance(first, PackedReader) else input_shape
         readers = within_memory(itertools.chain([first], (reader_of(file, shape) for file in files[1:])))
-        share_depth(readers)
+        tell_together(readers, input_shape)
         return PiecesReader(readers)
     listing = _listing_of(path)
     if listing:
