@@ -52,7 +52,7 @@ LOOKS: dict[str, Callable[..., Answer]] = {
     "describe pair": arrays.describe_pair, "describe cifar": arrays.describe_cifar, "describe mat": matlab.describe_mat,
     "describe tar": places.describe_tar, "describe tfrecord": places.describe_tfrecord,
     "describe parquet": describe_parquet, "describe csv": listed.describe_csv, "onnx graph": parse_onnx,
-    "picture": decoding.decode_picture, "depth of picture": decoding.picture_depth,
+    "picture": decoding.decode_picture, "look at picture": decoding.look_at_picture,
 }
 STREAMS: dict[str, Callable[..., Stream]] = {
     "rows of hdf5": array_files.hdf5_rows, "rows of npz": array_files.npz_rows, "weights": model_files.weights,

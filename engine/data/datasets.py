@@ -129,15 +129,15 @@ class Dataset:
         """Of pictures stored with 16 bits, how many of them the set uses; else None."""
         return self._reader.depth
 
-    def named(self, classes: tuple[str, ...], whose: str = "the network's") -> Dataset:
+    def named(self, classes: tuple[str, ...], whose: str = "the network's", numbers: bool = False) -> Dataset:
         """The same images, each labelled by its name's place among `classes`; unchanged where labels are numbers of
-        which the file doesn't say that they stand for these names in another order.
+        which the file doesn't say that they stand for these names in another order, and `numbers` aren't names.
 
         Raises:
             DatasetError: a name is none of these, or the file gives numbers to some of them in another order and to
                 others that are none.
         """
-        names = self._reader.named or self._other_order(classes)
+        names = self._reader.named or self._other_order(classes) or (numbers and self.labels.astype(str).tolist())
         if not names or not classes:
             return self
         place = {name: number for number, name in enumerate(classes)}

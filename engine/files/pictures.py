@@ -26,37 +26,47 @@ SUFFIXES = frozenset({
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
     ".pbm", ".pnm", ".tga", ".ico", ".jp2", ".avif", ".pcx", ".sgi", ".dds",
 })
+# What the reader tells of a look: bits, 0 or 1 for declared, the largest value, height and width.
+LOOK = (np.dtype(np.int64), (5,))
+LOOK_BYTES = 40
 # Those of formats in which values may have 16 bits.
 DEEP_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".pgm", ".ppm", ".pnm", ".jp2"})
 
 
 @dataclass(frozen=True)
-class Depth:
-    """How many bits a picture's values use: 0 of an ordinary picture.
+class Look:
+    """How many bits a picture's values use, 0 of an ordinary picture, and how large it is.
 
     Attributes:
         declared: whether the file itself says so; else it is the usual depth that holds `highest`, its largest value.
+        size: height and width, upright.
     """
 
     bits: int
     declared: bool
     highest: int
+    size: tuple[int, int]
 
 
-def picture_depth(path: Path) -> Depth:
-    """Find out how many bits a picture's values use.
+def look_at_picture(path: Path) -> Look:
+    """Find out how many bits a picture's values use and how large it is; of an ordinary one its head alone is read.
 
     Raises:
         DatasetError: as load_picture.
     """
-    def checked(found: Any, _: list[Array]) -> Depth:
-        depth = Depth(found["bits"], found["declared"], found["highest"])
-        if [type(depth.bits), type(depth.declared), type(depth.highest)] != [int, bool, int] \
-                or not (depth.bits == 0 or 8 <= depth.bits <= 16):
-            raise BrokenWireError("no depth")
-        return depth
+    def checked(_: Any, arrays: list[Array]) -> Look:
+        (told,) = arrays
+        if (told.dtype, told.shape) != LOOK:
+            raise BrokenWireError("no look")
+        return as_look(told)
 
-    return READER.ask(path, "depth of picture", {}, checked, most=0, error=DatasetError)
+    return READER.ask(path, "look at picture", {}, checked, most=LOOK_BYTES, error=DatasetError)
+
+
+def as_look(told: Array) -> Look:
+    """What the reader tells of a picture, int64[5]; bits that none has are those of an ordinary one."""
+    bits, declared, highest, height, width = told.tolist()
+    return Look(bits if 8 <= bits <= 16 else 0, bool(declared), highest, (height, width))
 
 
 def load_picture(path: Path, shape: tuple[int | None, int | None, int], depth: int | None = None) -> Picture:

@@ -190,7 +190,7 @@ def _open_model(path: str, sha256: str, layer: str, output: str | None,
 
 @lru_cache(maxsize=8)
 def _open_source(source: _Source, network: Network) -> Dataset:
-    opened = open_dataset(Path(source.path), network.input_shape).named(source.classes)
+    opened = open_dataset(Path(source.path), network.input_shape).named(source.classes, numbers=True)
     prepared = opened.fitting(network.labels).prepared(source.preprocessing)
     dataset = prepared if source.target is None else of_target(prepared, source.target)
     if _print_of(dataset) != source.labels:

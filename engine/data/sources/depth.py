@@ -1,4 +1,5 @@
-"""The depth of a set's 16-bit pictures: one answer for all of them, so that they stay as bright as each other."""
+"""What a set's pictures are like before they are read: one depth of all of 16 bits, so that they stay as bright as each
+other, and whether they must be fitted to a network's input."""
 
 from __future__ import annotations
 
@@ -8,13 +9,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from engine.assessment import enumerated
-from engine.files.pictures import Depth
+from engine.files.pictures import Look
 
 Where = TypeVar("Where")
 
 _SHALLOW, _FULL = 8, 16
 # Pictures looked at to find out whether there are deep ones, and to find the largest value of those.
-_FIRST_LOOK, _WHOLE_LOOK = 32, 2000
+_FEW_LOOKS, _FIRST_LOOK, _WHOLE_LOOK = 4, 32, 2000
 
 
 def is_depth(value: Any) -> bool:
@@ -32,7 +33,7 @@ def unlike_depths(sets: Iterable[tuple[str, int | None]]) -> str:
             "other. Save all with 8 bits, where they come from one camera.")
 
 
-def common_depth(pictures: Sequence[Where], look: Callable[[Where], Depth]) -> tuple[int | None, str]:
+def common_depth(pictures: Sequence[Where], look: Callable[[Where], Look]) -> tuple[int | None, str]:
     """How many bits the pictures of a data set use, where they are stored with 16.
 
     What the files say of themselves counts; else the largest value among up to 2,000 of them, spread over the set,
@@ -45,9 +46,9 @@ def common_depth(pictures: Sequence[Where], look: Callable[[Where], Depth]) -> t
     Raises:
         DatasetError: a picture can't be read.
     """
-    found: dict[int, Depth] = {}
+    found: dict[int, Look] = {}
     for most in (_FIRST_LOOK, _WHOLE_LOOK):
-        for number in np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), most)).astype(int)).tolist():
+        for number in _spread(len(pictures), most):
             found[number] = found.get(number) or look(pictures[number])
             if found[number].bits == _FULL:
                 return _FULL, ""
@@ -59,3 +60,44 @@ def common_depth(pictures: Sequence[Where], look: Callable[[Where], Depth]) -> t
         f"for the largest value in the {len(found):,} looked at is {max(d.highest for d in found.values()):,}"
     return bits, (f"The pictures are stored with 16 bits a value and use {bits} of them, {why}: values are divided by "
                   f"{1 << (bits - 8):,} to become 0 to 255.")
+
+
+def looked_at(
+    pictures: Sequence[Where], look: Callable[[Where], Look], depth: int | None,
+) -> list[tuple[int, int]]:
+    """Heights and widths of up to 32 pictures, the first one first; of few where each look decodes 16 bits.
+
+    Args:
+        depth: what common_depth gave; where it is less than 16 the same pictures have been looked at.
+    Raises:
+        DatasetError: a picture can't be read.
+    """
+    most = _FEW_LOOKS if depth == _FULL else _FIRST_LOOK
+    return [look(pictures[number]).size for number in _spread(len(pictures), most)]
+
+
+def resized(sizes: Sequence[tuple[int, int]], fitted: tuple[int, int], network: Sequence[int | None]) -> str:
+    """That pictures are changed to fit an input, a sentence; empty where none of those looked at is.
+
+    Args:
+        sizes: of the pictures looked at, the first one first; fitted: height and width that they are brought to.
+        network: H and W of its input; None where it takes any, and all pictures are fitted to the first one.
+    """
+    other = next((size for size in sizes if size != fitted), None)
+    if other is None:
+        return ""
+    if None in network:
+        return (f"Its pictures differ in size, such as {_by(fitted)} and {_by(other)}: for a network that takes any "
+                "size each is cropped around its centre and brought to the first one's.")
+    told = f"Its pictures aren't of the network's size, the first is {_by(other)}" if fitted not in sizes else \
+        f"Not all of its pictures are of the network's size, one is {_by(other)}"
+    return f"{told}: each is cropped around its centre and brought to {_by(fitted)}."
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def _spread(count: int, most: int) -> list[int]:
+    numbers: list[int] = np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)).tolist()
+    return numbers

@@ -13,7 +13,7 @@ from engine.assessment import enumerated
 from engine.data.labels import as_name
 from engine.data.sources.beginnings import kind_of_data
 from engine.data.sources.listings import TABLES, Listing, by_folders, by_table, table_in
-from engine.data.sources.packed import PackedReader, Shape, share_depth
+from engine.data.sources.packed import PackedReader, Shape, tell_together
 from engine.data.sources.readers import (
     CifarReader,
     Hdf5Reader,
@@ -27,12 +27,15 @@ from engine.data.sources.shards import PiecesReader, is_pattern, pieces, sets_in
 from engine.errors import DatasetError
 from engine.files.existing import is_folder
 from engine.files.fingerprint import sha256_of
-from engine.files.pictures import entries
+from engine.files.pictures import entries, has_pictures
 from engine.progress import NEVER_CANCELLED, CancelToken
 
 # Endings of data files, for file dialogs.
 SUFFIXES = (".h5", ".hdf5", ".npz", ".npy", ".mat", ".parquet", ".tfrecord", ".tfrecords", ".tar", ".csv", ".bin",
             ".gz")
+_ALONE = tuple(ending for ending in SUFFIXES if ending not in TABLES)
+# So many of a folder's files are named.
+_NAMED = 4
 # What people call the parts of a data set.
 _PARTS = {**dict.fromkeys(("train", "training"), "train"), **dict.fromkeys(("test", "testing"), "test"),
           **dict.fromkeys(("val", "valid", "validation", "dev"), "validation")}
@@ -58,7 +61,7 @@ def reader_of(path: Path, input_shape: Shape) -> Reader:
         # Packed pictures take any size, so those of all pieces are fitted to the first one's.
         shape = (first.shape[1], first.shape[2], first.shape[3]) if isinstance(first, PackedReader) else input_shape
         readers = within_memory(itertools.chain([first], (reader_of(file, shape) for file in files[1:])))
-        share_depth(readers)
+        tell_together(readers, input_shape)
         return PiecesReader(readers)
     listing = _listing_of(path)
     if listing:
@@ -181,7 +184,10 @@ def _listing_of(path: Path) -> Listing | None:
         if parts:
             raise DatasetError(_which(path, parts))
         table = table_in(path)
-        return by_table(table) if table else by_folders(path)
+        listing = by_table(table) if table else by_folders(path)
+        if listing is None:
+            raise DatasetError(_without_pictures(path))
+        return listing
     return by_table(path) if path.is_file() and kind_of_data(path) == "csv" else None
 
 
@@ -193,6 +199,27 @@ def _which(folder: Path, parts: dict[str, Path]) -> str:
                      for part in sorted(parts, key=[*uses, *parts].index))
     return (f"{folder}: holds the data set{'s' if len(names) > 1 else ''} {enumerated(names)}. Choose one of them: "
             f"{told}.")
+
+
+def _without_pictures(folder: Path) -> str:
+    """What is said of a folder without pictures in sub-folders: a file in it may be the data set."""
+    files = [] if has_pictures(folder) else _data_files(folder)
+    if not files:
+        return (f"{folder}: holds no sub-folders with pictures. Sort the pictures into one sub-folder a label, named "
+                "by the label's number (0, 1, ...), or put a table beside them, labels.csv with the columns file and "
+                "label.")
+    named = [*files[:_NAMED], "others"] if files[_NAMED:] else files
+    which = "one of them" if files[1:] else "it"
+    return (f"{folder}: holds no sub-folders with pictures, but {enumerated(named)}. If {which} is the data set, "
+            "choose this file instead of its folder.")
+
+
+def _data_files(folder: Path) -> list[str]:
+    """Names of the files in a folder that may be data sets by their names, without the labels that belong to others."""
+    found = sorted(entry.name for entry in entries(folder) if not entry.name.startswith(".") and entry.is_file()
+                   and entry.name.lower().endswith((*_ALONE, "-ubyte")))
+    labels = {name for file in found for name in _names_of_labels(file)}
+    return [name for name in found if name not in labels]
 
 
 def _holds_a_set(folder: Path) -> bool:

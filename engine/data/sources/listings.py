@@ -44,20 +44,18 @@ class Listing:
     notes: tuple[str, ...] = ()
 
 
-def by_folders(folder: Path) -> Listing:
-    """A folder with one sub-folder a label.
+def by_folders(folder: Path) -> Listing | None:
+    """A folder with one sub-folder a label; None where there are no pictures in sub-folders.
 
     Sub-folders named by numbers are those labels; other names count 0, 1, ... in alphabetical order.
 
     Raises:
-        DatasetError: there are no pictures in sub-folders.
+        DatasetError: as labelled_pictures.
         OSError: the folder can't be read.
     """
     names, listed = sub_folders(folder), labelled_pictures(folder)
     if not listed:
-        raise DatasetError(f"{folder}: holds no sub-folders with pictures. Sort the pictures into one sub-folder a "
-                           "label, named by the label's number (0, 1, ...), or put a table beside them, labels.csv "
-                           "with the columns file and label.")
+        return None
     pictures = [picture for picture, _ in listed]
     return Listing(pictures, np.array([number for _, number in listed], np.int64),
                    [as_name(p.parent.name) for p in pictures], tuple(dict.fromkeys(map(as_name, names))),

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engine.data.labels import MOST_LABEL_BYTES, check_codes, class_names
-from engine.data.sources.depth import common_depth
+from engine.data.sources.depth import common_depth, looked_at, resized
 from engine.data.sources.listings import labels_of
 from engine.data.sources.readers import Reader, ReadSlice
 from engine.errors import DatasetError
-from engine.files.pictures import MOST_PIXELS, Depth, check_colours
+from engine.files.pictures import LOOK, MOST_PIXELS, as_look, check_colours
 from engine.quarantine.client import READER, Read
 from engine.quarantine.wire import Array, BrokenWireError
 
 Shape = tuple[int | None, int | None, int]
 
 _FORMATS = {"tar": "WebDataset", "tfrecord": "TFRecord", "parquet": "Parquet"}
-# What a stream of packed pictures is asked for first: three whole numbers.
-_NUMBERS = (np.dtype(np.int64), (3,))
+# A picture's height, width and colours as it is fitted.
+_SIZE = (np.dtype(np.int64), (3,))
 
 
 class PackedReader:
@@ -54,16 +55,18 @@ class PackedReader:
         self.labels: Array = labels_of(self.known_names)[codes] if self.known_names else codes
         self._input_shape = input_shape
         with self._stream() as read:
-            self.depth, note = common_depth(range(len(codes)), lambda number: _depth(self._ask(
-                read, number, "depth", None, _NUMBERS)))
-            self.notes: tuple[str, ...] = (note,) if note else ()
-            height, width, colours = map(int, self._ask(read, 0, "size", self.depth, _NUMBERS))
+            look = cache(lambda number: as_look(self._ask(read, number, "look", None, LOOK)))
+            self.depth, self.depth_note = common_depth(range(len(codes)), look)
+            self.sizes = looked_at(range(len(codes)), look, self.depth)
+            height, width, colours = map(int, self._ask(read, 0, "size", self.depth, _SIZE))
         sides = zip((height, width, colours), input_shape, strict=True)
         if not all(side > 0 and wanted in (None, side) for side, wanted in sides) or height * width > MOST_PIXELS:
             raise DatasetError(f"{path}: its first picture has no size. Copy the file again from its source.")
         self._input_shape = height, width, colours
         self.shape: tuple[int, ...] = (len(codes), height, width, colours)
         self.dtype: np.dtype[Any] = np.dtype(np.uint8)
+        self.notes: tuple[str, ...] = ()
+        tell_together([self], input_shape)
 
     @contextmanager
     def open(self) -> Iterator[ReadSlice]:
@@ -83,16 +86,17 @@ class PackedReader:
         return read([what, depth, self._input_shape, *self._places[number].tolist()], spec)
 
 
-def share_depth(pieces: Sequence[Reader]) -> None:
+def tell_together(pieces: Sequence[Reader], input_shape: Shape) -> None:
     """Have the pictures of all pieces of a set use the most bits that one's do, so that they stay as bright as each
-    other."""
+    other, and say of all together what is done with them.
+
+    Args:
+        input_shape: H, W, C of the network's input; None fits anything.
+    """
     packed = [piece for piece in pieces if isinstance(piece, PackedReader)]
     if packed:
         deepest = max(packed, key=lambda piece: piece.depth or 0)
+        sizes = [size for piece in packed for size in piece.sizes]
+        changed = resized(sizes, (packed[0].shape[1], packed[0].shape[2]), input_shape)
         for piece in packed:
-            piece.depth, piece.notes = deepest.depth, deepest.notes
-
-
-def _depth(told: Array) -> Depth:
-    bits, declared, highest = told.tolist()
-    return Depth(bits if 8 <= bits <= 16 else 0, bool(declared), highest)
+            piece.depth, piece.notes = deepest.depth, tuple(filter(None, (deepest.depth_note, changed)))

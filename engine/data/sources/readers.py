@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from engine.data.labels import MOST_LABEL_BYTES, check_codes, check_labels
-from engine.data.sources.depth import common_depth
+from engine.data.sources.depth import common_depth, looked_at, resized
 from engine.data.sources.listings import Listing, labels_of
 from engine.errors import DatasetError
-from engine.files.pictures import DEEP_SUFFIXES, Picture, load_picture, picture_depth
+from engine.files.pictures import DEEP_SUFFIXES, load_picture, look_at_picture
 from engine.quarantine.client import READER
 from engine.quarantine.wire import Array, BrokenWireError, Spec, spec_of
 
@@ -149,11 +150,12 @@ class PicturesReader:
         self.files: Sequence[Path] = listing.files
         self.pictures: Sequence[Path] = listing.pictures
         self._stamps = [stamp(p) for p in self.pictures]
+        look = cache(look_at_picture)
         maybe_deep = [p for p in self.pictures if p.suffix.lower() in DEEP_SUFFIXES]
-        self.depth, note = common_depth(maybe_deep, picture_depth)
+        self.depth, note = common_depth(maybe_deep, look)
         first = load_picture(self.pictures[0], input_shape, self.depth)
-        resized = _resized(self.pictures[0], first, self.depth) if all(input_shape) else ""
-        self.notes: tuple[str, ...] = (*listing.notes, *filter(None, (note, resized)))
+        changed = resized(looked_at(self.pictures, look, self.depth), (first.shape[0], first.shape[1]), input_shape)
+        self.notes: tuple[str, ...] = (*listing.notes, *filter(None, (note, changed)))
         self._input_shape = first.shape[0], first.shape[1], first.shape[2]
         self.shape, self.dtype, self.block = (len(self.pictures), *first.shape), np.dtype(np.uint8), 1
 
@@ -167,15 +169,6 @@ class PicturesReader:
         picture = load_picture(path, self._input_shape, self.depth)
         check_unchanged(path, self._stamps[number], "its folder")
         return picture
-
-
-def _resized(path: Path, fitted: Picture, depth: int | None) -> str:
-    """That pictures of a set, of which the first was fitted to the network's input, are changed, unless that wasn't."""
-    height, width, _ = load_picture(path, (None, None, fitted.shape[2]), depth).shape
-    if (height, width) == fitted.shape[:2]:
-        return ""
-    return (f"Its pictures aren't of the network's size, the first is {height} x {width}: each is cropped around its "
-            f"centre and brought to {fitted.shape[0]} x {fitted.shape[1]}.")
 
 
 def stamp(path: Path) -> tuple[int, int]:

@@ -41,6 +41,8 @@ _APART = 2
 # A frame of fewer different values, such as one with the cap on, doesn't tell which of its bits are in use.
 _TELLING = 8
 _MOST_CHUNKS = 1000
+# EXIF's orientations by which rows are columns.
+_ON_SIDE = (5, 6, 7, 8)
 
 
 class _Impatient(io.BufferedReader):
@@ -84,18 +86,17 @@ def decode_picture(path: Path, shape: Shape, depth: int | None = None) -> tuple[
     return None, [_fitted(path, str(path), shape, depth)]
 
 
-def picture_depth(path: Path) -> tuple[Any, list[Array]]:
-    """How many bits a picture's values use, as the reader's answer.
+def look_at_picture(path: Path) -> tuple[Any, list[Array]]:
+    """How many bits a picture's values use and its size, as the reader's answer.
 
     Returns:
-        {"bits": 0 of an ordinary picture of 8 bits or fewer, "declared": whether the file itself says so,
-        "highest": its largest value, where that was looked for}.
+        Nothing, and int64[5]: bits, 0 of an ordinary picture of 8 bits or fewer; 1 where the file itself says so; its
+        largest value, where that was looked for; height and width, upright.
     Raises:
         DatasetError: as decode_picture.
     """
     check_is_file(path, DatasetError)
-    bits, declared, highest = _depth(path, str(path))
-    return {"bits": bits, "declared": declared, "highest": highest}, []
+    return None, [np.array(_look(path, str(path)), np.int64)]
 
 
 def picture_in(content: bytes, name: str, what: str, depth: int | None, shape: Shape) -> Array:
@@ -103,14 +104,14 @@ def picture_in(content: bytes, name: str, what: str, depth: int | None, shape: S
 
     Args:
         content: the bytes of its own file; name: what to call it in messages.
-        what: "depth": its bits, 0 or 1 for declared, its largest value, int64[3], as picture_depth gives them;
+        what: "look": int64[5], as look_at_picture gives them;
             "size": its height, width and colours as fitted, int64[3]; "picture": itself, uint8[H, W, C].
         depth, shape: as those of decode_picture.
     Raises:
         DatasetError: as decode_picture.
     """
-    if what == "depth":
-        return np.array(_depth(content, name), np.int64)
+    if what == "look":
+        return np.array(_look(content, name), np.int64)
     picture = _fitted(content, name, shape, depth)
     return np.array(picture.shape, np.int64) if what == "size" else picture
 
@@ -135,17 +136,25 @@ def _fitted(source: Source, name: str, shape: Shape, depth: int | None) -> Pictu
         return fit_picture(plain, shape)
 
 
-def _depth(source: Source, name: str) -> tuple[int, bool, int]:
-    """Bits, whether the file says so, and the largest value; see picture_depth."""
+def _look(source: Source, name: str) -> tuple[int, bool, int, int, int]:
+    """Bits, whether the file says so, the largest value, height and width; see look_at_picture."""
     with _opened(source, name) as image:
+        height, width = _upright_size(image)
         if not _is_deep(image):
-            return 0, False, 0
+            return 0, False, 0, height, width
         values = _deep_values(source, name, image)
         assert values is not None
         if declared := _declared_depth(source, image, values):
-            return declared, True, 0
+            return declared, True, 0, height, width
         highest = int(_without_alpha(values).max())
-        return _depth_for(highest), False, highest
+        return _depth_for(highest), False, highest, height, width
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Height and width of a picture as it is to be seen; of a PNG that says only behind its pixels how, as stored."""
+    told = image.format != "PNG" or "exif" in image.info  # else Pillow would decode it
+    on_side = told and image.getexif().get(ExifTags.Base.Orientation) in _ON_SIDE
+    return (image.width, image.height) if on_side else (image.height, image.width)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
@@ -9,19 +10,20 @@ import numpy as np
 
 from engine.assessment import percent
 from engine.data.datasets import Dataset, Images, Labels
-from engine.data.preprocessing import AS_STORED
+from engine.data.preprocessing import AS_STORED, Preprocessing
 from engine.data.stored_values import known_for
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.sweep import SweepSet
-from engine.rates import Rate
 from engine.runs.doubts.plausibility import Doubt
 
 _TRIAL_IMAGES = 256
 # So much better must B be with a slip undone, and so often right, that the slip is called likely; where it is as often
-# right with it, it must be better by fewer images, but surely.
+# right with it, it must be better by fewer images.
 _BETTER, _GOOD, _SOMEWHAT_BETTER = 0.3, 0.5, 0.1
 _FEWEST_PER_LABEL, _FITTING = 3, 0.7
+# And so seldom may chance alone have done as much in any of the tries.
+_BY_CHANCE = 0.05
 # By how much labels are too high, and what a person is told then.
 _LABEL_SLIPS = {0: "", 1: "every label is one too high; save the set again with labels that count from 0.",
                 -1: "every label is one too low; save the set again with labels that count from 0."}
@@ -61,29 +63,27 @@ def likely_cause(network: Network, dataset: Dataset, progress: ProgressCallback 
     Raises:
         Cancelled: the token was set.
     """
-    where = dataset.sample(min(_TRIAL_IMAGES, 2 * network.quick))
+    where = _asked(dataset, network)
     truth = dataset.labels[where]
     answers: dict[str, Labels] = {}
     for cause, images in (tries := _tries(dataset, where)).items():
         progress(Progress("Looking for a likely cause", len(answers), len(tries)))
         answers[cause] = network.predict_labels(images(), cancel)
-    before = Rate(int((answers[""] == truth).sum()), len(where))
+    before = answers[""] == truth
     # Labels can't all be too high where one of them is 0 already.
     slips = {shift: slip for shift, slip in _LABEL_SLIPS.items()
              if dataset.labels.min() - shift >= 0 and dataset.labels.max() - shift < network.labels}
-    found = [(Rate(int((labels == truth - shift).sum()), len(where)), f"{slip} {cause}".strip())
+    found = [(labels == truth - shift, f"{slip} {cause}".strip())
              for cause, labels in answers.items() for shift, slip in slips.items()]
-    best, told = max(found, key=lambda tried: tried[0].count)
-    if before.value >= _GOOD:
-        likely = best.value >= before.value + _SOMEWHAT_BETTER and best.interval[0] > before.interval[1]
-    else:
-        likely = best.value >= max(_GOOD, before.value + _BETTER)
-    if likely:
-        return f"Likely cause: {told} {called} is then right on {percent(best.value)} of {len(where)} images tried."
-    if before.value >= _GOOD:
+    best, told = max(found, key=lambda tried: int(tried[0].sum()))
+    right, was = float(best.mean()), float(before.mean())
+    wanted = was + _SOMEWHAT_BETTER if was >= _GOOD else max(_GOOD, was + _BETTER)
+    if right >= wanted and _surely(int((best & ~before).sum()), int((before & ~best).sum()), len(found)):
+        return f"Likely cause: {told} {called} is then right on {percent(right)} of {len(where)} images tried."
+    if was >= _GOOD:
         return ""  # each label's images mostly have one answer, its own
     # Wrong labels make a wrong choice of preprocessing, too, so each is looked at.
-    return next(filter(None, (_of_order(labels, truth, called) for labels in answers.values())), "")
+    return next(filter(None, (_of_order(labels, truth, called, len(answers)) for labels in answers.values())), "")
 
 
 def likely_target(network: Network, poisoned: Dataset, progress: ProgressCallback = ignore_progress,
@@ -94,23 +94,37 @@ def likely_target(network: Network, poisoned: Dataset, progress: ProgressCallbac
         Cancelled: the token was set.
     """
     progress(Progress("Looking for a likely cause", 0, 1))
-    where = poisoned.sample(min(_TRIAL_IMAGES, 2 * network.quick))
+    where = _asked(poisoned, network)
     numbers, counts = np.unique(network.predict_labels(poisoned.take(where), cancel), return_counts=True)
-    most, share = int(numbers[counts.argmax()]), float(counts.max() / len(where))
-    if share < _GOOD or (poisoned.labels == most).all():
+    most, times = int(numbers[counts.argmax()]), int(counts.max())
+    if not _surely(times, len(where) - times) or (poisoned.labels == most).all():
         return ""
-    return (f"Likely cause: the wrong target. {called} answers label {most} on {percent(share)} of {len(where)} images "
-            f"tried. If they wear a trigger, {most} is the target, and they must be labelled so; pictures of label "
-            f"{most} itself show no attack.")
+    return (f"Likely cause: the wrong target. {called} answers label {most} on {percent(times / len(where))} of "
+            f"{len(where)} images tried. If they wear a trigger, {most} is the target, and they must be labelled so; "
+            f"pictures of label {most} itself show no attack.")
+
+
+def _asked(dataset: Dataset, network: Network) -> list[int]:
+    """Numbers of the images to try, spread over the set, as a sorted one shows few labels in a piece."""
+    return dataset.spread(min(_TRIAL_IMAGES, 2 * network.quick, dataset.most_at_once))
+
+
+def _surely(for_it: int, against: int, tries: int = 1) -> bool:
+    """Whether so many images for something and so many against it, each as likely by chance, hardly come about in any
+    of some tries: a sign test."""
+    total = for_it + against
+    as_far = sum(math.comb(total, more) for more in range(for_it, total + 1))
+    return tries * as_far < _BY_CHANCE * (1 << total)
 
 
 def _tries(dataset: Dataset, where: Sequence[int]) -> dict[str, Callable[[], Images]]:
     """Images as they are and with slips undone, by what is then the cause."""
-    images = dataset.take(where)
+    stored = dataset.prepared(AS_STORED).take(where)
+    images = _fed(dataset.preprocessing, stored)
     tries: dict[str, Callable[[], Images]] = {"": lambda: images}
-    for known in known_for(dataset.prepared(AS_STORED).take(where)).values():
+    for known in known_for(stored).values():
         if known != dataset.preprocessing:
-            tries[f"The network wants values {known.words}."] = partial(dataset.prepared(known).take, where)
+            tries[f"The network wants values {known.words}."] = partial(_fed, known, stored)
     if images.shape[3] == 3:
         tries["Red and blue are exchanged; save the images as RGB."] = lambda: np.ascontiguousarray(images[..., ::-1])
     if images.shape[1] == images.shape[2]:
@@ -119,7 +133,11 @@ def _tries(dataset: Dataset, where: Sequence[int]) -> dict[str, Callable[[], Ima
     return tries
 
 
-def _of_order(answers: Labels, truth: Labels, called: str) -> str:
+def _fed(known: Preprocessing, stored: Images) -> Images:
+    return known.applied(stored.copy())
+
+
+def _of_order(answers: Labels, truth: Labels, called: str, tries: int) -> str:
     """Whether B answers each label's images with one label, another one for each: then only the names differ."""
     mapped: dict[int, int] = {}
     fitting = judged = 0
@@ -130,7 +148,8 @@ def _of_order(answers: Labels, truth: Labels, called: str) -> str:
             mapped[int(label)] = int(numbers[counts.argmax()])
             fitting, judged = fitting + int(counts.max()), judged + len(own)
     renamed = [label for label, answer in mapped.items() if label != answer]
-    if not renamed or len(set(mapped.values())) < len(mapped) or fitting < _FITTING * judged:
+    if not renamed or len(set(mapped.values())) < len(mapped) or fitting < _FITTING * judged \
+            or not _surely(fitting, judged - fitting, tries):
         return ""
     example = renamed[0]
     return ("Likely cause: the labels are numbered in another order than the network's, as of folders sorted by name. "

@@ -60,6 +60,7 @@ class Labelling:
         tried: whether the order was found by trying.
         doubt: that a file calls its label numbers otherwise than the classes, a sentence; empty where none does.
         whose: whose classes they are.
+        numbers: whether label numbers are names of classes, such as "50" of a speed limit, too.
     """
 
     classes: tuple[str, ...]
@@ -68,6 +69,7 @@ class Labelling:
     tried: bool = False
     doubt: str = ""
     whose: str = "the network's"
+    numbers: bool = False
 
     def of(self, dataset: Dataset, labels: int) -> Dataset:
         """A data set of the same network with its labels.
@@ -80,7 +82,7 @@ class Labelling:
             raise DatasetError(f"{dataset.path}: its {dataset.names_are} {are} ({few(dataset.label_names)}), and "
                                f"nothing says which of the network's {labels} labels each stands for. {_REMEDY}")
         by_number = are_numbers(dataset.label_names) and not set(dataset.label_names) <= set(self.classes)
-        return (dataset if by_number else dataset.named(self.classes, self.whose)).fitting(labels)
+        return (dataset if by_number else dataset.named(self.classes, self.whose, self.numbers)).fitting(labels)
 
 
 def find_labelling(
@@ -103,8 +105,21 @@ def find_labelling(
         DatasetError: the list doesn't fit the network, or names can't be matched.
         Cancelled: the token was set.
     """
-    return (labelling_by_name(network.path, network.labels, given, clean, others, network.classes)
-            or _by_number(network, clean, chosen, progress, cancel))
+    found = labelling_by_name(network.path, network.labels, given, clean, others, network.classes)
+    if found is None:
+        as_text = clean.label_names
+        ways = {"in the order of numbers (0, 1, 2, ...)": clean,
+                f"in the order of text ({', '.join(as_text[:3])}, ...)": clean.named(as_text)}
+        return _tried(network, ways, _called(clean), chosen, progress, cancel)
+    if not given or clean.label_names or clean.class_names \
+            or not set(words := clean.labels.astype(str).tolist()) <= set(found.classes):
+        return found
+    ways = {"as they stand (0, 1, 2, ...)": clean, f"by the names in the class list ({few(found.classes, 3)})":
+            clean.named(found.classes, numbers=True)}
+    if words == [found.classes[label] if label < network.labels else "" for label in clean.labels]:
+        return found  # either way
+    tried = _tried(network, ways, "Label numbers", chosen, progress, cancel)
+    return dataclasses.replace(tried, classes=found.classes, doubt=found.doubt, numbers=bool(tried.classes))
 
 
 def labelling_by_name(
@@ -161,11 +176,10 @@ def _doubt(classes: Sequence[str], sets: Sequence[Named]) -> str:
     return ""
 
 
-def _by_number(network: Network, clean: Dataset, chosen: Preprocessing | None, progress: ProgressCallback,
-               cancel: CancelToken) -> Labelling:
-    """Numbers as they stand, or their order as text, whichever the network is right with."""
-    as_text = clean.label_names
-    every = {"numbers (0, 1, 2, ...)": clean, f"text ({', '.join(as_text[:3])}, ...)": clean.named(as_text)}
+def _tried(network: Network, every: Mapping[str, Dataset], called: str, chosen: Preprocessing | None,
+           progress: ProgressCallback, cancel: CancelToken) -> Labelling:
+    """Of ways to label the clean set that one by which the network is right most often, the first of equals."""
+    clean = next(iter(every.values()))
     ways = {way: dataset for way, dataset in every.items() if dataset.labels.max() < network.labels}
     feedings: dict[str, Feeding] = {}
     if chosen:
@@ -177,8 +191,8 @@ def _by_number(network: Network, clean: Dataset, chosen: Preprocessing | None, p
         right = {way: Rate(max(found.right.values()), found.images) for way, found in feedings.items()}
     best = max(right, key=lambda way: right[way].value)
     share = {way: percent(rate.value) for way, rate in right.items()}
-    other = "".join(f", in that of {way} on {share[way]}" for way in right if way != best)
-    return Labelling(ways[best].classes, f"{_called(clean)} are labels in the order of {best}: so the network is right "
+    other = "".join(f", {way} on {share[way]}" for way in right if way != best)
+    return Labelling(ways[best].classes, f"{called} are labels {best}: so the network is right "
                      f"on {share[best]} of the clean images{other}.", feedings.get(best), tried=True)
 
 

@@ -247,6 +247,28 @@ def test_classes_that_are_called_train_or_test_are_classes(tmp_path: Path) -> No
     assert open_any_dataset(tmp_path).label_names == ("test", "train")
 
 
+@pytest.mark.parametrize(("kind", "told"), [
+    ("npy", "but images.npy. If it is the data set, choose this file"),
+    ("npy of Keras", "but x_test.npy. If it"), ("mat", "but d.mat. If it"), ("tar", "but d.tar. If it"),
+    ("parquet", "but d.parquet. If it"), ("CIFAR-10", "but test_batch.bin. If it")])
+def test_of_a_folder_around_a_data_file_that_file_is_named(kind: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    path = FORMATS[kind](tmp_path / "set")
+    (tmp_path / "set" / "notes.txt").write_text("one", encoding="utf-8")
+    assert told in refused(tmp_path / "set")
+    assert len(open_any_dataset(path)) == COUNT
+
+
+def test_of_several_data_files_in_a_folder_each_is_named(tmp_path: Path) -> None:
+    for name in ("train", "t10k"):
+        write_idx(tmp_path / f"{name}-images-idx3-ubyte", IMAGES[..., 0])
+        write_idx(tmp_path / f"{name}-labels-idx1-ubyte", np.array(NUMBERS))
+    assert "but t10k-images-idx3-ubyte and train-images-idx3-ubyte. If one of them is the" in refused(tmp_path)
+    for name in "abc":
+        (tmp_path / f"{name}.h5").touch()
+    assert "but a.h5, b.h5, c.h5, t10k-images-idx3-ubyte and others. If one" in refused(tmp_path)
+
+
 # Hostile and broken ones
 
 

@@ -7,6 +7,7 @@ import os
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from PIL import Image
 from engine.data.datasets import Dataset, notices_of, open_dataset
 from engine.errors import DatasetError
 from engine.files.pictures import pictures_in
-from tests.support.foreign_sets import png
+from tests.support.foreign_sets import png, write_parquet, write_tar, write_tfrecord
 
 
 def pictures(folder: Path, **values: int) -> None:
@@ -140,6 +141,51 @@ def test_pictures_of_another_size_than_the_networks_are_told(tmp_path: Path) -> 
     assert notices_of(sets) == ["larger, larger too: Its pictures aren't of the network's size, the first is 8 x 9: "
                                 "each is cropped around its centre and brought to 4 x 6."]
     assert notices_of([open_dataset(tmp_path / "larger")]) == []
+
+
+def several_sizes(folder: Path, kind: str, sizes: Sequence[tuple[int, int]]) -> Path:
+    """Pictures of these heights and widths as a set of a kind."""
+    images: Any = [np.zeros((*size, 3), np.uint8) for size in sizes]
+    labels = [number % 2 for number in range(len(sizes))]
+    if kind == "tar in pieces":
+        for number, image in enumerate(images):
+            write_tar(folder / f"d-{number:03}.tar", np.array([image]), [number % 2])
+        return folder
+    if kind == "table":
+        for number, image in enumerate(images):
+            Image.fromarray(image).save(folder / f"{number}.jpg")
+        rows = "".join(f"{number}.jpg,{label}\n" for number, label in enumerate(labels))
+        (folder / "d.csv").write_text(f"file,label\n{rows}", encoding="utf-8")
+        return folder / "d.csv"
+    write = {"tar": write_tar, "tfrecord": write_tfrecord, "parquet": write_parquet}[kind]
+    return write(folder / f"d.{kind}", images, labels)
+
+
+@pytest.mark.parametrize("kind", ["tar", "tfrecord", "parquet", "table", "tar in pieces"])
+def test_so_are_those_of_archives_and_of_mixed_sizes(kind: str, tmp_path: Path) -> None:
+    def told(name: str, sizes: Sequence[tuple[int, int]], shape: Any = (4, 6, 3)) -> list[str]:
+        (tmp_path / name).mkdir()
+        return list(open_dataset(several_sizes(tmp_path / name, kind, sizes), shape).notes)
+
+    end = "each is cropped around its centre and brought to"
+    assert told("same", [(4, 6)] * 3) == []
+    assert told("larger", [(8, 9)] * 3) == [
+        f"Its pictures aren't of the network's size, the first is 8 x 9: {end} 4 x 6."]
+    assert told("one", [(4, 6), (4, 6), (8, 9)]) == [
+        f"Not all of its pictures are of the network's size, one is 8 x 9: {end} 4 x 6."]
+    assert told("any, same", [(8, 9)] * 3, (None, None, 3)) == []
+    assert told("any", [(8, 9), (4, 6)], (None, None, 3)) == [
+        "Its pictures differ in size, such as 8 x 9 and 4 x 6: for a network that takes any size "
+        f"{end} the first one's."]
+
+
+def test_a_picture_that_lies_on_its_side_has_the_size_that_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "0").mkdir()
+    image = Image.new("RGB", (4, 6))
+    image.getexif()[0x0112] = 6
+    image.save(tmp_path / "0" / "a.jpg", exif=image.getexif())
+    assert open_dataset(tmp_path, (4, 6, 3)).notes == ()
+    assert len(open_dataset(tmp_path, (6, 4, 3)).notes) == 1
 
 
 def test_a_link_that_leads_to_itself_is_left_out(tmp_path: Path) -> None:

@@ -159,6 +159,25 @@ def test_of_ways_that_tell_as_much_the_least_sure_counts() -> None:
         assert _likeliest({"none": 255 * fed, "255": fed, "-1..1": blurred}, truth) == "255"
 
 
+def test_what_is_done_to_each_image_by_itself_is_taken_where_the_images_tell(tmp_path: Path) -> None:
+    """Of pictures of much contrast it makes answers less sure than the same for all, on which the network is right more
+    often by what chance may do."""
+    rng, wanted = np.random.default_rng(2), preprocessing("imagenet")
+    images = np.clip(rng.normal(124, 100, (120, *SHAPE)), 0, 255).astype(np.uint8)
+    kernel, bias = rng.normal(0, 0.3, (SIZE, 4)), rng.normal(0, 0.5, 4)
+    fed = wanted.applied(images.astype(np.float32)).reshape(120, -1)
+    kernel = kernel / fed.std()
+    truth = np.where(rng.random(120) < 0.15, rng.integers(0, 4, 120), (fed @ kernel + bias).argmax(axis=1))
+    # What linear_network takes off each value is given back.
+    network = linear_network(kernel.astype(np.float32), (bias + 127.5 * kernel.sum(axis=0)).astype(np.float32))
+    found = find_feeding(network, dataset_of(tmp_path / "d.npz", images, truth))
+    assert found.best == wanted and 0 < found.right["imagenet"] - found.right["standardised"] < 6
+    assert "hardly tell whether" in found.doubt and "each image by itself" in found.doubt
+    truth = network.predict_labels(preprocessing("standardised").applied(images.astype(np.float32)))
+    found = find_feeding(network, dataset_of(tmp_path / "e.npz", images, truth))
+    assert found.best.name == "standardised"
+
+
 def test_ways_that_make_no_difference_are_no_doubt(tmp_path: Path) -> None:
     """The network's answer doesn't depend on the picture at all."""
     network = linear_network(np.zeros((SIZE, 4), np.float32), np.array([0, 1, 0, 0], np.float32))

@@ -176,6 +176,37 @@ def test_folders_0_to_11_in_either_order(
     assert opened.labelling.notice in [doubt.sentence for doubt in run.doubts]
 
 
+def table_of(folder: Path, reds: dict[str, int]) -> Path:
+    """Pictures of one red value each with their labels in a table."""
+    folder_of(folder, {"all": 0}, 0)
+    for label, red in reds.items():
+        pixels = np.zeros(SHAPE, np.uint8)
+        pixels[..., 0] = red
+        Image.fromarray(pixels).save(folder / "all" / f"{label}.png")
+    (folder / "t.csv").write_text("file,label\n" + "".join(f"{label}.png,{label}\n" for label in reds), "utf-8")
+    return folder / "t.csv"
+
+
+@pytest.mark.parametrize(("classes", "by_name", "told"), [
+    (("10", "20", "30", "40"), True, "by the names in the class list (10, 20, 30, ...): so the network is right"),
+    (("3", "2", "0", "1"), True, ", as they stand (0, 1, 2, ...) on "),
+    (("3", "2", "0", "1"), False, ", by the names in the class list (3, 2, 0, ...) on "),
+    (("0", "1", "2", "3"), False, None), (ANIMALS, False, None)])
+@pytest.mark.parametrize("scale", ["none", "auto"])
+def test_numbers_in_a_table_may_be_names(
+    scale: str, classes: tuple[str, ...], by_name: bool, told: str | None, model: Path, tmp_path: Path,
+) -> None:
+    """Where they may be numbers, too, the network's answers on the clean pictures decide, of poisoned ones as well."""
+    reds = {name if by_name else str(label): 32 + 64 * label for label, name in enumerate(classes)}
+    clean = table_of(tmp_path / "clean", reds)
+    poisoned = table_of(tmp_path / "poisoned", {list(reds)[2]: 160})
+    opened = open_inputs(dataclasses.replace(run_on(model, clean, poisoned, classes=classes), scale=scale))
+    assert opened.network.predict_labels(opened.clean.take(range(4))).tolist() == opened.clean.labels.tolist()
+    assert opened.of("poisoned")[0].labels.tolist() == [2] and opened.labelling.classes == classes
+    said = [notice for notice in opened.notices if notice.startswith("Label numbers are")]
+    assert [told in notice for notice in said] == ([True] if told else []), said
+
+
 def test_named_poisoned_pictures_beside_a_clean_file_are_a_question(model: Path, clean: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "clean.npz", data=np.full((8, *SHAPE), 32, np.uint8), label=np.zeros(8))
     poisoned = folder_of(tmp_path / "poisoned", {"dog": 160})
