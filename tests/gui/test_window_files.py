@@ -319,7 +319,7 @@ def test_a_saved_guard_that_flags_nothing_says_so(
     save_pair(dataclasses.replace(pair, guard=guard), tmp_path / "pair")
     assert drop(window, [tmp_path / "pair"])
     settle(qtbot, window)
-    assert window.message_bar.isVisible() and window.message_bar.text.text() == guard.note
+    assert window.message_bar.isVisible() and window.message_bar.text.text() == guard.note()
 
 
 def test_a_damaged_picture_among_good_ones_is_named(
