@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
-from tests.engine.runs.test_labelling import colours_network
 
 from engine.goodnets.saved import open_goodnet, save_pair
 from engine.reports.headline import headline
@@ -23,6 +22,7 @@ from gui.jobs.saving import folder_name
 from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.widgets import asking
+from tests.engine.runs.opening.test_labelling import colours_network
 from tests.gui.test_window_defences import open_small
 from tests.support.engine_fixtures import small_lab  # noqa: F401
 from tests.support.networks import LABELS, SmallLab, build

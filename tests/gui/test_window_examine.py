@@ -15,7 +15,6 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
-from tests.engine.runs.test_labelling import ANIMALS
 
 from engine.defences.scan import Scan
 from engine.runs.examine import examine
@@ -26,6 +25,7 @@ from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.settings import Settings
 from gui.widgets import asking
+from tests.engine.runs.opening.test_labelling import ANIMALS
 from tests.gui.test_window_labels import opened
 from tests.support.examinations import hurry
 from tests.support.networks import SmallLab

@@ -105,6 +105,9 @@ def test_with_large_letters_the_question_of_a_repair_scrolls_and_its_buttons_are
         qtbot.keyClick(dialog.focusWidget(), Qt.Key.Key_Tab)
     assert last.hasFocus()
     assert last.visibleRegion().boundingRect() == last.rect(), "it comes into sight with the keyboard"
+    for letter, button in ((Qt.Key.Key_D, first), (Qt.Key.Key_R, last)):
+        qtbot.keyClick(dialog, letter, Qt.KeyboardModifier.AltModifier)
+        assert button.hasFocus() and button.visibleRegion().boundingRect() == button.rect(), "with its letter, too"
     dialog.reject()
 
 

@@ -11,12 +11,12 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSpinBox
 from pytestqt.qtbot import QtBot
-from tests.engine.runs.test_labelling import ANIMALS, colours_network, folder_of
 
 from gui.inputs.labels_editor import LabelsEditor
 from gui.inputs.labels_model import LABEL
 from gui.main_window import MainWindow
 from gui.session.session import State
+from tests.engine.runs.opening.test_labelling import ANIMALS, colours_network, folder_of
 from tests.support.foreign_sets import write_parquet
 from tests.support.noted_models import archive_with
 from tests.support.window_driver import press_run, settle

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from tests.engine.runs.test_labelling import ANIMALS
 
 from engine.records.autosave import kept_runs
 from engine.records.reopening import reopen_run
 from gui.main_window import MainWindow
 from gui.session import sample
+from tests.engine.runs.opening.test_labelling import ANIMALS
 from tests.gui.test_window_defences import SmallLab, open_small
 from tests.gui.test_window_labels import opened
 from tests.support.comparisons import comparison

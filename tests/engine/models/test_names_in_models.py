@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.engine.runs.test_labelling import colours_network
 
 from engine.cli.commands import inspect as inspecting
 from engine.data.classes import names_in
 from engine.looking.inspection import description_json
 from engine.models.architecture import describe_model
 from engine.models.networks import Network, open_network
+from tests.engine.runs.opening.test_labelling import colours_network
 from tests.support.noted_models import archive_with, h5_with, onnx_with
 
 ANIMALS = ("fox", "dog", "cat", "bird")
