@@ -277,7 +277,7 @@ def test_pictures_without_a_goodnet_load_no_engine_and_say_what_to_do(
     assert drop(window, [lab3 / "images" / "poisoned_0.jpeg"])
     settle(qtbot, window)
     assert "no GoodNet" in window.message_bar.text.text()
-    assert window.status.device.text() == "Engine not loaded yet"
+    assert window.status.device.text() == ""
 
 
 def test_what_is_checked_comes_into_view_wherever_it_is_dropped(
