@@ -26,7 +26,7 @@ from gui.widgets import asking, resources, theme
 from gui.widgets.message_bar import MessageBar, StatusBar
 from gui.widgets.turns import in_turns
 from gui.window.general_menus import add_general_menus
-from gui.window.shortcuts import FieldEscape
+from gui.window.shortcuts import FieldEscape, FocusInSight
 from gui.window.title import keep_title
 
 # What a desktop's window frame takes at the most: its title bar, and lines at the other sides.
@@ -69,6 +69,7 @@ class MainWindow(QMainWindow):
         desk.pruning.started.connect(lambda: self.show_message(Message("")))  # what was said is over
         self._lay_out(desk.pages)
         FieldEscape(self)
+        FocusInSight(self)
         asking.remember_folder(self, settings.folder)
         # Once the window is drawn, so that it is drawn sooner.
         QTimer.singleShot(0, desk.keeping, desk.keeping.start)

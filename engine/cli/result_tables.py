@@ -113,7 +113,7 @@ def _say_guarded(curve: GuardedCurve, rows: Sequence[GoodNetRow]) -> None:
     steps = [("B", 0), *((f"X = {row.x:g}", row.channels_pruned) for row in rows)]
     say_table(["behind the guard", "pruned", *_headings(names)],
               [[name, str(step), *_figures(curve.figures_at(step))] for name, step in steps])
-    for note in filter(None, (curve.guard.note, measured_text(curve))):
+    for note in filter(None, (curve.guard.note(), measured_text(curve))):
         say(note)
 
 

@@ -121,7 +121,7 @@ class GoodNet:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a person must know before trusting this pair, in sentences; none when all is well."""
-        return tuple(filter(None, (self.warning, self.guard.note if self.guard and self.guard.sleeps else "")))
+        return tuple(filter(None, (self.warning, self.guard.note() if self.guard and self.guard.sleeps else "")))
 
     def __post_init__(self) -> None:
         if self.b.labels != self.b_prime.labels or self.b.input_shape != self.b_prime.input_shape:

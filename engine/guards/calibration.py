@@ -116,12 +116,11 @@ class Guard:
         """Whether it was set on too few images to flag anything."""
         return self.threshold == math.inf
 
-    @property
-    def note(self) -> str:
-        """What a person must know about the calibration; empty when all is well."""
+    def note(self, name: str = "This guard") -> str:
+        """What a person must know about the calibration of what goes by this name; empty when all is well."""
         wanted = self.calibration.false_alarms
         if self.sleeps:
-            return (f"This guard flags nothing: {self.calibration.images} calibration images are too few for a "
+            return (f"{name} flags nothing: {self.calibration.images} calibration images are too few for a "
                     f"false-alarm rate of {100 * wanted:g} %; at least {fewest_images(wanted)} are needed.")
         if not self.calibration.held_back.total:
             return ("No clean images were held back to measure what the guard really flags: that takes at least "

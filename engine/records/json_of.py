@@ -91,7 +91,7 @@ def calibration_json(guard: Guard) -> Json:
     """How a guard was calibrated."""
     calibration = guard.calibration
     return {"kind": guard.kind, "false_alarms_asked": calibration.false_alarms,
-            "calibration_images": calibration.images, "seed": calibration.seed, "note": guard.note,
+            "calibration_images": calibration.images, "seed": calibration.seed, "note": guard.note(),
             **rate_json("held_back_false_alarm_rate", calibration.held_back)}
 
 

@@ -170,11 +170,11 @@ def threshold_text(guard: Guard, name: str = "") -> str:
     facts = guard.calibration
     name = f"{(name or guard.kind).capitalize()} guard"
     if guard.sleeps:
-        return guard.note.replace("This guard", f"The {name.lower()}", 1)
+        return guard.note(f"The {name.lower()}")
     asked = (f"{name}: set on {facts.images:,} clean images to flag at most {percent(facts.false_alarms)} of clean "
              "images.")
-    if guard.note:
-        return f"{asked} {guard.note}"
+    if note := guard.note():
+        return f"{asked} {note}"
     low, high = facts.held_back.interval
     return (f"{asked} Of {facts.held_back.total:,} clean images held back it flagged {percent(facts.held_back.value)} "
             f"({percent(low)} to {percent(high)} at 95 % confidence).")

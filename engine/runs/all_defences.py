@@ -157,7 +157,7 @@ class _Makers:
         self.made.left_out.extend(filter(None, [transplant.doubt]))
         self.made.guards.update({one.called: one.guard for one in awake})
         self.made.left_out.extend(
-            f"The {one.called} guard was left out. {one.guard.note}" for one in every if one not in awake)
+            f"The {one.called} guard was left out. {one.guard.note()}" for one in every if one not in awake)
         return awake, trusted
 
     def _pruned(self, x: float, step: int) -> Defence:

@@ -231,7 +231,7 @@ def measured(
     pictures = stored_pictures([test or clean, *poisoned])
     # On images that B' learnt from, what lowered labels cost was told when it was made.
     by_label = _by_label_text(found[0], test or clean, goodnet.notes.get("lowered_labels", []) if test else [], half)
-    note = goodnet.guard.note if goodnet.guard else ""
+    note = goodnet.guard.note() if goodnet.guard else ""
     said = " ".join(filter(None, (warning, by_label, measured_on_text(test), note)))
     if goodnet.guard:
         goodnet = dataclasses.replace(goodnet, notes=goodnet.notes | {"guard_note": _without_guard_text(found[1:])})

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -29,7 +28,7 @@ from gui.widgets.exports import Exports, write_png
 from gui.widgets.picture_view import PictureView
 from gui.widgets.resources import icon
 from gui.widgets.texts import label_text
-from gui.widgets.theme import Theme, without_ground
+from gui.widgets.theme import ScrollArea, Theme
 
 _ICON_SIDE = 28
 _LOST = "The picture isn't shown: its file can't be read any more, or was changed since it was checked."
@@ -162,10 +161,8 @@ class VerdictDetail(QWidget):
         layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
         layout.setContentsMargins(8, 0, 0, 0)
         layout.addWidget(self.picture, 2)
-        scroll = QScrollArea(widgetResizable=True)
+        scroll = ScrollArea("About this picture", column)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(column)
-        without_ground(scroll)
         layout.addWidget(scroll, 3)
         return layout
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFrame,
     QGroupBox,
     QRadioButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.texts import plain
-from gui.widgets.theme import Theme, outline
+from gui.widgets.theme import ScrollArea, Theme, outline
 
 _WIDTH, _INDENT, _TITLE_BAR = 560, 24, 40
 INTRO = ("A copy of the network is trained on your clean validation images and saved; the network itself stays as it "
@@ -76,15 +74,11 @@ class RepairDialog(QDialog):
         column.addWidget(_question("How is the copy trained?", [(b, what) for b, (_, what) in methods.items()], theme))
         column.addWidget(_question("How does it answer?", [(b, what) for b, (_, what) in answers.items()], theme))
         column.addWidget(_question("What stands before it?", [(b, what) for b, (_, what) in guards.items()], theme))
-        area = QScrollArea(widgetResizable=True)
-        area.setAccessibleName("How the copy is made")
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what is asked in it has the focus
-        area.setWidget(inside)
+        area = ScrollArea("How the copy is made", inside)
         whole = QVBoxLayout(self)
         whole.addWidget(area)
         whole.addWidget(buttons)
-        margins = whole.contentsMargins()
+        margins = whole.contentsMargins() + area.viewportMargins()
         width = max(_WIDTH, inside.minimumSizeHint().width() + margins.left() + margins.right())
         above = column.totalHeightForWidth(width - margins.left() - margins.right())
         height = above + whole.spacing() + buttons.sizeHint().height() + margins.top() + margins.bottom()

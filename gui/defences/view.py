@@ -60,7 +60,7 @@ class DefencesView(QWidget):
         self._ready = self._open = self._busy = False
         self._missing = self._of_result = self._asked = self._saved = self._of_run = self._chosen = ""
         self.panel: ComparisonPanel | None = None
-        self.compare_button = PrimaryButton("Co&mpare all defences (minutes)", "table", theme)
+        self.compare_button = PrimaryButton("Co&mpare all defences", "table", theme)
         self.repair_button, self.defend_button = QPushButton("Repa&ir…"), QPushButton("Defend…")
         self.allow_box = QCheckBox("Train although labels lac&k images")
         self.allow_box.setToolTip("Training needs clean images of every label; what it never sees, it forgets. Tick "
@@ -171,7 +171,7 @@ class DefencesView(QWidget):
         if self.panel:
             self.panel.set_busy(self._busy)
         for button, tip in ((self.compare_button, f"Make and measure all defences of {self._of_run}, the network of "
-                                                  "the run on show; Cancel stops it"),
+                                                  f"the run on show. That takes {TAKES}; Cancel stops it"),
                             (self.repair_button, f"Train a repaired copy of {self._of_run}, the network of the run on "
                                                  "show, in one of three ways and save it; Cancel stops it")):
             button.setEnabled(self._ready and not self._busy)

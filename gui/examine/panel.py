@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from engine.records.tables import write_examination_csv
 from engine.reports.figures.examination import draw_masks, printed_masks
@@ -23,7 +23,7 @@ from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.exports import Exports, write_png
 from gui.widgets.figure_canvas import RemadeCanvas
 from gui.widgets.texts import label_and_name
-from gui.widgets.theme import Theme, without_ground
+from gui.widgets.theme import ScrollArea, Theme
 
 _LOWEST_TABLE = 110
 
@@ -170,13 +170,9 @@ class EvidencePanel(QWidget):
         splitter.setSizes([290, 210])
         splitter.setStretchFactor(1, 1)
         self.table.setMinimumHeight(_LOWEST_TABLE)
-        area = QScrollArea(widgetResizable=True)
-        area.setAccessibleName("Evidence")
-        area.setWidget(splitter)
-        without_ground(area)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(area, 1)
+        layout.addWidget(ScrollArea("Evidence", splitter), 1)
         bar = QHBoxLayout()
         bar.addWidget(self.use)
         bar.addStretch()

@@ -34,6 +34,8 @@ from gui.widgets.texts import as_tip
 from gui.widgets.theme import Theme
 
 _ORDER_WIDTH = 190
+# Of an option's entry so many are seen however narrow the panel is; longer ones where there is room.
+_ENTRY_LETTERS = 16
 _RANK_AT = {"conv": "the layer itself", "pool": "the pooling behind it"}
 _GUARD = {"transplant": "transplant guard", "margin": "margin guard", "none": "none"}
 _PREPROCESSING = {AUTO: "find out on the clean images", "none": "as stored", "255": "divided by 255",
@@ -275,4 +277,7 @@ def _combo(entries: dict[str, str], tip: str) -> QComboBox:
     for data, text in entries.items():
         box.addItem(text, data)
     box.setToolTip(tip)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(_ENTRY_LETTERS)
     return box

@@ -6,14 +6,14 @@ from itertools import pairwise
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from gui.inputs.card import InputCard
 from gui.inputs.labels_card import LabelsCard
 from gui.inputs.model_card import ModelCard
 from gui.session.chosen import Inputs, Role
 from gui.widgets import resources
-from gui.widgets.theme import Theme
+from gui.widgets.theme import ScrollArea, Theme
 from gui.widgets.turns import in_turns
 
 _HINTS: dict[Role, str] = {
@@ -34,7 +34,7 @@ class InputsView(QWidget):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
-        self._theme, self._area = theme, _Column()
+        self._theme, inside = theme, QWidget()
         self.model = ModelCard(theme)
         self.validation, self.test = (InputCard(role, _HINTS[role], theme) for role in ("validation", "test"))
         self.labels = LabelsCard(theme)
@@ -42,7 +42,7 @@ class InputsView(QWidget):
         self._add = QPushButton("Add another poisoned set…")
         self._add.setToolTip("Another trigger or another target label; each set gets its own curve")
         self._add.clicked.connect(lambda: self.pick_requested.emit("poisoned", False, None))
-        self._column = QVBoxLayout()
+        self._column = QVBoxLayout(inside)
         self._column.setContentsMargins(8, 8, 8, 8)
         for widget in (self.model, self.labels, self.validation, self.test, self._add):
             self._column.addWidget(widget)
@@ -50,7 +50,11 @@ class InputsView(QWidget):
         for card in (self.model, self.validation, self.test):
             self._connect(card)
         self.model.layer_chosen.connect(self.layer_chosen)
-        self._scrolled()
+        self._area = _Column("What is chosen", inside)
+        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self._area)
         self.set_theme(theme)
         self.show_inputs(Inputs())
 
@@ -118,26 +122,14 @@ class InputsView(QWidget):
             path: Path = card.shown.path
             self.removed.emit(card.role, path)
 
-    def _scrolled(self) -> None:
-        inside = QWidget()
-        inside.setLayout(self._column)
-        area = self._area
-        area.setWidget(inside)
-        area.setWidgetResizable(True)
-        area.setAccessibleName("What is chosen")
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(area)
 
-
-class _Column(QScrollArea):
+class _Column(ScrollArea):
     """Scrolls up and down alone, so it is never narrower than what it holds, whatever the size of the letters."""
 
     def minimumSizeHint(self) -> QSize:
         """Room for the widest button row and the scroll bar."""
-        inside = self.widget()
+        inside, margins = self.widget(), self.viewportMargins()
         assert inside is not None
-        least = inside.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
+        least = inside.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width() + \
+            margins.left() + margins.right()
         return QSize(least, super().minimumSizeHint().height())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFontMetrics
-from PySide6.QtWidgets import QCommandLinkButton, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCommandLinkButton, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from engine.assessment import percent
 from engine.literal import literal
@@ -15,7 +15,7 @@ from gui.jobs.projects import RecentProject
 from gui.widgets import resources
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.texts import as_tip, plain
-from gui.widgets.theme import Theme
+from gui.widgets.theme import ScrollArea, Theme
 
 _WIDTH = 760
 _ENLARGED = 1.5
@@ -111,13 +111,9 @@ class StartPage(QWidget):
         row.addStretch(1)
         row.addWidget(inside, 100)
         row.addStretch(1)
-        area = QScrollArea()
-        area.setWidget(centred)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(area)
+        whole.addWidget(ScrollArea("Where to begin", centred))
 
 
 def result_text(project: RecentProject) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from engine.records.side_by_side import SideBySide, write_differences_csv
 from engine.reports.figures.runs import draw_runs, printed_runs
@@ -20,7 +20,7 @@ from gui.tables.view import FigureTable
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import Exports
 from gui.widgets.figure_canvas import RemadeCanvas
-from gui.widgets.theme import Theme, without_ground
+from gui.widgets.theme import ScrollArea, Theme
 
 _WHAT_WIDTH = 220
 # Lower than that, the axes' labels would lie over the legend.
@@ -115,22 +115,21 @@ class SideBySidePanel(QWidget):
         write_differences_csv(self._found, path)
 
 
-class _FewLines(QScrollArea):
+class _FewLines(ScrollArea):
     """A label that is as high as its text, but for a few lines; what is longer scrolls."""
 
     def __init__(self, label: PlainLabel) -> None:
-        super().__init__(widgetResizable=True)
-        self.setAccessibleName("Cautions")
+        super().__init__("Cautions", label)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         label.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.setWidget(label)
         self._label = label
-        without_ground(self)
 
     def fit(self) -> None:
         """Take the height that the text needs."""
         most = _MOST_LINES * self._label.fontMetrics().lineSpacing()
-        self.setFixedHeight(min(max(0, self._label.heightForWidth(self.width())), most))
+        margins = self.viewportMargins()
+        width, height = self.width() - margins.left() - margins.right(), margins.top() + margins.bottom()
+        self.setFixedHeight(min(max(0, self._label.heightForWidth(width)), most) + height)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Fit the height to the width."""

@@ -46,8 +46,8 @@ class StatusBar(QStatusBar):
         super().__init__()
         self.text = ElidedLabel()
         self.action = ActionButton()
-        self.device = PlainLabel("Engine not loaded yet")
-        self.device.setToolTip("TensorFlow is loaded as soon as a file is chosen; what it computes on is shown here")
+        self.device = PlainLabel()
+        self.device.setToolTip("What TensorFlow computes on, found out when the first file is chosen")
         news = QWidget()
         news.setFixedHeight(bar.sizeHint().height())
         row = QHBoxLayout(news)
@@ -66,7 +66,7 @@ class StatusBar(QStatusBar):
 
     def show_device(self, device: str) -> None:
         """Say what TensorFlow computes on."""
-        self.device.setText(f"Engine: {device}")
+        self.device.setText(f"Computes on: {device}")
 
 
 class MessageBar(QFrame):

@@ -1,15 +1,21 @@
-"""Colours of the light and the dark theme; every text colour has at least 4.5 to 1 against its ground."""
+"""Colours of the light and the dark theme, and what Fusion draws amiss.
+
+Every text colour has at least 4.5 to 1 against its ground.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QGuiApplication, QPalette
-from PySide6.QtWidgets import QAbstractButton, QApplication, QFrame, QScrollArea
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPalette, QPen
+from PySide6.QtWidgets import QAbstractButton, QApplication, QFrame, QScrollArea, QWidget
 
 from engine.reports.figures.palette import PRINT
 from gui.settings import ThemeChoice
+
+# Pixels, of the line around what has the focus.
+_RING = 2
 
 
 @dataclass(frozen=True)
@@ -56,13 +62,38 @@ def outline(button: QAbstractButton, theme: Theme) -> None:
     button.setPalette(palette)
 
 
-def without_ground(area: QScrollArea) -> None:
-    """Have what lies behind a scroll area seen behind what is in it: a tab's pane has a colour of its own."""
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    inside = area.widget()
-    assert inside is not None
-    for ground in (inside, area.viewport()):
-        ground.setAutoFillBackground(False)
+class ScrollArea(QScrollArea):
+    """What lies behind it is seen behind what is in it; a stop of the Tab key, and then ringed, only where it scrolls.
+
+    Args:
+        name: what it holds, for assistive technology.
+    """
+
+    def __init__(self, name: str, inside: QWidget) -> None:
+        super().__init__(widgetResizable=True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAccessibleName(name)
+        self.setViewportMargins(_RING, _RING, _RING, _RING)
+        self.setWidget(inside)
+        for ground in (inside, self.viewport()):  # a tab's pane has a colour of its own
+            ground.setAutoFillBackground(False)
+        for bar in (self.horizontalScrollBar(), self.verticalScrollBar()):
+            bar.rangeChanged.connect(self._allow_focus)
+
+    def event(self, event: QEvent) -> bool:
+        """Draw the ring."""
+        done = super().event(event)
+        if event.type() == QEvent.Type.Paint and self.hasFocus():
+            painter = QPainter(self)
+            painter.setPen(QPen(self.palette().highlight(), _RING, j=Qt.PenJoinStyle.MiterJoin))
+            painter.drawRect(self.viewport().geometry().adjusted(-1, -1, 1, 1))
+            painter.end()
+        return done
+
+    def _allow_focus(self) -> None:
+        scrolls = self.horizontalScrollBar().maximum() > 0 or self.verticalScrollBar().maximum() > 0
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus if scrolls else Qt.FocusPolicy.NoFocus)
 
 
 def apply(application: QApplication, theme: Theme) -> None:

@@ -1,4 +1,4 @@
-"""The list of all keys, made from the menus as they are, and the one that fields have for themselves."""
+"""The list of all keys, made from the menus as they are, the one that fields have, and sight of what keys lead to."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
+    QApplication,
     QDialog,
     QDialogButtonBox,
     QLineEdit,
     QMainWindow,
     QMenu,
+    QScrollArea,
     QTextBrowser,
     QVBoxLayout,
+    QWidget,
 )
 
 from gui.window.help_pages import bring_to_front
@@ -72,6 +75,25 @@ class FieldEscape(QObject):
                     field.undo()
                 return True
         return super().eventFilter(watched, event)
+
+
+class FocusInSight(QObject):
+    """What gets the focus by a key is brought into view, whatever it scrolls in; Qt sees to that for Tab alone."""
+
+    def __init__(self, window: QMainWindow) -> None:
+        super().__init__(window)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        application.focusChanged.connect(self._show)
+
+    def _show(self, before: QWidget | None, now: QWidget | None) -> None:
+        if before is None or now is None or QApplication.mouseButtons():
+            return  # another program's window was left, or what is clicked would move away below the pointer
+        around = now.parentWidget()
+        while around is not None:
+            if isinstance(around, QScrollArea):
+                around.ensureWidgetVisible(now)
+            around = around.parentWidget()
 
 
 def show_shortcuts(window: QMainWindow) -> None:

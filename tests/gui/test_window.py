@@ -45,7 +45,7 @@ def test_a_run_counts_what_the_engine_counts(window: MainWindow, qtbot: QtBot, l
             assert (getattr(shown, counts) == getattr(expected, counts)).all()
     assert window.curve.panel is not None
     assert window.goodnets.model.rowCount() == 5  # B behind the guard, and a GoodNet for each threshold
-    assert window.status.device.text().startswith("Engine: ")
+    assert window.status.device.text().startswith("Computes on: ")
 
 
 def test_the_lab_s_figures_in_the_published_order(window: MainWindow, qtbot: QtBot, lab3: Path) -> None:
@@ -208,12 +208,12 @@ def test_tensorflow_loads_as_soon_as_a_file_is_chosen_but_after_what_is_chosen_i
     settle(qtbot, window)
     window.desk.choosing.open_names(sample.NAMES)  # names alone need no engine
     settle(qtbot, window)
-    assert usable == [] and window.status.device.text() == "Engine not loaded yet"
+    assert usable == [] and window.status.device.text() == ""
     window.desk.choosing.open_all([("model", lab3 / "bd_weights.h5"), ("validation", lab3 / "clean_faces.h5"),
                                    ("poisoned", lab3 / "poisoned_faces.h5")], "Lab")
     assert window.session.state is State.EMPTY and not window.run_bar.cancel.isVisible(), "nobody waits for it"
     settle(qtbot, window)
-    assert usable == [[True, True, True]] and window.status.device.text().startswith("Engine: ")
+    assert usable == [[True, True, True]] and window.status.device.text().startswith("Computes on: ")
     states: list[State] = []
     window.session.state_changed.connect(states.append)
     press_run(qtbot, window)

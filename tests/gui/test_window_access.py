@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAccessible
-from PySide6.QtWidgets import QAbstractButton, QLabel, QMenu, QTabBar, QWidget
+from PySide6.QtGui import QAccessible, QColor
+from PySide6.QtWidgets import QAbstractButton, QLabel, QMenu, QScrollArea, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
 from gui.main_window import MainWindow
@@ -107,6 +107,30 @@ def test_every_stop_of_the_tab_key_has_a_name(filled: MainWindow, tab: int) -> N
     nameless = [widget for widget in stops if not name_of(widget).strip()]
     assert [(type(widget).__name__, widget.toolTip()) for widget in nameless] == []
     assert [name for widget in stops if "&" in (name := name_of(widget))] == []
+
+
+def test_what_scrolls_is_a_stop_of_the_tab_key_and_is_ringed(
+    filled: MainWindow, qtbot: QtBot,
+) -> None:
+    """And what has room for all of it is none."""
+    filled.activateWindow()
+    filled.desk.bring_up(filled.examine)
+    area = next(area for area in filled.examine.findChildren(QScrollArea) if area.accessibleName() == "Evidence")
+    for height, scrolls in ((1600, False), (560, True)):
+        filled.resize(1280, height)
+        qtbot.waitUntil(lambda scrolls=scrolls: (area.verticalScrollBar().maximum() > 0) is scrolls)
+        assert bool(area.focusPolicy() & Qt.FocusPolicy.TabFocus) is scrolls
+    before = area.grab().toImage()
+    area.setFocus()
+    qtbot.waitUntil(area.hasFocus)
+    accent, ringed = QColor(filled.theme.accent), area.grab().toImage()
+    assert before.pixelColor(0, 0) != accent
+    assert {ringed.pixelColor(x, y).name() for x in (0, 9) for y in (0, 1)} == {accent.name()}
+    others = [widget for widget in visible(filled) if isinstance(widget, QScrollArea)]
+    assert len(others) > 1
+    for other in others:
+        scrolls = other.verticalScrollBar().maximum() > 0 or other.horizontalScrollBar().maximum() > 0
+        assert bool(other.focusPolicy() & Qt.FocusPolicy.TabFocus) is scrolls, other.accessibleName()
 
 
 def name_of(widget: QWidget) -> str:

@@ -277,7 +277,7 @@ def test_pictures_without_a_goodnet_load_no_engine_and_say_what_to_do(
     assert drop(window, [lab3 / "images" / "poisoned_0.jpeg"])
     settle(qtbot, window)
     assert "no GoodNet" in window.message_bar.text.text()
-    assert window.status.device.text() == "Engine not loaded yet"
+    assert window.status.device.text() == ""
 
 
 def test_what_is_checked_comes_into_view_wherever_it_is_dropped(
@@ -319,7 +319,7 @@ def test_a_saved_guard_that_flags_nothing_says_so(
     save_pair(dataclasses.replace(pair, guard=guard), tmp_path / "pair")
     assert drop(window, [tmp_path / "pair"])
     settle(qtbot, window)
-    assert window.message_bar.isVisible() and window.message_bar.text.text() == guard.note
+    assert window.message_bar.isVisible() and window.message_bar.text.text() == guard.note()
 
 
 def test_a_damaged_picture_among_good_ones_is_named(

@@ -66,6 +66,26 @@ def test_large_letters_cut_no_button_of_the_cards(
             assert button.visibleRegion().boundingRect() == button.rect(), button.accessibleName()
 
 
+def test_every_view_fits_a_small_screen_with_large_letters(
+    large_letters: None, window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    window.desk.choosing.open_as("model", small_lab.badnet)
+    settle(qtbot, window)
+    window.curve.show_curve(curve(), rows(curve(), 2, 10))
+    window.goodnets.show_rows(rows(curve(), 2, 10), [99.0])
+    window.defences.show_comparison(comparison())
+    window.examine.show_examination(examination())
+    window.check.show_samples(16)
+    window.run_bar._toggle.setChecked(True)
+    window.show_message(Message("Saved. " * 50, folder=tmp_path))
+    room = first_size(SCREEN)
+    for tab in range(window.tabs.count()):
+        window.desk.bring_up(window.tabs.widget(tab))
+        window.grab()
+        least = window.minimumSizeHint()
+        assert least.width() <= room.width() and least.height() <= room.height(), window.tabs.tabText(tab)
+
+
 def test_with_large_letters_the_question_of_a_repair_scrolls_and_its_buttons_are_seen(
     large_letters: None, window: MainWindow, qtbot: QtBot,
 ) -> None:
@@ -85,6 +105,9 @@ def test_with_large_letters_the_question_of_a_repair_scrolls_and_its_buttons_are
         qtbot.keyClick(dialog.focusWidget(), Qt.Key.Key_Tab)
     assert last.hasFocus()
     assert last.visibleRegion().boundingRect() == last.rect(), "it comes into sight with the keyboard"
+    for letter, button in ((Qt.Key.Key_D, first), (Qt.Key.Key_R, last)):
+        qtbot.keyClick(dialog, letter, Qt.KeyboardModifier.AltModifier)
+        assert button.hasFocus() and button.visibleRegion().boundingRect() == button.rect(), "with its letter, too"
     dialog.reject()
 
 

@@ -115,7 +115,7 @@ def test_check_says_where_the_guard_can_t_flag_anything(
     guard = calibrate(open_network(small_lab.badnet), clean, "margin", rate)
     save_pair(pair_of(small_lab, B_ALONE, guard), tmp_path / "pair")
     Image.new("RGB", (20, 20), "red").save(tmp_path / "red.png")
-    warnings = [guard.note] if rate < 0.1 else []
+    warnings = [guard.note()] if rate < 0.1 else []
     for output in ([], ["--csv"], ["--json"]):
         assert main(["check", str(tmp_path / "pair"), str(tmp_path / "red.png"), *output]) == DONE
         told = capsys.readouterr()

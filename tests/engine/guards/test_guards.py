@@ -354,13 +354,14 @@ def test_few_images_all_calibrate_and_the_note_says_so(network: Network, clean: 
     guard = calibrate(network, subset(clean, range(100)), "margin")
     assert guard.calibration.images == 100
     assert guard.calibration.held_back == Rate(0, 0)
-    assert "held back" in guard.note
+    assert "held back" in guard.note()
     blind = calibrate(network, subset(clean, range(48)), "margin")
     assert blind.threshold == math.inf
     assert not blind.on(network).answer(IMAGES).flagged.any()
-    assert "flags nothing" in blind.note
-    assert "49" in blind.note
-    assert calibrate(network, clean, "margin").note == ""
+    assert "flags nothing" in blind.note()
+    assert "49" in blind.note()
+    assert blind.note("The sparing guard").startswith("The sparing guard flags nothing: ")
+    assert calibrate(network, clean, "margin").note() == ""
 
 
 def test_where_all_images_are_donors_none_is_left_to_calibrate_on(network: Network, clean: Dataset) -> None:

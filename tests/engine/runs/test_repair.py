@@ -68,9 +68,9 @@ def test_a_pair_is_measured_saved_and_reopened(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
     guessed, rest = document["warning"].split(" labels are missing ")
     assert guessed.startswith("B answers only 25.33 % of clean right, hardly more than by chance (25 %)")
-    assert "held back" in guard.note and rest
+    assert "held back" in guard.note() and rest
     assert document["level"] == "unknown" and document["assessment"].startswith("With distillation behind the margin ")
-    assert document["warning"].endswith(f" {FLATTERED} {guard.note}")
+    assert document["warning"].endswith(f" {FLATTERED} {guard.note()}")
     assert document["test"]["guarded_accuracy"] == on_clean.guarded_correct.value
     assert document["test"]["guarded_false_alarm_rate"] == on_clean.guarded_flagged.value
     assert document["poisoned"][0]["guarded_detection_rate"] == on_poisoned.guarded_flagged.value
