@@ -106,6 +106,12 @@ class Examination:
         """The labels named."""
         return tuple(tried for tried in self.tried if tried.evidence.label in self.judgement.guilty)
 
+    @property
+    def foremost(self) -> tuple[Tried, ...]:
+        """The labels named or standing out as attackers' do; where there is none, the most suspicious."""
+        out = {*self.judgement.guilty, *self.judgement.standing_out}
+        return tuple(tried for tried in self.tried if tried.evidence.label in out) or self.tried[:1]
+
 
 def examine(
     network: Network, clean: Dataset, seed: int = 0, labels: Sequence[int] = (), *,
