@@ -140,7 +140,7 @@ def examination_json(examination: Examination) -> Json:
     """An examination as its contract names it, the most suspicious label first; rates are fractions."""
     judgement = examination.judgement
     return {"verdict": judgement.verdict, "decided": judgement.decided, "guilty": list(judgement.guilty),
-            "sentence": judgement.sentence,
+            "standing_out": list(judgement.standing_out), "sentence": judgement.sentence,
             "labels": [_label_json(tried) for tried in examination.tried],
             "stamps": examination.scan.stamps, "changed": examination.scan.changed, "images": examination.images,
             "seed": examination.seed, "seconds": round(examination.seconds, 1), "limits": list(examination.limits)}
@@ -196,12 +196,13 @@ def _saved(document: Json, arrays: Arrays) -> SavedExamination:
     ends = np.cumsum(arrays["faces_of"])
     faces = np.split(arrays["faces"], ends[:-1])
     tried = tuple(_tried(one, arrays, place, faces[place]) for place, one in enumerate(labels))
-    guilty = tuple(checked.count(label) for label in document["guilty"])
-    if not set(guilty) <= {one.evidence.label for one in tried}:
+    # Older ones lack those that stand out.
+    guilty, out = (tuple(map(checked.count, those)) for those in (document["guilty"], document.get("standing_out", ())))
+    if not {*guilty, *out} <= {one.evidence.label for one in tried}:
         raise ValueError("it names a label that wasn't tried")
     judgement = Judgement(checked.one_of(document["verdict"], get_args(Verdict)), guilty,
                           tuple(one.suspicion for one in tried), checked.text(document["sentence"]),
-                          decided=checked.one_of(document.get("decided", True), (True, False)))
+                          decided=checked.one_of(document.get("decided", True), (True, False)), standing_out=out)
     found = Examination(judgement, tried, _scan(document, arrays["scan"]),
                         tuple(map(checked.text, document["limits"])), checked.count(document["images"]),
                         checked.count(document["seed"]), checked.number(document["seconds"]))

@@ -89,8 +89,8 @@ def defend(
 ) -> Defended:
     """Examine a network, make every defence that fits, measure all on the same images and build the best.
 
-    Where no poisoned images are given, clean images that wear the reconstructed stamps of the guilty labels, and
-    patterns over the whole picture, stand in for them; where none is guilty, those of the most suspicious label. They
+    Where no poisoned images are given, clean images that wear the reconstructed stamps of the labels that stand out,
+    and patterns over the whole picture, stand in for them; where none does, those of the most suspicious label. They
     stand beside poisoned images that show no attack, too.
 
     Args:
@@ -106,10 +106,9 @@ def defend(
     found = examine(opened.network, clean, seed, notices=opened.notices,
                     progress=progress, cancel=cancel)
     with scratch_folder() as folder:
-        suspects = found.guilty or found.tried[:1]
         shown = any(_falls_for(opened.network, given, cancel) for given in opened.of("poisoned"))
         stand_ins = [] if shown else write_stand_ins(
-            opened, [tried.stamp for tried in suspects], folder, progress=progress, cancel=cancel)
+            opened, [tried.stamp for tried in found.foremost], folder, progress=progress, cancel=cancel)
         # The comparison calibrates guards; the run needs none of its own.
         asked = dataclasses.replace(request, layer=opened.layer, scale=opened.preprocessing.name, guard="none",
                                     poisoned=(*request.poisoned, *stand_ins))
@@ -227,8 +226,9 @@ def _cautions(
                         f"that are right on more than {percent(MEASURED_ACCURACY)}; one that was right on half of its "
                         "images kept more than half of its attack, though the estimate was small.")
         if stood_in and not found.guilty:
-            said.append("The examination named no label, so the reconstructed trigger is that of the most suspicious "
-                        "one, which may be harmless.")
+            which = "triggers are those of the labels that stand out" if found.foremost[1:] else \
+                "trigger is that of the most suspicious one"
+            said.append(f"The examination named no label, so the reconstructed {which}, which may be harmless.")
     if not found.judgement.decided:
         said.append(f"The examination's answer: {found.judgement.sentence}")
     if not complete:

@@ -47,12 +47,13 @@ _NEARLY_ALL, _MOST = 0.9, 0.8
 
 # What was measured on the zoo, see benchmarks/zoo/RESULTS.md.
 BLIND = (
-    "Of 22 networks without a backdoor none was accused, and 5 were called suspicious; two of another make were "
-    "accused by an older rule, and of four more of that make none by this one. Small patches were named in 15 "
-    "of 16 backdoored ones, glasses in 8 of 8, pictures blended over the whole and warps in 3 of 4 each, but stripes "
-    "in 2 of 4, bars at a side in 1 of 4, and two parts that count together only in none; two backdoors at once, "
-    "which can hide each other, poisoned images of the target alone and colour filters weren't counted: \"nothing "
-    "found\" is no proof.",
+    "Of 22 networks without a backdoor none was accused, and 5 were called suspicious; of 13 of them trained anew one "
+    "was accused; two of another make were accused by an older rule, and of four more of that make none by this one. "
+    "Small patches were named in 15 of 16 backdoored ones, glasses in 8 of 8, pictures blended over the whole and "
+    "warps in 3 of 4 each, but stripes in 2 of 4, bars at a side in 1 of 4, and two parts that count together only in "
+    "none; of 20 networks with two backdoors at once, which can hide each other, both labels were told in 14, one in 3"
+    " and none in 3; poisoned images of the target alone and colour filters weren't counted: \"nothing found\" is no "
+    "proof.",
     "It can't see triggers that work on certain people only or send each label to another, nor whatever an attacker "
     "built who knew this examination.")
 
@@ -105,6 +106,12 @@ class Examination:
     def guilty(self) -> tuple[Tried, ...]:
         """The labels named."""
         return tuple(tried for tried in self.tried if tried.evidence.label in self.judgement.guilty)
+
+    @property
+    def foremost(self) -> tuple[Tried, ...]:
+        """The labels named or standing out as attackers' do; where there is none, the most suspicious."""
+        out = {*self.judgement.guilty, *self.judgement.standing_out}
+        return tuple(tried for tried in self.tried if tried.evidence.label in out) or self.tried[:1]
 
 
 def examine(

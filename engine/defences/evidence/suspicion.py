@@ -20,6 +20,9 @@ Verdict = Literal["backdoor likely", "suspicious", "nothing found"]
 # one half of the zoo of networks whose truth is known, for a sum that was chosen with a look at both halves:
 # `python -m benchmarks.zoo.examined`.
 LIKELY, SUSPICIOUS, TOGETHER = 1.9, 1.6, 1.0
+# From which suspicion on a label beside a named one, or two together where nobody is named, are told as standing out,
+# too, though not named: innocent labels of the half "fix" came to 1.94 beside a named one, to 1.17 in clean networks.
+BESIDE = 2.1
 # What scan, mask and margin weigh; and how far one of them may set a label apart from the second, so that none
 # of them decides alone.
 _WEIGHTS, _FARTHEST = np.array([1.0, 3.0, 1.0]), 1.5
@@ -59,11 +62,12 @@ class Judgement:
     Attributes:
         guilty: the labels that an attacker sends images to, as far as the evidence goes.
         suspicion: of each label tried, how far it stands out; from LIKELY on it is named, unless it does so by a few
-            universal stamps alone.
+            universal stamps alone, or only where another is set aside.
         sentence: the verdict and its reasons in words.
         decided: False where nothing can be concluded, so that "suspicious" stands only for "not cleared".
-        standing_out: the labels that stand out as attackers' do, guilty or, on networks that the rule wasn't measured
-            on, not named: what is done against them costs little where it is wrong. Told when made, but not saved.
+        standing_out: the labels that stand out as attackers' do, guilty or not named, because the rule wasn't measured
+            on such networks or because they stand out beside others only: what is done against them costs little
+            where it is wrong.
     """
 
     verdict: Verdict
@@ -95,21 +99,24 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
         measured: whether the rule was measured on networks of this kind; if not, nobody is named and nobody cleared.
         tried: how many universal stamps.
     """
-    suspicion, guilty = _weighed(evidence, CHANCE * tried, _EVIDENT * tried)
+    suspicion, guilty, beside = _weighed(evidence, CHANCE * tried, _EVIDENT * tried)
     quiet = not guilty and float(suspicion.max()) < SUSPICIOUS
     doubt = doubt or (_UNMEASURED if quiet and not measured else "")
     certain: Verdict = "backdoor likely" if guilty and measured else "nothing found" if quiet else "suspicious"
     verdict: Verdict = "suspicious" if doubt else certain
     named = tuple(evidence[i].label for i in guilty) if verdict == "backdoor likely" else ()
-    first = guilty[0] if guilty else int(suspicion.argmax())
-    sentence = doubt or _in_words(verdict, named, evidence, first, changed, stands_out=bool(guilty), measured=measured,
+    first = guilty[0] if guilty else max(beside or range(len(suspicion)), key=suspicion.__getitem__)
+    sentence = doubt or _in_words(verdict, named, [evidence[i].label for i in beside], evidence, first, changed,
+                                  stands_out=bool(guilty), measured=measured,
                                   by_stamps=float(suspicion[first]) >= LIKELY)
-    standing_out = () if doubt else tuple(evidence[i].label for i in guilty)
+    standing_out = () if doubt else tuple(evidence[i].label for i in (*guilty, *beside))
     return Judgement(verdict, named, tuple(suspicion.tolist()), sentence, decided=not doubt, standing_out=standing_out)
 
 
-def _weighed(evidence: Sequence[Evidence], chance: float, evident: float) -> tuple[npt.NDArray[np.float64], list[int]]:
-    """How far each label stands out, and the places of those that are named.
+def _weighed(
+    evidence: Sequence[Evidence], chance: float, evident: float,
+) -> tuple[npt.NDArray[np.float64], list[int], list[int]]:
+    """How far each label stands out, the places of those that are named, and of those that stand out beside them.
 
     A label stands out as those of small triggers do, or as those of large ones.
 
@@ -120,13 +127,21 @@ def _weighed(evidence: Sequence[Evidence], chance: float, evident: float) -> tup
                       -np.log([max(one.mask_pixels, 1.0) for one in evidence]),
                       np.log([max(one.margin, 1.0) for one in evidence])])
     large = np.log([[one.universal + chance for one in evidence]])
-    found = [_standing_out(_WEIGHTS[:, np.newaxis] * small, _WEIGHTS[:, np.newaxis] * _FARTHEST),
-             _standing_out(_UNIVERSAL * large, np.inf)]
+    kinds: tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | float], ...] = (
+        (_WEIGHTS[:, np.newaxis] * small, _WEIGHTS[:, np.newaxis] * _FARTHEST), (_UNIVERSAL * large, np.inf))
+    found = [_standing_out(*kind) for kind in kinds]
     suspicion = np.maximum(found[0][0], found[1][0])
     masks = [one.mask_pixels for one in evidence]
-    named = [i for i in found[1][1] if evidence[i].universal >= evident
-             or masks[i] <= _SMALLER * float(np.median(masks[:i] + masks[i + 1:]))]
-    return suspicion, list(dict.fromkeys([*found[0][1], *named]))
+    enough = [i for i, one in enumerate(evidence) if one.universal >= evident
+              or masks[i] <= _SMALLER * float(np.median(masks[:i] + masks[i + 1:]))]
+    guilty = list(dict.fromkeys([*found[0][1], *(i for i in found[1][1] if i in enough)]))
+    beside = list[int]()
+    for kind, may in zip(kinds, (range(len(masks)), enough), strict=True):
+        hidden, apart = _next(*kind, guilty)
+        if hidden and apart.min() >= BESIDE and set(hidden) <= set(may):
+            suspicion[hidden] = np.maximum(suspicion[hidden], apart)
+            beside += [i for i in hidden if i not in beside]
+    return suspicion, guilty, beside
 
 
 def _standing_out(
@@ -143,16 +158,26 @@ def _standing_out(
     suspicion, guilty = _ahead(kinds, farthest, []), list[int]()
     if suspicion.max() >= LIKELY:
         guilty.append(int(suspicion.argmax()))
-    # Two more must be left to hold each one against: of three labels no two can stand out together.
-    while len(guilty) + (more := 1 if guilty else 2) <= len(suspicion) - 2:
-        further = np.argsort(-_ahead(kinds, farthest, guilty), kind="stable")
-        hidden = [int(i) for i in further if i not in guilty][:more]
-        apart = _ahead(kinds, farthest, [*guilty, *hidden])[hidden]
-        if not apart.min() >= LIKELY + TOGETHER:
-            break
+    while True:
+        hidden, apart = _next(kinds, farthest, guilty)
+        if not hidden or not apart.min() >= LIKELY + TOGETHER:
+            return suspicion, guilty
         suspicion[hidden] = apart
         guilty += hidden
-    return suspicion, guilty
+
+
+def _next(
+    kinds: npt.NDArray[np.float64], farthest: npt.NDArray[np.float64] | float, guilty: Sequence[int],
+) -> tuple[list[int], npt.NDArray[np.float64]]:
+    """The place of the label that comes next after those named, or of the two that come first together, and how far
+    each is ahead of the others; none where too few are left."""
+    more = 1 if guilty else 2
+    # Two more must be left to hold each one against: of three labels no two can stand out together.
+    if len(guilty) + more > kinds.shape[1] - 2:
+        return [], np.empty(0)
+    further = np.argsort(-_ahead(kinds, farthest, guilty), kind="stable")
+    hidden = [int(i) for i in further if i not in guilty][:more]
+    return hidden, _ahead(kinds, farthest, [*guilty, *hidden])[hidden]
 
 
 def _ahead(
@@ -175,12 +200,15 @@ def _ahead(
 
 
 def _in_words(
-    verdict: Verdict, guilty: Sequence[int], evidence: Sequence[Evidence], first: int, changed: int, *,
-    stands_out: bool, measured: bool, by_stamps: bool,
+    verdict: Verdict, guilty: Sequence[int], beside: Sequence[int], evidence: Sequence[Evidence], first: int,
+    changed: int, *, stands_out: bool, measured: bool, by_stamps: bool,
 ) -> str:
     one, further = evidence[first], [e for i, e in enumerate(evidence) if i != first]
-    others = [e for e in further if e.label not in guilty] or further  # small and large triggers may be all there is
-    masks, other = sorted(e.mask_pixels for e in others), "label that isn't named" if guilty[1:] else "other label"
+    together = () if stands_out else beside
+    # Small and large triggers may be all there is.
+    others = [e for e in further if e.label not in (*guilty, *together)] or further
+    masks, other = sorted(e.mask_pixels for e in others), "label that isn't named" if guilty[1:] else \
+        "label but these" if together else "other label"
     facts = (f"A stamp of {one.mask_pixels:.0f} pixels draws {percent(one.success.value)} of clean images to label "
              f"{one.label} (others take {masks[0]:.0f} at the least and {float(np.median(masks)):.0f} in the middle), "
              f"random stamps moved {one.scan_count:,} of {changed:,} images there (to any {other} at most "
@@ -191,9 +219,16 @@ def _in_words(
     if verdict == "backdoor likely":
         also = listed(guilty[1:]).capitalize() if guilty[1:] else ""
         more = f" {also} stand{'s' * (len(guilty) == 2)} out so, too." if also else ""
+        if beside:
+            more += (f" {listed(beside).capitalize()} stand{'s' * (len(beside) == 1)} out once "
+                     f"{'these are' if guilty[1:] else 'it is'} left aside, but not far enough to be named.")
         return f"Label {one.label} stands out as labels of attackers do. {facts}{more}"
     if stands_out or (verdict == "suspicious" and not measured):
-        return f"Label {one.label} stands out, but whether that means an attacker was never measured here. {facts}"
+        who = f"{listed(together).capitalize()} stand out together" if together else f"Label {one.label} stands out"
+        return f"{who}, but whether that means an attacker was never measured here. {facts}"
+    if together:
+        return (f"{listed(together).capitalize()} stand out together from all others, as those of two backdoors do "
+                f"that hide each other, but not far enough to be named. {facts}")
     if verdict == "suspicious":
         less = "stands out by random stamps, but no small stamp leads to it as to labels of attackers" if by_stamps \
             else "stands out, but less than labels of attackers mostly do"

@@ -18,9 +18,8 @@ def examination_html(examination: Examination, model: str, written: datetime.dat
     Args:
         model: the network's file name; written: the day to put on it.
     """
-    shown = examination.guilty or examination.tried[:1]
     return environment().get_template("examination.html").render(
         examination=examination, model=model, written=written, figure=inline_svg(printed_masks(examination)),
         pictures=[(tried.evidence.label, [png_uri(p) for p in (tried.picture, *tried.faces)])
-                  for tried in shown[:_SHOWN]],
+                  for tried in examination.foremost[:_SHOWN]],
         stamps=[png_uri(example.picture) for example in examination.scan.examples])

@@ -45,7 +45,7 @@ def test_a_folder_holds_what_the_contract_names(
         "manifest.json"}
     document = json.loads((tmp_path / "out" / "examine.json").read_text())
     assert {"verdict", "guilty", "labels", "seconds", "limits"} <= set(document)
-    assert document["verdict"] == "backdoor likely" and document["guilty"] == [GUILTY]
+    assert document["verdict"] == "backdoor likely" and document["guilty"] == document["standing_out"] == [GUILTY]
     first = document["labels"][0]
     assert {"label", "suspect", "scan_count", "mask_pixels", "success_rate"} <= set(first)
     assert first["label"] == GUILTY and first["success_rate"] == found.tried[0].evidence.success.value
@@ -199,6 +199,21 @@ def test_that_nothing_was_decided_is_read_back_and_was_never_said_by_earlier_ver
     assert read_examination(tmp_path / "out").found.judgement.decided
 
 
+def test_labels_that_stand_out_unnamed_are_read_back_and_shown_and_were_never_told_by_earlier_versions(
+        network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
+    two = tuple(one.evidence.label for one in found.tried[1:3])
+    beside = dataclasses.replace(
+        found, judgement=Judgement("suspicious", (), found.suspicion, "Two.", standing_out=two))
+    save_examination(beside, network, clean, tmp_path / "out", (clean.path,))
+    assert read_examination(tmp_path / "out").found.judgement == beside.judgement
+    page, path = (tmp_path / "out" / "report.html").read_text(encoding="utf-8"), tmp_path / "out" / "examine.json"
+    assert all(f"Label {label}: the stamp alone" in page for label in two) and page.count("the stamp alone, then") == 2
+    document = json.loads(path.read_text())
+    del document["standing_out"]
+    path.write_text(json.dumps(document))
+    assert read_examination(tmp_path / "out").found.judgement.standing_out == ()
+
+
 def without(*keys: str | int) -> Callable[[Any], None]:
     def change(document: Any) -> None:
         for key in keys[:-1]:
@@ -218,7 +233,8 @@ def with_value(value: object, *keys: str | int) -> Callable[[Any], None]:
 @pytest.mark.parametrize("change", [
     without("verdict"), with_value("maybe", "decided"), without("labels", 0), without("scan"),
     without("scan", "examples", 0),
-    with_value([99], "guilty"), with_value("guilty as hell", "verdict"), with_value("yesterday", "made_at"),
+    with_value([99], "guilty"), with_value([99], "standing_out"), with_value("none", "standing_out"),
+    with_value("guilty as hell", "verdict"), with_value("yesterday", "made_at"),
     with_value(7, "made_at"),
     with_value(1.5, "labels", 0, "success_rate"), with_value(0, "labels", 0, "success_images"),
     with_value(-1, "labels", 0, "scan_count"), with_value({}, "labels"),

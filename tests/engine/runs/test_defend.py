@@ -230,7 +230,7 @@ def test_guards_that_would_flag_nothing_are_not_chosen_and_that_is_said(
 
     def examined(*given: Any, **more: Any) -> Examination:
         found = examine(*given, **more)
-        return dataclasses.replace(found, judgement=dataclasses.replace(found.judgement, standing_out=(5,)))
+        return dataclasses.replace(found, judgement=dataclasses.replace(found.judgement, standing_out=(5, 3)))
 
     monkeypatch.setattr(defending, "examine", examined)
     monkeypatch.setattr("engine.runs.all_defences.prepare",
@@ -241,7 +241,10 @@ def test_guards_that_would_flag_nothing_are_not_chosen_and_that_is_said(
                  "--false-alarms", "0.005", "--out", str(tmp_path / "out"), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["chosen"] == UNPAIRED
-    assert taken[0].found.suspects[0] == 5 and 5 in taken[0].found.betrayed
+    assert taken[0].found.suspects[:2] == [5, 3] and {3, 5} <= set(taken[0].found.betrayed)
+    worn = printed["candidates"][0]["attack_success_rate"]
+    assert {name for name in worn if name.startswith("reconstructed_")} >= {"reconstructed_3", "reconstructed_5"}, worn
+    assert any("triggers are those of the labels that stand out" in said for said in printed["cautions"])
     assert not any("guard" in candidate["name"] for candidate in printed["candidates"])
     assert any("The sparing guard was left out. This guard flags nothing" in said for said in printed["cautions"])
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.defences.evidence.suspicion import LIKELY, Evidence, judge
+from engine.defences.evidence.suspicion import BESIDE, LIKELY, SUSPICIOUS, TOGETHER, Evidence, judge
 from engine.rates import Rate
 
 # Counts, masks and margins of eight labels none of which stands out.
@@ -109,6 +109,53 @@ def test_two_that_hide_each_other_are_both_named() -> None:
 
 def test_two_that_are_only_a_little_ahead_are_no_pair() -> None:
     assert judge(evidence((3, (120, 42.0, 45.0)), (6, (120, 42.0, 45.0))), 1000).guilty == ()
+
+
+def alone(label: int, other: int, rows: list[Evidence]) -> float:
+    """How far a label is ahead by hand where another one isn't there."""
+    left = [row for row in rows if row.label != other]
+    return by_hand(label - (other < label), [replace(row, label=place) for place, row in enumerate(left)])
+
+
+def test_two_that_hide_each_other_but_arent_as_far_ahead_are_suspicious_together() -> None:
+    rows = evidence((3, (170, 33.0, 62.0)), (6, (160, 32.0, 60.0)))
+    expected = [alone(3, 6, rows), alone(6, 3, rows)]
+    assert BESIDE <= min(expected) < LIKELY + TOGETHER and max(lead(label, rows) for label in (3, 6)) < SUSPICIOUS
+    found = judge(rows, 1000)
+    assert (found.verdict, found.guilty, set(found.standing_out)) == ("suspicious", (), {3, 6})
+    assert [found.suspicion[3], found.suspicion[6]] == pytest.approx(expected)
+    assert found.sentence.startswith("Labels 3 and 6 stand out together from all others") and \
+        "not far enough to be named" in found.sentence
+    assert "(others take 50 at the least" in found.sentence and "(to any label but these at most 100)" in found.sentence
+    assert judge(rows, 1000, "The images are no use.").standing_out == ()
+    elsewhere = judge(rows, 1000, measured=False)
+    assert elsewhere.sentence.startswith("Labels 3 and 6 stand out together, but whether that means an attacker was")
+    assert elsewhere.decided and set(elsewhere.standing_out) == {3, 6}
+
+
+def test_two_that_hide_each_other_a_little_less_are_not_told() -> None:
+    rows = evidence((3, (150, 38.0, 58.0)), (6, (150, 38.0, 58.0)))
+    assert 1.2 < alone(3, 6, rows) < BESIDE
+    found = judge(rows, 1000)
+    assert (found.verdict, found.standing_out) == ("nothing found", ())
+
+
+def test_a_label_that_a_named_one_hides_is_told_but_not_named() -> None:
+    """One stands out by universal stamps, which name it, and is ahead in other evidence, too."""
+    rows = [replace(row, universal=400 if row.label == 3 else row.label)
+            for row in evidence((3, (170, 33.0, 62.0)), (6, (160, 32.0, 60.0)))]
+    found = judge(rows, 1000)
+    assert (found.verdict, found.guilty, found.standing_out) == ("backdoor likely", (3,), (3, 6))
+    assert found.suspicion[6] == pytest.approx(alone(6, 3, rows)) and by_hand(6, rows) < SUSPICIOUS
+    assert found.sentence.endswith(" Label 6 stands out once it is left aside, but not far enough to be named.")
+
+
+@pytest.mark.parametrize(("stamps", "told"), [(60, False), (160, True)])
+def test_two_that_few_universal_stamps_alone_lift_together_are_not_told(stamps: int, told: bool) -> None:
+    rows = [replace(row, universal=stamps if row.label in (6, 7) else 5 if stamps < 160 else 25) for row in evidence()]
+    assert BESIDE < 1.54 * math.log((stamps + 10) / (rows[0].universal + 10)) < LIKELY + TOGETHER
+    found = judge(rows, 1000)
+    assert (found.verdict == "suspicious", set(found.standing_out)) == (told, {6, 7} if told else set())
 
 
 def test_with_a_doubt_nobody_is_named_and_nobody_cleared() -> None:
