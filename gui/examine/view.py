@@ -28,7 +28,7 @@ _FIRST = "Choose a model and clean validation images, then press"
 EMPTY = (f"Nothing has been examined yet.\n\n{_FIRST} Examine. It puts random "
          "stamps on clean images, works out the smallest stamp that draws them to each suspect label, and "
          "compares the suspects with other labels of the same network. The verdict and the pictures it rests on appear "
-         f"here.\n\n{' '.join(BLIND)}")
+         f"here.\n\n{BLIND[0]}")
 EXAMINING = ("The examination goes on; how far it is stands at the lower left. First random stamps are put on clean "
              "images; the best of them appear here as the first evidence.")
 _ICON = 18

@@ -119,7 +119,7 @@ class RunBar(QFrame):
             self._what = ""
         self.status.setText({
             State.EMPTY: missing,
-            State.READY: missing or "Ready to run.",
+            State.READY: missing or "Ready: Run prunes, Examine (F6) looks for a backdoor, Defend (F9) does all.",
             State.LOADING_ENGINE: "Loading the engine (TensorFlow); this takes a few seconds, once…",
             State.RUNNING: "Starting…",
             State.CANCELLING: "Cancelling…",
