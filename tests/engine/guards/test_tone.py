@@ -9,7 +9,7 @@ import pytest
 
 from engine.data.datasets import Dataset
 from engine.guards.calibration import calibrate
-from engine.guards.cuts import DEFAULT_KINDS
+from engine.guards.cuts import DEFAULT_KINDS, cuts_of
 from engine.guards.guard_files import open_guard, save_guard
 from engine.guards.tone import recoloured
 from engine.models.networks import Images, Network
@@ -90,6 +90,21 @@ def test_only_a_guard_that_looks_at_colours_notices_a_filter(network: Network, c
     assert answer.flagged.mean() > 0.95
     assert {guard.cuts.kinds[cut] for cut in answer.cut[answer.flagged]} == {"tone"}
     assert guard.on(network).answer(further).flagged.mean() < 0.1
+
+
+@pytest.mark.parametrize(("spread", "wanted"), [(0.1, 0.5), (0.9, 0.9)])
+def test_colours_that_never_matter_spend_no_false_alarms(spread: float, wanted: float) -> None:
+    """Where hardly a picture takes its label along by colours, one that does so a little isn't flagged for it."""
+    varied = np.random.default_rng(3).normal(0, 1, (200, 1))
+    varied = (varied - varied.mean()) / varied.std()
+    cuts = cuts_of(*SHAPE[:2]).standardised(-np.exp(2 - spread * np.repeat(varied, 7, axis=1)))
+    np.testing.assert_allclose(cuts.spreads, [spread] * 6 + [wanted])
+    np.testing.assert_allclose(cuts.centres[-1], -2)
+
+
+def test_colours_accuse_no_label_of_the_clean_set() -> None:
+    cuts, means = cuts_of(*SHAPE[:2]), -np.random.default_rng(4).exponential(3, (5, 7))
+    np.testing.assert_array_equal(cuts.by_kind(means), np.stack([means[:, :5].max(axis=1), means[:, 5]], axis=1))
 
 
 def test_a_saved_guard_that_knows_no_colours_answers_as_it_did(
