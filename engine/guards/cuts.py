@@ -25,7 +25,7 @@ _BLEND = 0.5
 _BEYOND_USUAL = {"blend": 0.5}
 # What is usual varies by this at least: on pictures of all colours hardly any takes its label along by them, and one of
 # eight donors that follows would spend the false alarms. Chosen on the zoo's half "fix".
-_LEAST_SPREADS = {"tone": 0.5}
+_LEAST_SPREADS = {"tone": 0.7}
 # A mean log-probability that rounds to 0 counts as this.
 _SUREST = -1e-300
 
@@ -40,7 +40,7 @@ class Cuts:
         kinds: of each of K cuts.
         shares: float32[K, H, W], how much of the picture is seen at each pixel, 0 to 1.
         centres, spreads: float64[K], what is usual on clean images (mean and deviation), the same for cuts of a kind; a
-            blend's centre is half a deviation higher, and a tone's deviation 0.5 at least.
+            blend's centre is half a deviation higher, and a tone's deviation 0.7 at least.
     """
 
     kinds: tuple[str, ...]
