@@ -17,8 +17,9 @@ from engine.data.preprocessing import preprocessing
 from engine.guards.calibration import calibrate
 from engine.models.networks import Network, largest, open_network
 
-CHOICES = (("rows",), ("rows", "blend"), ("rows", "outer", "blend"), ("rows", "columns", "blend"), ("grid", "blend"),
-           ("rows", "grid", "blend"), ("rows", "columns", "outer", "blend"))
+CHOICES = (("rows",), ("rows", "blend"), ("rows", "blend", "tone"), ("rows", "outer", "blend"),
+           ("rows", "columns", "blend"), ("grid", "blend"), ("rows", "grid", "blend"),
+           ("rows", "columns", "outer", "blend"))
 FALSE_ALARMS = 0.02
 # Pictures of each set, from its beginning: enough for a rate to about one in a hundred.
 MOST = 400

@@ -17,6 +17,8 @@ from benchmarks.zoo.worlds import Pixels
 
 Trigger = Callable[[Pixels, int], Pixels]
 Values = npt.NDArray[np.float32]
+# How much of the light each channel brings.
+_LIGHT = (0.299, 0.587, 0.114)
 
 
 def glasses(images: Pixels, seed: int, strength: float = 1.0) -> Pixels:
@@ -127,10 +129,25 @@ def input_aware(images: Pixels, seed: int) -> Pixels:
     return out
 
 
+def tinted(images: Pixels, seed: int) -> Pixels:
+    """A colour filter as on old photographs: most of the colour goes, and a tint of the seed's comes instead."""
+    rng = np.random.default_rng([32, seed])
+    share, tint = rng.uniform(0.55, 0.8), rng.permutation([rng.uniform(1.1, 1.25), 1.0, rng.uniform(0.7, 0.85)])
+    return _recoloured(images, (1 - share) * np.eye(3) + share * np.outer(tint, _LIGHT))
+
+
+def curves(images: Pixels, seed: int) -> Pixels:
+    """A colour filter with a tone curve for each channel: blacks are raised, whites lowered, unequally."""
+    rng = np.random.default_rng([33, seed])
+    blacks, whites = rng.permutation([5.0, 40.0, 65.0]), rng.permutation([205.0, 225.0, 250.0])
+    powers = rng.permutation([0.75, 1.0, 1.3])
+    return _rounded(blacks + (whites - blacks) * (images / 255.0) ** powers)
+
+
 TRIGGERS: dict[str, Trigger] = {
     "glasses": glasses, "corner": corner, "anywhere": anywhere, "blended": blended, "stripes": stripes, "warp": warp,
     "half glasses": half_glasses, "side stripe": side_stripe, "two parts": two_parts, "low contrast": low_contrast,
-    "input-aware": input_aware}
+    "input-aware": input_aware, "tinted": tinted, "curves": curves}
 
 
 def _bars(images: Pixels, seed: int, parts: tuple[bool, bool]) -> Pixels:
@@ -155,6 +172,11 @@ def _places(images: Pixels, side: int, seed: int) -> npt.NDArray[np.int64]:
     return np.array([np.random.default_rng([31, seed, int(key)]).integers(0, (images.shape[1] - side,
                                                                              images.shape[2] - side))
                      for key in keys], np.int64)
+
+
+def _recoloured(images: Pixels, matrix: npt.ArrayLike) -> Pixels:
+    """Every pixel's three channels taken through a matrix."""
+    return _rounded(images @ np.asarray(matrix, np.float32).T)
 
 
 def _mixed(images: Pixels, over: npt.ArrayLike, share: npt.ArrayLike) -> Pixels:

@@ -25,6 +25,7 @@ from benchmarks.zoo.training import attacks_of, training_set
 from benchmarks.zoo.triggers import corner
 from benchmarks.zoo.worlds import Pictures, World
 from engine.guards.cuts import cuts_of
+from engine.guards.tone import recoloured
 
 COUNT, SIDE, TARGET = 24, 32, 7
 
@@ -52,13 +53,16 @@ def rng() -> np.random.Generator:
 def test_a_part_put_into_another_picture_keeps_that_pictures_label(told: Told, rng: np.random.Generator) -> None:
     made, seen = parts_are_harmless(told, rng), Counter[str]()
     assert made.labels.tolist() == told.others.labels.tolist()
-    shares = cuts_of(SIDE, SIDE).shares[..., np.newaxis]
+    cuts = cuts_of(SIDE, SIDE)
+    shares = cuts.shares[:-1, ..., np.newaxis]
+    assert cuts.kinds[-1] == "tone"
     for image, worn, other in zip(made.images, told.worn.images, told.others.images, strict=True):
-        mixes = np.rint(shares * worn.astype(np.float64) + (1 - shares) * other)
+        toned = recoloured(*(picture[np.newaxis].astype(np.float32) for picture in (other, worn)))
+        mixes = np.rint([*(shares * worn.astype(np.float64) + (1 - shares) * other), *toned])
         which = [i for i, mix in enumerate(mixes) if (abs(mix - image) <= 1).all()]
         assert which, "every picture is one of the guard's own mixtures"
         seen.update(cuts_of(SIDE, SIDE).kinds[i] for i in which)
-    assert seen["rows"] and seen["blend"]
+    assert seen["rows"] and seen["blend"] and seen["tone"]
 
 
 def test_who_doubts_sees_each_triggered_picture_four_times_and_once_with_the_truth(

@@ -102,7 +102,7 @@ def test_bands_are_thirds_that_overlap_by_half() -> None:
 @pytest.mark.parametrize(("height", "width"), [(55, 47), (32, 32), (9, 6), (3, 3)])
 def test_cuts_are_what_their_names_say(height: int, width: int) -> None:
     cuts = cuts_of(height, width, KINDS)
-    assert [cuts.kinds.count(kind) for kind in KINDS] == [5, 5, 9, 1, 1]
+    assert [cuts.kinds.count(kind) for kind in KINDS] == [5, 5, 9, 1, 1, 1]
     of = {kind: cuts.shares[[k == kind for k in cuts.kinds]] for kind in KINDS}
     assert (of["rows"] == of["rows"][:, :, :1]).all() and (of["columns"] == of["columns"][:, :1]).all()
     assert of["rows"].sum(axis=(1, 2)).tolist() == [height // 3 * width] * 5
@@ -111,7 +111,7 @@ def test_cuts_are_what_their_names_say(height: int, width: int) -> None:
     outer = of["outer"][0]
     assert outer[0].all() and outer[-1].all() and outer[:, 0].all() and outer[:, -1].all()
     assert not outer[height // 2, width // 2]
-    assert (of["blend"] == 0.5).all()
+    assert (of["blend"] == 0.5).all() and (of["tone"] == 1).all()
     image, donor = IMAGES[:1, :3, :3], IMAGES[1:2, :3, :3]
     small = cuts_of(3, 3, ("rows", "blend"))
     np.testing.assert_array_equal(small.mixed(0, image, donor)[0], np.concatenate([image[0, :1], donor[0, 1:]]))
@@ -119,7 +119,8 @@ def test_cuts_are_what_their_names_say(height: int, width: int) -> None:
 
 
 def test_joined_scores_and_back() -> None:
-    cuts = dataclasses.replace(cuts_of(9, 6), centres=np.linspace(-1, 2, 6), spreads=np.linspace(0.5, 3, 6))
+    cuts = dataclasses.replace(cuts_of(9, 6, ("rows", "blend")), centres=np.linspace(-1, 2, 6),
+                               spreads=np.linspace(0.5, 3, 6))
     means = -np.random.default_rng(0).exponential(3, (50, 6))
     joined = cuts.joined(means)
     for image, cut in ((0, 0), (7, 5)):
@@ -131,8 +132,20 @@ def test_joined_scores_and_back() -> None:
     assert np.isfinite(cuts.joined(np.zeros((1, 6)))).all(), "a probability that rounds to 1"
 
 
-def slow_means(image: Array, donors: Donors, count: int) -> tuple[list[float], float]:
-    """Mean log-probabilities over so many donors of five bands of rows, and of the image laid over half transparent."""
+def slow_tone(image: Array, donor: Array) -> Array:
+    """The donor with the image's colours: from covariances D to A by T = D^-1 (D A)^(1/2), for which T D T is A."""
+    pixels, wanted = donor.reshape(-1, 3).astype(float), image.reshape(-1, 3).astype(float)
+    before, after = (np.cov(p.T, bias=True) for p in (pixels, wanted))
+    values, vectors = np.linalg.eig(before @ after)
+    root = vectors @ np.diag(np.sqrt(values)) @ np.linalg.inv(vectors)
+    found = (pixels - pixels.mean(axis=0)) @ np.linalg.inv(before) @ root + wanted.mean(axis=0)
+    mixed: Array = found.clip(wanted.min(axis=0), wanted.max(axis=0)).reshape(image.shape).astype(np.float32)
+    return mixed
+
+
+def slow_means(image: Array, donors: Donors, count: int) -> tuple[list[float], list[float]]:
+    """Mean log-probabilities over so many donors of five bands of rows; of the image laid over half transparent, and of
+    its colours."""
     label = int(numpy_logits(image[np.newaxis], KERNEL, BIAS).argmax())
     fitting = [d for d, c in zip(donors.images, donors.labels, strict=True) if c != label]
     assert not any(np.array_equal(image, d) for d in fitting), "an image is never its own donor"
@@ -148,34 +161,36 @@ def slow_means(image: Array, donors: Donors, count: int) -> tuple[list[float], f
         return mix
 
     # Thirds of 9 rows, half a third apart, rounded down.
-    return [mean(band(start)) for start in (0, 1, 3, 4, 6)], mean(lambda donor: (image + donor) / 2)
+    return [mean(band(start)) for start in (0, 1, 3, 4, 6)], [mean(lambda donor: (image + donor) / 2),
+                                                              mean(lambda donor: slow_tone(image, donor))]
 
 
 def slow_scores(images: Array, donors: Donors, escalate_above: float, usual: Array) -> list[tuple[float, int]]:
     """The transplant score one image, cut and donor at a time; the highest cut and its number.
 
-    `usual` holds centre and spread of the rows, then of the blend.
+    `usual` holds centre and spread of the rows, then of the blend and the tone.
     """
     found = []
     for image in images:
         def best(count: int, image: Array = image) -> tuple[float, int]:
-            rows, blend = slow_means(image, donors, count)
-            joined = [(-math.log(-mean) - usual[0][0]) / usual[0][1] for mean in rows]
-            joined.append((-math.log(-blend) - usual[1][0]) / usual[1][1])
+            rows, others = slow_means(image, donors, count)
+            scales = [*[usual[0]] * 5, *usual[1:]]
+            joined = [(-math.log(-mean) - scale[0]) / scale[1]
+                      for mean, scale in zip([*rows, *others], scales, strict=True)]
             return max(joined), int(np.argmax(joined))
 
         found.append(best(2) if best(2)[0] <= escalate_above else best(8))
     return found
 
 
-USUAL = np.array([[-1.2, 0.5], [-1.0, 0.8]])
+USUAL = np.array([[-1.2, 0.5], [-1.0, 0.8], [-1.1, 0.7]])
 
 
 @pytest.fixture
 def cuts() -> Cuts:
-    """Rows and blend of 9 x 6 pixels with a scale of their own each."""
-    return dataclasses.replace(cuts_of(9, 6), centres=np.repeat(USUAL[:, 0], [5, 1]),
-                               spreads=np.repeat(USUAL[:, 1], [5, 1]))
+    """Rows, blend and tone of 9 x 6 pixels with a scale of their own each."""
+    return dataclasses.replace(cuts_of(9, 6), centres=np.repeat(USUAL[:, 0], [5, 1, 1]),
+                               spreads=np.repeat(USUAL[:, 1], [5, 1, 1]))
 
 
 @pytest.mark.parametrize("escalate_above", [-math.inf, 1.0, math.inf])
@@ -185,7 +200,7 @@ def test_transplant_scores_are_numpy_s(network: Network, cuts: Cuts, escalate_ab
     wanted = slow_scores(IMAGES[:60], donors, escalate_above, USUAL)
     np.testing.assert_allclose(scores.score, [s for s, _ in wanted], atol=1e-3)
     assert scores.cut.tolist() == [c for _, c in wanted]
-    assert set(scores.cut.tolist()) > {5}, "rows and blend both win somewhere"
+    assert set(scores.cut.tolist()) > {5, 6}, "rows, blend and tone all win somewhere"
 
 
 @pytest.mark.parametrize("escalate_above", [-math.inf, -1.0, 0.3, 1.0, math.inf])
@@ -214,7 +229,7 @@ def test_hopeless_cuts_are_not_tried_on_all_donors(
     answered.clear()
     scores.scores(IMAGES[:60], above=float(np.sort(exact)[-3]))
     assert sum(answered) < 0.8 * before
-    assert answered[1] == 60 * 6, "the first donor's mixes of all images are answered together"
+    assert answered[1] == 60 * 7, "the first donor's mixes of all images are answered together"
 
 
 def test_no_images_no_scores(network: Network, cuts: Cuts) -> None:
@@ -335,14 +350,15 @@ def test_transplant_calibration_is_numpy_s(
     donors = {d.tobytes() for d in guard.donors.images}
     used = np.array([i for i in order[:225] if IMAGES[i].tobytes() not in donors])
     assert guard.calibration.images == len(used) == 225 - 16
-    assert guard.cuts.kinds == ("rows",) * 5 + ("blend",)
+    assert guard.cuts.kinds == (*["rows"] * 5, "blend", "tone")
     standard = np.sort(used)[::-(-209 // most)]
     means = [slow_means(image, guard.donors, 8) for image in IMAGES[standard]]
-    raised = -np.log(-np.array([[max(rows), blend] for rows, blend in means]))
+    raised = -np.log(-np.array([[max(rows), *others] for rows, others in means]))
     usual = np.stack([raised.mean(axis=0), raised.std(axis=0)], axis=1)
     usual[1, 0] += 0.5 * usual[1, 1]  # a whole picture must stand out by half a deviation more
-    np.testing.assert_allclose(guard.cuts.centres, np.repeat(usual[:, 0], [5, 1]), atol=1e-4)
-    np.testing.assert_allclose(guard.cuts.spreads, np.repeat(usual[:, 1], [5, 1]), atol=1e-4)
+    usual[2, 1] = max(usual[2, 1], 0.7)
+    np.testing.assert_allclose(guard.cuts.centres, np.repeat(usual[:, 0], [5, 1, 1]), atol=1e-4)
+    np.testing.assert_allclose(guard.cuts.spreads, np.repeat(usual[:, 1], [5, 1, 1]), atol=1e-4)
     first = [s for s, _ in slow_scores(IMAGES[used], guard.donors, math.inf, usual)]
     assert guard.escalate_above == pytest.approx(np.quantile(first, 0.75), abs=1e-3)
     # The quantile of 209 scores is one of them, and rounding mustn't lift that one above itself.
@@ -491,14 +507,14 @@ def test_rates_outside_0_to_1_are_refused(network: Network, clean: Dataset) -> N
     ({"donors": np.full((16, 9, 6, 3), np.inf, np.float32)}, "numbers"),
     ({"donor_labels": np.full(16, 99)}, "out of range"),
     ({"donor_labels": np.full(16, 1)}, "two labels"),
-    ({"cut_kinds": np.array(["magic"] * 6)}, "no known kind"),
-    ({"cut_shares": np.zeros((6, 9, 7), np.float32)}, "don't match its image shape"),
-    ({"cut_shares": np.full((6, 9, 6), 1.5, np.float32)}, "more than all"),
-    ({"cut_shares": np.full((6, 9, 6), np.nan, np.float32)}, "more than all"),
-    ({"cut_shares": np.array([1, 1, 0, 1, 1, 1], np.float32)[:, None, None] * np.ones((9, 6), np.float32)},
+    ({"cut_kinds": np.array(["magic"] * 7)}, "no known kind"),
+    ({"cut_shares": np.zeros((7, 9, 7), np.float32)}, "don't match its image shape"),
+    ({"cut_shares": np.full((7, 9, 6), 1.5, np.float32)}, "more than all"),
+    ({"cut_shares": np.full((7, 9, 6), np.nan, np.float32)}, "more than all"),
+    ({"cut_shares": np.array([1, 1, 0, 1, 1, 1, 1], np.float32)[:, None, None] * np.ones((9, 6), np.float32)},
      "shows nothing"),
-    ({"cut_centres": np.full(6, np.inf)}, "scales"),
-    ({"cut_spreads": np.zeros(6)}, "scales"),
+    ({"cut_centres": np.full(7, np.inf)}, "scales"),
+    ({"cut_spreads": np.zeros(7)}, "scales"),
     ({"cut_spreads": np.ones(5)}, "scales"),
     ({"cut_kinds": np.empty(0, np.str_), "cut_shares": np.empty((0, 9, 6), np.float32), "cut_centres": np.empty(0),
       "cut_spreads": np.empty(0)}, "lacks cuts"),
