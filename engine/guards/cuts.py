@@ -24,7 +24,7 @@ _BLEND = 0.5
 # find, and on a level with them it spends their false alarms.
 _BEYOND_USUAL = {"blend": 0.5}
 # What is usual varies by this at least: on pictures of all colours hardly any takes its label along by them, and one of
-# eight donors that follows would spend the false alarms. Chosen on the zoo's half "fix", with a look at others: MATRIX.md.
+# eight donors that follows would spend the false alarms. Chosen on the zoo's "fix", with a look at others (MATRIX.md).
 _LEAST_SPREADS = {"tone": 0.7}
 # A mean log-probability that rounds to 0 counts as this.
 _SUREST = -1e-300
