@@ -68,8 +68,8 @@ def looked_at(
     """Heights and widths of up to 32 pictures, the first one first; of few where each look decodes 16 bits.
 
     Args:
-        depth: what common_depth gave; where it is less than 16 it has looked at no fewer of those that may be deep, which
-            are the same pictures if all may be.
+        depth: what common_depth gave; where it is less than 16 that has looked at no fewer of those that may be deep,
+            which are the same pictures if all may be.
     Raises:
         DatasetError: a picture can't be read.
     """
