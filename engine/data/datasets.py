@@ -130,14 +130,15 @@ class Dataset:
         return self._reader.depth
 
     def named(self, classes: tuple[str, ...], whose: str = "the network's", numbers: bool = False) -> Dataset:
-        """The same images, each labelled by its name's place among `classes`; unchanged where labels are numbers of
-        which the file doesn't say that they stand for these names in another order, and `numbers` aren't names.
+        """The same images, each labelled by its name's place among `classes`; unchanged where labels are numbers, but
+        for those of names that the file has in another order, and `numbers` that are names if it calls them nothing.
 
         Raises:
             DatasetError: a name is none of these, or the file gives numbers to some of them in another order and to
                 others that are none.
         """
-        names = self._reader.named or self._other_order(classes) or (numbers and self.labels.astype(str).tolist())
+        by_number = numbers and not self.class_names and not self.reconstructed  # such a label is the network's own
+        names = self._reader.named or self._other_order(classes) or (by_number and self.labels.astype(str).tolist())
         if not names or not classes:
             return self
         place = {name: number for number, name in enumerate(classes)}

@@ -28,7 +28,7 @@ SUFFIXES = frozenset({
 })
 # What the reader tells of a look: bits, 0 or 1 for declared, the largest value, height and width.
 LOOK = (np.dtype(np.int64), (5,))
-LOOK_BYTES = 40
+LOOK_BYTES = LOOK[0].itemsize * 5
 # Those of formats in which values may have 16 bits.
 DEEP_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".pgm", ".ppm", ".pnm", ".jp2"})
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from engine.errors import ModelError
 from engine.models import vocabulary
-from engine.models.from_keras.operations import OF_TENSORFLOW, as_operation, as_take
+from engine.models.from_keras.operations import OF_TENSORFLOW, as_operation
 
 Config = dict[str, Any]
 
@@ -138,9 +138,9 @@ class _Checker:
             function = node["config"].get("function") if isinstance(node["config"], dict) else None
             raise ModelError(f"{self._path}: '{where}' calls TensorFlow's '{str(function)[:100]}'. Of such calls in "
                              "files of Keras 2 only sums, differences, products, quotients, casts to floating-point "
-                             "numbers and parts along one axis are opened. Export the model as .onnx where that Keras "
-                             f"is: python -m tf2onnx.convert --keras {self._path.name} --output "
-                             f"{self._path.stem}.onnx.")
+                             "numbers and parts along one axis, where the file tells its length, are opened. Export "
+                             "the model as .onnx where that Keras is: python -m tf2onnx.convert --keras "
+                             f"{self._path.name} --output {self._path.stem}.onnx.")
         operation = isinstance(module, str) and module.startswith("keras.src.ops.")
         if not isinstance(name, str) or name not in (vocabulary.OPERATIONS if operation else vocabulary.LAYERS):
             raise ModelError(f"{self._path}: '{where}' is of the class '{str(name)[:100]}', which isn't a known Keras "
@@ -154,7 +154,7 @@ class _Checker:
     def _as_operation(self, node: Config, beside: Sequence[Any]) -> Config:
         """An operation in the words of a Keras 3 archive, however it is noted."""
         try:
-            return as_take(as_operation(node, beside))
+            return as_operation(node, beside)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             self._refuse(str(node.get("name"))[:_LONGEST_NAME], "takes a part of a tensor in a way that isn't known")
 

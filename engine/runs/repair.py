@@ -116,7 +116,6 @@ def repair_by(
         DatasetError: a label has no image and that wasn't allowed, or none can be held aside.
         Cancelled: the token was set; nothing is kept.
     """
-    missing_labels_warning(network, clean, allow_missing_labels)  # refuses at once
     clean, doubt = _trusted(network, clean, guard, progress, cancel)
     repair = _trained(method, network, clean, layer, channels, seed, allow_missing_labels, progress, cancel)
     return dataclasses.replace(repair, warning=" ".join(filter(None, (doubt, repair.warning))))
@@ -175,9 +174,7 @@ def _as_pair(
     uneven = uneven_text(clean.name, clean.labels, network.labels) if standing else ""
     answers = counted_answers(network, clean, progress=progress, cancel=cancel)
     led = astray(clean.name, answers, network.labels, len(clean))
-    # A guard finds the same images as the repair did.
-    found = standing.doubt if standing and standing.doubt not in repair.warning else ""
-    said = " ".join(filter(None, (*opened.notices, led, found, uneven, repair.warning)))
+    said = " ".join(filter(None, (*opened.notices, led, uneven, repair.warning)))
     pair = measured(repair.method, said, goodnet, clean, test, poisoned, progress, cancel)
     return _judged(pair, [test or clean, *poisoned], progress, cancel) if poisoned else pair
 

@@ -68,7 +68,8 @@ def looked_at(
     """Heights and widths of up to 32 pictures, the first one first; of few where each look decodes 16 bits.
 
     Args:
-        depth: what common_depth gave; where it is less than 16 the same pictures have been looked at.
+        depth: what common_depth gave; where it is less than 16 that has looked at no fewer of those that may be deep,
+            which are the same pictures if all may be.
     Raises:
         DatasetError: a picture can't be read.
     """
@@ -81,12 +82,13 @@ def resized(sizes: Sequence[tuple[int, int]], fitted: tuple[int, int], network: 
 
     Args:
         sizes: of the pictures looked at, the first one first; fitted: height and width that they are brought to.
-        network: H and W of its input; None where it takes any, and all pictures are fitted to the first one.
+        network: H and W of its input, None where it takes any; where it takes any of both, all pictures are fitted to
+            the first one.
     """
     other = next((size for size in sizes if size != fitted), None)
     if other is None:
         return ""
-    if None in network:
+    if network[0] is None and network[1] is None:
         return (f"Its pictures differ in size, such as {_by(fitted)} and {_by(other)}: for a network that takes any "
                 "size each is cropped around its centre and brought to the first one's.")
     told = f"Its pictures aren't of the network's size, the first is {_by(other)}" if fitted not in sizes else \

@@ -152,8 +152,8 @@ def _look(source: Source, name: str) -> tuple[int, bool, int, int, int]:
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Height and width of a picture as it is to be seen; of a PNG that says only behind its pixels how, as stored."""
-    told = image.format != "PNG" or "exif" in image.info  # else Pillow would decode it
-    on_side = told and image.getexif().get(ExifTags.Base.Orientation) in _ON_SIDE
+    # Of a TIFF Pillow gives the upright size itself. A PNG's own getexif would decode it.
+    on_side = image.format != "TIFF" and Image.Image.getexif(image).get(ExifTags.Base.Orientation) in _ON_SIDE
     return (image.width, image.height) if on_side else (image.height, image.width)
 
 

@@ -33,30 +33,35 @@ _MISFITS = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 
 def as_operation(layer: Config, beside: Sequence[Any]) -> Config:
-    """A layer's configuration that stands for an operation, as an archive has it; any other one as it is.
+    """A layer's configuration that stands for an operation, as an archive has it, one that takes entries along an axis
+    as one that takes by number; any other one as it is.
 
     Args:
         beside: the configurations of all layers of its model.
     Returns:
         One whose settings and what feeds it are as little checked as before.
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError: an archive's operation takes parts in another way.
     """
     kind, config = layer.get("class_name"), layer["config"]
+    if not isinstance(kind, str):
+        return layer
     if kind in OF_TENSORFLOW:
         try:
             kind, settings, calls = _of_tensorflow(layer, beside)
             name = layer.get("name") or config.get("name")
-            return as_take(_at_home({"class_name": kind, "name": name, "config": {"name": name, **settings},
+            return _as_take(_at_home({"class_name": kind, "name": name, "config": {"name": name, **settings},
                                      "inbound_nodes": [{"args": args, "kwargs": {}} for args in calls]}))
         except _MISFITS:
             return layer
     # Some layers are called as operations are, but all of them have this setting.
     if "module" in layer or "trainable" in config or kind not in {"GetItem", *vocabulary.OPERATIONS} \
             or not _is_called_by_keras3(layer):
-        return layer
-    return _at_home(layer)
+        return _as_take(layer)
+    return _as_take(_at_home(layer))
 
 
-def as_take(layer: Config) -> Config:
+def _as_take(layer: Config) -> Config:
     """An operation that takes entries along one axis, such as x[..., ::-1], as one that takes by number.
 
     Raises:
@@ -139,16 +144,18 @@ def _argument(value: Any) -> Any:
 def _shape_before(layer: Config, beside: Sequence[Any]) -> list[int | None]:
     """The shape of what an operation takes parts of: later versions note it; before, that of an image that at most
     arithmetic with single numbers was done to."""
+    if shape := layer.get("build_config", {}).get("input_shape"):
+        return list(shape)
     known = {other.get("name"): other for other in beside if isinstance(other, dict)}
     for _ in beside:
-        if shape := layer.get("build_config", {}).get("input_shape"):
-            return list(shape)
         ((source, _, _, named),) = layer["inbound_nodes"]
         if any(isinstance(value, list) for key, value in named.items() if key != "slice_spec"):
             break
         layer = known[source]
         if layer["class_name"] == "InputLayer":
             return list(layer["config"].get("batch_input_shape") or layer["config"]["batch_shape"])
+        if layer["class_name"] not in OF_TENSORFLOW or layer["config"]["function"] == _PART_OF:
+            break  # what it gives may have another shape than what it is fed
     raise ValueError("no known shape")
 
 

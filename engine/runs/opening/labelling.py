@@ -82,7 +82,10 @@ class Labelling:
             raise DatasetError(f"{dataset.path}: its {dataset.names_are} {are} ({few(dataset.label_names)}), and "
                                f"nothing says which of the network's {labels} labels each stands for. {_REMEDY}")
         by_number = are_numbers(dataset.label_names) and not set(dataset.label_names) <= set(self.classes)
-        return (dataset if by_number else dataset.named(self.classes, self.whose, self.numbers)).fitting(labels)
+        # Where they fit as they stand and aren't all names they are the network's own, whatever the clean set's are.
+        are_names = self.numbers and (dataset.labels.max() >= labels or
+                                      set(dataset.labels.astype(str).tolist()) <= set(self.classes))
+        return (dataset if by_number else dataset.named(self.classes, self.whose, are_names)).fitting(labels)
 
 
 def find_labelling(

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from engine.data.datasets import Dataset, notices_of, open_dataset
 from engine.errors import DatasetError
-from engine.files.pictures import pictures_in
+from engine.files.pictures import load_picture, look_at_picture, pictures_in
 from tests.support.foreign_sets import png, write_parquet, write_tar, write_tfrecord
 
 
@@ -177,15 +177,28 @@ def test_so_are_those_of_archives_and_of_mixed_sizes(kind: str, tmp_path: Path) 
     assert told("any", [(8, 9), (4, 6)], (None, None, 3)) == [
         "Its pictures differ in size, such as 8 x 9 and 4 x 6: for a network that takes any size "
         f"{end} the first one's."]
+    assert told("one side any, same", [(8, 9)] * 3, (None, 6, 3)) == [
+        f"Its pictures aren't of the network's size, the first is 8 x 9: {end} 8 x 6."]
 
 
-def test_a_picture_that_lies_on_its_side_has_the_size_that_is_seen(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a.jpg", "a.tif", "a.webp", "a.png", "deep.tif", "deep.png", "xmp.png"])
+def test_a_picture_that_lies_on_its_side_has_the_size_that_is_seen(name: str, tmp_path: Path) -> None:
     (tmp_path / "0").mkdir()
-    image = Image.new("RGB", (4, 6))
-    image.getexif()[0x0112] = 6
-    image.save(tmp_path / "0" / "a.jpg", exif=image.getexif())
-    assert open_dataset(tmp_path, (4, 6, 3)).notes == ()
-    assert len(open_dataset(tmp_path, (6, 4, 3)).notes) == 1
+    image = Image.fromarray(np.full((6, 4), 1000, np.uint16)) if "deep" in name else Image.new("RGB", (4, 6))
+    how: dict[str, Any] = {}
+    if name == "xmp.png":
+        how["pnginfo"] = PngImagePlugin.PngInfo()
+        how["pnginfo"].add_itxt("XML:com.adobe.xmp", '<rdf:Description tiff:Orientation="6"/>')
+    else:
+        how["exif"] = image.getexif()
+        how["exif"][0x0112] = 6
+    image.save(tmp_path / "0" / name, **how)
+    colours = 1 if "deep" in name else 3
+    assert look_at_picture(tmp_path / "0" / name).size == (4, 6)
+    assert load_picture(tmp_path / "0" / name, (None, None, colours)).shape == (4, 6, colours)
+    sizes = [note for note in open_dataset(tmp_path, (4, 6, colours)).notes if "size" in note]
+    assert sizes == []
+    assert any("size" in note for note in open_dataset(tmp_path, (6, 4, colours)).notes)
 
 
 def test_a_link_that_leads_to_itself_is_left_out(tmp_path: Path) -> None:

@@ -129,6 +129,13 @@ def test_values_beyond_all_bounds_are_refused(value: object, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize("kind", [["Dense"], {"Dense": 1}, 1, None], ids=str)
+def test_a_class_that_is_no_word_is_no_known_layer(kind: object, tmp_path: Path) -> None:
+    spoilt = spoilt_archive(tmp_path / "m.keras", lambda config: layer(config, "Dense").update(class_name=kind))
+    assert "which isn't a known Keras layer" in refused(spoilt)
+
+
+@pytest.mark.usefixtures("nothing_is_built")
 @pytest.mark.parametrize("setting", [{"\ud800": 1}, {"something": {"\ud800": 1}}], ids=ascii)
 def test_a_setting_whose_name_isnt_text_is_refused(setting: dict[str, object], tmp_path: Path) -> None:
     refused(spoilt_archive(tmp_path / "m.keras", lambda config: layer(config, "Dense")["config"].update(setting)))

@@ -109,3 +109,26 @@ def test_any_other_call_is_refused_with_the_way_out(call: Json, tmp_path: Path) 
     path = saved_by_keras2([call], tmp_path / "m.h5", network(lambda x: x))
     with pytest.raises(ModelError, match=rf"m\.h5: '{call['config']['name']}' calls TensorFlow's .* tf2onnx"):
         open_network(path)
+
+
+FIRST_TWO = [{"class_name": "__ellipsis__"}, {"start": None, "stop": 2, "step": None}]
+LAST_ROWS = [{"start": None, "stop": None, "step": None}, {"start": -9, "stop": None, "step": None}]
+NOTED: Json = {"build_config": {"input_shape": [None, 9, 8, 3]}}
+PADDED: Json = {"class_name": "ZeroPadding2D", "config": {"name": "padded", "padding": [[1, 1], [1, 1]]},
+                "inbound_nodes": [[["image", 0, 0, {}]]], **NOTED}
+
+
+@pytest.mark.parametrize("calls", [
+    [part(FIRST_TWO), part(TURNED)], [part(FIRST_TWO, **NOTED), part(TURNED)],
+    [part(FIRST_TWO, **NOTED), noted("math.multiply", {"y": 0.01}), part(TURNED)],
+    [PADDED, part(LAST_ROWS)]], ids=["parts", "noted parts", "noted parts, scaled", "another layer"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_the_shape_that_something_further_back_is_fed_isn_t_taken_for_what_it_gives(
+    calls: list[Json], tmp_path: Path,
+) -> None:
+    """The last nine of eleven rows would be the first nine, and nobody would be told."""
+    calls[-1] = {**calls[-1], "config": {**calls[-1]["config"], "name": "turned"}}
+    model = network(lambda x: layers.ZeroPadding2D(1)(x)[:, -9:] if calls[0] is PADDED else x)
+    path = saved_by_keras2(calls, tmp_path / "m.h5", model)
+    with pytest.raises(ModelError, match=r"'turned' calls TensorFlow's .* parts along one axis, where the file tells"):
+        open_network(path)

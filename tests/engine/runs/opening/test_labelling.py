@@ -16,6 +16,7 @@ from engine.__main__ import main
 from engine.data.classes import read_classes
 from engine.data.datasets import open_dataset
 from engine.data.preprocessing import AS_STORED
+from engine.defences.evidence.reconstruction import Reconstruction
 from engine.defences.training import Repair
 from engine.errors import EngineError
 from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
@@ -28,6 +29,7 @@ from engine.runs.opening.inputs import open_inputs
 from engine.runs.opening.labelling import labelling_by_name, try_orders
 from engine.runs.pairs import build_goodnet, open_for
 from engine.runs.prune import PruningRequest, run_pruning
+from engine.runs.reconstructed import write_reconstructed
 from engine.runs.repair import TRAINED as METHODS
 from engine.runs.rows import rows_of
 from tests.support.foreign_sets import write_parquet
@@ -205,6 +207,47 @@ def test_numbers_in_a_table_may_be_names(
     assert opened.of("poisoned")[0].labels.tolist() == [2] and opened.labelling.classes == classes
     said = [notice for notice in opened.notices if notice.startswith("Label numbers are")]
     assert [told in notice for notice in said] == ([True] if told else []), said
+
+
+NUMBERS_AS_NAMES = [("10", "20", "30", "40"), ("3", "2", "0", "1")]
+
+
+@pytest.mark.parametrize("classes", NUMBERS_AS_NAMES)
+def test_what_wears_a_reconstructed_trigger_keeps_the_network_s_own_label(
+    classes: tuple[str, ...], model: Path, tmp_path: Path,
+) -> None:
+    """Also where the clean pictures' numbers were found to be names of classes."""
+    clean = table_of(tmp_path / "clean", {name: 32 + 64 * label for label, name in enumerate(classes)})
+    opened = open_inputs(PruningRequest(model, clean, layer="conv", scale="none", classes=classes))
+    stamp = Reconstruction(2, np.ones(SHAPE[:2], np.float32), np.full(SHAPE, 160, np.float32), Rate(1, 1), True)
+    write_reconstructed(opened.clean, stamp, tmp_path / "reconstructed_2.h5")
+    again = open_inputs(run_on(model, clean, tmp_path / "reconstructed_2.h5", classes=classes))
+    assert again.labelling.numbers and again.clean.labels.tolist() == [0, 1, 2, 3]
+    assert set(again.of("poisoned")[0].labels) == {2}
+
+
+@pytest.mark.parametrize("classes", NUMBERS_AS_NAMES)
+def test_numbers_that_a_file_calls_by_names_are_no_names(
+    classes: tuple[str, ...], model: Path, tmp_path: Path,
+) -> None:
+    """Parquet whose names are in the classes' order says what its number 2 is: the third class."""
+    pytest.importorskip("pyarrow")
+    clean = table_of(tmp_path / "clean", {name: 32 + 64 * label for label, name in enumerate(classes)})
+    images = np.full((3, *SHAPE), 160, np.uint8)
+    poisoned = write_parquet(tmp_path / "poisoned.parquet", images, [2] * 3, list(classes))
+    opened = open_inputs(run_on(model, clean, poisoned, classes=classes))
+    assert opened.labelling.numbers and set(opened.of("poisoned")[0].labels) == {2}
+
+
+def test_numbers_that_fit_and_are_no_names_are_taken_as_they_stand(model: Path, tmp_path: Path) -> None:
+    """A set that a person gives beside one whose numbers are names; what is neither is refused."""
+    classes = NUMBERS_AS_NAMES[0]
+    clean = table_of(tmp_path / "clean", {name: 32 + 64 * label for label, name in enumerate(classes)})
+    own = table_of(tmp_path / "own", {"2": 160})
+    assert open_inputs(run_on(model, clean, own, classes=classes)).of("poisoned")[0].labels.tolist() == [2]
+    strange = table_of(tmp_path / "strange", {"2": 160, "10": 32, "50": 10})
+    with pytest.raises(EngineError, match="'2' is none of the network's classes"):
+        open_inputs(run_on(model, clean, strange, classes=classes))
 
 
 def test_named_poisoned_pictures_beside_a_clean_file_are_a_question(model: Path, clean: Path, tmp_path: Path) -> None:
