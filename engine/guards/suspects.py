@@ -78,10 +78,11 @@ def find_striking(
     """Look for images that carry a trigger and bear the attacker's label, on which B is right.
 
     Their parts take that label along into nearly any picture, so they score higher than nearly all others. Where there
-    are many, they stretch the scale that kinds of cuts are joined by, so each kind's order is looked at, too.
+    are many, they stretch the scale that kinds of cuts are joined by, so each kind's order is looked at, too. Half of
+    what they gain must be seen in one kind's: a label that its colours tell is found by no part of its pictures.
 
     Args:
-        scores: the transplant guard's, float64[n]; by_kind: the first m images' by each kind of cut, float64[m, kinds].
+        scores: the transplant guard's, float64[n]; by_kind: the first m images' as Cuts.by_kind, float64[m, kinds].
         answers: B's labels, int64[n]; labels: how many B has.
     Returns:
         None where no label stands out.
@@ -92,7 +93,8 @@ def find_striking(
     joined, kinds = _gained(scores, answers), [_gained(column, some) for column in by_kind.T]
     if joined.gain >= max(_FEWEST, _SHARE * len(scores)):
         of_label = [_gained(column, some, joined.label).gain for column in by_kind.T]
-        return Striking(joined.label, joined.rows, int(np.argmax(of_label)))
+        if max(of_label) * len(scores) >= joined.gain / 2 * len(some):
+            return Striking(joined.label, joined.rows, int(np.argmax(of_label)))
     column = int(np.argmax([one.gain for one in kinds]))
     enough = kinds[column].gain >= max(_FEWEST_OF_KIND, _SHARE_OF_KIND * len(some))
     return Striking(kinds[column].label, kinds[column].rows, column) if enough else None

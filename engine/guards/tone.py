@@ -23,7 +23,8 @@ _Matrices = npt.NDArray[np.float64]
 def recoloured(pictures: Images, like: Images) -> Images:
     """Pictures whose channels have the means and covariances of others', each by its own one.
 
-    Of all linear maps that do so the one that moves colours least. No value leaves its channel's range in the other.
+    Of all linear maps that do so, as far as their own colours vary, the one that moves colours least. No value leaves
+    its channel's range in the other.
 
     Args:
         pictures, like: float32[n, H, W, C], in any range.
@@ -38,22 +39,21 @@ def recoloured(pictures: Images, like: Images) -> Images:
 
 
 def _recoloured(pictures: Images, like: Images) -> Images:
-    own, other = (np.ascontiguousarray(images.reshape(len(images), -1, images.shape[3]).swapaxes(1, 2))
+    own, other = (np.array(images.reshape(len(images), -1, images.shape[3]).swapaxes(1, 2), np.float64, order="C")
                   for images in (pictures, like))
     own_mean, mean = (values.mean(axis=2, keepdims=True) for values in (own, other))
     own -= own_mean
     there, back = _roots(_covariances(own))
     between = back @ _roots(there @ _covariances(other - mean) @ there)[0] @ back
-    changed = between.astype(np.float32) @ own + mean
+    changed = between @ own + mean
     limited = changed.clip(other.min(axis=2, keepdims=True), other.max(axis=2, keepdims=True))
-    found: Images = limited.swapaxes(1, 2).reshape(pictures.shape)
+    found: Images = limited.swapaxes(1, 2).reshape(pictures.shape).astype(np.float32)
     return found
 
 
-def _covariances(centred: npt.NDArray[np.float32]) -> _Matrices:
-    """Of float32[n, C, pixels]: float64[n, C, C]."""
-    products: _Matrices = (centred @ centred.swapaxes(1, 2)).astype(np.float64)
-    return products / centred.shape[2]
+def _covariances(centred: _Matrices) -> _Matrices:
+    """Of float64[n, C, pixels]: float64[n, C, C]."""
+    return centred @ centred.swapaxes(1, 2) / centred.shape[2]
 
 
 def _roots(matrices: _Matrices) -> tuple[_Matrices, _Matrices]:

@@ -37,7 +37,7 @@ _CUT_WORDS = {
     "grid": "Pasted into other pictures, the marked field",
     "outer": "Pasted into other pictures, the frame around the picture's middle",
     "blend": "Laid over other pictures, half transparent, the whole picture",
-    "tone": "Given to other pictures, the colours of the whole picture (as a colour filter leaves them)",
+    "tone": "Given to other pictures, the colouring of the whole picture (as a colour filter changes it)",
 }
 
 

@@ -84,7 +84,7 @@ class ScrollArea(QScrollArea):
     def event(self, event: QEvent) -> bool:
         """Draw the ring."""
         done = super().event(event)
-        if event.type() == QEvent.Type.Paint and self.hasFocus():
+        if event.type() == QEvent.Type.Paint and self.hasFocus() and self.focusPolicy() != Qt.FocusPolicy.NoFocus:
             painter = QPainter(self)
             painter.setPen(QPen(self.palette().highlight(), _RING, j=Qt.PenJoinStyle.MiterJoin))
             painter.drawRect(self.viewport().geometry().adjusted(-1, -1, 1, 1))
@@ -93,7 +93,7 @@ class ScrollArea(QScrollArea):
 
     def _allow_focus(self) -> None:
         scrolls = self.horizontalScrollBar().maximum() > 0 or self.verticalScrollBar().maximum() > 0
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus if scrolls else Qt.FocusPolicy.NoFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if scrolls else Qt.FocusPolicy.NoFocus)
 
 
 def apply(application: QApplication, theme: Theme) -> None:

@@ -135,13 +135,14 @@ def _weighed(
     enough = [i for i, one in enumerate(evidence) if one.universal >= evident
               or masks[i] <= _SMALLER * float(np.median(masks[:i] + masks[i + 1:]))]
     guilty = list(dict.fromkeys([*found[0][1], *(i for i in found[1][1] if i in enough)]))
-    beside = list[int]()
-    for kind, may in zip(kinds, (range(len(masks)), enough), strict=True):
-        hidden, apart = _next(*kind, guilty)
-        if hidden and apart.min() >= BESIDE and set(hidden) <= set(may):
-            suspicion[hidden] = np.maximum(suspicion[hidden], apart)
-            beside += [i for i in hidden if i not in beside]
-    return suspicion, guilty, beside
+    told = [(hidden, apart) for kind, may in zip(kinds, (range(len(masks)), enough), strict=True)
+            for hidden, apart in [_next(*kind, guilty)]
+            if hidden and apart.min() >= BESIDE and set(hidden) <= set(may)]
+    if not guilty:  # two pairs were never held against each other
+        told = sorted(told, key=lambda one: float(one[1].min()))[-1:]
+    for hidden, apart in told:
+        suspicion[hidden] = np.maximum(suspicion[hidden], apart)
+    return suspicion, guilty, list(dict.fromkeys(i for hidden, _ in told for i in hidden))
 
 
 def _standing_out(
@@ -216,16 +217,18 @@ def _in_words(
              f"(to any {other} at most {max(e.universal for e in others):,}), and an input can set its output "
              f"before the softmax {one.margin:.0f} ahead of all other labels (any {other} at most "
              f"{max(e.margin for e in others):.0f}).")
+    aside = "" if together or not beside else \
+        f" {listed(beside).capitalize()} stand{'s' * (len(beside) == 1)} out once " \
+        f"{'these are' if guilty[1:] else 'it is'} left aside"
     if verdict == "backdoor likely":
         also = listed(guilty[1:]).capitalize() if guilty[1:] else ""
         more = f" {also} stand{'s' * (len(guilty) == 2)} out so, too." if also else ""
-        if beside:
-            more += (f" {listed(beside).capitalize()} stand{'s' * (len(beside) == 1)} out once "
-                     f"{'these are' if guilty[1:] else 'it is'} left aside, but not far enough to be named.")
+        if aside:
+            more += f"{aside}, but not far enough to be named."
         return f"Label {one.label} stands out as labels of attackers do. {facts}{more}"
     if stands_out or (verdict == "suspicious" and not measured):
         who = f"{listed(together).capitalize()} stand out together" if together else f"Label {one.label} stands out"
-        return f"{who}, but whether that means an attacker was never measured here. {facts}"
+        return f"{who}, but whether that means an attacker was never measured here. {facts}{aside}{'.' * bool(aside)}"
     if together:
         return (f"{listed(together).capitalize()} stand out together from all others, as those of two backdoors do "
                 f"that hide each other, but not far enough to be named. {facts}")

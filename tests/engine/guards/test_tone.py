@@ -76,6 +76,17 @@ def test_grey_and_empty_pictures_stay_finite_and_within_the_others_range() -> No
         assert (found <= other.max(axis=(1, 2), keepdims=True)).all()
     np.testing.assert_allclose(np.ptp(recoloured(pictures, grey), axis=3), 0, atol=0.01)
     np.testing.assert_allclose(recoloured(pictures, pictures), pictures, atol=0.01)
+    dull = np.full_like(pictures, 0.1)  # whose mean isn't this number to the bit
+    np.testing.assert_allclose(recoloured(dull, pictures).mean(axis=(1, 2)), pictures.mean(axis=(1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_recoloured_stays_as_it_is_and_may_be_huge(channels: int) -> None:
+    pictures, like = noise(2, 5, channels), noise(2, 6, channels)
+    like[0, 0, 0] = 1e30
+    before = pictures.copy(), like.copy()
+    assert np.isfinite(recoloured(pictures, like)).all() and np.isfinite(recoloured(like, pictures)).all()
+    assert np.array_equal(pictures, before[0]) and np.array_equal(like, before[1])
 
 
 def test_only_a_guard_that_looks_at_colours_notices_a_filter(network: Network, clean: Dataset) -> None:
@@ -105,6 +116,17 @@ def test_colours_that_never_matter_spend_no_false_alarms(spread: float, wanted: 
 def test_colours_accuse_no_label_of_the_clean_set() -> None:
     cuts, means = cuts_of(*SHAPE[:2]), -np.random.default_rng(4).exponential(3, (5, 7))
     np.testing.assert_array_equal(cuts.by_kind(means), np.stack([means[:, :5].max(axis=1), means[:, 5]], axis=1))
+
+
+@pytest.mark.parametrize("more", [30, 60])
+def test_pictures_that_have_their_label_by_their_colours_strike_nobody(
+    network: Network, tmp_path: Path, more: int,
+) -> None:
+    images = np.concatenate([noise(300, 1), warmed(noise(more, 7))])
+    labels = numpy_logits(images, *weights()).argmax(axis=1)
+    assert (labels[300:] == 0).mean() > 0.95
+    guard = calibrate(network, dataset_of(tmp_path / "cast.npz", images, labels))
+    assert guard.doubt == ""
 
 
 def test_a_saved_guard_that_knows_no_colours_answers_as_it_did(

@@ -374,7 +374,7 @@ def test_the_guards_band_is_drawn_and_named(view: CheckView) -> None:
     (Cut("grid", 0, 18, 16, 19), "Pasted into other pictures, the marked field draws"),
     (Cut("outer", 0, 0, 47, 55), "the frame around the picture's middle draws"),
     (Cut("blend", 0, 0, 47, 55), "Laid over other pictures, half transparent, the whole picture draws"),
-    (Cut("tone", 0, 0, 47, 55), "Given to other pictures, the colours of the whole picture (as a colour filter"),
+    (Cut("tone", 0, 0, 47, 55), "Given to other pictures, the colouring of the whole picture (as a colour filter"),
 ])
 def test_every_cut_of_the_guard_is_drawn_and_named(view: CheckView, cut: Cut, words: str) -> None:
     view.show_verdicts([dataclasses.replace(verdict("g.png", 1, 1, "guard"), cut=cut)])

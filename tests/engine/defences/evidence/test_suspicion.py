@@ -133,6 +133,15 @@ def test_two_that_hide_each_other_but_arent_as_far_ahead_are_suspicious_together
     assert elsewhere.decided and set(elsewhere.standing_out) == {3, 6}
 
 
+def test_of_two_pairs_that_were_never_held_against_each_other_one_is_told() -> None:
+    rows = [replace(row, universal=160 if row.label in (1, 2) else 25)
+            for row in evidence((3, (170, 33.0, 62.0)), (6, (160, 32.0, 60.0)))]
+    by_stamps, small = 1.54 * math.log(170 / 35), min(alone(3, 6, rows), alone(6, 3, rows))
+    assert min(by_stamps, small) >= BESIDE
+    found = judge(rows, 1000)
+    assert set(found.standing_out) == ({1, 2} if by_stamps > small else {3, 6})
+
+
 def test_two_that_hide_each_other_a_little_less_are_not_told() -> None:
     rows = evidence((3, (150, 38.0, 58.0)), (6, (150, 38.0, 58.0)))
     assert 1.2 < alone(3, 6, rows) < BESIDE
@@ -148,6 +157,9 @@ def test_a_label_that_a_named_one_hides_is_told_but_not_named() -> None:
     assert (found.verdict, found.guilty, found.standing_out) == ("backdoor likely", (3,), (3, 6))
     assert found.suspicion[6] == pytest.approx(alone(6, 3, rows)) and by_hand(6, rows) < SUSPICIOUS
     assert found.sentence.endswith(" Label 6 stands out once it is left aside, but not far enough to be named.")
+    elsewhere = judge(rows, 1000, measured=False)
+    assert elsewhere.standing_out == (3, 6)
+    assert elsewhere.sentence.endswith(" Label 6 stands out once it is left aside.")
 
 
 @pytest.mark.parametrize(("stamps", "told"), [(60, False), (160, True)])
