@@ -46,16 +46,17 @@ _POOR_ACCURACY, _FOUND = 0.5, 0.5
 _NEARLY_ALL, _MOST = 0.9, 0.8
 
 # What was measured on the zoo, see benchmarks/zoo/RESULTS.md.
-BLIND = (
-    "\"Nothing found\" is no proof: an examination can't see triggers that work on certain people only or send each "
-    "label to another, nor whatever an attacker built who knew it. Stripes, bars at a side, two parts that count "
-    "together only, and two backdoors at once, which can hide each other, often escape it; colour filters and poisoned "
-    "images of the target alone weren't counted.",
+MEASURED = (
     "On networks of known truth, none of 22 without a backdoor was accused and 5 were called suspicious; of 13 of them "
     "trained anew one was accused; two of another make were accused by an older rule, and of four more of that make "
     "none by this one. Of backdoored ones, small patches were named in 15 of 16, glasses in 8 of 8, pictures blended "
     "over the whole and warps in 3 of 4 each, stripes in 2 of 4, bars in 1 of 4, two parts in none; of 20 with two "
     "backdoors both labels were told in 14, one in 3 and none in 3.")
+BLIND = (
+    "\"Nothing found\" is no proof: an examination can't see triggers that work on certain people only or send each "
+    "label to another, nor whatever an attacker built who knew it. Stripes, bars at a side, two parts that count "
+    "together only, and two backdoors at once, which can hide each other, often escape it; colour filters and poisoned "
+    "images of the target alone weren't counted.", MEASURED)
 
 
 @dataclass(frozen=True, eq=False)

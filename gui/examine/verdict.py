@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from engine.literal import unbroken
+from engine.runs.examine import MEASURED
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.texts import label_and_name
 from gui.widgets.theme import Theme
@@ -33,7 +34,13 @@ class VerdictLabel(QWidget):
         self._found: Examination | None = None
         self._names: Sequence[str] = ()
         self.icon = LevelIcon(theme, 30)
-        self.verdict, self.sentence, self.limits = PlainLabel(), PlainLabel(), PlainLabel()
+        self.verdict, self.sentence, self.limits, self.measured = (PlainLabel() for _ in range(4))
+        self.toggle = QToolButton()
+        self.toggle.setText("How often was it ri&ght?")
+        self.toggle.setCheckable(True)
+        self.toggle.setAutoRaise(True)
+        self.toggle.toggled.connect(self.measured.setVisible)
+        self.measured.hide()
         font = self.verdict.font()
         font.setPointSizeF(_ENLARGED * font.pointSizeF())
         font.setBold(True)
@@ -41,12 +48,13 @@ class VerdictLabel(QWidget):
         words = QVBoxLayout()
         words.setSpacing(2)
         for label, name in ((self.verdict, "Verdict"), (self.sentence, "What the verdict rests on"),
-                            (self.limits, "What an examination can't see")):
+                            (self.limits, "What an examination can't see"), (self.measured, "How often it was right")):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)  # no word is too long
             label.setAccessibleName(name)
             words.addWidget(label)
+        words.insertWidget(words.indexOf(self.measured), self.toggle, 0, Qt.AlignmentFlag.AlignLeft)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(10)
@@ -58,7 +66,8 @@ class VerdictLabel(QWidget):
         """Take a theme's colours."""
         self._theme = theme
         self.icon.set_theme(theme)
-        self.limits.setStyleSheet(f"color: {theme.muted}")
+        for label in (self.limits, self.measured):
+            label.setStyleSheet(f"color: {theme.muted}")
         self._render()
 
     def show_verdict(self, found: Examination) -> None:
@@ -80,7 +89,11 @@ class VerdictLabel(QWidget):
         self.verdict.setText(verdict_text(judgement, self._names))
         self.verdict.setStyleSheet("" if level == "unknown" else f"color: {level_colour(level, self._theme).name()}")
         self.sentence.setText(unbroken(judgement.sentence))
-        self.limits.setText(unbroken(" ".join(self._found.limits)))
+        told = MEASURED in self._found.limits  # an earlier version's figures stand among the others
+        self.toggle.setVisible(told)
+        self.measured.setText(MEASURED)
+        self.measured.setVisible(told and self.toggle.isChecked())
+        self.limits.setText(unbroken(" ".join(one for one in self._found.limits if one != MEASURED)))
 
 
 def verdict_text(judgement: Judgement, names: Sequence[str]) -> str:

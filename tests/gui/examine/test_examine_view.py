@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QScrollArea
 from pytestqt.qtbot import QtBot
 
 from engine.defences.evidence.suspicion import Verdict
-from engine.runs.examine import BLIND
+from engine.runs.examine import BLIND, MEASURED
 from gui.examine.model import TriedModel
 from gui.examine.panel import EvidencePanel
 from gui.examine.pictures import Gallery
@@ -70,7 +70,7 @@ def test_before_anything_is_examined_it_says_what_to_do_and_what_it_cannot_see(v
     ("backdoor likely", (3, 7), "Backdoor likely: labels 3 (three, the third), 7 (7)", "failed"),
     ("suspicious", (), "Suspicious", "costly"), ("nothing found", (), "Nothing found", "unknown")])
 def test_the_verdict_comes_first_with_reasons_and_limits(
-    view: ExamineView, verdict: Verdict, guilty: tuple[int, ...], words: str, icon: str,
+    view: ExamineView, qtbot: QtBot, verdict: Verdict, guilty: tuple[int, ...], words: str, icon: str,
 ) -> None:
     view.show_names(["nil", "one", "two", "three, the third", "4", "5", "6", "7"])
     found = examination(verdict, guilty)
@@ -82,7 +82,16 @@ def test_the_verdict_comes_first_with_reasons_and_limits(
     assert shown.sentence.text().replace("\u00a0", " ") == found.judgement.sentence
     assert shown.limits.isVisibleTo(view)
     for sentence in LIMITS:
-        assert sentence in shown.limits.text().replace("\u00a0", " ")
+        assert (sentence in shown.limits.text().replace("\u00a0", " ")) == (sentence != MEASURED)
+    assert not shown.measured.isVisibleTo(view)
+    view.resize(1000, 700)
+    view.show()
+    qtbot.waitUntil(lambda: shown.limits.width() > 700)  # the button beneath doesn't hold it back
+    qtbot.mouseClick(shown.toggle, Qt.MouseButton.LeftButton)
+    assert shown.measured.isVisibleTo(view) and shown.measured.text() == MEASURED
+    view.show_examination(dataclasses.replace(found, limits=("Of 9 networks none was accused.",)))
+    assert not shown.toggle.isVisibleTo(view) and not shown.measured.isVisibleTo(view)
+    assert shown.limits.text() == "Of 9 networks none was accused.", "as an earlier version had it"
 
 
 def test_without_a_verdict_it_says_so_and_neither_warns_nor_clears(view: ExamineView) -> None:
