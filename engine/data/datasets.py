@@ -20,6 +20,7 @@ from engine.data.sources.depth import unlike_depths
 from engine.data.sources.kinds import reader_of, sha256_of_set
 from engine.data.sources.readers import LIKE_SVHN, SVHN_ZERO, Hdf5Reader, Reader, check_unchanged, stamp
 from engine.data.sources.shards import is_pattern
+from engine.data.spread import spread_over
 from engine.errors import DatasetError, EngineError, UnfitError
 from engine.files.existing import is_folder
 from engine.progress import NEVER_CANCELLED, CancelToken
@@ -144,7 +145,8 @@ class Dataset:
         place = {name: number for number, name in enumerate(classes)}
         strange = sorted(set(names) - set(classes))
         if strange:
-            raise DatasetError(f"{self.path}: its {self.names_are.removesuffix('s')} '{strange[0]}' is none of "
+            called = self.names_are.removesuffix("s") if self.label_names else "label"
+            raise DatasetError(f"{self.path}: its {called} '{strange[0]}' is none of "
                                f"{whose} classes ({few(classes, 6)}). Rename it, or give the class list that belongs "
                                "to the network.")
         labels = np.array([place[name] for name in names], np.int64)
@@ -338,11 +340,6 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
     opened = Dataset(path, reader.format, numbers, image_shape, reader.shape[1:], str(reader.dtype), AS_STORED, (),
                      reader, opened_at, reconstructed=isinstance(reader, Hdf5Reader) and reader.reconstructed)
     return opened if labels is None else opened.fitting(labels)
-
-
-def spread_over(images: int, most: int) -> list[int]:
-    """Up to `most` of the numbers 0 to images - 1 at equal distances, rising, the first and the last among them."""
-    return sorted({int(i) for i in np.linspace(0, images - 1, min(images, most))})
 
 
 def runs_of(numbers: Sequence[int]) -> list[tuple[int, int]]:

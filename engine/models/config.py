@@ -137,9 +137,9 @@ class _Checker:
         if isinstance(name, str) and name in OF_TENSORFLOW:
             function = node["config"].get("function") if isinstance(node["config"], dict) else None
             raise ModelError(f"{self._path}: '{where}' calls TensorFlow's '{str(function)[:100]}'. Of such calls in "
-                             "files of Keras 2 only sums, differences, products, quotients, casts to floating-point "
-                             "numbers and parts along one axis, where the file tells its length, are opened. Export "
-                             "the model as .onnx where that Keras is: python -m tf2onnx.convert --keras "
+                             "Keras 2 files only these can be opened: sums, differences, products, quotients, casts "
+                             "to floating point, and parts along one axis of known length. Where that Keras is "
+                             "installed, export the model as .onnx: python -m tf2onnx.convert --keras "
                              f"{self._path.name} --output {self._path.stem}.onnx.")
         operation = isinstance(module, str) and module.startswith("keras.src.ops.")
         if not isinstance(name, str) or name not in (vocabulary.OPERATIONS if operation else vocabulary.LAYERS):
@@ -216,8 +216,8 @@ class _Checker:
                              "because it would be program code from outside.")
         if self._keras2 and value in vocabulary.OTHER_IN_KERAS2:
             raise ModelError(f"{self._path}: layer '{where}' uses {value}, which was another function to the Keras "
-                             "that saved it than to Keras 3, so the network would answer otherwise. Export it as .onnx "
-                             "where that Keras is.")
+                             "that saved it than to Keras 3, so the network would answer otherwise. Where that "
+                             "Keras is installed, export it as .onnx.")
         return value
 
     def _dtype(self, kind: str, value: Any, where: str) -> str | None:

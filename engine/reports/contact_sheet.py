@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from engine.data.datasets import Images, open_dataset, spread_over
+from engine.data.datasets import Images, open_dataset
+from engine.data.spread import spread_over
 from engine.data.stored_values import BYTES, FINER, PREPARED, as_pictures, stored_range
 from engine.errors import EngineError
 from engine.files.pictures import Picture

@@ -39,8 +39,8 @@ FEWEST_TO_PART = 80
 MEASURED_ACCURACY = 0.9
 NOT_TRIED = (
     "Triggers over the whole picture (blends, stripes, warps) other than those of the images measured on, and above "
-    "all colour filters: of three such attacks 47 to 85 % were left before the transplant guard looked at colours, and "
-    "9 % of the one of them that was tried again since.",
+    "all colour filters: 47 to 85 % of three such attacks were left. That was before the transplant guard looked at "
+    "colours; of the one that was tried again since, 9 % were left.",
     "Triggers that work on certain people only, or send each label to another.",
     "Attackers who know this defence, on this network; of ten who had read one defence's source and were tried on "
     "others, four kept more than a tenth of their attack against what is chosen without poisoned images.")

@@ -157,9 +157,10 @@ def _add_recent(desk: Desk) -> None:
 
     def show() -> None:
         recent.clear()
-        recent.setEnabled(bool(settings.projects or settings.recent))
-        for number, path in enumerate([*settings.projects, *settings.recent]):
-            if settings.projects and number == len(settings.projects):
+        projects, files = settings.projects, settings.recent
+        recent.setEnabled(bool(projects or files))
+        for number, path in enumerate([*projects, *files]):
+            if projects and number == len(projects):
                 recent.addSeparator()
             recent.addAction(_numbered(number, str(path)), partial(desk.opening.open_paths, [path]))
         recent.addSeparator()

@@ -169,7 +169,9 @@ class Projects(QObject):
         project, looked = opened
         request, session = project.request, self._session
         unread = {found.file.path for found in looked if found.state == "remote"}
-        outside = [file.path.name for file in project.files if path.parent not in file.path.parents]
+        # What has no card is named with its place.
+        outside = [str(file.path) if file.role == "order" or file.path in unread else file.path.name
+                   for file in project.files if path.parent not in file.path.parents]
         said = f"Opened the project {path.name}"
         settings = {name: value for name, value in project.settings.items() if name not in _OF_INPUTS}
         self._choosing.open_all(
@@ -182,9 +184,9 @@ class Projects(QObject):
         self._now_open(path, _Contents(request, project.result, project.own_names,
                                        tuple(file.sha256 for file in project.files)))
         if outside:
-            lie = "lies" if len(outside) == 1 else "lie"
+            lie, tell = ("lies", "Its card tells") if len(outside) == 1 else ("lie", "Their cards tell")
             session.message.emit(Message(f"{said}. {len(outside)} of its files {lie} outside its folder: "
-                                         f"{', '.join(outside)}. Their cards tell where.", lasting=True,
+                                         f"{', '.join(outside)}. {tell} where.", lasting=True,
                                          action=Action("Undo", session.history.undo)))
         if self._lost:
             self.lost_found.emit(self._lost)

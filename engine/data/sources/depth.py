@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
-
 from engine.assessment import enumerated
+from engine.data.spread import spread_over
 from engine.files.pictures import Look
 
 Where = TypeVar("Where")
@@ -40,7 +39,7 @@ def common_depth(pictures: Sequence[Where], look: Callable[[Where], Look]) -> tu
     decides between the usual depths of 8, 10, 12, 14 and 16 bits.
 
     Args:
-        pictures: those that may be deep; look: finds out how many bits one uses.
+        pictures: those that may be deep; look: finds out how many bits one uses, and remembers it.
     Returns:
         The bits, None where all are ordinary pictures; and a sentence on it where it isn't all 16.
     Raises:
@@ -48,8 +47,8 @@ def common_depth(pictures: Sequence[Where], look: Callable[[Where], Look]) -> tu
     """
     found: dict[int, Look] = {}
     for most in (_FIRST_LOOK, _WHOLE_LOOK):
-        for number in _spread(len(pictures), most):
-            found[number] = found.get(number) or look(pictures[number])
+        for number in spread_over(len(pictures), most):
+            found[number] = look(pictures[number])
             if found[number].bits == _FULL:
                 return _FULL, ""
         if not any(depth.bits for depth in found.values()):
@@ -74,7 +73,7 @@ def looked_at(
         DatasetError: a picture can't be read.
     """
     most = _FEW_LOOKS if depth == _FULL else _FIRST_LOOK
-    return [look(pictures[number]).size for number in _spread(len(pictures), most)]
+    return [look(pictures[number]).size for number in spread_over(len(pictures), most)]
 
 
 def resized(sizes: Sequence[tuple[int, int]], fitted: tuple[int, int], network: Sequence[int | None]) -> str:
@@ -98,8 +97,3 @@ def resized(sizes: Sequence[tuple[int, int]], fitted: tuple[int, int], network: 
 
 def _by(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
-
-
-def _spread(count: int, most: int) -> list[int]:
-    numbers: list[int] = np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)).tolist()
-    return numbers

@@ -20,8 +20,8 @@ Verdict = Literal["backdoor likely", "suspicious", "nothing found"]
 # one half of the zoo of networks whose truth is known, for a sum that was chosen with a look at both halves:
 # `python -m benchmarks.zoo.examined`.
 LIKELY, SUSPICIOUS, TOGETHER = 1.9, 1.6, 1.0
-# From which suspicion on a label beside a named one, or two together where nobody is named, are told as standing out,
-# too, though not named: innocent labels of the half "fix" came to 1.94 beside a named one, to 1.17 in clean networks.
+# A label beside a named one, or two together where nobody is named, stand out, unnamed, from this suspicion on:
+# innocent labels of the half "fix" came to 1.94 beside a named one, to 1.17 in clean networks.
 BESIDE = 2.1
 # What scan, mask and margin weigh; and how far one of them may set a label apart from the second, so that none
 # of them decides alone.
@@ -218,8 +218,7 @@ def _in_words(
              f"before the softmax {one.margin:.0f} ahead of all other labels (any {other} at most "
              f"{max(e.margin for e in others):.0f}).")
     aside = "" if together or not beside else \
-        f" {listed(beside).capitalize()} stand{'s' * (len(beside) == 1)} out once " \
-        f"{'these are' if guilty[1:] else 'it is'} left aside"
+        f" With {listed(guilty or [one.label])} left aside, {listed(beside)} stand{'s' * (len(beside) == 1)} out, too"
     if verdict == "backdoor likely":
         also = listed(guilty[1:]).capitalize() if guilty[1:] else ""
         more = f" {also} stand{'s' * (len(guilty) == 2)} out so, too." if also else ""

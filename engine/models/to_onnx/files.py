@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.data.datasets import spread_over
+from engine.data.spread import spread_over
 from engine.errors import ModelError, in_short
 from engine.models.networks import Images, Network, largest
 

@@ -98,7 +98,8 @@ def find_labelling(
     A class list that was given counts, or one that lies beside the model or in a folder of pictures; else the names
     in the model's own file, or those in a file of images; else the names of the clean set's sub-folders, where there is
     one for each label. Where these are numbers that text and numbers order differently, both orders are tried on the
-    clean images, and the one with more right answers is taken.
+    clean images, and the one with more right answers is taken. So are, with a class list that was given, label numbers
+    that are all among its names: as they stand and as names.
 
     Args:
         given: a class list; none to look for one.

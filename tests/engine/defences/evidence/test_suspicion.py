@@ -156,10 +156,10 @@ def test_a_label_that_a_named_one_hides_is_told_but_not_named() -> None:
     found = judge(rows, 1000)
     assert (found.verdict, found.guilty, found.standing_out) == ("backdoor likely", (3,), (3, 6))
     assert found.suspicion[6] == pytest.approx(alone(6, 3, rows)) and by_hand(6, rows) < SUSPICIOUS
-    assert found.sentence.endswith(" Label 6 stands out once it is left aside, but not far enough to be named.")
+    assert found.sentence.endswith(" With label 3 left aside, label 6 stands out, too, but not far enough to be named.")
     elsewhere = judge(rows, 1000, measured=False)
     assert elsewhere.standing_out == (3, 6)
-    assert elsewhere.sentence.endswith(" Label 6 stands out once it is left aside.")
+    assert elsewhere.sentence.endswith(" With label 3 left aside, label 6 stands out, too.")
 
 
 @pytest.mark.parametrize(("stamps", "told"), [(60, False), (160, True)])

@@ -518,3 +518,10 @@ def test_what_isn_t_a_class_list(name: str, text: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(EngineError, match=f"{name}: .*class list"):
         read_classes(tmp_path / name)
+
+
+def test_a_number_that_is_no_class_is_called_a_label(tmp_path: Path) -> None:
+    np.savez(tmp_path / "speeds.npz", data=np.zeros((2, 4, 4, 3), np.uint8), label=np.array([30, 70]))
+    dataset = open_dataset(tmp_path / "speeds.npz")
+    with pytest.raises(EngineError, match=r"speeds\.npz: its label '70' is none of the network's classes"):
+        dataset.named(("30", "50"), numbers=True)
