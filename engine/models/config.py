@@ -216,8 +216,8 @@ class _Checker:
                              "because it would be program code from outside.")
         if self._keras2 and value in vocabulary.OTHER_IN_KERAS2:
             raise ModelError(f"{self._path}: layer '{where}' uses {value}, which was another function to the Keras "
-                             "that saved it than to Keras 3, so the network would answer otherwise. Where that "
-                             "Keras is installed, export it as .onnx.")
+                             "that saved it than to Keras 3, so the network would answer otherwise. Export it as .onnx "
+                             "where that Keras is installed.")
         return value
 
     def _dtype(self, kind: str, value: Any, where: str) -> str | None:
