@@ -6,7 +6,7 @@ its layers. Nothing is looked up by such a name: only what stands here becomes a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,12 @@ _WHOLE_AXIS: Config = {"class_name": "__slice__", "config": dict.fromkeys(("star
 _MISFITS = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 
-def as_operation(layer: Config, beside: Sequence[Any]) -> Config:
+def as_operation(layer: Config, beside: Mapping[str, Config]) -> Config:
     """A layer's configuration that stands for an operation, as an archive has it, one that takes entries along an axis
     as one that takes by number; any other one as it is.
 
     Args:
-        beside: the configurations of all layers of its model.
+        beside: the configurations of all layers of its model, by_name.
     Returns:
         One whose settings and what feeds it are as little checked as before.
     Raises:
@@ -59,6 +59,11 @@ def as_operation(layer: Config, beside: Sequence[Any]) -> Config:
             or not _is_called_by_keras3(layer):
         return _as_take(layer)
     return _as_take(_at_home(layer))
+
+
+def by_name(layers: Iterable[Any]) -> dict[str, Config]:
+    """Those of a model's layers that have a name, not checked."""
+    return {layer["name"]: layer for layer in layers if isinstance(layer, dict) and isinstance(layer.get("name"), str)}
 
 
 def _as_take(layer: Config) -> Config:
@@ -87,7 +92,7 @@ def _is_called_by_keras3(layer: Config) -> bool:
     return isinstance(calls, list) and bool(calls) and all(isinstance(call, dict) and "args" in call for call in calls)
 
 
-def _of_tensorflow(layer: Config, beside: Sequence[Any]) -> tuple[str, Config, list[list[Any]]]:
+def _of_tensorflow(layer: Config, beside: Mapping[str, Config]) -> tuple[str, Config, list[list[Any]]]:
     """The kind of an operation, its settings, and what each of its uses is called with.
 
     Raises:
@@ -141,17 +146,16 @@ def _argument(value: Any) -> Any:
     return value
 
 
-def _shape_before(layer: Config, beside: Sequence[Any]) -> list[int | None]:
+def _shape_before(layer: Config, beside: Mapping[str, Config]) -> list[int | None]:
     """The shape of what an operation takes parts of: later versions note it; before, that of an image that at most
     arithmetic with single numbers was done to."""
     if shape := layer.get("build_config", {}).get("input_shape"):
         return list(shape)
-    known = {other.get("name"): other for other in beside if isinstance(other, dict)}
     for _ in beside:
         ((source, _, _, named),) = layer["inbound_nodes"]
         if any(isinstance(value, list) for key, value in named.items() if key != "slice_spec"):
             break
-        layer = known[source]
+        layer = beside[source]
         if layer["class_name"] == "InputLayer":
             return list(layer["config"].get("batch_input_shape") or layer["config"]["batch_shape"])
         if layer["class_name"] not in OF_TENSORFLOW or layer["config"]["function"] == _PART_OF:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from keras import Input, Model, layers, ops
 
 from engine.errors import ModelError
 from engine.models.architecture import describe_model
+from engine.models.config import checked_config
 from engine.models.networks import open_network
 from tests.support.networks import randomise
 
@@ -109,6 +110,28 @@ def test_any_other_call_is_refused_with_the_way_out(call: Json, tmp_path: Path) 
     path = saved_by_keras2([call], tmp_path / "m.h5", network(lambda x: x))
     with pytest.raises(ModelError, match=rf"m\.h5: '{call['config']['name']}' calls TensorFlow's .* tf2onnx"):
         open_network(path)
+
+
+def test_the_layers_are_looked_through_no_more_often_for_many_parts_than_for_one() -> None:
+    class Counted(list[Json]):
+        looks = 0
+
+        def __iter__(self) -> Iterator[Json]:
+            self.looks += 1
+            return super().__iter__()
+
+    def looks(parts: int) -> int:
+        image = {"class_name": "InputLayer", "name": "image", "inbound_nodes": [],
+                 "config": {"name": "image", "batch_input_shape": [None, 9, 8, 3], "dtype": "float32"}}
+        chain = Counted([image, *({**part(TURNED), "name": f"part_{i}", "inbound_nodes": [
+            ["image", 0, 0, {"slice_spec": TURNED}]]} for i in range(parts))])
+        checked = checked_config({"class_name": "Functional", "config": {
+            "name": "m", "layers": chain, "input_layers": [["image", 0, 0]], "output_layers": [["part_0", 0, 0]]}},
+            Path("m.h5"), keras2=True)
+        assert [layer["class_name"] for layer in checked["config"]["layers"]] == ["InputLayer", *["Take"] * parts]
+        return chain.looks
+
+    assert looks(1) == looks(40)
 
 
 FIRST_TWO = [{"class_name": "__ellipsis__"}, {"start": None, "stop": 2, "step": None}]
