@@ -164,8 +164,10 @@ def _shape_before(layer: Config, beside: Mapping[str, Config]) -> list[int | Non
         if layer["class_name"] == "InputLayer":
             break
         way[:0] = layer["config"]["layers"] if layer["class_name"] == "Sequential" else [layer]
-    if layer["class_name"] != "InputLayer" or len(way) > _LONGEST_WAY:
-        raise ValueError("far from the image")
+        if len(way) > _LONGEST_WAY:
+            raise ValueError("far from the image")
+    else:
+        raise ValueError("far from the image, or in a circle")
     batch, *sides = layer["config"].get("batch_input_shape") or layer["config"]["batch_shape"]
     for layer in way:
         sides = _given(layer, sides)

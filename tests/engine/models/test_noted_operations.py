@@ -155,7 +155,7 @@ def test_the_shape_that_something_further_back_is_fed_isn_t_taken_for_what_it_gi
 
 def layer(kind: str, **settings: Any) -> Json:
     """A layer as Keras 2 notes it, fed by the image."""
-    return {"class_name": kind, "config": {"name": kind.lower(), **settings},
+    return {"class_name": kind, "config": {"name": kind.lower()} | settings,
             "inbound_nodes": [[["image", 0, 0, {}]]]}
 
 
@@ -183,8 +183,10 @@ def test_parts_of_what_a_layer_gives_are_those_of_its_own_shape(case: str, tmp_p
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
-def test_layers_in_a_circle_before_a_part_end_in_a_sentence(tmp_path: Path) -> None:
-    empty = {**layer("Sequential", layers=[]), "inbound_nodes": [[["sequential", 0, 0, {}]]]}
-    path = saved_by_keras2([empty, part(TURNED)], tmp_path / "m.h5", network(lambda x: x))
+@pytest.mark.parametrize("before", [
+    {**layer("Sequential", layers=[]), "inbound_nodes": [[["sequential", 0, 0, {}]]]},
+    layer("Sequential", layers=[layer("ReLU", name=f"relu_{i}") for i in range(101)])], ids=["a circle", "a long way"])
+def test_layers_without_end_before_a_part_end_in_a_sentence(before: Json, tmp_path: Path) -> None:
+    path = saved_by_keras2([before, part(TURNED)], tmp_path / "m.h5", network(lambda x: x))
     with pytest.raises(ModelError, match=r"calls TensorFlow's .* parts along one axis of known length"):
         open_network(path)
