@@ -37,8 +37,8 @@ _IMAGES = {BYTES: "image_0_to_255", UNIT: "image_0_to_1", AROUND_ZERO: "image_ar
            FINER: "image_finer"}
 # A one-file GoodNet says by its own name whether a guard stands before the pair in its folder.
 _NAME, _WITHOUT_GUARD = "goodnet", "goodnet_without_its_guard"
-# The pair's folder in what Defend saves.
-IN_DEFENDED = "goodnet"
+# The pair's folder in what Defend saves, and the file beside it that tells such a folder from any other.
+IN_DEFENDED, DEFENDED = "goodnet", "defend.json"
 FILES_WITHOUT_GUARD = ("The guard works from the pair's folder alone: goodnet.keras and goodnet.onnx are the pair "
                        "without it.")
 # Pieces of work in which a pair is written, none of them much longer than another.
@@ -196,7 +196,8 @@ def open_goodnet(paths: Sequence[Path], fed: Preprocessing | None = None) -> Goo
 def pair_in(folder: Path) -> Path:
     """Where a pair's files lie: in a folder itself, or in that of the pair which Defend saved in it."""
     inside = folder / IN_DEFENDED
-    return inside if is_file(inside / "b_prime.keras") and not is_file(folder / "b_prime.keras") else folder
+    saved_there = is_file(folder / DEFENDED) and is_file(inside / "b_prime.keras")
+    return inside if saved_there and not is_file(folder / "b_prime.keras") else folder
 
 
 def _open_pair(folder: Path) -> GoodNet:

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.defences.comparison import ComparisonRow
 from engine.files.saving import whole_folder
-from engine.goodnets.saved import IN_DEFENDED
+from engine.goodnets.saved import DEFENDED, IN_DEFENDED
 from engine.models.networks import Network
 from engine.records.examination import INSIDE, examination_json, made_with, write_examination
 from engine.records.repaired_pair import write_repaired
@@ -43,7 +43,7 @@ def save_defended(defended: Defended, opened: Opened, folder: Path) -> tuple[str
                           opened.of("validation")[0].path.name,
                           made_with=made_with(opened, clean_sha256=defended.run.datasets[0].sha256))
         text = json.dumps(defended_json(defended), indent=1, allow_nan=False) + "\n"
-        (temporary / "defend.json").write_text(text, encoding="utf-8")
+        (temporary / DEFENDED).write_text(text, encoding="utf-8")
         page = defended_html(defended, network.path.name, datetime.date.today())
         (temporary / "report.html").write_text(page, encoding="utf-8")
     return left_out

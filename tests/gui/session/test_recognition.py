@@ -31,6 +31,20 @@ def test_a_folder_that_may_not_be_entered_is_told(
 def test_what_defend_saved_is_a_goodnet_though_pictures_lie_beside_it(tmp_path: Path) -> None:
     for name in ("goodnet", "examination"):
         (tmp_path / name).mkdir()
-    (tmp_path / "goodnet" / "b_prime.keras").touch()
+    for name in ("goodnet/b_prime.keras", "defend.json"):
+        (tmp_path / name).touch()
     Image.new("RGB", (4, 4)).save(tmp_path / "examination" / "stamp_0.png")
     assert look_at(tmp_path).kind == "goodnet"
+
+
+@pytest.mark.parametrize(("own", "kind"), [("run.json", "run"), ("examine.json", "examination"),
+                                           ("cat/1.png", "data")])
+def test_a_pair_that_a_person_put_into_another_folder_makes_no_goodnet_of_it(
+    own: str, kind: str, tmp_path: Path,
+) -> None:
+    for name in ("goodnet/b_prime.keras", own):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    if kind == "data":
+        Image.new("RGB", (4, 4)).save(tmp_path / own)
+    assert look_at(tmp_path).kind == kind
