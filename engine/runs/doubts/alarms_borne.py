@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from engine.assessment import enumerated, percent
 from engine.data.classes import called
 from engine.guards.alarms import Alarms
@@ -38,5 +40,5 @@ def _sentence(alarms: Alarms, labels: list[int], name: str, classes: Sequence[st
     how = "hardly" if all(alarms.flagged[label] >= _MOST * alarms.images[label] for label in labels) else "often don't"
     which = "these labels bear it, and their" if labels[1:] else "this label bears it, and its"
     return (f"Of the clean images looked at in {alarms.name} the {name} guard flags {enumerated(each)}, and "
-            f"{percent(alarms.rate_without(alarms.borne_by()))} of all others. A false-alarm rate is one over all "
+            f"{percent(alarms.rate_without(np.array(labels)))} of all others. A false-alarm rate is one over all "
             f"labels: {which} pictures {how} pass.")

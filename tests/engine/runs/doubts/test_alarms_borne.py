@@ -157,3 +157,9 @@ def test_many_labels_are_counted_and_three_are_named() -> None:
         "Of the clean images looked at in set the margin guard flags 10 of 10 with label 0 (lemon), 9 of 10 with label "
         "1 (plum), 8 of 10 with label 2 (fig) and many of 2 further labels, and 0 % of all others. A false-alarm rate "
         "is one over all labels: these labels bear it, and their pictures often don't pass.")
+
+
+def test_all_others_are_all_that_arent_named_those_of_a_striking_label_among_them() -> None:
+    alarms = Alarms("test", (9, 180, 0, 0), (10, 200, 300, 300))
+    striking = dataclasses.replace(GUARD, striking=Suspects(1, (1, 2)))
+    assert "flags 9 of 10 with label 0, and 22.5 % of all others." in borne_text(striking, "margin", (), alarms)
