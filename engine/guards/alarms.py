@@ -34,6 +34,10 @@ class Alarms:
         others = np.delete(self.images, labels).sum()
         return float(np.delete(self.flagged, labels).sum() / max(1, others))
 
+    def clears(self, label: int) -> bool:
+        """Whether enough of a label's images were looked at, and too few of them flagged for it to bear the alarms."""
+        return self.images[label] >= _FEWEST and self.flagged[label] < _SHARE * self.images[label]
+
     def borne_by(self) -> Labels:
         """The labels int64[k] whose images bear the false alarms, most flagged first; none where chance may do that.
 

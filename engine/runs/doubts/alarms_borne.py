@@ -16,8 +16,8 @@ _NAMED, _MOST = 3, 0.75
 
 
 def borne_text(guard: Guard, name: str, classes: Sequence[str], measured: Alarms | None) -> str:
-    """That a few labels bear a guard's false alarms, on what it was measured on or, where it doesn't show there, on
-    what it was set on; a sentence or two, nothing where none does.
+    """That a few labels bear a guard's false alarms, on what it was measured on or, of labels of which that holds
+    hardly an image, on what it was set on; a sentence or two, nothing where none does.
 
     Of a label whose images strike the guard that was told when it was set, so it isn't named again.
 
@@ -27,7 +27,9 @@ def borne_text(guard: Guard, name: str, classes: Sequence[str], measured: Alarms
     """
     told = guard.striking.label if guard.striking else None
     for alarms in filter(None, (measured, guard.alarms)):
-        if labels := [label for label in alarms.borne_by().tolist() if label != told]:
+        labels = [label for label in alarms.borne_by().tolist()
+                  if label != told and not (measured and measured.clears(label))]
+        if labels:
             return _sentence(alarms, labels, name, classes)
     return ""
 

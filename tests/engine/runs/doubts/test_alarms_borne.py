@@ -163,3 +163,15 @@ def test_all_others_are_all_that_arent_named_those_of_a_striking_label_among_the
     alarms = Alarms("test", (9, 180, 0, 0), (10, 200, 300, 300))
     striking = dataclasses.replace(GUARD, striking=Suspects(1, (1, 2)))
     assert "flags 9 of 10 with label 0, and 22.5 % of all others." in borne_text(striking, "margin", (), alarms)
+
+
+@pytest.mark.parametrize(("flagged", "images", "said"), [
+    (0, 500, False),
+    (0, 3, False),
+    (0, 2, True),    # too few to say otherwise
+    (1, 4, True),    # as many as of a label that bears them, though few in all
+    (99, 500, False)])
+def test_images_that_the_guard_was_set_on_outweigh_no_better_ones(flagged: int, images: int, said: bool) -> None:
+    set_on = dataclasses.replace(GUARD, alarms=Alarms("own", (6, 0, 0, 0), (8, 100, 100, 100)))
+    measured = Alarms("test", (flagged, 2, 99, 99), (images, 500, 500, 500))
+    assert ("own" in borne_text(set_on, "margin", (), measured)) == said
