@@ -47,7 +47,7 @@ class MainWindow(QMainWindow):
         self.desk = desk = Desk(self, settings, self.theme)
         self.session, self.tabs = desk.session, desk.tabs
         self._themed: list[View] = []
-        self._leaving = self._busy = False
+        self._leaving = self._busy = self._lasting = False
         self.inputs, self.run_bar = self._own(inputs_wing(desk)), self._own(run_wing(desk))
         self.examine = self._add(examine_wing(desk))
         self.curve = self._add(curve_wing(desk))
@@ -124,7 +124,8 @@ class MainWindow(QMainWindow):
     # Messages
 
     def show_message(self, message: Message) -> None:
-        """Tell a person something: on the status line, or in full where it is an error or about a folder."""
+        """Tell a person something: on the status line, or in full where it is an error, about a folder or lasting."""
+        self._lasting = message.lasting
         if message.kind == "error" or message.folder or message.lasting:
             self.message_bar.show_message(message)
             self.status.show_message(Message(""))
@@ -133,8 +134,8 @@ class MainWindow(QMainWindow):
             self.status.show_message(message)
 
     def _forget_message(self, state: State) -> None:
-        """Once a person waits for something else, what was said is over."""
-        if state.busy and not self._busy:
+        """Once a person waits for something else, what was said is over, unless it is lasting."""
+        if state.busy and not self._busy and not self._lasting:
             self.show_message(Message(""))
         self._busy = state.busy
 

@@ -25,7 +25,8 @@ class Action:
 class Message:
     """Something to tell a person: one or two sentences, the folder it is about, and what can be done about it.
 
-    One that is `lasting` is shown in full until it is dismissed, as errors and messages about folders are.
+    Errors, messages about folders and those that are `lasting` are shown in full. One that is lasting stays until it is
+    dismissed or another one comes, all others until a person waits for something, too.
     """
 
     text: str

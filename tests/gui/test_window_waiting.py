@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from engine.pruning.sweep import PruningCurve
 from gui.main_window import MainWindow
+from gui.messages import Action, Message
 from gui.session.session import State
 from tests.gui.test_window_defences import open_small
 from tests.support.examinations import hurry
@@ -103,6 +104,29 @@ def test_the_whole_curve_is_shown_while_the_guard_is_calibrated(
     assert last.complete and last is not whole
     for now, end in zip(last.sets, whole.sets, strict=True):
         np.testing.assert_array_equal(now.correct, end.correct)
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_only_a_lasting_message_outlives_that_something_else_is_asked_for(
+    lasting: bool, window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
+) -> None:
+    window.desk.choosing.open_all([("model", small_lab.badnet), ("validation", small_lab.clean)], "The lab.")
+    settle(qtbot, window)
+    pressed: list[bool] = []
+    offered = Message("A run is kept.", lasting=lasting, action=Action("Bring back", lambda: pressed.append(True)))
+    window.session.message.emit(offered)
+    shown = window.message_bar if lasting else window.status
+    assert shown.text.text() == offered.text and shown.action.isVisible()
+    window.desk.menus.find("Examine").trigger()
+    qtbot.waitUntil(lambda: window.session.state.busy)
+    assert shown.action.isVisible() == lasting and window.message_bar.isVisible() == lasting
+    assert not window.status.text.text()
+    if lasting:
+        qtbot.mouseClick(shown.action, Qt.MouseButton.LeftButton)
+        assert pressed
+    window.session.cancel()
+    settle(qtbot, window)
+    assert "Cancelled" in window.status.text.text() and not window.message_bar.isVisible(), "another one came"
 
 
 def test_an_error_is_gone_once_something_else_is_asked_for(
