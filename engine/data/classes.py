@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -55,17 +55,29 @@ def is_class_list(path: Path) -> bool:
 
 def beside(folders: Sequence[Path], labels: int) -> tuple[tuple[str, ...], Path] | None:
     """A class list of so many names in one of some folders, with its file; None where there is none."""
-    for folder in folders:
-        for name in LIST_NAMES:
-            path = folder / name
-            if path.is_file():
-                try:
-                    names = read_classes(path)
-                except EngineError:
-                    continue  # some other file of that name; nobody asked for it
-                if len(names) == labels:
-                    return names, path
+    for path in _called_like_lists(folders):
+        with suppress(EngineError):  # some other file of that name; nobody asked for it
+            names = read_classes(path)
+            if len(names) == labels:
+                return names, path
     return None
+
+
+def passed_over(folders: Sequence[Path], labels: int) -> str:
+    """What keeps the first file that is called like a class list from being one of so many names, a sentence; empty
+    where nothing does, or there is no such file."""
+    for path in _called_like_lists(folders):
+        try:
+            count = len(read_classes(path))
+        except EngineError as error:
+            return str(error)
+        if count != labels:
+            return f"{path}: holds {count} names, so it isn't this network's class list; {labels} were expected."
+    return ""
+
+
+def _called_like_lists(folders: Sequence[Path]) -> Iterator[Path]:
+    return (path for folder in folders for name in LIST_NAMES if (path := folder / name).is_file())
 
 
 def are_numbers(folders: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from engine.assessment import percent
-from engine.data.classes import are_numbers, beside, few, places_among
+from engine.data.classes import are_numbers, beside, few, passed_over, places_among
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import Preprocessing
 from engine.errors import DatasetError
@@ -61,6 +61,7 @@ class Labelling:
         doubt: that a file calls its label numbers otherwise than the classes, a sentence; empty where none does.
         whose: whose classes they are.
         numbers: whether label numbers are names of classes, such as "50" of a speed limit, too.
+        passed_over: why a file that is called like a class list counted for nothing, a sentence; empty without one.
     """
 
     classes: tuple[str, ...]
@@ -70,6 +71,7 @@ class Labelling:
     doubt: str = ""
     whose: str = "the network's"
     numbers: bool = False
+    passed_over: str = ""
 
     def of(self, dataset: Dataset, labels: int) -> Dataset:
         """A data set of the same network with its labels.
@@ -80,7 +82,8 @@ class Labelling:
         if not self.classes and dataset.label_names and not are_numbers(dataset.label_names):
             are = "have names" if dataset.names_are == "sub-folders" else "are words"
             raise DatasetError(f"{dataset.path}: its {dataset.names_are} {are} ({few(dataset.label_names)}), and "
-                               f"nothing says which of the network's {labels} labels each stands for. {_REMEDY}")
+                               f"nothing says which of the network's {labels} labels each stands for. "
+                               f"{_remedy(self.passed_over)}")
         by_number = are_numbers(dataset.label_names) and not set(dataset.label_names) <= set(self.classes)
         # Where they fit as they stand and aren't all names they are the network's own, whatever the clean set's are.
         are_names = self.numbers and (dataset.labels.max() >= labels or
@@ -150,7 +153,8 @@ def _labelling(model: Path, labels: int, given: Sequence[str], clean: Named, oth
     own = next((found for found in (clean, *others) if len(found.class_names) == labels), None)
     if not any(named.label_names for named in (clean, *others)):
         return Labelling(in_model or (own.class_names if own else ()))
-    found = _list_beside(model, labels, (clean, *others))
+    places = _places_of_lists(model, (clean, *others))
+    found, unfit = beside(places, labels), passed_over(places, labels)
     names = {name for named in (clean, *others) for name in named.label_names}
     if found and names & set(found[0]):
         return Labelling(found[0], f"{_called(clean, *others)} are labels in the order of {found[1].name}.")
@@ -160,12 +164,19 @@ def _labelling(model: Path, labels: int, given: Sequence[str], clean: Named, oth
         return Labelling(own.class_names, f"{_called(clean, *others)} are labels by the names of classes in "
                          f"{own.path.name}.")
     if are_numbers(clean.label_names):
-        return None if _two_orders(clean.label_names, labels) else Labelling(())
+        return None if _two_orders(clean.label_names, labels) else Labelling((), passed_over=unfit)
     if len(clean.label_names) != labels:
         raise DatasetError(f"{clean.path}: has {len(clean.label_names)} {clean.names_are} ({few(clean.label_names)}), "
-                           f"but the network has {labels} labels, so which stands for which can't be told. {_REMEDY}")
-    return Labelling(clean.label_names, f"{_called(clean)} are labels in the order of their names: 0 is "
-                     f"{clean.label_names[0]}, {labels - 1} is {clean.label_names[-1]}.", whose="the clean images'")
+                           f"but the network has {labels} labels, so which stands for which can't be told. "
+                           f"{_remedy(unfit)}")
+    order = (f"{_called(clean)} are labels in the order of their names: 0 is {clean.label_names[0]}, {labels - 1} "
+             f"is {clean.label_names[-1]}.")
+    return Labelling(clean.label_names, " ".join(filter(None, (order, unfit))), whose="the clean images'")
+
+
+def _remedy(unfit: str) -> str:
+    """What to do, after why a list that was found can't be used."""
+    return " ".join(filter(None, (unfit, _REMEDY)))
 
 
 def _doubt(classes: Sequence[str], sets: Sequence[Named]) -> str:
@@ -205,9 +216,9 @@ def _two_orders(numbers: tuple[str, ...], labels: int) -> bool:
     return len(numbers) == labels and numbers != tuple(sorted(numbers, key=int))
 
 
-def _list_beside(model: Path, labels: int, sets: Sequence[Named]) -> tuple[tuple[str, ...], Path] | None:
-    """A class list beside the model, or in or beside data whose labels have names, with its file."""
-    return beside([model.parent, *(_folder_of(named) for named in sets if named.label_names)], labels)
+def _places_of_lists(model: Path, sets: Sequence[Named]) -> list[Path]:
+    """Where a class list may lie: beside the model, and in or beside data whose labels have names."""
+    return [model.parent, *(_folder_of(named) for named in sets if named.label_names)]
 
 
 def _called(*sets: Named) -> str:
@@ -280,7 +291,7 @@ def try_orders(
     asked, answers = all_answers(network, clean, chosen, progress=progress, cancel=cancel)
     trial = Trial(names, clean.named(names).labels[asked], answers)
     orders: list[tuple[str, dict[str, int]]] = []
-    found = _list_beside(network.path, network.labels, (clean, *others))
+    found = beside(_places_of_lists(network.path, (clean, *others)), network.labels)
     lists = {f"the list {found[1].name}": found[0]} if found else {}
     for called, classes in (lists | {"the names in the model file": network.classes}).items():
         if set(names) <= set(classes):

@@ -537,3 +537,22 @@ def test_text_is_no_list_of_names(text: str, found: str, model: Path, tmp_path: 
         read_classes(model.parent / "names.txt")
     opened = open_inputs(PruningRequest(model, folder_of(tmp_path / "clean", dict.fromkeys(ANIMALS, 32)), layer="conv"))
     assert opened.labelling.classes == ANIMALS
+    assert f"names.txt: isn't a class list (it holds {found})" in opened.labelling.notice, "the order may be another"
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+@pytest.mark.parametrize(("text", "why"), [
+    ("bird\n\ncat\ndog\nfox\n", r"isn't a class list \(it holds no letters for label 1\)"),
+    ("bird\ncat\n", "holds 2 names, so it isn't this network's class list; 4 were expected")])
+def test_where_a_list_is_needed_it_is_told_why_the_one_beside_the_model_is_none(
+    text: str, why: str, numbered: bool, model: Path, tmp_path: Path,
+) -> None:
+    (model.parent / "names.txt").write_text(text, encoding="utf-8")
+    if numbered:
+        np.savez(tmp_path / "clean.npz", data=np.zeros((4, *SHAPE), np.uint8), label=np.arange(4))
+        clean = tmp_path / "clean.npz"
+    else:
+        clean = folder_of(tmp_path / "clean", dict.fromkeys(ANIMALS[:3], 32))
+    poisoned = folder_of(tmp_path / "poisoned", {"dog": 160})
+    with pytest.raises(EngineError, match=rf" (stands|which) .*names\.txt: {why}.* Give the class list"):
+        open_inputs(run_on(model, clean, poisoned))
