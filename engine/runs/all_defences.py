@@ -31,7 +31,7 @@ from engine.guards.transplant import refuse_other_sizes
 from engine.literal import literal
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
-from engine.runs.doubts.alarms_borne import borne_text
+from engine.runs.doubts.alarms_borne import borne_text, is_known
 from engine.runs.kept import Made, ranked_on_text
 from engine.runs.opening.inputs import open_inputs
 from engine.runs.pairs import refuse_changed_inputs
@@ -83,9 +83,9 @@ def compare_defences(
     makers.made.left_out.extend(failed)
     borne = (borne_text(one.guard, one.called, opened.labelling.classes, alarms)
              for one, alarms in zip(guards, found.alarms, strict=True))
-    known = {doubt.sentence for doubt in run.doubts}
+    known = [doubt.sentence for doubt in run.doubts]
     said = (warning, measured_on_text(test), ranked_on_text(run) if makers.made.pruned else "", *makers.made.left_out,
-            *(told for told in borne if told not in known))
+            *(told for told in borne if not is_known(told, known)))
     return dataclasses.replace(found, warning=" ".join(filter(None, said)))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -32,6 +33,16 @@ def borne_text(guard: Guard, name: str, classes: Sequence[str], measured: Alarms
         if labels:
             return _sentence(alarms, labels, name, classes)
     return ""
+
+
+def is_known(text: str, known: Iterable[str]) -> bool:
+    """Whether one of some sentences tells of the same guard and labels as a text of borne_text, in whatever figures:
+    a run may have counted on fewer images."""
+    return _subject(text) in map(_subject, known)
+
+
+def _subject(text: str) -> tuple[list[str], set[str]]:
+    return re.findall(r"the (\w+) guard flags", text), set(re.findall(r"with label (\d+)", text))
 
 
 def _sentence(alarms: Alarms, labels: list[int], name: str, classes: Sequence[str]) -> str:

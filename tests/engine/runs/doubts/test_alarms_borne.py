@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -135,6 +136,18 @@ def test_a_comparison_says_it_of_each_guard_and_a_pair_that_is_kept_of_its_own(
     for told, where in ((False, "in test "), (True, "in half of test ")):
         pair = kept_pair(run, made, row, told=told)
         assert pair.warning.count(BEARS) == 1 and f"Of the clean images looked at {where}" in pair.warning
+
+
+def test_a_comparison_says_nothing_again_that_its_run_told_in_other_figures(lemons: Path) -> None:
+    run = run_pruning(PruningRequest(lemons / "b.keras", lemons / "valid.npz", lemons / "test.npz", layer="conv",
+                                     guard="transplant", drops=(), scale="none", classes=NAMES))
+    told = next(doubt for doubt in run.doubts if BEARS in doubt.sentence)
+    for sentence, again in ((re.sub(r"flags \d+ of \d+", "flags 5 of 6", told.sentence), False),
+                            (told.sentence.replace("label 0 (lemon)", "label 3 (pear)"), True),
+                            (told.sentence.replace("transplant", "margin"), True)):
+        assert sentence != told.sentence
+        other = dataclasses.replace(run, doubts=(dataclasses.replace(told, sentence=sentence),))
+        assert ("the transplant guard flags" in compare_defences(other, trained=False).warning) == again
 
 
 def test_where_nothing_else_shows_it_the_images_that_the_guard_was_set_on_say_it(lemons: Path) -> None:
