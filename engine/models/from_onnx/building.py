@@ -239,6 +239,14 @@ class Call:
         raise ModelError(f"{self.building.path}: the operator {self.node.operator[:100]} ('{self.node.name[:100]}') "
                          f"{reason}; refused, because no known layer computes that. {remedy}")
 
+    def refuse_across(self, reason: str) -> NoReturn:
+        """As refuse, of what goes across the images of a batch: of a single image it may be nothing of the kind.
+
+        Raises:
+            ModelError: the operator can't be turned into layers.
+        """
+        self.refuse(reason, *[ONE_IMAGE] * (self.building.batch > 1))
+
 
 def _with_literals(config: Config, literals: Sequence[Any]) -> Config:
     return {**config, "literals": list(literals)} if literals else config

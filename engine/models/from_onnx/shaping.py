@@ -66,7 +66,7 @@ def _reshaped(call: Call, wanted: Sequence[int]) -> Tensor:
     if batch == 1 and len(shape) == 1 and len(x.axes) > 1:
         return replace(_reshaped(call, [1, -1]), joined=True)
     if len(shape) < 2 or shape[0] != batch:
-        call.refuse(f"makes {list(wanted)} of {x.onnx_shape}, which mixes the images of a batch")
+        call.refuse_across(f"makes {list(wanted)} of {x.onnx_shape}, which mixes the images of a batch")
     old, new = x.onnx_shape, shape[1:]
     groups = sorted(_groups(old, new), key=lambda group: min(x.axes.index(a + 1) for a in _long(old, group[0])))
     order = [axis for joined, _ in groups for axis in _long(old, joined) if old[axis] > 1]
@@ -154,7 +154,7 @@ def _slice(call: Call) -> Tensor:
     if any(part.step == 0 for part in found):
         call.refuse("goes on by 0")
     if range(call.building.batch)[found[0]] != range(call.building.batch):
-        call.refuse("takes a part of the batch")
+        call.refuse_across("takes a part of the batch")
     for axis, part in list(enumerate(found))[1:]:
         x = _taken(call, x, x.axes.index(axis), range(x.side(axis))[part])
     return x

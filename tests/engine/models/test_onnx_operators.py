@@ -180,6 +180,17 @@ def test_a_product_of_what_all_images_have_together_is_refused_where_they_may_be
     refused(tmp_path, graph_of(steps, ("N", *SHAPE[1:])), "MatMul .* mixes the images of a batch.* batches of one")
 
 
+@pytest.mark.parametrize(("step", "sentence"), [
+    (("Reshape", (None, ints(1, -1)), {}), "Reshape .* mixes the images of a batch"),
+    (("Unsqueeze", (None, ints(0)), {}), "Unsqueeze .* mixes the images of a batch"),
+    (("Slice", (None, ints(0), ints(1), ints(0)), {}), "Slice .* takes a part of the batch")])
+def test_a_file_for_several_images_that_one_alone_makes_sense_of_is_to_be_exported_for_one(
+    step: Step, sentence: str, tmp_path: Path,
+) -> None:
+    refused(tmp_path, graph_of([step], (2, *SHAPE[1:])), f"{sentence}.* Export it for batches of one picture alone")
+    held_against_the_reference(graph_of([step]), tmp_path)
+
+
 def test_weights_in_constants_count_as_those_of_the_file(tmp_path: Path) -> None:
     model = graph_of([("Flatten", X, {}), ("MatMul", (None, floats(144, 20_000)), {}),
                       ("MatMul", (None, floats(20_000, 5)), {})])
@@ -204,7 +215,7 @@ def test_a_quotient_of_integers_is_cut_off_towards_0(dividend: int, divisor: int
 REFUSED: dict[str, tuple[list[Step], str]] = {
     "an unknown operator": ([("Resize", (None, np.float32([]), np.float32([1, 1, 2, 2])), {})], "operator Resize"),
     "a product of two tensors": ([("MatMul", (None, None), {})], "MatMul"),
-    "mixing images": ([("Reshape", (None, ints(3, 48)), {})], "Reshape .* mixes the images"),
+    "mixing images": ([("Reshape", (None, ints(3, 48)), {})], "Reshape .* mixes the images.* without it"),
     "turning the batch": ([("Transpose", X, {"perm": [1, 0, 2, 3]})], "Transpose .* turns the batch.* without it"),
     "a constant picture": ([("Add", (None, floats(3, 8, 6)), {})], r"Add .* a constant of shape \[3, 8, 6\]"),
     "softmax over the batch": ([("Softmax", X, {"axis": 0})], "Softmax .* axis 0"),
