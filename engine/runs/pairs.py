@@ -32,7 +32,8 @@ class MeasuredPair:
     Attributes:
         goodnet: with its preprocessing as it was found, where that wasn't known.
         found: how it was found, a sentence; empty where it was known.
-        doubts: what is doubtful about the files, a sentence each; measured: about what B answers on them.
+        doubts: what is doubtful about the files, a sentence each; measured: about what B answers on them, and which
+            labels' pictures hardly pass the guard.
     """
 
     goodnet: GoodNet

@@ -43,7 +43,9 @@ def test_other_files_are_known_by_their_beginning(tmp_path: Path) -> None:
     for name, kind in (("zip", "a zip archive"), ("array.npy", "a NumPy array"), ("hdf5", "an HDF5 file")):
         assert kind_of((tmp_path / name).read_bytes()[:8]) == kind
     assert kind_of(b"") == "empty"
-    assert kind_of(b"a name\n") == "text"
+    for text in (b"a name\n", b"BMW,1", b"BM\n", b"PKW,2\r\n1"):
+        assert kind_of(text) == "text"
+    assert kind_of("BM ÄÖ".encode()) == "a file of another kind"
     assert kind_of(bytes(range(128, 136))) == "a file of another kind"
 
 
