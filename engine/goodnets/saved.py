@@ -200,6 +200,12 @@ def pair_in(folder: Path) -> Path:
     return inside if saved_there and not is_file(folder / "b_prime.keras") else folder
 
 
+def known_by(folder: Path) -> Path:
+    """The folder that a saved pair is known by, for the one its files lie in: that of Defend, or itself."""
+    around = folder.absolute().parent
+    return around if pair_in(around) == folder.absolute() else folder.absolute()
+
+
 def _open_pair(folder: Path) -> GoodNet:
     for name in ("b.keras", "b_prime.keras"):
         if not is_file(folder / name):

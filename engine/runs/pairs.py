@@ -15,6 +15,7 @@ from engine.data.subsets import stored_pictures
 from engine.errors import EngineError
 from engine.goodnets.evaluation import Evaluation, evaluate
 from engine.goodnets.pair import GoodNet
+from engine.goodnets.saved import known_by
 from engine.models.networks import Images, Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.pruning.sweep import SweepSet
@@ -75,7 +76,7 @@ def open_for(
     """The data sets that a saved pair is measured on, and what is doubtful about them, a sentence each; as measure."""
     sets = [SweepSet(open_dataset(test, goodnet.input_shape), "test")]
     sets += [SweepSet(open_dataset(path, goodnet.input_shape), "poisoned") for path in poisoned]
-    own = f"the clean images of {goodnet.b.path.absolute().parent.name}"
+    own = f"the clean images of {known_by(goodnet.b.path.parent).name}"
     known = "stored" in goodnet.notes
     for one in sets if known else []:
         refuse_unlike(one.dataset, goodnet.stored, own)

@@ -58,7 +58,11 @@ def test_sets_that_are_stored_otherwise_than_the_others_or_the_pair_s_are_refuse
     images, _ = stored(small_lab.poisoned)
     np.savez(tmp_path / "unit.npz", data=images / np.float32(255), label=np.full(len(images), TARGET))
     one, two = [saved / "goodnet-x30" / "goodnet.keras"], [small_lab.badnet, small_lab.badnet]
-    for goodnet, of in ((one, "the clean images of goodnet-x30"), (two, str(small_lab.test))):
+    defended = tmp_path / "defended"
+    shutil.copytree(saved / "goodnet-x30", defended / "goodnet")
+    (defended / "defend.json").touch()
+    for goodnet, of in ((one, "the clean images of goodnet-x30"), ([defended], "the clean images of defended"),
+                        (two, str(small_lab.test))):
         given = ["evaluate", *map(str, goodnet), "--test", str(small_lab.test), "--poisoned"]
         assert main([*given, str(small_lab.poisoned)]) == DONE
         capsys.readouterr()
