@@ -88,7 +88,7 @@ def guarded_curve(
     chosen = [s.dataset.spread(MOST_IMAGES) for s in sets]
     standing, done = guard.on(network), 0
     heard = Heartbeat("Counting behind the guard", sum(map(len, chosen)), progress)
-    counts, before, alarms = [], [], []
+    counts, before, alarms = [], [], None
     for which, indices in zip(sets, chosen, strict=True):
         count = dataclasses.replace(empty_counts(which, len(order)), total=len(indices))
         right, caught = 0, []
@@ -102,9 +102,10 @@ def guarded_curve(
             heard.report(done)
         counts.append(count)
         before.append(Rate(right, len(indices)))
-        alarms.append(alarms_of(which.dataset.name, np.concatenate(caught), which.dataset.labels[indices],
-                                network.labels))
-    return GuardedCurve(guard, counts[0], tuple(counts[1:]), tuple(before), alarms[0])
+        if which is clean:
+            truth = clean.dataset.labels[indices]
+            alarms = alarms_of(clean.dataset.name, np.concatenate(caught), truth, network.labels)
+    return GuardedCurve(guard, counts[0], tuple(counts[1:]), tuple(before), alarms)
 
 
 def _behind(flagged: npt.NDArray[np.bool_], of: SetCounts, labels: npt.NDArray[np.int64],
