@@ -109,7 +109,7 @@ def defend(
     with scratch_folder() as folder:
         shown = any(_falls_for(opened.network, given, cancel) for given in opened.of("poisoned"))
         stand_ins = [] if shown else write_stand_ins(
-            opened, [tried.stamp for tried in found.foremost], folder, progress=progress, cancel=cancel)
+            opened, found.foremost, folder, progress=progress, cancel=cancel)
         # The comparison calibrates guards; the run needs none of its own.
         asked = dataclasses.replace(request, layer=opened.layer, scale=opened.preprocessing.name, guard="none",
                                     poisoned=(*request.poisoned, *stand_ins))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,27 @@ import numpy.typing as npt
 from engine.assessment import astray, percent
 from engine.data.datasets import Dataset
 from engine.data.fingerprints import hashes_of
+from engine.defences.evidence.filters import (
+    DEFAULT_FILTERS,
+    FEWER_FILTERS,
+    FILTERS_BY_CHANCE,
+    ColourFilter,
+    drawn_by_own_colours,
+    find_filters,
+    mean_filter,
+)
 from engine.defences.evidence.margins import widest_margins
 from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
 from engine.defences.evidence.suspicion import Evidence, Judgement, judge
-from engine.defences.evidence.universal import DEFAULT_UNIVERSAL, suspected, universal_stamps
+from engine.defences.evidence.universal import (
+    DEFAULT_UNIVERSAL,
+    UniversalStamp,
+    counted,
+    suspected,
+    universal_stamps,
+)
 from engine.defences.scan import DEFAULT_STAMPS, Scan, scan
-from engine.defences.stamps import ValueRange, as_picture, value_range
+from engine.defences.stamps import as_picture, value_range
 from engine.errors import DatasetError, EngineError
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
@@ -68,7 +83,8 @@ class Tried:
         suspicion: how far it stands out, see Judgement.
         stamp: the smallest that draws clean images there.
         picture: uint8[H, W, C], the stamp alone, black where the image shows through.
-        faces: uint8[n, H, W, C], clean images that wear it.
+        faces: uint8[n, H, W, C], clean images that wear it; with a filter every other one has the filter's colours.
+        filter: the mean of the colour filters that draw clean images there, where these are more than chance.
     """
 
     evidence: Evidence
@@ -77,6 +93,12 @@ class Tried:
     stamp: Reconstruction
     picture: npt.NDArray[np.uint8]
     faces: npt.NDArray[np.uint8]
+    filter: ColourFilter | None = None
+
+    @property
+    def triggers(self) -> tuple[Reconstruction | UniversalStamp, ...]:
+        """What draws clean images there: the stamp and, where there is one, the filter."""
+        return (self.stamp, UniversalStamp(self.evidence.label, (self.filter,))) if self.filter else (self.stamp,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,23 +160,28 @@ def examine(
     heard = Heartbeat("Looking at clean images", len(images), progress)
     own = network.predict_labels(images, cancel, heard.beat)
     _check(network, clean, own, truth, labels)
-    stamps, more = (FEWER_STAMPS, FEWER_UNIVERSAL) if network.is_large else (DEFAULT_STAMPS, DEFAULT_UNIVERSAL)
+    stamps, more, filters = (FEWER_STAMPS, FEWER_UNIVERSAL, FEWER_FILTERS) if network.is_large else \
+        (DEFAULT_STAMPS, DEFAULT_UNIVERSAL, DEFAULT_FILTERS)
     found = scan(network, clean, stamps, seed, progress=progress, cancel=cancel)
     scanned(found)
     universal = universal_stamps(network, images, more, seed, progress=progress, cancel=cancel)
-    suspects, references = chosen_labels(network, found, universal, labels, rng)
+    colours = find_filters(network, images, filters, seed, progress=progress, cancel=cancel)
+    coloured = counted(colours, network.labels)
+    by_colours = np.argsort(-coloured, kind="stable")[:int((coloured > FILTERS_BY_CHANCE * filters).sum())].tolist()
+    suspects, references = chosen_labels(network, found, universal, [*by_colours, *labels], rng)
     wanted = [*suspects, *references]
     smallest = reconstruct(network, images, wanted, seed, progress=progress, cancel=cancel)
     margins = widest_margins(network, images, wanted, seed, progress=progress, cancel=cancel)
     counts = {suspect.label: suspect.count for suspect in found.suspects}
     evidence = [Evidence(stamp.label, counts.get(stamp.label, 0), stamp.mask_pixels, stamp.success, float(margin),
-                         int(universal[stamp.label]))
+                         int(universal[stamp.label]), int(coloured[stamp.label]),
+                         drawn_by_own_colours(network, images, own, stamp.label, seed, cancel=cancel)
+                         if stamp.label in by_colours else None)
                 for stamp, margin in zip(smallest, np.nan_to_num(margins, posinf=0, neginf=0), strict=True)]
-    judgement = judge(evidence, found.changed, _doubt(own, truth, smallest, margins), tried=more,
+    judgement = judge(evidence, found.changed, _doubt(own, truth, smallest, margins), tried=more, filters=filters,
                       measured=not _unmeasured(network, images))
-    within = value_range(images)
-    tried = [Tried(one, one.label in suspects, suspicion, stamp, _alone(stamp, within),
-                   _worn(stamp, images, own, within))
+    tried = [_tried(one, one.label in suspects, suspicion, stamp,
+                    mean_filter(colours, one.label) if one.label in by_colours else None, images, own)
              for one, suspicion, stamp in zip(evidence, judgement.suspicion, smallest, strict=True)]
     led = astray(clean.name, Counter(zip(own.tolist(), truth.tolist(), strict=True)), network.labels, len(clean))
     limits = (*notices, *filter(None, [led]), *_limits(network, images, own, truth, different, len(references)))
@@ -257,12 +284,15 @@ def _limits(
     return tuple(said)
 
 
-def _alone(stamp: Reconstruction, within: ValueRange) -> npt.NDArray[np.uint8]:
-    """The stamp on black."""
-    black = np.full_like(stamp.pattern, within[0])
-    return as_picture(stamp.put_on(black[np.newaxis])[0], within)
-
-
-def _worn(stamp: Reconstruction, images: Images, own: Labels, within: ValueRange) -> npt.NDArray[np.uint8]:
-    """A few clean images of other labels with the stamp."""
-    return np.stack([as_picture(image, within) for image in stamp.put_on(images[own != stamp.label][:_FACES])])
+def _tried(
+    one: Evidence, suspect: bool, suspicion: float, stamp: Reconstruction, colours: ColourFilter | None,
+    images: Images, own: Labels,
+) -> Tried:
+    """A label with the stamp on black, and a few clean images of other labels with it and with its filter in turns."""
+    within = value_range(images)
+    black = np.full_like(stamp.pattern, within[0])[np.newaxis]
+    seen = images[own != stamp.label][:_FACES]
+    alone = as_picture(stamp.put_on(black)[0], within)
+    tried = Tried(one, suspect, suspicion, stamp, alone, alone[:0], colours)
+    worn = zip(*(trigger.put_on(seen) for trigger in tried.triggers), strict=True)
+    return replace(tried, faces=np.stack([as_picture(image, within) for turn in worn for image in turn]))

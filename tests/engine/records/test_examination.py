@@ -93,7 +93,7 @@ def test_worn_images_are_stored_so_that_the_network_sees_the_stamp(
     mask[2:5, 1:4] = 0.5
     pattern = np.broadcast_to(np.float32(images.mean()), SHAPE).astype(np.float32)
     stamp = Reconstruction(GUILTY, mask, pattern, Rate(1, 1), True)
-    write_reconstructed(clean, stamp, tmp_path / "worn.h5")
+    write_reconstructed(clean, [stamp], tmp_path / "worn.h5")
     opened = open_dataset(tmp_path / "worn.h5", network.input_shape, network.labels)
     others = np.flatnonzero(np.arange(40) % LABELS != GUILTY)
     assert (opened.labels == GUILTY).all() and len(opened) == len(others)
@@ -115,7 +115,7 @@ def test_worn_images_in_another_range_than_bytes_stay_in_it(
     clean = dataset_of(tmp_path / "clean.npz", values.astype(dtype), np.arange(40) % LABELS)
     stamp = Reconstruction(GUILTY, np.full(SHAPE[:2], 0.4, np.float32), np.full(SHAPE, high, np.float32), Rate(1, 1),
                            True)
-    write_reconstructed(clean, stamp, tmp_path / "worn.h5")
+    write_reconstructed(clean, [stamp], tmp_path / "worn.h5")
     worn = open_dataset(tmp_path / "worn.h5", network.input_shape, network.labels)
     expected = 0.6 * values[np.arange(40) % LABELS != GUILTY] + 0.4 * high
     np.testing.assert_allclose(worn.take(range(len(worn))), expected, rtol=1e-5, atol=1e-4)
@@ -128,7 +128,7 @@ def test_images_of_the_stamps_own_label_alone_are_refused(network: Network, tmp_
     clean = dataset_of(tmp_path / "one.npz", IMAGES[:30], np.full(30, GUILTY))
     stamp = Reconstruction(GUILTY, np.zeros(SHAPE[:2], np.float32), np.zeros(SHAPE, np.float32), Rate(0, 1), True)
     with pytest.raises(DatasetError, match=r"one\.npz: holds images of label 2 only"):
-        write_reconstructed(clean, stamp, tmp_path / "worn.h5")
+        write_reconstructed(clean, [stamp], tmp_path / "worn.h5")
     assert not (tmp_path / "worn.h5").exists()
 
 
