@@ -57,7 +57,8 @@ LOOKS: dict[str, Callable[..., Answer]] = {
 STREAMS: dict[str, Callable[..., Stream]] = {
     "rows of hdf5": array_files.hdf5_rows, "rows of npz": array_files.npz_rows, "weights": model_files.weights,
     "rows of pair": arrays.pair_rows, "rows of cifar": arrays.cifar_rows, "rows of mat": matlab.mat_rows,
-    "pictures at places": places.placed_pictures, "pictures of parquet": parquet_pictures,
+    "pictures of tar": places.placed_pictures, "pictures of tfrecord": places.pictures_of_records,
+    "pictures of parquet": parquet_pictures,
 }
 
 

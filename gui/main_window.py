@@ -21,6 +21,7 @@ from gui.projects.wing import add_projects, leave_project, start_wing
 from gui.result.wing import result_wing
 from gui.runs.wing import runs_wing
 from gui.session.recognition import local_paths
+from gui.session.session import State
 from gui.settings import Settings, ThemeChoice
 from gui.widgets import asking, resources, theme
 from gui.widgets.message_bar import MessageBar, StatusBar
@@ -46,7 +47,7 @@ class MainWindow(QMainWindow):
         self.desk = desk = Desk(self, settings, self.theme)
         self.session, self.tabs = desk.session, desk.tabs
         self._themed: list[View] = []
-        self._leaving = False
+        self._leaving = self._busy = False
         self.inputs, self.run_bar = self._own(inputs_wing(desk)), self._own(run_wing(desk))
         self.examine = self._add(examine_wing(desk))
         self.curve = self._add(curve_wing(desk))
@@ -66,7 +67,7 @@ class MainWindow(QMainWindow):
         desk.menus.refresh()
         desk.session.message.connect(self.show_message)
         desk.session.engine_loaded.connect(self.status.show_device)
-        desk.pruning.started.connect(lambda: self.show_message(Message("")))  # what was said is over
+        desk.session.state_changed.connect(self._forget_message)
         self._lay_out(desk.pages)
         FieldEscape(self)
         FocusInSight(self)
@@ -130,6 +131,12 @@ class MainWindow(QMainWindow):
         else:
             self.message_bar.hide()
             self.status.show_message(message)
+
+    def _forget_message(self, state: State) -> None:
+        """Once a person waits for something else, what was said is over."""
+        if state.busy and not self._busy:
+            self.show_message(Message(""))
+        self._busy = state.busy
 
     def show_error(self, error: BaseException) -> None:
         """Tell a person of an exception that nobody expected."""

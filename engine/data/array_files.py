@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from engine.data.labels import RECONSTRUCTED, check_labels, coded
 from engine.errors import DatasetError, in_short
-from engine.files.existing import check_is_file
+from engine.files.existing import check_is_file, kind_of
 from engine.files.parsing.hdf5 import check_heaps, open_array, open_hdf5
 from engine.files.parsing.hdf5_blocks import BlockChecker
 from engine.quarantine.wire import is_shape
@@ -46,6 +46,12 @@ def describe_hdf5(path: Path) -> tuple[Any, list[Array]]:
     Raises:
         DatasetError: it isn't HDF5, or holds no such arrays.
     """
+    check_is_file(path, DatasetError)
+    with path.open("rb") as stream:
+        kind = kind_of(stream.read(8))
+    if kind != "an HDF5 file" and not h5py.is_hdf5(path):  # one behind another program's block says so
+        raise DatasetError(f"{path}: is no data set, it is {kind}. Choose a data file, such as HDF5 or .npz, or a "
+                           "folder with a sub-folder of pictures for each label; copy the file again if it was one.")
     with open_hdf5(path, str(path), DatasetError) as file:
         data_key, label_key = find_keys(list(file), path)
         data, labels = file[data_key], file[label_key]

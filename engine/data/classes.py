@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from engine.data.labels import as_name, class_names
+from engine.data.labels import MOST_LETTERS, as_name, class_names
 from engine.errors import EngineError
 from engine.files.own import MOST_TEXT_BYTES, read_lines, read_own
 
@@ -27,7 +27,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
     """A class list from a file: one name a line, or JSON: a list, {"0": name} or {name: 0}.
 
     Raises:
-        EngineError: it isn't one, or a name stands twice.
+        EngineError: it isn't one, a name stands twice, or one is empty or as long as text.
     """
     if path.suffix.lower() == ".json":
         names = read_own(path, _from_json, "isn't a class list", _REMEDY)
@@ -37,8 +37,10 @@ def read_classes(path: Path) -> tuple[str, ...]:
             names.pop()
     names = list(map(as_name, names))
     twice = [name for name, count in Counter(names).items() if count > 1]
-    if not names or twice:
-        found = f"the name {min(twice)!r} twice" if twice else "no names"
+    odd = [label for label, name in enumerate(names) if not 0 < len(name) <= MOST_LETTERS]
+    if not names or odd or twice:
+        found = f"{len(names[odd[0]]) or 'no'} letters for label {odd[0]}" if odd else \
+            f"the name {min(twice)!r} twice" if twice else "no names"
         raise EngineError(f"{path}: isn't a class list (it holds {found}). {_REMEDY}")
     return tuple(names)
 

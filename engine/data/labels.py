@@ -20,7 +20,7 @@ Label = int | str | bytes
 MOST_LABEL_BYTES = 1 << 28
 _NUMBER_BYTES = np.dtype(np.int64).itemsize
 # Labels that are words: so many different ones, so many letters each.
-_MOST_NAMES, _MOST_LETTERS = 50_000, 200
+_MOST_NAMES, MOST_LETTERS = 50_000, 200
 # What all names may take in UTF-8, so that they fit into one frame of the reader's.
 _MOST_NAME_BYTES = 15 << 20
 # A label as pandas writes it where another one is missing; below 2 ** 53 such numbers are exact.
@@ -95,7 +95,7 @@ def coded(words: Iterable[bytes | str], path: Path) -> tuple[list[str], Array]:
         except UnicodeDecodeError:
             raise DatasetError(f"{path}: the label of image {number} isn't text in UTF-8. Save the labels again as "
                                "numbers or as text.") from None
-        if not name or len(name) > _MOST_LETTERS:
+        if not name or len(name) > MOST_LETTERS:
             raise DatasetError(f"{path}: the label of image {number} is {'empty' if not name else 'too long'}; the "
                                "name of a label was expected. Check how the labels were saved.")
         codes.append(places.setdefault(name, len(places)))
@@ -122,7 +122,7 @@ def _are_short(names: Iterable[str]) -> bool:
 def class_names(names: Any) -> tuple[str, ...]:
     """What a file calls its label numbers 0, 1, ...; none where that is no list of different names."""
     fits = isinstance(names, list) and 0 < len(names) <= _MOST_NAMES and all(
-        isinstance(name, str) and 0 < len(name) <= _MOST_LETTERS for name in names) and _are_short(names)
+        isinstance(name, str) and 0 < len(name) <= MOST_LETTERS for name in names) and _are_short(names)
     named = tuple(map(as_name, names)) if fits else ()
     return named if len(set(named)) == len(named) else ()
 
@@ -134,7 +134,7 @@ def check_codes(names: Any, labels: Array) -> tuple[str, ...]:
         BrokenWireError: it isn't what `coded` gives.
     """
     if not isinstance(names, list) or len(names) > _MOST_NAMES \
-            or not all(isinstance(name, str) and 0 < len(name) <= _MOST_LETTERS for name in names):
+            or not all(isinstance(name, str) and 0 < len(name) <= MOST_LETTERS for name in names):
         raise BrokenWireError("no names")
     if names and (sorted(set(names)) != names or labels.dtype != np.int64 or labels.ndim != 1
                   or (len(labels) and not 0 <= labels.min() <= labels.max() < len(names))):

@@ -13,6 +13,7 @@ from engine.data.datasets import Dataset
 from engine.data.subsets import Indices, halves
 from engine.data.targets import target_of
 from engine.errors import DatasetError
+from engine.guards.alarms import Alarms, alarms_of
 from engine.guards.calibration import Guard, at_once
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, Heartbeat, ProgressCallback, ignore_progress
@@ -104,11 +105,13 @@ class Comparison:
         warning: what a person must know before trusting the trained defences; empty when all is well.
         halves: the same rows on half of each set's images, and on the rest: what one half chooses is told by the other.
             None where a comparison was read back from a file.
+        alarms: what each guard, in their order, flags of the clean images, by label; none of one that was read back.
     """
 
     rows: tuple[ComparisonRow, ...]
     warning: str = ""
     halves: tuple[tuple[ComparisonRow, ...], tuple[ComparisonRow, ...]] | None = None
+    alarms: tuple[Alarms, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +164,9 @@ def compare(
         truths = (None if truth is None else truth[part[half]] for truth, part in zip(known, parts[1:], strict=True))
         return _rows(b, defences, guards, poisoned, some, truths)
 
-    return Comparison(_rows(b, defences, guards, poisoned, found, known), halves=(rows(0), rows(1)))
+    alarms = (alarms_of(test.name, flags, found[0].truth, b.labels) for flags in found[0].guards)
+    return Comparison(_rows(b, defences, guards, poisoned, found, known), halves=(rows(0), rows(1)),
+                      alarms=tuple(alarms))
 
 
 def _rows(

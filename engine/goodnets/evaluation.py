@@ -11,6 +11,7 @@ from engine.assessment import Attack, Figures, titled
 from engine.data.datasets import Dataset
 from engine.data.targets import target_of
 from engine.goodnets.pair import GoodNet
+from engine.guards.alarms import Alarms, alarms_of
 from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
 from engine.rates import Rate
 
@@ -25,6 +26,7 @@ class Evaluation:
         b_right, b_prime_right: how many images of each label B, or B' where there is no B, and B' answer so.
         guarded_correct, guarded_flagged: the same behind the guard; None without one.
         reconstructed: of a poisoned set, whether its trigger was computed from a network.
+        alarms: what the guard flags of a clean set, by label; None without a guard.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Evaluation:
     guarded_correct: Rate | None = None
     guarded_flagged: Rate | None = None
     reconstructed: bool = False
+    alarms: Alarms | None = None
 
     @property
     def title(self) -> str:
@@ -79,12 +82,14 @@ def evaluate(
     """
     goodnet, total = goodnet.at(*dataset.image_shape[:2]), len(dataset)
     counts, heard = np.zeros(4, np.int64), Heartbeat(f"Evaluating on {dataset.name}", total, progress)
-    by_label = np.zeros((2, goodnet.b.labels), np.int64)
+    by_label, alarms = np.zeros((2, goodnet.b.labels), np.int64), []
     for chunk in dataset.chunks(goodnet.b.batch):
         cancel.raise_if_cancelled()
         answers = goodnet.answer(chunk.images, cancel, heard.beat)
         agreed = ~answers.disagree & (answers.plain_labels == chunk.labels)
         counts += [agreed.sum(), answers.disagree.sum(), (answers.labels == chunk.labels).sum(), answers.flagged.sum()]
+        if answers.guard:
+            alarms.append(answers.guard.flagged)
         for right, said in zip(by_label, (answers.b_labels, answers.b_prime_labels), strict=True):
             right += np.bincount(said[said == chunk.labels], minlength=len(right))
         heard.report(chunk.start + len(chunk.labels))
@@ -93,4 +98,6 @@ def evaluate(
     guarded = rates[2:] if goodnet.guard else [None, None]
     b_right, b_prime_right = (tuple(right.tolist()) for right in by_label)
     return Evaluation(dataset.name, total, poisoned, target, rates[0], rates[1], b_right, b_prime_right,
-                      guarded[0], guarded[1], dataset.reconstructed)
+                      guarded[0], guarded[1], dataset.reconstructed,
+                      alarms_of(dataset.name, np.concatenate(alarms), dataset.labels, goodnet.b.labels)
+                      if alarms and not poisoned else None)

@@ -37,6 +37,8 @@ _IMAGES = {BYTES: "image_0_to_255", UNIT: "image_0_to_1", AROUND_ZERO: "image_ar
            FINER: "image_finer"}
 # A one-file GoodNet says by its own name whether a guard stands before the pair in its folder.
 _NAME, _WITHOUT_GUARD = "goodnet", "goodnet_without_its_guard"
+# The pair's folder in what Defend saves.
+IN_DEFENDED = "goodnet"
 FILES_WITHOUT_GUARD = ("The guard works from the pair's folder alone: goodnet.keras and goodnet.onnx are the pair "
                        "without it.")
 # Pieces of work in which a pair is written, none of them much longer than another.
@@ -163,7 +165,7 @@ def repaired_name(x: float | None) -> str:
 
 
 def open_goodnet(paths: Sequence[Path], fed: Preprocessing | None = None) -> GoodNet:
-    """Open a saved pair's folder, a one-file GoodNet, or the two files of B and B'.
+    """Open a saved pair's folder, or one that Defend saved it in, a one-file GoodNet, or the two files of B and B'.
 
     Args:
         fed: what is done with stored values before the files of B and B' see them, which say nothing of it: nothing if
@@ -187,8 +189,14 @@ def open_goodnet(paths: Sequence[Path], fed: Preprocessing | None = None) -> Goo
     path = paths[0]
     recover(path)
     if is_folder(path):
-        return _open_pair(path)
+        return _open_pair(pair_in(path))
     return _open_one_file(path)
+
+
+def pair_in(folder: Path) -> Path:
+    """Where a pair's files lie: in a folder itself, or in that of the pair which Defend saved in it."""
+    inside = folder / IN_DEFENDED
+    return inside if is_file(inside / "b_prime.keras") and not is_file(folder / "b_prime.keras") else folder
 
 
 def _open_pair(folder: Path) -> GoodNet:

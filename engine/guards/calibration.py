@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from engine.data.datasets import Dataset
 from engine.errors import DatasetError, ModelError
+from engine.guards.alarms import Alarms, alarms_of
 from engine.guards.cuts import DEFAULT_KINDS, Cuts, cuts_of, no_cuts
 from engine.guards.margin import MarginScores
 from engine.guards.suspects import Striking, Suspects, also_striking, drawn_away, find_striking, striking_text
@@ -95,8 +96,8 @@ class Guard:
         escalate_above: see TransplantScores; 0 for the margin guard.
         doubt: about the images it was given to calibrate on, a sentence.
         striking: those of them that may carry a trigger and bear the attacker's label.
-        left_out: all that nothing should be made from: these and others of their label that weren't looked at. All
-            three are told when it is made; its file holds none of them, a run's record the first two.
+        left_out: all that nothing should be made from: these and others of their label that weren't looked at.
+        alarms: what it flags of the rest. All four are told when it is made; its file has none, a run's record two.
     """
 
     kind: Kind
@@ -110,6 +111,7 @@ class Guard:
     doubt: str = ""
     striking: Suspects | None = None
     left_out: tuple[int, ...] = ()
+    alarms: Alarms | None = None
 
     @property
     def sleeps(self) -> bool:
@@ -246,9 +248,10 @@ def calibrate_both(
         left_out = np.union1d(left_out, np.flatnonzero((answers < 0) & (clean.labels == label)))
 
     def at(rate: float) -> Guard:
-        threshold = conformal_threshold(found.scores[:found.count], rate)
-        realised = Rate(int((found.scores[found.count:] > threshold).sum()), len(held_back))
-        return dataclasses.replace(found.guard, threshold=threshold, doubt=doubt, striking=suspects,
+        flagged = found.scores > (threshold := conformal_threshold(found.scores[:found.count], rate))
+        realised, kept = Rate(int(flagged[found.count:].sum()), len(held_back)), ~np.isin(found.numbers, left_out)
+        alarms = alarms_of(clean.name, flagged[kept], clean.labels[found.numbers[kept]], network.labels)
+        return dataclasses.replace(found.guard, threshold=threshold, doubt=doubt, striking=suspects, alarms=alarms,
                                    left_out=tuple(left_out.tolist()),
                                    calibration=Calibration(rate, found.count, realised, seed))
 
@@ -278,8 +281,7 @@ def _scored(
         if not len(calibrating):
             raise DatasetError(f"{clean.path}: its {len(clean)} images are all donors of the transplant guard, so none "
                                "is left to calibrate it on. Choose more clean images.")
-    count, escalate_above = len(calibrating), 0.0
-    known = by_kind = _NO_SCORES
+    count, escalate_above, known, by_kind = len(calibrating), 0.0, _NO_SCORES, _NO_SCORES
     standard = np.sort(calibrating)[::max(1, -(-count // MOST_STANDARD_IMAGES))] if kind == "transplant" else _NONE
     rest = np.setdiff1d(calibrating, standard)
     asked = len(held_back) + (count if kind == "margin" else len(standard) + 2 * len(rest))

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from engine.assessment import Figures
 from engine.data.subsets import subset
-from engine.guards.calibration import Guard, StandingGuard, at_once, held_back_of
+from engine.guards.alarms import Alarms, alarms_of
+from engine.guards.calibration import Guard, at_once, held_back_of
 from engine.models.networks import Network
-from engine.progress import CancelToken, Did, Heartbeat, ProgressCallback
+from engine.progress import CancelToken, Heartbeat, ProgressCallback
 from engine.pruning.steps import StepPredictor
 from engine.pruning.sweep import SetCounts, SweepSet, count_chunk, empty_counts
 from engine.rates import Rate
@@ -35,12 +36,14 @@ class GuardedCurve:
             as far as any were held back; poisoned: on every poisoned set, in order. All on up to 2,000 images spread
             over their set. Flagged images count as labelled N.
         before: what B alone does with the same images: its clean accuracy, then its attack success a set.
+        alarms: what the guard flags of the clean ones, by label; of a curve that was read from a file None.
     """
 
     guard: Guard
     clean: SetCounts
     poisoned: tuple[SetCounts, ...]
     before: tuple[Rate, ...]
+    alarms: Alarms | None = None
 
     @property
     def measured_on(self) -> MeasuredOn:
@@ -85,25 +88,28 @@ def guarded_curve(
     chosen = [s.dataset.spread(MOST_IMAGES) for s in sets]
     standing, done = guard.on(network), 0
     heard = Heartbeat("Counting behind the guard", sum(map(len, chosen)), progress)
-    counts, before = [], []
+    counts, before, alarms = [], [], []
     for which, indices in zip(sets, chosen, strict=True):
         count = dataclasses.replace(empty_counts(which, len(order)), total=len(indices))
-        right = 0
+        right, caught = 0, []
         for chunk in which.dataset.chunks(at_once(network, predictor.batch), indices):
             cancel.raise_if_cancelled()
             labels = predictor.labels(predictor.features(chunk.images, cancel), order, cancel)
             right += int((labels[0] == chunk.labels).sum())
-            count = count.plus(_behind(standing, count, labels, chunk.images, chunk.labels, cancel, heard.beat))
+            caught.append(standing.answer(chunk.images, cancel, heard.beat).flagged)
+            count = count.plus(_behind(caught[-1], count, labels, chunk.labels))
             done += len(chunk.labels)
             heard.report(done)
         counts.append(count)
         before.append(Rate(right, len(indices)))
-    return GuardedCurve(guard, counts[0], tuple(counts[1:]), tuple(before))
+        alarms.append(alarms_of(which.dataset.name, np.concatenate(caught), which.dataset.labels[indices],
+                                network.labels))
+    return GuardedCurve(guard, counts[0], tuple(counts[1:]), tuple(before), alarms[0])
 
 
-def _behind(standing: StandingGuard, of: SetCounts, labels: npt.NDArray[np.int64], images: npt.NDArray[np.float32],
-            truth: npt.NDArray[np.int64], cancel: CancelToken, did: Did) -> SetCounts:
+def _behind(flagged: npt.NDArray[np.bool_], of: SetCounts, labels: npt.NDArray[np.int64],
+            truth: npt.NDArray[np.int64]) -> SetCounts:
     """Counts of one chunk; what the guard flags is neither right nor agreed on."""
-    passed = ~standing.answer(images, cancel, did).flagged
+    passed = ~flagged
     part = count_chunk(of, labels[:, passed], truth[passed])
     return dataclasses.replace(part, images=len(truth))

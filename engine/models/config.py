@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from engine.errors import ModelError
 from engine.models import vocabulary
-from engine.models.from_keras.operations import OF_TENSORFLOW, as_operation
+from engine.models.from_keras.operations import OF_TENSORFLOW, as_operation, by_name
 
 Config = dict[str, Any]
 
@@ -80,7 +80,8 @@ class _Checker:
             config = {"name": "sequential", "layers": config}
         if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
             self._refuse(where, "has no list of layers")
-        layers = [self.layer(layer, where, depth, config["layers"]) for layer in config["layers"]]
+        beside = by_name(config["layers"])
+        layers = [self.layer(layer, where, depth, beside) for layer in config["layers"]]
         names = [layer["name"] for layer in layers if "name" in layer]
         if len(names) != len(set(names)):
             self._refuse(where, "holds two layers of one name")
@@ -99,7 +100,7 @@ class _Checker:
                     inside[key] = inside[key][0]  # else Keras 3 hands on a list of one tensor
         return {"class_name": "Sequential" if sequential else "Functional", "config": inside}
 
-    def layer(self, node: Any, where: str, depth: int, beside: Sequence[Any]) -> Config:
+    def layer(self, node: Any, where: str, depth: int, beside: Mapping[str, Config]) -> Config:
         """One layer, operation or nested model with its place in the graph."""
         if not isinstance(node, dict) or not isinstance(node.get("config"), (dict, list)):
             self._refuse(where, "holds a layer without a configuration")
@@ -151,7 +152,7 @@ class _Checker:
                              "program code from outside.")
         return vocabulary.OPERATIONS[name] if operation else vocabulary.HOMES.get(name, "keras.layers")
 
-    def _as_operation(self, node: Config, beside: Sequence[Any]) -> Config:
+    def _as_operation(self, node: Config, beside: Mapping[str, Config]) -> Config:
         """An operation in the words of a Keras 3 archive, however it is noted."""
         try:
             return as_operation(node, beside)

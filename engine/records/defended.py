@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.defences.comparison import ComparisonRow
 from engine.files.saving import whole_folder
+from engine.goodnets.saved import IN_DEFENDED
 from engine.models.networks import Network
 from engine.records.examination import INSIDE, examination_json, made_with, write_examination
 from engine.records.repaired_pair import write_repaired
@@ -33,8 +34,8 @@ def save_defended(defended: Defended, opened: Opened, folder: Path) -> tuple[str
     network: Network = opened.network
     inputs = (network.path, *(s.dataset.path for s in opened.files))
     with whole_folder(folder, inputs) as temporary:
-        (temporary / "goodnet").mkdir()
-        left_out = write_repaired(defended.pair, temporary / "goodnet")
+        (temporary / IN_DEFENDED).mkdir()
+        left_out = write_repaired(defended.pair, temporary / IN_DEFENDED)
         (temporary / INSIDE).mkdir()
         making, measuring = opened.to_make_and_measure()
         write_examination(defended.examination, network,

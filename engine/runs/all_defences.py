@@ -31,6 +31,7 @@ from engine.guards.transplant import refuse_other_sizes
 from engine.literal import literal
 from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
+from engine.runs.doubts.alarms_borne import borne_text
 from engine.runs.kept import Made, ranked_on_text
 from engine.runs.opening.inputs import open_inputs
 from engine.runs.pairs import refuse_changed_inputs
@@ -80,7 +81,11 @@ def compare_defences(
     found = compare(b, [*own, *further], guards, test or clean, poisoned, truth, progress=progress, cancel=cancel)
     _let_go(own, further)
     makers.made.left_out.extend(failed)
-    said = (warning, measured_on_text(test), ranked_on_text(run) if makers.made.pruned else "", *makers.made.left_out)
+    borne = (borne_text(one.guard, one.called, opened.labelling.classes, alarms)
+             for one, alarms in zip(guards, found.alarms, strict=True))
+    known = {doubt.sentence for doubt in run.doubts}
+    said = (warning, measured_on_text(test), ranked_on_text(run) if makers.made.pruned else "", *makers.made.left_out,
+            *(told for told in borne if told not in known))
     return dataclasses.replace(found, warning=" ".join(filter(None, said)))
 
 

@@ -18,6 +18,7 @@ from engine.goodnets.pair import GoodNet
 from engine.models.networks import Images, Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.pruning.sweep import SweepSet
+from engine.runs.doubts.alarms_borne import borne_text
 from engine.runs.doubts.measured import doubts_measured
 from engine.runs.opening.inputs import DatasetSummary, Opened, fitted
 from engine.runs.prune import PruningRun
@@ -60,8 +61,10 @@ def measure(
                    for one in opened.sets]
     measured = doubts_measured(goodnet, [one.dataset for one in opened.sets], evaluations, progress=progress,
                                cancel=cancel)
+    borne = borne_text(goodnet.guard, goodnet.guard_name, opened.labelling.classes, evaluations[0].alarms) \
+        if goodnet.guard else ""
     return MeasuredPair(goodnet, tuple(evaluations), opened.feeding.sentence if opened.feeding else "", doubts,
-                        tuple(doubt.sentence for doubt in measured))
+                        tuple(filter(None, (*(doubt.sentence for doubt in measured), borne))))
 
 
 def open_for(

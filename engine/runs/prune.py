@@ -20,6 +20,7 @@ from engine.pruning.ranking import ChannelRanking, RankAt, given_order, rank_cha
 from engine.pruning.steps import KeptFeatures
 from engine.pruning.sweep import Preview, PruningCurve, SweepSet, sweep
 from engine.pruning.thresholds import DEFAULT_DROPS, DropMode, Stop
+from engine.runs.doubts.alarms_borne import borne_text
 from engine.runs.doubts.causes import explained
 from engine.runs.doubts.plausibility import Doubt, SetSeen, doubts_of, hardly_better_than_chance
 from engine.runs.opening.inputs import DatasetSummary, InputFiles, ModelSummary, Opened, open_inputs
@@ -107,7 +108,9 @@ def run_pruning(
     # A guard learns what is normal from images that B answers; of nonsense it learns nonsense, or nothing.
     guarded = None if request.guard == "none" or hardly_better_than_chance(curve.validation, opened.network.labels) \
         else _guard(request, opened, ranking, progress, cancel)
-    doubts += (Doubt(guarded.guard.doubt, implausible=False),) if guarded and guarded.guard.doubt else ()
+    if guarded:
+        borne = borne_text(guarded.guard, request.guard, opened.labelling.classes, guarded.alarms)
+        doubts += tuple(Doubt(told, implausible=False) for told in (guarded.guard.doubt, borne) if told)
     return PruningRun(request, opened.model_summary(), opened.dataset_summaries(cancel), ranking, curve, guarded,
                       backend.device(), time.monotonic() - started, doubts=doubts, versions=backend.versions())
 

@@ -25,6 +25,7 @@ from engine.guards.transplant import refuse_other_sizes
 from engine.models.networks import Images, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.ranking import rank_channels
+from engine.runs.doubts.alarms_borne import borne_text
 from engine.runs.doubts.measured import doubts_measured
 from engine.runs.doubts.plausibility import uneven_text
 from engine.runs.opening.feeding import counted_answers
@@ -229,10 +230,21 @@ def measured(
     # On images that B' learnt from, what lowered labels cost was told when it was made.
     by_label = _by_label_text(found[0], test or clean, goodnet.notes.get("lowered_labels", []) if test else [], half)
     note = goodnet.guard.note() if goodnet.guard else ""
-    said = " ".join(filter(None, (warning, by_label, measured_on_text(test), note)))
+    borne = _borne_text(goodnet, found[0], half)
+    said = " ".join(filter(None, (warning, by_label, measured_on_text(test), note, borne)))
     if goodnet.guard:
         goodnet = dataclasses.replace(goodnet, notes=goodnet.notes | {"guard_note": _without_guard_text(found[1:])})
     return RepairedPair(method, goodnet, tuple(found), pictures, said)
+
+
+def _borne_text(goodnet: GoodNet, found: Evaluation, half: bool) -> str:
+    """Which labels bear the false alarms of a pair's guard on a set."""
+    alarms = found.alarms and dataclasses.replace(found.alarms, name=_part(found.name, half))
+    return borne_text(goodnet.guard, goodnet.guard_name, goodnet.classes, alarms) if goodnet.guard else ""
+
+
+def _part(name: str, half: bool) -> str:
+    return f"half of {name}" if half else name
 
 
 def _without_guard_text(poisoned: Sequence[Evaluation]) -> str:
@@ -254,7 +266,7 @@ def _by_label_text(found: Evaluation, dataset: Dataset, lowered: Sequence[int], 
         return "; ".join(f"of label {label}'s {shown[label]:,} images B answers {before[label]:,} right and B' "
                          f"{after[label]:,}" for label in labels)
 
-    name = f"half of {dataset.name}" if half else dataset.name
+    name = _part(dataset.name, half)
     measured = told(label for label in lowered if shown[label])
     lost = [int(label) for label in np.flatnonzero((before >= _ENOUGH) & (2 * after < before))
             if label not in lowered]

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.literal import unbroken
@@ -23,7 +23,7 @@ from gui.tables.view import FigureTable
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.exports import Exports
 from gui.widgets.figure_canvas import RemadeCanvas
-from gui.widgets.primary_button import PrimaryButton
+from gui.widgets.resources import icon
 from gui.widgets.texts import as_tip
 from gui.widgets.theme import Theme
 
@@ -66,7 +66,7 @@ class ComparisonPanel(QWidget):
         self.best.setWordWrap(True)
         self.best.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.best.setAccessibleName("The best of the comparison")
-        self.keep = PrimaryButton("Keep this &defence…", "save", theme)
+        self.keep = QPushButton(icon("save", theme), "Keep this &defence…")
         self.keep.clicked.connect(lambda: self.keep_requested.emit(self._selected()))
         self.canvas, self.model = ComparisonCanvas(theme), DefencesModel(self)
         self.table = FigureTable("Defences", self.model, theme, DEFENCE, tall=True)
@@ -97,7 +97,7 @@ class ComparisonPanel(QWidget):
         """Take a theme's colours."""
         self.canvas.set_theme(theme)
         self.export.set_theme(theme)
-        self.keep.set_theme(theme)
+        self.keep.setIcon(icon("save", theme))
         self.table.set_theme(theme)
 
     def show_comparison(self, comparison: Comparison, best: Recommendation | None = None,

@@ -31,6 +31,7 @@ EMPTY = (f"Nothing has been compared yet.\n\n{_FIRST} Compare. It makes every de
          "examines the network, makes and measures every defence, on reconstructed triggers where there are no "
          "poisoned images, and saves the best with what it holds against.")
 COMPARE = "Compare all defences measures everything that can be made, side by side."
+RUN_FIRST = "Run the pruning first, and "
 COMPARING = f"The comparison goes on; it takes {TAKES}. The defences appear here side by side when it is done."
 DEFENDING = f"The defence goes on; it takes {TAKES}. What was chosen and where it is saved is told when it is done."
 REPAIRING = "The repair goes on. Where the repaired copy is saved is told when it is done."
@@ -150,7 +151,8 @@ class DefencesView(QWidget):
 
     def _say(self) -> None:
         """What stands in the comparison's place: what goes on, what came of it, or what can be done."""
-        idle = f"{self._saved}\n\n{COMPARE}" if self._saved else \
+        compare = COMPARE if self._ready else RUN_FIRST + COMPARE[0].lower() + COMPARE[1:]
+        idle = f"{self._saved}\n\n{compare}" if self._saved else \
             EMPTY.replace(_FIRST, "Press", 1) if self._ready else EMPTY
         self.empty.setText(self._asked or (waiting(EMPTY, "Then press Compare.") if self._busy else unbroken(idle)))
 

@@ -123,7 +123,7 @@ class RunBar(QFrame):
             State.LOADING_ENGINE: "Loading the engine (TensorFlow); this takes a few seconds, once…",
             State.RUNNING: "Starting…",
             State.CANCELLING: "Cancelling…",
-            State.DONE: f"Done in {seconds:.1f} s. Move the line along the curve, or save the GoodNets."
+            State.DONE: f"Done in {seconds:.1f} s. Save all keeps what the run found in a folder."
                         + ("" if ready else f" {missing}"),
             State.FAILED: f"The run failed: {failure}",
         }[state])

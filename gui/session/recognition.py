@@ -16,6 +16,7 @@ from engine.data.sources.listings import table_in
 from engine.errors import EngineError, SeveralOutputs
 from engine.files.existing import is_file, is_folder
 from engine.files.pictures import SUFFIXES, has_pictures
+from engine.goodnets.saved import pair_in
 from engine.looking.inspection import inspect
 from engine.models.architecture import ModelDescription
 from engine.records.examination import FILE
@@ -82,7 +83,7 @@ def look_at(path: Path) -> Found:
         # A JSON list of words names labels, one of numbers orders channels.
         return Found(path, "names" if kind == "order" and is_class_list(path) else kind)
     if is_folder(path):
-        if is_file(path / "b_prime.keras"):
+        if is_file(pair_in(path) / "b_prime.keras"):
             return Found(path, "goodnet")
         if is_file(path / "run.json"):
             return Found(path, "run")

@@ -122,6 +122,10 @@ def test_save_all_writes_the_run_s_folder_with_the_thresholds_as_edited(
     qtbot.mouseClick(window.run_bar.save, Qt.MouseButton.LeftButton)
     settle(qtbot, window)
     folder = tmp_path / "bd_weights-goodnets"
+    window.desk.bring_up(window.runs)
+    said = window.run_bar.status.text()
+    assert said.startswith("Done in ") and said.endswith(" s. Save all keeps what the run found in a folder."), \
+        "it names what can be done from every tab"
     document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert [row["x"] for row in document["goodnets"]] == [7]
     pair = open_goodnet([folder / "goodnet-x7"])

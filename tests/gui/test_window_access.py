@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from gui.main_window import MainWindow
 from gui.messages import Message
 from gui.session.session import State
+from gui.widgets.primary_button import PrimaryButton
 from gui.window.shortcuts import ShortcutList
 from tests.gui.test_window_defences import open_small
 from tests.support.comparisons import comparison
@@ -107,6 +108,13 @@ def test_every_stop_of_the_tab_key_has_a_name(filled: MainWindow, tab: int) -> N
     nameless = [widget for widget in stops if not name_of(widget).strip()]
     assert [(type(widget).__name__, widget.toolTip()) for widget in nameless] == []
     assert [name for widget in stops if "&" in (name := name_of(widget))] == []
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_a_page_has_one_button_in_the_colour_of_the_next_step(filled: MainWindow, tab: int) -> None:
+    page(filled, tab)
+    found = [button.text() for button in filled.tabs.findChildren(PrimaryButton) if button.isVisible()]
+    assert len(found) <= 1, found
 
 
 def test_what_scrolls_is_a_stop_of_the_tab_key_and_is_ringed(

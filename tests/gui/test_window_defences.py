@@ -25,7 +25,7 @@ from engine.runs.repair import METHODS
 from engine.runs.rows import badnet_row
 from gui.defences.repair_dialog import METHODS as OFFERED
 from gui.defences.repair_dialog import RepairDialog
-from gui.defences.view import EMPTY
+from gui.defences.view import COMPARE, EMPTY
 from gui.main_window import MainWindow
 from gui.session.session import State
 from gui.settings import Options, Settings
@@ -377,9 +377,14 @@ def test_the_whole_defence_needs_no_run_and_saves_the_best_with_its_evidence(
     assert f"on images that it {on} chosen by" in text
     assert json.loads((saved / "goodnet" / "goodnet.json").read_text()).get("guard_note", "") in text
     assert window.defences.empty.text().replace("\u00a0", " ").startswith(text), "there it is read whole"
+    assert window.defences.empty.text().endswith(f"Run the pruning first, and c{COMPARE[1:]}"), "it can't be pressed"
     assert open_goodnet([saved / "goodnet"]).b.labels == LABELS
     assert (saved / "examination" / "report.html").is_file()
     assert window.message_bar.open_folder.isVisible()
+    with qtbot.waitSignal(window.desk.checking.goodnet_changed, timeout=PATIENCE_MS) as used:
+        window.desk.opening.open_paths([saved])
+    settle(qtbot, window)
+    assert used.args[0].file == "badnet-defended" and not window.session.inputs.poisoned, "its evidence is no data set"
     press_run(qtbot, window)
     assert window.defences.empty.text() == EMPTY.replace("Run the pruning, then press", "Press"), "a run is there"
 

@@ -103,3 +103,18 @@ def test_the_whole_curve_is_shown_while_the_guard_is_calibrated(
     assert last.complete and last is not whole
     for now, end in zip(last.sets, whole.sets, strict=True):
         np.testing.assert_array_equal(now.correct, end.correct)
+
+
+def test_an_error_is_gone_once_something_else_is_asked_for(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
+) -> None:
+    window.desk.choosing.open_all([("model", small_lab.badnet), ("validation", small_lab.clean)], "The lab.")
+    window.desk.keeping.reopen(small_lab.clean.parent / "no-run")
+    settle(qtbot, window)
+    assert "no such folder" in window.message_bar.text.text() and window.message_bar.isVisible()
+    window.desk.menus.find("Examine").trigger()
+    qtbot.waitUntil(lambda: window.session.state.busy)
+    assert not window.message_bar.isVisible() and not window.status.text.text()
+    window.session.cancel()
+    settle(qtbot, window)
+    assert "Cancelled" in window.status.text.text()

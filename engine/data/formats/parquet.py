@@ -51,7 +51,7 @@ def describe_parquet(path: Path) -> tuple[Any, list[Array]]:
 
 
 def parquet_pictures(path: Path) -> Pictures:
-    """A stream of pictures: is sent [what, depth, shape, row group, row], see decoding.picture_in.
+    """A stream of pictures: is sent [what, depth, shape, number, row group, row], see decoding.picture_in.
 
     Raises:
         DatasetError: what lies there isn't a picture that can be read.
@@ -62,7 +62,7 @@ def parquet_pictures(path: Path) -> Pictures:
         rows: list[Any] = []
         found: Array | None = None
         while True:
-            what, depth, shape, wanted, row = yield found
+            what, depth, shape, _, wanted, row = yield found
             if wanted != group or row < first:
                 group, first, rows = wanted, 0, []
                 batches = file.iter_batches(_AT_ONCE, [group], [column], use_threads=False)

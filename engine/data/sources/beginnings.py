@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from functools import cache
 from pathlib import Path
 
+from engine.data.sources.checksums import masked_sum
 from engine.errors import DatasetError
 
 GZIP = b"\x1f\x8b"
@@ -53,26 +53,4 @@ def kind_of_data(path: Path) -> str:
 
 def starts_with_record(beginning: bytes) -> bool:
     """Whether a file's first 12 bytes are the length of a TFRecord's record and the sum that guards it."""
-    return len(beginning) >= 12 and _masked_sum(beginning[:8]) == struct.unpack_from("<I", beginning, 8)[0]
-
-
-def _masked_sum(content: bytes) -> int:
-    """CRC-32C, masked as TFRecord has it.
-
-    Source: tensorflow/core/lib/hash/crc32c.h; RFC 3720, appendix B.4.
-    """
-    found = 0xffffffff
-    for byte in content:
-        found = _table()[(found ^ byte) & 0xff] ^ (found >> 8)
-    found ^= 0xffffffff
-    return ((found >> 15 | found << 17) + 0xa282ead8) & 0xffffffff
-
-
-@cache
-def _table() -> tuple[int, ...]:
-    entries = []
-    for entry in range(256):
-        for _ in range(8):
-            entry = entry >> 1 ^ (0x82f63b78 if entry & 1 else 0)
-        entries.append(entry)
-    return tuple(entries)
+    return len(beginning) >= 12 and masked_sum(beginning[:8]) == struct.unpack_from("<I", beginning, 8)[0]

@@ -78,12 +78,11 @@ class PackedReader:
 
     @contextmanager
     def _stream(self) -> Iterator[Read]:
-        action = "pictures of parquet" if self._kind == "parquet" else "pictures at places"
-        with READER.stream(self.path, action, {}, error=DatasetError) as read:
+        with READER.stream(self.path, f"pictures of {self._kind}", {}, error=DatasetError) as read:
             yield read
 
     def _ask(self, read: Read, number: int, what: str, depth: int | None, spec: Any) -> Array:
-        return read([what, depth, self._input_shape, *self._places[number].tolist()], spec)
+        return read([what, depth, self._input_shape, number, *self._places[number].tolist()], spec)
 
 
 def tell_together(pieces: Sequence[Reader], input_shape: Shape) -> None:

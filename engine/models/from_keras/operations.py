@@ -6,12 +6,13 @@ its layers. Nothing is looked up by such a name: only what stands here becomes a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from engine.models import vocabulary
+from engine.models.shapes import output_shape
 
 Config = dict[str, Any]
 
@@ -27,17 +28,19 @@ _ARITHMETIC = {
 _NUMBER_FIRST = "_CONSTANT_VALUE"
 
 _LONGEST_AXIS = 1 << 16
+# So many layers at most are followed from the image to where parts are taken.
+_LONGEST_WAY = 100
 # How Keras writes a slice of everything.
 _WHOLE_AXIS: Config = {"class_name": "__slice__", "config": dict.fromkeys(("start", "stop", "step"))}
 _MISFITS = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 
-def as_operation(layer: Config, beside: Sequence[Any]) -> Config:
+def as_operation(layer: Config, beside: Mapping[str, Config]) -> Config:
     """A layer's configuration that stands for an operation, as an archive has it, one that takes entries along an axis
     as one that takes by number; any other one as it is.
 
     Args:
-        beside: the configurations of all layers of its model.
+        beside: the configurations of all layers of its model, by_name.
     Returns:
         One whose settings and what feeds it are as little checked as before.
     Raises:
@@ -59,6 +62,11 @@ def as_operation(layer: Config, beside: Sequence[Any]) -> Config:
             or not _is_called_by_keras3(layer):
         return _as_take(layer)
     return _as_take(_at_home(layer))
+
+
+def by_name(layers: Iterable[Any]) -> dict[str, Config]:
+    """Those of a model's layers that have a name, not checked."""
+    return {layer["name"]: layer for layer in layers if isinstance(layer, dict) and isinstance(layer.get("name"), str)}
 
 
 def _as_take(layer: Config) -> Config:
@@ -87,7 +95,7 @@ def _is_called_by_keras3(layer: Config) -> bool:
     return isinstance(calls, list) and bool(calls) and all(isinstance(call, dict) and "args" in call for call in calls)
 
 
-def _of_tensorflow(layer: Config, beside: Sequence[Any]) -> tuple[str, Config, list[list[Any]]]:
+def _of_tensorflow(layer: Config, beside: Mapping[str, Config]) -> tuple[str, Config, list[list[Any]]]:
     """The kind of an operation, its settings, and what each of its uses is called with.
 
     Raises:
@@ -141,22 +149,52 @@ def _argument(value: Any) -> Any:
     return value
 
 
-def _shape_before(layer: Config, beside: Sequence[Any]) -> list[int | None]:
-    """The shape of what an operation takes parts of: later versions note it; before, that of an image that at most
-    arithmetic with single numbers was done to."""
+def _shape_before(layer: Config, beside: Mapping[str, Config]) -> list[int | None]:
+    """The shape of what an operation takes parts of: later versions note it; before, it follows from the image's and
+    what is done to it on the way.
+
+    Raises:
+        ValueError and the like: it doesn't, or the way is long.
+    """
     if shape := layer.get("build_config", {}).get("input_shape"):
         return list(shape)
-    known = {other.get("name"): other for other in beside if isinstance(other, dict)}
-    for _ in beside:
-        ((source, _, _, named),) = layer["inbound_nodes"]
-        if any(isinstance(value, list) for key, value in named.items() if key != "slice_spec"):
-            break
-        layer = known[source]
+    way: list[Config] = []
+    for _ in range(_LONGEST_WAY):
+        layer = beside[_only_source(layer)]
         if layer["class_name"] == "InputLayer":
-            return list(layer["config"].get("batch_input_shape") or layer["config"]["batch_shape"])
-        if layer["class_name"] not in OF_TENSORFLOW or layer["config"]["function"] == _PART_OF:
-            break  # what it gives may have another shape than what it is fed
-    raise ValueError("no known shape")
+            break
+        way[:0] = layer["config"]["layers"] if layer["class_name"] == "Sequential" else [layer]
+        if len(way) > _LONGEST_WAY:
+            raise ValueError("far from the image")
+    else:
+        raise ValueError("far from the image, or in a circle")
+    batch, *sides = layer["config"].get("batch_input_shape") or layer["config"]["batch_shape"]
+    for layer in way:
+        sides = _given(layer, sides)
+    return [batch, *sides]
+
+
+def _only_source(layer: Config) -> Any:
+    """The name of the one layer that feeds another one; of an operation that is given single numbers besides at most,
+    so that it keeps the shape."""
+    calls = layer["inbound_nodes"]
+    if layer["class_name"] not in OF_TENSORFLOW:
+        (calls,) = calls
+    ((source, _, _, named),) = calls
+    if any(isinstance(value, list) for key, value in named.items() if key != "slice_spec"):
+        raise ValueError("several tensors")
+    return source
+
+
+def _given(layer: Config, sides: list[int | None]) -> list[int | None]:
+    """The shape of what a layer makes of an image of some shape."""
+    kind, config = layer["class_name"], layer["config"]
+    if kind == "InputLayer" or (kind in OF_TENSORFLOW and config["function"] != _PART_OF):
+        return sides
+    found = output_shape(kind, config, [tuple(sides)])
+    if found is None:
+        raise ValueError("no known shape")
+    return list(found)
 
 
 def _taken(key: Any, shape: list[int | None]) -> tuple[int, int | list[int]]:

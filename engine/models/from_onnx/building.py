@@ -30,6 +30,8 @@ Array = npt.NDArray[Any]
 # How Keras lays out ONNX's axes of a map.
 IMAGE_AXES = (0, 2, 3, 1)
 _LONGEST_NAME = 100
+# What to do where only a single image is known to come out right.
+ONE_IMAGE = "Export it for batches of one picture alone (without dynamic axes or shapes)."
 
 
 @dataclass(frozen=True)
@@ -230,12 +232,12 @@ class Call:
         """Append a layer that bears the operator's name, and that of the part it is."""
         return self.building.add(kind, self.name + part, config, inputs, weights=weights, literals=literals)
 
-    def refuse(self, reason: str) -> NoReturn:
+    def refuse(self, reason: str, remedy: str = "Export a network without it.") -> NoReturn:
         """Raises:
         ModelError: the operator can't be turned into layers.
         """
         raise ModelError(f"{self.building.path}: the operator {self.node.operator[:100]} ('{self.node.name[:100]}') "
-                         f"{reason}; refused, because no known layer computes that.")
+                         f"{reason}; refused, because no known layer computes that. {remedy}")
 
 
 def _with_literals(config: Config, literals: Sequence[Any]) -> Config:

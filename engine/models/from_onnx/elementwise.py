@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.models.from_onnx.building import Call, Tensor
+from engine.models.from_onnx.building import ONE_IMAGE, Call, Tensor
 
 Array = npt.NDArray[Any]
 
@@ -209,7 +209,7 @@ def _dense(call: Call, kernel: Array, bias: Array | None) -> Tensor:
     if not isinstance(x, Tensor):
         call.refuse("multiplies a constant")
     if x.joined and not call.building.fixed:
-        call.refuse("mixes the images of a batch")
+        call.refuse("mixes the images of a batch", ONE_IMAGE)
     last = len(x.axes) - 1
     x = call.building.laid_out(x, (*(axis for axis in x.axes if axis != last), last))
     if len(kernel) != x.shape[-1]:

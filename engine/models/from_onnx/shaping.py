@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from engine.models.from_onnx.building import IMAGE_AXES, Call, Tensor
+from engine.models.from_onnx.building import IMAGE_AXES, ONE_IMAGE, Call, Tensor
 from engine.models.from_onnx.folding import axes_of, slices, target_shape
 from engine.models.layer_graph import MOST_AXES
 
@@ -46,7 +46,7 @@ def _unsqueeze(call: Call) -> Tensor:
     sides = iter([call.building.batch, *x.onnx_shape])
     places = {axis % rank for axis in added}
     if 0 in places and not call.building.fixed:
-        call.refuse("puts an axis before the images of a batch, which mixes them")
+        call.refuse("puts an axis before the images of a batch, which mixes them", ONE_IMAGE)
     return _reshaped(call, [1 if axis in places else next(sides) for axis in range(rank)])
 
 

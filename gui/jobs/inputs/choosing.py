@@ -45,7 +45,7 @@ class Choosing(QObject):
 
     def __init__(self, session: Session, opening: Opening) -> None:
         super().__init__(session)
-        self._session, self._opening = session, opening
+        self._session = session
         opening.takes("model", self._take_files)
         opening.takes("data", self._take_files)
         opening.takes("order", lambda found: self.choose_order(found[-1].path))

@@ -269,3 +269,14 @@ def test_an_archive_without_images_is_no_attack(tmp_path: Path) -> None:
     np.savez(tmp_path / "none.npz", data=np.zeros((0, 8, 8, 3), np.uint8), label=np.zeros(0, np.int64))
     with pytest.raises(DatasetError, match="found none"):
         open_dataset(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize(("name", "content", "kind"), [
+    ("face.png", b"\x89PNG\r\n\x1a\n", "a PNG picture"), ("notes.txt", b"to do", "text"),
+    ("clean.h5", b"\0" * 600, "a file of another kind")])
+def test_a_file_that_is_no_data_set_is_called_what_it_is(name: str, content: bytes, kind: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DatasetError) as raised:
+        open_dataset(tmp_path / name)
+    said = str(raised.value)
+    assert f"{name}: is no data set, it is {kind}. Choose " in said and "signature" not in said

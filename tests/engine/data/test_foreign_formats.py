@@ -20,6 +20,7 @@ from PIL import Image
 
 from engine.__main__ import main
 from engine.data.datasets import notices_of, open_dataset
+from engine.data.sources.checksums import masked_sum
 from engine.data.sources.kinds import files_of, parts_of
 from engine.data.sources.listings import lies_elsewhere
 from engine.errors import DatasetError
@@ -450,10 +451,31 @@ def test_records_that_lack_a_picture_say_what_they_hold(tmp_path: Path) -> None:
 def test_a_record_of_absurd_length_is_refused(tmp_path: Path) -> None:
     path = write_tfrecord(tmp_path / "d.tfrecord", IMAGES[:2], [1, 2])
     content = path.read_bytes()
-    from engine.data.sources.beginnings import _masked_sum
     head = struct.pack("<Q", 1 << 50)
-    path.write_bytes(content + head + struct.pack("<I", _masked_sum(head)))
+    path.write_bytes(content + head + struct.pack("<I", masked_sum(head)))
     assert f"{1 << 50:,} bytes" in refused(path)
+
+
+@pytest.mark.parametrize("what", [b"IDAT", b"image/height", b"image/class/label"])
+def test_a_record_that_isnt_as_it_was_written_is_named(what: bytes, tmp_path: Path) -> None:
+    start = write_tfrecord(tmp_path / "d.tfrecord", IMAGES[:1], [1]).stat().st_size
+    path = write_tfrecord(tmp_path / "d.tfrecord", IMAGES[:3], [1, 2, 3])
+    content = bytearray(path.read_bytes())
+    content[content.index(what, start) + len(what) + 6] ^= 1  # of numbers the value, of pictures some of their bytes
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"d\.tfrecord: .*damaged \(record 1 isn't as it was.* Copy it again from"):
+        open_any_dataset(path).take([0, 1, 2])
+
+
+def test_a_records_sum_is_the_one_that_tensorflow_writes(tmp_path: Path) -> None:
+    import tensorflow as tf
+    records = [np.random.default_rng(size).bytes(size) for size in (0, 1, 3, 4, 508, 509, 512, 131_068, 400_000)]
+    with tf.io.TFRecordWriter(str(tmp_path / "d")) as writer:
+        for record in records:
+            writer.write(record)
+    written = (tmp_path / "d").read_bytes()
+    assert written == b"".join(head + struct.pack("<I", masked_sum(head)) + record + struct.pack(
+        "<I", masked_sum(record)) for record in records for head in [struct.pack("<Q", len(record))])
 
 
 def test_a_picture_bomb_inside_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from keras import Input, Model, layers, ops
 
 from engine.errors import ModelError
 from engine.models.architecture import describe_model
+from engine.models.config import checked_config
 from engine.models.networks import open_network
 from tests.support.networks import randomise
 
@@ -111,24 +112,81 @@ def test_any_other_call_is_refused_with_the_way_out(call: Json, tmp_path: Path) 
         open_network(path)
 
 
+def test_the_layers_are_looked_through_no_more_often_for_many_parts_than_for_one() -> None:
+    class Counted(list[Json]):
+        looks = 0
+
+        def __iter__(self) -> Iterator[Json]:
+            self.looks += 1
+            return super().__iter__()
+
+    def looks(parts: int) -> int:
+        image = {"class_name": "InputLayer", "name": "image", "inbound_nodes": [],
+                 "config": {"name": "image", "batch_input_shape": [None, 9, 8, 3], "dtype": "float32"}}
+        chain = Counted([image, *({**part(TURNED), "name": f"part_{i}", "inbound_nodes": [
+            ["image", 0, 0, {"slice_spec": TURNED}]]} for i in range(parts))])
+        checked = checked_config({"class_name": "Functional", "config": {
+            "name": "m", "layers": chain, "input_layers": [["image", 0, 0]], "output_layers": [["part_0", 0, 0]]}},
+            Path("m.h5"), keras2=True)
+        assert [layer["class_name"] for layer in checked["config"]["layers"]] == ["InputLayer", *["Take"] * parts]
+        return chain.looks
+
+    assert looks(1) == looks(40)
+
+
 FIRST_TWO = [{"class_name": "__ellipsis__"}, {"start": None, "stop": 2, "step": None}]
 LAST_ROWS = [{"start": None, "stop": None, "step": None}, {"start": -9, "stop": None, "step": None}]
 NOTED: Json = {"build_config": {"input_shape": [None, 9, 8, 3]}}
-PADDED: Json = {"class_name": "ZeroPadding2D", "config": {"name": "padded", "padding": [[1, 1], [1, 1]]},
-                "inbound_nodes": [[["image", 0, 0, {}]]], **NOTED}
 
 
 @pytest.mark.parametrize("calls", [
     [part(FIRST_TWO), part(TURNED)], [part(FIRST_TWO, **NOTED), part(TURNED)],
-    [part(FIRST_TWO, **NOTED), noted("math.multiply", {"y": 0.01}), part(TURNED)],
-    [PADDED, part(LAST_ROWS)]], ids=["parts", "noted parts", "noted parts, scaled", "another layer"])
+    [part(FIRST_TWO, **NOTED), noted("math.multiply", {"y": 0.01}), part(TURNED)]],
+    ids=["parts", "noted parts", "noted parts, scaled"])
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 def test_the_shape_that_something_further_back_is_fed_isn_t_taken_for_what_it_gives(
     calls: list[Json], tmp_path: Path,
 ) -> None:
-    """The last nine of eleven rows would be the first nine, and nobody would be told."""
     calls[-1] = {**calls[-1], "config": {**calls[-1]["config"], "name": "turned"}}
-    model = network(lambda x: layers.ZeroPadding2D(1)(x)[:, -9:] if calls[0] is PADDED else x)
-    path = saved_by_keras2(calls, tmp_path / "m.h5", model)
+    path = saved_by_keras2(calls, tmp_path / "m.h5", network(lambda x: x))
     with pytest.raises(ModelError, match=r"'turned' calls TensorFlow's .* parts along one axis of known length"):
+        open_network(path)
+
+
+def layer(kind: str, **settings: Any) -> Json:
+    """A layer as Keras 2 notes it, fed by the image."""
+    return {"class_name": kind, "config": {"name": kind.lower()} | settings,
+            "inbound_nodes": [[["image", 0, 0, {}]]]}
+
+
+BEFORE: dict[str, tuple[Callable[[Any], Any], list[Json]]] = {
+    "padded": (lambda x: layers.ZeroPadding2D(1)(x)[:, -9:], [
+        layer("ZeroPadding2D", padding=[[1, 1], [1, 1]]), part(LAST_ROWS)]),
+    "rescaled": (lambda x: layers.Rescaling(0.01)(x)[..., ::-1], [
+        layer("Rescaling", scale=0.01, offset=0.0), part(TURNED)]),
+    "random layers": (lambda x: (x * 0.01)[..., ::-1], [
+        layer("Sequential", layers=[{"class_name": "InputLayer", "config": {
+            "batch_input_shape": [None, 9, 8, 3], "dtype": "float32", "name": "inside"}},
+            {"class_name": "RandomFlip", "config": {"name": "flip", "mode": "horizontal"}}]),
+        noted("math.multiply", {"y": 0.01}, "sequential", 0, 0), part(TURNED)]),
+}
+
+
+@pytest.mark.parametrize("case", BEFORE)
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_parts_of_what_a_layer_gives_are_those_of_its_own_shape(case: str, tmp_path: Path) -> None:
+    """The last nine of eleven rows would be the first nine by the image's shape, and nobody would be told."""
+    first, calls = BEFORE[case]
+    model = network(first)
+    opened = open_network(saved_by_keras2(calls, tmp_path / "m.h5", model))
+    np.testing.assert_allclose(opened.predict(IMAGES), model.predict(IMAGES, verbose=0), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+@pytest.mark.parametrize("before", [
+    {**layer("Sequential", layers=[]), "inbound_nodes": [[["sequential", 0, 0, {}]]]},
+    layer("Sequential", layers=[layer("ReLU", name=f"relu_{i}") for i in range(101)])], ids=["a circle", "a long way"])
+def test_layers_without_end_before_a_part_end_in_a_sentence(before: Json, tmp_path: Path) -> None:
+    path = saved_by_keras2([before, part(TURNED)], tmp_path / "m.h5", network(lambda x: x))
+    with pytest.raises(ModelError, match=r"calls TensorFlow's .* parts along one axis of known length"):
         open_network(path)

@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 
-from engine.data.sources.beginnings import _masked_sum
+from engine.data.sources.checksums import masked_sum
 from tests.support.fuzz.mutations import BOUNDS, in_place
 from tests.support.fuzz.structures import Field, Seal, Structure, in_order, rewriting
 from tests.support.fuzz.varint_structures import protobuf_places, renumbering
@@ -100,12 +100,12 @@ def tar_field(content: bytes, dice: random.Random) -> bytes:
 
 
 def tfrecord_field(content: bytes, dice: random.Random) -> bytes:
-    """A record's length at a bound, its sum in order; or, more often, numbers of the example that is inside."""
+    """A record's length at a bound, or, more often, numbers of the example that is inside; sums are in order."""
     if dice.random() < 0.3:
         return _rewritten_record(content, dice)
     start, size = dice.choice(list(_records(content)))
-    inside = content[start + 12:start + 12 + size]
-    return content[:start + 12] + _renumbered_example(inside, dice) + content[start + 12 + size:]
+    inside = _renumbered_example(content[start + 12:start + 12 + size], dice)
+    return content[:start + 12] + inside + struct.pack("<I", masked_sum(inside)) + content[start + 16 + size:]
 
 
 def one_cell(content: bytes, dice: random.Random) -> bytes:
@@ -147,7 +147,7 @@ def _records(content: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _record_heads(content: bytes) -> list[Structure]:
-    return [Structure("record", at, ((at, 8), (at, 4), (at + 8, 4)), seal=Seal(at, at + 8, _masked_sum))
+    return [Structure("record", at, ((at, 8), (at, 4), (at + 8, 4)), seal=Seal(at, at + 8, masked_sum))
             for at, _ in _records(content)]
 
 

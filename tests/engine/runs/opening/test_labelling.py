@@ -525,3 +525,15 @@ def test_a_number_that_is_no_class_is_called_a_label(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path / "speeds.npz")
     with pytest.raises(EngineError, match=r"speeds\.npz: its label '70' is none of the network's classes"):
         dataset.named(("30", "50"), numbers=True)
+
+
+@pytest.mark.parametrize(("text", "found"), [
+    ("What this is for.\n\nRead on.\nThe end.\n", "no letters for label 1"), ("a\n\n\nb\n", "no letters for label 1"),
+    ("cat\ndog\n" + "and so on " * 30 + "\nfox\n", "299 letters for label 2"), ("\n\n", "no names")])
+def test_text_is_no_list_of_names(text: str, found: str, model: Path, tmp_path: Path) -> None:
+    """Of such a list goodnet.keras gave back no name at all."""
+    (model.parent / "names.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(EngineError, match=rf"names\.txt: isn't a class list \(it holds {found}\)\. A text file with"):
+        read_classes(model.parent / "names.txt")
+    opened = open_inputs(PruningRequest(model, folder_of(tmp_path / "clean", dict.fromkeys(ANIMALS, 32)), layer="conv"))
+    assert opened.labelling.classes == ANIMALS
