@@ -184,7 +184,8 @@ def examine(
                     mean_filter(colours, one.label) if one.label in by_colours else None, images, own)
              for one, suspicion, stamp in zip(evidence, judgement.suspicion, smallest, strict=True)]
     led = astray(clean.name, Counter(zip(own.tolist(), truth.tolist(), strict=True)), network.labels, len(clean))
-    limits = (*notices, *filter(None, [led]), *_limits(network, images, own, truth, different, len(references)))
+    limits = (*notices, *filter(None, [led, *map(_hidden_by_colours, evidence)]),
+              *_limits(network, images, own, truth, different, len(references)))
     return Examination(judgement, tuple(sorted(tried, key=lambda one: -one.suspicion)), found, limits, len(images),
                        seed, time.monotonic() - started)
 
@@ -282,6 +283,15 @@ def _limits(
         said.append(f"The network is large, so fewer stamps were tried, and {references} labels to compare the "
                     "suspects with.")
     return tuple(said)
+
+
+def _hidden_by_colours(one: Evidence) -> str:
+    """That nobody can tell whether an attacker's filter leads to a label, too; empty where none does."""
+    if not one.told_by_colours:
+        return ""
+    return (f"Colour filters draw nearly every image to label {one.label}, but so do the colours of its own clean "
+            f"images ({percent(one.own_colours or 0)} of others). Whether an attacker's filter leads there can't be "
+            "told.")
 
 
 def _tried(

@@ -19,6 +19,7 @@ from PIL import Image
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import KNOWN
 from engine.data.stored_values import refuse_unlike, stored_range
+from engine.defences.evidence.filters import ColourFilter
 from engine.defences.evidence.reconstruction import Reconstruction
 from engine.defences.evidence.suspicion import Judgement
 from engine.errors import DatasetError, EngineError, OutputError
@@ -282,3 +283,29 @@ def test_json_rates_are_fractions_with_intervals(found: Examination) -> None:
     for entry in examination_json(found)["labels"]:
         low, high = entry["success_rate_interval"]
         assert 0 <= low <= entry["success_rate"] <= high <= 1
+
+
+def test_a_colour_filter_comes_back_from_its_folder_and_a_damaged_one_is_refused(
+        network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
+    colours = ColourFilter(np.random.default_rng(0).normal(size=(3, 3)), np.array([0.1, -0.25, 0]), (0.0, 255.0))
+    first = found.tried[0]
+    evidence = dataclasses.replace(first.evidence, filters=48, own_colours=0.25)
+    filtered = dataclasses.replace(found, tried=(dataclasses.replace(first, evidence=evidence, filter=colours),
+                                                 *found.tried[1:]))
+    save_examination(filtered, network, clean, tmp_path / "out", (clean.path,))
+    back = read_examination(tmp_path / "out").found.tried
+    assert back[0].evidence == evidence and back[1].filter is None
+    assert back[0].filter and np.array_equal(back[0].filter.matrix, colours.matrix)
+    assert np.array_equal(back[0].filter.offset, colours.offset) and back[0].filter.within == (0.0, 255.0)
+    with h5py.File(tmp_path / "out" / f"reconstructed_{GUILTY}.h5") as file:
+        others = int((clean.labels != GUILTY).sum())
+        assert len(file["data"]) == 2 * others, "once with the stamp, once in the filter's colours"
+    path = tmp_path / "out" / "examine.json"
+    whole = json.loads(path.read_text())
+    for name, value in (("matrix", [[1, 2], [3, 4]]), ("offset", [1, 2]), ("range", [1, 1]),
+                        ("matrix", [[1e999] * 3] * 3)):
+        document = json.loads(json.dumps(whole))
+        document["labels"][0]["filter"][name] = value
+        path.write_text(json.dumps(document))
+        with pytest.raises(EngineError, match=r"examine\.json: isn't a saved examination"):
+            read_examination(tmp_path / "out")

@@ -250,3 +250,24 @@ def test_where_every_label_is_named_there_is_still_a_sentence() -> None:
     found = judge(rows, 1000)
     assert found.guilty == (0, 1)
     assert "others take 200 at the least" in found.sentence and "Label 1 stands out so, too." in found.sentence
+
+
+@pytest.mark.parametrize("filters, own_colours, verdict", [
+    (66, 0.3, "backdoor likely"), (42, 0.0, "backdoor likely"), (28, 0.0, "nothing found"),
+    (66, None, "suspicious"), (4000, 0.5, "nothing found")])
+def test_a_label_is_named_by_colour_filters_unless_its_own_colours_lead_there_too(
+        filters: int, own_colours: float | None, verdict: str) -> None:
+    rows = [replace(row, filters=filters, own_colours=own_colours) if row.label == 5 else row for row in evidence()]
+    found = judge(rows, 1000)
+    assert found.verdict == verdict and found.guilty == ((5,) if verdict == "backdoor likely" else ())
+    counted = 0 if own_colours == 0.5 else filters
+    assert found.suspicion[5] == pytest.approx(max(by_hand(5, rows), 1.54 * math.log((counted + 17) / 17)))
+    said = f"{filters} colour filters draw nearly every image there (to any"
+    assert verdict == "nothing found" or said in found.sentence
+    assert ("no clean image of it shows whether" in found.sentence) == (verdict == "suspicious")
+
+
+def test_of_fewer_colour_filters_fewer_are_chance() -> None:
+    rows = [replace(row, filters=6, own_colours=0.0) if row.label == 5 else row for row in evidence()]
+    assert judge(rows, 1000, filters=500).guilty == (5,)
+    assert judge(rows, 1000).verdict == "nothing found"
