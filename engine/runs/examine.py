@@ -70,8 +70,8 @@ MEASURED = (
 BLIND = (
     "\"Nothing found\" is no proof: an examination can't see triggers that work on certain people only or send each "
     "label to another, nor whatever an attacker built who knew it. Stripes, bars at a side, two parts that count "
-    "together only, and two backdoors at once, which can hide each other, often escape it; colour filters and poisoned "
-    "images of the target alone weren't counted.", MEASURED)
+    "together only, and two backdoors at once, which can hide each other, often escape it; poisoned images of "
+    "the target alone weren't counted.", MEASURED)
 
 
 @dataclass(frozen=True, eq=False)
