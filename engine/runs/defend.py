@@ -38,9 +38,9 @@ FEWEST_TO_PART = 80
 # them what was chosen left 56 % of an attack, and 2 % of what was computed from it.
 MEASURED_ACCURACY = 0.9
 NOT_TRIED = (
-    "Triggers over the whole picture (blends, stripes, warps) other than those of the images measured on, and above "
-    "all colour filters: 47 to 85 % of three such attacks were left. That was before the transplant guard looked at "
-    "colours; of the one that was tried again since, 9 % were left.",
+    "Triggers over the whole picture (blends, stripes, warps, colour filters) other than those of the images measured "
+    "on: of three colour filters 47 to 85 % were left before guard and examination looked at colours; of the one that "
+    "was tried again since, 0.3 %.",
     "Triggers that work on certain people only, or send each label to another.",
     "Attackers who know this defence, on this network; of ten who had read one defence's source and were tried on "
     "others, four kept more than a tenth of their attack against what is chosen without poisoned images.")
