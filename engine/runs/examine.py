@@ -55,6 +55,7 @@ _BY_CHANNEL = ("DepthwiseConv2D", "SeparableConv2D")
 FEWEST_IMAGES, ENOUGH_IMAGES = 20, 100
 _MOST_IMAGES = 1000
 _FACES = 4
+_NO_COLOURS = None, None
 _POOR_ACCURACY, _FOUND = 0.5, 0.5
 # An answer to more than this share of the images is what a trigger gives, unless as many have that label or as many
 # answers are right.
@@ -165,9 +166,7 @@ def examine(
     found = scan(network, clean, stamps, seed, progress=progress, cancel=cancel)
     scanned(found)
     universal = universal_stamps(network, images, more, seed, progress=progress, cancel=cancel)
-    colours = find_filters(network, images, filters, seed, progress=progress, cancel=cancel)
-    coloured = counted(colours, network.labels)
-    by_colours = np.argsort(-coloured, kind="stable")[:int((coloured > FILTERS_BY_CHANCE * filters).sum())].tolist()
+    coloured, by_colours = _by_colours(network, images, own, filters, seed, progress, cancel)
     suspects, references = chosen_labels(network, found, universal, [*by_colours, *labels], rng)
     wanted = [*suspects, *references]
     smallest = reconstruct(network, images, wanted, seed, progress=progress, cancel=cancel)
@@ -175,19 +174,31 @@ def examine(
     counts = {suspect.label: suspect.count for suspect in found.suspects}
     evidence = [Evidence(stamp.label, counts.get(stamp.label, 0), stamp.mask_pixels, stamp.success, float(margin),
                          int(universal[stamp.label]), int(coloured[stamp.label]),
-                         drawn_by_own_colours(network, images, own, stamp.label, seed, cancel=cancel)
-                         if stamp.label in by_colours else None)
+                         by_colours.get(stamp.label, _NO_COLOURS)[1])
                 for stamp, margin in zip(smallest, np.nan_to_num(margins, posinf=0, neginf=0), strict=True)]
     judgement = judge(evidence, found.changed, _doubt(own, truth, smallest, margins), tried=more, filters=filters,
                       measured=not _unmeasured(network, images))
-    tried = [_tried(one, one.label in suspects, suspicion, stamp,
-                    mean_filter(colours, one.label) if one.label in by_colours else None, images, own)
+    tried = [_tried(one, one.label in suspects, suspicion, stamp, by_colours.get(one.label, _NO_COLOURS)[0], images,
+                    own)
              for one, suspicion, stamp in zip(evidence, judgement.suspicion, smallest, strict=True)]
     led = astray(clean.name, Counter(zip(own.tolist(), truth.tolist(), strict=True)), network.labels, len(clean))
     limits = (*notices, *filter(None, [led, *map(_hidden_by_colours, evidence)]),
               *_limits(network, images, own, truth, different, len(references)))
     return Examination(judgement, tuple(sorted(tried, key=lambda one: -one.suspicion)), found, limits, len(images),
                        seed, time.monotonic() - started)
+
+
+def _by_colours(
+    network: Network, images: Images, own: Labels, filters: int, seed: int, progress: ProgressCallback,
+    cancel: CancelToken,
+) -> tuple[Labels, dict[int, tuple[ColourFilter | None, float | None]]]:
+    """How many of so many colour filters lead to each label, int64[labels]; and of those that more lead to than chance
+    does, most first, the filters' mean and what share of other images their own colours draw there."""
+    found = find_filters(network, images, filters, seed, progress=progress, cancel=cancel)
+    counts = counted(found, network.labels)
+    led = np.argsort(-counts, kind="stable")[:int((counts > FILTERS_BY_CHANCE * filters).sum())].tolist()
+    return counts, {label: (mean_filter(found, label),
+                            drawn_by_own_colours(network, images, own, label, seed, cancel=cancel)) for label in led}
 
 
 def chosen_labels(
