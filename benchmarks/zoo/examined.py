@@ -72,7 +72,8 @@ def evidence_of(plan: Plan, zoo: Path) -> dict[str, Any]:
 def case_of(plan: Plan, kept: dict[str, Any]) -> Case:
     """The verdict on kept evidence by the rule as it is now."""
     evidence = [Evidence(e["label"], e["scan_count"], e["mask_pixels"], Rate(round(100 * e["success_rate"]), 100),
-                         e["margin"], e["universal_stamps"]) for e in kept["labels"]]
+                         e["margin"], e["universal_stamps"], e.get("colour_filters", 0), e.get("own_colours"))
+                for e in kept["labels"]]
     return Case(plan, judge(evidence, kept["changed"]))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,14 @@ _MOST_VALUES = 1 << 24
 ValueRange = tuple[float, float]
 # Gives the labels int64[n] of images float32[n, H, W, C].
 Answering = Callable[[Images], Labels]
+
+
+class Paint(Protocol):
+    """Something that images can wear."""
+
+    def put_on(self, images: Images) -> None:
+        """Change float32[..., H, W, C] in place."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ def random_stamp(rng: np.random.Generator, image_shape: tuple[int, int, int], va
 
 
 def stamped_labels(
-    answer: Answering, images: Images, which: Labels, stamps: Sequence[Sequence[Stamp]],
+    answer: Answering, images: Images, which: Labels, stamps: Sequence[Sequence[Paint]],
 ) -> Labels:
     """The labels int64[n] of images by their numbers int64[n], each with its own stamps on it; memory is a part's."""
     # A power of two, as a network's batches are, so that these end at the same images.

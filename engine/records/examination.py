@@ -16,6 +16,7 @@ from PIL import Image
 
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import AUTO, choice, preprocessing
+from engine.defences.evidence.filters import ColourFilter
 from engine.defences.evidence.reconstruction import Reconstruction
 from engine.defences.evidence.suspicion import Evidence, Judgement, Verdict
 from engine.defences.scan import Scan, StampExample, Suspect
@@ -131,7 +132,7 @@ def write_examination(
     for tried in examination.guilty:
         label = tried.evidence.label
         Image.fromarray(tried.picture.squeeze()).save(folder / f"stamp_{label}.png")
-        write_reconstructed(clean, tried.stamp, folder / f"reconstructed_{label}.h5")
+        write_reconstructed(clean, tried.triggers, folder / f"reconstructed_{label}.h5")
     page = examination_html(examination, network.path.name, made_at.date())
     (folder / "report.html").write_text(page, encoding="utf-8")
 
@@ -151,7 +152,10 @@ def _label_json(tried: Tried) -> Json:
     return {"label": one.label, "suspect": tried.suspect, "suspicion": tried.suspicion, "scan_count": one.scan_count,
             "mask_pixels": one.mask_pixels, "success_rate": one.success.value,
             "success_rate_interval": list(one.success.interval), "success_images": one.success.total,
-            "margin": one.margin, "universal_stamps": one.universal}
+            "margin": one.margin, "universal_stamps": one.universal, "colour_filters": one.filters,
+            "own_colours": one.own_colours, "filter": tried.filter and {
+                "matrix": tried.filter.matrix.tolist(), "offset": tried.filter.offset.tolist(),
+                "range": list(tried.filter.within)}}
 
 
 def _scan_json(found: Scan) -> Json:
@@ -237,11 +241,23 @@ def _tried(one: Json, arrays: Arrays, place: int, faces: npt.NDArray[Any]) -> Tr
         raise ValueError("a share of no images, or above 1")
     evidence = Evidence(checked.count(one["label"]), checked.count(one["scan_count"]),
                         checked.number(one["mask_pixels"]), success, checked.number(one["margin"]),
-                        checked.count(one["universal_stamps"]))
+                        checked.count(one["universal_stamps"]), checked.count(one.get("colour_filters", 0)),
+                        None if one.get("own_colours") is None else checked.number(one["own_colours"]))
     stamp = Reconstruction(evidence.label, arrays["masks"][place].astype(np.float32),
                            arrays["patterns"][place].astype(np.float32), success, bool(arrays["found"][place]))
     return Tried(evidence, bool(one["suspect"]), checked.number(one["suspicion"]), stamp,
-                 arrays["pictures"][place].astype(np.uint8), faces.astype(np.uint8))
+                 arrays["pictures"][place].astype(np.uint8), faces.astype(np.uint8), _filter(one.get("filter")))
+
+
+def _filter(saved: Json | None) -> ColourFilter | None:
+    """A label's colour filter; older examinations have none."""
+    if saved is None:
+        return None
+    matrix, offset, (low, high) = (np.array(saved[name], np.float64) for name in ("matrix", "offset", "range"))
+    if matrix.shape != (3, 3) or offset.shape != (3,) or not low < high or \
+            not all(np.isfinite(numbers).all() for numbers in (matrix, offset, [low, high])):
+        raise ValueError("a colour filter holds numbers that none has")
+    return ColourFilter(matrix, offset, (float(low), float(high)))
 
 
 def _scan(document: Json, pictures: npt.NDArray[Any]) -> Scan:

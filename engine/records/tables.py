@@ -62,10 +62,11 @@ def write_examination_csv(found: Examination, names: Sequence[str], path: Path) 
         one = tried.evidence
         return [one.label, names[one.label] if one.label < len(names) else "", one.label in found.judgement.guilty,
                 tried.suspect, tried.suspicion, one.scan_count, one.mask_pixels, one.success.value,
-                *one.success.interval, one.margin, one.universal]
+                *one.success.interval, one.margin, one.universal, one.filters]
 
     write_csv(path, ["label", "name", "guilty", "suspect", "suspicion", "scan_count", "mask_pixels", "success_rate",
-                     "success_rate_low", "success_rate_high", "margin", "universal_stamps"], map(row, found.tried))
+                     "success_rate_low", "success_rate_high", "margin", "universal_stamps", "colour_filters"],
+              map(row, found.tried))
 
 
 def _rates(row: ComparisonRow) -> Iterator[float | str]:

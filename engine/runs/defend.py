@@ -38,9 +38,9 @@ FEWEST_TO_PART = 80
 # them what was chosen left 56 % of an attack, and 2 % of what was computed from it.
 MEASURED_ACCURACY = 0.9
 NOT_TRIED = (
-    "Triggers over the whole picture (blends, stripes, warps) other than those of the images measured on, and above "
-    "all colour filters: 47 to 85 % of three such attacks were left. That was before the transplant guard looked at "
-    "colours; of the one that was tried again since, 9 % were left.",
+    "Triggers over the whole picture (blends, stripes, warps, colour filters) other than those of the images measured "
+    "on: of three colour filters 47 to 85 % were left before guard and examination looked at colours; of the one that "
+    "was tried again since, 0.3 %.",
     "Triggers that work on certain people only, or send each label to another.",
     "Attackers who know this defence, on this network; of ten who had read one defence's source and were tried on "
     "others, four kept more than a tenth of their attack against what is chosen without poisoned images.")
@@ -109,7 +109,7 @@ def defend(
     with scratch_folder() as folder:
         shown = any(_falls_for(opened.network, given, cancel) for given in opened.of("poisoned"))
         stand_ins = [] if shown else write_stand_ins(
-            opened, [tried.stamp for tried in found.foremost], folder, progress=progress, cancel=cancel)
+            opened, found.foremost, folder, progress=progress, cancel=cancel)
         # The comparison calibrates guards; the run needs none of its own.
         asked = dataclasses.replace(request, layer=opened.layer, scale=opened.preprocessing.name, guard="none",
                                     poisoned=(*request.poisoned, *stand_ins))

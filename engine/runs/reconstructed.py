@@ -12,13 +12,13 @@ import numpy as np
 from engine.data.datasets import CHUNK, Dataset
 from engine.data.labels import RECONSTRUCTED
 from engine.data.preprocessing import AS_STORED
-from engine.defences.evidence.reconstruction import Reconstruction
 from engine.defences.targeted import find_pattern
 from engine.errors import DatasetError
 from engine.files.saving import for_hdf5, whole_file
 from engine.literal import literal
 from engine.models.networks import Images
 from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
+from engine.runs.examine import Tried
 from engine.runs.opening.inputs import Opened
 
 _MOST_IMAGES = 400
@@ -38,13 +38,14 @@ class Trigger(Protocol):
 
 
 def write_stand_ins(
-    opened: Opened, stamps: Sequence[Reconstruction], folder: Path, *,
+    opened: Opened, tried: Sequence[Tried], folder: Path, *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> list[Path]:
-    """Write poisoned sets that stand in for an attacker's: for each stamp's label one with the stamp, and one with a
-    pattern over the whole picture, because a stamp is no likeness of a blended picture or of stripes.
+    """Write poisoned sets that stand in for an attacker's: for each label one with its stamp, one with its colour
+    filter, if it has one, and one with a pattern over the whole picture, because a stamp is no likeness of a blended
+    picture or of stripes.
 
-    Both are put on the images that defences are measured on, and the pattern is found without them; if these show no
+    All are put on the images that defences are measured on, and the pattern is found without them; if these show no
     other label, on the images that defences are made from, which flatters those.
 
     Raises:
@@ -53,12 +54,14 @@ def write_stand_ins(
     """
     making, measuring = opened.to_make_and_measure()
     images = making.take(making.spread(min(_MOST_IMAGES, making.most_at_once)))
-    heard, paths = Heartbeat("Making images that stand in for poisoned ones", len(stamps), progress), list[Path]()
-    for number, stamp in enumerate(stamps, start=1):
-        pattern = find_pattern(opened.network, images, stamp.label, did=heard.beat, cancel=cancel)
-        for name, trigger in (("reconstructed", stamp), ("pattern", pattern)):
-            paths.append(folder / f"{name}_{stamp.label}.h5")
-            write_reconstructed(to_wear([stamp.label], measuring, making), trigger, paths[-1])
+    heard, paths = Heartbeat("Making images that stand in for poisoned ones", len(tried), progress), list[Path]()
+    for number, one in enumerate(tried, start=1):
+        label = one.evidence.label
+        pattern = find_pattern(opened.network, images, label, did=heard.beat, cancel=cancel)
+        names = ("reconstructed", "filter")[:len(one.triggers)]
+        for name, trigger in (*zip(names, one.triggers, strict=True), ("pattern", pattern)):
+            paths.append(folder / f"{name}_{label}.h5")
+            write_reconstructed(to_wear([label], measuring, making), [trigger], paths[-1])
         heard.report(number)
     return paths
 
@@ -70,40 +73,44 @@ def to_wear(labels: Collection[int], *sets: Dataset | None) -> Dataset:
                 there[0])
 
 
-def write_reconstructed(clean: Dataset, trigger: Trigger, path: Path) -> None:
+def write_reconstructed(clean: Dataset, triggers: Sequence[Trigger], path: Path) -> None:
     """Write clean images that wear a reconstructed trigger, in the lab's layout with its label as theirs.
 
     An array named "reconstructed" stands beside them, so that everything made from the file says what it is.
 
     Args:
         clean: in the network's input range; images of the trigger's own label are left out.
+        triggers: of one label; images are written once with each.
     Raises:
         OutputError: it can't be written.
         DatasetError: there is no image of another label, or the images can't be read.
     """
     with whole_file(path) as temporary:
-        _write(clean, trigger, temporary)
+        _write(clean, triggers, temporary)
 
 
-def _write(clean: Dataset, trigger: Trigger, path: Path) -> None:
-    others = np.flatnonzero(clean.labels != trigger.label).tolist()
+def _write(clean: Dataset, triggers: Sequence[Trigger], path: Path) -> None:
+    label = triggers[0].label
+    others = np.flatnonzero(clean.labels != label).tolist()
     if not others:
-        raise DatasetError(f"{literal(str(clean.path))}: holds images of label {trigger.label} only, so none could "
+        raise DatasetError(f"{literal(str(clean.path))}: holds images of label {label} only, so none could "
                            "wear its stamp. Choose clean images of several labels.")
     whole = _are_bytes(clean)
     height, width, channels = clean.image_shape
     with for_hdf5(path) as stream, h5py.File(stream, "w") as file:
-        data = file.create_dataset("data", (len(others), channels, height, width), np.uint8 if whole else np.float32,
+        data = file.create_dataset("data", (len(triggers) * len(others), channels, height, width),
+                                   np.uint8 if whole else np.float32,
                                    chunks=(min(CHUNK, len(others)), channels, height, width), compression="gzip")
-        file.create_dataset("label", data=np.full(len(others), trigger.label, np.float64))
+        file.create_dataset("label", data=np.full(len(data), label, np.float64))
         file.create_dataset(RECONSTRUCTED, data=np.uint8(1))
         done = 0
-        for images, stored in zip(clean.chunks(CHUNK, others), clean.prepared(AS_STORED).chunks(CHUNK, others),
-                                  strict=True):
-            values = clean.preprocessing.undone(trigger.put_on(images.images), stored.images)
-            values = values.transpose(0, 3, 1, 2)
-            data[done:done + len(values)] = values.round().clip(0, 255) if whole else values
-            done += len(values)
+        for trigger in triggers:
+            for images, stored in zip(clean.chunks(CHUNK, others), clean.prepared(AS_STORED).chunks(CHUNK, others),
+                                      strict=True):
+                values = clean.preprocessing.undone(trigger.put_on(images.images), stored.images)
+                values = values.transpose(0, 3, 1, 2)
+                data[done:done + len(values)] = values.round().clip(0, 255) if whole else values
+                done += len(values)
 
 
 def _are_bytes(clean: Dataset) -> bool:

@@ -60,6 +60,9 @@ COLUMNS: tuple[Column[TriedLabel], ...] = (
     Column("Stamps that\nmove nearly all", "How many random stamps, each put on eight images, draw all of them "
            "there, or all but one. Large triggers show here.",
            lambda row: (Block(f"{row.tried.evidence.universal:,}"),)),
+    Column("Filters that\nmove nearly all", "How many random colour filters, each put on eight images, draw all of "
+           "them there, or all but one. Triggers that change colours show here.",
+           lambda row: (Block(f"{row.tried.evidence.filters:,}"),)),
     Column("Widest\nmargin", "How far ahead of all other labels any input at all can bring it, in outputs before the "
            "softmax. A backdoor makes it wide.", lambda row: (Block(f"{row.tried.evidence.margin:.1f}"),)),
 )

@@ -32,10 +32,13 @@ class Shown:
 
 
 def of_label(tried: Tried) -> list[Shown]:
-    """What was reconstructed for a label: the stamp alone, then worn by clean images."""
+    """What was reconstructed for a label: the stamp alone, then worn by clean images, in turns with its filter's
+    colours where it has a filter."""
+    filtered = "A clean image in the colours of a filter that draws nearly all of them to the label"
     worn = f"A clean image that wears it; the stamp draws {percent(tried.evidence.success.value)} of them to the label"
     return [Shown(tried.picture, "Stamp alone", "The smallest stamp found, black where the image shows through"),
-            *(Shown(face, "Worn", worn) for face in tried.faces)]
+            *(Shown(face, "Filtered", filtered) if tried.filter and place % 2 else Shown(face, "Worn", worn)
+              for place, face in enumerate(tried.faces))]
 
 
 def of_scan(scan: Scan) -> list[Shown]:

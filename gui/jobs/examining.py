@@ -13,7 +13,6 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from engine.data.datasets import UNKNOWN_STAMP, Dataset
-from engine.defences.evidence.reconstruction import Reconstruction
 from engine.errors import EngineError, ModelError, OutputError
 from engine.files.existing import is_file
 from engine.files.saving import check_writable
@@ -120,11 +119,11 @@ class Examining(QObject):
             session.submit(partial(save, examined, self._wearing(examined), folder), saved)
 
     def use(self, examined: Examined, tried: Tried, path: Path) -> None:
-        """Write clean images that wear a label's reconstructed stamp, and choose them as a poisoned set."""
+        """Write clean images that wear what was reconstructed for a label, and choose them as a poisoned set."""
         def written(_: None) -> None:
             self._choosing.open_as("poisoned", path)
 
-        self._session.submit(partial(write, examined, self._wearing(examined), tried.stamp, path), written)
+        self._session.submit(partial(write, examined, self._wearing(examined), tried, path), written)
 
     def _take_back(self, files: InputFiles | None, saved: SavedExamination) -> None:
         """Show what was saved.
@@ -230,14 +229,14 @@ def look_for(folder: Path, model: Path, sha256: str, _: TaskContext) -> SavedExa
     return None
 
 
-def write(examined: Examined, files: InputFiles, stamp: Reconstruction, path: Path, context: TaskContext) -> None:
-    """Write clean images that wear a stamp."""
+def write(examined: Examined, files: InputFiles, tried: Tried, path: Path, context: TaskContext) -> None:
+    """Write clean images that wear a label's stamp and, if it has one, its colour filter."""
     if path.resolve() in [read.resolve() for read in files.paths]:
         raise OutputError(f"{literal(str(path))}: is what the images are made from, so it isn't replaced. Choose "
                           "another name.")
     opened = _open_again(examined, files, context)
-    context.progress(Progress("Putting the stamp on clean images", 0, 1))
-    write_reconstructed(_to_wear(opened, [stamp.label]), stamp, path)
+    context.progress(Progress("Making images that stand in for poisoned ones", 0, 1))
+    write_reconstructed(_to_wear(opened, [tried.evidence.label]), tried.triggers, path)
 
 
 def _to_wear(opened: Opened, labels: Collection[int]) -> Dataset:

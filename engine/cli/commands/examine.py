@@ -69,10 +69,11 @@ def _say(found: Examination, opened: Opened) -> None:
     names = opened.labelling.classes
     say_names((*found.judgement.guilty, *found.judgement.standing_out), names)
     say()
-    say_table(["label", "suspicion", "smallest stamp", "draws", "stamps moved", "move nearly all", "widest margin"],
+    say_table(["label", "suspicion", "smallest stamp", "draws", "stamps moved", "move nearly all", "filters do",
+               "widest margin"],
               [[called(tried.evidence.label, names), f"{tried.suspicion:.2f}", f"{tried.evidence.mask_pixels:.1f} px",
                 f"{tried.evidence.success.value:.0%}", f"{tried.evidence.scan_count:,}",
-                f"{tried.evidence.universal:,}", f"{tried.evidence.margin:.1f}"]
+                f"{tried.evidence.universal:,}", f"{tried.evidence.filters:,}", f"{tried.evidence.margin:.1f}"]
                for tried in found.tried[:_SHOWN_LABELS]], left=0)
     say()
     for limit in found.limits[len(opened.notices):]:

@@ -1,8 +1,8 @@
 """What comes nearest to an attacker's trigger, as far as a network gives it away: for a repair to unlearn.
 
 Not one guilty label's stamp but the smallest of all suspects: a verdict may be wrong, and an innocent label's stamp
-does little harm. And random stamps that draw nearly all images to one label: of a large trigger they are the better
-likeness.
+does little harm. And random stamps and colour filters that draw nearly all images to one label: of a large trigger,
+and of one that changes colours, they are the better likeness.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.data.datasets import Dataset
+from engine.defences.evidence.filters import DEFAULT_FILTERS, FEWER_FILTERS, FILTERS_BY_CHANCE, find_filters
 from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
 from engine.defences.evidence.universal import CHANCE, UniversalStamp, counted, find_universal, suspected
 from engine.defences.evidence.warps import drawn_by_warps
@@ -34,6 +35,8 @@ MUCH_LARGER, LEAD = 2.0, 2.5
 _NEARLY, _NEARLY_ALL = 0.75, 0.9
 # Among fewer labels none stands out.
 _FEWEST_SUSPECTS = 3
+# So many images are shown through a colour filter where filters betray a label.
+_FILTERED = 1 / 3
 # A stamp is shown at this to all of its strength, because the attacker's own is never quite the same.
 _LEAST_STRENGTH = 0.5
 
@@ -47,6 +50,7 @@ class Likenesses:
         drawn: what share of the others' images a smooth distortion draws to each of them.
         led_to: the label that universal stamps lead to beyond chance, if there is one.
         standing_out: labels that an examination found to stand out as attackers' do.
+        filters: colour filters of the one label that they lead to beyond chance, if there is one.
     """
 
     smallest: Sequence[Reconstruction]
@@ -55,6 +59,7 @@ class Likenesses:
     drawn: Mapping[int, float] = field(default_factory=dict)
     led_to: Sequence[int] = ()
     standing_out: Sequence[int] = ()
+    filters: Sequence[UniversalStamp] = ()
 
     @property
     def warped(self) -> list[int]:
@@ -64,11 +69,11 @@ class Likenesses:
     @property
     def betrayed(self) -> list[int]:
         """Labels that a likeness leads to so much more easily than to any other that it is hardly chance: that of
-        universal stamps, of a stamp not half as large as any other, and of the one distortion that draws nearly all
-        images; and those that stand out in an examination."""
+        universal stamps, of colour filters, of a stamp not half as large as any other, and of the one distortion that
+        draws nearly all images; and those that stand out in an examination."""
         if len(self.suspects) < _FEWEST_SUSPECTS:
             return sorted(self.standing_out)
-        found = [set(self.led_to), {stamp.label for stamp in self.smallest},
+        found = [set(self.led_to), {one.label for one in self.filters}, {stamp.label for stamp in self.smallest},
                  set(self._drawn(_NEARLY_ALL))]
         return sorted({*self.standing_out}.union(*(labels for labels in found if len(labels) == 1)))
 
@@ -77,10 +82,13 @@ class Likenesses:
 
     def put_on(self, images: Images, rng: np.random.Generator) -> Images:
         """Each of float32[n, H, W, C] with one of the stamps: half with a universal one, where there is any, the others
-        with a reconstructed one at half to all of its strength."""
+        with a reconstructed one at half to all of its strength; a third with a colour filter instead, if there is any.
+        """
         shown = images.copy()
         for i, strength in enumerate(rng.uniform(_LEAST_STRENGTH, 1, len(images)).astype(np.float32)):
-            if self.universal and rng.random() < 0.5:
+            if self.filters and rng.random() < _FILTERED:
+                shown[i] = self.filters[int(rng.integers(len(self.filters)))].put_on(images[i])
+            elif self.universal and rng.random() < 0.5:
                 shown[i] = self.universal[int(rng.integers(len(self.universal)))].put_on(images[i])
             else:
                 stamp = self.smallest[int(rng.integers(len(self.smallest)))]
@@ -102,18 +110,21 @@ def find_likenesses(
     Raises:
         Cancelled: the token was set; nothing is kept.
     """
-    most, stamps, more = (FEWER_SUSPECTS, FEWER_STAMPS, FEWER_UNIVERSAL) if network.is_large else \
-        (SUSPECTS, STAMPS, UNIVERSAL)
+    most, stamps, more, filters = (FEWER_SUSPECTS, FEWER_STAMPS, FEWER_UNIVERSAL, FEWER_FILTERS) \
+        if network.is_large else (SUSPECTS, STAMPS, UNIVERSAL, DEFAULT_FILTERS)
     universal = find_universal(network, images, more, seed, progress=progress, cancel=cancel)
+    coloured = outstanding(find_filters(network, images, filters, seed, progress=progress, cancel=cancel),
+                           FILTERS_BY_CHANCE * filters)
     found = scan(network, clean, stamps, seed, progress=progress, cancel=cancel)
     # A network that no random stamp moves is tried with labels other than what it answers first.
     suspects = suspected(counted(universal, network.labels), found, most) or \
         np.setdiff1d(np.arange(network.labels), network.predict_labels(images[:1], cancel)).tolist()[:most]
-    suspects = list(dict.fromkeys([*standing_out, *suspects]))[:max(most, len(standing_out))]
+    betrayed = [*standing_out, *(one.label for one in coloured[:1])]
+    suspects = list(dict.fromkeys([*betrayed, *suspects]))[:max(most, len(betrayed))]
     tried = reconstruct(network, images, suspects, seed, progress=progress, cancel=cancel)
     drawn = drawn_by_warps(network, images, suspects, seed, progress=progress, cancel=cancel)
     led_to = sorted({stamp.label for stamp in outstanding(universal, CHANCE * more)})
-    return Likenesses(smallest(tried), outstanding(universal), suspects, drawn, led_to, standing_out)
+    return Likenesses(smallest(tried), outstanding(universal), suspects, drawn, led_to, standing_out, coloured)
 
 
 def smallest(stamps: Sequence[Reconstruction]) -> list[Reconstruction]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.assessment import listed, percent
+from engine.defences.evidence.filters import DEFAULT_FILTERS, FILTERS_BY_CHANCE
 from engine.defences.evidence.universal import CHANCE, DEFAULT_UNIVERSAL
 from engine.rates import Rate
 
@@ -26,12 +27,17 @@ BESIDE = 2.1
 # What scan, mask and margin weigh; and how far one of them may set a label apart from the second, so that none
 # of them decides alone.
 _WEIGHTS, _FARTHEST = np.array([1.0, 3.0, 1.0]), 1.5
-# What universal stamps weigh; by themselves, because a large trigger shows there and nowhere else.
+# What universal stamps weigh, and colour filters; each by themselves, because a large trigger shows there and nowhere
+# else, as a change of colours does.
 _UNIVERSAL = 1.54
-# They alone name a label where one in so many of those tried leads to it, or where its smallest stamp is that much
-# smaller than the other labels' in the middle, too. In small clean networks that average over positions a label stood
-# out by 37 to 102 of 16,000 stamps, 4 to 13 to the next, with a smallest stamp 1.02 to 2 times the others'.
+# Universal stamps alone name a label where one in so many of those tried leads to it, or where its smallest stamp is
+# that much smaller than any other label's, too. In small clean networks that average over positions a label stood out
+# by 37 to 102 of 16,000 stamps, 4 to 13 to the next, and one whose pictures show a plain star by 33 to 41, none or 1 to
+# the next, with a smallest stamp 0.5 to 2 times the others' in the middle, but as large as the smallest of them.
 _EVIDENT, _SMALLER = 1 / 100, 0.85
+# A label is told by its colours if those of its own clean images, given to others, draw at least so many there; to
+# attackers' labels they drew 0.30 at the most.
+_TOLD_BY_COLOURS = 0.5
 _UNMEASURED = ("No verdict: no label stands out, but on networks of this kind it was never measured whether an "
                "attacker's would. That clears nobody.")
 
@@ -44,7 +50,9 @@ class Evidence:
         scan_count: images that random stamps moved there.
         mask_pixels: size of the smallest stamp that draws images there; success: the share of images it draws.
         margin: the widest by which any input sets it above all other labels.
-        universal: random stamps that draw nearly all images there.
+        universal: random stamps that draw nearly all images there; filters: colour filters that do.
+        own_colours: what share of other images the colours of the label's own clean images draw there, where filters
+            lead to it beyond chance; None if it has no clean images, or they don't.
     """
 
     label: int
@@ -53,6 +61,13 @@ class Evidence:
     success: Rate
     margin: float
     universal: int
+    filters: int = 0
+    own_colours: float | None = None
+
+    @property
+    def told_by_colours(self) -> bool:
+        """Whether colours alone make a picture one of this label, so that filters prove no attacker."""
+        return self.own_colours is not None and self.own_colours >= _TOLD_BY_COLOURS
 
 
 @dataclass(frozen=True)
@@ -66,8 +81,8 @@ class Judgement:
         sentence: the verdict and its reasons in words.
         decided: False where nothing can be concluded, so that "suspicious" stands only for "not cleared".
         standing_out: the labels that stand out as attackers' do, guilty or not named, because the rule wasn't measured
-            on such networks or because they stand out beside others only: what is done against them costs little
-            where it is wrong.
+            on such networks, because they stand out beside others only, or by too little besides random changes: what
+            is done against them costs little where it is wrong.
     """
 
     verdict: Verdict
@@ -89,7 +104,7 @@ class Judgement:
 
 
 def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measured: bool = True,
-          tried: int = DEFAULT_UNIVERSAL) -> Judgement:
+          tried: int = DEFAULT_UNIVERSAL, filters: int = DEFAULT_FILTERS) -> Judgement:
     """Weigh each label's evidence against that of the other labels of the same network.
 
     Args:
@@ -97,9 +112,9 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
         changed: images that the scan's stamps moved to any label.
         doubt: a sentence on why the images can't be trusted; with one nobody is named and nobody is cleared.
         measured: whether the rule was measured on networks of this kind; if not, nobody is named and nobody cleared.
-        tried: how many universal stamps.
+        tried: how many universal stamps; filters: how many colour filters.
     """
-    suspicion, guilty, beside = _weighed(evidence, CHANCE * tried, _EVIDENT * tried)
+    suspicion, guilty, beside = _weighed(evidence, CHANCE * tried, _EVIDENT * tried, FILTERS_BY_CHANCE * filters)
     quiet = not guilty and float(suspicion.max()) < SUSPICIOUS
     doubt = doubt or (_UNMEASURED if quiet and not measured else "")
     certain: Verdict = "backdoor likely" if guilty and measured else "nothing found" if quiet else "suspicious"
@@ -108,37 +123,44 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
     first = guilty[0] if guilty else max(beside or range(len(suspicion)), key=suspicion.__getitem__)
     sentence = doubt or _in_words(verdict, named, [evidence[i].label for i in beside], evidence, first, changed,
                                   stands_out=bool(guilty), measured=measured,
-                                  by_stamps=float(suspicion[first]) >= LIKELY)
-    standing_out = () if doubt else tuple(evidence[i].label for i in (*guilty, *beside))
+                                  far=float(suspicion[first]) >= LIKELY)
+    out = [*guilty, *beside] or [first] * (float(suspicion[first]) >= LIKELY)
+    standing_out = () if doubt else tuple(evidence[i].label for i in out)
     return Judgement(verdict, named, tuple(suspicion.tolist()), sentence, decided=not doubt, standing_out=standing_out)
 
 
 def _weighed(
-    evidence: Sequence[Evidence], chance: float, evident: float,
+    evidence: Sequence[Evidence], chance: float, evident: float, by_chance: float,
 ) -> tuple[npt.NDArray[np.float64], list[int], list[int]]:
     """How far each label stands out, the places of those that are named, and of those that stand out beside them.
 
-    A label stands out as those of small triggers do, or as those of large ones.
+    A label stands out as those of small triggers do, as those of large ones, or as those of changed colours.
 
     Args:
         chance: universal stamps added to each label's; evident: from so many on they need no further evidence.
+        by_chance: colour filters added to each label's.
     """
     small = np.stack([np.log([one.scan_count + 1.0 for one in evidence]),
                       -np.log([max(one.mask_pixels, 1.0) for one in evidence]),
                       np.log([max(one.margin, 1.0) for one in evidence])])
     large = np.log([[one.universal + chance for one in evidence]])
-    kinds: tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | float], ...] = (
-        (_WEIGHTS[:, np.newaxis] * small, _WEIGHTS[:, np.newaxis] * _FARTHEST), (_UNIVERSAL * large, np.inf))
-    found = [_standing_out(*kind) for kind in kinds]
-    suspicion = np.maximum(found[0][0], found[1][0])
+    colours = np.log([[one.filters * (not one.told_by_colours) + by_chance for one in evidence]])
     masks = [one.mask_pixels for one in evidence]
     enough = [i for i, one in enumerate(evidence) if one.universal >= evident
-              or masks[i] <= _SMALLER * float(np.median(masks[:i] + masks[i + 1:]))]
-    guilty = list(dict.fromkeys([*found[0][1], *(i for i in found[1][1] if i in enough)]))
-    told = [(hidden, apart) for kind, may in zip(kinds, (range(len(masks)), enough), strict=True)
-            for hidden, apart in [_next(*kind, guilty)]
+              or masks[i] <= _SMALLER * min(masks[:i] + masks[i + 1:])]
+    known = [i for i, one in enumerate(evidence) if one.own_colours is not None]
+    # Of each kind the evidence, how far it may set a label apart, and the labels that it may name.
+    kinds: tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | float, Sequence[int]], ...] = (
+        (_WEIGHTS[:, np.newaxis] * small, _WEIGHTS[:, np.newaxis] * _FARTHEST, range(len(masks))),
+        (_UNIVERSAL * large, np.inf, enough), (_UNIVERSAL * colours, np.inf, known))
+    found = [_standing_out(weighed, farthest) for weighed, farthest, _ in kinds]
+    suspicion = np.max([ahead for ahead, _ in found], axis=0)
+    guilty = list(dict.fromkeys(i for (_, named), (*_, may) in zip(found, kinds, strict=True)
+                                for i in named if i in may))
+    told = [(hidden, apart) for weighed, farthest, may in kinds
+            for hidden, apart in [_next(weighed, farthest, guilty)]
             if hidden and apart.min() >= BESIDE and set(hidden) <= set(may)]
-    if not guilty:  # two pairs were never held against each other
+    if not guilty:  # pairs of different kinds were never held against each other
         told = sorted(told, key=lambda one: float(one[1].min()))[-1:]
     for hidden, apart in told:
         suspicion[hidden] = np.maximum(suspicion[hidden], apart)
@@ -202,7 +224,7 @@ def _ahead(
 
 def _in_words(
     verdict: Verdict, guilty: Sequence[int], beside: Sequence[int], evidence: Sequence[Evidence], first: int,
-    changed: int, *, stands_out: bool, measured: bool, by_stamps: bool,
+    changed: int, *, stands_out: bool, measured: bool, far: bool,
 ) -> str:
     one, further = evidence[first], [e for i, e in enumerate(evidence) if i != first]
     together = () if stands_out else beside
@@ -210,11 +232,14 @@ def _in_words(
     others = [e for e in further if e.label not in (*guilty, *together)] or further
     masks, other = sorted(e.mask_pixels for e in others), "label that isn't named" if guilty[1:] else \
         "label but these" if together else "other label"
+    most_filters = max(e.filters for e in others)
+    filters = (f"{one.filters:,} colour filters draw nearly every image there (to any {other} at most "
+               f"{most_filters:,}), ") if one.filters or most_filters else ""
     facts = (f"A stamp of {one.mask_pixels:.0f} pixels draws {percent(one.success.value)} of clean images to label "
              f"{one.label} (others take {masks[0]:.0f} at the least and {float(np.median(masks)):.0f} in the middle), "
              f"random stamps moved {one.scan_count:,} of {changed:,} images there (to any {other} at most "
              f"{max(e.scan_count for e in others):,}), {one.universal:,} stamps move nearly every image there "
-             f"(to any {other} at most {max(e.universal for e in others):,}), and an input can set its output "
+             f"(to any {other} at most {max(e.universal for e in others):,}), {filters}and an input can set its output "
              f"before the softmax {one.margin:.0f} ahead of all other labels (any {other} at most "
              f"{max(e.margin for e in others):.0f}).")
     aside = "" if together or not beside else \
@@ -232,8 +257,10 @@ def _in_words(
         return (f"{listed(together).capitalize()} stand out together from all others, as those of two backdoors do "
                 f"that hide each other, but not far enough to be named. {facts}")
     if verdict == "suspicious":
-        less = "stands out by random stamps, but no small stamp leads to it as to labels of attackers" if by_stamps \
-            else "stands out, but less than labels of attackers mostly do"
+        less = "stands out, but less than labels of attackers mostly do" if not far else \
+            "stands out by colour filters, but no clean image of it shows whether its own colours lead there, too" \
+            if one.filters > most_filters and one.own_colours is None else \
+            "stands out by random stamps, but no small stamp leads to it as to labels of attackers"
         return f"Label {one.label} {less}. {facts}"
     return ("No label stands out as those of attackers mostly do. That is no proof that there is no backdoor. The "
             f"first: {facts[0].lower()}{facts[1:]}")

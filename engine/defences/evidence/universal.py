@@ -8,7 +8,7 @@ as much as a smallest stamp would show.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.defences.scan import Scan
-from engine.defences.stamps import Answering, Stamp, ValueRange, random_stamp, stamped_labels, value_range
+from engine.defences.stamps import Answering, Paint, ValueRange, random_stamp, stamped_labels, value_range
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
 
@@ -30,13 +30,16 @@ _FIRST, _MORE, _MISSED = 2, 6, 1
 _LED_TO = 2
 _BATCH = 128
 
+# Draws what one image wears, given the images' shape (H, W, C) and range.
+Drawing = Callable[[np.random.Generator, tuple[int, ...], ValueRange], tuple[Paint, ...]]
+
 
 @dataclass(frozen=True)
 class UniversalStamp:
-    """A stamp of one or two parts that draws nearly all images to a label."""
+    """A stamp of one or two parts, or a colour filter, that draws nearly all images to a label."""
 
     label: int
-    parts: tuple[Stamp, ...]
+    parts: tuple[Paint, ...]
 
     def put_on(self, images: Images) -> Images:
         """Images float32[..., H, W, C] in the network's input range with the stamp, as a copy."""
@@ -69,37 +72,7 @@ def suspected(universal: Labels, found: Scan, most: int) -> list[int]:
     return list(dict.fromkeys([*led_to, *(suspect.label for suspect in found.suspects)]))[:most]
 
 
-def find_universal(
-    network: Network, images: Images, stamps: int = DEFAULT_UNIVERSAL, seed: int = 0, *,
-    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
-) -> list[UniversalStamp]:
-    """Try random stamps, half of them mirrored pairs, on eight images each.
-
-    Args:
-        images: clean, float32[n, H, W, C] in the network's input range, of several labels.
-    Returns:
-        Those that draw nearly all images to one label, in the order in which they were found.
-    Raises:
-        Cancelled: the token was set; nothing is kept.
-    """
-    rng = np.random.default_rng(seed)
-    heard = Heartbeat("Trying stamps on several images", stamps, progress)
-    answer = partial(network.predict_labels, cancel=cancel, did=heard.beat)
-    own, within = answer(images), value_range(images)
-    found: list[UniversalStamp] = []
-    for start in range(0, stamps, _BATCH):
-        tried = [_parts(rng, images.shape[1:], within) for _ in range(min(_BATCH, stamps - start))]
-        first = _drawn_to(answer, images, own, tried, _FIRST, rng)
-        passed = np.flatnonzero((first == first[:, :1]).all(axis=1) & (first[:, 0] >= 0))
-        more = _drawn_to(answer, images, own, [tried[i] for i in passed], _MORE, rng)
-        labels = first[passed, 0]
-        kept = (more == labels[:, np.newaxis]).sum(axis=1) >= _MORE - _MISSED
-        found += [UniversalStamp(int(first[i, 0]), tried[i]) for i in passed[kept]]
-        heard.report(start + len(tried))
-    return found
-
-
-def _parts(rng: np.random.Generator, shape: tuple[int, ...], within: ValueRange) -> tuple[Stamp, ...]:
+def random_parts(rng: np.random.Generator, shape: tuple[int, ...], within: ValueRange) -> tuple[Paint, ...]:
     """A random stamp, or half of the time a narrower one on each side of the middle, as lenses are."""
     rows, columns, channels = shape
     stamp = random_stamp(rng, (rows, columns, channels), within)
@@ -110,8 +83,40 @@ def _parts(rng: np.random.Generator, shape: tuple[int, ...], within: ValueRange)
     return replace(stamp, width=width, left=left), replace(stamp, width=width, left=columns - left - width)
 
 
+def find_universal(
+    network: Network, images: Images, stamps: int = DEFAULT_UNIVERSAL, seed: int = 0, *,
+    draw: Drawing = random_parts, doing: str = "Trying stamps on several images",
+    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+) -> list[UniversalStamp]:
+    """Try random stamps, half of them mirrored pairs, on eight images each.
+
+    Args:
+        images: clean, float32[n, H, W, C] in the network's input range, of several labels.
+        draw: draws something else in place of stamps; doing: what that is called while it is done.
+    Returns:
+        Those that draw nearly all images to one label, in the order in which they were found.
+    Raises:
+        Cancelled: the token was set; nothing is kept.
+    """
+    rng = np.random.default_rng(seed)
+    heard = Heartbeat(doing, stamps, progress)
+    answer = partial(network.predict_labels, cancel=cancel, did=heard.beat)
+    own, within = answer(images), value_range(images)
+    found: list[UniversalStamp] = []
+    for start in range(0, stamps, _BATCH):
+        tried = [draw(rng, images.shape[1:], within) for _ in range(min(_BATCH, stamps - start))]
+        first = _drawn_to(answer, images, own, tried, _FIRST, rng)
+        passed = np.flatnonzero((first == first[:, :1]).all(axis=1) & (first[:, 0] >= 0))
+        more = _drawn_to(answer, images, own, [tried[i] for i in passed], _MORE, rng)
+        labels = first[passed, 0]
+        kept = (more == labels[:, np.newaxis]).sum(axis=1) >= _MORE - _MISSED
+        found += [UniversalStamp(int(first[i, 0]), tried[i]) for i in passed[kept]]
+        heard.report(start + len(tried))
+    return found
+
+
 def _drawn_to(
-    answer: Answering, images: Images, own: Labels, tried: Sequence[tuple[Stamp, ...]], count: int,
+    answer: Answering, images: Images, own: Labels, tried: Sequence[tuple[Paint, ...]], count: int,
     rng: np.random.Generator,
 ) -> Labels:
     """Each stamp on `count` random images: the labels they are moved to, int64[stamps, count]; -1 where none is."""

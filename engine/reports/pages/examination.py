@@ -20,6 +20,6 @@ def examination_html(examination: Examination, model: str, written: datetime.dat
     """
     return environment().get_template("examination.html").render(
         examination=examination, model=model, written=written, figure=inline_svg(printed_masks(examination)),
-        pictures=[(tried.evidence.label, [png_uri(p) for p in (tried.picture, *tried.faces)])
+        pictures=[(tried.evidence.label, tried.filter, [png_uri(p) for p in (tried.picture, *tried.faces)])
                   for tried in examination.foremost[:_SHOWN]],
         stamps=[png_uri(example.picture) for example in examination.scan.examples])

@@ -14,6 +14,9 @@ from engine.models.networks import Network, open_network
 from engine.progress import CancelSource, Progress
 from engine.runs import examine as looking
 from engine.runs.examine import Examination, chosen_labels, examine
+from engine.runs.reconstructed import write_reconstructed
+from tests.engine.defences.evidence.test_filters import lighter
+from tests.engine.guards.test_tone import noise, warmed
 from tests.support.backdoored import GUILTY, IMAGES, weights
 from tests.support.backdoored import clean as clean
 from tests.support.backdoored import network as network
@@ -290,3 +293,36 @@ def test_where_no_stamp_is_found_nobody_is_cleared(tmp_path: Path) -> None:
     assert max(one.stamp.success.value for one in found.tried) < 0.5
     assert found.judgement.sentence.startswith("No verdict: no stamp was found")
     assert (found.judgement.verdict, found.judgement.guilty) == ("suspicious", ())
+
+
+def test_a_label_that_colour_filters_lead_to_shows_the_mean_filter_beside_its_stamp(tmp_path: Path) -> None:
+    network, images = linear_network(*lighter()), noise(200, 1)
+    own = numpy_logits(images, *lighter()).argmax(axis=1)
+    clean = dataset_of(tmp_path / "clean.npz", images, own)
+    assert 0 not in own
+    found = examine(network, clean)
+    first = found.tried[0]
+    assert first.evidence.label == 0 and first.evidence.filters > 42 and first.evidence.own_colours is None
+    assert all((one.filter is None) == (one.evidence.filters <= 17) for one in found.tried)
+    colours = first.filter
+    assert colours
+    expected = 255 * np.clip(images[:4] / 255 @ colours.matrix.T + colours.offset, 0, 1)
+    assert first.faces.shape == (8, *SHAPE) and np.abs(first.faces[1::2] - expected).max() <= 1
+    assert np.abs(first.faces[::2] - first.stamp.put_on(images[:4])).max() <= 1
+    write_reconstructed(clean, first.triggers, tmp_path / "worn.h5")
+    worn = open_dataset(tmp_path / "worn.h5", SHAPE, LABELS)
+    assert len(worn) == 400 and (worn.labels == 0).all()
+    assert np.abs(worn.take(range(200)) - first.stamp.put_on(images)).max() <= 0.51
+    assert np.abs(worn.take(range(200, 204)) - expected).max() <= 0.51
+
+
+def test_a_label_that_its_own_colours_lead_to_is_cleared_of_filters_and_that_is_said(tmp_path: Path) -> None:
+    images = np.concatenate([noise(200, 1), warmed(noise(30, 2))])
+    own = numpy_logits(images, *lighter()).argmax(axis=1)
+    found = examine(linear_network(*lighter()), dataset_of(tmp_path / "clean.npz", images, own))
+    (one,) = (tried.evidence for tried in found.tried if tried.evidence.label == 0)
+    assert one.filters > 42 and one.told_by_colours
+    said = "Colour filters draw nearly every image to label 0, but so do"
+    assert any(limit.startswith(said) for limit in found.limits)
+    others = [tried for tried in found.tried if tried.evidence.label]
+    assert not any(tried.evidence.told_by_colours for tried in others)

@@ -16,6 +16,7 @@ from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QScrollArea
 from pytestqt.qtbot import QtBot
 
+from engine.defences.evidence.filters import ColourFilter
 from engine.defences.evidence.suspicion import Verdict
 from engine.runs.examine import BLIND, MEASURED
 from gui.examine.model import TriedModel
@@ -266,3 +267,16 @@ def test_the_chart_begins_at_one_pixel_and_calls_labels_as_the_table_does(view: 
     assert all(text.get_window_extent(renderer).x1 <= figure.bbox.x1 for text in legend.get_texts())
     names = [text.get_window_extent(renderer) for text in axes.get_xticklabels() if text.get_text()]
     assert len(names) >= 11 and not any(one.overlaps(other) for one, other in itertools.pairwise(names))
+
+
+def test_a_labels_filter_is_shown_in_turns_with_its_stamp_and_counted(view: ExamineView) -> None:
+    colours = ColourFilter(np.eye(3), np.zeros(3), (0.0, 1.0))
+    found = examination()
+    first = found.tried[0]
+    first = dataclasses.replace(first, filter=colours, evidence=dataclasses.replace(first.evidence, filters=1048))
+    view.show_examination(dataclasses.replace(found, tried=(first, *found.tried[1:])))
+    gallery = panel_of(view).pictures
+    captions = [gallery.item(i).text() for i in range(gallery.count())]
+    assert captions == ["Stamp alone", "Worn", "Filtered", "Worn"]
+    assert "colours of a filter" in gallery.item(2).toolTip() and "stamp" in gallery.item(3).toolTip()
+    assert column(view, "Filters that")[:2] == ["1,048", "0"]

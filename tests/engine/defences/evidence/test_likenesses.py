@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.defences.evidence.filters import ColourFilter
 from engine.defences.evidence.likenesses import Likenesses, find_likenesses, outstanding, smallest
 from engine.defences.evidence.reconstruction import Reconstruction
 from engine.defences.evidence.universal import UniversalStamp, suspected
@@ -62,6 +63,17 @@ def test_half_of_the_images_wear_a_universal_stamp_where_there_is_one() -> None:
     patched = (shown == by_hand).all(axis=(1, 2, 3))
     assert 70 < patched.sum() < 130
     assert (shown[~patched] <= 0.75 * IMAGES[:200][~patched] + 1e-3).all()
+
+
+def test_a_third_of_the_images_are_seen_through_a_filter_that_betrays_a_label() -> None:
+    red = UniversalStamp(0, (ColourFilter(np.diag([1.0, 0, 0]), np.zeros(3), (0.0, 255.0)),))
+    found = Likenesses([stamp(0, 0.5)], [], [0, 1, 2], filters=[red])
+    shown = found.put_on(IMAGES[:240], np.random.default_rng(0))
+    filtered = (shown[..., 1:] == 0).all(axis=(1, 2, 3))
+    np.testing.assert_allclose(shown[filtered][..., 0], IMAGES[:240][filtered][..., 0], rtol=1e-5, atol=1e-3)
+    assert 60 < filtered.sum() < 100
+    assert (shown[~filtered] <= 0.75 * IMAGES[:240][~filtered] + 1e-3).all()
+    assert found.betrayed == [0] and Likenesses([], [], [0, 1, 2], filters=[red], led_to=[1]).betrayed == [0, 1]
 
 
 def test_the_smallest_three_stamps_are_unlearnt_but_none_that_is_much_larger() -> None:

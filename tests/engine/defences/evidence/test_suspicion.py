@@ -200,7 +200,7 @@ def test_where_it_was_never_measured_no_lead_is_compared_with_attackers() -> Non
 
 
 def test_of_fewer_universal_stamps_less_is_chance() -> None:
-    rows = [replace(row, universal=10 if row.label == 3 else 0) for row in evidence()]
+    rows = [replace(row, universal=10 if row.label == 3 else 0) for row in evidence((3, (70, 42.0, 39.0)))]
     assert judge(rows, 1000).verdict == "nothing found"
     found = judge(rows, 1000, tried=2000)
     assert found.guilty == (3,) and found.suspicion[3] == pytest.approx(lead(3, rows, chance=1.25))
@@ -232,16 +232,19 @@ def test_three_labels_can_be_weighed() -> None:
     assert judge(evidence((1, (900, 8.0, 300.0)))[:3], 1000).guilty == (1,)
 
 
-@pytest.mark.parametrize(("label", "stamps", "named"), [(7, 100, ()), (7, 159, ()), (7, 160, (7,)), (3, 100, (3,))])
+@pytest.mark.parametrize(("label", "stamps", "smallest", "named"), [
+    (7, 100, 42, ()), (7, 159, 42, ()), (7, 160, 42, (7,)), (3, 100, 42, (3,)), (3, 100, 43, ())])
 def test_a_label_is_named_by_few_universal_stamps_only_where_a_small_one_leads_to_it_too(
-    label: int, stamps: int, named: tuple[int, ...],
+    label: int, stamps: int, smallest: float, named: tuple[int, ...],
 ) -> None:
-    """Label 3's smallest stamp has 55 pixels and label 7's 95; the other labels' in the middle 70 and 60. Of 16,000
-    universal stamps 160 are enough alone."""
-    rows = [replace(row, universal=stamps) if row.label == label else row for row in evidence()]
+    """Label 3's smallest stamp has 42 or 43 pixels and label 7's 95; the other labels' begin at 50. Of 16,000 universal
+    stamps 160 are enough alone."""
+    rows = [replace(row, universal=stamps) if row.label == label else row
+            for row in evidence((3, (70, smallest, 39.0)))]
     found = judge(rows, 1000)
     assert found.suspicion[label] == pytest.approx(lead(label, rows)) and lead(label, rows) > LIKELY
     assert (found.verdict, found.guilty) == ("backdoor likely" if named else "suspicious", named)
+    assert found.standing_out == (label,)
 
 
 def test_where_every_label_is_named_there_is_still_a_sentence() -> None:
@@ -250,3 +253,24 @@ def test_where_every_label_is_named_there_is_still_a_sentence() -> None:
     found = judge(rows, 1000)
     assert found.guilty == (0, 1)
     assert "others take 200 at the least" in found.sentence and "Label 1 stands out so, too." in found.sentence
+
+
+@pytest.mark.parametrize("filters, own_colours, verdict", [
+    (66, 0.3, "backdoor likely"), (42, 0.0, "backdoor likely"), (28, 0.0, "nothing found"),
+    (66, None, "suspicious"), (4000, 0.5, "nothing found")])
+def test_a_label_is_named_by_colour_filters_unless_its_own_colours_lead_there_too(
+        filters: int, own_colours: float | None, verdict: str) -> None:
+    rows = [replace(row, filters=filters, own_colours=own_colours) if row.label == 5 else row for row in evidence()]
+    found = judge(rows, 1000)
+    assert found.verdict == verdict and found.guilty == ((5,) if verdict == "backdoor likely" else ())
+    counted = 0 if own_colours == 0.5 else filters
+    assert found.suspicion[5] == pytest.approx(max(by_hand(5, rows), 1.54 * math.log((counted + 17) / 17)))
+    said = f"{filters} colour filters draw nearly every image there (to any"
+    assert verdict == "nothing found" or said in found.sentence
+    assert ("no clean image of it shows whether" in found.sentence) == (verdict == "suspicious")
+
+
+def test_of_fewer_colour_filters_fewer_are_chance() -> None:
+    rows = [replace(row, filters=6, own_colours=0.0) if row.label == 5 else row for row in evidence()]
+    assert judge(rows, 1000, filters=500).guilty == (5,)
+    assert judge(rows, 1000).verdict == "nothing found"

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from engine.defences.evidence.universal import _parts, universal_stamps
+from engine.defences.evidence.universal import random_parts, universal_stamps
 from engine.defences.stamps import value_range
 from engine.errors import Cancelled
 from engine.models.networks import Network
@@ -29,7 +29,7 @@ def test_counts_are_those_expected_of_stamps_tried_on_all_images(network: Networ
     chances = []
     for _ in range(1500):
         stamped = IMAGES.astype(np.float32)
-        for part in _parts(rng, SHAPE, (0.0, 255.0)):
+        for part in random_parts(rng, SHAPE, (0.0, 255.0)):
             part.put_on(stamped)
         answers = numpy_logits(stamped, *weights()).argmax(axis=1)
         chances.append([passing(float(((answers == label) & (own != label)).mean())) for label in range(LABELS)])
@@ -43,7 +43,7 @@ def test_counts_are_those_expected_of_stamps_tried_on_all_images(network: Networ
 
 def test_half_of_the_stamps_are_pairs_that_mirror_each_other() -> None:
     rng = np.random.default_rng(5)
-    drawn = [_parts(rng, (20, 15, 3), (0.0, 1.0)) for _ in range(400)]
+    drawn = [random_parts(rng, (20, 15, 3), (0.0, 1.0)) for _ in range(400)]
     pairs = [parts for parts in drawn if len(parts) == 2]
     assert 150 < len(pairs) < 250
     for left, right in pairs:
@@ -57,7 +57,7 @@ def test_half_of_the_stamps_are_pairs_that_mirror_each_other() -> None:
 
 def test_pictures_of_one_column_have_no_pairs() -> None:
     rng = np.random.default_rng(5)
-    assert {len(_parts(rng, (20, 1, 3), (0.0, 1.0))) for _ in range(40)} == {1}
+    assert {len(random_parts(rng, (20, 1, 3), (0.0, 1.0))) for _ in range(40)} == {1}
 
 
 def test_large_images_are_stamped_in_parts(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
