@@ -55,7 +55,12 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _say(found: Defended) -> None:
-    row = found.chosen
+    row, judgement = found.chosen, found.examination.judgement
+    say(judgement.headline.capitalize())
+    say(judgement.sentence)
+    targets = (attack.target for attack in row.attacks if attack.target is not None)
+    say_names((*judgement.guilty, *judgement.standing_out, *targets), found.run.model.classes)
+    say()
     say(f"Chosen: {row.name}")
     on = "images that it wasn't chosen by" if found.apart else "images that it was chosen by"
     say(f"On {row.clean.total:,} clean {on} its accuracy is {row.clean.value:.2%} ({row.clean_before.value:.2%} with B "
@@ -69,8 +74,6 @@ def _say(found: Defended) -> None:
     say_table(["defence", "clean accuracy", "false alarms", *(f"attack success, {name}" for name in names)],
               [[row.name, f"{row.clean.value:.2%}", f"{row.false_alarms.value:.2%}",
                 *(f"{attack.success.value:.2%}" for attack in row.attacks)] for row in found.candidates])
-    targets = (attack.target for attack in row.attacks if attack.target is not None)
-    say_names((*found.examination.judgement.guilty, *targets), found.run.model.classes)
     say()
     say("Nobody has tried:")
     for sentence in found.not_tried:
