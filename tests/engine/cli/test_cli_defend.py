@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.__main__ import main
@@ -48,3 +50,24 @@ def test_the_verdict_is_said_before_what_was_chosen(defended: Said) -> None:
     named = {f"Label {label} is person {label}." for label in (*found["guilty"], *found["standing_out"], TARGET)}
     assert set(verdict[2:-1]) == named and verdict[-1] == ""
     assert sum(line in named for line in lines) == len(named), "each once"
+
+
+def test_rates_are_printed_with_intervals_as_other_commands_print_them(defended: Said) -> None:
+    measured, lines = defended.written["measured"], defended.lines
+    figure, _, before = next(line for line in lines if "clean images that it " in line).partition("; ")
+    for words, rate in ((figure, measured["clean_accuracy"]), (before, measured["clean_accuracy_before"])):
+        assert words.rstrip(".").endswith(f"{100 * rate:.2f} % {interval_of(rate, measured['images'])}")
+    for one in defended.written["candidates"]:
+        row = next(line for line in lines if line.startswith(f"{one['name']}  "))
+        clean, alarms, attack = re.split("  +", row.removeprefix(one["name"]).strip())
+        assert clean == f"{100 * one['clean_accuracy']:.2f} % {interval_of(one['clean_accuracy'], 60)}"
+        assert alarms == f"{round(100 * one['false_alarm_rate'], 2):g} %"
+        attacked = one["attack_success_rate"]["poisoned"]
+        assert attack == f"{100 * attacked:.2f} % {interval_of(attacked, 40)}"
+
+
+def interval_of(rate: float, images: int) -> str:
+    """The proportions whose distance from the rate is 1.96 standard errors: roots of a quadratic."""
+    z = 1.96 ** 2 / images
+    low, high = sorted(np.roots([1 + z, -(2 * rate + z), rate ** 2]).real)
+    return f"[{100 * abs(low):.1f}-{100 * high:.1f}]"
