@@ -195,6 +195,17 @@ def test_progress_shows_count_and_time_left_and_clears_its_line(monkeypatch: pyt
     assert shown.endswith("\x1b[2K")
 
 
+def test_without_a_terminal_standard_error_stays_empty_and_help_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """Scripts take what stands there for the sentence on a fault."""
+    with ProgressLine() as show:
+        show(Progress("Opening files", 0, 1))
+        show(Progress("Counting", 1, 10))
+    assert capsys.readouterr().err == ""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "Progress goes to standard error where that is a terminal, " in " ".join(capsys.readouterr().out.split())
+
+
 def as_process(stdout: int, *words: str | Path) -> tuple[int, str]:
     done = subprocess.run([sys.executable, "-m", "engine", *map(str, words)], cwd=PROJECT, stdout=stdout,
                           stderr=subprocess.PIPE, text=True, check=False)
