@@ -63,7 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program, description="Takes the backdoor out of an image classifier; the window's twin for scripts.",
         epilog="Exit status: 0 done, 1 the input is at fault, 2 wrong usage, 130 cancelled by Ctrl-C. Progress goes "
-        f"to standard error, results to standard output. '{program} COMMAND --help' explains a command's options.")
+        "to standard error where that is a terminal, results to standard output. "
+        f"'{program} COMMAND --help' explains a command's options.")
     parser.add_argument("--version", action="version", version=f"GoodNet {VERSION}",
                         help="print the version and leave")
     add = parser.add_subparsers(dest="command", metavar="COMMAND", required=True).add_parser

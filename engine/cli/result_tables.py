@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from engine import backend
 from engine.assessment import Assessment, Figures, Level, percent, titled, with_target
 from engine.cli.printing import rate_text, say, say_table, warn
-from engine.data.classes import name_of
+from engine.data.classes import other_name_of
 from engine.data.preprocessing import preprocessing
 from engine.defences.comparison import Comparison
 from engine.goodnets.evaluation import Evaluation
@@ -85,9 +85,9 @@ def say_assessment(found: Assessment) -> None:
 
 
 def say_names(labels: Iterable[int], names: Sequence[str]) -> None:
-    """What labels are called, each once, where somebody says."""
+    """What labels are called besides their numbers, each once, where somebody says."""
     for label in dict.fromkeys(labels):
-        if name := name_of(label, names):
+        if name := other_name_of(label, names):
             say(f"Label {label} is {name}.")
 
 

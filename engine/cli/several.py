@@ -11,6 +11,7 @@ from typing import Any
 from engine.cli.printing import complain, say, say_json, say_table, warn
 from engine.cli.result_tables import SUMMARY_HEADINGS, summary_cells
 from engine.errors import Cancelled, EngineError
+from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.records.side_by_side import run_summary_json
 from engine.runs.prune import PruningRun
 
@@ -88,6 +89,8 @@ def _say(ended: Sequence[Ended], as_json: bool) -> None:
     for e in ended:
         if e.failure:
             say(f"{e.model.name}: failed. {e.failure}", style="red")
+    if any(e.folder and e.run and e.run.guarded for e in ended):
+        say(FILES_WITHOUT_GUARD)
 
 
 def _row(ended: Ended) -> list[str]:

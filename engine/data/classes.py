@@ -95,9 +95,15 @@ def name_of(label: int, names: Sequence[str]) -> str | None:
     return names[label] if label < len(names) else None
 
 
-def called(label: int, names: Sequence[str]) -> str:
-    """A label and what it is called, where somebody says: "17 (Mina)"."""
+def other_name_of(label: int, names: Sequence[str]) -> str | None:
+    """What a label is called besides its number; None where nobody says, as where a folder's name is that number."""
     name = name_of(label, names)
+    return None if name == str(label) else name
+
+
+def called(label: int, names: Sequence[str]) -> str:
+    """A label and what it is called besides its number, where somebody says: "17 (Mina)"."""
+    name = other_name_of(label, names)
     return str(label) if name is None else f"{label} ({name})"
 
 

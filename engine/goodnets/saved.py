@@ -119,7 +119,8 @@ def write_pair(
     prepared = goodnet.preprocessing.applied(pictures.copy())
     before_each()
     of_pair = write_onnx(Network(whole, goodnet.b.path), folder / "goodnet.onnx", pictures,
-                         _onnx_notes(goodnet, AS_STORED) | {"flagged_label": str(goodnet.flag_label)})
+                         _onnx_notes(goodnet, AS_STORED) | {"flagged_label": str(goodnet.flag_label)}
+                         | ({"guard": FILES_WITHOUT_GUARD} if goodnet.guard else {}))
     before_each()
     of_b_prime = "" if goodnet.b_alone else write_onnx(
         goodnet.b_prime, folder / f"{repaired.stem}.onnx", prepared, _onnx_notes(goodnet, goodnet.preprocessing))

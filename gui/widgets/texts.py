@@ -8,6 +8,7 @@ from html import escape
 
 from PySide6.QtGui import Qt
 
+from engine.data.classes import other_name_of
 from engine.literal import literal
 from engine.rates import Rate
 
@@ -28,15 +29,20 @@ def interval_text(rate: Rate | None) -> str:
 
 
 def label_text(label: int, names: Sequence[str]) -> str:
-    """A label with its name, where there is one: "17 Mina"."""
-    return f"{label} {literal(names[label])}" if label < len(names) else str(label)
+    """A label with its name, where there is one besides its number: "17 Mina"."""
+    name = other_name_of(label, names)
+    return str(label) if name is None else f"{label} {literal(name)}"
 
 
 def label_and_name(label: int, names: Sequence[str]) -> str:
-    """A label with its name in brackets, where there is one, for a sentence: "17 (Mina)"; long names are cut."""
-    if label >= len(names):
+    """A label with its name in brackets, where there is one besides its number, for a sentence: "17 (Mina)".
+
+    Long names are cut.
+    """
+    name = other_name_of(label, names)
+    if name is None:
         return str(label)
-    name = literal(names[label])
+    name = literal(name)
     return f"{label} ({name if len(name) <= _LONGEST_NAME else f'{name[:_LONGEST_NAME - 1]}…'})"
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from engine.assessment import percent
 from engine.cli.options import add_inputs, add_json, add_layer, add_seed, input_files, rate
-from engine.cli.printing import complain, say, say_json, say_table, warn
+from engine.cli.printing import complain, rate_text, say, say_json, say_table, warn
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_names
 from engine.files.saving import check_writable
@@ -55,11 +56,16 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _say(found: Defended) -> None:
-    row = found.chosen
+    row, judgement = found.chosen, found.examination.judgement
+    say(judgement.headline.capitalize())
+    say(judgement.sentence)
+    targets = (attack.target for attack in row.attacks if attack.target is not None)
+    say_names((*judgement.guilty, *judgement.standing_out, *targets), found.run.model.classes)
+    say()
     say(f"Chosen: {row.name}")
     on = "images that it wasn't chosen by" if found.apart else "images that it was chosen by"
-    say(f"On {row.clean.total:,} clean {on} its accuracy is {row.clean.value:.2%} ({row.clean_before.value:.2%} with B "
-        "alone).")
+    say(f"On {row.clean.total:,} clean {on} its accuracy is {rate_text(row.clean)}; with B alone it is "
+        f"{rate_text(row.clean_before)}.")
     for caution in found.cautions:
         warn(caution)
     for sentence in found.holds_against or ("Nothing here was measured to be stopped.",):
@@ -67,10 +73,8 @@ def _say(found: Defended) -> None:
     say()
     names = [attack.title for attack in row.attacks]
     say_table(["defence", "clean accuracy", "false alarms", *(f"attack success, {name}" for name in names)],
-              [[row.name, f"{row.clean.value:.2%}", f"{row.false_alarms.value:.2%}",
-                *(f"{attack.success.value:.2%}" for attack in row.attacks)] for row in found.candidates])
-    targets = (attack.target for attack in row.attacks if attack.target is not None)
-    say_names((*found.examination.judgement.guilty, *targets), found.run.model.classes)
+              [[row.name, rate_text(row.clean), percent(row.false_alarms.value),
+                *(rate_text(attack.success) for attack in row.attacks)] for row in found.candidates])
     say()
     say("Nobody has tried:")
     for sentence in found.not_tried:

@@ -23,6 +23,7 @@ from engine.cli.project import add_project, check_project_files, project_classes
 from engine.cli.result_tables import say_comparison, say_run
 from engine.cli.several import folders_of, prune_each
 from engine.files.saving import check_writable
+from engine.goodnets.saved import FILES_WITHOUT_GUARD
 from engine.pruning.thresholds import DEFAULT_DROPS
 from engine.records.run_files import run_json, save_run
 from engine.runs.all_defences import compare_defences
@@ -99,6 +100,8 @@ def run(options: argparse.Namespace) -> None:
     if out:
         say()
         say(f"Saved in {out}")
+        if found.guarded:
+            say(FILES_WITHOUT_GUARD)
 
 
 def _prune(request: PruningRequest, out: Path | None, options: argparse.Namespace, heading: str) -> PruningRun:

@@ -80,6 +80,8 @@ def test_names_and_reasons_of_checked_pictures(
     assert main([*command, "--csv"]) == DONE
     assert {row["name"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))} == {"person 3"}
     assert main(command) == DONE and "label 3 (person 3)" in capsys.readouterr().out
+    names.write_text("\n".join(map(str, range(LABELS))), encoding="utf-8")
+    assert main(command) == DONE and "label 3 " in (said := capsys.readouterr().out) and "3 (3)" not in said
     names.write_text("one\ntwo\n", encoding="utf-8")
     assert main(command) == AT_FAULT and f"holds 2 names; the GoodNet has {LABELS} labels" in capsys.readouterr().err
 

@@ -22,6 +22,8 @@ from engine.__main__ import AT_FAULT, DONE, INTERRUPTED, main
 from engine.cli.parser import COMMANDS, build_parser
 from engine.cli.printing import say, say_csv, say_table
 from engine.cli.progress_line import ProgressLine
+from engine.cli.result_tables import say_names
+from engine.data.classes import called
 from engine.data.labels import RECONSTRUCTED
 from engine.progress import Progress
 from tests.support.networks import SmallLab
@@ -193,6 +195,25 @@ def test_progress_shows_count_and_time_left_and_clears_its_line(monkeypatch: pyt
     assert "0:00:00" in shown  # left when all is done
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is back
     assert shown.endswith("\x1b[2K")
+
+
+def test_without_a_terminal_standard_error_stays_empty_and_help_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """Scripts take what stands there for the sentence on a fault."""
+    with ProgressLine() as show:
+        show(Progress("Opening files", 0, 1))
+        show(Progress("Counting", 1, 10))
+    assert capsys.readouterr().err == ""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "Progress goes to standard error where that is a terminal, " in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_name_that_is_the_labels_own_number_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """As where folders are named 0, 1, 10, 2: what 0 and 1 are needs no words, what 2 and 3 are does."""
+    names = ["0", "1", "10", "2"]
+    say_names([0, 3, 1, 2, 3, 9], names)
+    assert capsys.readouterr().out == "Label 3 is 2.\nLabel 2 is 10.\n"
+    assert [called(label, names) for label in (0, 2, 3, 9)] == ["0", "2 (10)", "3 (2)", "9"]
 
 
 def as_process(stdout: int, *words: str | Path) -> tuple[int, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -76,6 +77,30 @@ def test_the_one_file_says_wherever_it_lies_that_its_folder_has_a_guard(
     assert open_goodnet([tmp_path / "pair"]).warning == ""
     written = json.loads((tmp_path / "pair" / "goodnet.json").read_text(encoding="utf-8"))
     assert written["guard_note"] == FILES_WITHOUT_GUARD
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_the_onnx_file_says_itself_that_the_pair_has_a_guard(
+    guarded: bool, small_lab: SmallLab, guard: Guard, tmp_path: Path,
+) -> None:
+    save_pair(pair_of(small_lab, {"x": 2.0}, guard if guarded else None), tmp_path / "pair")
+    notes = {note.key: note.value for note in onnx.load(tmp_path / "pair" / "goodnet.onnx").metadata_props}
+    assert notes.get("guard") == (FILES_WITHOUT_GUARD if guarded else None)
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("models", [1, 2])
+def test_prune_says_it_once_where_it_saves(
+    guarded: bool, models: int, small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    another = shutil.copy(small_lab.badnet, tmp_path / "another.keras")
+    command = ["prune", *[str(small_lab.badnet), str(another)][:models], "--clean", str(small_lab.clean),
+               "--drop", "10", *["--guard", "margin", "--false-alarms", "0.1"][:4 * guarded]]
+    assert main(command) == DONE
+    assert FILES_WITHOUT_GUARD not in capsys.readouterr().out, "nothing is saved"
+    assert main([*command, "--out", str(tmp_path / "out")]) == DONE
+    said = capsys.readouterr().out.splitlines()
+    assert (said[-1] == FILES_WITHOUT_GUARD) is guarded and said.count(FILES_WITHOUT_GUARD) == guarded
 
 
 def test_of_an_older_file_a_guard_beside_it_tells(small_lab: SmallLab, guard: Guard, tmp_path: Path) -> None:

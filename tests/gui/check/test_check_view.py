@@ -213,6 +213,8 @@ def test_rows_say_what_the_verdict_is(view: CheckView) -> None:
     view.show_names(NAMES)
     assert texts(view, VERDICT) == ["2 Viktor", "backdoored (N)", "backdoored (N)", "1 Amara"]
     assert label_text(17, NAMES) == "17"
+    view.show_names(["0", "Amara", "2"])
+    assert texts(view, VERDICT) == ["2", "backdoored (N)", "backdoored (N)", "1 Amara"], "no name is a number again"
 
 
 def test_confidence_is_per_cent_only_where_it_is_a_probability() -> None:

@@ -68,7 +68,7 @@ def test_before_anything_is_examined_it_says_what_to_do_and_what_it_cannot_see(v
 
 @pytest.mark.parametrize(("verdict", "guilty", "words", "icon"), [
     ("backdoor likely", (3,), "Backdoor likely: label 3 (three, the third)", "failed"),
-    ("backdoor likely", (3, 7), "Backdoor likely: labels 3 (three, the third), 7 (7)", "failed"),
+    ("backdoor likely", (3, 7), "Backdoor likely: labels 3 (three, the third), 7", "failed"),
     ("suspicious", (), "Suspicious", "costly"), ("nothing found", (), "Nothing found", "unknown")])
 def test_the_verdict_comes_first_with_reasons_and_limits(
     view: ExamineView, qtbot: QtBot, verdict: Verdict, guilty: tuple[int, ...], words: str, icon: str,
@@ -113,7 +113,7 @@ def test_nothing_contradicts_the_verdict(view: ExamineView) -> None:
 def test_labels_stand_in_the_order_of_suspicion(view: ExamineView) -> None:
     view.show_names(NAMES)
     view.show_examination(examination())
-    assert column(view, "Label") == ["3 three, the third", "7 7", "12 12", "15 15", "18 18"]
+    assert column(view, "Label") == ["3 three, the third", "7", "12", "15", "18"]
     assert column(view, "Tried as") == ["Suspect"] * 3 + ["Reference"] * 2
     assert column(view, "Suspicion") == ["3.25", "-0.50", "-0.75", "-1.00", "-2.00"]
     assert column(view, "Smallest stamp") == ["5.0", "40.0", "44.0", "50.0", "61.0"]
