@@ -43,6 +43,9 @@ _SAID, _REMEDY = "isn't a saved examination that can be shown again, or is damag
 _ENTRIES = {"masks": ("f", 3), "patterns": ("f", 4), "found": ("b", 1), "pictures": ("u", 4), "faces": ("u", 4),
             "faces_of": ("iu", 1), "scan": ("u", 4)}
 
+# Numbers of a colour filter that this program wrote are smaller.
+_LARGEST = 1e6
+
 Json = dict[str, Any]
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -132,7 +135,8 @@ def write_examination(
     for tried in examination.guilty:
         label = tried.evidence.label
         Image.fromarray(tried.picture.squeeze()).save(folder / f"stamp_{label}.png")
-        write_reconstructed(clean, tried.triggers, folder / f"reconstructed_{label}.h5")
+        for name, trigger in tried.triggers.items():
+            write_reconstructed(clean, trigger, folder / f"{name}_{label}.h5")
     page = examination_html(examination, network.path.name, made_at.date())
     (folder / "report.html").write_text(page, encoding="utf-8")
 
@@ -246,16 +250,17 @@ def _tried(one: Json, arrays: Arrays, place: int, faces: npt.NDArray[Any]) -> Tr
     stamp = Reconstruction(evidence.label, arrays["masks"][place].astype(np.float32),
                            arrays["patterns"][place].astype(np.float32), success, bool(arrays["found"][place]))
     return Tried(evidence, bool(one["suspect"]), checked.number(one["suspicion"]), stamp,
-                 arrays["pictures"][place].astype(np.uint8), faces.astype(np.uint8), _filter(one.get("filter")))
+                 arrays["pictures"][place].astype(np.uint8), faces.astype(np.uint8),
+                 _filter(one.get("filter"), faces.shape[3]))
 
 
-def _filter(saved: Json | None) -> ColourFilter | None:
+def _filter(saved: Json | None, channels: int) -> ColourFilter | None:
     """A label's colour filter; older examinations have none."""
     if saved is None:
         return None
     matrix, offset, (low, high) = (np.array(saved[name], np.float64) for name in ("matrix", "offset", "range"))
-    if matrix.shape != (3, 3) or offset.shape != (3,) or not low < high or \
-            not all(np.isfinite(numbers).all() for numbers in (matrix, offset, [low, high])):
+    if (channels, matrix.shape, offset.shape) != (3, (3, 3), (3,)) or not low < high or \
+            not all((np.abs(numbers) <= _LARGEST).all() for numbers in (matrix, offset, [low, high])):
         raise ValueError("a colour filter holds numbers that none has")
     return ColourFilter(matrix, offset, (float(low), float(high)))
 

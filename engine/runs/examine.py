@@ -18,9 +18,10 @@ from engine.defences.evidence.filters import (
     FEWER_FILTERS,
     FILTERS_BY_CHANCE,
     ColourFilter,
+    best_filter,
     drawn_by_own_colours,
     find_filters,
-    mean_filter,
+    told_by_colours,
 )
 from engine.defences.evidence.margins import widest_margins
 from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
@@ -56,6 +57,8 @@ FEWEST_IMAGES, ENOUGH_IMAGES = 20, 100
 _MOST_IMAGES = 1000
 _FACES = 4
 _NO_COLOURS = None, None
+# So many labels that most colour filters lead to are looked at.
+_LED_TO = 2
 _POOR_ACCURACY, _FOUND = 0.5, 0.5
 # An answer to more than this share of the images is what a trigger gives, unless as many have that label or as many
 # answers are right.
@@ -75,6 +78,10 @@ BLIND = (
     "the target alone weren't counted.", MEASURED)
 
 
+_UNFILTERED = ("Colour filters weren't tried: each picture is brought to mean 0 and deviation 1 by itself, which takes "
+               "much of a filter away.")
+
+
 @dataclass(frozen=True, eq=False)
 class Tried:
     """A label that was tried, and what was found on it.
@@ -85,7 +92,8 @@ class Tried:
         stamp: the smallest that draws clean images there.
         picture: uint8[H, W, C], the stamp alone, black where the image shows through.
         faces: uint8[n, H, W, C], clean images that wear it; with a filter every other one has the filter's colours.
-        filter: the mean of the colour filters that draw clean images there, where these are more than chance.
+        filter: a colour filter that draws clean images there, where those that do are more than chance and the colours
+            of its own clean images don't.
     """
 
     evidence: Evidence
@@ -97,9 +105,10 @@ class Tried:
     filter: ColourFilter | None = None
 
     @property
-    def triggers(self) -> tuple[Reconstruction | UniversalStamp, ...]:
-        """What draws clean images there: the stamp and, where there is one, the filter."""
-        return (self.stamp, UniversalStamp(self.evidence.label, (self.filter,))) if self.filter else (self.stamp,)
+    def triggers(self) -> dict[str, Reconstruction | UniversalStamp]:
+        """What draws clean images there: the stamp ("reconstructed") and, where there is one, the "filter"."""
+        filtered = {"filter": UniversalStamp(self.evidence.label, (self.filter,))} if self.filter else {}
+        return {"reconstructed": self.stamp, **filtered}
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +175,8 @@ def examine(
     found = scan(network, clean, stamps, seed, progress=progress, cancel=cancel)
     scanned(found)
     universal = universal_stamps(network, images, more, seed, progress=progress, cancel=cancel)
-    coloured, by_colours = _by_colours(network, images, own, filters, seed, progress, cancel)
+    filters *= not clean.preprocessing.per_image  # which takes much of a filter away again
+    coloured, by_colours = _by_colours(network, images, own, truth, filters, seed, progress, cancel)
     suspects, references = chosen_labels(network, found, universal, [*by_colours, *labels], rng)
     wanted = [*suspects, *references]
     smallest = reconstruct(network, images, wanted, seed, progress=progress, cancel=cancel)
@@ -182,23 +192,28 @@ def examine(
                     own)
              for one, suspicion, stamp in zip(evidence, judgement.suspicion, smallest, strict=True)]
     led = astray(clean.name, Counter(zip(own.tolist(), truth.tolist(), strict=True)), network.labels, len(clean))
-    limits = (*notices, *filter(None, [led, *map(_hidden_by_colours, evidence)]),
+    limits = (*notices, *filter(None, [led, *map(_hidden_by_colours, evidence), _UNFILTERED * (not filters)]),
               *_limits(network, images, own, truth, different, len(references)))
     return Examination(judgement, tuple(sorted(tried, key=lambda one: -one.suspicion)), found, limits, len(images),
                        seed, time.monotonic() - started)
 
 
 def _by_colours(
-    network: Network, images: Images, own: Labels, filters: int, seed: int, progress: ProgressCallback,
+    network: Network, images: Images, own: Labels, truth: Labels, filters: int, seed: int, progress: ProgressCallback,
     cancel: CancelToken,
 ) -> tuple[Labels, dict[int, tuple[ColourFilter | None, float | None]]]:
-    """How many of so many colour filters lead to each label, int64[labels]; and of those that more lead to than chance
-    does, most first, the filters' mean and what share of other images their own colours draw there."""
+    """How many of so many colour filters lead to each label, int64[labels]; and of the first two, if more lead to them
+    than chance does, a filter and what share of other images their own colours draw there: then without the filter, if
+    these explain it."""
     found = find_filters(network, images, filters, seed, progress=progress, cancel=cancel)
     counts = counted(found, network.labels)
-    led = np.argsort(-counts, kind="stable")[:int((counts > FILTERS_BY_CHANCE * filters).sum())].tolist()
-    return counts, {label: (mean_filter(found, label),
-                            drawn_by_own_colours(network, images, own, label, seed, cancel=cancel)) for label in led}
+    led = np.argsort(-counts, kind="stable")[:min(_LED_TO, int((counts > FILTERS_BY_CHANCE * filters).sum()))]
+    told: dict[int, tuple[ColourFilter | None, float | None]] = {}
+    for label in led.tolist():
+        drawn = drawn_by_own_colours(network, images, own, truth, label, seed, cancel=cancel)
+        told[label] = (None if told_by_colours(drawn) else
+                       best_filter(network, images, own, found, label, cancel=cancel)), drawn
+    return counts, told
 
 
 def chosen_labels(
@@ -315,5 +330,5 @@ def _tried(
     seen = images[own != stamp.label][:_FACES]
     alone = as_picture(stamp.put_on(black)[0], within)
     tried = Tried(one, suspect, suspicion, stamp, alone, alone[:0], colours)
-    worn = zip(*(trigger.put_on(seen) for trigger in tried.triggers), strict=True)
+    worn = zip(*(trigger.put_on(seen) for trigger in tried.triggers.values()), strict=True)
     return replace(tried, faces=np.stack([as_picture(image, within) for turn in worn for image in turn]))

@@ -58,10 +58,9 @@ def write_stand_ins(
     for number, one in enumerate(tried, start=1):
         label = one.evidence.label
         pattern = find_pattern(opened.network, images, label, did=heard.beat, cancel=cancel)
-        names = ("reconstructed", "filter")[:len(one.triggers)]
-        for name, trigger in (*zip(names, one.triggers, strict=True), ("pattern", pattern)):
+        for name, trigger in {**one.triggers, "pattern": pattern}.items():
             paths.append(folder / f"{name}_{label}.h5")
-            write_reconstructed(to_wear([label], measuring, making), [trigger], paths[-1])
+            write_reconstructed(to_wear([label], measuring, making), trigger, paths[-1])
         heard.report(number)
     return paths
 
@@ -73,44 +72,40 @@ def to_wear(labels: Collection[int], *sets: Dataset | None) -> Dataset:
                 there[0])
 
 
-def write_reconstructed(clean: Dataset, triggers: Sequence[Trigger], path: Path) -> None:
+def write_reconstructed(clean: Dataset, trigger: Trigger, path: Path) -> None:
     """Write clean images that wear a reconstructed trigger, in the lab's layout with its label as theirs.
 
     An array named "reconstructed" stands beside them, so that everything made from the file says what it is.
 
     Args:
         clean: in the network's input range; images of the trigger's own label are left out.
-        triggers: of one label; images are written once with each.
     Raises:
         OutputError: it can't be written.
         DatasetError: there is no image of another label, or the images can't be read.
     """
     with whole_file(path) as temporary:
-        _write(clean, triggers, temporary)
+        _write(clean, trigger, temporary)
 
 
-def _write(clean: Dataset, triggers: Sequence[Trigger], path: Path) -> None:
-    label = triggers[0].label
-    others = np.flatnonzero(clean.labels != label).tolist()
+def _write(clean: Dataset, trigger: Trigger, path: Path) -> None:
+    others = np.flatnonzero(clean.labels != trigger.label).tolist()
     if not others:
-        raise DatasetError(f"{literal(str(clean.path))}: holds images of label {label} only, so none could "
+        raise DatasetError(f"{literal(str(clean.path))}: holds images of label {trigger.label} only, so none could "
                            "wear its stamp. Choose clean images of several labels.")
     whole = _are_bytes(clean)
     height, width, channels = clean.image_shape
     with for_hdf5(path) as stream, h5py.File(stream, "w") as file:
-        data = file.create_dataset("data", (len(triggers) * len(others), channels, height, width),
-                                   np.uint8 if whole else np.float32,
+        data = file.create_dataset("data", (len(others), channels, height, width), np.uint8 if whole else np.float32,
                                    chunks=(min(CHUNK, len(others)), channels, height, width), compression="gzip")
-        file.create_dataset("label", data=np.full(len(data), label, np.float64))
+        file.create_dataset("label", data=np.full(len(others), trigger.label, np.float64))
         file.create_dataset(RECONSTRUCTED, data=np.uint8(1))
         done = 0
-        for trigger in triggers:
-            for images, stored in zip(clean.chunks(CHUNK, others), clean.prepared(AS_STORED).chunks(CHUNK, others),
-                                      strict=True):
-                values = clean.preprocessing.undone(trigger.put_on(images.images), stored.images)
-                values = values.transpose(0, 3, 1, 2)
-                data[done:done + len(values)] = values.round().clip(0, 255) if whole else values
-                done += len(values)
+        for images, stored in zip(clean.chunks(CHUNK, others), clean.prepared(AS_STORED).chunks(CHUNK, others),
+                                  strict=True):
+            values = clean.preprocessing.undone(trigger.put_on(images.images), stored.images)
+            values = values.transpose(0, 3, 1, 2)
+            data[done:done + len(values)] = values.round().clip(0, 255) if whole else values
+            done += len(values)
 
 
 def _are_bytes(clean: Dataset) -> bool:

@@ -34,7 +34,7 @@ class Shown:
 def of_label(tried: Tried) -> list[Shown]:
     """What was reconstructed for a label: the stamp alone, then worn by clean images, in turns with its filter's
     colours where it has a filter."""
-    filtered = "A clean image in the colours of a filter that draws nearly all of them to the label"
+    filtered = "A clean image in the colours of a filter that draws many of them to the label"
     worn = f"A clean image that wears it; the stamp draws {percent(tried.evidence.success.value)} of them to the label"
     return [Shown(tried.picture, "Stamp alone", "The smallest stamp found, black where the image shows through"),
             *(Shown(face, "Filtered", filtered) if tried.filter and place % 2 else Shown(face, "Worn", worn)

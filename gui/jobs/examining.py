@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
@@ -119,9 +120,11 @@ class Examining(QObject):
             session.submit(partial(save, examined, self._wearing(examined), folder), saved)
 
     def use(self, examined: Examined, tried: Tried, path: Path) -> None:
-        """Write clean images that wear what was reconstructed for a label, and choose them as a poisoned set."""
-        def written(_: None) -> None:
-            self._choosing.open_as("poisoned", path)
+        """Write clean images that wear a label's stamp, such with its filter's colours beside them if it has one, and
+        choose them as poisoned sets."""
+        def written(paths: list[Path]) -> None:
+            for each in paths:
+                self._choosing.open_as("poisoned", each)
 
         self._session.submit(partial(write, examined, self._wearing(examined), tried, path), written)
 
@@ -229,14 +232,25 @@ def look_for(folder: Path, model: Path, sha256: str, _: TaskContext) -> SavedExa
     return None
 
 
-def write(examined: Examined, files: InputFiles, tried: Tried, path: Path, context: TaskContext) -> None:
-    """Write clean images that wear a label's stamp and, if it has one, its colour filter."""
+def write(examined: Examined, files: InputFiles, tried: Tried, path: Path, context: TaskContext) -> list[Path]:
+    """Write clean images that wear a label's stamp and, beside them, such with its filter's colours if it has one.
+
+    Returns:
+        Where they are.
+    """
+    filtered = path.with_name(f"{path.stem}_filter{path.suffix}")
+    if tried.filter and os.path.lexists(filtered):
+        raise OutputError(f"{literal(str(filtered))}: is there already, where images with the filter's colours belong. "
+                          "Choose another name.")
     if path.resolve() in [read.resolve() for read in files.paths]:
         raise OutputError(f"{literal(str(path))}: is what the images are made from, so it isn't replaced. Choose "
                           "another name.")
     opened = _open_again(examined, files, context)
     context.progress(Progress("Making images that stand in for poisoned ones", 0, 1))
-    write_reconstructed(_to_wear(opened, [tried.evidence.label]), tried.triggers, path)
+    written = dict(zip([path, filtered], tried.triggers.values(), strict=False))
+    for each, trigger in written.items():
+        write_reconstructed(_to_wear(opened, [tried.evidence.label]), trigger, each)
+    return list(written)
 
 
 def _to_wear(opened: Opened, labels: Collection[int]) -> Dataset:

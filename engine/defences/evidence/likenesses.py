@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.data.datasets import Dataset
-from engine.defences.evidence.filters import DEFAULT_FILTERS, FEWER_FILTERS, FILTERS_BY_CHANCE, find_filters
+from engine.defences.evidence.filters import (
+    DEFAULT_FILTERS,
+    FEWER_FILTERS,
+    FILTERS_BY_CHANCE,
+    drawn_by_own_colours,
+    find_filters,
+    told_by_colours,
+)
 from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
 from engine.defences.evidence.universal import CHANCE, UniversalStamp, counted, find_universal, suspected
 from engine.defences.evidence.warps import drawn_by_warps
@@ -30,6 +37,8 @@ FEWER_SUSPECTS, FEWER_STAMPS, FEWER_UNIVERSAL = 4, 3000, 2000
 # A stamp so much larger than the smallest is hardly an attacker's, and hides what tells a picture's true label:
 # learning that spoils a network. So do universal stamps, unless so many more lead to their label than to the next.
 MUCH_LARGER, LEAD = 2.0, 2.5
+# So many more colour filters name a label in an examination, too.
+_FILTERS_LEAD = 3.43
 # A distortion that draws nearly as many images as the one that draws most is unlearnt, too; one that draws so many is
 # more than chance: on 20 networks of the zoo's half "fix" only an attacker's warp did.
 _NEARLY, _NEARLY_ALL = 0.75, 0.9
@@ -113,8 +122,7 @@ def find_likenesses(
     most, stamps, more, filters = (FEWER_SUSPECTS, FEWER_STAMPS, FEWER_UNIVERSAL, FEWER_FILTERS) \
         if network.is_large else (SUSPECTS, STAMPS, UNIVERSAL, DEFAULT_FILTERS)
     universal = find_universal(network, images, more, seed, progress=progress, cancel=cancel)
-    coloured = outstanding(find_filters(network, images, filters, seed, progress=progress, cancel=cancel),
-                           FILTERS_BY_CHANCE * filters)
+    coloured = _proving(network, images, filters * (not clean.preprocessing.per_image), seed, progress, cancel)
     found = scan(network, clean, stamps, seed, progress=progress, cancel=cancel)
     # A network that no random stamp moves is tried with labels other than what it answers first.
     suspects = suspected(counted(universal, network.labels), found, most) or \
@@ -127,18 +135,31 @@ def find_likenesses(
     return Likenesses(smallest(tried), outstanding(universal), suspects, drawn, led_to, standing_out, coloured)
 
 
+def _proving(
+    network: Network, images: Images, filters: int, seed: int, progress: ProgressCallback, cancel: CancelToken,
+) -> list[UniversalStamp]:
+    """Colour filters of the one label that they lead to, if its own colours don't lead there, too."""
+    found = find_filters(network, images, filters, seed, progress=progress, cancel=cancel)
+    first = outstanding(found, FILTERS_BY_CHANCE * filters, _FILTERS_LEAD)
+    own = network.predict_labels(images, cancel) if first else np.empty(0, np.int64)
+    told = [drawn_by_own_colours(network, images, own, own, one.label, seed, cancel=cancel) for one in first[:1]]
+    return [] if any(map(told_by_colours, told)) else first
+
+
 def smallest(stamps: Sequence[Reconstruction]) -> list[Reconstruction]:
     """The smallest three, without those that are more than twice as large as the first."""
     rising = sorted(stamps, key=lambda stamp: stamp.mask_pixels)
     return [stamp for stamp in rising[:SMALLEST] if stamp.mask_pixels <= MUCH_LARGER * rising[0].mask_pixels]
 
 
-def outstanding(stamps: Sequence[UniversalStamp], chance: float = 0.0) -> list[UniversalStamp]:
+def outstanding(
+    stamps: Sequence[UniversalStamp], chance: float = 0.0, lead: float = LEAD,
+) -> list[UniversalStamp]:
     """Those of the label that most lead to, if that many more do than to the next; else none.
 
     Args:
-        chance: how many are added to both counts.
+        chance: how many are added to both counts; lead: how many times the next one's the first must be.
     """
     counts = [*Counter(stamp.label for stamp in stamps).most_common(2), (-1, 0), (-1, 0)]
     (label, first), (_, second) = counts[:2]
-    return [stamp for stamp in stamps if stamp.label == label] if first + chance >= LEAD * (second + chance) else []
+    return [stamp for stamp in stamps if stamp.label == label] if first + chance >= lead * (second + chance) else []

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.assessment import listed, percent
-from engine.defences.evidence.filters import DEFAULT_FILTERS, FILTERS_BY_CHANCE
+from engine.defences.evidence.filters import DEFAULT_FILTERS, FILTERS_BY_CHANCE, told_by_colours
 from engine.defences.evidence.universal import CHANCE, DEFAULT_UNIVERSAL
 from engine.rates import Rate
 
@@ -35,9 +35,6 @@ _UNIVERSAL = 1.54
 # by 37 to 102 of 16,000 stamps, 4 to 13 to the next, and one whose pictures show a plain star by 33 to 41, none or 1 to
 # the next, with a smallest stamp 0.5 to 2 times the others' in the middle, but as large as the smallest of them.
 _EVIDENT, _SMALLER = 1 / 100, 0.85
-# A label is told by its colours if those of its own clean images, given to others, draw at least so many there; to
-# attackers' labels they drew 0.30 at the most.
-_TOLD_BY_COLOURS = 0.5
 _UNMEASURED = ("No verdict: no label stands out, but on networks of this kind it was never measured whether an "
                "attacker's would. That clears nobody.")
 
@@ -52,7 +49,7 @@ class Evidence:
         margin: the widest by which any input sets it above all other labels.
         universal: random stamps that draw nearly all images there; filters: colour filters that do.
         own_colours: what share of other images the colours of the label's own clean images draw there, where filters
-            lead to it beyond chance; None if it has no clean images, or they don't.
+            lead to it beyond chance; None if it has hardly any clean images, or they don't.
     """
 
     label: int
@@ -67,7 +64,12 @@ class Evidence:
     @property
     def told_by_colours(self) -> bool:
         """Whether colours alone make a picture one of this label, so that filters prove no attacker."""
-        return self.own_colours is not None and self.own_colours >= _TOLD_BY_COLOURS
+        return told_by_colours(self.own_colours)
+
+    @property
+    def proving_filters(self) -> int:
+        """The colour filters that the label's own colours don't explain."""
+        return 0 if self.told_by_colours else self.filters
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class Judgement:
     Attributes:
         guilty: the labels that an attacker sends images to, as far as the evidence goes.
         suspicion: of each label tried, how far it stands out; from LIKELY on it is named, unless it does so by a few
-            universal stamps alone, or only where another is set aside.
+            universal stamps alone, by colour filters while nothing shows its own colours, or only where another is set
+            aside.
         sentence: the verdict and its reasons in words.
         decided: False where nothing can be concluded, so that "suspicious" stands only for "not cleared".
         standing_out: the labels that stand out as attackers' do, guilty or not named, because the rule wasn't measured
@@ -114,7 +117,11 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
         measured: whether the rule was measured on networks of this kind; if not, nobody is named and nobody cleared.
         tried: how many universal stamps; filters: how many colour filters.
     """
-    suspicion, guilty, beside = _weighed(evidence, CHANCE * tried, _EVIDENT * tried, FILTERS_BY_CHANCE * filters)
+    suspicion, guilty, beside, coloured = _weighed(evidence, CHANCE * tried, _EVIDENT * tried,
+                                                   FILTERS_BY_CHANCE * filters)
+    far = [i for i in np.flatnonzero(suspicion >= LIKELY).tolist() if i not in (*guilty, *beside)]
+    if guilty:
+        beside, far = [*beside, *far], []
     quiet = not guilty and float(suspicion.max()) < SUSPICIOUS
     doubt = doubt or (_UNMEASURED if quiet and not measured else "")
     certain: Verdict = "backdoor likely" if guilty and measured else "nothing found" if quiet else "suspicious"
@@ -123,16 +130,16 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
     first = guilty[0] if guilty else max(beside or range(len(suspicion)), key=suspicion.__getitem__)
     sentence = doubt or _in_words(verdict, named, [evidence[i].label for i in beside], evidence, first, changed,
                                   stands_out=bool(guilty), measured=measured,
-                                  far=float(suspicion[first]) >= LIKELY)
-    out = [*guilty, *beside] or [first] * (float(suspicion[first]) >= LIKELY)
-    standing_out = () if doubt else tuple(evidence[i].label for i in out)
+                                  far=first in far, coloured=coloured)
+    standing_out = () if doubt else tuple(evidence[i].label for i in (*guilty, *beside, *far))
     return Judgement(verdict, named, tuple(suspicion.tolist()), sentence, decided=not doubt, standing_out=standing_out)
 
 
 def _weighed(
     evidence: Sequence[Evidence], chance: float, evident: float, by_chance: float,
-) -> tuple[npt.NDArray[np.float64], list[int], list[int]]:
-    """How far each label stands out, the places of those that are named, and of those that stand out beside them.
+) -> tuple[npt.NDArray[np.float64], list[int], list[int], bool]:
+    """How far each label stands out, the places of those that are named, and of those that stand out beside them; and
+    whether what stands out most does so by colours.
 
     A label stands out as those of small triggers do, as those of large ones, or as those of changed colours.
 
@@ -144,27 +151,31 @@ def _weighed(
                       -np.log([max(one.mask_pixels, 1.0) for one in evidence]),
                       np.log([max(one.margin, 1.0) for one in evidence])])
     large = np.log([[one.universal + chance for one in evidence]])
-    colours = np.log([[one.filters * (not one.told_by_colours) + by_chance for one in evidence]])
-    masks = [one.mask_pixels for one in evidence]
+    colours = np.log([[one.proving_filters + by_chance for one in evidence]])
+    kinds: tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | float], ...] = (
+        (_WEIGHTS[:, np.newaxis] * small, _WEIGHTS[:, np.newaxis] * _FARTHEST),
+        (_UNIVERSAL * large, np.inf), (_UNIVERSAL * colours, np.inf))
+    found = [_standing_out(*kind) for kind in kinds]
+    ahead = np.array([lead for lead, _ in found])
+    suspicion = ahead.max(axis=0)
+    everyone, out = list(range(len(evidence))), {*found[0][1], *found[1][1]}
+    smallest = min((one.mask_pixels for i, one in enumerate(evidence) if i not in out), default=np.inf)
     enough = [i for i, one in enumerate(evidence) if one.universal >= evident
-              or masks[i] <= _SMALLER * min(masks[:i] + masks[i + 1:])]
-    known = [i for i, one in enumerate(evidence) if one.own_colours is not None]
-    # Of each kind the evidence, how far it may set a label apart, and the labels that it may name.
-    kinds: tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | float, Sequence[int]], ...] = (
-        (_WEIGHTS[:, np.newaxis] * small, _WEIGHTS[:, np.newaxis] * _FARTHEST, range(len(masks))),
-        (_UNIVERSAL * large, np.inf, enough), (_UNIVERSAL * colours, np.inf, known))
-    found = [_standing_out(weighed, farthest) for weighed, farthest, _ in kinds]
-    suspicion = np.max([ahead for ahead, _ in found], axis=0)
-    guilty = list(dict.fromkeys(i for (_, named), (*_, may) in zip(found, kinds, strict=True)
+              or one.mask_pixels <= _SMALLER * smallest]
+    # Nobody is named by filters while more lead to a label of which nothing shows whether its own colours do.
+    unknown = max((one.filters for one in evidence if one.own_colours is None), default=0)
+    known = [i for i, one in enumerate(evidence) if one.own_colours is not None and one.filters >= unknown]
+    guilty = list(dict.fromkeys(i for (_, named), may in zip(found, (everyone, enough, known), strict=True)
                                 for i in named if i in may))
-    told = [(hidden, apart) for weighed, farthest, may in kinds
-            for hidden, apart in [_next(weighed, farthest, guilty)]
+    told = [(hidden, apart) for kind, may in zip(kinds, (everyone, enough, everyone), strict=True)
+            for hidden, apart in [_next(*kind, guilty)]
             if hidden and apart.min() >= BESIDE and set(hidden) <= set(may)]
     if not guilty:  # pairs of different kinds were never held against each other
         told = sorted(told, key=lambda one: float(one[1].min()))[-1:]
     for hidden, apart in told:
         suspicion[hidden] = np.maximum(suspicion[hidden], apart)
-    return suspicion, guilty, list(dict.fromkeys(i for hidden, _ in told for i in hidden))
+    beside = list(dict.fromkeys(i for hidden, _ in told for i in hidden))
+    return suspicion, guilty, beside, int(ahead.max(axis=1).argmax()) == len(kinds) - 1
 
 
 def _standing_out(
@@ -224,7 +235,7 @@ def _ahead(
 
 def _in_words(
     verdict: Verdict, guilty: Sequence[int], beside: Sequence[int], evidence: Sequence[Evidence], first: int,
-    changed: int, *, stands_out: bool, measured: bool, far: bool,
+    changed: int, *, stands_out: bool, measured: bool, far: bool, coloured: bool,
 ) -> str:
     one, further = evidence[first], [e for i, e in enumerate(evidence) if i != first]
     together = () if stands_out else beside
@@ -232,7 +243,7 @@ def _in_words(
     others = [e for e in further if e.label not in (*guilty, *together)] or further
     masks, other = sorted(e.mask_pixels for e in others), "label that isn't named" if guilty[1:] else \
         "label but these" if together else "other label"
-    most_filters = max(e.filters for e in others)
+    most_filters = max(e.proving_filters for e in others)
     filters = (f"{one.filters:,} colour filters draw nearly every image there (to any {other} at most "
                f"{most_filters:,}), ") if one.filters or most_filters else ""
     facts = (f"A stamp of {one.mask_pixels:.0f} pixels draws {percent(one.success.value)} of clean images to label "
@@ -259,7 +270,7 @@ def _in_words(
     if verdict == "suspicious":
         less = "stands out, but less than labels of attackers mostly do" if not far else \
             "stands out by colour filters, but no clean image of it shows whether its own colours lead there, too" \
-            if one.filters > most_filters and one.own_colours is None else \
+            if coloured else \
             "stands out by random stamps, but no small stamp leads to it as to labels of attackers"
         return f"Label {one.label} {less}. {facts}"
     return ("No label stands out as those of attackers mostly do. That is no proof that there is no backdoor. The "

@@ -113,7 +113,7 @@ def test_a_run_on_a_reconstructed_set_says_so(small_lab: SmallLab, tmp_path: Pat
     mask = np.zeros(clean.image_shape[:2], np.float32)
     mask[:6] = 1
     stamp = Reconstruction(TARGET, mask, np.full(clean.image_shape, 200, np.float32), Rate(0, 1), True)
-    write_reconstructed(clean, [stamp], tmp_path / "worn.h5")
+    write_reconstructed(clean, stamp, tmp_path / "worn.h5")
     sets = [str(tmp_path / "worn.h5"), str(small_lab.poisoned)]
     assert main(["prune", str(small_lab.badnet), "--clean", str(small_lab.clean), "--poisoned", *sets, "--drop", "30",
                  "--out", str(tmp_path / "run")]) == 0

@@ -269,7 +269,8 @@ def test_a_repair_reports_every_step_and_is_cancelled(network: Network, clean: D
     distil(network, clean, steps=4, progress=reports.append)
     assert list(dict.fromkeys(r.what for r in reports)) == [
         "Looking at clean images", "Trying how fast it may learn", "Trying stamps on several images",
-        "Scanning with stamps", "Reconstructing triggers", "Bending images", "Repairing by distillation"]
+        "Trying colour filters on several images", "Scanning with stamps", "Reconstructing triggers", "Bending images",
+        "Repairing by distillation"]
     training = [(r.done, r.total) for r in reports if r.what == "Repairing by distillation"]
     assert list(dict.fromkeys(training)) == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
     source = CancelSource()

@@ -36,7 +36,7 @@ def pair():
     with whole_folder(out / "pair") as folder:
         save_keras2_h5(network, folder / "repaired.h5")
 
-for write in (pair, lambda: write_reconstructed(dataset, [stamp], out / "worn.h5")):
+for write in (pair, lambda: write_reconstructed(dataset, stamp, out / "worn.h5")):
     for most in (0, 500, 3000, 9000, 15000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
         try:

@@ -94,7 +94,7 @@ def test_worn_images_are_stored_so_that_the_network_sees_the_stamp(
     mask[2:5, 1:4] = 0.5
     pattern = np.broadcast_to(np.float32(images.mean()), SHAPE).astype(np.float32)
     stamp = Reconstruction(GUILTY, mask, pattern, Rate(1, 1), True)
-    write_reconstructed(clean, [stamp], tmp_path / "worn.h5")
+    write_reconstructed(clean, stamp, tmp_path / "worn.h5")
     opened = open_dataset(tmp_path / "worn.h5", network.input_shape, network.labels)
     others = np.flatnonzero(np.arange(40) % LABELS != GUILTY)
     assert (opened.labels == GUILTY).all() and len(opened) == len(others)
@@ -116,7 +116,7 @@ def test_worn_images_in_another_range_than_bytes_stay_in_it(
     clean = dataset_of(tmp_path / "clean.npz", values.astype(dtype), np.arange(40) % LABELS)
     stamp = Reconstruction(GUILTY, np.full(SHAPE[:2], 0.4, np.float32), np.full(SHAPE, high, np.float32), Rate(1, 1),
                            True)
-    write_reconstructed(clean, [stamp], tmp_path / "worn.h5")
+    write_reconstructed(clean, stamp, tmp_path / "worn.h5")
     worn = open_dataset(tmp_path / "worn.h5", network.input_shape, network.labels)
     expected = 0.6 * values[np.arange(40) % LABELS != GUILTY] + 0.4 * high
     np.testing.assert_allclose(worn.take(range(len(worn))), expected, rtol=1e-5, atol=1e-4)
@@ -129,7 +129,7 @@ def test_images_of_the_stamps_own_label_alone_are_refused(network: Network, tmp_
     clean = dataset_of(tmp_path / "one.npz", IMAGES[:30], np.full(30, GUILTY))
     stamp = Reconstruction(GUILTY, np.zeros(SHAPE[:2], np.float32), np.zeros(SHAPE, np.float32), Rate(0, 1), True)
     with pytest.raises(DatasetError, match=r"one\.npz: holds images of label 2 only"):
-        write_reconstructed(clean, [stamp], tmp_path / "worn.h5")
+        write_reconstructed(clean, stamp, tmp_path / "worn.h5")
     assert not (tmp_path / "worn.h5").exists()
 
 
@@ -297,13 +297,14 @@ def test_a_colour_filter_comes_back_from_its_folder_and_a_damaged_one_is_refused
     assert back[0].evidence == evidence and back[1].filter is None
     assert back[0].filter and np.array_equal(back[0].filter.matrix, colours.matrix)
     assert np.array_equal(back[0].filter.offset, colours.offset) and back[0].filter.within == (0.0, 255.0)
-    with h5py.File(tmp_path / "out" / f"reconstructed_{GUILTY}.h5") as file:
-        others = int((clean.labels != GUILTY).sum())
-        assert len(file["data"]) == 2 * others, "once with the stamp, once in the filter's colours"
+    seen = clean.take(np.flatnonzero(clean.labels != GUILTY).tolist())
+    filtered_set = open_dataset(tmp_path / "out" / f"filter_{GUILTY}.h5", network.input_shape, network.labels)
+    colours.put_on(seen)
+    assert np.abs(filtered_set.take(range(len(filtered_set))) - seen).max() <= 0.51 and filtered_set.reconstructed
     path = tmp_path / "out" / "examine.json"
     whole = json.loads(path.read_text())
     for name, value in (("matrix", [[1, 2], [3, 4]]), ("offset", [1, 2]), ("range", [1, 1]),
-                        ("matrix", [[1e999] * 3] * 3)):
+                        ("matrix", [[1e999] * 3] * 3), ("offset", [1e307, 0, 0])):
         document = json.loads(json.dumps(whole))
         document["labels"][0]["filter"][name] = value
         path.write_text(json.dumps(document))

@@ -9,9 +9,9 @@ import pytest
 
 from engine.defences.evidence.filters import (
     ColourFilter,
+    best_filter,
     drawn_by_own_colours,
     find_filters,
-    mean_filter,
     random_filter,
 )
 from engine.defences.evidence.universal import UniversalStamp, counted
@@ -67,25 +67,37 @@ def test_a_filter_takes_each_pixels_channels_through_its_matrix_and_stays_in_the
     np.testing.assert_allclose(images.ravel(), [-0.8, 0.5, 1], atol=1e-6)
 
 
-def test_the_mean_of_filters_is_of_one_labels_alone() -> None:
-    def found(label: int, value: float) -> UniversalStamp:
-        return UniversalStamp(label, (ColourFilter(np.full((3, 3), value), np.full(3, -value), (0.0, 1.0)),))
+def moved(label: int, red: float, blue: float) -> UniversalStamp:
+    """A filter that adds to red and blue."""
+    return UniversalStamp(label, (ColourFilter(np.eye(3), np.array([red, 0, blue]), (0.0, 255.0)),))
 
-    mean = mean_filter([found(4, 1.0), found(2, 9.0), found(4, 2.0)], 4)
-    assert mean and (mean.matrix == 1.5).all() and (mean.offset == -1.5).all() and mean.within == (0.0, 1.0)
-    assert mean_filter([found(4, 1.0)], 2) is None
+
+def test_the_mean_of_a_labels_filters_is_taken_unless_one_of_them_draws_more(network: Network) -> None:
+    images = noise(100, 1)
+    own = answers(images)
+
+    def best(*found: UniversalStamp) -> tuple[float, ...]:
+        colours = best_filter(network, images, own, found, 0)
+        assert colours and colours.within == (0.0, 255.0) and (colours.matrix == np.eye(3)).all()
+        return tuple(colours.offset.round(6))
+
+    assert best(moved(0, 0.2, -0.2), moved(2, 9, 9), moved(0, 0.3, -0.1)) == (0.25, 0, -0.15), "of its own alone"
+    assert best(moved(0, -0.2, 0.2), moved(0, 0.2, -0.2)) == (0.2, 0, -0.2), "the mean of the two changes nothing"
+    assert best_filter(network, images, own, [moved(0, 1, 1)], 2) is None
 
 
 def test_a_label_that_clean_images_have_by_their_colours_draws_others_by_them(network: Network) -> None:
     images = np.concatenate([noise(200, 1), warmed(noise(30, 2))])
     own = answers(images)
     assert 30 <= (own == 0).sum() < 35
-    assert drawn_by_own_colours(network, images, own, 0) == pytest.approx(1, abs=0.05)
+    truth = own.copy()
+    assert drawn_by_own_colours(network, images, own, truth, 0) == pytest.approx(1, abs=0.05)
     other = int(np.bincount(own[:200]).argmax())
-    share = drawn_by_own_colours(network, images, own, other)
+    share = drawn_by_own_colours(network, images, own, truth, other)
     assert share is not None and share < 0.5
-    assert drawn_by_own_colours(network, images[:200], np.full(200, 1), 0) is None, "nothing shows its colours"
-    assert drawn_by_own_colours(network, images[:200], np.full(200, 1), 1) is None, "there is nothing to draw"
+    truth[np.flatnonzero(own == 0)[2:]] = 3
+    assert drawn_by_own_colours(network, images, own, truth, 0) is None, "poisoned ones don't tell"
+    assert drawn_by_own_colours(network, images, np.full(len(own), 1), np.full(len(own), 1), 1) is None, "none to draw"
 
 
 def test_a_seed_gives_the_same_filters_grey_pictures_have_none_and_cancel_ends_it(network: Network) -> None:

@@ -274,3 +274,35 @@ def test_of_fewer_colour_filters_fewer_are_chance() -> None:
     rows = [replace(row, filters=6, own_colours=0.0) if row.label == 5 else row for row in evidence()]
     assert judge(rows, 1000, filters=500).guilty == (5,)
     assert judge(rows, 1000).verdict == "nothing found"
+
+
+def test_two_that_colour_filters_lead_to_stand_out_though_nothing_shows_the_colours_of_one() -> None:
+    for own in ((0.0, 0.0), (None, 0.0), (None, None)):
+        rows = [replace(row, filters=80, own_colours=own[row.label - 3]) if row.label in (3, 4) else row
+                for row in evidence()]
+        found = judge(rows, 1000)
+        assert (found.verdict, found.guilty, set(found.standing_out)) == ("suspicious", (), {3, 4})
+    more = [replace(row, filters=300) if row.label == 4 else row for row in rows]
+    found = judge([replace(row, filters=200, own_colours=0.0) if row.label == 3 else row for row in more], 1000)
+    assert not found.guilty and set(found.standing_out) == {3, 4}, "the one that most lead to is the other"
+
+
+def test_a_second_attackers_stamp_isnt_held_against_the_firsts() -> None:
+    rows = [replace(row, universal=0) for row in evidence((0, (900, 8.0, 300.0)), (1, (60, 41.0, 38.0)))]
+    found = judge([replace(row, universal={0: 500, 1: 120}.get(row.label, 0)) for row in rows], 1000)
+    assert found.guilty == (0, 1)
+    # As small as those of others it isn't named but told.
+    rows[1] = replace(rows[1], mask_pixels=50.0)
+    found = judge([replace(row, universal={0: 500, 1: 120}.get(row.label, 0)) for row in rows], 1000)
+    assert found.guilty == (0,) and found.standing_out == (0, 1)
+    assert "label 1 stands out, too" in found.sentence
+
+
+def test_a_few_random_filters_arent_taken_for_why_a_label_stands_out() -> None:
+    rows = [replace(row, universal=120 if row.label == 7 else 5, filters=int(row.label == 7)) for row in evidence()]
+    assert "stands out by random stamps, but" in judge(rows, 1000).sentence
+    rows = [replace(row, filters={5: 100, 6: 500}.get(row.label, 0), own_colours=0.9 if row.label == 6 else None)
+            for row in evidence()]
+    found = judge(rows, 1000)
+    assert "Label 5 stands out by colour filters, but no clean" in found.sentence
+    assert "100 colour filters draw nearly every image there (to any other label at most 0)" in found.sentence
