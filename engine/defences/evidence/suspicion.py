@@ -115,10 +115,10 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
         changed: images that the scan's stamps moved to any label.
         doubt: a sentence on why the images can't be trusted; with one nobody is named and nobody is cleared.
         measured: whether the rule was measured on networks of this kind; if not, nobody is named and nobody cleared.
-        tried: how many universal stamps; filters: how many colour filters.
+        tried: how many universal stamps; filters: how many colour filters, if any.
     """
     suspicion, guilty, beside, coloured = _weighed(evidence, CHANCE * tried, _EVIDENT * tried,
-                                                   FILTERS_BY_CHANCE * filters)
+                                                   FILTERS_BY_CHANCE * max(filters, 1))
     far = [i for i in np.flatnonzero(suspicion >= LIKELY).tolist() if i not in (*guilty, *beside)]
     if guilty:
         beside, far = [*beside, *far], []

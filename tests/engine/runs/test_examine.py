@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.data.datasets import Dataset, open_dataset
+from engine.data.preprocessing import KNOWN
 from engine.defences.scan import Scan, Suspect
 from engine.errors import Cancelled, DatasetError, EngineError
 from engine.models.networks import Network, open_network
@@ -20,7 +21,7 @@ from tests.engine.guards.test_tone import noise, warmed
 from tests.support.backdoored import GUILTY, IMAGES, weights
 from tests.support.backdoored import clean as clean
 from tests.support.backdoored import network as network
-from tests.support.linear_networks import LABELS, SHAPE, SIZE, dataset_of, linear_network, numpy_logits
+from tests.support.linear_networks import LABELS, SHAPE, SIZE, dataset_of, linear_network, linear_weights, numpy_logits
 from tests.support.networks import SmallLab
 
 FEWEST_LABELS = looking._FEWEST_LABELS
@@ -315,6 +316,18 @@ def test_a_label_that_colour_filters_lead_to_shows_the_mean_filter_beside_its_st
     worn = open_dataset(tmp_path / "worn.h5", SHAPE, LABELS)
     assert len(worn) == 200 and (worn.labels == 0).all()
     assert np.abs(worn.take(range(200)) - expected).max() <= 0.51
+
+
+def test_where_each_picture_is_standardised_by_itself_no_filters_are_tried_and_that_is_said(tmp_path: Path) -> None:
+    images = noise(60, 1)
+    clean = dataset_of(tmp_path / "clean.npz", images, np.arange(60) % LABELS).prepared(KNOWN["standardised"])
+    kernel, seen = linear_weights(spread=1)[0], list[Progress]()
+    network = linear_network(kernel, 127.5 * kernel.sum(axis=0))  # of values around 0
+    with np.errstate(divide="raise", invalid="raise"):
+        found = examine(network, clean, progress=seen.append)
+    assert not any(one.evidence.filters for one in found.tried) and np.isfinite(found.suspicion).all()
+    assert "Trying colour filters on several images" not in [report.what for report in seen if report.done]
+    assert any(limit.startswith("Colour filters weren't tried") for limit in found.limits)
 
 
 def test_a_label_that_its_own_colours_lead_to_is_cleared_of_filters_and_that_is_said(tmp_path: Path) -> None:
