@@ -296,7 +296,7 @@ def test_where_no_stamp_is_found_nobody_is_cleared(tmp_path: Path) -> None:
     assert (found.judgement.verdict, found.judgement.guilty) == ("suspicious", ())
 
 
-def test_a_label_that_colour_filters_lead_to_shows_the_mean_filter_beside_its_stamp(tmp_path: Path) -> None:
+def test_a_label_that_colour_filters_lead_to_shows_one_beside_its_stamp(tmp_path: Path) -> None:
     network, images = linear_network(*lighter()), noise(200, 1)
     own = numpy_logits(images, *lighter()).argmax(axis=1)
     clean = dataset_of(tmp_path / "clean.npz", images, own)
