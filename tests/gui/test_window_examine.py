@@ -16,6 +16,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
+from engine.defences.evidence.filters import ColourFilter
 from engine.defences.scan import Scan
 from engine.runs.examine import examine
 from engine.runs.opening.inputs import open_inputs
@@ -197,6 +198,28 @@ def test_a_network_that_changed_meanwhile_is_not_saved_under_the_old_verdict(
     press_use(qtbot, window, tmp_path / "stamped.h5", monkeypatch)
     assert "has changed since it was examined" in window.message_bar.text.text()
     assert not (tmp_path / "stamped.h5").exists() and window.session.inputs.poisoned == ()
+
+
+def test_a_label_with_a_filter_gives_a_second_poisoned_set_and_replaces_nothing(
+    examined: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    examining, panel = examined.desk.examining, examined.examine.panel
+    assert examining.examined is not None and panel is not None
+    before = examining.examined
+    first, *others = before.found.tried
+    colours = ColourFilter(np.diag([0, 1.0, 1.0]), np.zeros(3), (0.0, 255.0))
+    found = dataclasses.replace(before.found, tried=(dataclasses.replace(first, filter=colours), *others))
+    examining.examined = dataclasses.replace(before, found=found)
+    panel.show_examination(found)
+    (tmp_path / "made_filter.h5").write_bytes(b"years of work")
+    press_use(qtbot, examined, tmp_path / "made.h5", monkeypatch)
+    assert "made_filter.h5: is there already" in examined.message_bar.text.text()
+    assert not (tmp_path / "made.h5").exists() and (tmp_path / "made_filter.h5").read_bytes() == b"years of work"
+    press_use(qtbot, examined, tmp_path / "other.h5", monkeypatch)
+    assert [one.path.name for one in examined.session.inputs.poisoned] == ["other.h5", "other_filter.h5"]
+    with h5py.File(tmp_path / "other_filter.h5") as made:
+        values = made["data"][()]
+        assert "reconstructed" in made and (values[:, 0] == 0).all() and values[:, 1:].any()
 
 
 def test_a_stamp_is_used_as_poisoned_images_and_marked_everywhere(
