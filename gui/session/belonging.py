@@ -12,12 +12,12 @@ from engine.runs.prune import PruningRequest, PruningRun
 from gui.session.chosen import ROLE_NAMES, Input, Inputs, Role
 from gui.settings import Options
 
-Identity = tuple[str, float]
+Identity = tuple[str, str, float]
 
 
 def identity(run: PruningRun) -> Identity:
-    """The same for a run and for what was read back of it."""
-    return run.model.sha256, round(run.seconds, 3)
+    """The same for a run and for what was read back of it, but not for that of a copy which took as long."""
+    return run.model.path.name, run.model.sha256, round(run.seconds, 3)
 
 
 def other_inputs(run: PruningRun, inputs: Inputs, names: Sequence[str]) -> tuple[str, ...]:
