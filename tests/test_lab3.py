@@ -22,6 +22,8 @@ from engine.pruning.incremental import predictor_for
 from engine.pruning.steps import MaskedSteps, StepPredictor
 from engine.pruning.sweep import SetCounts
 from engine.records.run_files import save_run
+from engine.runs.examine import examine
+from engine.runs.opening.inputs import InputFiles, open_inputs
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from tests.support.networks import Array, plain_loop
 
@@ -235,3 +237,9 @@ def test_the_data_set_is_read_as_the_file_has_it(lab3: Path, faces: dict[str, Ar
 def _weights(model: Any) -> dict[str, Array]:
     return {f"{layer.name}/{name}": array for layer in model.layers if layer.weights
             for name, array in zip(("kernel", "bias"), layer.get_weights(), strict=True)}
+
+
+def test_an_examination_names_the_attackers_label(lab3: Path) -> None:
+    opened = open_inputs(InputFiles(lab3 / "bd_weights.h5", lab3 / "clean_faces.h5"))
+    judgement = examine(opened.network, opened.of("validation")[0]).judgement
+    assert (judgement.verdict, judgement.guilty) == ("backdoor likely", (0,)), judgement.sentence
