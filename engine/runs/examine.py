@@ -30,6 +30,7 @@ from engine.defences.evidence.universal import (
     DEFAULT_UNIVERSAL,
     UniversalStamp,
     counted,
+    most_led_to,
     suspected,
     universal_stamps,
 )
@@ -57,8 +58,6 @@ FEWEST_IMAGES, ENOUGH_IMAGES = 20, 100
 _MOST_IMAGES = 1000
 _FACES = 4
 _NO_COLOURS = None, None
-# So many labels that most colour filters lead to are looked at.
-_LED_TO = 2
 _POOR_ACCURACY, _FOUND = 0.5, 0.5
 # An answer to more than this share of the images is what a trigger gives, unless as many have that label or as many
 # answers are right.
@@ -207,9 +206,8 @@ def _by_colours(
     these explain it."""
     found = find_filters(network, images, filters, seed, progress=progress, cancel=cancel)
     counts = counted(found, network.labels)
-    led = np.argsort(-counts, kind="stable")[:min(_LED_TO, int((counts > FILTERS_BY_CHANCE * filters).sum()))]
     told: dict[int, tuple[ColourFilter | None, float | None]] = {}
-    for label in led.tolist():
+    for label in most_led_to(counts, FILTERS_BY_CHANCE * filters):
         drawn = drawn_by_own_colours(network, images, own, truth, label, seed, cancel=cancel)
         told[label] = (None if told_by_colours(drawn) else
                        best_filter(network, images, own, found, label, cancel=cancel)), drawn

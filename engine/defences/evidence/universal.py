@@ -26,7 +26,7 @@ DEFAULT_UNIVERSAL = 16_000
 CHANCE = 10 / 16_000
 # A stamp that moves the first few images to one label is tried on more, of which it may miss one.
 _FIRST, _MORE, _MISSED = 2, 6, 1
-# Of the labels under suspicion, so many are those that most universal stamps lead to.
+# So many of the labels that most universal stamps, or filters, lead to are under suspicion.
 _LED_TO = 2
 _BATCH = 128
 
@@ -68,8 +68,16 @@ def suspected(universal: Labels, found: Scan, most: int) -> list[int]:
     Args:
         universal: how many lead to each label, int64[labels].
     """
-    led_to = [int(i) for i in np.argsort(-universal, kind="stable")[:_LED_TO] if universal[i]]
-    return list(dict.fromkeys([*led_to, *(suspect.label for suspect in found.suspects)]))[:most]
+    return list(dict.fromkeys([*most_led_to(universal), *(suspect.label for suspect in found.suspects)]))[:most]
+
+
+def most_led_to(counts: Labels, beyond: float = 0) -> list[int]:
+    """The two labels that most of what was tried leads to, as far as more than so many do; most first.
+
+    Args:
+        counts: see counted.
+    """
+    return [int(i) for i in np.argsort(-counts, kind="stable")[:_LED_TO] if counts[i] > beyond]
 
 
 def random_parts(rng: np.random.Generator, shape: tuple[int, ...], within: ValueRange) -> tuple[Paint, ...]:
