@@ -17,15 +17,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.zoo.examined import case_of, kept_evidence
 from benchmarks.zoo.matrix_tables import written
 from benchmarks.zoo.plan import Plan, asked_for, command_line, trained
 from engine.defences.comparison import UNPAIRED, ComparisonRow, Defence, compare
-from engine.defences.evidence.reconstruction import reconstruct
 from engine.defences.training import Repair, repaired_network
 from engine.models.networks import Network
 from engine.rates import Rate
 from engine.runs.all_defences import compare_defences
+from engine.runs.examine import examine
 from engine.runs.kept import Made
 from engine.runs.opening.inputs import Opened, open_inputs
 from engine.runs.prune import PruningRequest, run_pruning
@@ -49,8 +48,8 @@ def main() -> None:
             print(f"{plan.name:<26}{found['seconds']:6.0f} s", flush=True)
     if options.write:
         kept_files = [options.zoo / f"{plan.name}-defended.json" for plan in backdoored]
-        found = [json.loads(path.read_text(encoding="utf-8")) for path in kept_files if path.exists()]
-        options.write.write_text(written(found), encoding="utf-8")
+        every = [json.loads(path.read_text(encoding="utf-8")) for path in kept_files if path.exists()]
+        options.write.write_text(written(every), encoding="utf-8")
 
 
 def measured(plan: Plan, zoo: Path) -> dict[str, Any]:
@@ -60,32 +59,20 @@ def measured(plan: Plan, zoo: Path) -> dict[str, Any]:
     request = PruningRequest(zoo / f"{plan.name}.keras", zoo / f"{plan.world.name}-validation.h5",
                              zoo / f"{plan.world.name}-test.h5", scale=plan.world.feeding)
     opened = open_inputs(request)
-    guilty, labels = suspects(plan, zoo)
+    examined = examine(opened.network, opened.of("validation")[0])
     with TemporaryDirectory() as folder:
-        stand_ins = _stand_ins(opened, labels, Path(folder))
+        stand_ins = write_stand_ins(opened, examined.foremost, Path(folder))
         run = run_pruning(dataclasses.replace(request, poisoned=(*poisoned, *stand_ins)))
         made = Made()
-        found = compare_defences(run, made=made)
+        found = compare_defences(run, made=made, standing_out=examined.judgement.standing_out)
         opened = open_inputs(run.request)
         rows = [*found.rows, *_further_back(opened, made.repairs[UNPAIRED])]
         files = [dataset.path.name for dataset in opened.of("poisoned")]
-    return {"name": plan.name, "kind": plan.world.kind, "family": plan.family, "half": plan.half, "guilty": guilty,
-            "targets": list(plan.targets), "stand_ins_of": labels, "seconds": round(time.monotonic() - started, 1),
+    return {"name": plan.name, "kind": plan.world.kind, "family": plan.family, "half": plan.half,
+            "guilty": list(examined.judgement.guilty), "targets": list(plan.targets),
+            "stand_ins_of": [tried.evidence.label for tried in examined.foremost],
+            "seconds": round(time.monotonic() - started, 1),
             "rows": [_row(row, files, made.can_build(row)) for row in rows]}
-
-
-def suspects(plan: Plan, zoo: Path) -> tuple[list[int], list[int]]:
-    """The labels an examination names, and those whose triggers stand in: the same or, of none, the most suspicious."""
-    evidence = kept_evidence(plan, zoo)
-    judgement = case_of(plan, evidence).judgement
-    first = max(range(len(judgement.suspicion)), key=lambda i: judgement.suspicion[i])
-    return list(judgement.guilty), list(judgement.guilty) or [int(evidence["labels"][first]["label"])]
-
-
-def _stand_ins(opened: Opened, labels: Sequence[int], folder: Path) -> list[Path]:
-    validation = opened.of("validation")[0]
-    stamps = reconstruct(opened.network, validation.take(range(len(validation))), labels)
-    return write_stand_ins(opened, stamps, folder)
 
 
 def _further_back(opened: Opened, repair: Repair) -> list[ComparisonRow]:
