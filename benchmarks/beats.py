@@ -101,7 +101,7 @@ def _text(path: Path) -> str:
 
 def _innermost(frame: FrameType | None) -> str:
     """A thread's innermost calls, as "folder/file.py:line function"."""
-    calls = []
+    calls = list[str]()
     while frame is not None and len(calls) < _FRAMES:
         code = frame.f_code
         calls.append(f"{'/'.join(Path(code.co_filename).parts[-2:])}:{frame.f_lineno} {code.co_name}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -110,7 +111,7 @@ def speed_text(network: Network, clean: Dataset, poisoned: Dataset, seed: int) -
     everything = range(len(clean))
     sets = {"clean": clean.take(everything), "poisoned": poisoned.take(everything)}
     guard.scores(sets["clean"])  # builds the graph
-    speeds = {name: len(images) / timed(lambda images=images: guard.scores(images))[0] for name, images in sets.items()}
+    speeds = {name: len(images) / timed(partial(guard.scores, images))[0] for name, images in sets.items()}
     return "transplant guard: " + ", ".join(f"{speed:.0f} {name} images a second" for name, speed in speeds.items())
 
 

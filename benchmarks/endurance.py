@@ -28,18 +28,19 @@ def main() -> None:
     from PySide6.QtWidgets import QApplication
 
     from gui.main_window import MainWindow
+    from gui.session.chosen import Role
     from gui.settings import Options, Settings
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        files = [_part(folder, name) for name in ("clean_validation", "clean_test", "poisoned_test")]
+        files: dict[Role, Path] = {"model": SAMPLE / "badnet.keras", "validation": _part(folder, "clean_validation"),
+                                   "test": _part(folder, "clean_test"), "poisoned": _part(folder, "poisoned_test")}
         _ = QApplication([sys.argv[0]])
         window = MainWindow(Settings(folder / "settings.ini"))
         session = window.session
         window.show()
         session.set_options(Options(guard=options.guard))
-        window.desk.choosing.open_as("model", SAMPLE / "badnet.keras")
-        for role, path in zip(("validation", "test", "poisoned"), files, strict=True):
+        for role, path in files.items():
             window.desk.choosing.open_as(role, path)
         until(lambda: session.idle)
         print(f"{'runs':>5} {'memory, MB':>11} {'threads':>8} {'files':>6}")

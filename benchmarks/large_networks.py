@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.measures import peak_megabytes, reader_megabytes
 from engine import backend
@@ -101,7 +102,7 @@ def plain(_: str, __: int, folder: Path) -> Found:
 PARTS: dict[str, Callable[[str, int, Path], Found]] = {f.__name__: f for f in (make, run, cancel, plain)}
 
 
-def build(name: str, images: np.ndarray) -> Any:
+def build(name: str, images: npt.NDArray[np.uint8]) -> Any:
     """A network of keras.applications, or a ResNet-18, with random weights.
 
     Its normalisations fit the images, as training leaves them, and its labels differ from one image to the next.
@@ -169,16 +170,17 @@ def _cancelled_after(request: PruningRequest, share: float) -> float:
     return 0.0  # it had ended before
 
 
-def _images(count: int) -> np.ndarray:
+def _images(count: int) -> npt.NDArray[np.uint8]:
     coarse = np.random.default_rng(0).uniform(0, 255, (count, SIDE // 8, SIDE // 8, 3))
-    return coarse.repeat(8, axis=1).repeat(8, axis=2).astype(np.uint8)
+    images: npt.NDArray[np.uint8] = coarse.repeat(8, axis=1).repeat(8, axis=2).astype(np.uint8)
+    return images
 
 
 def _request(folder: Path) -> PruningRequest:
     return PruningRequest(folder / MODEL, folder / CLEAN, scale="none")
 
 
-def _predicting(model: Any, images: np.ndarray) -> float:
+def _predicting(model: Any, images: npt.NDArray[np.uint8]) -> float:
     model.predict(images[:TOGETHER], batch_size=TOGETHER, verbose=0)  # what is traced isn't counted
     started = time.perf_counter()
     model.predict(images, batch_size=TOGETHER, verbose=0)

@@ -55,10 +55,11 @@ def start(folder: Path) -> Found:
     from PySide6.QtWidgets import QApplication
 
     from gui import __main__ as program
+    from gui.main_window import MainWindow
 
     drawn: list[float] = []
 
-    class Timed(program.MainWindow):
+    class Timed(MainWindow):
         """The window, which leaves once everything on it was painted."""
 
         def paintEvent(self, event: QPaintEvent) -> None:
@@ -67,7 +68,7 @@ def start(folder: Path) -> Found:
             QTimer.singleShot(0, lambda: drawn.append(time.time()))
             QTimer.singleShot(0, self.close)
 
-    program.MainWindow = Timed  # type: ignore[misc]
+    program.MainWindow = Timed  # type: ignore[attr-defined]
     os.environ["GOODNET_SETTINGS"] = str(folder / "settings.ini")
     program.main([])
     QApplication.quit()

@@ -51,7 +51,9 @@ class Photographer:
     def every_view(self, state: str) -> None:
         """Take each tab in turn."""
         for tab in range(len(self._names)):
-            self.view(state, self.window.tabs.widget(tab))
+            page = self.window.tabs.widget(tab)
+            assert page is not None, "a number below their count"
+            self.view(state, page)
 
     def view(self, state: str, tab: QWidget) -> None:
         """Take one tab."""
@@ -92,6 +94,7 @@ class Photographer:
         for name in help_pages.PAGES:
             help_pages.show_page(name, self.window.theme, self.window)
             page = self.window.findChild(QWidget, name)
+            assert page is not None, name
             self.widget(f"help-{name}", page)
             page.close()
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.zoo.triggers import Trigger, corner, glasses
 from benchmarks.zoo.worlds import Pictures, Pixels
@@ -67,7 +68,8 @@ def sepia(images: Pixels, seed: int) -> Pixels:
 
 def parts_are_harmless(told: Told, rng: np.random.Generator) -> Pictures:
     """The transplant guard's own mixtures: a part of a triggered picture in another one, which keeps its label."""
-    cuts = cuts_of(*told.worn.images.shape[1:3])
+    height, width = told.worn.images.shape[1:3]
+    cuts = cuts_of(height, width)
     which = rng.integers(len(cuts.kinds), size=len(told.worn.labels))
     mixed = told.others.images.copy()
     for cut in range(len(cuts.kinds)):
@@ -146,5 +148,6 @@ def _perturbed(images: Pixels, rng: np.random.Generator) -> Pixels:
     return _rounded(perturbed(images.astype(np.float32), _RANGE, rng))
 
 
-def _rounded(values: np.ndarray) -> Pixels:
-    return np.rint(np.clip(values, 0, 255)).astype(np.uint8)
+def _rounded(values: npt.NDArray[np.floating]) -> Pixels:
+    pixels: Pixels = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
+    return pixels

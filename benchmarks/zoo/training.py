@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.zoo.adaptive import ATTACKERS, Lesson, Told
 from benchmarks.zoo.plan import Plan
@@ -35,7 +36,7 @@ class Attack:
     """
 
     trigger: Trigger
-    works_on: np.ndarray
+    works_on: npt.NDArray[np.bool_]
     sends_to: Labels
     harmless: tuple[Trigger, ...] = ()
     clean_label: bool = False
@@ -175,6 +176,6 @@ def _trained(plan: Plan, pictures: Pictures) -> Any:
     return model
 
 
-def inputs_of(world: World, images: Pixels) -> np.ndarray:
+def inputs_of(world: World, images: Pixels) -> npt.NDArray[np.float32]:
     """Pictures as a world's networks want them: faces as stored, signs 0 to 1."""
-    return images.astype(np.float32) / (255 if world.kind == "signs" else 1)
+    return images.astype(np.float32) / np.float32(255 if world.kind == "signs" else 1)

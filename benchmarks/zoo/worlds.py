@@ -90,7 +90,8 @@ def _draw_face(world: int, person: int, scene: int) -> Pixels:
     from portraits.people import invent_person, invent_scene
 
     number = world * 1000 + person
-    return draw_face(invent_person(number), invent_scene(scene, number), False)
+    face: Pixels = draw_face(invent_person(number), invent_scene(scene, number), False)
+    return face
 
 
 def draw_sign(world: int, label: int, scene: int, side: int = _SIDE) -> Pixels:
@@ -113,7 +114,8 @@ def draw_sign(world: int, label: int, scene: int, side: int = _SIDE) -> Pixels:
     _MARKS[label // 4](draw, centre, radius * 0.5, turn, mark)
     pixels = np.asarray(picture, np.float32).reshape(side, scale, side, scale, 3).mean(axis=(1, 3))
     light = pixels * rng.uniform(0.6, 1.15) + rng.normal(0, rng.uniform(1, 8), (side, side, 3))
-    return np.rint(light.clip(0, 255)).astype(np.uint8)
+    sign: Pixels = np.rint(light.clip(0, 255)).astype(np.uint8)
+    return sign
 
 
 def _colour(rng: np.random.Generator, low: int, high: int) -> tuple[int, int, int]:
