@@ -30,8 +30,8 @@ EMPTY = (f"Nothing has been compared yet.\n\n{_FIRST} Compare. It makes every de
          "alone or with B as a GoodNet, without comparing anything.\n\nDefend does it all at once and needs no run: it "
          "examines the network, makes and measures every defence, on reconstructed triggers where there are no "
          "poisoned images, and saves the best with what it holds against.")
-COMPARE = "Compare all defences measures everything that can be made, side by side."
-RUN_FIRST = "Run the pruning first, and "
+COMPARE = "“Compare all defences” makes and measures everything that can be made, side by side."
+RUN_FIRST = "Run the pruning first"
 COMPARING = f"The comparison goes on; it takes {TAKES}. The defences appear here side by side when it is done."
 DEFENDING = f"The defence goes on; it takes {TAKES}. What was chosen and where it is saved is told when it is done."
 REPAIRING = "The repair goes on. Where the repaired copy is saved is told when it is done."
@@ -151,7 +151,7 @@ class DefencesView(QWidget):
 
     def _say(self) -> None:
         """What stands in the comparison's place: what goes on, what came of it, or what can be done."""
-        compare = COMPARE if self._ready else RUN_FIRST + COMPARE[0].lower() + COMPARE[1:]
+        compare = COMPARE if self._ready else f"{COMPARE} {RUN_FIRST}."
         idle = f"{self._saved}\n\n{compare}" if self._saved else \
             EMPTY.replace(_FIRST, "Press", 1) if self._ready else EMPTY
         self.empty.setText(self._asked or (waiting(EMPTY, "Then press Compare.") if self._busy else unbroken(idle)))
@@ -177,7 +177,7 @@ class DefencesView(QWidget):
                             (self.repair_button, f"Train a repaired copy of {self._of_run}, the network of the run on "
                                                  "show, in one of three ways and save it; Cancel stops it")):
             button.setEnabled(self._ready and not self._busy)
-            button.setToolTip(as_tip(tip) if self._ready else "Run the pruning first")
+            button.setToolTip(as_tip(tip) if self._ready else RUN_FIRST)
         self.defend_button.setEnabled(self._open and not self._busy)
         self.defend_button.setToolTip(as_tip(f"Examine {self._chosen}, the network that is chosen, make every defence "
                                              "and save the best; Cancel stops it")
