@@ -10,6 +10,11 @@ VENV_PYTHON := .venv/bin/python
 BIN := .venv/bin
 endif
 
+# Where a window is looked at: an X server without a monitor; elsewhere than on Linux the screen that is there.
+ifeq ($(shell uname -s),Linux)
+ON_SCREEN := QT_QPA_PLATFORM=xcb xvfb-run --auto-servernum --server-args="-screen 0 1920x1200x24"
+endif
+
 .PHONY: run venv test test-x11 coverage fuzz package test-package bench bench-large screenshots bench-gui zoo peers
 
 run: venv
@@ -29,7 +34,7 @@ test: venv
 	$(BIN)/lint-imports
 	$(VENV_PYTHON) -m pytest
 
-# The tests of the windows (those that use qtbot) once more, on an X server without a monitor.
+# The tests of the windows (those that use qtbot) once more, on an X server without a monitor. Linux.
 test-x11: venv
 	@$(VENV_PYTHON) .setup/qt_packages.py xcb xvfb
 	QT_QPA_PLATFORM=xcb xvfb-run --auto-servernum --server-args="-screen 0 1600x1200x24" \
@@ -84,11 +89,9 @@ test-package: venv
 # Every view in both themes, as pictures in resources/screenshots/.
 screenshots: venv
 	@$(VENV_PYTHON) .setup/qt_packages.py xcb xvfb
-	QT_QPA_PLATFORM=xcb xvfb-run --auto-servernum --server-args="-screen 0 1920x1200x24" \
-		$(VENV_PYTHON) -m benchmarks.screenshots
+	$(ON_SCREEN) $(VENV_PYTHON) -m benchmarks.screenshots
 
 # How long the window keeps a person waiting: at the start, and during a run of the lab's size.
 bench-gui: venv
 	@$(VENV_PYTHON) .setup/qt_packages.py xcb xvfb
-	QT_QPA_PLATFORM=xcb xvfb-run --auto-servernum --server-args="-screen 0 1920x1200x24" \
-		$(VENV_PYTHON) -m benchmarks.responsiveness
+	$(ON_SCREEN) $(VENV_PYTHON) -m benchmarks.responsiveness

@@ -88,6 +88,8 @@ def add_papers(program: Path) -> None:
     if sys.platform.startswith("linux"):
         for path in (PROJECT / "resources" / "desktop").iterdir():
             shutil.copy(path, papers)
+    if sys.platform == "darwin":  # PyInstaller signed what was there before, and a changed application is "damaged"
+        subprocess.run(["codesign", "--force", "--deep", "--sign", "-", str(program)], check=True)
 
 
 def size_of(folder: Path) -> int:
@@ -102,9 +104,10 @@ def pack(program: Path) -> Path:
     if sys.platform == "win32":
         return Path(shutil.make_archive(str(DIST / name), "zip", DIST, program.name))
     archive = DIST / f"{name}.tar.xz"
-    with _xz(archive) as stream, tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+    partial = DIST / "unfinished.partial"  # an archive that is cut short isn't taken for the newest
+    with _xz(partial) as stream, tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         tar.add(program, program.name, filter=_without_owner)
-    return archive
+    return partial.replace(archive)
 
 
 def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:

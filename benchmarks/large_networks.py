@@ -43,7 +43,7 @@ Found = dict[str, Any]
 
 
 def main() -> None:
-    """Measure each network and write the table, or do one part of it and print what was found."""
+    """Measure each network, of all write the table; or do one part of it and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("networks", nargs="*", default=NETWORKS)
     parser.add_argument("--images", type=int, default=IMAGES)
@@ -54,8 +54,9 @@ def main() -> None:
         print(json.dumps(PARTS[options.part](options.networks[0], options.images, options.folder)))
         return
     report = "\n".join(_table([_measured(name, options.images) for name in options.networks]))
-    _, heading, by_hand = RESULTS.read_text(encoding="utf-8").partition(BY_HAND)
-    RESULTS.write_text(f"{report}\n" + (f"\n{heading}{by_hand}" if heading else ""), encoding="utf-8")
+    if (tuple(options.networks), options.images) == (NETWORKS, IMAGES):
+        _, heading, by_hand = RESULTS.read_text(encoding="utf-8").partition(BY_HAND)
+        RESULTS.write_text(f"{report}\n" + (f"\n{heading}{by_hand}" if heading else ""), encoding="utf-8")
     print(report)
 
 
@@ -85,7 +86,7 @@ def run(_: str, __: int, folder: Path) -> Found:
 
 
 def cancel(_: str, __: int, folder: Path) -> Found:
-    """How long a run goes on after it was cancelled, at most."""
+    """How long a run goes on after it was cancelled while it ranked, at most."""
     return {"cancel": max(_cancelled_after(_request(folder), share) for share in (0.2, 0.5, 0.8))}
 
 
@@ -167,7 +168,7 @@ def _cancelled_after(request: PruningRequest, share: float) -> float:
         run_pruning(request, progress=watch, cancel=source.token)
     except Cancelled:
         return time.perf_counter() - asked[-1]
-    return 0.0  # it had ended before
+    sys.exit("The run ended before it was cancelled; measure with more images.")
 
 
 def _images(count: int) -> npt.NDArray[np.uint8]:
@@ -205,8 +206,8 @@ def _measured(name: str, images: int) -> Found:
 def _table(runs: list[Found]) -> list[str]:
     heads = ("network", "layer, channels", "one forward pass", "ranking and all steps",
              f"allowed: {FORWARDS} passes and {1000 * STEP_SECONDS:g} ms a step", "the whole run",
-             "its first curve after", "longest without a report", "longest until cancelled", "peak memory",
-             "plain loop")
+             "its first curve after", "longest without a report", "longest until cancelled, while ranking",
+             "peak memory", "plain loop")
     rows = [(r["name"], f"{r['layer']}, {r['steps']:,}", f"{r['forward']:.1f} s",
              f"{r['seconds'] - r['opening']:.1f} s", f"{FORWARDS * r['forward'] + STEP_SECONDS * r['steps']:.1f} s",
              f"{r['seconds']:.1f} s", f"{r['first_curve']:.1f} s", f"{r['silent']:.1f} s", f"{r['cancel']:.1f} s",
@@ -218,8 +219,9 @@ def _table(runs: list[Found]) -> list[str]:
         f"is Keras's own `predict` in batches of {TOGETHER}, warm, the faster of two. Ranking and all steps: all that "
         "the run does once its files are open, TensorFlow's tracing included. The whole run begins before TensorFlow "
         f"is imported. Memory is the run's process and its reader's at their largest; at most {MOST_MB:,} MB are "
-        "asked, a report every 2 s, and an end within 1 s of being cancelled. The plain loop prunes a copy and "
-        f"predicts all images once a step; {PLAIN_STEPS} steps were measured warm and extrapolated to all.")
+        "asked, a report every 2 s, and an end within 1 s of being cancelled, which is tried while it ranks. The plain "
+        f"loop prunes a copy and predicts all images once a step; {PLAIN_STEPS} steps were measured warm and "
+        "extrapolated to all.")
     return ["# Large networks", "", *textwrap.wrap(words, 128), "",
             *("| " + " | ".join(cells) + " |" for cells in (heads, ("---",) * len(heads), *rows))]
 

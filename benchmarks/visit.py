@@ -33,17 +33,20 @@ def heartbeat(folder: Path) -> dict[str, Any]:
     visit = Visit(window, data, pictures)
     window.show()
     visit.all()
-    session = window.session
-    assert session.run is not None
-    found = {"phases": visit.beats.phases, "images": sum(d.images for d in session.run.datasets),
-             "run_seconds": session.run.seconds, "load": _load()}
+    found = {"phases": visit.beats.phases, "images": visit.images, "run_seconds": visit.run_seconds, "load": _load()}
     window.close()
     application.quit()
     return found
 
 
 class Visit:
-    """What a person does, one thing after the other; the beats belong to the phase that is on."""
+    """What a person does, one thing after the other; the beats belong to the phase that is on.
+
+    Attributes:
+        images, run_seconds: of the run of the lab's size.
+    """
+
+    images, run_seconds = 0, 0.0
 
     def __init__(self, window: MainWindow, data: lab_size.LabSize, pictures: Path) -> None:
         self._window, self._session, self._data, self._pictures = window, window.session, data, pictures
@@ -79,7 +82,9 @@ class Visit:
     def _run(self) -> None:
         self._window.run_bar.run.click()
         self._settle()
-        assert self._session.run is not None
+        run = self._session.run
+        assert run is not None
+        self.images, self.run_seconds = sum(dataset.images for dataset in run.datasets), run.seconds
 
     def _examine(self) -> None:
         self._window.tabs.setCurrentWidget(self._window.examine)

@@ -44,7 +44,8 @@ def make(plan: Plan, folder: Path) -> dict[str, Any]:
     world, kept = plan.world, folder / "pictures"
     clean, validation, test = (world.pictures(part, kept) for part in ("train", "validation", "test"))
     for part, pictures in (("validation", validation), ("test", test)):
-        write_pictures(folder / f"{world.name}-{part}.h5", pictures)
+        if not (path := folder / f"{world.name}-{part}.h5").exists():  # a world's pictures stay the same
+            write_pictures(path, pictures)
     bad = [poisoned(attack, seed, test) for attack, seed in attacks_of(plan)]
 
     def right(model: Any, pictures: Pictures) -> float:
@@ -64,11 +65,9 @@ def make(plan: Plan, folder: Path) -> dict[str, Any]:
 
 
 def write_pictures(path: Path, pictures: Pictures) -> None:
-    """Write pictures in the lab's layout, `data` uint8[n, 3, H, W] and `label`, where the file isn't there yet."""
+    """Write pictures in the lab's layout, `data` uint8[n, 3, H, W] and `label`."""
     import h5py
 
-    if path.exists():
-        return
     partial = path.with_suffix(".partial")
     with h5py.File(partial, "w") as file:
         file.create_dataset("data", data=pictures.images.transpose(0, 3, 1, 2), compression="gzip")

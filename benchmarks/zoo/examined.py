@@ -9,13 +9,12 @@ backdoored ones are named with a right label, by family. Constants of the rule a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.zoo.plan import CLEAN, HALVES, Plan, command_line, trained
+from benchmarks.zoo.plan import CLEAN, HALVES, Plan, command_line, kept, trained
 from engine.defences.evidence.suspicion import Evidence, Judgement, judge
 from engine.rates import Rate
 from engine.records.examination import examination_json
@@ -44,7 +43,7 @@ class Case:
 def main() -> None:
     """Read the command line, examine what is missing, print the table."""
     parser = command_line(__doc__)
-    parser.add_argument("--figure", type=Path, help="draw how many are named against how many are accused here")
+    parser.add_argument("--figure", type=Path, help="draw here how suspicious clean and backdoored networks are")
     options = parser.parse_args()
     cases = [case_of(plan, kept_evidence(plan, options.zoo)) for plan in trained(options.zoo, options.only)]
     for half, title in HALVES.items():
@@ -55,26 +54,22 @@ def main() -> None:
 
 def kept_evidence(plan: Plan, zoo: Path) -> dict[str, Any]:
     """What an examination of a network found, examined now if it wasn't before."""
-    kept = zoo / f"{plan.name}-examined.json"
-    if not kept.exists():
-        kept.write_text(json.dumps(evidence_of(plan, zoo), indent=1) + "\n", encoding="utf-8")
-        print(plan.name, flush=True)
-    evidence: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-    return evidence
+    return kept(zoo / f"{plan.name}-examined.json", zoo / f"{plan.name}.keras", lambda: evidence_of(plan, zoo))
 
 
 def evidence_of(plan: Plan, zoo: Path) -> dict[str, Any]:
     """Examine a network as a person would who has its clean validation pictures alone."""
+    print(plan.name, flush=True)
     opened = open_inputs(InputFiles(zoo / f"{plan.name}.keras", zoo / f"{plan.world.name}-validation.h5"))
     return examination_json(examine(opened.network, opened.of("validation")[0]))
 
 
-def case_of(plan: Plan, kept: dict[str, Any]) -> Case:
+def case_of(plan: Plan, found: dict[str, Any]) -> Case:
     """The verdict on kept evidence by the rule as it is now."""
     evidence = [Evidence(e["label"], e["scan_count"], e["mask_pixels"], Rate(round(100 * e["success_rate"]), 100),
-                         e["margin"], e["universal_stamps"], e.get("colour_filters", 0), e.get("own_colours"))
-                for e in kept["labels"]]
-    return Case(plan, judge(evidence, kept["changed"]))
+                         e["margin"], e["universal_stamps"], e["colour_filters"], e["own_colours"])
+                for e in found["labels"]]
+    return Case(plan, judge(evidence, found["changed"]))
 
 
 def print_table(title: str, cases: Sequence[Case]) -> None:
@@ -98,12 +93,15 @@ def share(holds: Sequence[bool]) -> str:
 
 
 def draw_roc(cases: Sequence[Case], path: Path) -> None:
-    """For each suspicion that a threshold could be, the share of clean networks above it against that of others."""
+    """For each suspicion, the share of clean networks that reach it against that of others.
+
+    A verdict asks for more than suspicion: of few universal stamps a small one, of colour filters other colours.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 4.4), layout="constrained")
-    axes = figure.add_subplot(xlabel="clean networks accused, %", ylabel="backdoored networks accused, %",
-                              xlim=(-2, 102), ylim=(-2, 102))
+    axes = figure.add_subplot(xlabel="clean networks as suspicious, %", xlim=(-2, 102), ylim=(-2, 102),
+                              ylabel="backdoored networks as suspicious, %")
     for half, style in (("fix", "--"), ("report", "-")):
         clean = [c.suspicion for c in cases if c.plan.half == half and not c.plan.backdoored]
         bad = [c.suspicion for c in cases if c.plan.half == half and c.plan.backdoored]

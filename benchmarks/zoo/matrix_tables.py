@@ -57,10 +57,11 @@ def choices(found: Sequence[Found]) -> str:
 def estimates(found: Sequence[Found]) -> str:
     """Attack success in % of the true trigger and of its stand-ins, before and after."""
     kept = {name: DEFENCES[name] for name in SHORT}
-    return "True trigger against stamp and pattern computed from the network (attack success, %: true / stamp / " \
-        "pattern):\n\n" + _table(["network", "stand-ins of the attacker's label", *kept],
-                                 [[_title(f), "yes" if set(f["stand_ins_of"]) & set(f["targets"]) else "no",
-                                   *(_side_by_side(_row(f, *key)) for key in kept.values())] for f in found])
+    rows = [[_title(f), "yes" if set(f["stand_ins_of"]) & set(f["targets"]) else "no",
+             *(_side_by_side(_row(f, *key)) for key in kept.values())] for f in found]
+    return "True trigger against stamp and pattern computed from the network, and its colour filter where one was " \
+        "found (attack success, %: true / stamp / pattern / filter):\n\n" \
+        + _table(["network", "stand-ins of the attacker's label", *kept], rows)
 
 
 def reach(found: Sequence[Found]) -> str:
@@ -137,8 +138,8 @@ def _side_by_side(row: ComparisonRow | None) -> str:
         return "-"
     kinds: tuple[Callable[[Attack], bool], ...] = (
         lambda a: not a.reconstructed, lambda a: a.name.startswith("reconstructed"),
-        lambda a: a.name.startswith("pattern"))
-    return " / ".join(f"{100 * _attack(row, like).value:.0f}" for like in kinds)
+        lambda a: a.name.startswith("pattern"), lambda a: a.name.startswith("filter"))
+    return " / ".join(f"{100 * _attack(row, like).value:.0f}" for like in kinds if any(map(like, row.attacks)))
 
 
 def _order(family: str) -> str:

@@ -6,11 +6,15 @@ Thresholds are fixed on the half called "fix" and reported on the half called "r
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
+import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.zoo.adaptive import ATTACKERS
 from benchmarks.zoo.triggers import TRIGGERS
@@ -81,8 +85,21 @@ def plans() -> list[Plan]:
 
 
 def trained(zoo: Path, words: Sequence[str] = ()) -> list[Plan]:
-    """Those whose networks lie in a folder, as far as they are asked for."""
-    return [plan for plan in plans() if (zoo / f"{plan.name}.json").exists() and asked_for(plan.name, words)]
+    """Those whose networks lie in a folder, as far as they are asked for; without any the program ends."""
+    found = [plan for plan in plans() if (zoo / f"{plan.name}.json").exists() and asked_for(plan.name, words)]
+    return found or sys.exit(f"{zoo}: holds no trained network that is asked for; run python -m benchmarks.zoo first.")
+
+
+def kept(path: Path, network: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What was measured of a network's file and kept in another; measured now where it wasn't, or of an older file."""
+    digest = hashlib.sha256(network.read_bytes()).hexdigest()
+    if path.exists():
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if found.get("network_sha256") == digest:
+            return found
+    found = {**measure(), "network_sha256": digest}
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return found
 
 
 def command_line(doc: str | None) -> argparse.ArgumentParser:

@@ -1,6 +1,6 @@
 """Families of triggers: what an attacker does to a picture. Each is a function of pictures and a seed.
 
-Letters in brackets are those of the table "against which attacks" in the README. Sources: BadNets (Gu et al. 2017),
+Letters in brackets are those of MATRIX.md. Sources: BadNets (Gu et al. 2017),
 Blended (Chen et al. 2017), SIG (Barni et al. 2019), WaNet (Nguyen and Tran 2021), input-aware (Nguyen and Tran 2020),
 clean-label (Turner et al. 2019).
 """
