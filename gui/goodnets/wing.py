@@ -38,6 +38,6 @@ def goodnets_wing(desk: Desk) -> Wing[GoodNetsView]:
     view.save_requested.connect(partial(save_rows, desk))
     view.use_requested.connect(use)
     desk.menus.add("save", "Save s&elected GoodNets…", lambda: save_rows(desk, view.selected_rows() or view.all_rows()),
-                   "Ctrl+Shift+E", enabled=lambda: session.run is not None and not session.state.busy)
+                   "Ctrl+Shift+E", enabled=lambda: session.has_idle_result)
     show_options()
     return Wing("GoodNets", view)

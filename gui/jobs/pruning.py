@@ -62,7 +62,7 @@ class Pruning(QObject):
     def start(self) -> None:
         """Run the pruning defence on what is chosen."""
         session = self._session
-        if session.inputs.ready and not session.state.busy:
+        if session.can_run:
             session.begin()
             self._step_before = self.step
             self.running = session.inputs.request(session.options, session.names)

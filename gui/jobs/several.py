@@ -42,7 +42,7 @@ class Several(QObject):
     def start(self) -> None:
         """Run all of them."""
         session, inputs = self._session, self._session.inputs
-        if inputs.ready and not session.state.busy:
+        if session.can_run:
             first = inputs.request(session.options, session.names)
             self._waiting.extend([first, *(dataclasses.replace(first, model=path, layer=None)
                                            for path in inputs.further)])
