@@ -114,4 +114,3 @@ def _open_goodnet(desk: Desk, *, folder: bool) -> None:
                                  asking.MODEL_FILES)
     if paths:
         desk.checking.open_goodnet(paths)
-        desk.checking.asked_for.emit()

@@ -82,7 +82,7 @@ class Several(QObject):
         failed = f", {len(self._failures)} failed." if self._failures else "."
         self._session.message.emit(Message(f"{how}{len(self._runs)} of {self._total} models are done{failed}"))
         self.failures_changed.emit(list(self._failures))
-        self._comparing.asked_for.emit({identity(run) for run in self._runs})
+        self._comparing.show({identity(run) for run in self._runs})
 
 
 # On the worker's thread
