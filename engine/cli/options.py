@@ -72,12 +72,9 @@ def add_preprocess(parser: argparse.ArgumentParser, of_what: str = "") -> None:
     Args:
         of_what: what alone it says something of, as a sentence of help begins.
     """
-    parser.add_argument("--preprocess", metavar="NAME", type=_known(choice), default=AUTO, dest="scale",
-                        help=f"{of_what}how stored values are fed to the network: {SYNTAX} (at most 1: of values 0 to "
-                        "1, as PyTorch writes them; else of values 0 to 255); auto takes whichever it answers the "
-                        "clean images best with (default: %(default)s)")
-    parser.add_argument("--scale", choices=[AUTO, "none", "255"], default=argparse.SUPPRESS,
-                        help="another name for --preprocess with one of these")
+    _add_scale(parser, f"{of_what}how stored values are fed to the network: {SYNTAX} (at most 1: of values 0 to 1, as "
+               "PyTorch writes them; else of values 0 to 255); auto takes whichever it answers the clean images best "
+               "with (default: %(default)s)")
 
 
 def add_fed(parser: argparse.ArgumentParser, of_what: str) -> None:
@@ -86,16 +83,19 @@ def add_fed(parser: argparse.ArgumentParser, of_what: str) -> None:
     Args:
         of_what: what it says something of, as a sentence of help goes on.
     """
-    parser.add_argument("--preprocess", metavar="NAME", type=_known(choice), dest="fed", default=AUTO,
-                        help=f"{of_what}: one of those that prune --help lists (default: %(default)s, which is as "
-                        "stored here)")
-    parser.add_argument("--scale", choices=[AUTO, "none", "255"], dest="fed", default=argparse.SUPPRESS,
+    _add_scale(parser, f"{of_what}: one of those that prune --help lists (default: %(default)s, which is as stored "
+               "here)")
+
+
+def _add_scale(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--preprocess", metavar="NAME", type=_known(choice), default=AUTO, dest="scale", help=what)
+    parser.add_argument("--scale", choices=[AUTO, "none", "255"], default=argparse.SUPPRESS,
                         help="another name for --preprocess with one of these")
 
 
 def fed(options: argparse.Namespace) -> Preprocessing | None:
-    """What `add_fed`'s options say, if anything."""
-    return None if options.fed == AUTO else preprocessing(options.fed)
+    """What was typed of `add_fed`'s or `add_preprocess`'s options; None for auto."""
+    return None if options.scale == AUTO else preprocessing(options.scale)
 
 
 _NAMES = "names of the network's labels, one a line, the first for label 0, or a JSON list"

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor, QIcon, QPixmap
 
+from engine.data.classes import name_of
 from engine.files.pictures import Picture
 from engine.goodnets.checking import FIELDS, Verdict, fields_of
 from engine.literal import csv_cell, literal
@@ -63,8 +64,8 @@ def write_csv(stream: TextIO, verdicts: Iterable[Verdict], names: Sequence[str])
     for v in verdicts:
         row = [*fields_of(v).values()]
         if names:
-            row += [verdict_text(v, names) if v.flagged else _name(v.label, names),
-                    "" if v.b_missing else _name(v.b_label, names), _name(v.b_prime_label, names)]
+            row += [verdict_text(v, names) if v.flagged else name_of(v.label, names),
+                    None if v.b_missing else name_of(v.b_label, names), name_of(v.b_prime_label, names)]
         writer.writerow(map(csv_cell, row))
 
 
@@ -231,7 +232,3 @@ class VerdictModel(QAbstractTableModel):
     def _all_changed(self) -> None:
         if self._shown:
             self.dataChanged.emit(self.index(0, 0), self.index(len(self._shown) - 1, len(HEADERS) - 1))
-
-
-def _name(label: int, names: Sequence[str]) -> str:
-    return names[label] if label < len(names) else ""

@@ -95,7 +95,7 @@ def _add_menu(desk: Desk, view: CheckView) -> None:
     add("check", "Open G&oodNet files…", lambda: _open_goodnet(desk, folder=False), "Ctrl+Shift+G")
     add("check", "&Check pictures…", open_pictures, "Ctrl+P", "check")
     add("check", "Check what &B gets wrong", desk.checking.check_misread, icon="check",
-        enabled=lambda: desk.session.run is not None and not desk.session.state.busy)
+        enabled=lambda: desk.session.has_idle_result)
     add("check", "Check &pasted picture", paste, "Ctrl+V", "paste")
 
 
@@ -114,4 +114,3 @@ def _open_goodnet(desk: Desk, *, folder: bool) -> None:
                                  asking.MODEL_FILES)
     if paths:
         desk.checking.open_goodnet(paths)
-        desk.checking.asked_for.emit()

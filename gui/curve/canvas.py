@@ -221,14 +221,6 @@ class CurveCanvas(FigureCanvas):
         else:
             event.ignore()
 
-    def position_of(self, step: int) -> QPointF:
-        """The point of the widget at a step, half way up the axes."""
-        assert self._drawing is not None
-        box = self._drawing.axes.get_window_extent()
-        x, _ = self._drawing.axes.transData.transform((self._drawing.shape.steps[step], 0))
-        ratio = self.device_pixel_ratio
-        return QPointF(x / ratio, (self.figure.bbox.height - (box.y0 + box.y1) / 2) / ratio)
-
     def _rebuild(self, curve: PruningCurve, shape: Shape) -> None:
         self._empty_figure()
         self._drawing = CurveDrawing(self.figure, shape, self.colours, animated=True)

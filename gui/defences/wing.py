@@ -45,9 +45,6 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
         view.show_comparison(comparison, recommendation(session.run) if session.run else None,
                              made.hindrance if made else None)
 
-    def possible() -> bool:
-        return session.run is not None and not session.state.busy
-
     session.state_changed.connect(show_state)
     session.run_changed.connect(lambda _: show_state())
     session.inputs_changed.connect(show_inputs)
@@ -59,10 +56,11 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
     view.defend_requested.connect(partial(_defend, desk, view))
     view.message.connect(desk.say)
     desk.menus.add("defend", "Compare all &defences", lambda: desk.press(view, view.compare_button), "F7", "table",
-                   possible)
-    desk.menus.add("defend", "R&epair…", lambda: desk.press(view, view.repair_button), "F8", enabled=possible)
+                   lambda: session.has_idle_result)
+    desk.menus.add("defend", "R&epair…", lambda: desk.press(view, view.repair_button), "F8",
+                   enabled=lambda: session.has_idle_result)
     desk.menus.add("defend", "De&fend…", lambda: desk.press(view, view.defend_button), "F9",
-                   enabled=lambda: session.inputs.ready and not session.state.busy)
+                   enabled=lambda: session.can_run)
     show_state()
     return Wing("Defences", view)
 

@@ -6,7 +6,6 @@ import dataclasses
 from functools import partial
 
 from engine.pruning.thresholds import DropMode, Stop
-from engine.runs.rows import GoodNetRow
 from gui.frame.desk import Desk, Wing
 from gui.frame.saves import save_rows
 from gui.goodnets.view import GoodNetsView
@@ -23,10 +22,6 @@ def goodnets_wing(desk: Desk) -> Wing[GoodNetsView]:
     def edit(drops: tuple[float, ...], mode: DropMode, stop: Stop) -> None:
         session.set_options(dataclasses.replace(session.options, drops=drops, drop_mode=mode, stop=stop))
 
-    def use(row: GoodNetRow | None) -> None:
-        desk.checking.use_row(row)
-        desk.checking.asked_for.emit()
-
     session.options_changed.connect(show_options)
     session.state_changed.connect(lambda state: view.set_busy(state.busy))
     # In a turn of its own, because at the end of a run all else changes, too.
@@ -36,8 +31,8 @@ def goodnets_wing(desk: Desk) -> Wing[GoodNetsView]:
     view.drops_edited.connect(edit)
     view.row_selected.connect(pruning.step_pointed_at)
     view.save_requested.connect(partial(save_rows, desk))
-    view.use_requested.connect(use)
+    view.use_requested.connect(desk.checking.use_row)
     desk.menus.add("save", "Save s&elected GoodNets…", lambda: save_rows(desk, view.selected_rows() or view.all_rows()),
-                   "Ctrl+Shift+E", enabled=lambda: session.run is not None and not session.state.busy)
+                   "Ctrl+Shift+E", enabled=lambda: session.has_idle_result)
     show_options()
     return Wing("GoodNets", view)

@@ -142,9 +142,8 @@ def run_wing(desk: Desk) -> RunBar:
     bar.options_edited.connect(edit)
     bar.order_requested.connect(pick_order)
     desk.menus.add("save", "Sa&ve all…", partial(save_run, desk), "Ctrl+E", "save",
-                   lambda: session.run is not None and not session.state.busy)
-    desk.menus.add("run", "&Run", run, "F5", "play",
-                   lambda: session.inputs.ready and not session.state.busy)
+                   lambda: session.has_idle_result)
+    desk.menus.add("run", "&Run", run, "F5", "play", lambda: session.can_run)
     desk.menus.add("run", "&Cancel", session.cancel, "Esc", "stop", lambda: session.state.busy)
     show_options()
     show_state()

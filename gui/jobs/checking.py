@@ -100,23 +100,26 @@ class Checking(QObject):
         self._session = session
         self._pasted: dict[str, Picture] = {}
         self._pastes = 0
-        opening.takes("goodnet", partial(self._take, lambda paths: self.open_goodnet(paths[-1:])))
-        opening.takes("pictures", partial(self._take, self.check))
+        opening.takes("goodnet", lambda found: self.open_goodnet([found[-1].path]))
+        opening.takes("pictures", self._take_pictures)
 
     def use_row(self, row: GoodNetRow | None, if_there: bool = False) -> None:
-        """Check pictures with a row's pair from now on; None stands for B behind the guard alone.
+        """Check pictures with a row's pair from now on, in the image check; None stands for B behind the guard alone.
 
         Args:
-            if_there: nothing is said where the model's file is gone.
+            if_there: nobody asked for it: nothing is said where the model's file is gone, and nothing brought up.
         """
         session = self._session
         if session.run:
             session.add(Job(partial(use_row, session.bench, session.run, row, if_there), self._take_goodnet,
                             needs_engine=True, key="goodnet", failed=session.tell))
+        if not if_there:
+            self.asked_for.emit()
 
     def open_goodnet(self, paths: Sequence[Path]) -> None:
         """Check pictures with a pair from disk from now on."""
         self._session.submit(partial(use_saved, self._session.bench, list(paths)), self._take_goodnet)
+        self.asked_for.emit()
 
     def check(self, paths: Sequence[Path]) -> None:
         """Check picture files and folders of them."""
@@ -167,9 +170,9 @@ class Checking(QObject):
         self._session.submit(partial(find_occlusion, self._session.bench, verdict),
                              lambda found: self.occlusion_found.emit(verdict, found))
 
-    def _take(self, do: Callable[[Sequence[Path]], None], found: Sequence[Found]) -> None:
+    def _take_pictures(self, found: Sequence[Found]) -> None:
         """What was dropped or named anywhere is seen here."""
-        do([item.path for item in found])
+        self.check([item.path for item in found])
         self.asked_for.emit()
 
     def _check(self, task: Task, done: Callable[[Any], None] | None = None) -> None:

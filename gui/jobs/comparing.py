@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -80,6 +80,10 @@ class Comparing(QObject):
         self._fresh = (_listed(run, None, f"{now:%H:%M:%S}", f"{now:%Y-%m-%d}"), *self._fresh)
         self._tell()
 
+    def show(self, keys: Collection[Identity]) -> None:
+        """Bring listed runs up side by side."""
+        self.asked_for.emit(keys)
+
     def compare(self, chosen: Sequence[ListedRun]) -> None:
         """Set runs beside each other; two are needed."""
         several = len(chosen) > 1
@@ -102,7 +106,7 @@ class Comparing(QObject):
         new = {listed.folder for listed in opened}
         self._opened = (*opened, *(listed for listed in self._opened if listed.folder not in new))
         self._tell()
-        self.asked_for.emit({listed.key for listed in opened})
+        self.show({listed.key for listed in opened})
 
     def _read_kept(self, kept: Sequence[KeptRun]) -> None:
         self._session.add(Job(partial(read_kept, kept, self._kept), self._take_kept, key="list runs"))

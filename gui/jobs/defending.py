@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from engine.assessment import percent
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.files.saving import check_writable
-from engine.goodnets.evaluation import Evaluation
+from engine.goodnets.evaluation import Evaluation, figures_of
 from engine.records.defended import save_defended
 from engine.records.repaired_pair import save_repaired
 from engine.reports.headline import threshold_text
@@ -45,9 +45,9 @@ class Repaired:
     @property
     def sentence(self) -> str:
         """Where it is and what it does, with its guard where it has one, in words."""
-        clean, *poisoned = self.evaluations
-        found = [f"clean accuracy {percent((clean.guarded_correct or clean.correct).value)}"]
-        found += [f"attack success {percent((e.guarded_correct or e.correct).value)} on {e.title}" for e in poisoned]
+        figures = figures_of(self.evaluations)
+        found = [f"clean accuracy {percent(figures.clean.value)}"]
+        found += [f"attack success {percent(attack.success.value)} on {attack.title}" for attack in figures.attacks]
         guarded = f" behind its guard. {self.guard}" if self.guard else "."
         warning = f" Warning: {self.warning}" if self.warning else ""
         return " ".join((f"Saved {self.what} in {self.folder}: {', '.join(found)}{guarded}{warning}", *self.left_out))

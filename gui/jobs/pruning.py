@@ -62,7 +62,7 @@ class Pruning(QObject):
     def start(self) -> None:
         """Run the pruning defence on what is chosen."""
         session = self._session
-        if session.inputs.ready and not session.state.busy:
+        if session.can_run:
             session.begin()
             self._step_before = self.step
             self.running = session.inputs.request(session.options, session.names)
@@ -90,7 +90,7 @@ class Pruning(QObject):
     def _read_again(self) -> None:
         """Thresholds may be others now, of the run on show and of the one under way."""
         if self._session.run or self._counting:
-            self._show_run(self._session.run)
+            self._show_run()
 
     def _show_partial(self, curve: PruningCurve) -> None:
         self._counting = curve
@@ -108,7 +108,7 @@ class Pruning(QObject):
 
     def _take_up(self, run: PruningRun) -> None:
         """Show another run than before, at its best GoodNet, and check pictures with that."""
-        self._show_run(run)
+        self._show_run()
         first = self.rows[0] if self.rows else None
         row = self.best_pair.row if self.best_pair else None if run.guarded else first
         pointed_at = row or first
@@ -131,12 +131,12 @@ class Pruning(QObject):
     def _come_back(self) -> None:
         """Show the run before again, where a person read it."""
         self.running = self._counting = None
-        self._show_run(self._session.run)
+        self._show_run()
         self.step_pointed_at.emit(self._step_before)
 
-    def _show_run(self, run: PruningRun | None) -> None:
+    def _show_run(self) -> None:
         """Show the last finished run, with the thresholds as they are now; the curve stays that of one under way."""
-        now = self._session.run_to_save
+        run, now = self._session.run, self._session.run_to_save
         self.rows = rows_of(now) if now else []
         reached = {row.x for row in self.rows}
         if self._counting:

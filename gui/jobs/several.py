@@ -42,7 +42,7 @@ class Several(QObject):
     def start(self) -> None:
         """Run all of them."""
         session, inputs = self._session, self._session.inputs
-        if inputs.ready and not session.state.busy:
+        if session.can_run:
             first = inputs.request(session.options, session.names)
             self._waiting.extend([first, *(dataclasses.replace(first, model=path, layer=None)
                                            for path in inputs.further)])
@@ -82,7 +82,7 @@ class Several(QObject):
         failed = f", {len(self._failures)} failed." if self._failures else "."
         self._session.message.emit(Message(f"{how}{len(self._runs)} of {self._total} models are done{failed}"))
         self.failures_changed.emit(list(self._failures))
-        self._comparing.asked_for.emit({identity(run) for run in self._runs})
+        self._comparing.show({identity(run) for run in self._runs})
 
 
 # On the worker's thread

@@ -31,7 +31,6 @@ def result_wing(desk: Desk) -> ResultBar:
     def use() -> None:
         if pruning.best_pair:
             desk.checking.use_row(pruning.best_pair.row)
-            desk.checking.asked_for.emit()
 
     def save() -> None:
         if pruning.best_pair:

@@ -109,6 +109,16 @@ class Session(QObject):
         return self._jobs.idle and self._looks.idle
 
     @property
+    def can_run(self) -> bool:
+        """Whether what is chosen is enough to run, and a person waits for nothing."""
+        return self.inputs.ready and not self.state.busy
+
+    @property
+    def has_idle_result(self) -> bool:
+        """Whether a run is on show, and a person waits for nothing."""
+        return self.run is not None and not self.state.busy
+
+    @property
     def loading_engine(self) -> bool:
         """Whether TensorFlow is being loaded, be it that a person waits for it or not."""
         return self._jobs.loading_engine

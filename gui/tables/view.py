@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import QAbstractItemModel
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from gui.tables.delegate import BAR_ROOM, FigureDelegate
+from gui.tables.model import FigureModel
 from gui.widgets.theme import Theme
 
 # From which a column's width is found: a scan of a network of a thousand labels has as many rows, and measuring all of
@@ -41,14 +44,14 @@ class Table(QTableView):
 
 
 class FigureTable(Table):
-    """A Table of a FigureModel, or of a model that sorts one; columns are as wide as their figures.
+    """A Table of a FigureModel; columns are as wide as their figures.
 
     Args:
         tall: whether cells have more than one line; rows are then as high as they need.
         wraps: the least width of the wide column if its small print is wrapped to it; 0 doesn't wrap.
     """
 
-    def __init__(self, name: str, model: QAbstractItemModel, theme: Theme, wide: int, *, several: bool = False,
+    def __init__(self, name: str, model: FigureModel[Any], theme: Theme, wide: int, *, several: bool = False,
                  tall: bool = False, wraps: int = 0) -> None:
         super().__init__(name, model, wide, several=several)
         self._wide, self._wraps = wide, wraps

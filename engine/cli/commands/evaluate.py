@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.cli.options import add_classes, add_json, add_measured_on, add_preprocess
+from engine.cli.options import add_classes, add_json, add_measured_on, add_preprocess, fed
 from engine.cli.printing import complain, say, say_json, warn
 from engine.cli.progress_line import ProgressLine
 from engine.cli.result_tables import say_evaluations, say_guard
-from engine.data.preprocessing import AUTO, preprocessing
+from engine.data.preprocessing import AUTO
 from engine.goodnets.saved import open_goodnet
 from engine.records.repaired_pair import measured_json
 from engine.runs.pairs import measure
@@ -32,8 +32,7 @@ def run(options: argparse.Namespace) -> None:
     if len(options.goodnet) > 2:
         options.usage_error(f"{len(options.goodnet)} paths were given for GOODNET; it is a folder, one file, or the "
                             "two files B and B_PRIME")
-    goodnet = open_goodnet([Path(p) for p in options.goodnet],
-                           None if options.scale == AUTO else preprocessing(options.scale))
+    goodnet = open_goodnet([Path(p) for p in options.goodnet], fed(options))
     if goodnet.warning:
         complain(goodnet.warning)
     by_itself = len(options.goodnet) == 2 and options.scale == AUTO
