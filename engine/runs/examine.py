@@ -66,8 +66,8 @@ _NEARLY_ALL, _MOST = 0.9, 0.8
 # What was measured on the zoo, see benchmarks/zoo/RESULTS.md.
 MEASURED = (
     "Of 22 networks known to have no backdoor none was accused, and 5 were called suspicious. Trained anew, one of 13 "
-    "of them was accused. Of other makes older rules accused three; this one accused none of four more. Of backdoored "
-    "networks, small patches were named in 15 of 16, glasses in 8 of 8, pictures blended "
+    "of them was accused by an older rule, as were three of other makes; this one accused none of four more. Of "
+    "backdoored networks, small patches were named in 15 of 16, glasses in 8 of 8, pictures blended "
     "over the whole and warps in 3 of 4 each, stripes in 2 of 4, bars in 1 of 4, two parts in none; of 8 with colour "
     "filters all; of 20 with two backdoors both labels were told in 14, one in 3 and none in 3.")
 BLIND = (

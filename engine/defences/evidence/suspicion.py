@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,18 @@ from engine.defences.evidence.universal import CHANCE, DEFAULT_UNIVERSAL
 from engine.rates import Rate
 
 Verdict = Literal["backdoor likely", "suspicious", "nothing found"]
+# What a label may stand out by: scan, smallest stamp and margin; universal stamps; colour filters.
+Kind = Literal["small stamps", "random stamps", "colour filters"]
 
 # Suspicion from which on a label is named, and from which on a network is called suspicious; and how much more it takes
 # to name a further label, or two that stand out together, which happens in networks without a backdoor too. Fixed on
 # one half of the zoo of networks whose truth is known, for a sum that was chosen with a look at both halves:
 # `python -m benchmarks.zoo.examined`.
 LIKELY, SUSPICIOUS, TOGETHER = 1.9, 1.6, 1.0
+# From here on scan, mask and margin name a label without others' help; a clean network of "fix", trained anew, came to
+# 2.13. Below, as many universal stamps must lead to it as are heard at all: 24 led to that one, 101 to an attacker's
+# that came to 2.12. The other attackers' on "fix" came from 2.34 on.
+_BY_ITSELF = 2.2
 # A label beside a named one, or two together where nobody is named, stand out, unnamed, from this suspicion on:
 # innocent labels of the half "fix" came to 1.94 beside a named one, to 1.17 in clean networks.
 BESIDE = 2.1
@@ -36,6 +42,12 @@ _UNIVERSAL = 1.54
 # a smallest stamp 1.02 to 2 times the others'; one whose pictures show a plain star by 33 to 41 with 0.5 to 0.7 times
 # the others' in the middle, but none smaller than the smallest. Attackers' came from 71 on with 0.4 to 0.8 times.
 _EVIDENT, _SMALLER = 1 / 100, 0.85
+_KINDS: tuple[Kind, ...] = get_args(Kind)
+# Of a label that stands out as attackers' do, but isn't named.
+_LESS: dict[Kind | None, str] = {
+    "random stamps": "stands out by random stamps, but no small stamp leads to it as to labels of attackers",
+    "colour filters": "stands out by colour filters, but no clean image of it shows whether its own colours lead "
+                      "there, too"}
 _UNMEASURED = ("No verdict: no label stands out, but on networks of this kind it was never measured whether an "
                "attacker's would. That clears nobody.")
 
@@ -118,7 +130,7 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
         measured: whether the rule was measured on networks of this kind; if not, nobody is named and nobody cleared.
         tried: how many universal stamps; filters: how many colour filters, if any.
     """
-    suspicion, guilty, beside, coloured = _weighed(evidence, CHANCE * tried, _EVIDENT * tried,
+    suspicion, guilty, beside, kind = _weighed(evidence, CHANCE * tried, _EVIDENT * tried,
                                                    FILTERS_BY_CHANCE * max(filters, 1))
     far = [i for i in np.flatnonzero(suspicion >= LIKELY).tolist() if i not in (*guilty, *beside)]
     if guilty:
@@ -131,16 +143,16 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
     first = guilty[0] if guilty else max(beside or range(len(suspicion)), key=suspicion.__getitem__)
     sentence = doubt or _in_words(verdict, named, [evidence[i].label for i in beside], evidence, first, changed,
                                   stands_out=bool(guilty), measured=measured,
-                                  far=first in far, coloured=coloured)
+                                  far=kind if first in far else None)
     standing_out = () if doubt else tuple(evidence[i].label for i in (*guilty, *beside, *far))
     return Judgement(verdict, named, tuple(suspicion.tolist()), sentence, decided=not doubt, standing_out=standing_out)
 
 
 def _weighed(
     evidence: Sequence[Evidence], chance: float, evident: float, by_chance: float,
-) -> tuple[npt.NDArray[np.float64], list[int], list[int], bool]:
+) -> tuple[npt.NDArray[np.float64], list[int], list[int], Kind]:
     """How far each label stands out, the places of those that are named, and of those that stand out beside them; and
-    whether what stands out most does so by colours.
+    by what what stands out most does so.
 
     A label stands out as those of small triggers do, as those of large ones, or as those of changed colours.
 
@@ -159,7 +171,8 @@ def _weighed(
     found = [_standing_out(*kind) for kind in kinds]
     ahead = np.array([lead for lead, _ in found])
     suspicion = ahead.max(axis=0)
-    everyone, out = list(range(len(evidence))), {*found[0][1], *found[1][1]}
+    everyone, out = range(len(evidence)), {*found[0][1], *found[1][1]}
+    sure = [i for i, one in enumerate(evidence) if found[0][0][i] >= _BY_ITSELF or one.universal >= evident / 3]
     masks = [one.mask_pixels for one in evidence]
     smallest = min((mask for i, mask in enumerate(masks) if i not in out), default=np.inf)
     enough = [i for i, one in enumerate(evidence) if one.universal >= evident or masks[i] <= _SMALLER * smallest
@@ -167,7 +180,7 @@ def _weighed(
     # Nobody is named by filters while more lead to a label of which nothing shows whether its own colours do.
     unknown = max((one.filters for one in evidence if one.own_colours is None), default=0)
     known = [i for i, one in enumerate(evidence) if one.own_colours is not None and one.filters >= unknown]
-    guilty = list(dict.fromkeys(i for (_, named), may in zip(found, (everyone, enough, known), strict=True)
+    guilty = list(dict.fromkeys(i for (_, named), may in zip(found, (sure, enough, known), strict=True)
                                 for i in named if i in may))
     told = [(hidden, apart) for kind, may in zip(kinds, (everyone, enough, everyone), strict=True)
             for hidden, apart in [_next(*kind, guilty)]
@@ -177,7 +190,7 @@ def _weighed(
     for hidden, apart in told:
         suspicion[hidden] = np.maximum(suspicion[hidden], apart)
     beside = list(dict.fromkeys(i for hidden, _ in told for i in hidden))
-    return suspicion, guilty, beside, int(ahead.max(axis=1).argmax()) == len(kinds) - 1
+    return suspicion, guilty, beside, _KINDS[int(ahead.max(axis=1).argmax())]
 
 
 def _standing_out(
@@ -237,7 +250,7 @@ def _ahead(
 
 def _in_words(
     verdict: Verdict, guilty: Sequence[int], beside: Sequence[int], evidence: Sequence[Evidence], first: int,
-    changed: int, *, stands_out: bool, measured: bool, far: bool, coloured: bool,
+    changed: int, *, stands_out: bool, measured: bool, far: Kind | None,
 ) -> str:
     one, further = evidence[first], [e for i, e in enumerate(evidence) if i != first]
     together = () if stands_out else beside
@@ -270,10 +283,7 @@ def _in_words(
         return (f"{listed(together).capitalize()} stand out together from all others, as those of two backdoors do "
                 f"that hide each other, but not far enough to be named. {facts}")
     if verdict == "suspicious":
-        less = "stands out, but less than labels of attackers mostly do" if not far else \
-            "stands out by colour filters, but no clean image of it shows whether its own colours lead there, too" \
-            if coloured else \
-            "stands out by random stamps, but no small stamp leads to it as to labels of attackers"
+        less = _LESS.get(far, "stands out, but less than labels of attackers mostly do")
         return f"Label {one.label} {less}. {facts}"
     return ("No label stands out as those of attackers mostly do. That is no proof that there is no backdoor. The "
             f"first: {facts[0].lower()}{facts[1:]}")

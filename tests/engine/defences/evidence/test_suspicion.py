@@ -62,6 +62,21 @@ def test_a_lead_between_the_thresholds_is_suspicious_and_names_nobody() -> None:
     assert found.sentence.startswith("Label 3 stands out, but less")
 
 
+@pytest.mark.parametrize(("pixels", "stamps", "named"), [
+    (23.5, 53, ()), (23.5, 54, (3,)), (22.0, 0, (3,)), (25.0, 54, ())])
+def test_what_hardly_stands_out_by_small_evidence_is_named_only_where_universal_stamps_lead_there_too(
+    pixels: float, stamps: int, named: tuple[int, ...],
+) -> None:
+    """From 2.2 on it needs no help; from 1.9 on 54 of 16,000 stamps, fewer than name a label by themselves here."""
+    rows = [replace(row, universal=stamps if row.label == 3 else 50) for row in evidence((3, (70, pixels, 44.0)))]
+    alone = by_hand(3, rows)
+    assert (1.9 <= alone < 2.2) == (pixels == 23.5) and (alone >= 2.2) == (pixels == 22.0)
+    found = judge(rows, 1000)
+    assert (found.verdict, found.guilty) == ("backdoor likely" if named else "suspicious", named)
+    assert found.standing_out == ((3,) if alone >= 1.9 else ())
+    assert named or found.sentence.startswith("Label 3 stands out, but less than labels of attackers mostly do.")
+
+
 def drawing(*universal: int) -> list[Evidence]:
     return [replace(one, universal=count) for one, count in zip(evidence(), universal, strict=True)]
 
