@@ -46,8 +46,8 @@ def logits_function(network: Network) -> Callable[[Any], Any]:
         return below
     whole = network.submodel([network.input], [network.output])
     if _gives_probabilities(network):
-        return lambda images: tensorflow.math.log(tensorflow.maximum(_single(whole(images, training=False)), _TINY))
-    return lambda images: _single(whole(images, training=False))
+        return lambda images: tensorflow.math.log(tensorflow.maximum(whole(images, training=False), _TINY))
+    return lambda images: whole(images, training=False)
 
 
 def compiled_logits(network: Network) -> Callable[..., npt.NDArray[np.float32]]:
@@ -145,13 +145,13 @@ def _below_ending(network: Network, last: Call) -> Callable[[Any], Any] | None:
         below = network.submodel([network.input], last.inputs)
 
         def dense(images: Any) -> Any:
-            product = tensorflow.matmul(_single(below(images, training=False)), layer.kernel)
+            product = tensorflow.matmul(below(images, training=False), layer.kernel)
             return product + layer.bias if layer.use_bias else product
 
         return dense
     if _ending(layer) in _PROBABILITIES and not layer.weights:
         model = network.submodel([network.input], last.inputs)
-        return lambda images: _single(model(images, training=False))
+        return lambda images: model(images, training=False)
     return None
 
 
@@ -174,8 +174,3 @@ def _gives_probabilities(network: Network) -> bool:
     shape = (height or 64, width or 64, channels)
     answer = network.predict(np.linspace(0, 1, int(np.prod(shape)), dtype=np.float32).reshape(1, *shape))
     return bool((answer >= 0).all() and abs(float(answer.sum()) - 1) < 1e-4)
-
-
-def _single(answer: Any) -> Any:
-    """Models made by `submodel` answer with a list of one."""
-    return answer[0] if isinstance(answer, list) else answer

@@ -105,7 +105,7 @@ def masked_constants(network: Network, start: Call, region: Region) -> list[Arra
     for place in region.inputs:
         answer = masked if place.tensor is start.output else \
             network.submodel([start.output], [place.tensor])(masked, training=False)
-        answers.append(np.asarray(answer[0] if isinstance(answer, list) else answer))
+        answers.append(np.asarray(answer))
     return answers
 
 

@@ -291,11 +291,8 @@ def _rest(network: Network, cut: list[Any]) -> Callable[[list[Any]], Any]:
     model = network.submodel(cut, [target]) if position is None else None
 
     def rest(tensors: list[Any]) -> Any:
-        if model is None:
-            x = tensors[position or 0]
-        else:
-            x = model(tensors if len(tensors) > 1 else tensors[0], training=False)
-            x = x[0] if isinstance(x, list) else x
+        x = tensors[position or 0] if model is None else \
+            model(tensors if len(tensors) > 1 else tensors[0], training=False)
         if not dense:
             return x
         x = tf.linalg.matmul(x, last.layer.kernel)
