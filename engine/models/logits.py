@@ -11,6 +11,7 @@ import numpy.typing as npt
 from engine import backend
 from engine.models.architecture import BOTH_LABELS, LABEL_0
 from engine.models.networks import Call, Images, Labels, Network, explained, in_batches
+from engine.models.vocabulary import ending_of
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
 Logits = npt.NDArray[np.float32]  # [n, labels]
@@ -77,10 +78,10 @@ def logits_bias(network: Network) -> Any | None:
     """
     _, keras = backend.load()
     last = _maker(network, network.output)
-    if last and type(last.layer).__name__ in ("Softmax", "Activation") and _ending(last.layer) in _PROBABILITIES:
+    if last and type(last.layer).__name__ in ("Softmax", "Activation") and ending_of(last.layer) in _PROBABILITIES:
         last = _maker(network, last.inputs[0])
     dense = last is not None and type(last.layer) is keras.layers.Dense and last.layer.use_bias
-    return last.layer.bias if last and dense and _ending(last.layer) in (*_PROBABILITIES, "linear") else None
+    return last.layer.bias if last and dense and ending_of(last.layer) in (*_PROBABILITIES, "linear") else None
 
 
 def log_probability(logits: npt.NDArray[np.float32], labels: Labels) -> npt.NDArray[np.float64]:
@@ -141,7 +142,7 @@ def _below_ending(network: Network, last: Call) -> Callable[[Any], Any] | None:
     """What a use of a layer would give without the softmax or sigmoid that it ends in; None where it has none."""
     tensorflow, keras = backend.load()
     layer: Any = last.layer
-    if type(layer) is keras.layers.Dense and _ending(layer) in _PROBABILITIES:
+    if type(layer) is keras.layers.Dense and ending_of(layer) in _PROBABILITIES:
         below = network.submodel([network.input], last.inputs)
 
         def dense(images: Any) -> Any:
@@ -149,23 +150,16 @@ def _below_ending(network: Network, last: Call) -> Callable[[Any], Any] | None:
             return product + layer.bias if layer.use_bias else product
 
         return dense
-    if _ending(layer) in _PROBABILITIES and not layer.weights:
+    if ending_of(layer) in _PROBABILITIES and not layer.weights:
         model = network.submodel([network.input], last.inputs)
         return lambda images: model(images, training=False)
     return None
 
 
-def _ending(layer: Any) -> str:
-    """The name of a layer's activation; of one that is a softmax itself, that."""
-    if type(layer).__name__ == "Softmax":
-        return "softmax"
-    return str(getattr(getattr(layer, "activation", None), "__name__", ""))
-
-
 def ends_in_probabilities(network: Network) -> bool:
     """Whether its outputs are probabilities: of one label each after a sigmoid, else of all together."""
     last = _maker(network, network.output)
-    return (last is not None and _ending(last.layer) in _PROBABILITIES) or _gives_probabilities(network)
+    return (last is not None and ending_of(last.layer) in _PROBABILITIES) or _gives_probabilities(network)
 
 
 def _gives_probabilities(network: Network) -> bool:

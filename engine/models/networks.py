@@ -25,6 +25,7 @@ from engine.models.preprocessing_layers import take_over_statistics
 from engine.models.prunable.channels import JOINING, channel_weights, channels_of, node_of, with_channels_shut
 from engine.models.prunable.default_layer import default_layer
 from engine.models.reading import ModelFile, read_model_file, refuse_unreal, weights_file
+from engine.models.vocabulary import activation_name
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
 Images = npt.NDArray[np.float32]
@@ -360,8 +361,7 @@ def _with_two_labels(model: Any) -> Any:
     last = model
     while hasattr(last, "layers"):
         last = last.layers[-1]
-    if len(model.outputs) != 1 or tuple(model.outputs[0].shape[1:]) != (1,) \
-            or getattr(getattr(last, "activation", None), "__name__", "") != "sigmoid":
+    if len(model.outputs) != 1 or tuple(model.outputs[0].shape[1:]) != (1,) or activation_name(last) != "sigmoid":
         return model
     one = model.outputs[0]
     other = keras.layers.Rescaling(-1.0, 1.0, name=LABEL_0)(one)

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from engine import backend
 from engine.models.costs.computing import MOST_PRODUCTS, MOST_VALUES, images_at_once, most_inside, products
 from engine.models.networks import Call, Images, Labels, Network, compiled, in_batches, largest
+from engine.models.vocabulary import ending_of
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 from engine.pruning.channel_regions import (
     Owners,
@@ -252,9 +253,9 @@ def _tail(network: Network, region: Region, cut: list[Any]) -> tuple[Callable[..
 
 def _in_numpy(network: Network, region: Region, cut: list[Any]) -> Answer | None:
     last = region.mixers[0].layer
-    if cut[0] is network.output and getattr(last.activation, "__name__", "") in ("softmax", "linear"):
+    if cut[0] is network.output and ending_of(last) in ("softmax", "linear"):
         return lambda sums, skips: sums[0]
-    active = [act for mixer in region.mixers if (act := applied(mixer.layer.activation))]
+    active = [act for mixer in region.mixers if (act := applied(mixer.layer))]
     tail = plain_tail(network, cut)
     if tail is None or len(active) < len(region.mixers) or any(tensor.dtype != "float32" for tensor in cut):
         return None
@@ -283,9 +284,9 @@ def _rest(network: Network, cut: list[Any]) -> Callable[[list[Any]], Any]:
     out: it costs as much as the layers before it."""
     tf, _ = backend.load()
     last = next(call for call in network.calls if call.output is network.output)
-    softmax = getattr(getattr(last.layer, "activation", None), "__name__", "") == "softmax"
+    softmax = ending_of(last.layer) == "softmax"
     dense = is_dense(last) and softmax
-    bare = dense or type(last.layer).__name__ == "Softmax" or (type(last.layer).__name__ == "Activation" and softmax)
+    bare = softmax and type(last.layer).__name__ in ("Dense", "Softmax", "Activation")
     target = last.inputs[0] if bare else network.output
     position = next((i for i, tensor in enumerate(cut) if tensor is target), None)
     model = network.submodel(cut, [target]) if position is None else None
