@@ -18,7 +18,7 @@ from engine.data.labels import no_whole_numbers
 from engine.data.preprocessing import AS_STORED, Preprocessing
 from engine.data.sources.depth import unlike_depths
 from engine.data.sources.kinds import reader_of, sha256_of_set
-from engine.data.sources.readers import LIKE_SVHN, SVHN_ZERO, Hdf5Reader, Reader, check_unchanged, stamp
+from engine.data.sources.readers import LIKE_SVHN, SVHN_ZERO, Reader, check_unchanged, stamp
 from engine.data.sources.shards import is_pattern
 from engine.data.spread import spread_over
 from engine.errors import DatasetError, EngineError, UnfitError
@@ -338,7 +338,7 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
     image_shape = _fitting_shape(path, reader.shape[1:], input_shape)
     numbers = _label_numbers(path, reader.labels, reader.shape[0])
     opened = Dataset(path, reader.format, numbers, image_shape, reader.shape[1:], str(reader.dtype), AS_STORED, (),
-                     reader, opened_at, reconstructed=isinstance(reader, Hdf5Reader) and reader.reconstructed)
+                     reader, opened_at, reconstructed=reader.reconstructed)
     return opened if labels is None else opened.fitting(labels)
 
 

@@ -42,6 +42,7 @@ class SubsetReader:
         self.class_names = self.whole.class_names
         self.named: Sequence[str] = [self.whole.named[i] for i in self.indices] if self.whole.named else []
         self.files, self.notes, self.depth = self.whole.files, self.whole.notes, self.whole.depth
+        self.reconstructed = self.whole.reconstructed
         self.pictures: Sequence[Path] = [self.whole.pictures[i] for i in self.indices] if self.whole.pictures else []
 
     @contextmanager

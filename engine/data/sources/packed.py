@@ -30,6 +30,7 @@ class PackedReader:
     """Pictures by their places in a file, fitted to the network's input. See readers.Reader."""
 
     pictures: Sequence[Path] = ()
+    reconstructed = False
 
     def __init__(self, path: Path, kind: str, input_shape: Shape) -> None:
         """Read the labels and places of all pictures, and unpack the first one.

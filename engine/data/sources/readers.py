@@ -41,6 +41,7 @@ class Reader(Protocol):
         pictures: of a set of single picture files one for each image; else none.
         notes: what was decided in a person's place, a sentence each.
         depth: of pictures stored with 16 bits, how many of them the set uses; else None.
+        reconstructed: whether its trigger was computed from a network, where the file says so.
     """
 
     format: str
@@ -56,6 +57,7 @@ class Reader(Protocol):
     pictures: Sequence[Path]
     notes: tuple[str, ...]
     depth: int | None
+    reconstructed: bool
 
     def open(self) -> AbstractContextManager[ReadSlice]:
         """Give a function that reads images start to stop - 1, as stored."""
@@ -141,6 +143,7 @@ class PicturesReader:
     """Picture files with labels, each fitted to the network's input: a folder's, or those that a table lists."""
 
     class_names: tuple[str, ...] = ()
+    reconstructed = False
 
     def __init__(self, listing: Listing, input_shape: tuple[int | None, int | None, int]) -> None:
         self.format, self.names_are = listing.format, listing.names_are
