@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.data.labels import MOST_LABEL_BYTES, check_codes, check_labels
 from engine.data.sources.depth import common_depth, looked_at, resized
-from engine.data.sources.listings import Listing, labels_of
+from engine.data.sources.listings import Listing, decoded
 from engine.errors import DatasetError
 from engine.files.pictures import DEEP_SUFFIXES, load_picture, look_at_picture
 from engine.quarantine.client import READER
@@ -90,8 +90,8 @@ class _ArrayFile:
             error=DatasetError)
         self.notes: tuple[str, ...] = (_BOTH_PARTS,) if training else ()
         check_labels(labels.shape, labels.dtype, self.shape, path)
-        self.named: Sequence[str] = [self.known_names[code] for code in labels.tolist()] if self.known_names else []
-        self.labels: Array = labels_of(self.known_names)[labels] if self.known_names else labels
+        self.named: Sequence[str]
+        self.named, self.labels = decoded(self.known_names, labels)
 
     @contextmanager
     def open(self) -> Iterator[ReadSlice]:
