@@ -76,6 +76,11 @@ WHOLE = dict.fromkeys(DTYPES, "float32")
 INTEGERS = frozenset({"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
 
 
+def is_operation(module: Any) -> bool:
+    """Whether what Keras keeps in a module is an operation on tensors and no layer, which may have the same name."""
+    return isinstance(module, str) and module.startswith("keras.src.ops.")
+
+
 def activation_name(layer: Any) -> str:
     """What the activation of a layer that is built is called; "" where it has none, or a layer in its place."""
     return str(getattr(getattr(layer, "activation", None), "__name__", ""))
