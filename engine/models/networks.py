@@ -58,6 +58,7 @@ class Network:
         path: the file it came from (or of the model it was copied from).
         sha256: of that file; empty for a network made in memory. output_name: the one of several that was chosen there.
         input_shape: (H, W, C); H or W may be None.
+        calls: its layers' uses, nested models opened up; input, output: the symbolic tensors at both ends of them.
         labels: N, the number of labels; classes: what the file calls each of them, none where it doesn't say.
         batch: images to compute in one go, a power of two; is_large: if so few that searches must do with fewer.
         quick: of how many images the answers are known in a second or two; 16 at least, however large the network.
@@ -81,7 +82,7 @@ class Network:
         self.input_shape: tuple[int | None, int | None, int] = tuple(shape[1:])
         self.labels = int(answer[1])
         self.classes = tuple(classes) if len(classes) == self.labels else ()
-        self.calls, self._input, self._output = _flatten(model, sides)
+        self.calls, self.input, self.output = _flatten(model, sides)
         cost = affordable_cost(path, self.calls)
         self.batch = images_at_once([call.output for call in self.calls], self.calls)
         self.is_large = self.batch < _LARGE_BELOW
@@ -131,13 +132,13 @@ class Network:
 
     def _nodes(self) -> list[Node]:
         """The network's calls as `layer_graph` has them, up to the one that answers."""
-        places = {id(self._input): 0}
+        places = {id(self.input): 0}
         nodes = [Node("", "InputLayer", {}, [], tuple(self.input_shape))]
         for call in self.calls:
             parents = [places[id(tensor)] for tensor in call.inputs]
             places[id(call.output)] = len(nodes)
             nodes.append(node_of(call.name, call.layer, parents, call.output))
-        return nodes[:places[id(self._output)] + 1]
+        return nodes[:places[id(self.output)] + 1]
 
     def call_of(self, layer: str) -> Call:
         """The use of a prunable layer.
@@ -211,16 +212,6 @@ class Network:
     def calls_from(self, call: Call) -> tuple[Call, ...]:
         """One of `calls` and all behind it."""
         return self.calls[next(i for i, other in enumerate(self.calls) if other is call):]
-
-    @property
-    def output(self) -> Any:
-        """The symbolic output tensor."""
-        return self._output
-
-    @property
-    def input(self) -> Any:
-        """The symbolic input tensor."""
-        return self._input
 
 
 def open_network(path: Path, output: str | None = None, between: Callable[[], None] = lambda: None) -> Network:
