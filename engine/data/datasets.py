@@ -320,7 +320,7 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
         UnfitError: its images don't fit.
     """
     try:
-        opened_at = (0, 0) if is_pattern(path) else stamp(path)
+        opened_at = UNKNOWN_STAMP if is_pattern(path) else stamp(path)
         reader = reader_of(path, input_shape)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: can't be read ({getattr(error, 'strerror', None) or error}). Check the name and "
