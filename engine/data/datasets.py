@@ -34,7 +34,7 @@ Watch = Callable[[Sequence[int], Images], None]
 # Images read and computed together: enough for full speed, little enough for any memory.
 CHUNK = 128
 # Values in memory at once, whatever the size of an image: a quarter of a gigabyte.
-MOST_VALUES = 1 << 26
+MOST_HELD_VALUES = 1 << 26
 _HIGHEST_LABEL = 10 ** 9
 
 ANY_SHAPE: Shape = (None, None, 3)
@@ -227,7 +227,7 @@ class Dataset:
     @property
     def most_at_once(self) -> int:
         """How many of its images memory should hold together, at least one."""
-        return max(1, min(len(self), MOST_VALUES // math.prod(self.image_shape)))
+        return max(1, min(len(self), MOST_HELD_VALUES // math.prod(self.image_shape)))
 
     def sample(self, most: int) -> list[int]:
         """Numbers of up to `most` images spread over the set, that are quick to read and fit into memory together.
@@ -332,7 +332,7 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
         found = "none" if reader.shape and not reader.shape[0] else f"an array of shape {reader.shape}"
         raise DatasetError(f"{path}: images N x 3 x H x W or N x H x W x 3 were expected; found {found}. Choose "
                            "the file with the images, or save them again.")
-    if math.prod(reader.shape[1:]) > MOST_VALUES:
+    if math.prod(reader.shape[1:]) > MOST_HELD_VALUES:
         raise DatasetError(f"{path}: each of its images has {math.prod(reader.shape[1:]):,} values, more than memory "
                            "should hold. Make them smaller.")
     image_shape = _fitting_shape(path, reader.shape[1:], input_shape)

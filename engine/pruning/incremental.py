@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.models.costs.computing import MOST_PRODUCTS, MOST_VALUES, images_at_once, most_inside, products
+from engine.models.costs.computing import MOST_PRODUCTS, MOST_TENSOR_VALUES, images_at_once, most_inside, products
 from engine.models.networks import Call, Images, Labels, Network, compiled, in_batches, largest
 from engine.models.vocabulary import ending_of
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
@@ -86,7 +86,7 @@ class IncrementalSteps:
                        for place in region.inputs]
         self._first, self._answer = _tail(network, region, cut)
         self._scratch = Scratch()
-        self._most_rows = min(_BATCH, MOST_PRODUCTS // products(behind), MOST_VALUES // most_inside(behind))
+        self._most_rows = min(_BATCH, MOST_PRODUCTS // products(behind), MOST_TENSOR_VALUES // most_inside(behind))
         self._anew = compiled(network.submodel(needed, [network.output]))
 
     def features(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, did: Did = ignore_done) -> Features:
@@ -167,7 +167,7 @@ class _Rows:
         self._first = [np.maximum(_lengths(total), _TINY) for total in sums]
         self._waiting: list[tuple[int, Array]] = []
         self._rows = 0
-        self._most = max(1, min(most, MOST_VALUES // max(total[0].size for total in sums)))
+        self._most = max(1, min(most, MOST_TENSOR_VALUES // max(total[0].size for total in sums)))
         rows = self._most + images
         self._sums = [scratch.array(i, (rows, *total.shape[1:]), total.dtype) for i, total in enumerate(sums)]
         for into, total in zip(self.add(0, np.arange(images)), sums, strict=True):
