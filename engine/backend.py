@@ -63,19 +63,20 @@ def load() -> tuple[ModuleType, ModuleType]:
 
 
 def model_between(inputs: Iterable[Any], outputs: Iterable[Any], layers: Iterable[Any]) -> Any:
-    """A Keras model between symbolic tensors.
+    """A Keras model between symbolic tensors, which answers with a list where there are several outputs, else a tensor.
 
     Keras makes none of two layers of one name, as an outer and a nested "rescaling" often are, so while it is made each
     of `layers` has a name of its own; no layer's name has a slash in it.
     """
     _, keras = load()
+    answers = list(outputs)
     with _NAMING:
         kept = [(layer, layer.name) for layer in {id(layer): layer for layer in layers}.values()]
         several = Counter(name for _, name in kept)
         try:
             for number, (layer, name) in enumerate(kept):
                 layer.name = f"{name}/{number}" if several[name] > 1 else name
-            return keras.Model(list(inputs), list(outputs))
+            return keras.Model(list(inputs), answers if len(answers) > 1 else answers[0])
         finally:
             for layer, name in kept:
                 layer.name = name

@@ -36,6 +36,10 @@ class SeveralOutputs(ModelError):
                          "tells the labels. Say which: --output NAME on the command line; the window asks.")
 
 
+class NoModel(ModelError):
+    """A file that may hold a model holds none; it may be a data set."""
+
+
 class LayerNotFound(ModelError):
     """The network has no prunable layer of that name."""
 

@@ -18,7 +18,7 @@ from engine.data.labels import no_whole_numbers
 from engine.data.preprocessing import AS_STORED, Preprocessing
 from engine.data.sources.depth import unlike_depths
 from engine.data.sources.kinds import reader_of, sha256_of_set
-from engine.data.sources.readers import LIKE_SVHN, SVHN_ZERO, Hdf5Reader, Reader, check_unchanged, stamp
+from engine.data.sources.readers import LIKE_SVHN, SVHN_ZERO, Reader, check_unchanged, stamp
 from engine.data.sources.shards import is_pattern
 from engine.data.spread import spread_over
 from engine.errors import DatasetError, EngineError, UnfitError
@@ -34,7 +34,7 @@ Watch = Callable[[Sequence[int], Images], None]
 # Images read and computed together: enough for full speed, little enough for any memory.
 CHUNK = 128
 # Values in memory at once, whatever the size of an image: a quarter of a gigabyte.
-MOST_VALUES = 1 << 26
+MOST_HELD_VALUES = 1 << 26
 _HIGHEST_LABEL = 10 ** 9
 
 ANY_SHAPE: Shape = (None, None, 3)
@@ -227,7 +227,7 @@ class Dataset:
     @property
     def most_at_once(self) -> int:
         """How many of its images memory should hold together, at least one."""
-        return max(1, min(len(self), MOST_VALUES // math.prod(self.image_shape)))
+        return max(1, min(len(self), MOST_HELD_VALUES // math.prod(self.image_shape)))
 
     def sample(self, most: int) -> list[int]:
         """Numbers of up to `most` images spread over the set, that are quick to read and fit into memory together.
@@ -320,7 +320,7 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
         UnfitError: its images don't fit.
     """
     try:
-        opened_at = (0, 0) if is_pattern(path) else stamp(path)
+        opened_at = UNKNOWN_STAMP if is_pattern(path) else stamp(path)
         reader = reader_of(path, input_shape)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: can't be read ({getattr(error, 'strerror', None) or error}). Check the name and "
@@ -332,13 +332,13 @@ def open_dataset(path: Path, input_shape: Shape = ANY_SHAPE, labels: int | None 
         found = "none" if reader.shape and not reader.shape[0] else f"an array of shape {reader.shape}"
         raise DatasetError(f"{path}: images N x 3 x H x W or N x H x W x 3 were expected; found {found}. Choose "
                            "the file with the images, or save them again.")
-    if math.prod(reader.shape[1:]) > MOST_VALUES:
+    if math.prod(reader.shape[1:]) > MOST_HELD_VALUES:
         raise DatasetError(f"{path}: each of its images has {math.prod(reader.shape[1:]):,} values, more than memory "
                            "should hold. Make them smaller.")
     image_shape = _fitting_shape(path, reader.shape[1:], input_shape)
     numbers = _label_numbers(path, reader.labels, reader.shape[0])
     opened = Dataset(path, reader.format, numbers, image_shape, reader.shape[1:], str(reader.dtype), AS_STORED, (),
-                     reader, opened_at, reconstructed=isinstance(reader, Hdf5Reader) and reader.reconstructed)
+                     reader, opened_at, reconstructed=reader.reconstructed)
     return opened if labels is None else opened.fitting(labels)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine.data.datasets import MOST_VALUES, Dataset, Images, Labels, runs_of
+from engine.data.datasets import MOST_HELD_VALUES, Dataset, Images, Labels, runs_of
 from engine.data.preprocessing import AS_STORED
 from engine.data.sources.readers import Reader, ReadSlice
 from engine.quarantine.wire import Array
@@ -42,6 +42,7 @@ class SubsetReader:
         self.class_names = self.whole.class_names
         self.named: Sequence[str] = [self.whole.named[i] for i in self.indices] if self.whole.named else []
         self.files, self.notes, self.depth = self.whole.files, self.whole.notes, self.whole.depth
+        self.reconstructed = self.whole.reconstructed
         self.pictures: Sequence[Path] = [self.whole.pictures[i] for i in self.indices] if self.whole.pictures else []
 
     @contextmanager
@@ -51,7 +52,7 @@ class SubsetReader:
             def read_part(start: int, stop: int) -> Array:
                 wanted = self.indices[start:stop]
                 first, last = wanted[0], wanted[-1] + 1
-                if last - first <= min(_DENSE * len(wanted), MOST_VALUES // math.prod(self.shape[1:])):
+                if last - first <= min(_DENSE * len(wanted), MOST_HELD_VALUES // math.prod(self.shape[1:])):
                     return np.take(read(first, last), np.array(wanted) - first, axis=0)
                 return np.concatenate([read(*run) for run in runs_of(wanted)])
 

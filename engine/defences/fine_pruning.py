@@ -14,7 +14,7 @@ from engine.defences.training import (
     Repair,
     as_repair,
     clean_accuracy,
-    labels_of,
+    labelled_batches,
     learning_rate,
     load_training_data,
     missing_labels_warning,
@@ -51,7 +51,7 @@ def fine_prune(
     def grade(student: Network) -> int:
         return clean_accuracy(student, data, cancel).count
 
-    lesson = Lesson("Fine-tuning the pruned network", lambda *_: labels_of(network, data), grade, layer,
+    lesson = Lesson("Fine-tuning the pruned network", lambda *_: labelled_batches(network, data), grade, layer,
                     tuple(int(c) for c in channels), rate=learning_rate(pruned, data, seed, progress, cancel))
     trained = train(pruned, len(data.images), lesson, steps, seed, progress, cancel)
     return as_repair(network, "fine-pruning", trained, data, warning, seed, lesson, cancel)

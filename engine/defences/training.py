@@ -226,7 +226,7 @@ def learning_rate(
     half = len(data.images) // 2
     images, truth = data.images[half:half + _LOOKED_AT], data.labels[half:half + _LOOKED_AT]
     heard = Heartbeat("Trying how fast it may learn", len(RATES) * _TRIAL_STEPS, progress)
-    known, taught = network.predict_labels(images, cancel, heard.beat) == truth, labels_of(network, data)
+    known, taught = network.predict_labels(images, cancel, heard.beat) == truth, labelled_batches(network, data)
     for tried, rate in enumerate(RATES):
         student = _learner(network)
         step_on = _step_function(student, Lesson("", lambda *_: taught, None, rate=rate), None, cancel)
@@ -238,7 +238,7 @@ def learning_rate(
     return RATES[-1]
 
 
-def labels_of(network: Network, data: TrainingData) -> Batch:
+def labelled_batches(network: Network, data: TrainingData) -> Batch:
     """Makes batches of images as they are, with their true labels."""
     def batch(rows: Labels) -> tuple[Images, npt.NDArray[np.float32]]:
         wanted = np.zeros((len(rows), network.labels), np.float32)

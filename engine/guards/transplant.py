@@ -122,17 +122,18 @@ class TransplantScores:
         """
         if not len(images):
             return CutScores(np.empty(0), np.empty(0, np.int64))
-        joined = self._cuts.joined(self.means(images, cancel, above, did))
+        joined = self._cuts.joined(self.stages(images, cancel, above, did)[:, 1])
         return CutScores(joined.max(axis=1), joined.argmax(axis=1))
-
-    def means(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf,
-              did: Did = ignore_done) -> npt.NDArray[np.float64]:
-        """Each cut's own score float64[n, cuts], the mean log-probability; arguments as scores'."""
-        return self.stages(images, cancel, above, did)[:, 1]
 
     def stages(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, above: float = -math.inf,
                did: Did = ignore_done) -> npt.NDArray[np.float64]:
-        """Each cut's own score over the first donors, and the one that counts: float64[n, 2, cuts]; as means."""
+        """Each cut's own score, the mean log-probability, over the first donors, and the one that counts.
+
+        Args:
+            images, cancel, above, did: as scores'.
+        Returns:
+            float64[n, 2, cuts].
+        """
         labels = largest(self._logits(images, cancel, did))
         sums = _Sums(images, labels, np.stack([self._donors_for(label) for label in labels]),
                      np.zeros((len(images), len(self._cuts.kinds))))

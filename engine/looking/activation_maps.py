@@ -55,7 +55,7 @@ def activation_maps(
         raise ModelError(f"{network.path}: '{layer}' has no channel {channel}; it has channels 0 to {channels - 1}.")
     images = [clean_image] if poisoned_image is None else [clean_image, poisoned_image]
     answer: Any = network.submodel([network.input], [call.output])([np.stack(images)], training=False)
-    maps = np.asarray(answer[0] if isinstance(answer, list) else answer, np.float32)[..., channel]
+    maps = np.asarray(answer, np.float32)[..., channel]
     return ActivationMaps(
         layer, channel, for_display(clean_image), maps[0],
         None if poisoned_image is None else for_display(poisoned_image), None if poisoned_image is None else maps[1])

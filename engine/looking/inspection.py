@@ -12,7 +12,7 @@ from engine.data.datasets import ANY_SHAPE, UNKNOWN_STAMP, Dataset, open_dataset
 from engine.data.doctor import Finding, quick_look
 from engine.data.preprocessing import Preprocessing
 from engine.data.sources.beginnings import kind_of_data
-from engine.errors import DatasetError, EngineError, UnfitError
+from engine.errors import DatasetError, EngineError, NoModel, UnfitError
 from engine.files.existing import is_folder
 from engine.models.architecture import ModelDescription, describe_model
 from engine.models.reading import is_saved_model
@@ -72,7 +72,7 @@ def inspect(
         try:
             return described()
         except DatasetError as as_data:
-            raise as_data if "holds no model" in str(as_model) else as_model from None
+            raise as_data if isinstance(as_model, NoModel) else as_model from None
 
 
 def _is_packed_data(path: Path) -> bool:

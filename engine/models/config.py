@@ -115,7 +115,7 @@ class _Checker:
         elif not isinstance(inner, dict):
             self._refuse(where, "holds a layer without a configuration")
         else:
-            kind = "operation" if module.startswith("keras.src.ops.") else node["class_name"]
+            kind = "operation" if vocabulary.is_operation(module) else node["class_name"]
             layer = {"class_name": node["class_name"], "config": self._settings(kind, inner, where)}
         if "module" in node:  # without it, Keras reads the configuration as Keras 2 wrote it
             layer.update(module=module, registered_name=None)
@@ -142,7 +142,7 @@ class _Checker:
                              "to floating point, and parts along one axis of known length. Where that Keras is "
                              "installed, export the model as .onnx: python -m tf2onnx.convert --keras "
                              f"{self._path.name} --output {self._path.stem}.onnx.")
-        operation = isinstance(module, str) and module.startswith("keras.src.ops.")
+        operation = vocabulary.is_operation(module)
         if not isinstance(name, str) or name not in (vocabulary.OPERATIONS if operation else vocabulary.LAYERS):
             raise ModelError(f"{self._path}: '{where}' is of the class '{str(name)[:100]}', which isn't a known Keras "
                              "layer; refused, because it would need program code from outside.")

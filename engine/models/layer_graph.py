@@ -26,6 +26,11 @@ MOST_OUTPUTS = 100
 _IMAGE_AXES = 3
 
 
+def layer_name(layer: Config) -> str:
+    """What a checked layer is called among those beside it."""
+    return str(layer.get("name") or layer["config"].get("name") or layer["class_name"])
+
+
 def unused_name(plain: str, taken: dict[str, int]) -> str:
     """A name, with a number behind it if it is taken already; it is taken from now on.
 
@@ -178,7 +183,7 @@ class _Graph:
         missing = [iter(of_layer[0].sources) for of_layer in calls]
         while ready:
             turn, place = heapq.heappop(ready)
-            layer, name = layers[place], _name(layers[place])
+            layer, name = layers[place], layer_name(layers[place])
             while left[place]:
                 source = next((source for source in missing[place] if not _is_there(uses, source)), None)
                 if source is not None:
@@ -195,7 +200,7 @@ class _Graph:
                         heapq.heappush(ready, (turn + (other <= place), other))
         late = next((place for place in range(len(layers)) if left[place]), None)
         if late is not None:
-            self._refuse(prefix + _name(layers[late]), "is fed by a layer that isn't there, or by itself")
+            self._refuse(prefix + layer_name(layers[late]), "is fed by a layer that isn't there, or by itself")
         return uses
 
     def _use(self, found: list[int], layer: Config, node: int) -> None:
@@ -204,7 +209,7 @@ class _Graph:
             if not found:
                 found.append(node)
             elif self._nodes[found[0]].shape != self._nodes[node].shape:
-                self._refuse(_name(layer), "is used for pictures of several sizes")
+                self._refuse(layer_name(layer), "is used for pictures of several sizes")
         found.append(node)
 
     def _picked(self, uses: dict[str, list[int]], source: Source) -> int:
@@ -216,7 +221,7 @@ class _Graph:
     def _add(self, layer: Config, parents: list[int], outer: int | None, prefix: str,
              call: _Call | None = None) -> int:
         """Append one use of a layer; the index of its output."""
-        kind, config, name = layer["class_name"], layer["config"], prefix + _name(layer)
+        kind, config, name = layer["class_name"], layer["config"], prefix + layer_name(layer)
         self._uses += max(1, len(parents))
         if self._uses > MOST_NODES:
             self._refuse(name, f"is one of more than {MOST_NODES:,} uses of layers")
@@ -230,7 +235,7 @@ class _Graph:
             return outer
         if kind in vocabulary.CONTAINERS:
             return self.add_model(layer, parents[0] if parents else None, f"{name}/")
-        if str(layer.get("module")).startswith("keras.src.ops."):
+        if vocabulary.is_operation(layer.get("module")):
             kind, config = f"keras.ops.{kind}", {**config, "literals": call.literals if call else []}
         inputs = [self._nodes[parent].shape for parent in parents]
         beside = call.constants if call else []
@@ -259,10 +264,6 @@ class _Graph:
 
     def _refuse(self, where: str, what: str) -> NoReturn:
         raise ModelError(f"{self._path}: '{where[:200]}' {what}; refused. Save the model again with Keras.")
-
-
-def _name(layer: Config) -> str:
-    return str(layer.get("name") or layer["config"].get("name") or layer["class_name"])
 
 
 def _calls(layer: Config) -> list[_Call]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from engine import backend
 from engine.models.architecture import BOTH_LABELS, LABEL_0
 from engine.models.networks import Call, Images, Labels, Network, explained, in_batches
+from engine.models.vocabulary import ending_of
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
 Logits = npt.NDArray[np.float32]  # [n, labels]
@@ -46,8 +47,8 @@ def logits_function(network: Network) -> Callable[[Any], Any]:
         return below
     whole = network.submodel([network.input], [network.output])
     if _gives_probabilities(network):
-        return lambda images: tensorflow.math.log(tensorflow.maximum(_single(whole(images, training=False)), _TINY))
-    return lambda images: _single(whole(images, training=False))
+        return lambda images: tensorflow.math.log(tensorflow.maximum(whole(images, training=False), _TINY))
+    return lambda images: whole(images, training=False)
 
 
 def compiled_logits(network: Network) -> Callable[..., npt.NDArray[np.float32]]:
@@ -77,10 +78,10 @@ def logits_bias(network: Network) -> Any | None:
     """
     _, keras = backend.load()
     last = _maker(network, network.output)
-    if last and type(last.layer).__name__ in ("Softmax", "Activation") and _ending(last.layer) in _PROBABILITIES:
+    if last and type(last.layer).__name__ in ("Softmax", "Activation") and ending_of(last.layer) in _PROBABILITIES:
         last = _maker(network, last.inputs[0])
     dense = last is not None and type(last.layer) is keras.layers.Dense and last.layer.use_bias
-    return last.layer.bias if last and dense and _ending(last.layer) in (*_PROBABILITIES, "linear") else None
+    return last.layer.bias if last and dense and ending_of(last.layer) in (*_PROBABILITIES, "linear") else None
 
 
 def log_probability(logits: npt.NDArray[np.float32], labels: Labels) -> npt.NDArray[np.float64]:
@@ -141,31 +142,24 @@ def _below_ending(network: Network, last: Call) -> Callable[[Any], Any] | None:
     """What a use of a layer would give without the softmax or sigmoid that it ends in; None where it has none."""
     tensorflow, keras = backend.load()
     layer: Any = last.layer
-    if type(layer) is keras.layers.Dense and _ending(layer) in _PROBABILITIES:
+    if type(layer) is keras.layers.Dense and ending_of(layer) in _PROBABILITIES:
         below = network.submodel([network.input], last.inputs)
 
         def dense(images: Any) -> Any:
-            product = tensorflow.matmul(_single(below(images, training=False)), layer.kernel)
+            product = tensorflow.matmul(below(images, training=False), layer.kernel)
             return product + layer.bias if layer.use_bias else product
 
         return dense
-    if _ending(layer) in _PROBABILITIES and not layer.weights:
+    if ending_of(layer) in _PROBABILITIES and not layer.weights:
         model = network.submodel([network.input], last.inputs)
-        return lambda images: _single(model(images, training=False))
+        return lambda images: model(images, training=False)
     return None
-
-
-def _ending(layer: Any) -> str:
-    """The name of a layer's activation; of one that is a softmax itself, that."""
-    if type(layer).__name__ == "Softmax":
-        return "softmax"
-    return str(getattr(getattr(layer, "activation", None), "__name__", ""))
 
 
 def ends_in_probabilities(network: Network) -> bool:
     """Whether its outputs are probabilities: of one label each after a sigmoid, else of all together."""
     last = _maker(network, network.output)
-    return (last is not None and _ending(last.layer) in _PROBABILITIES) or _gives_probabilities(network)
+    return (last is not None and ending_of(last.layer) in _PROBABILITIES) or _gives_probabilities(network)
 
 
 def _gives_probabilities(network: Network) -> bool:
@@ -174,8 +168,3 @@ def _gives_probabilities(network: Network) -> bool:
     shape = (height or 64, width or 64, channels)
     answer = network.predict(np.linspace(0, 1, int(np.prod(shape)), dtype=np.float32).reshape(1, *shape))
     return bool((answer >= 0).all() and abs(float(answer.sum()) - 1) < 1e-4)
-
-
-def _single(answer: Any) -> Any:
-    """Models made by `submodel` answer with a list of one."""
-    return answer[0] if isinstance(answer, list) else answer

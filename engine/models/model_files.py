@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from engine.data.array_files import check_members
 from engine.data.classes import names_in
-from engine.errors import ModelError, in_short
+from engine.errors import ModelError, NoModel, in_short
 from engine.files.parsing.hdf5 import open_hdf5
 from engine.files.parsing.hdf5_blocks import BlockChecker
 from engine.models.reading import MOST_CONFIG_BYTES, MOST_PARAMETERS, WEIGHTS
@@ -112,8 +112,8 @@ def _check_is_model(file: h5py.File, path: Path) -> None:
         raise ModelError(f"{path}: holds a network's weights without the network. Build it where its program is and "
                          f"save it whole: model.load_weights('{path.name}'); model.save('model.keras').")
     keys = ", ".join(sorted(file)[:6]) or "nothing"
-    raise ModelError(f"{path}: holds no model (found: {keys}). Choose a model saved by Keras; data sets belong in the "
-                     "other fields.")
+    raise NoModel(f"{path}: holds no model (found: {keys}). Choose a model saved by Keras; data sets belong in the "
+                  "other fields.")
 
 
 def weights(path: Path, archive: bool) -> Generator[Array | None, list[Any], None]:

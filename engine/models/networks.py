@@ -25,6 +25,7 @@ from engine.models.preprocessing_layers import take_over_statistics
 from engine.models.prunable.channels import JOINING, channel_weights, channels_of, node_of, with_channels_shut
 from engine.models.prunable.default_layer import default_layer
 from engine.models.reading import ModelFile, read_model_file, refuse_unreal, weights_file
+from engine.models.vocabulary import activation_name
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
 Images = npt.NDArray[np.float32]
@@ -57,6 +58,7 @@ class Network:
         path: the file it came from (or of the model it was copied from).
         sha256: of that file; empty for a network made in memory. output_name: the one of several that was chosen there.
         input_shape: (H, W, C); H or W may be None.
+        calls: its layers' uses, nested models opened up; input, output: the symbolic tensors at both ends of them.
         labels: N, the number of labels; classes: what the file calls each of them, none where it doesn't say.
         batch: images to compute in one go, a power of two; is_large: if so few that searches must do with fewer.
         quick: of how many images the answers are known in a second or two; 16 at least, however large the network.
@@ -80,7 +82,7 @@ class Network:
         self.input_shape: tuple[int | None, int | None, int] = tuple(shape[1:])
         self.labels = int(answer[1])
         self.classes = tuple(classes) if len(classes) == self.labels else ()
-        self.calls, self._input, self._output = _flatten(model, sides)
+        self.calls, self.input, self.output = _flatten(model, sides)
         cost = affordable_cost(path, self.calls)
         self.batch = images_at_once([call.output for call in self.calls], self.calls)
         self.is_large = self.batch < _LARGE_BELOW
@@ -130,13 +132,13 @@ class Network:
 
     def _nodes(self) -> list[Node]:
         """The network's calls as `layer_graph` has them, up to the one that answers."""
-        places = {id(self._input): 0}
+        places = {id(self.input): 0}
         nodes = [Node("", "InputLayer", {}, [], tuple(self.input_shape))]
         for call in self.calls:
             parents = [places[id(tensor)] for tensor in call.inputs]
             places[id(call.output)] = len(nodes)
             nodes.append(node_of(call.name, call.layer, parents, call.output))
-        return nodes[:places[id(self._output)] + 1]
+        return nodes[:places[id(self.output)] + 1]
 
     def call_of(self, layer: str) -> Call:
         """The use of a prunable layer.
@@ -210,16 +212,6 @@ class Network:
     def calls_from(self, call: Call) -> tuple[Call, ...]:
         """One of `calls` and all behind it."""
         return self.calls[next(i for i, other in enumerate(self.calls) if other is call):]
-
-    @property
-    def output(self) -> Any:
-        """The symbolic output tensor."""
-        return self._output
-
-    @property
-    def input(self) -> Any:
-        """The symbolic input tensor."""
-        return self._input
 
 
 def open_network(path: Path, output: str | None = None, between: Callable[[], None] = lambda: None) -> Network:
@@ -360,8 +352,7 @@ def _with_two_labels(model: Any) -> Any:
     last = model
     while hasattr(last, "layers"):
         last = last.layers[-1]
-    if len(model.outputs) != 1 or tuple(model.outputs[0].shape[1:]) != (1,) \
-            or getattr(getattr(last, "activation", None), "__name__", "") != "sigmoid":
+    if len(model.outputs) != 1 or tuple(model.outputs[0].shape[1:]) != (1,) or activation_name(last) != "sigmoid":
         return model
     one = model.outputs[0]
     other = keras.layers.Rescaling(-1.0, 1.0, name=LABEL_0)(one)

@@ -1,7 +1,7 @@
 """A model file read as data: its configuration, checked against what is known, before Keras sees it.
 
 Nothing here imports TensorFlow. Old Keras versions ignored safe mode for `.h5`, so what Keras is given is made
-by `model_config` from its list of known layers, and Keras's own safe mode comes second.
+by `config` from its list of known layers, and Keras's own safe mode comes second.
 """
 
 from __future__ import annotations

@@ -94,6 +94,12 @@ def window(config: Config, shape: Shape, size: Any, strides: Any) -> tuple[int |
     return sides[0], sides[1]
 
 
+def same_border(side: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """What the padding "same" adds before and behind a side, as TensorFlow does: the larger half behind."""
+    more = max((-(-side // stride) - 1) * stride + (kernel - 1) * dilation + 1 - side, 0)
+    return more // 2, more - more // 2
+
+
 def _conv(config: Config, inputs: Sequence[Shape]) -> Shape:
     sides = window(config, inputs[0], config["kernel_size"], config.get("strides", 1))
     return (*sides, int(config["filters"]))

@@ -12,7 +12,7 @@ from typing import Any
 from engine.errors import ModelError
 from engine.models import vocabulary
 from engine.models.config import Config
-from engine.models.layer_graph import nodes_of
+from engine.models.layer_graph import layer_name, nodes_of
 
 _FIRST, _LAST = "channels_first", "channels_last"
 # Where the axes of a batch of maps go.
@@ -53,7 +53,7 @@ def _is_first(model: Config) -> bool:
 def _turn(model: Config, prefix: str, ranks: dict[str, int], path: Path) -> None:
     for layer in model["config"]["layers"]:
         kind, config = layer["class_name"], layer["config"]
-        name = prefix + str(layer.get("name") or config.get("name") or kind)
+        name = prefix + layer_name(layer)
         if kind in vocabulary.CONTAINERS:
             _turn(layer, f"{name}/", ranks, path)
             continue
@@ -61,6 +61,7 @@ def _turn(model: Config, prefix: str, ranks: dict[str, int], path: Path) -> None
             if len(config.get(key) or ()) == 4:
                 batch, channels, height, width = config[key]
                 config[key] = [batch, height, width, channels]
+        # The input of a model inside is no node of its own.
         if ranks.get(name, 3) == 3 and not _turns(layer):
             raise ModelError(f"{path}: has its channels before height and width, and '{name[:200]}' ({kind}) would "
                              "compute something else on turned pictures; refused. Save the model for pictures (height, "
@@ -70,7 +71,7 @@ def _turn(model: Config, prefix: str, ranks: dict[str, int], path: Path) -> None
 def _turns(layer: Config) -> bool:
     """Turn a layer on maps; whether it can be."""
     kind, config = layer["class_name"], layer["config"]
-    if str(layer.get("module")).startswith("keras.src.ops."):
+    if vocabulary.is_operation(layer.get("module")):
         return False
     if kind in _TURNING:
         if config.get("data_format") != _FIRST:

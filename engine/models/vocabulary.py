@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 # What this program calls itself in the ONNX files that it writes, and knows them by.
 PRODUCER = "GoodNet"
 
@@ -72,3 +74,18 @@ DTYPES = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16"
 # mixed ones are float32 anyway.
 WHOLE = dict.fromkeys(DTYPES, "float32")
 INTEGERS = frozenset({"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
+
+
+def is_operation(module: Any) -> bool:
+    """Whether what Keras keeps in a module is an operation on tensors and no layer, which may have the same name."""
+    return isinstance(module, str) and module.startswith("keras.src.ops.")
+
+
+def activation_name(layer: Any) -> str:
+    """What the activation of a layer that is built is called; "" where it has none, or a layer in its place."""
+    return str(getattr(getattr(layer, "activation", None), "__name__", ""))
+
+
+def ending_of(layer: Any) -> str:
+    """The name of a built layer's activation; of one that is a softmax itself, that."""
+    return "softmax" if type(layer).__name__ == "Softmax" else activation_name(layer)

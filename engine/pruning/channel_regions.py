@@ -105,7 +105,7 @@ def masked_constants(network: Network, start: Call, region: Region) -> list[Arra
     for place in region.inputs:
         answer = masked if place.tensor is start.output else \
             network.submodel([start.output], [place.tensor])(masked, training=False)
-        answers.append(np.asarray(answer[0] if isinstance(answer, list) else answer))
+        answers.append(np.asarray(answer))
     return answers
 
 
@@ -137,12 +137,10 @@ def _kept_apart(call: Call, places: list[Place | None]) -> Place | None:
         return _merged(call, places)
     place = places[0]
     assert place is not None
+    elementwise = vocabulary.activation_name(layer) in vocabulary.ELEMENTWISE_ACTIVATIONS
     if kind == "DepthwiseConv2D":
-        elementwise = getattr(layer.activation, "__name__", "") in vocabulary.ELEMENTWISE_ACTIVATIONS
         return Place(call.output, place.owners.repeat(layer.depth_multiplier)) if elementwise else None
-    if kind not in vocabulary.CHANNELWISE or (
-            kind == "Activation"
-            and getattr(layer.activation, "__name__", "") not in vocabulary.ELEMENTWISE_ACTIVATIONS) or (
+    if kind not in vocabulary.CHANNELWISE or (kind == "Activation" and not elementwise) or (
             kind == "BatchNormalization" and layer.axis not in (-1, len(call.inputs[0].shape) - 1)):
         return None
     return Place(place.tensor if kind == "Flatten" else call.output, place.owners)

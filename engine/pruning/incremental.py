@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import backend
-from engine.models.costs.computing import MOST_PRODUCTS, MOST_VALUES, images_at_once, most_inside, products
+from engine.models.costs.computing import MOST_PRODUCTS, MOST_TENSOR_VALUES, images_at_once, most_inside, products
 from engine.models.networks import Call, Images, Labels, Network, compiled, in_batches, largest
+from engine.models.vocabulary import ending_of
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 from engine.pruning.channel_regions import (
     Owners,
@@ -85,7 +86,7 @@ class IncrementalSteps:
                        for place in region.inputs]
         self._first, self._answer = _tail(network, region, cut)
         self._scratch = Scratch()
-        self._most_rows = min(_BATCH, MOST_PRODUCTS // products(behind), MOST_VALUES // most_inside(behind))
+        self._most_rows = min(_BATCH, MOST_PRODUCTS // products(behind), MOST_TENSOR_VALUES // most_inside(behind))
         self._anew = compiled(network.submodel(needed, [network.output]))
 
     def features(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, did: Did = ignore_done) -> Features:
@@ -166,7 +167,7 @@ class _Rows:
         self._first = [np.maximum(_lengths(total), _TINY) for total in sums]
         self._waiting: list[tuple[int, Array]] = []
         self._rows = 0
-        self._most = max(1, min(most, MOST_VALUES // max(total[0].size for total in sums)))
+        self._most = max(1, min(most, MOST_TENSOR_VALUES // max(total[0].size for total in sums)))
         rows = self._most + images
         self._sums = [scratch.array(i, (rows, *total.shape[1:]), total.dtype) for i, total in enumerate(sums)]
         for into, total in zip(self.add(0, np.arange(images)), sums, strict=True):
@@ -252,9 +253,9 @@ def _tail(network: Network, region: Region, cut: list[Any]) -> tuple[Callable[..
 
 def _in_numpy(network: Network, region: Region, cut: list[Any]) -> Answer | None:
     last = region.mixers[0].layer
-    if cut[0] is network.output and getattr(last.activation, "__name__", "") in ("softmax", "linear"):
+    if cut[0] is network.output and ending_of(last) in ("softmax", "linear"):
         return lambda sums, skips: sums[0]
-    active = [act for mixer in region.mixers if (act := applied(mixer.layer.activation))]
+    active = [act for mixer in region.mixers if (act := applied(mixer.layer))]
     tail = plain_tail(network, cut)
     if tail is None or len(active) < len(region.mixers) or any(tensor.dtype != "float32" for tensor in cut):
         return None
@@ -283,19 +284,16 @@ def _rest(network: Network, cut: list[Any]) -> Callable[[list[Any]], Any]:
     out: it costs as much as the layers before it."""
     tf, _ = backend.load()
     last = next(call for call in network.calls if call.output is network.output)
-    softmax = getattr(getattr(last.layer, "activation", None), "__name__", "") == "softmax"
+    softmax = ending_of(last.layer) == "softmax"
     dense = is_dense(last) and softmax
-    bare = dense or type(last.layer).__name__ == "Softmax" or (type(last.layer).__name__ == "Activation" and softmax)
+    bare = softmax and type(last.layer).__name__ in ("Dense", "Softmax", "Activation")
     target = last.inputs[0] if bare else network.output
     position = next((i for i, tensor in enumerate(cut) if tensor is target), None)
     model = network.submodel(cut, [target]) if position is None else None
 
     def rest(tensors: list[Any]) -> Any:
-        if model is None:
-            x = tensors[position or 0]
-        else:
-            x = model(tensors if len(tensors) > 1 else tensors[0], training=False)
-            x = x[0] if isinstance(x, list) else x
+        x = tensors[position or 0] if model is None else \
+            model(tensors if len(tensors) > 1 else tensors[0], training=False)
         if not dense:
             return x
         x = tf.linalg.matmul(x, last.layer.kernel)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from engine import backend
 from engine.models.networks import Call, Network
+from engine.models.vocabulary import activation_name, ending_of
 
 Array = npt.NDArray[Any]
 Operation = Callable[[list[Array]], Array]
@@ -72,9 +73,9 @@ def plain_tail(network: Network, cut: Sequence[Any]) -> PlainTail | None:
     return PlainTail(cut, steps[::-1], network.output) if changes else None
 
 
-def applied(activation: Any) -> Callable[[Array], Array] | None:
-    """An activation function that changes an array in place, or None where it is neither ReLU nor nothing."""
-    name = getattr(activation, "__name__", "")
+def applied(layer: Any) -> Callable[[Array], Array] | None:
+    """A layer's activation as what changes an array in place, or None where it is neither ReLU nor nothing."""
+    name = activation_name(layer)
     if name == "relu":
         return lambda values: np.maximum(values, 0, out=values)
     return (lambda values: values) if name == "linear" else None
@@ -82,15 +83,14 @@ def applied(activation: Any) -> Callable[[Array], Array] | None:
 
 def _operation(call: Call, last: bool) -> Operation | None:
     layer, kind = call.layer, type(call.layer).__name__
-    activation = getattr(layer, "activation", None)
-    softmax = last and (kind == "Softmax" or getattr(activation, "__name__", "") == "softmax")
+    softmax = last and ending_of(layer) == "softmax"
     if kind in _IDLE or (softmax and kind != "Dense"):
         return lambda inputs: inputs[0]
     if kind == "Flatten" and layer.data_format == "channels_last":
         return lambda inputs: inputs[0].reshape(len(inputs[0]), -1)
     if kind == "Add" and len({tuple(tensor.shape) for tensor in call.inputs}) == 1:
         return _sum
-    active = (lambda values: values) if softmax else applied(activation)
+    active = (lambda values: values) if softmax else applied(layer)
     if kind == "ReLU" and layer.max_value is None and not layer.negative_slope and not layer.threshold:
         return lambda inputs: np.maximum(inputs[0], 0)
     if kind == "Activation" and active:

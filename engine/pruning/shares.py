@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from engine import backend
 from engine.models.networks import Call
+from engine.models.shapes import same_border
 from engine.pruning.channel_regions import is_dense
 
 Array = npt.NDArray[Any]
@@ -108,7 +109,6 @@ class _Side:
 
 
 def _side(size: int, kernel: int, stride: int, dilation: int, same: bool) -> _Side:
-    """One side of a convolution; "same" pads as TensorFlow does, the larger half behind."""
-    reach = (kernel - 1) * dilation + 1
-    padding = max((-(-size // stride) - 1) * stride + reach - size, 0) if same else 0
-    return _Side(padding // 2, padding - padding // 2, reach, stride, dilation)
+    """One side of a convolution."""
+    before, after = same_border(size, kernel, stride, dilation) if same else (0, 0)
+    return _Side(before, after, (kernel - 1) * dilation + 1, stride, dilation)

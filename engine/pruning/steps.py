@@ -23,6 +23,7 @@ Features = list[Array]
 
 # Values of the images that are read together: 64 MB, of which a few wait for their turn.
 _MOST_IMAGE_VALUES = 1 << 24
+_MOST_KEPT_BYTES = 64 << 20
 
 
 class StepPredictor(Protocol):
@@ -118,13 +119,13 @@ def joined(batches: Iterable[Features]) -> Features:
 class KeptFeatures:
     """Features of a data set's first images, so that they needn't be computed twice; bounded in bytes."""
 
-    def __init__(self, limit_bytes: int = 64 << 20) -> None:
-        self._limit, self._chunks = limit_bytes, deque[Features]()
+    def __init__(self) -> None:
+        self._room, self._chunks = _MOST_KEPT_BYTES, deque[Features]()
 
     def keep(self, features: Features) -> None:
         """Keep the features of the chunk behind those kept so far, if there is room for it and was for all before."""
-        self._limit -= sum(array.nbytes for array in features)
-        if self._limit >= 0:
+        self._room -= sum(array.nbytes for array in features)
+        if self._room >= 0:
             self._chunks.append(features)
 
     def first(self, images: int) -> Features | None:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from engine.errors import DatasetError, EngineError, ModelError
+from engine.errors import DatasetError, EngineError, ModelError, NoModel
 from engine.places import program_folder
 from engine.quarantine import limits
 from engine.quarantine.wire import (
@@ -50,7 +50,8 @@ _MOST_LETTERS = 2000
 _SLOWEST_BYTES = 10_000_000
 # How often a reader that computes may let the time of silence pass. The system gives it ten seconds of computing.
 _MOST_WAITS = 12
-_ERRORS: dict[object, type[EngineError]] = {kind.__name__: kind for kind in (EngineError, DatasetError, ModelError)}
+_ERRORS: dict[object, type[EngineError]] = {
+    kind.__name__: kind for kind in (EngineError, DatasetError, ModelError, NoModel)}
 # What checks of an answer raise, all of which show that the reader broke the rules.
 _LIES = (BrokenWireError, ValueError, TypeError, KeyError, MemoryError)
 # NumPy's threads take addresses; so does pyarrow's own allocator, a gigabyte, half of what the reader may have.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from engine.errors import EngineError
 from engine.files.saving import remove_own, whole_folder
 from engine.goodnets.saved import GUARD_FILE
 from engine.guards.guard_files import save_guard
-from engine.records.json_of import write_text
+from engine.records.json_of import write_json
 from engine.records.reopening import reopen_run
 from engine.records.run_files import run_json
 from engine.reports.headline import headline
@@ -68,7 +67,7 @@ def keep_run(run: PruningRun, inside: Path | None = None, instead_of: Path | Non
     later = [_kept_at(newest) + datetime.timedelta(microseconds=1) for newest in _folders(inside)[:1]]
     folder = inside / f"{max([datetime.datetime.now(), *later]):{_NAME}}-{uuid.uuid4().hex[:6]}"
     with whole_folder(folder) as temporary:
-        write_text(temporary / "run.json", json.dumps(run_json(run, rows_of(run)), indent=1, allow_nan=False))
+        write_json(temporary / "run.json", run_json(run, rows_of(run)))
         if run.guarded:
             save_guard(run.guarded.guard, temporary / GUARD_FILE)
     if instead_of and instead_of in _folders(inside):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from engine.files.saving import whole_folder
 from engine.goodnets.saved import DEFENDED, IN_DEFENDED
 from engine.models.networks import Network
 from engine.records.examination import INSIDE, examination_json, made_with, write_examination
+from engine.records.json_of import write_json
 from engine.records.repaired_pair import write_repaired
 from engine.runs.defend import Defended
 from engine.runs.opening.inputs import Opened
@@ -42,8 +42,7 @@ def save_defended(defended: Defended, opened: Opened, folder: Path) -> tuple[str
                           to_wear(defended.examination.judgement.guilty, measuring, making), temporary / INSIDE,
                           opened.of("validation")[0].path.name,
                           made_with=made_with(opened, clean_sha256=defended.run.datasets[0].sha256))
-        text = json.dumps(defended_json(defended), indent=1, allow_nan=False) + "\n"
-        (temporary / DEFENDED).write_text(text, encoding="utf-8")
+        write_json(temporary / DEFENDED, defended_json(defended))
         page = defended_html(defended, network.path.name, datetime.date.today())
         (temporary / "report.html").write_text(page, encoding="utf-8")
     return left_out

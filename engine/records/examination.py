@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken
 from engine.rates import Rate
 from engine.records import checked
+from engine.records.json_of import write_json
 from engine.runs.examine import Examination, Tried
 from engine.runs.opening.inputs import Opened
 from engine.runs.reconstructed import write_reconstructed
@@ -127,8 +127,7 @@ def write_examination(
                 "made_at": made_at.isoformat(timespec="seconds"),
                 **(dataclasses.asdict(made_with) if made_with else {}), **examination_json(examination),
                 "scan": _scan_json(examination.scan)}
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    (folder / FILE).write_text(text, encoding="utf-8")
+    write_json(folder / FILE, document)
     arrays = _arrays(examination)
     if sum(array.nbytes for array in arrays.values()) <= _MOST_BYTES:  # what is larger would never be read again
         np.savez_compressed(folder / PICTURES, allow_pickle=False, **arrays)

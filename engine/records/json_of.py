@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,16 @@ def rate_json(name: str, rate: Rate | None) -> Json:
     if rate is None:
         return {name: None, f"{name}_interval": None}
     return {name: finite(rate.value), f"{name}_interval": list(rate.interval)}
+
+
+def json_text(document: Json) -> str:
+    """A document as all JSON files are written: letters of ASCII alone, no nan."""
+    return json.dumps(document, indent=1, allow_nan=False)
+
+
+def write_json(path: Path, document: Json) -> None:
+    """Write a document as JSON, with a final newline."""
+    write_text(path, json_text(document))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -20,7 +20,7 @@ from engine.files.regular import read_regular
 from engine.files.saving import whole_file
 from engine.progress import NEVER_CANCELLED, CancelToken
 from engine.records import checked
-from engine.records.json_of import write_text
+from engine.records.json_of import json_text, write_text
 from engine.records.settings import NAMES, checked_settings, settings_json
 from engine.reports.headline import headline
 from engine.runs.prune import PruningRequest, PruningRun
@@ -167,7 +167,7 @@ def save_project(project: Project, path: Path) -> None:
     """
     if os.path.lexists(path) and not _is_project(path):
         raise OutputError(f"{path}: isn't a project of this program, so it isn't replaced. Choose another name.")
-    content = json.dumps(_document(project, path.absolute().parent), indent=1, allow_nan=False)
+    content = json_text(_document(project, path.absolute().parent))
     if len(content) >= _MOST_BYTES:
         raise OutputError(f"{path}: would have {len(content):,} bytes, more than is ever read back. Choose shorter "
                           "names of labels.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from engine.files.saving import whole_folder
 from engine.goodnets.evaluation import Evaluation
 from engine.goodnets.saved import write_pair
 from engine.guards.calibration import Guard
-from engine.records.json_of import calibration_json, finite, rate_json
+from engine.records.json_of import calibration_json, finite, rate_json, write_json
 from engine.runs.pairs import MeasuredPair
 from engine.runs.repair import RepairedPair
 
@@ -30,7 +29,7 @@ def save_repaired(pair: RepairedPair, folder: Path) -> tuple[str, ...]:
 def write_repaired(pair: RepairedPair, folder: Path) -> tuple[str, ...]:
     """The files of save_repaired in a folder that exists; returns what was left out."""
     left_out = write_pair(pair.goodnet, folder, pair.pictures)
-    (folder / "evaluation.json").write_text(json.dumps(repaired_json(pair), indent=1) + "\n", encoding="utf-8")
+    write_json(folder / "evaluation.json", repaired_json(pair))
     return left_out
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from engine.records.json_of import (
     finite,
     guarded_json,
     poisoned_json,
+    write_json,
     write_text,
 )
 from engine.records.settings import settings_json
@@ -85,7 +85,7 @@ def save_run(
             left_out += write_pair(built(), temporary / name, pictures, first, saving)
             first = first or temporary / name
         document = {**run_json(run, rows), "left_out": list(dict.fromkeys(left_out))}
-        write_text(temporary / "run.json", json.dumps(document, indent=1, allow_nan=False))
+        write_json(temporary / "run.json", document)
         write_text(temporary / "report.html", report_html(run, rows, document, datetime.date.today()))
         write_curve_csv(run.curve, temporary / "curve.csv")
         for kind in ("png", "svg"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from engine.errors import EngineError
 from engine.files.saving import whole_folder
-from engine.records.json_of import badnet_json, rate_json, write_text
+from engine.records.json_of import badnet_json, rate_json, write_json, write_text
 from engine.records.reopening import reopen_run
 from engine.records.tables import write_csv
 from engine.reports.run_differences import Difference, best_of, cautions, differences
@@ -92,7 +91,7 @@ def save_side_by_side(of: SideBySide, folder: Path) -> None:
     document = side_by_side_json(of)
     rows = [(d.what, d.texts) for d in of.differences]
     with whole_folder(folder, [f for f in of.folders if f]) as temporary:
-        write_text(temporary / "compare.json", json.dumps(document, indent=1, allow_nan=False))
+        write_json(temporary / "compare.json", document)
         write_text(temporary / "report.html", runs_html(of.names, of.runs, rows, document, datetime.date.today()))
         for kind in ("png", "svg"):
             save_drawing(printed_runs(of.names, of.runs), temporary / f"curves.{kind}", kind)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.assessment import Attack
+from engine.data.classes import name_of
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.literal import csv_cell
 from engine.pruning.sweep import PruningCurve
@@ -60,7 +61,7 @@ def write_examination_csv(found: Examination, names: Sequence[str], path: Path) 
     """A row for each label tried, most suspicious first; `names` of labels, empty where there are none."""
     def row(tried: Tried) -> list[Any]:
         one = tried.evidence
-        return [one.label, names[one.label] if one.label < len(names) else "", one.label in found.judgement.guilty,
+        return [one.label, name_of(one.label, names) or "", one.label in found.judgement.guilty,
                 tried.suspect, tried.suspicion, one.scan_count, one.mask_pixels, one.success.value,
                 *one.success.interval, one.margin, one.universal, one.filters]
 

@@ -33,8 +33,7 @@ from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.runs.doubts.alarms_borne import borne_text, is_known
 from engine.runs.kept import Made, ranked_on_text
-from engine.runs.opening.inputs import open_inputs
-from engine.runs.pairs import refuse_changed_inputs
+from engine.runs.pairs import open_again
 from engine.runs.prune import PruningRun
 from engine.runs.repair import measured_on_text, without
 from engine.runs.rows import rows_of
@@ -64,10 +63,8 @@ def compare_defences(
         EngineError: a file was changed since the run.
         Cancelled: the token was set; nothing is kept.
     """
-    opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=run.model.scale),
-                         progress=progress, cancel=cancel)
+    opened = open_again(run, progress=progress, cancel=cancel)
     b, poisoned, (clean, test) = opened.network, opened.of("poisoned"), opened.to_make_and_measure()
-    refuse_changed_inputs(opened, run, cancel)
     refuse_other_sizes(clean, filter(None, (test, *poisoned)))
     # Asked first, because it refuses and what follows takes long.
     warning = missing_labels_warning(b, clean, allow_missing_labels) if trained else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +16,7 @@ from engine.goodnets.pair import ANSWERS, B_PRIME, GoodNet
 from engine.guards.calibration import Guard
 from engine.models.networks import Images, Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
-from engine.runs.opening.inputs import open_inputs
-from engine.runs.pairs import refuse_changed_inputs
+from engine.runs.pairs import open_again
 from engine.runs.prune import PruningRun
 from engine.runs.repair import RepairedPair, measured, notes_of
 
@@ -91,10 +89,8 @@ def kept_pair(
         EngineError: the model or another file was changed since the run, or can't be opened any more.
         Cancelled: the token was set; nothing is kept.
     """
-    opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=run.model.scale),
-                         progress=progress, cancel=cancel)
+    opened = open_again(run, progress=progress, cancel=cancel)
     b = opened.network
-    refuse_changed_inputs(opened, run, cancel)
     b_prime, notes, warning = _copy(b, run, made, row)
     guard = made.own_guards.get(row.defence) or made.guards.get(row.guard)
     notes |= {**run.model.notes(), "guard": row.guard}

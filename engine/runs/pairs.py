@@ -21,7 +21,7 @@ from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, igno
 from engine.pruning.sweep import SweepSet
 from engine.runs.doubts.alarms_borne import borne_text
 from engine.runs.doubts.measured import doubts_measured
-from engine.runs.opening.inputs import DatasetSummary, Opened, fitted
+from engine.runs.opening.inputs import DatasetSummary, Opened, fitted, open_inputs
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
 
@@ -107,14 +107,19 @@ def refuse_changed(b: Network, run: PruningRun) -> None:
         raise EngineError(f"{run.model.path}: was changed since the run. Run again, or bring the old file back.")
 
 
-def refuse_changed_inputs(opened: Opened, run: PruningRun, cancel: CancelToken) -> None:
-    """Raises:
-    EngineError: the network or a data set that was opened again isn't the one that a run was about.
-    Cancelled: the token was set.
+def open_again(run: PruningRun, *, progress: ProgressCallback, cancel: CancelToken) -> Opened:
+    """A run's inputs, fed to the network as they were.
+
+    Raises:
+        EngineError: the network or a data set was changed since the run, or can't be opened any more.
+        Cancelled: the token was set.
     """
+    opened = open_inputs(dataclasses.replace(run.request, layer=run.model.layer, scale=run.model.scale),
+                         progress=progress, cancel=cancel)
     refuse_changed(opened.network, run)
     for now, counted in zip(opened.files, run.datasets, strict=True):
         refuse_changed_set(now.dataset, counted, cancel)
+    return opened
 
 
 def refuse_changed_set(dataset: Dataset, counted: DatasetSummary, cancel: CancelToken = NEVER_CANCELLED) -> None:

@@ -115,9 +115,8 @@ def by_table(table: Path) -> Listing:
             one, two = (names[other], names[code]) if names else (other, code)
             raise DatasetError(f"{table}: gives {picture.relative_to(table.parent)} the labels {one} and {two}; one "
                                "label a picture was expected. Take the wrong row out of the table.")
-    named = [names[code] for code in codes.tolist()] if names else []
-    return Listing(pictures, labels_of(names)[codes] if names else codes, named, names, "text labels",
-                   [table, *pictures], "folder with a table")
+    named, labels = decoded(names, codes)
+    return Listing(pictures, labels, named, names, "text labels", [table, *pictures], "folder with a table")
 
 
 def table_in(folder: Path) -> Path | None:
@@ -134,6 +133,11 @@ def table_in(folder: Path) -> Path | None:
 def labels_of(names: Sequence[str]) -> Array:
     """What names in the order of text stand for as long as nothing says more: int64[len(names)]."""
     return np.array([int(name) for name in names] if are_numbers(names) else range(len(names)), np.int64)
+
+
+def decoded(names: Sequence[str], codes: Array) -> tuple[list[str], Array]:
+    """What the places of labels among names stand for: names and numbers; without names, codes are numbers."""
+    return ([names[code] for code in codes.tolist()], labels_of(names)[codes]) if names else ([], codes)
 
 
 def _located(table: Path, names: Sequence[str]) -> list[Path]:

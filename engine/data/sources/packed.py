@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.data.labels import MOST_LABEL_BYTES, check_codes, class_names
 from engine.data.sources.depth import common_depth, looked_at, resized
-from engine.data.sources.listings import labels_of
+from engine.data.sources.listings import decoded
 from engine.data.sources.readers import Reader, ReadSlice
 from engine.errors import DatasetError
 from engine.files.pictures import LOOK, MOST_PIXELS, as_look, check_colours
@@ -30,6 +30,7 @@ class PackedReader:
     """Pictures by their places in a file, fitted to the network's input. See readers.Reader."""
 
     pictures: Sequence[Path] = ()
+    reconstructed = False
 
     def __init__(self, path: Path, kind: str, input_shape: Shape) -> None:
         """Read the labels and places of all pictures, and unpack the first one.
@@ -51,8 +52,8 @@ class PackedReader:
 
         self.known_names, self.class_names, codes, self._places = READER.ask(
             path, f"describe {kind}", {}, described, most=3 * MOST_LABEL_BYTES, error=DatasetError)
-        self.named: Sequence[str] = [self.known_names[code] for code in codes.tolist()] if self.known_names else []
-        self.labels: Array = labels_of(self.known_names)[codes] if self.known_names else codes
+        self.named: Sequence[str]
+        self.named, self.labels = decoded(self.known_names, codes)
         self._input_shape = input_shape
         with self._stream() as read:
             look = cache(lambda number: as_look(self._ask(read, number, "look", None, LOOK)))

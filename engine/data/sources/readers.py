@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.data.labels import MOST_LABEL_BYTES, check_codes, check_labels
 from engine.data.sources.depth import common_depth, looked_at, resized
-from engine.data.sources.listings import Listing, labels_of
+from engine.data.sources.listings import Listing, decoded
 from engine.errors import DatasetError
 from engine.files.pictures import DEEP_SUFFIXES, load_picture, look_at_picture
 from engine.quarantine.client import READER
@@ -41,6 +41,7 @@ class Reader(Protocol):
         pictures: of a set of single picture files one for each image; else none.
         notes: what was decided in a person's place, a sentence each.
         depth: of pictures stored with 16 bits, how many of them the set uses; else None.
+        reconstructed: whether its trigger was computed from a network, where the file says so.
     """
 
     format: str
@@ -56,6 +57,7 @@ class Reader(Protocol):
     pictures: Sequence[Path]
     notes: tuple[str, ...]
     depth: int | None
+    reconstructed: bool
 
     def open(self) -> AbstractContextManager[ReadSlice]:
         """Give a function that reads images start to stop - 1, as stored."""
@@ -88,8 +90,8 @@ class _ArrayFile:
             error=DatasetError)
         self.notes: tuple[str, ...] = (_BOTH_PARTS,) if training else ()
         check_labels(labels.shape, labels.dtype, self.shape, path)
-        self.named: Sequence[str] = [self.known_names[code] for code in labels.tolist()] if self.known_names else []
-        self.labels: Array = labels_of(self.known_names)[labels] if self.known_names else labels
+        self.named: Sequence[str]
+        self.named, self.labels = decoded(self.known_names, labels)
 
     @contextmanager
     def open(self) -> Iterator[ReadSlice]:
@@ -141,6 +143,7 @@ class PicturesReader:
     """Picture files with labels, each fitted to the network's input: a folder's, or those that a table lists."""
 
     class_names: tuple[str, ...] = ()
+    reconstructed = False
 
     def __init__(self, listing: Listing, input_shape: tuple[int | None, int | None, int]) -> None:
         self.format, self.names_are = listing.format, listing.names_are

@@ -150,6 +150,7 @@ class PiecesReader:
     """Several files one after the other as one set. See readers.Reader."""
 
     pictures: Sequence[Path] = ()
+    reconstructed = False
 
     def __init__(self, readers: Sequence[Reader]) -> None:
         """Take opened pieces.

@@ -11,6 +11,7 @@ an attacker's. And a smoothness term lets a person see what was found.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -107,12 +108,12 @@ class _Search:
         self._row[rows] = np.where(abs(row) >= _IN_A_ROW, 0, row)
         self.values[rows] -= self._adam.change(rows, step, gradient)
 
-    def stamp(self, row: int, values: Floats, within: ValueRange, success: Rate) -> Reconstruction:
-        """A row's values as a stamp in the network's input range."""
+    def stamp(self, row: int, values: Floats, within: ValueRange) -> Reconstruction:
+        """A row's values as a stamp in the network's input range, tried on no image yet."""
         shares = 1 / (1 + np.exp(-values[row].astype(np.float64)))
         pattern = within[0] + (within[1] - within[0]) * shares[..., 1:]
         return Reconstruction(int(self.labels[row]), shares[..., 0].astype(np.float32), pattern.astype(np.float32),
-                              success, bool(np.isfinite(self.size[row])))
+                              Rate(0, 0), bool(np.isfinite(self.size[row])))
 
 
 def reconstruct(
@@ -201,6 +202,6 @@ def _measured(
     """A row's stamp with its success on all images held aside."""
     values = search.best if np.isfinite(search.size[row]) else search.values
     trial = _of_others(own, held, int(search.labels[row]))
-    stamp = search.stamp(row, values, within, Rate(0, 0))
+    stamp = search.stamp(row, values, within)
     answers = answer(stamp.put_on(images[trial]))
-    return search.stamp(row, values, within, Rate(int((answers == stamp.label).sum()), len(trial)))
+    return dataclasses.replace(stamp, success=Rate(int((answers == stamp.label).sum()), len(trial)))

@@ -13,12 +13,13 @@ import h5py
 
 from engine.errors import EngineError, in_short
 from engine.files.existing import check_is_file
+from engine.files.parsing.hdf5_blocks import FIRST_PLUGIN
 from engine.files.parsing.hdf5_headers import dense_parts, has_usual_addresses
 
 # Deflate can't shrink anything by more than about 1,032; a set that claims more holds no data. Other ways of packing,
-# which come as plugins with numbers from 256 on, make what repeats as small as they like: bzip2 one-hot labels of nine
-# images each 400,000 times. Of those the limits on blocks and on the numbers that are read hold.
-_MOST_COMPRESSION, _MOST_BY_PLUGIN, _FIRST_PLUGIN = 1100, 1_000_000, 256
+# which come as plugins, make what repeats as small as they like: bzip2 one-hot labels of nine images each 400,000
+# times. Of those the limits on blocks and on the numbers that are read hold.
+_MOST_COMPRESSION, _MOST_BY_PLUGIN = 1100, 1_000_000
 _SMALL_BYTES = 1 << 20
 # A compressed block is unpacked whole, whatever part of it is asked for.
 _MOST_BLOCK_BYTES = 1 << 29
@@ -194,7 +195,7 @@ def _check_array(item: h5py.Dataset, where: str, error: type[EngineError]) -> No
     size, stored = math.prod(item.shape or ()) * item.dtype.itemsize, item.id.get_storage_size()
     packed = item.id.get_create_plist()
     plugins = {packed.get_filter(number)[0] for number in range(packed.get_nfilters())} - {h5py.h5z.FILTER_LZF}
-    most = _MOST_BY_PLUGIN if max(plugins, default=0) >= _FIRST_PLUGIN else _MOST_COMPRESSION
+    most = _MOST_BY_PLUGIN if max(plugins, default=0) >= FIRST_PLUGIN else _MOST_COMPRESSION
     if size > _SMALL_BYTES and size > stored * most:
         raise error(f"{where} declares {size:,} bytes but stores {stored:,}; "
                     "the file is damaged or made to exhaust memory.")

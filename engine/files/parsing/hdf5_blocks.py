@@ -19,7 +19,7 @@ import h5py
 from engine.errors import EngineError
 
 # Numbers of filters, as the HDF Group has registered them. Those from the first on are plugins.
-_FIRST_PLUGIN = 256
+FIRST_PLUGIN = 256
 _SHUFFLE, _FLETCHER32, _CHECKSUM_BYTES = 2, 3, 4
 _BITSHUFFLE_COMPRESSES = 4
 _ZSTD_SINGLE_SEGMENT = 0x20
@@ -42,7 +42,7 @@ class BlockChecker:
         self._filters = [plist.get_filter(i) for i in range(plist.get_nfilters())] if array.chunks else []
         self._size = math.prod(array.chunks or ()) * array.dtype.itemsize
         self._measured: set[int] = set()
-        if any(code >= _FIRST_PLUGIN and not h5py.h5z.filter_avail(code) for code, *_ in self._filters):
+        if any(code >= FIRST_PLUGIN and not h5py.h5z.filter_avail(code) for code, *_ in self._filters):
             import hdf5plugin  # noqa: F401  registers the compressions that published data sets use
 
     def check_all(self) -> None:

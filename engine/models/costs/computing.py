@@ -14,7 +14,7 @@ from engine.models.shapes import pair
 # Images computed in one go: enough for full speed.
 MOST_AT_ONCE = 256
 # Values of one tensor computed in one go: 16 MB, of which there are several at a time.
-MOST_VALUES = 1 << 22
+MOST_TENSOR_VALUES = 1 << 22
 # Products of numbers computed in one go: a fraction of a second, in which nobody can cancel.
 MOST_PRODUCTS = 1 << 34
 # What reading and writing a value costs, in products.
@@ -51,7 +51,8 @@ def images_at_once(tensors: Sequence[Any], calls: Sequence[Use] = ()) -> int:
         A power of two up to MOST_AT_ONCE, so that chunks of a data set and of parts of it end at the same images.
     """
     values = max(*(math.prod(side or 1 for side in tensor.shape) for tensor in tensors), most_inside(calls))
-    return 1 << int(math.log2(max(1, min(MOST_AT_ONCE, MOST_VALUES // values, MOST_PRODUCTS // products(calls)))))
+    most = min(MOST_AT_ONCE, MOST_TENSOR_VALUES // values, MOST_PRODUCTS // products(calls))
+    return 1 << int(math.log2(max(1, most)))
 
 
 def affordable_cost(path: Path, calls: Sequence[Use]) -> int:

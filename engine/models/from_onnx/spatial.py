@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.models.from_onnx.building import Call, Tensor
+from engine.models.shapes import same_border
 
 # Before and behind, for height and for width.
 Pads = list[tuple[int, int]]
@@ -133,11 +134,7 @@ def _pads(call: Call, x: Tensor, size: Sequence[int], strides: Sequence[int], di
 
 def _same(x: Tensor, size: Sequence[int], strides: Sequence[int], dilation: Sequence[int]) -> Pads:
     """The border that Keras adds for the padding "same"."""
-    found = []
-    for side, k, s, d in zip(x.shape, size, strides, dilation, strict=False):
-        more = max((-(-side // s) - 1) * s + (k - 1) * d + 1 - side, 0)
-        found.append((more // 2, more - more // 2))
-    return found
+    return list(map(same_border, x.shape, size, strides, dilation))
 
 
 def _padded(call: Call, x: Tensor, pads: Pads, size: Sequence[int], strides: Sequence[int], dilation: Sequence[int],

@@ -67,7 +67,7 @@ class AveragePool(OpRun):
 def _windows(x: Array, size: Sequence[int], strides: Sequence[int], pads: Sequence[int] | None, auto_pad: str | None,
              filling: float) -> Array:
     """Views [n, channels, rows, columns, height, width] of a map with its border."""
-    if auto_pad == "SAME_UPPER":
+    if auto_pad == "SAME_UPPER":  # found anew, not by shapes.same_border: what that wrote is checked here
         more = [max((-(-side // s) - 1) * s + k - side, 0)
                 for side, k, s in zip(x.shape[2:], size, strides, strict=True)]
         pads = [m // 2 for m in more] + [m - m // 2 for m in more]

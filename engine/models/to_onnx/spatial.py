@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.models.shapes import same_border
 from engine.models.to_onnx.elementwise import activated
 from engine.models.to_onnx.writing import Rule, Use, Value, numbers_of
 
@@ -77,17 +78,15 @@ def _border(use: Use, x: Value, size: Sequence[int], strides: Sequence[int],
     """The setting that adds a border as Keras does."""
     if use.layer.padding != "same":
         return {}
-    before, behind = [], []
-    for side, k, s, d in zip(x.shape[1:3], size, strides, dilation, strict=True):
-        reach = (k - 1) * d + 1
-        if side is None and s > 1 and reach > 1:
+    sides = list(zip(x.shape[1:3], size, strides, dilation, strict=True))
+    for side, k, s, _ in sides:
+        if side is None and s > 1 and k > 1:
             # The border depends on the picture's size. Beside a dilation onnxruntime refuses this rule; Keras has none
             # beside a stride.
             return {"auto_pad": "SAME_UPPER"}
-        more = reach - 1 if side is None else max((-(-side // s) - 1) * s + reach - side, 0)
-        before.append(more // 2)
-        behind.append(more - more // 2)
-    return {"pads": before + behind}
+    # Without a stride the border is the same for every size.
+    before, behind = zip(*(same_border(side or 1, k, s, d) for side, k, s, d in sides), strict=True)
+    return {"pads": [*before, *behind]}
 
 
 def _pool(kind: str) -> Rule:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.data.datasets import CHUNK, MOST_VALUES, open_dataset
+from engine.data.datasets import CHUNK, MOST_HELD_VALUES, open_dataset
 from engine.errors import DatasetError
 from engine.files.parsing.hdf5 import check_heaps, open_hdf5
 from engine.files.parsing.hdf5_headers import dense_parts
@@ -182,7 +182,7 @@ def test_huge_images_come_a_few_at_a_time(tmp_path: Path) -> None:
         file["label"] = np.arange(12)
     dataset = open_dataset(tmp_path / "d.h5")
     seen = [(c.start, c.images[:, 0, 0, 0].tolist()) for c in dataset.chunks(CHUNK)]
-    most = MOST_VALUES // (side * side * 3)
+    most = MOST_HELD_VALUES // (side * side * 3)
     assert 1 < most < 12
     assert seen == [(start, list(range(start, min(start + most, 12)))) for start in range(0, 12, most)]
     assert len(dataset.sample(64)) == most

@@ -57,7 +57,7 @@ def test_no_more_neighbours_are_read_at_once_than_memory_should_hold(
     most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     whole, numbers, asked = labelled(tmp_path, [0] * 100), list(range(1, 100, 3)), list[int]()
-    monkeypatch.setattr("engine.data.subsets.MOST_VALUES", most)
+    monkeypatch.setattr("engine.data.subsets.MOST_HELD_VALUES", most)
     opened = whole._reader.open
 
     @contextmanager

@@ -157,7 +157,7 @@ def test_of_large_images_as_many_are_taken_and_stamped_at_once_as_memory_holds(
     assert (parts.suspects, [e.stamp for e in parts.examples]) == (whole.suspects, [e.stamp for e in whole.examples])
     assert len(shown[0]) == len(IMAGES) and max(map(len, shown[1:])) == 32, "a power of two"
     shown.clear()
-    monkeypatch.setattr("engine.data.datasets.MOST_VALUES", 30 * SIZE)
+    monkeypatch.setattr("engine.data.datasets.MOST_HELD_VALUES", 30 * SIZE)
     assert scan(network, clean, 600).stamps == 600
     np.testing.assert_array_equal(shown[0], IMAGES[drawn[:30]])
 

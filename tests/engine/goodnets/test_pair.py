@@ -269,7 +269,7 @@ def test_a_pair_for_any_size_is_evaluated_as_many_at_a_time_as_one_of_the_set_s_
         return in_batches(run, images, size, *more)
 
     monkeypatch.setattr(networks, "in_batches", spied)
-    monkeypatch.setattr(computing, "MOST_VALUES", 4 * HEIGHT * WIDTH * 8)
+    monkeypatch.setattr(computing, "MOST_TENSOR_VALUES", 4 * HEIGHT * WIDTH * 8)
     found = evaluate(goodnet, open_dataset(tmp_path / "set.npz", goodnet.input_shape))
     assert set(taken) == {8} and network.batch == 256
     assert found.correct.count + found.flagged.count == len(IMAGES)

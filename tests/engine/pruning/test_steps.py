@@ -73,7 +73,7 @@ def test_little_memory_doesn_t_change_the_answers(
 ) -> None:
     before, layer, order, images, plain = case
     for module in (computing, incremental):
-        monkeypatch.setattr(module, "MOST_VALUES", 3000)
+        monkeypatch.setattr(module, "MOST_TENSOR_VALUES", 3000)
     network = Network(before.model, Path("network.keras"))
     steps = PREDICTORS[predictor](network, layer)
     assert network.batch < before.batch and network.batch < IMAGES
@@ -144,7 +144,7 @@ def test_what_layers_hold_inside_is_within_the_limit_too() -> None:
     x = layers.SeparableConv2D(1, 1, depth_multiplier=100)(image)
     network = Network(Model(image, layers.Dense(2)(layers.Flatten()(x))), Path("network.keras"))
     assert computing.most_inside(network.calls) == 32 * 32 * 300
-    assert network.batch == 8 == 1 << (computing.MOST_VALUES // (32 * 32 * 300)).bit_length() - 1
+    assert network.batch == 8 == 1 << (computing.MOST_TENSOR_VALUES // (32 * 32 * 300)).bit_length() - 1
 
 
 @pytest.mark.parametrize("predictor", PREDICTORS)

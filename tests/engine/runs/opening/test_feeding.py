@@ -192,7 +192,7 @@ def test_no_more_images_are_in_memory_than_fit_and_all_labels_are_asked(
     """Of a set that is sorted by label, with room for ten images at a time."""
     network = linear_network(np.zeros((SIZE, 4), np.float32), np.array([0, 1, 0, 0], np.float32))
     pictures = np.full((400, *SHAPE), 99, np.float32)
-    monkeypatch.setattr("engine.data.datasets.MOST_VALUES", 10 * SIZE)
+    monkeypatch.setattr("engine.data.datasets.MOST_HELD_VALUES", 10 * SIZE)
     read: list[int] = []
     sorted_set = dataset_of(tmp_path / "sorted.npz", pictures, np.repeat(np.arange(4), 100))
     found = find_feeding(network, sorted_set.watched(lambda numbers, _: read.extend(numbers)))
