@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -24,7 +23,7 @@ from gui.check.closer import Closer
 from gui.check.model import verdict_text
 from gui.check.seen import SeenPictures
 from gui.widgets.elided_label import ElidedLabel, PlainLabel
-from gui.widgets.exports import Exports, write_png
+from gui.widgets.exports import Exports, Figure, as_png
 from gui.widgets.picture_view import PictureView
 from gui.widgets.resources import icon
 from gui.widgets.texts import label_text
@@ -83,7 +82,7 @@ class VerdictDetail(QWidget):
         self.look_closer = QPushButton("Look closer…")
         self.look_closer.setToolTip("The picture large, beside the original that it was made from")
         self.look_closer.clicked.connect(self._on_closer)
-        self.export = Exports("the picture", "picture", theme, self._write_picture, drawn=False)
+        self.export = Exports("the picture", "picture", theme, self._shown_picture, drawn=False)
         self.export.message.connect(self.message)
         self._layout = self._build()
         self.set_theme(theme)
@@ -200,10 +199,10 @@ class VerdictDetail(QWidget):
             self._seen, self._lost = picture, picture is None
             self._render()
 
-    def _write_picture(self, target: Path | BytesIO, _: str) -> None:
+    def _shown_picture(self) -> Figure:
         image = self.picture.rendered()
         assert image is not None
-        write_png(image, target)
+        return as_png(image)
 
     def _render(self) -> None:
         verdict = self._verdict

@@ -89,8 +89,9 @@ class Checking(QObject):
 
     asked_for = Signal()  # a person did something whose result is seen in the image check
     goodnet_changed = Signal(object)  # GoodNetInUse
-    # list[Verdict], to append; list[Picture] of those that are files, which aren't kept with the verdicts
-    verdicts_found = Signal(object, object)
+    # list[Verdict], to append; list[Picture] of those that are files, which aren't kept with the verdicts; whether the
+    # check is of more than these
+    verdicts_found = Signal(object, object, bool)
     seen_again = Signal(object, object)  # Verdict, what the network saw of its file; None where that can't be had
     occlusion_found = Signal(object, object)  # Verdict, OcclusionMap
     original_found = Signal(object, object)  # Verdict, uint8[h, w, C] before it was fitted to the network
@@ -238,7 +239,9 @@ def _names_and_model(goodnet: GoodNet) -> tuple[tuple[str, ...], str]:
             str(of.get("sha256", "")) if isinstance(of, dict) else goodnet.b.sha256)
 
 
-def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -> Checked:
+def check_files(
+    bench: Workbench, paths: Sequence[Path], context: TaskContext, among_others: bool = False,
+) -> Checked:
     """Check picture files and folders of them; verdicts come as partial results, a list at a time."""
     goodnet, files = bench.goodnet, list[Path]()
     skipped: list[str] = []
@@ -252,12 +255,14 @@ def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -
                                 unreadable=lambda _, error: skipped.append(str(error))):
         flagged += sum(verdict.flagged for verdict in found)
         done += len(found)
-        context.partial(([verdict.without_picture() for verdict in found], [verdict.seen for verdict in found]))
+        context.partial(([verdict.without_picture() for verdict in found], [verdict.seen for verdict in found],
+                         among_others or len(files) > 1))
     return Checked(done, flagged, tuple(skipped))
 
 
 def check_pixels(
     bench: Workbench, pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], context: TaskContext,
+    among_others: bool = False,
 ) -> Checked:
     """Check pictures in memory, a name and uint8[h, w, 3 or 1] each; they are cropped and resized as files are."""
     goodnet = bench.goodnet
@@ -265,7 +270,7 @@ def check_pixels(
     fitted = [fit_picture(Image.fromarray(pixels), goodnet.input_shape) for pixels in flat]
     heard = Heartbeat("Checking pictures", len(pictures), context.progress)
     found = check_arrays(goodnet, fitted, [name for name, _ in pictures], context.cancel, heard.beat)
-    context.partial((found, []))
+    context.partial((found, [], among_others))
     return Checked(len(found), sum(verdict.flagged for verdict in found), ())
 
 
@@ -300,12 +305,13 @@ def _check_some(
     """Check a set's images by their numbers, so many at most; whether there are more."""
     shown = list(numbers[:_MOST_WRONG])
     if files := files_of(dataset, shown):
-        check_files(bench, files, context)
+        check_files(bench, files, context, among_others=True)
     elif shown:
         stored = dataset.prepared(AS_STORED).take(shown)
         names = [f"label {called(label, opened.labelling.classes)}, image {number} of {dataset.path.name}{why}"
                  for number, label in zip(shown, dataset.labels[shown].tolist(), strict=True)]
-        check_pixels(bench, list(zip(names, as_pictures(stored, opened.stored), strict=True)), context)
+        pictures = list(zip(names, as_pictures(stored, opened.stored), strict=True))
+        check_pixels(bench, pictures, context, among_others=True)
     return len(numbers) > _MOST_WRONG
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QImage, QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from engine.goodnets.checking import Verdict
@@ -175,6 +175,39 @@ def test_the_original_of_a_file_is_read_again(checking: MainWindow, qtbot: QtBot
     qtbot.mouseClick(view.detail.look_closer, Qt.MouseButton.LeftButton)
     settle(qtbot, checking)
     assert "wide.png" in checking.message_bar.text.text()
+
+
+@pytest.mark.parametrize("comes", [99, None])
+def test_the_picture_is_saved_that_was_on_show_when_it_was_asked_for(
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comes: int | None,
+) -> None:
+    def ask(parent: object, title: str, start: str, *_: object) -> tuple[str, str]:
+        if comes is None:
+            view.show_goodnet("another pair", 10)
+        else:
+            view.show_verdicts([verdict("99.png", value=comes)])
+        return str(tmp_path / Path(start).name), ""
+
+    view = window.check
+    view.show_goodnet("a pair", 10)
+    view.show_verdicts([verdict("10.png", value=10)])
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", ask)
+    view.detail.export.button.menu().actions()[1].trigger()
+    (saved,) = tmp_path.glob("*.png")
+    with Image.open(saved) as image:
+        assert saved.name == "10.png" and (np.asarray(image.convert("RGB")) == 10).all()
+
+
+def test_only_one_of_a_folder_is_one_of_many(checking: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    for number in range(65):  # 64 are checked at once
+        Image.new("RGB", (20, 20), (number, 0, 0)).save(tmp_path / f"{number:02}.png")
+    checking.desk.checking.check([tmp_path])
+    settle(qtbot, checking)
+    shown = checking.check.detail.verdict
+    assert shown and Path(shown.file).name == "00.png" and len(checking.check.model.verdicts) == 65
+    checking.desk.checking.check([tmp_path / "07.png"])
+    settle(qtbot, checking)
+    assert checking.check.detail.verdict is checking.check.model.verdicts[-1], "it is all that was asked for"
 
 
 def test_a_picture_is_taken_along_with_its_occlusion_map(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
