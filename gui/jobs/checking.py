@@ -18,7 +18,7 @@ from engine.data.classes import called
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import AS_STORED
 from engine.data.stored_values import as_pictures
-from engine.errors import DatasetError
+from engine.errors import DatasetError, EngineError
 from engine.files.existing import is_there
 from engine.files.pictures import Picture, fit_picture, load_picture
 from engine.files.scratch import scratch_folder
@@ -279,9 +279,13 @@ def check_misread(bench: Workbench, run: PruningRun, context: TaskContext) -> Wr
     partial results.
 
     Raises:
-        EngineError: there is no pair, or a file can't be used any more.
+        EngineError: there is no pair, it is another network's, or a file can't be used any more.
     """
-    _ = bench.goodnet  # says at once where there is none
+    _, of = _names_and_model(bench.goodnet)
+    if of != run.model.sha256:
+        raise EngineError(f"Pictures are checked by a GoodNet of another network than {run.model.path.name}, which "
+                          "these are about. Select a GoodNet of the run in the tab GoodNets, press Use in image check, "
+                          "then ask again.")
     files = dataclasses.replace(run.request.clean_alone(run.request.test), scale=run.model.scale)
     opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
     validation, said, more = opened.of("validation")[0], list[str](), False
