@@ -18,6 +18,7 @@ from tests.engine.runs.opening.test_labelling import ANIMALS
 from tests.gui.test_window_defences import SmallLab, open_small
 from tests.gui.test_window_labels import opened
 from tests.support.comparisons import comparison
+from tests.support.networks import LABELS
 from tests.support.runs import made_up_run
 from tests.support.window_driver import press_run, settle, work_under_way
 
@@ -42,6 +43,31 @@ def test_what_was_put_in_use_although_cancel_was_pressed_is_said_to_be(window: M
     go_on.set()
     settle(qtbot, window)
     assert ended == in_use == ["after"] and "Cancelled" not in window.message_bar.text.text()
+
+
+def test_what_waits_behind_a_run_is_said_to_wait(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    settle(qtbot, window)
+    (tmp_path / "names.txt").write_text("\n".join(f"kind {n}" for n in range(LABELS)), encoding="utf-8")
+    (tmp_path / "order.json").write_text("[0, 1]", encoding="utf-8")
+    go_on = threading.Event()
+    window.session.submit(lambda _: go_on.wait(60), lambda _: None, needs_engine=False)
+    for do, said in (
+        (lambda: window.desk.opening.open_paths([small_lab.badnet]), f"Opening {small_lab.badnet.name}"),
+        (lambda: window.desk.opening.open_paths([small_lab.clean, small_lab.test]),
+         f"Opening {small_lab.clean.name} and 1 more"),
+        (lambda: window.desk.choosing.open_names(tmp_path / "names.txt"), "Reading the label names names.txt"),
+        (lambda: window.desk.choosing.choose_order(tmp_path / "order.json"), "Reading the pruning order order.json"),
+    ):
+        do()
+        assert window.status.text.text() == f"{said} once the work under way has ended…"
+    go_on.set()
+    settle(qtbot, window)
+    assert window.session.inputs.at("model", small_lab.badnet) and len(window.session.names) == LABELS
+    window.desk.opening.open_paths([small_lab.poisoned])
+    assert "once the work" not in window.status.text.text(), "nothing keeps it waiting"
+    settle(qtbot, window)
 
 
 def test_the_sample_s_names_come_to_no_other_network(
