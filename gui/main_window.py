@@ -124,18 +124,22 @@ class MainWindow(QMainWindow):
     # Messages
 
     def show_message(self, message: Message) -> None:
-        """Tell a person something: on the status line, or in full where it is an error, about a folder or lasting."""
-        self._lasting = message.lasting
+        """Tell a person something: on the status line, or in full where it is an error, about a folder or lasting.
+
+        What is lasting gives way to nothing that is only for the status line.
+        """
         if message.kind == "error" or message.folder or message.lasting:
+            self._lasting = message.lasting
             self.message_bar.show_message(message)
             self.status.show_message(Message(""))
         else:
-            self.message_bar.hide()
+            if not self._lasting:
+                self.message_bar.hide()
             self.status.show_message(message)
 
     def _forget_message(self, state: State) -> None:
         """Once a person waits for something else, what was said is over, unless it is lasting."""
-        if state.busy and not self._busy and not self._lasting:
+        if state.busy and not self._busy:
             self.show_message(Message(""))
         self._busy = state.busy
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QSize, QUrl
+from PySide6.QtCore import QSize, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QStatusBar, QToolButton, QWidget
 
@@ -15,7 +15,9 @@ from gui.widgets.theme import Theme
 
 
 class ActionButton(QPushButton):
-    """Does what a message offers, once; hidden while it offers nothing."""
+    """Does what a message offers, once; hidden while it offers nothing. Signal: `taken()`, just before it is done."""
+
+    taken = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,6 +35,7 @@ class ActionButton(QPushButton):
         action = self._action
         self.show_action(None)
         if action:
+            self.taken.emit()
             action.do()
 
 
@@ -80,6 +83,7 @@ class MessageBar(QFrame):
         self.open_folder = QPushButton("O&pen folder")
         self.open_folder.clicked.connect(self._open)
         self.action = ActionButton()
+        self.action.taken.connect(self.hide)
         self.dismiss = QToolButton()
         self.dismiss.setAutoRaise(True)
         self.dismiss.setAccessibleName("Dismiss the message")

@@ -129,6 +129,19 @@ def test_only_a_lasting_message_outlives_that_something_else_is_asked_for(
     assert "Cancelled" in window.status.text.text() and not window.message_bar.isVisible(), "another one came"
 
 
+def test_what_is_lasting_gives_way_to_no_plain_message(window: MainWindow, qtbot: QtBot) -> None:
+    settle(qtbot, window)
+    warning = Message("2 of its files lie outside its folder.", lasting=True)
+    window.session.message.emit(warning)
+    window.session.message.emit(Message("Opened faces.h5."))
+    assert window.message_bar.isVisible() and window.message_bar.text.text() == warning.text
+    assert window.status.text.isVisible() and window.status.text.text() == "Opened faces.h5."
+    window.session.message.emit(Message("faces.h5: isn't a data set.", "error"))
+    assert window.message_bar.text.text().startswith("faces.h5: ") and not window.status.text.isVisible()
+    window.session.message.emit(Message("Opened faces.h5."))
+    assert not window.message_bar.isVisible(), "errors last no longer than before"
+
+
 def test_an_error_is_gone_once_something_else_is_asked_for(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
 ) -> None:
