@@ -94,7 +94,8 @@ class Checking(QObject):
     verdicts_found = Signal(object, object, bool)
     seen_again = Signal(object, object)  # Verdict, what the network saw of its file; None where that can't be had
     occlusion_found = Signal(object, object)  # Verdict, OcclusionMap
-    original_found = Signal(object, object)  # Verdict, uint8[h, w, C] before it was fitted to the network
+    # Verdict, uint8[h, w, C] before it was fitted to the network; None where its file can't be read any more
+    original_found = Signal(object, object)
 
     def __init__(self, session: Session, opening: Opening) -> None:
         super().__init__(session)
@@ -135,10 +136,10 @@ class Checking(QObject):
             self.asked_for.emit()
 
     def check_pasted(self, pixels: Picture) -> None:
-        """Check a picture uint8[h, w, 3 or 1] from the clipboard; each has a number, so that they can be told apart."""
+        """Check a picture uint8[h, w, 3] from the clipboard; each has a number, so that they can be told apart."""
         self._pastes += 1
         name = f"pasted picture {self._pastes}"
-        self._pasted[name] = pixels
+        self._pasted[name] = _shrunk(pixels)
         self.check_pixels([(name, pixels)])
 
     def check_pasted_file(self, content: bytes) -> None:
@@ -151,10 +152,13 @@ class Checking(QObject):
 
     def find_original(self, verdict: Verdict) -> None:
         """Find what a picture looked like before it was fitted to the network; an image of a data set fits as it is."""
+        def failed(error: Exception) -> None:
+            self._session.tell(error)
+            self.original_found.emit(verdict, None)
+
         if isinstance(verdict.seen, PictureMark):
-            self._session.in_background(
-                partial(read_original, Path(verdict.file)), lambda picture: self.original_found.emit(verdict, picture),
-                tell=True)
+            self._session.look(partial(read_original, Path(verdict.file)), partial(self.original_found.emit, verdict),
+                               failed=failed)
         else:
             self.original_found.emit(verdict, self._pasted.get(verdict.file, verdict.seen))
 
@@ -325,7 +329,14 @@ def read_original(path: Path, _: TaskContext) -> Picture:
     Raises:
         DatasetError: it isn't a readable picture any more.
     """
-    picture = Image.fromarray(load_picture(path, (None, None, 3)))
+    return _shrunk(load_picture(path, (None, None, 3)))
+
+
+def _shrunk(pixels: Picture) -> Picture:
+    """A picture uint8[h, w, 3] made smaller where no screen could show it."""
+    if max(pixels.shape) <= _MOST_SIDE:
+        return pixels
+    picture = Image.fromarray(pixels)
     picture.thumbnail((_MOST_SIDE, _MOST_SIDE))
     return np.asarray(picture, np.uint8)
 
