@@ -401,6 +401,17 @@ def test_the_cluster_of_this_window_stays_and_none_comes_with_a_project(
 # The start page
 
 
+def test_the_start_page_leaves_verdicts_of_a_saved_pair_on_show(
+    window: MainWindow, lab: SmallLab, qtbot: QtBot,
+) -> None:
+    window.desk.checking.open_goodnet([lab.badnet, lab.badnet])
+    window.desk.bring_up(window.check)
+    window.desk.choosing.name_labels([f"kind {n}" for n in range(LABELS)], "Label names")
+    window.session.history.undo()
+    settle(qtbot, window)
+    assert window.check.isVisible() and not window.start.isVisible()
+
+
 def test_the_start_page_shows_until_something_is_open(window: MainWindow, lab: SmallLab, qtbot: QtBot) -> None:
     assert window.start.isVisible() and not window.tabs.isVisible()
     window.desk.choosing.open_as("model", lab.badnet)
