@@ -21,18 +21,18 @@ class ActionButton(QPushButton):
 
     def __init__(self) -> None:
         super().__init__()
-        self._action: Action | None = None
+        self.offered: Action | None = None
         self.clicked.connect(self._do)
         self.hide()
 
     def show_action(self, action: Action | None) -> None:
         """Offer something else, or nothing."""
-        self._action = action
+        self.offered = action
         self.setText(action.text if action else "")
         self.setVisible(action is not None)
 
     def _do(self) -> None:
-        action = self._action
+        action = self.offered
         self.show_action(None)
         if action:
             self.taken.emit()

@@ -142,6 +142,27 @@ def test_what_is_lasting_gives_way_to_no_plain_message(window: MainWindow, qtbot
     assert not window.message_bar.isVisible(), "errors last no longer than before"
 
 
+@pytest.mark.parametrize("then", ["another change", "undone by its key", "its button"])
+def test_a_lasting_message_undoes_what_it_tells_of_and_nothing_else(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, then: str,
+) -> None:
+    choosing, session, bar = window.desk.choosing, window.session, window.message_bar
+    choosing.open_as("validation", small_lab.clean)
+    session.message.emit(Message("2 of its files lie outside.", lasting=True,
+                                 action=Action("Undo", session.history.undo)))
+    assert bar.action.isVisible()
+    if then == "another change":
+        choosing.open_as("test", small_lab.test)
+        assert bar.isVisible() and not bar.action.isVisible() and window.status.action.isVisible()
+    elif then == "undone by its key":
+        window.desk.menus.find("Undo").trigger()
+        assert not bar.isVisible() and "Undone" in window.status.text.text()
+    else:
+        qtbot.mouseClick(bar.action, Qt.MouseButton.LeftButton)
+        assert not bar.isVisible() and session.inputs.validation is None
+    settle(qtbot, window)
+
+
 def test_an_error_is_gone_once_something_else_is_asked_for(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
 ) -> None:
