@@ -241,14 +241,17 @@ def test_the_picture_is_saved_that_was_on_show_when_it_was_asked_for(
         assert saved.name == "10.png" and (np.asarray(image.convert("RGB")) == 10).all()
 
 
-def test_only_one_of_a_folder_is_one_of_many(checking: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
-    for number in range(65):  # 64 are checked at once
+def test_the_last_of_a_folder_is_one_of_many(
+    checking: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.goodnets.checking._MOST_IN_CHUNK", 4)
+    for number in range(5):
         Image.new("RGB", (20, 20), (number, 0, 0)).save(tmp_path / f"{number:02}.png")
     checking.desk.checking.check([tmp_path])
     settle(qtbot, checking)
     shown = checking.check.detail.verdict
-    assert shown and Path(shown.file).name == "00.png" and len(checking.check.model.verdicts) == 65
-    checking.desk.checking.check([tmp_path / "07.png"])
+    assert shown and Path(shown.file).name == "00.png" and len(checking.check.model.verdicts) == 5
+    checking.desk.checking.check([tmp_path / "03.png"])
     settle(qtbot, checking)
     assert checking.check.detail.verdict is checking.check.model.verdicts[-1], "it is all that was asked for"
 
