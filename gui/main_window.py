@@ -16,7 +16,7 @@ from gui.examine.wing import examine_wing
 from gui.frame.desk import Desk, V, View, Wing
 from gui.goodnets.wing import goodnets_wing
 from gui.inputs.wing import inputs_wing, run_wing
-from gui.messages import Message, words
+from gui.messages import Action, Message, words
 from gui.projects.wing import add_projects, leave_project, start_wing
 from gui.result.wing import result_wing
 from gui.runs.wing import runs_wing
@@ -66,6 +66,7 @@ class MainWindow(QMainWindow):
         desk.menus.set_theme(self.theme)
         desk.menus.refresh()
         desk.session.message.connect(self.show_message)
+        desk.session.history.undone.connect(self._forget_undone)
         desk.session.engine_loaded.connect(self.status.show_device)
         desk.session.state_changed.connect(self._forget_message)
         self._lay_out(desk.pages)
@@ -124,18 +125,29 @@ class MainWindow(QMainWindow):
     # Messages
 
     def show_message(self, message: Message) -> None:
-        """Tell a person something: on the status line, or in full where it is an error, about a folder or lasting."""
-        self._lasting = message.lasting
+        """Tell a person something: on the status line, or in full where it is an error, about a folder or lasting.
+
+        What is lasting gives way to nothing that is only for the status line.
+        """
         if message.kind == "error" or message.folder or message.lasting:
+            self._lasting = message.lasting
             self.message_bar.show_message(message)
             self.status.show_message(Message(""))
         else:
-            self.message_bar.hide()
+            if not self._lasting:
+                self.message_bar.hide()
+            elif message.action == self.message_bar.action.offered:  # Undo takes back the last change alone
+                self.message_bar.action.show_action(None)
             self.status.show_message(message)
+
+    def _forget_undone(self) -> None:
+        """What the message bar offers to undo was undone, so that it tells of nothing any more."""
+        if self.message_bar.action.offered == Action("Undo", self.session.history.undo):
+            self.message_bar.hide()
 
     def _forget_message(self, state: State) -> None:
         """Once a person waits for something else, what was said is over, unless it is lasting."""
-        if state.busy and not self._busy and not self._lasting:
+        if state.busy and not self._busy:
             self.show_message(Message(""))
         self._busy = state.busy
 

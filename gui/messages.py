@@ -26,7 +26,7 @@ class Message:
     """Something to tell a person: one or two sentences, the folder it is about, and what can be done about it.
 
     Errors, messages about folders and those that are `lasting` are shown in full. One that is lasting stays until it is
-    dismissed or another one comes, all others until a person waits for something, too.
+    dismissed, taken up or another one is shown in full, all others until a person waits for something, too.
     """
 
     text: str

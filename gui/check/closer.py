@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QVBoxLayout, QWidget
 
 from engine.files.pictures import Picture
 from engine.goodnets.checking import Verdict
 from engine.literal import literal
+from gui.check.model import picture_name
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.picture_view import PictureView
 from gui.widgets.theme import Theme
@@ -45,7 +45,7 @@ class Closer(QDialog):
     def show_verdict(self, verdict: Verdict, seen: Picture | None) -> None:
         """Show a picture; its original comes later, and so does what was seen of it where that is None."""
         self.verdict = verdict
-        name = Path(verdict.file).name
+        name = picture_name(verdict.file)
         self.setWindowTitle(literal(name))
         self.seen.setAccessibleName(f"What the network sees of {name}")
         self.original.setAccessibleName(f"{name} as it is")
@@ -59,11 +59,12 @@ class Closer(QDialog):
         if verdict is self.verdict:
             self.seen.show_picture(seen)
 
-    def show_original(self, verdict: Verdict, picture: Picture) -> None:
-        """Show the original of the picture on show."""
+    def show_original(self, verdict: Verdict, picture: Picture | None) -> None:
+        """Show the original of the picture on show; None where it can't be had."""
         if verdict is self.verdict:
             self.original.show_picture(picture)
-            self.captions[1].show_text(f"The original: {_size(picture.shape)}")
+            self.captions[1].show_text("The original can't be read any more" if picture is None else
+                                       f"The original: {_size(picture.shape)}")
 
 
 def _size(shape: Sequence[int]) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
-from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -21,10 +19,10 @@ from engine.files.pictures import Picture
 from engine.goodnets.checking import Cut, Verdict
 from engine.looking.occlusion import OcclusionMap
 from gui.check.closer import Closer
-from gui.check.model import verdict_text
+from gui.check.model import file_stem, picture_name, verdict_text
 from gui.check.seen import SeenPictures
 from gui.widgets.elided_label import ElidedLabel, PlainLabel
-from gui.widgets.exports import Exports, write_png
+from gui.widgets.exports import Exports, Figure, as_png
 from gui.widgets.picture_view import PictureView
 from gui.widgets.resources import icon
 from gui.widgets.texts import label_text
@@ -83,7 +81,7 @@ class VerdictDetail(QWidget):
         self.look_closer = QPushButton("Look closer…")
         self.look_closer.setToolTip("The picture large, beside the original that it was made from")
         self.look_closer.clicked.connect(self._on_closer)
-        self.export = Exports("the picture", "picture", theme, self._write_picture, drawn=False)
+        self.export = Exports("the picture", "picture", theme, self._shown_picture, drawn=False)
         self.export.message.connect(self.message)
         self._layout = self._build()
         self.set_theme(theme)
@@ -181,8 +179,8 @@ class VerdictDetail(QWidget):
             self._looking = not self._looking
             self._render()
 
-    def show_original(self, verdict: Verdict, picture: Picture) -> None:
-        """Show the original of a picture that is looked at closer."""
+    def show_original(self, verdict: Verdict, picture: Picture | None) -> None:
+        """Show the original of a picture that is looked at closer; None where it can't be had."""
         if self.closer:
             self.closer.show_original(verdict, picture)
 
@@ -200,10 +198,10 @@ class VerdictDetail(QWidget):
             self._seen, self._lost = picture, picture is None
             self._render()
 
-    def _write_picture(self, target: Path | BytesIO, _: str) -> None:
+    def _shown_picture(self) -> Figure:
         image = self.picture.rendered()
         assert image is not None
-        write_png(image, target)
+        return as_png(image)
 
     def _render(self) -> None:
         verdict = self._verdict
@@ -211,7 +209,7 @@ class VerdictDetail(QWidget):
         for widget in (self._look, self.look_closer):
             widget.setVisible(verdict is not None)
         self.export.setVisible(self._seen is not None)
-        self.export.stem = Path(verdict.file).stem if verdict else "picture"
+        self.export.stem = file_stem(verdict.file) if verdict else "picture"
         found = self._maps.get(verdict) if verdict is not None else None
         self._look.setEnabled(found is not None or not self._busy)
         shown = found if self._looking else None
@@ -228,8 +226,9 @@ class VerdictDetail(QWidget):
         self.answer.setText(verdict_text(verdict, self._names))
         self.answer.setStyleSheet(f"color: {colour}")
         self.words.setText(self._explained(verdict))
-        self._file.show_text(Path(verdict.file).name, verdict.file)
-        self.picture.setAccessibleName(f"What the network sees of {Path(verdict.file).name}")
+        name = picture_name(verdict.file)
+        self._file.show_text(name, verdict.file)
+        self.picture.setAccessibleName(f"What the network sees of {name}")
         asked = "B'" if verdict.b_missing else "B"
         self.caption.setText(self._captioned(shown, asked) if shown else _LOST if self._lost else "")
         if shown and self._seen is not None:

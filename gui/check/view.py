@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QMimeData, QModelIndex, QSize, Qt, Signal
@@ -155,17 +156,19 @@ class CheckView(QWidget):
         self.empty.offer_samples(count)
         self._render()
 
-    def show_verdicts(self, verdicts: Sequence[Verdict], pictures: Sequence[Picture] = ()) -> None:
+    def show_verdicts(self, verdicts: Sequence[Verdict], pictures: Sequence[Picture] = (),
+                      among_others: bool = False) -> None:
         """Add verdicts to the table; one that comes alone, or is the first, is shown in full.
 
         Args:
             pictures: those that aren't kept with the verdicts.
+            among_others: they may be the last of many, which came before, so that even one of them isn't alone.
         """
         if not verdicts:
             return
         self.pictures.take(verdicts if pictures else (), pictures)
         self.model.append(verdicts)
-        if len(verdicts) == 1 or self.detail.verdict is None:
+        if (len(verdicts) == 1 and not among_others) or self.detail.verdict is None:
             first = next((verdict for verdict in verdicts if verdict in self.model.shown), None)
             if first:
                 self._select(first)
@@ -324,13 +327,15 @@ class CheckView(QWidget):
             self.detail.show_verdict(None)
 
     def _save(self) -> None:
+        shown, names = tuple(self.model.shown), self._names  # while a person is asked, the table may be cleared
         path = ask_new_file(self, "Save verdicts", "verdicts.csv", NUMBERS)
         if path:
-            self.message.emit(export(path, self._write))
+            self.message.emit(export(path, partial(_write, shown, names)))
 
-    def _write(self, path: Path) -> None:
-        with path.open("w", encoding="utf-8", newline="") as stream:
-            write_csv(stream, self.model.shown, self._names)
+
+def _write(verdicts: Sequence[Verdict], names: Sequence[str], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        write_csv(stream, verdicts, names)
 
 
 def _pictures_of(mime: QMimeData) -> list[Path]:

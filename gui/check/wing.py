@@ -7,7 +7,8 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtGui import QImage
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage, QPainter
 
 from gui.check.view import CheckView
 from gui.frame.desk import Desk, Wing
@@ -74,7 +75,11 @@ def _names(pair: GoodNetInUse, chosen: bool, session: Session, kept: Sequence[st
 
 def as_pixels(image: QImage) -> npt.NDArray[np.uint8]:
     """A QImage as uint8[h, w, 3], on white where it is transparent."""
-    plain = image.convertToFormat(QImage.Format.Format_RGB888)
+    plain = QImage(image.size(), QImage.Format.Format_RGB888)
+    plain.fill(Qt.GlobalColor.white)
+    painter = QPainter(plain)
+    painter.drawImage(plain.rect(), image)
+    painter.end()
     rows = np.frombuffer(plain.constBits(), np.uint8).reshape(plain.height(), plain.bytesPerLine())
     return rows[:, :3 * plain.width()].reshape(plain.height(), plain.width(), 3).copy()
 

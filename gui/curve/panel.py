@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
-from pathlib import Path
+from functools import partial
 
 from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -17,7 +16,7 @@ from engine.runs.rows import GoodNetRow
 from gui.curve.canvas import CurveCanvas
 from gui.curve.readout import Readout
 from gui.widgets.elided_label import PlainLabel
-from gui.widgets.exports import Exports
+from gui.widgets.exports import Exports, Figure, Numbers
 from gui.widgets.theme import Theme
 
 _CURVE_HELP = ("Drag the line, or use the arrow keys, to read the figures at another step. Zoom with the wheel, "
@@ -43,7 +42,7 @@ class CurvePanel(QWidget):
                                  "B': the pruned copy alone.")
         self.by_box = _choice("Measured by", {"Channels pruned": "channels", "Fraction pruned": "fraction"},
                               "Count the channels that are pruned, or say which part of all channels that is.")
-        self.export = Exports("the curve", "curve", theme, self._write_figure, self._write_numbers)
+        self.export = Exports("the curve", "curve", theme, self._figure, self._numbers)
         self.export.message.connect(self.message)
         self._curve: PruningCurve | None = None
         self._rows: Sequence[GoodNetRow] = ()
@@ -105,15 +104,14 @@ class CurvePanel(QWidget):
         self.readout.show_step(self._curve, step, self.which_box.currentData(), self._plausible)
         self.canvas.setAccessibleDescription(self.readout.sentence.text())
 
-    def _write_figure(self, target: Path | BytesIO, kind: str) -> None:
+    def _figure(self) -> Figure:
         assert self._curve is not None
-        figure = printed_figure(self._curve, self._rows, self.which_box.currentData(), self.by_box.currentData(),
-                                self.canvas.limits)
-        save_drawing(figure, target, kind)
+        shown = (self._curve, self._rows, self.which_box.currentData(), self.by_box.currentData(), self.canvas.limits)
+        return lambda target, kind: save_drawing(printed_figure(*shown), target, kind)
 
-    def _write_numbers(self, path: Path) -> None:
+    def _numbers(self) -> Numbers:
         assert self._curve is not None
-        write_curve_csv(self._curve, path)
+        return partial(write_curve_csv, self._curve)
 
     def _bar(self) -> QHBoxLayout:
         bar = QHBoxLayout()

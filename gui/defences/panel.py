@@ -6,8 +6,7 @@ Importing this module loads matplotlib; gui.defences.view does so only when ther
 from __future__ import annotations
 
 from collections.abc import Callable
-from io import BytesIO
-from pathlib import Path
+from functools import partial
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
@@ -21,7 +20,7 @@ from engine.reports.headline import Recommendation
 from gui.defences.model import DEFENCE, DefencesModel
 from gui.tables.view import FigureTable
 from gui.widgets.elided_label import PlainLabel
-from gui.widgets.exports import Exports
+from gui.widgets.exports import Exports, Figure, Numbers
 from gui.widgets.figure_canvas import RemadeCanvas
 from gui.widgets.resources import icon
 from gui.widgets.texts import as_tip
@@ -70,7 +69,7 @@ class ComparisonPanel(QWidget):
         self.keep.clicked.connect(lambda: self.keep_requested.emit(self._selected()))
         self.canvas, self.model = ComparisonCanvas(theme), DefencesModel(self)
         self.table = FigureTable("Defences", self.model, theme, DEFENCE, tall=True)
-        self.export = Exports("the comparison", "defences", theme, self._write_figure, self._write_numbers)
+        self.export = Exports("the comparison", "defences", theme, self._figure, self._numbers)
         self.export.message.connect(self.message)
         self.guard_box = QComboBox()
         self.guard_box.setAccessibleName("Guard in the figure")
@@ -141,13 +140,14 @@ class ComparisonPanel(QWidget):
         if self._comparison:
             self.canvas.show_content((self._comparison, self.guard_box.currentData() or "none"))
 
-    def _write_figure(self, target: Path | BytesIO, kind: str) -> None:
+    def _figure(self) -> Figure:
         assert self._comparison
-        save_drawing(printed_comparison(self._comparison, self.guard_box.currentData() or "none"), target, kind)
+        shown = self._comparison, self.guard_box.currentData() or "none"
+        return lambda target, kind: save_drawing(printed_comparison(*shown), target, kind)
 
-    def _write_numbers(self, path: Path) -> None:
+    def _numbers(self) -> Numbers:
         assert self._comparison
-        write_comparison_csv(self._comparison, path)
+        return partial(write_comparison_csv, self._comparison)
 
     def _bar(self) -> QHBoxLayout:
         bar, label = QHBoxLayout(), PlainLabel("Figure behind &the")

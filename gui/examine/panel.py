@@ -6,8 +6,7 @@ Importing this module loads matplotlib; gui.examine.view does so only when there
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
-from pathlib import Path
+from functools import partial
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
@@ -20,7 +19,7 @@ from gui.examine.model import LABEL, TriedModel
 from gui.examine.pictures import Gallery, of_label, of_scan, sheet_of
 from gui.tables.view import FigureTable
 from gui.widgets.elided_label import ElidedLabel
-from gui.widgets.exports import Exports, write_png
+from gui.widgets.exports import Exports, Figure, Numbers, as_png
 from gui.widgets.figure_canvas import RemadeCanvas
 from gui.widgets.texts import label_and_name
 from gui.widgets.theme import ScrollArea, Theme
@@ -60,9 +59,9 @@ class EvidencePanel(QWidget):
         self.canvas, self.model = MasksCanvas(theme), TriedModel(self)
         self.table = FigureTable("Labels tried", self.model, theme, LABEL)
         self.table.selectionModel().currentRowChanged.connect(self._show_label)
-        self.pictures_export = Exports("the pictures of this label", "stamp", theme, self._write_pictures, drawn=False,
+        self.pictures_export = Exports("the pictures of this label", "stamp", theme, self._sheet, drawn=False,
                                        text="Export pict&ures")
-        self.chart_export = Exports("the labels tried", "labels", theme, self._write_chart, self._write_numbers)
+        self.chart_export = Exports("the labels tried", "labels", theme, self._chart, self._numbers)
         for export in (self.pictures_export, self.chart_export):
             export.message.connect(self.message)
         self.use = QPushButton("Use as poisoned &images…")
@@ -136,17 +135,18 @@ class EvidencePanel(QWidget):
             f"Put the stamp of label {tried.evidence.label} on the clean images, save them, and measure defences with "
             "them: an estimate, because it isn't the attacker's own trigger")
 
-    def _write_pictures(self, target: Path | BytesIO, _: str) -> None:
+    def _sheet(self) -> Figure:
         tried = self.selected()
-        write_png(sheet_of(of_label(tried) if tried else ()), target)
+        return as_png(sheet_of(of_label(tried) if tried else ()))
 
-    def _write_chart(self, target: Path | BytesIO, kind: str) -> None:
+    def _chart(self) -> Figure:
         assert self._found
-        save_drawing(printed_masks(self._found), target, kind)
+        found = self._found
+        return lambda target, kind: save_drawing(printed_masks(found), target, kind)
 
-    def _write_numbers(self, path: Path) -> None:
+    def _numbers(self) -> Numbers:
         assert self._found
-        write_examination_csv(self._found, self._names, path)
+        return partial(write_examination_csv, self._found, self._names)
 
     def _lay_out(self) -> None:
         left, right, upper = QWidget(), QWidget(), QSplitter(Qt.Orientation.Horizontal)

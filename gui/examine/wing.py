@@ -52,6 +52,7 @@ def examine_wing(desk: Desk) -> Wing[ExamineView]:
     session.names_changed.connect(lambda _: show_state())
     examining.scanned.connect(view.show_scan)
     examining.examined_changed.connect(show)
+    examining.asked_for.connect(lambda: desk.bring_up(view))
     desk.projects.opened.connect(lambda path, project: examining.look_in(path.parent, project.request, next(
         file.sha256 for file in project.files if file.role == "model")))
     desk.keeping.reopened.connect(lambda folder, run: examining.look_in(folder, run.request, run.model.sha256))

@@ -80,8 +80,16 @@ class Desk:
         self.tabs.setCurrentIndex(index)
         self.pages.setCurrentWidget(self.tabs)
 
+    def leave_field(self) -> None:
+        """Have what is being typed in a field count: it does once the field is left, but a key leaves it as it is."""
+        focused = self.window.focusWidget()
+        if focused:
+            focused.clearFocus()
+            focused.setFocus()
+
     def press(self, view: QWidget, button: QPushButton) -> None:
         """Go to a view's tab and do there what its button does."""
+        self.leave_field()
         self.bring_up(view)
         button.click()
 

@@ -58,6 +58,7 @@ class RunBar(QFrame):
         super().__init__()
         self._options = Options()
         self._what, self._since = "", 0.0
+        self._refused = ""  # why what was typed isn't what will be run, while nobody was told who then pressed Run
         self.run = PrimaryButton("Ru&n", "play", theme)
         self.run.setToolTip("Rank the channels, prune one after the other and count what each step costs and stops")
         self.cancel = QPushButton("&Cancel")
@@ -128,6 +129,13 @@ class RunBar(QFrame):
             State.FAILED: f"The run failed: {failure}",
         }[state])
 
+    def refuses(self) -> bool:
+        """Whether what was typed last can't be run, which is then said; not again, as what was there before is back."""
+        refused, self._refused = self._refused, ""
+        if refused:
+            self.status.setText(refused)
+        return bool(refused)
+
     def show_models(self, count: int) -> None:
         """Say on the button how many models it runs."""
         self.run.setText("Ru&n" if count < 2 else f"Ru&n {count} models")
@@ -154,7 +162,11 @@ class RunBar(QFrame):
         if own:
             self._own.setText(options.scale)
         with QSignalBlocker(self._false_alarms):
-            self._false_alarms.setValue(100 * options.false_alarms)
+            # Options of a project or a run may be finer and go farther than what is usual here.
+            rate = 100 * options.false_alarms
+            self._false_alarms.setDecimals(max(1, len(f"{rate:.6f}".rstrip("0").partition(".")[2])))
+            self._false_alarms.setRange(min(100 * FEWEST_FALSE_ALARMS, rate), max(100 * MOST_FALSE_ALARMS, rate))
+            self._false_alarms.setValue(rate)
         self._false_alarms.setEnabled(options.guard != "none")
         self._cluster.setText(options.cluster)
         name = options.order.name.replace("&", "&&") if options.order else "Ranked on the clean images"
@@ -235,8 +247,9 @@ class RunBar(QFrame):
         try:
             self._edit(scale=choice(self._own.text()))
         except ValueError as error:
-            self.status.setText(f"{error}.")
             self._own.setText(self._options.scale)
+            self.status.setText(f"{error}.")
+            self._refused = f"{error}. {self._options.scale} is back in its place; press Run again to run with that."
 
     def _add_guard(self, form: QFormLayout) -> None:
         self._guard = _combo(_GUARD, "What stands before the networks and flags backdoored images. The transplant "
@@ -244,8 +257,6 @@ class RunBar(QFrame):
                              "answer is")
         self._guard.activated.connect(lambda: self._edit(guard=self._guard.currentData()))
         self._false_alarms = QDoubleSpinBox()
-        self._false_alarms.setRange(100 * FEWEST_FALSE_ALARMS, 100 * MOST_FALSE_ALARMS)
-        self._false_alarms.setDecimals(1)
         self._false_alarms.setSingleStep(0.5)
         self._false_alarms.setSuffix(" %")
         self._false_alarms.setKeyboardTracking(False)
@@ -255,6 +266,7 @@ class RunBar(QFrame):
         form.addRow("False alarms", self._false_alarms)
 
     def _edit(self, **changes: object) -> None:
+        self._refused = ""
         self.options_edited.emit(dataclasses.replace(self._options, **changes))  # type: ignore[arg-type]
 
 

@@ -124,10 +124,9 @@ def run_wing(desk: Desk) -> RunBar:
             desk.choosing.choose_order(path)
 
     def run() -> None:
-        focused = desk.window.focusWidget()
-        if focused:  # a key leaves a field as it is, and what is typed there counts once it is left
-            focused.clearFocus()
-            focused.setFocus()
+        desk.leave_field()
+        if bar.refuses():
+            return
         (desk.several if session.inputs.further else pruning).start()
 
     session.state_changed.connect(show_state)

@@ -18,7 +18,7 @@ from engine.data.classes import called
 from engine.data.datasets import Dataset
 from engine.data.preprocessing import AS_STORED
 from engine.data.stored_values import as_pictures
-from engine.errors import DatasetError
+from engine.errors import DatasetError, EngineError
 from engine.files.existing import is_there
 from engine.files.pictures import Picture, fit_picture, load_picture
 from engine.files.scratch import scratch_folder
@@ -89,11 +89,13 @@ class Checking(QObject):
 
     asked_for = Signal()  # a person did something whose result is seen in the image check
     goodnet_changed = Signal(object)  # GoodNetInUse
-    # list[Verdict], to append; list[Picture] of those that are files, which aren't kept with the verdicts
-    verdicts_found = Signal(object, object)
+    # list[Verdict], to append; list[Picture] of those that are files, which aren't kept with the verdicts; whether the
+    # check is of more than these
+    verdicts_found = Signal(object, object, bool)
     seen_again = Signal(object, object)  # Verdict, what the network saw of its file; None where that can't be had
     occlusion_found = Signal(object, object)  # Verdict, OcclusionMap
-    original_found = Signal(object, object)  # Verdict, uint8[h, w, C] before it was fitted to the network
+    # Verdict, uint8[h, w, C] before it was fitted to the network; None where its file can't be read any more
+    original_found = Signal(object, object)
 
     def __init__(self, session: Session, opening: Opening) -> None:
         super().__init__(session)
@@ -137,10 +139,10 @@ class Checking(QObject):
             self.asked_for.emit()
 
     def check_pasted(self, pixels: Picture) -> None:
-        """Check a picture uint8[h, w, 3 or 1] from the clipboard; each has a number, so that they can be told apart."""
+        """Check a picture uint8[h, w, 3] from the clipboard; each has a number, so that they can be told apart."""
         self._pastes += 1
         name = f"pasted picture {self._pastes}"
-        self._pasted[name] = pixels
+        self._pasted[name] = _shrunk(pixels)
         self.check_pixels([(name, pixels)])
 
     def check_pasted_file(self, content: bytes) -> None:
@@ -153,10 +155,13 @@ class Checking(QObject):
 
     def find_original(self, verdict: Verdict) -> None:
         """Find what a picture looked like before it was fitted to the network; an image of a data set fits as it is."""
+        def failed(error: Exception) -> None:
+            self._session.tell(error)
+            self.original_found.emit(verdict, None)
+
         if isinstance(verdict.seen, PictureMark):
-            self._session.in_background(
-                partial(read_original, Path(verdict.file)), lambda picture: self.original_found.emit(verdict, picture),
-                tell=True)
+            self._session.look(partial(read_original, Path(verdict.file)), partial(self.original_found.emit, verdict),
+                               failed=failed)
         else:
             self.original_found.emit(verdict, self._pasted.get(verdict.file, verdict.seen))
 
@@ -241,7 +246,9 @@ def _names_and_model(goodnet: GoodNet) -> tuple[tuple[str, ...], str]:
             str(of.get("sha256", "")) if isinstance(of, dict) else goodnet.b.sha256)
 
 
-def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -> Checked:
+def check_files(
+    bench: Workbench, paths: Sequence[Path], context: TaskContext, among_others: bool = False,
+) -> Checked:
     """Check picture files and folders of them; verdicts come as partial results, a list at a time."""
     goodnet, files = bench.goodnet, list[Path]()
     skipped: list[str] = []
@@ -255,12 +262,14 @@ def check_files(bench: Workbench, paths: Sequence[Path], context: TaskContext) -
                                 unreadable=lambda _, error: skipped.append(str(error))):
         flagged += sum(verdict.flagged for verdict in found)
         done += len(found)
-        context.partial(([verdict.without_picture() for verdict in found], [verdict.seen for verdict in found]))
+        context.partial(([verdict.without_picture() for verdict in found], [verdict.seen for verdict in found],
+                         among_others or len(files) > 1))
     return Checked(done, flagged, tuple(skipped))
 
 
 def check_pixels(
     bench: Workbench, pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], context: TaskContext,
+    among_others: bool = False,
 ) -> Checked:
     """Check pictures in memory, a name and uint8[h, w, 3 or 1] each; they are cropped and resized as files are."""
     goodnet = bench.goodnet
@@ -268,7 +277,7 @@ def check_pixels(
     fitted = [fit_picture(Image.fromarray(pixels), goodnet.input_shape) for pixels in flat]
     heard = Heartbeat("Checking pictures", len(pictures), context.progress)
     found = check_arrays(goodnet, fitted, [name for name, _ in pictures], context.cancel, heard.beat)
-    context.partial((found, []))
+    context.partial((found, [], among_others))
     return Checked(len(found), sum(verdict.flagged for verdict in found), ())
 
 
@@ -277,9 +286,13 @@ def check_misread(bench: Workbench, run: PruningRun, context: TaskContext) -> Wr
     partial results.
 
     Raises:
-        EngineError: there is no pair, or a file can't be used any more.
+        EngineError: there is no pair, it is another network's, or a file can't be used any more.
     """
-    _ = bench.goodnet  # says at once where there is none
+    _, of = _names_and_model(bench.goodnet)
+    if of != run.model.sha256:
+        raise EngineError(f"Pictures are checked by a GoodNet of another network than {run.model.path.name}, which "
+                          "these are about. Select a GoodNet of the run in the tab GoodNets, press Use in image check, "
+                          "then ask again.")
     files = dataclasses.replace(run.request.clean_alone(run.request.test), scale=run.model.scale)
     opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
     validation, said, more = opened.of("validation")[0], list[str](), False
@@ -303,12 +316,13 @@ def _check_some(
     """Check a set's images by their numbers, so many at most; whether there are more."""
     shown = list(numbers[:_MOST_WRONG])
     if files := files_of(dataset, shown):
-        check_files(bench, files, context)
+        check_files(bench, files, context, among_others=True)
     elif shown:
         stored = dataset.prepared(AS_STORED).take(shown)
         names = [f"label {called(label, opened.labelling.classes)}, image {number} of {dataset.path.name}{why}"
                  for number, label in zip(shown, dataset.labels[shown].tolist(), strict=True)]
-        check_pixels(bench, list(zip(names, as_pictures(stored, opened.stored), strict=True)), context)
+        pictures = list(zip(names, as_pictures(stored, opened.stored), strict=True))
+        check_pixels(bench, pictures, context, among_others=True)
     return len(numbers) > _MOST_WRONG
 
 
@@ -318,7 +332,14 @@ def read_original(path: Path, _: TaskContext) -> Picture:
     Raises:
         DatasetError: it isn't a readable picture any more.
     """
-    picture = Image.fromarray(load_picture(path, (None, None, 3)))
+    return _shrunk(load_picture(path, (None, None, 3)))
+
+
+def _shrunk(pixels: Picture) -> Picture:
+    """A picture uint8[h, w, 3] made smaller where no screen could show it."""
+    if max(pixels.shape) <= _MOST_SIDE:
+        return pixels
+    picture = Image.fromarray(pixels)
     picture.thumbnail((_MOST_SIDE, _MOST_SIDE))
     return np.asarray(picture, np.uint8)
 

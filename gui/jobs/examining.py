@@ -72,6 +72,7 @@ class Examining(QObject):
 
     scanned = Signal(object)  # Scan, the first evidence of the examination under way
     examined_changed = Signal(object)  # Examined
+    asked_for = Signal()  # a person opened an examination, which is seen in its tab
 
     def __init__(self, session: Session, opening: Opening, choosing: Choosing) -> None:
         super().__init__(session)
@@ -92,6 +93,7 @@ class Examining(QObject):
             now, model = self._files(), self._session.inputs.model
             same = model and model.model and model.model.sha256 == saved.sha256
             self._take_back(now if same else None, saved)
+            self.asked_for.emit()
 
         self._session.in_background(plain(read_examination, folder), taken, tell=True)
 

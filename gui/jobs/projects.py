@@ -134,6 +134,7 @@ class Projects(QObject):
 
     def open(self, path: Path) -> None:
         """Open a project in place of all that is chosen; files that moved or changed are told of in `lost_found`."""
+        self._session.tell_waiting(f"Opening the project {path.name}")
         self._session.in_background(partial(_open, path.absolute()), partial(self._take_opened, path.absolute()),
                                     tell=True)
 

@@ -44,7 +44,8 @@ class Several(QObject):
         session, inputs = self._session, self._session.inputs
         if session.can_run:
             first = inputs.request(session.options, session.names)
-            self._waiting.extend([first, *(dataclasses.replace(first, model=path, layer=None)
+            classes = first.classes if inputs.named else ()  # else they only say what the first one's labels are called
+            self._waiting.extend([first, *(dataclasses.replace(first, model=path, layer=None, classes=classes)
                                            for path in inputs.further)])
             self._total, self._runs, self._failures = len(self._waiting), [], []
             self.failures_changed.emit([])

@@ -18,9 +18,14 @@ def start_wing(desk: Desk) -> StartPage:
     """The page in the tabs' place while nothing is open."""
     page, session = StartPage(desk.theme), desk.session
 
+    was_empty = False
+
     def show_or_leave() -> None:
+        nonlocal was_empty
         empty = not session.inputs.all and session.run is None
-        desk.pages.setCurrentWidget(page if empty else desk.tabs)
+        if empty != was_empty:  # else what is on show meanwhile, such as verdicts of a saved GoodNet, stays
+            desk.pages.setCurrentWidget(page if empty else desk.tabs)
+        was_empty = empty
 
     desk.pages.addWidget(page)
     session.inputs_changed.connect(show_or_leave)

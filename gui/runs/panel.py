@@ -5,8 +5,7 @@ Importing this module loads matplotlib; gui.runs.view does so only when there is
 
 from __future__ import annotations
 
-from io import BytesIO
-from pathlib import Path
+from functools import partial
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
@@ -18,7 +17,7 @@ from engine.reports.figures.style import save_drawing
 from gui.runs.model import differences_model
 from gui.tables.view import FigureTable
 from gui.widgets.elided_label import PlainLabel
-from gui.widgets.exports import Exports
+from gui.widgets.exports import Exports, Figure, Numbers
 from gui.widgets.figure_canvas import RemadeCanvas
 from gui.widgets.theme import ScrollArea, Theme
 
@@ -57,7 +56,7 @@ class SideBySidePanel(QWidget):
         self.cautions.setAccessibleName("Caution")
         for label in (self.cautions, self.same):
             label.setWordWrap(True)
-        self.export = Exports("the comparison of runs", "runs", theme, self._write_figure, self._write_numbers)
+        self.export = Exports("the comparison of runs", "runs", theme, self._figure, self._numbers)
         self.export.message.connect(self.message)
         self.save = QPushButton("Save comparison…")
         self.save.setToolTip("Save everything in a folder: figure, differences and a report to hand on")
@@ -106,13 +105,14 @@ class SideBySidePanel(QWidget):
         self.table = table
         table.setVisible(bool(found.differences))
 
-    def _write_figure(self, target: Path | BytesIO, kind: str) -> None:
+    def _figure(self) -> Figure:
         assert self._found
-        save_drawing(printed_runs(self._found.names, self._found.runs), target, kind)
+        found = self._found
+        return lambda target, kind: save_drawing(printed_runs(found.names, found.runs), target, kind)
 
-    def _write_numbers(self, path: Path) -> None:
+    def _numbers(self) -> Numbers:
         assert self._found
-        write_differences_csv(self._found, path)
+        return partial(write_differences_csv, self._found)
 
 
 class _FewLines(ScrollArea):

@@ -101,6 +101,15 @@ def options_of(run: PruningRun, cluster: str) -> Options:
     return Options(**asked | {"cluster": cluster})
 
 
+def without_order(options: Options, model: Input | None, what: str) -> tuple[Options, str]:
+    """Options for another network than the one chosen, of whose channels a pruning order is, and words for the change
+    to it, which say so."""
+    if options.order is None or model is None:
+        return options, what
+    return (dataclasses.replace(options, order=None),
+            f"{what}, without the pruning order {options.order.name}, which was for {model.path.name}")
+
+
 def _what_counts(options: PruningRequest | Options) -> tuple[object, ...]:
     """What of the options changes a run's figures: no ranking beside a given order, no false alarms without a guard."""
     guard = options.guard, options.guard != "none" and options.false_alarms

@@ -217,10 +217,14 @@ class Inputs:
             output=self.model.output, **vars(options) | {"cluster": options.cluster or None})
 
     def classes(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The names by which sub-folders of pictures, labels that are text, or numbers that a file has names for become
-        the network's labels: none where no data set has any, or their number isn't the network's of labels."""
-        named = any(found.label_names or found.class_names for found in self._descriptions)
-        return tuple(names) if named and len(names) == self.labels else ()
+        """What the network's labels are called, and by which sub-folders of pictures, labels that are text, or numbers
+        that a file has names for become them: none where their number isn't the network's of labels."""
+        return tuple(names) if len(names) == self.labels else ()
+
+    @property
+    def named(self) -> bool:
+        """Whether the labels of a data set have names, which must become the network's."""
+        return any(found.label_names or found.class_names for found in self._descriptions)
 
     @property
     def _descriptions(self) -> list[DatasetDescription]:

@@ -60,7 +60,6 @@ class Session(QObject):
         self.options = options or Options()
         self.names: Sequence[str] = ()  # names[label] as a person says them; empty for none
         self.names_of: Path | None = None  # the model that they came with; None where they may be another one's, too
-        self._names_count: int | None = None  # how many labels the network had that they were said of
         self.found: Sequence[str] = ()  # names as files have them
         self.run: PruningRun | None = None
         self.unasked: frozenset[Path] = frozenset()  # files of the run on show on computers that nobody asked to reach
@@ -154,7 +153,7 @@ class Session(QObject):
         Args:
             of: the model that they came with and whose alone they are.
         """
-        self.names, self.names_of, self._names_count = names, of, self.inputs.labels
+        self.names, self.names_of = names, of
         self.names_changed.emit(names or self.found)
         self._settle()
 
@@ -215,6 +214,11 @@ class Session(QObject):
         """Tell a person that Cancel was heard."""
         self.message.emit(Message("Cancelled; nothing was changed."))
 
+    def tell_waiting(self, what: str) -> None:
+        """Tell a person what is done only once the work under way has ended; nothing where none is under way."""
+        if self.state.busy:
+            self.message.emit(Message(f"{what} once the work under way has ended…"))
+
     # State
 
     def _drop_names(self) -> None:
@@ -222,10 +226,13 @@ class Session(QObject):
         model = self.inputs.model.model if self.inputs.model else None
         if model is None:
             return  # none is chosen, or it is still being read
-        count = self._names_count or model.labels
-        if self.names and (self.names_of not in (None, model.path) or count != (model.labels or count)):
+        of_another = self.names_of not in (None, model.path)
+        if self.names and model.labels and len(self.names) != model.labels and not of_another:
+            self.message.emit(Message(f"{model.path.name} has {model.labels} labels, so the list of {len(self.names)} "
+                                      "label names isn't used any more."))
             self.name_labels(())
-        self._names_count = count
+        elif self.names and of_another:
+            self.name_labels(())
 
     @Slot()
     def _settle(self) -> None:

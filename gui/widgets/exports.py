@@ -21,6 +21,9 @@ PICTURES = {"PNG picture (*.png)": ".png"}
 FIGURES = {**PICTURES, "SVG drawing (*.svg)": ".svg", "PDF document (*.pdf)": ".pdf"}
 NUMBERS = {"CSV table (*.csv)": ".csv"}
 
+Figure = Callable[[Path | BytesIO, str], None]  # writes itself into a file or a stream as "png", "svg" or "pdf"
+Numbers = Callable[[Path], None]  # writes itself as a CSV table
+
 
 class Exports(QWidget):
     """A handle by which the figure is dragged to another program, and a menu: copy it, save it, save its numbers.
@@ -29,28 +32,27 @@ class Exports(QWidget):
 
     Args:
         what: what is exported, for people who can't see it; stem: how files are called unless a person says otherwise.
-        write_figure: writes the figure into a file or a stream as "png", "svg" or "pdf".
-        write_numbers: writes a CSV table; None where there are no numbers.
+        figure, numbers: take what is on show, as it is when they are called: while a person is asked for a name,
+            something else may come. `numbers` is None where there are none.
         drawn: whether it is a drawing that can be written as SVG and PDF too, or a picture of pixels.
         text: the button's, where a view has several.
     """
 
     message = Signal(str)
 
-    def __init__(self, what: str, stem: str, theme: Theme, write_figure: Callable[[Path | BytesIO, str], None],
-                 write_numbers: Callable[[Path], None] | None = None, *, drawn: bool = True,
-                 text: str = "E&xport") -> None:
+    def __init__(self, what: str, stem: str, theme: Theme, figure: Callable[[], Figure],
+                 numbers: Callable[[], Numbers] | None = None, *, drawn: bool = True, text: str = "E&xport") -> None:
         super().__init__()
-        self.stem, self._write_figure, self._write_numbers = stem, write_figure, write_numbers
+        self.stem, self._figure, self._numbers = stem, figure, numbers
         self._filters = FIGURES if drawn else PICTURES
         self.handle, self.button = DragHandle(self), QPushButton(text)
         self.button.setAccessibleName(f"Export {what}")
-        self.button.setToolTip("Copy or save it" if write_numbers is None else "Copy or save the figure, or save its "
+        self.button.setToolTip("Copy or save it" if numbers is None else "Copy or save the figure, or save its "
                                "numbers")
         menu = QMenu(self.button)
         menu.addAction("&Copy figure", self.copy)
         menu.addAction(f"Save &figure ({', '.join(e[1:].upper() for e in self._filters.values())})…", self._ask_figure)
-        if write_numbers:
+        if numbers:
             menu.addAction("Save &numbers (CSV)…", self._ask_numbers)
         self.button.setMenu(menu)
         row = QHBoxLayout(self)
@@ -66,7 +68,7 @@ class Exports(QWidget):
     def image(self) -> QImage:
         """The figure, in the colours of print."""
         stream = BytesIO()
-        self._write_figure(stream, "png")
+        self._figure()(stream, "png")
         return QImage.fromData(stream.getvalue())
 
     def copy(self) -> None:
@@ -76,23 +78,29 @@ class Exports(QWidget):
 
     def save_figure_to(self, path: Path) -> None:
         """Save the figure as the path's ending says; says how it went."""
-        kind = path.suffix.lower().lstrip(".")
-        self.message.emit(export(path, lambda temporary: self._write_figure(temporary, kind)))
+        self._save_figure(self._figure(), path)
 
     def save_numbers_to(self, path: Path) -> None:
         """Save the numbers as CSV; says how it went."""
-        assert self._write_numbers is not None
-        self.message.emit(export(path, self._write_numbers))
+        assert self._numbers is not None
+        self.message.emit(export(path, self._numbers()))
+
+    def _save_figure(self, write: Figure, path: Path) -> None:
+        kind = path.suffix.lower().lstrip(".")
+        self.message.emit(export(path, lambda temporary: write(temporary, kind)))
 
     def _ask_figure(self) -> None:
+        write = self._figure()
         path = ask_new_file(self, "Save the figure", f"{self.stem}.png", self._filters)
         if path:
-            self.save_figure_to(path)
+            self._save_figure(write, path)
 
     def _ask_numbers(self) -> None:
+        assert self._numbers is not None
+        write = self._numbers()
         path = ask_new_file(self, "Save the numbers", f"{self.stem}.csv", NUMBERS)
         if path:
-            self.save_numbers_to(path)
+            self.message.emit(export(path, write))
 
 
 class DragHandle(PlainLabel):
@@ -130,15 +138,18 @@ class DragHandle(PlainLabel):
             drag.exec(Qt.DropAction.CopyAction)
 
 
-def write_png(image: QImage, target: Path | BytesIO) -> None:
-    """Write a picture of pixels as Exports wants it."""
-    pixels = QBuffer()
-    pixels.open(QBuffer.OpenModeFlag.WriteOnly)
-    QImageWriter(pixels, QByteArray(b"png")).write(image)
-    if isinstance(target, BytesIO):
-        target.write(pixels.data().data())
-    else:
-        target.write_bytes(pixels.data().data())
+def as_png(image: QImage) -> Figure:
+    """A picture of pixels as Exports wants it."""
+    def write(target: Path | BytesIO, _: str) -> None:
+        pixels = QBuffer()
+        pixels.open(QBuffer.OpenModeFlag.WriteOnly)
+        QImageWriter(pixels, QByteArray(b"png")).write(image)
+        if isinstance(target, BytesIO):
+            target.write(pixels.data().data())
+        else:
+            target.write_bytes(pixels.data().data())
+
+    return write
 
 
 def export(path: Path, write: Callable[[Path], None]) -> str:

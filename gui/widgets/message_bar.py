@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QSize, QUrl
+from PySide6.QtCore import QSize, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QStatusBar, QToolButton, QWidget
 
@@ -15,24 +15,27 @@ from gui.widgets.theme import Theme
 
 
 class ActionButton(QPushButton):
-    """Does what a message offers, once; hidden while it offers nothing."""
+    """Does what a message offers, once; hidden while it offers nothing. Signal: `taken()`, just before it is done."""
+
+    taken = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self._action: Action | None = None
+        self.offered: Action | None = None
         self.clicked.connect(self._do)
         self.hide()
 
     def show_action(self, action: Action | None) -> None:
         """Offer something else, or nothing."""
-        self._action = action
+        self.offered = action
         self.setText(action.text if action else "")
         self.setVisible(action is not None)
 
     def _do(self) -> None:
-        action = self._action
+        action = self.offered
         self.show_action(None)
         if action:
+            self.taken.emit()
             action.do()
 
 
@@ -80,6 +83,7 @@ class MessageBar(QFrame):
         self.open_folder = QPushButton("O&pen folder")
         self.open_folder.clicked.connect(self._open)
         self.action = ActionButton()
+        self.action.taken.connect(self.hide)
         self.dismiss = QToolButton()
         self.dismiss.setAutoRaise(True)
         self.dismiss.setAccessibleName("Dismiss the message")

@@ -60,9 +60,15 @@ class FieldEscape(QObject):
 
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
-        for field in window.findChildren(QLineEdit):
-            box = field.parent()
-            (box if isinstance(box, QAbstractSpinBox) else field).installEventFilter(self)
+        self._window = window
+        _application().focusChanged.connect(self._watch)
+
+    def _watch(self, before: QWidget | None, now: QWidget | None) -> None:
+        """Look at the keys of the field that has the focus: fields come and go with the panels they are in."""
+        if before is not None:
+            before.removeEventFilter(self)
+        if isinstance(now, QLineEdit | QAbstractSpinBox) and now.window() is self._window:
+            now.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Take the key before it becomes a shortcut, as long as there is something to take back."""
@@ -82,9 +88,7 @@ class FocusInSight(QObject):
 
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
-        application = QApplication.instance()
-        assert isinstance(application, QApplication)
-        application.focusChanged.connect(self._show)
+        _application().focusChanged.connect(self._show)
 
     def _show(self, before: QWidget | None, now: QWidget | None) -> None:
         if before is None or now is None or QApplication.mouseButtons():
@@ -101,6 +105,12 @@ def show_shortcuts(window: QMainWindow) -> None:
     shown = window.findChild(ShortcutList) or ShortcutList(window)
     shown.show_keys(window.menuBar().findChildren(QMenu))
     bring_to_front(shown)
+
+
+def _application() -> QApplication:
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    return application
 
 
 def _plain(text: str) -> str:

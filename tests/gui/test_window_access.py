@@ -175,6 +175,25 @@ def test_escape_in_a_field_takes_back_what_was_typed_before_it_cancels_anything(
     settle(qtbot, window)
 
 
+def test_escape_in_a_field_that_came_later_takes_back_what_was_typed(window: MainWindow, qtbot: QtBot) -> None:
+    """As the curve's step box, which is made with the first curve."""
+    settle(qtbot, window)
+    window.desk.bring_up(window.curve)
+    window.curve.show_curve(curve(), rows(curve(), 2))
+    assert window.curve.panel is not None
+    box = window.curve.panel.readout.step_box
+    window.session.submit(lambda context: context.cancel._event.wait(60), lambda _: None, needs_engine=False)
+    box.setFocus()
+    box.selectAll()
+    before = box.text()
+    qtbot.keyClicks(box, "7")
+    assert box.text() != before
+    qtbot.keyClick(box, Qt.Key.Key_Escape)
+    assert window.session.state is State.RUNNING and box.text() == before
+    window.session.cancel()
+    settle(qtbot, window)
+
+
 @pytest.mark.qt_log_ignore("This plugin does not support raise", extend=True)
 def test_the_list_of_shortcuts_holds_every_one(window: MainWindow, qtbot: QtBot) -> None:
     window.desk.menus.find("Keyboard shortcuts").trigger()

@@ -14,6 +14,7 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from engine.goodnets.saved import open_goodnet, save_pair
+from engine.records.autosave import kept_runs
 from engine.reports.headline import headline
 from engine.runs.pairs import build_goodnet
 from gui.check.model import B_LABEL
@@ -247,6 +248,47 @@ def test_names_that_a_person_gave_stay_for_networks_with_as_many_labels(
     window.session.history.undo()
     settle(qtbot, window)
     assert window.session.names == names and window.session.inputs.labels == LABELS
+
+
+def test_a_list_of_names_for_another_number_of_labels_is_refused(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(["label", *(f"kind {n}" for n in range(LABELS))]), encoding="utf-8")
+    window.desk.choosing.open_names(names)
+    settle(qtbot, window)
+    assert tuple(window.session.names) == ()
+    assert f"The class list holds {LABELS + 1} names, but {small_lab.badnet} has {LABELS} labels. " in \
+        window.message_bar.text.text()
+    window.desk.choosing.open_all([], "Nothing")
+    window.desk.choosing.open_names(names)
+    settle(qtbot, window)
+    assert len(window.session.names) == LABELS + 1, "they may be those of the network that comes next"
+    said: list[str] = []
+    window.session.message.connect(lambda message: said.append(message.text))
+    window.desk.choosing.open_as("model", small_lab.badnet)
+    settle(qtbot, window)
+    assert tuple(window.session.names) == ()
+    assert f"{small_lab.badnet.name} has {LABELS} labels, so the list of {LABELS + 1} label names isn't used any " \
+        "more." in said
+
+
+def test_names_of_labels_that_are_numbers_are_the_run_s_too(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,  # noqa: F811
+) -> None:
+    """So that its records say them, and so does the run once it is brought back."""
+    names = tuple(f"kind {n}" for n in range(LABELS))
+    open_small(qtbot, window, small_lab)
+    window.desk.choosing.name_labels(names, "Label names")
+    press_run(qtbot, window)
+    run = window.session.run
+    assert run and run.request.classes == run.model.classes == names
+    window.desk.choosing.name_labels((), "None")
+    assert marked(window) == "", "its figures are the same by any names"
+    window.desk.keeping.reopen(kept_runs(window.settings.runs_folder)[0].folder)
+    settle(qtbot, window)
+    assert tuple(window.session.names) == names and window.session.state is State.DONE
 
 
 def test_verdicts_keep_the_names_of_the_network_that_gave_them(

@@ -106,6 +106,12 @@ def test_b_behind_the_guard_is_saved_and_checks_pictures(
 def test_options_of_the_guard_are_kept(window: MainWindow, qtbot: QtBot) -> None:
     bar = window.run_bar
     assert (bar._guard.currentData(), bar._false_alarms.value()) == ("transplant", 2.0)
+    assert bar._false_alarms.text() == "2.0 %"
+    options = window.session.options
+    for rate, text in ((0.0025, "0.25 %"), (0.0004, "0.04 %"), (0.7, "70.0 %")):  # as a project may have it
+        window.session.set_options(dataclasses.replace(options, false_alarms=rate))
+        assert bar._false_alarms.text() == text and window.session.options.false_alarms == rate
+    window.session.set_options(options)
     bar._false_alarms.setValue(5)
     bar._guard.setCurrentIndex(bar._guard.findData("margin"))
     bar._guard.activated.emit(bar._guard.currentIndex())

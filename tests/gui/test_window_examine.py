@@ -323,6 +323,7 @@ def test_a_dropped_examination_of_another_network_says_so(
     before = saved(examined, qtbot, tmp_path / "saved")
     assert drop(other_window, [tmp_path / "saved"])
     brought_back(other_window, qtbot, before)
+    assert other_window.examine.isVisible(), "where nothing was open, too"
     assert "isn't of what is chosen now" in other_window.examine.mark.text()
     assert other_window.examine.panel is not None and not other_window.examine.panel.use.isEnabled()
 

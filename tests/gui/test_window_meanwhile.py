@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from PySide6.QtCore import Qt
 
 from engine.records.autosave import kept_runs
@@ -18,6 +19,7 @@ from tests.engine.runs.opening.test_labelling import ANIMALS
 from tests.gui.test_window_defences import SmallLab, open_small
 from tests.gui.test_window_labels import opened
 from tests.support.comparisons import comparison
+from tests.support.networks import LABELS
 from tests.support.runs import made_up_run
 from tests.support.window_driver import press_run, settle, work_under_way
 
@@ -42,6 +44,32 @@ def test_what_was_put_in_use_although_cancel_was_pressed_is_said_to_be(window: M
     go_on.set()
     settle(qtbot, window)
     assert ended == in_use == ["after"] and "Cancelled" not in window.message_bar.text.text()
+
+
+def test_what_waits_behind_a_run_is_said_to_wait(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    settle(qtbot, window)
+    (tmp_path / "names.txt").write_text("\n".join(f"kind {n}" for n in range(LABELS)), encoding="utf-8")
+    (tmp_path / "order.json").write_text("[0, 1]", encoding="utf-8")
+    go_on = threading.Event()
+    window.session.submit(lambda _: go_on.wait(60), lambda _: None, needs_engine=False)
+    for do, said in (
+        (lambda: window.desk.opening.open_paths([small_lab.badnet]), f"Opening {small_lab.badnet.name}"),
+        (lambda: window.desk.opening.open_paths([small_lab.clean, small_lab.test]),
+         f"Opening {small_lab.clean.name} and 1 more"),
+        (lambda: window.desk.choosing.open_names(tmp_path / "names.txt"), "Reading the label names names.txt"),
+        (lambda: window.desk.choosing.choose_order(tmp_path / "order.json"), "Reading the pruning order order.json"),
+        (lambda: window.desk.projects.open(tmp_path / "gone.goodnet"), "Opening the project gone.goodnet"),
+    ):
+        do()
+        assert window.status.text.text() == f"{said} once the work under way has ended…"
+    go_on.set()
+    settle(qtbot, window)
+    assert window.session.inputs.at("model", small_lab.badnet) and len(window.session.names) == LABELS
+    window.desk.opening.open_paths([small_lab.poisoned])
+    assert "once the work" not in window.status.text.text(), "nothing keeps it waiting"
+    settle(qtbot, window)
 
 
 def test_the_sample_s_names_come_to_no_other_network(
@@ -149,3 +177,48 @@ def test_numbers_of_one_s_own_stay_where_they_are_chosen_again(window: MainWindo
         qtbot.keyClick(bar._own, Qt.Key.Key_Return)
         assert window.session.options.scale == typed and not bar._own.isVisible()
         assert choose("own mean and deviation…") == "mean=0.5,0.5,0.5 std=0.5,0.5,0.5"
+
+
+@pytest.mark.parametrize("way", ["F5", "the button"])
+def test_numbers_that_cant_be_used_are_not_run_in_another_s_place(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, way: str,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    bar, session = window.run_bar, window.session
+    bar._toggle.click()
+    wanted = "mean=127.5,127.5,127.5 std=127.5,127.5,127.5"
+    session.set_options(dataclasses.replace(session.options, scale=wanted))
+    bar._own.setFocus()
+    bar._own.selectAll()
+    qtbot.keyClicks(bar._own, "mean=127.5 std=x")
+
+    def ask() -> None:
+        if way == "F5":
+            window.desk.menus.find("Run").trigger()
+        else:
+            bar.run.setFocus()  # as a press does
+            qtbot.mouseClick(bar.run, Qt.MouseButton.LeftButton)
+
+    ask()
+    assert not session.state.busy and bar._own.text() == wanted
+    assert bar.status.text().startswith("'mean=127.5 std=x' isn't a preprocessing")
+    assert bar.status.text().endswith(f"{wanted} is back in its place; press Run again to run with that.")
+    ask()
+    settle(qtbot, window)
+    assert session.run is not None and session.run.request.scale == wanted
+
+
+def test_what_is_typed_counts_for_an_examination_by_its_key(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    bar, session = window.run_bar, window.session
+    bar._toggle.click()
+    session.set_options(dataclasses.replace(session.options, scale="mean=0.5 std=0.5"))
+    bar._own.setFocus()
+    bar._own.selectAll()
+    qtbot.keyClicks(bar._own, "mean=0.25 std=0.5")
+    window.desk.menus.find("Examine").trigger()
+    assert session.options.scale == "mean=0.25 std=0.5"
+    session.cancel()
+    settle(qtbot, window)

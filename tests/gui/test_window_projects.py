@@ -89,7 +89,7 @@ def test_save_and_open_bring_everything_back(
     open_lab_files(window, lab, qtbot)
     assert window.windowTitle() == f"{lab.badnet.name} – GoodNet"
     press_run(qtbot, window)
-    window.session.name_labels(["Ada", "Bo"])
+    window.session.name_labels([f"person {n}" for n in range(LABELS)])
     options = window.session.options
     name_as(monkeypatch, tmp_path / "mine")
     press(window, "Ctrl+S")
@@ -107,7 +107,7 @@ def test_save_and_open_bring_everything_back(
     assert drop(other, [saved])
     settle(qtbot, other)
     assert chosen(other) == chosen(window) and other.session.options == options
-    assert other.session.names == ("Ada", "Bo")
+    assert other.session.names == tuple(f"person {n}" for n in range(LABELS))
     assert other.session.inputs.chosen_layer == "pruned" and other.session.state is State.READY
     assert other.windowTitle() == f"mine[*] – {lab.badnet.name} – GoodNet" and not other.isWindowModified()
     other.close()
@@ -399,6 +399,17 @@ def test_the_cluster_of_this_window_stays_and_none_comes_with_a_project(
 
 
 # The start page
+
+
+def test_the_start_page_leaves_verdicts_of_a_saved_pair_on_show(
+    window: MainWindow, lab: SmallLab, qtbot: QtBot,
+) -> None:
+    window.desk.checking.open_goodnet([lab.badnet, lab.badnet])
+    window.desk.bring_up(window.check)
+    window.desk.choosing.name_labels([f"kind {n}" for n in range(LABELS)], "Label names")
+    window.session.history.undo()
+    settle(qtbot, window)
+    assert window.check.isVisible() and not window.start.isVisible()
 
 
 def test_the_start_page_shows_until_something_is_open(window: MainWindow, lab: SmallLab, qtbot: QtBot) -> None:

@@ -90,6 +90,18 @@ def test_label_names_that_a_person_gave_hold_for_every_model(
     assert [run.curve.validation.b_prime_rate(0).value for run in runs] == [0.9, 0.9]
 
 
+def test_names_that_only_call_labels_are_the_first_model_s(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, models: list[Path],  # noqa: F811
+) -> None:
+    """A model behind it may have another number of labels."""
+    drop_models(qtbot, window, small_lab, models[:2])
+    names = tuple(f"kind {letter}" for letter in "gfedcba")
+    window.desk.choosing.name_labels(names, "Label names")
+    press_run(qtbot, window)
+    assert {entry.run.model.path: entry.run.request.classes for entry in window.runs.model.rows} == {
+        models[0]: names, models[1]: ()}
+
+
 def test_cancel_keeps_the_models_that_are_done(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab, models: list[Path],  # noqa: F811
 ) -> None:

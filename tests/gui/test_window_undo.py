@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from gui.main_window import MainWindow
 from gui.session.session import State
 from tests.gui.test_window_defences import open_small
-from tests.support.networks import SmallLab
+from tests.support.networks import LABELS, SmallLab
 from tests.support.window_driver import drop, press_run, settle
 
 pytestmark = [
@@ -79,7 +79,7 @@ def test_every_change_of_input_is_undone(
     channels = window.session.inputs.chosen_channels
     assert channels == 9
     order.write_text(json.dumps(list(range(channels))), encoding="utf-8")
-    names.write_text("cat\ndog\n", encoding="utf-8")
+    names.write_text("\n".join(f"kind {n}" for n in range(LABELS)), encoding="utf-8")
     others = [tmp_path / "other.keras", tmp_path / "other.h5"]
     for other, original in zip(others, (small_lab.badnet, small_lab.poisoned), strict=True):
         other.write_bytes(original.read_bytes())
@@ -192,3 +192,64 @@ def test_nothing_can_be_undone_at_first(window: MainWindow, qtbot: QtBot) -> Non
     assert not action.isEnabled()
     window.session.set_options(dataclasses.replace(window.session.options, false_alarms=0.05))
     assert not action.isEnabled(), "options aren't files"
+
+
+@pytest.mark.parametrize("way", ["opened", "the sample", "removed first"])
+def test_a_pruning_order_goes_with_its_network_and_comes_back_with_it(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, way: str,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    choosing, order, other = window.desk.choosing, tmp_path / "order.json", tmp_path / "other.keras"
+    order.write_text(json.dumps(list(range(window.session.inputs.chosen_channels or 0))), encoding="utf-8")
+    other.write_bytes(small_lab.badnet.read_bytes())
+    choosing.choose_order(order)
+    settle(qtbot, window)
+    said: list[str] = []
+    window.session.message.connect(lambda message: said.append(message.text))
+    choosing.open_as("model", small_lab.badnet)
+    choosing.open_as("test", small_lab.test)
+    settle(qtbot, window)
+    assert window.session.options.order == order, "it is the same network"
+    said.clear()
+    if way == "opened":
+        assert drop(window, [other])
+    elif way == "the sample":
+        choosing.open_sample()
+    else:
+        window.inputs.model.remove_requested.emit()
+    settle(qtbot, window)
+    assert window.session.options.order is None
+    assert any(text.endswith(f", without the pruning order order.json, which was for {small_lab.badnet.name}.")
+               for text in said)
+    undo(qtbot, window)
+    assert window.session.options.order == order and ("model", small_lab.badnet.name) in chosen(window)
+
+
+def test_a_refused_model_leaves_the_order_of_the_one_in_use(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    order, bad = tmp_path / "order.json", tmp_path / "bad.keras"
+    order.write_text(json.dumps(list(range(window.session.inputs.chosen_channels or 0))), encoding="utf-8")
+    bad.touch()
+    window.desk.choosing.choose_order(order)
+    settle(qtbot, window)
+    window.desk.choosing.open_as("model", bad)
+    settle(qtbot, window)
+    assert ("model", small_lab.badnet.name) in chosen(window) and window.session.options.order == order
+
+
+def test_a_lost_poisoned_set_that_is_chosen_already_is_only_taken_out(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    open_small(qtbot, window, small_lab)
+    lost = tmp_path / "lost.h5"
+    lost.write_bytes(small_lab.poisoned.read_bytes())
+    window.desk.choosing.open_as("poisoned", lost)
+    settle(qtbot, window)
+    before = chosen(window)
+    window.desk.choosing.move("poisoned", lost, small_lab.poisoned)
+    settle(qtbot, window)
+    assert chosen(window) == before[:-1] and window.session.inputs.ready
+    undo(qtbot, window)
+    assert chosen(window) == before and window.session.inputs.ready

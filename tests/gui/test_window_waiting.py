@@ -129,6 +129,40 @@ def test_only_a_lasting_message_outlives_that_something_else_is_asked_for(
     assert "Cancelled" in window.status.text.text() and not window.message_bar.isVisible(), "another one came"
 
 
+def test_what_is_lasting_gives_way_to_no_plain_message(window: MainWindow, qtbot: QtBot) -> None:
+    settle(qtbot, window)
+    warning = Message("2 of its files lie outside its folder.", lasting=True)
+    window.session.message.emit(warning)
+    window.session.message.emit(Message("Opened faces.h5."))
+    assert window.message_bar.isVisible() and window.message_bar.text.text() == warning.text
+    assert window.status.text.isVisible() and window.status.text.text() == "Opened faces.h5."
+    window.session.message.emit(Message("faces.h5: isn't a data set.", "error"))
+    assert window.message_bar.text.text().startswith("faces.h5: ") and not window.status.text.isVisible()
+    window.session.message.emit(Message("Opened faces.h5."))
+    assert not window.message_bar.isVisible(), "errors last no longer than before"
+
+
+@pytest.mark.parametrize("then", ["another change", "undone by its key", "its button"])
+def test_a_lasting_message_undoes_what_it_tells_of_and_nothing_else(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, then: str,
+) -> None:
+    choosing, session, bar = window.desk.choosing, window.session, window.message_bar
+    choosing.open_as("validation", small_lab.clean)
+    session.message.emit(Message("2 of its files lie outside.", lasting=True,
+                                 action=Action("Undo", session.history.undo)))
+    assert bar.action.isVisible()
+    if then == "another change":
+        choosing.open_as("test", small_lab.test)
+        assert bar.isVisible() and not bar.action.isVisible() and window.status.action.isVisible()
+    elif then == "undone by its key":
+        window.desk.menus.find("Undo").trigger()
+        assert not bar.isVisible() and "Undone" in window.status.text.text()
+    else:
+        qtbot.mouseClick(bar.action, Qt.MouseButton.LeftButton)
+        assert not bar.isVisible() and session.inputs.validation is None
+    settle(qtbot, window)
+
+
 def test_an_error_is_gone_once_something_else_is_asked_for(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
 ) -> None:

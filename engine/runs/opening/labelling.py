@@ -147,8 +147,7 @@ def labelling_by_name(
 def _labelling(model: Path, labels: int, given: Sequence[str], clean: Named, others: Sequence[Named],
                in_model: tuple[str, ...]) -> Labelling | None:
     if given:
-        if len(given) != labels:
-            raise DatasetError(f"The class list holds {len(given)} names, but {model} has {labels} labels. {_REMEDY}")
+        check_count(model, labels, given)
         return Labelling(tuple(given))
     own = next((found for found in (clean, *others) if len(found.class_names) == labels), None)
     if not any(named.label_names for named in (clean, *others)):
@@ -172,6 +171,16 @@ def _labelling(model: Path, labels: int, given: Sequence[str], clean: Named, oth
     order = (f"{_called(clean)} are labels in the order of their names: 0 is {clean.label_names[0]}, {labels - 1} "
              f"is {clean.label_names[-1]}.")
     return Labelling(clean.label_names, " ".join(filter(None, (order, unfit))), whose="the clean images'")
+
+
+def check_count(model: Path, labels: int, given: Sequence[str]) -> None:
+    """Refuse a class list that isn't a network's.
+
+    Raises:
+        DatasetError: it has more or fewer names than the network has labels.
+    """
+    if len(given) != labels:
+        raise DatasetError(f"The class list holds {len(given)} names, but {model} has {labels} labels. {_REMEDY}")
 
 
 def _remedy(unfit: str) -> str:

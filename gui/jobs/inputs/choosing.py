@@ -15,17 +15,18 @@ from engine.data.datasets import Dataset, open_dataset
 from engine.data.sources.shards import joined
 from engine.data.stored_values import for_display
 from engine.data.targets import by_target
-from engine.errors import ModelError, SeveralOutputs
+from engine.errors import DatasetError, ModelError, SeveralOutputs
 from engine.files.existing import is_folder
 from engine.looking.inspection import describe_dataset, open_any_dataset
 from engine.models.architecture import ModelDescription, describe_model
 from engine.models.shapes import Shape
 from engine.pruning.ranking import read_order
+from engine.runs.opening.labelling import check_count
 from engine.runs.prune import PruningRun
 from gui.jobs.inputs.opening import Opening
 from gui.messages import Message, words
 from gui.session import sample
-from gui.session.belonging import changed_data, options_of
+from gui.session.belonging import changed_data, options_of, without_order
 from gui.session.chosen import ROLE_NAMES, DatasetLook, Input, Inputs, Role
 from gui.session.history import Step
 from gui.session.queue import Job, nothing, plain
@@ -96,7 +97,13 @@ class Choosing(QObject):
                    output=output)
 
     def move(self, role: Role, before: Path, path: Path) -> None:
-        """Choose a file in place of another one, which gives it its place among poisoned sets and a model its layer."""
+        """Choose a file in place of another one, which gives it its place among poisoned sets and a model its layer.
+
+        Where it is chosen already, the other one is only taken out.
+        """
+        if path != before and self._session.inputs.at(role, path):
+            self.remove(role, before)
+            return
         old = self._session.inputs.at(role, before)
         if old is None:
             self.open_as(role, path)
@@ -112,7 +119,10 @@ class Choosing(QObject):
             following, *further = inputs.further
             self._open([("model", following)], inputs.without(role, path), what, further=further)
             return
-        self._change(inputs.without(role, path), what)
+        options = self._session.options
+        if role == "model":
+            options, what = without_order(options, inputs.model, what)
+        self._change(inputs.without(role, path), what, options)
         if role == "model":
             self._read_data_again()
 
@@ -202,13 +212,25 @@ class Choosing(QObject):
         if path is None:
             take(None)
         else:
+            self._session.tell_waiting(f"Reading the pruning order {path.name}")
             look = plain(read_order, path, inputs.chosen_layer or "the layer", inputs.chosen_channels)
             self._session.in_background(look, take, tell=True)
 
     def open_names(self, path: Path) -> None:
-        """Read label names."""
-        self._session.in_background(plain(read_classes, path),
-                                    partial(self.name_labels, what=f"Label names: {path.name}"), tell=True)
+        """Read label names; those of another number than the network's of labels are refused."""
+        session = self._session
+
+        def named(names: Sequence[str]) -> None:
+            model = session.inputs.model
+            try:
+                if model and session.inputs.labels:
+                    check_count(model.path, session.inputs.labels, names)
+                self.name_labels(names, f"Label names: {path.name}")
+            except DatasetError as error:
+                session.tell(error)
+
+        session.tell_waiting(f"Reading the label names {path.name}")
+        session.in_background(plain(read_classes, path), named, tell=True)
 
     def name_labels(self, names: Sequence[str], what: str) -> None:
         """Call labels by names, which sub-folders belong to from now on, in a way that can be undone.
@@ -223,8 +245,17 @@ class Choosing(QObject):
     def _open(self, files: Sequence[tuple[Role, Path]], inputs: Inputs, what: str, layer: str | None = None,
               options: Options | None = None, further: Sequence[Path] = (), output: str | None = None,
               undone: Callable[[], object] = nothing) -> None:
-        step = self._step(what, {} if options is None else dataclasses.asdict(self._session.options), undone)
-        waiting = self._session.inputs.further
+        before = {} if options is None else dataclasses.asdict(self._session.options)
+        waiting, order = self._session.inputs.further, self._session.options.order
+
+        def give_back() -> None:
+            session = self._session
+            session.learn(dataclasses.replace(session.inputs, further=waiting))
+            session.set_options(dataclasses.replace(session.options, order=session.options.order or order))
+
+        if options is None and any(role == "model" and not self._session.inputs.at(role, path) for role, path in files):
+            options, what = without_order(self._session.options, self._session.inputs.model, what)
+        step = self._step(what, before, undone)
         for role, path in files:
             inputs = inputs.with_input(
                 Input(role, path, layer=layer, output=output) if role == "model" else Input(role, path))
@@ -234,11 +265,12 @@ class Choosing(QObject):
         self._session.choose(inputs)
         self._session.did(step)
         for role, path in files:
-            self._read(role, path, step if len(files) == 1 else None, waiting)
+            self._read(role, path, step if len(files) == 1 else None, give_back)
 
-    def _change(self, inputs: Inputs, what: str) -> Step:
+    def _change(self, inputs: Inputs, what: str, options: Options | None = None) -> Step:
         """Take what a person chose, in a way that can be undone."""
         step = self._step(what)
+        self._session.set_options(options or self._session.options)
         self._session.choose(inputs)
         self._session.did(step)
         return step
@@ -265,12 +297,13 @@ class Choosing(QObject):
                 self._read(item.role, item.path)
         undone()
 
-    def _read(self, role: Role, path: Path, step: Step | None = None, waiting: tuple[Path, ...] = ()) -> None:
+    def _read(self, role: Role, path: Path, step: Step | None = None,
+              give_back: Callable[[], object] = nothing) -> None:
         """Read a chosen file, as the network that is open now needs it.
 
         Args:
             step: the change by which it was chosen; it is forgotten if it comes to nothing.
-            waiting: the models behind the one before this one; if this one can't be used, they wait there again.
+            give_back: called if it is a model that can't be used; the one before it gets back what went with it.
         """
         session = self._session
         item = session.inputs.at(role, path)
@@ -306,7 +339,7 @@ class Choosing(QObject):
             session.message.emit(Message(
                 f"{path.name} can't be used as {ROLE_NAMES[role].lower()}; {item.before.path.name} stays in use."))
             if role == "model":
-                session.learn(dataclasses.replace(session.inputs, further=waiting))
+                give_back()
             known(dataclasses.replace(item.before, refused=failed))
 
         clean = [i.path for i in session.inputs.data if i.usable and i.role != "poisoned" and i.path != path]

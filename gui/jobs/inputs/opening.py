@@ -33,6 +33,8 @@ class Opening(QObject):
     def open_paths(self, paths: Sequence[Path]) -> None:
         """Open files and folders of any kind, each as what it turns out to be."""
         if paths:
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            self._session.tell_waiting(f"Opening {paths[0].name}{more}")
             self._session.add(Job(partial(look_at_all, list(paths)), self._hand_over, failed=self._session.tell))
 
     def _hand_over(self, found: list[Found]) -> None:

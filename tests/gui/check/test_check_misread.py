@@ -18,7 +18,8 @@ from engine.models.networks import open_network
 from gui.jobs import checking
 from gui.main_window import MainWindow
 from tests.support.comparisons import guard, guarded
-from tests.support.networks import SmallLab, save_lab_file
+from tests.support.networks import LABELS, SmallLab, save_lab_file
+from tests.support.noted_models import h5_with
 from tests.support.window_driver import press_run, settle
 
 WRONG = [3, 11, 12]
@@ -115,6 +116,22 @@ def test_only_some_of_very_many_are_shown_and_that_is_said(
     assert len(window.check.model.verdicts) == 2
     assert said[-1].startswith("B gets 3 of the 60 images in faces wrong (5 %)")
     assert said[-1].endswith("The first 2 of a set are in the table.")
+
+
+def test_another_networks_pair_isnt_asked(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    images, labels, _ = labelled(small_lab, 60)
+    run_on(window, qtbot, small_lab, save_lab_file(tmp_path / "faces.h5", images, labels))
+    other = h5_with(tmp_path, small_lab.badnet, class_names=[f"kind {n}" for n in range(LABELS)])
+    window.desk.checking.open_goodnet([other, other])
+    settle(qtbot, window)
+    ask(window, qtbot)
+    assert window.check.model.verdicts == []
+    assert f"a GoodNet of another network than {small_lab.badnet.name}" in window.message_bar.text.text()
+    window.desk.checking.use_row(window.desk.pruning.rows[0])
+    ask(window, qtbot)
+    assert len(window.check.model.verdicts) == len(WRONG)
 
 
 def test_without_a_run_there_is_nothing_to_ask(window: MainWindow, qtbot: QtBot, small_lab: SmallLab) -> None:

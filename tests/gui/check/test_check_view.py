@@ -471,6 +471,34 @@ def test_csv_holds_the_rows_on_show_with_names(
     assert len(plain.getvalue().splitlines()) == 5 and "name" not in plain.getvalue().splitlines()[0]
 
 
+def test_what_is_cleared_while_a_person_is_asked_is_saved(
+    view: CheckView, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ask(*_: object) -> tuple[str, str]:
+        view.show_names(())
+        view.show_goodnet("a run's pair", N)
+        return str(tmp_path / "verdicts.csv"), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", ask)
+    view.show_names(NAMES)
+    view.show_verdicts(VERDICTS)
+    with qtbot.waitSignal(view.message):
+        button(view, "Save as CSV…").click()
+    with (tmp_path / "verdicts.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["file"] for row in rows] == [one.file for one in VERDICTS] and rows[1]["b_name"] == "Nils"
+
+
+def test_the_last_of_many_moves_no_selection(view: CheckView) -> None:
+    view.show_verdicts(VERDICTS[:3], among_others=True)
+    view.table.selectRow(1)
+    view.show_verdicts(VERDICTS[3:], among_others=True)
+    assert view.detail.verdict is VERDICTS[1]
+    pasted = verdict("pasted picture 1")
+    view.show_verdicts([pasted])
+    assert view.detail.verdict is pasted
+
+
 def test_a_file_that_cannot_be_written_is_said(
     view: CheckView, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:

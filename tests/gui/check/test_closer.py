@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QImage, QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from engine.goodnets.checking import Verdict
@@ -142,6 +142,47 @@ def test_pasted_pictures_are_kept_as_long_as_their_verdicts(checking: MainWindow
     assert [v.file for v in checking.check.model.verdicts] == ["pasted picture 3"], "and none is taken for another"
 
 
+def test_a_pasted_picture_is_judged_on_white_as_its_file_is(
+    checking: MainWindow, qtbot: QtBot, tmp_path: Path,
+) -> None:
+    pixels = np.zeros((40, 30, 4), np.uint8)
+    pixels[:20] = (255, 0, 0, 128)  # the lower half can't be seen at all
+    Image.fromarray(pixels).save(tmp_path / "through.png")
+    view = checking.check
+    view.image_pasted.emit(QImage(str(tmp_path / "through.png")))
+    checking.desk.checking.check([tmp_path / "through.png"])
+    settle(qtbot, checking)
+    pasted, file = (verdict.seen_again() for verdict in view.model.verdicts)
+    assert (pasted[-1] == 255).all()
+    np.testing.assert_allclose(pasted.astype(int), file, atol=2)
+
+
+def test_of_a_large_pasted_picture_as_much_is_kept_as_of_a_file(checking: MainWindow, qtbot: QtBot) -> None:
+    checking.desk.checking.check_pasted(np.full((30, 3000, 3), 200, np.uint8))
+    settle(qtbot, checking)
+    qtbot.mouseClick(checking.check.detail.look_closer, Qt.MouseButton.LeftButton)
+    closer = checking.findChild(Closer)
+    assert closer is not None and closer.captions[1].text() == "The original: 2048 × 20 pixels"
+
+
+def test_an_image_of_a_set_is_called_all_that_it_is_called(window: MainWindow, tmp_path: Path) -> None:
+    name = "label 1 (Speed limit (30km/h)), image 12 of clean.h5"
+    view = window.check
+    view.show_goodnet("a pair", 10)
+    view.show_verdicts([verdict(name), verdict(str(tmp_path / "stop.png"))])
+    model = view.table.model()
+    assert [model.index(row, 0).data() for row in range(2)] == [name, "stop.png"]
+    view.table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
+    assert model.index(0, 0).data() == "stop.png"
+    view.table.selectRow(1)
+    detail = view.detail
+    assert detail._file.text() == name and detail.picture.accessibleName().endswith(name)
+    assert detail.export.stem == "label 1 (Speed limit (30km_h)), image 12 of clean"
+    detail.look_closer.click()
+    assert detail.closer is not None and detail.closer.windowTitle() == name
+    detail.closer.close()
+
+
 def test_a_pasted_file_is_unpacked_by_the_reader(checking: MainWindow, qtbot: QtBot) -> None:
     content = io.BytesIO()
     Image.new("RGB", (30, 20), (255, 0, 0)).save(content, "PNG")
@@ -175,6 +216,44 @@ def test_the_original_of_a_file_is_read_again(checking: MainWindow, qtbot: QtBot
     qtbot.mouseClick(view.detail.look_closer, Qt.MouseButton.LeftButton)
     settle(qtbot, checking)
     assert "wide.png" in checking.message_bar.text.text()
+    assert closer.captions[1].text() == "The original can't be read any more"
+    assert closer.original.rendered() is None
+
+
+@pytest.mark.parametrize("comes", [99, None])
+def test_the_picture_is_saved_that_was_on_show_when_it_was_asked_for(
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comes: int | None,
+) -> None:
+    def ask(parent: object, title: str, start: str, *_: object) -> tuple[str, str]:
+        if comes is None:
+            view.show_goodnet("another pair", 10)
+        else:
+            view.show_verdicts([verdict("99.png", value=comes)])
+        return str(tmp_path / Path(start).name), ""
+
+    view = window.check
+    view.show_goodnet("a pair", 10)
+    view.show_verdicts([verdict("10.png", value=10)])
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", ask)
+    view.detail.export.button.menu().actions()[1].trigger()
+    (saved,) = tmp_path.glob("*.png")
+    with Image.open(saved) as image:
+        assert saved.name == "10.png" and (np.asarray(image.convert("RGB")) == 10).all()
+
+
+def test_the_last_of_a_folder_is_one_of_many(
+    checking: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.goodnets.checking._MOST_IN_CHUNK", 4)
+    for number in range(5):
+        Image.new("RGB", (20, 20), (number, 0, 0)).save(tmp_path / f"{number:02}.png")
+    checking.desk.checking.check([tmp_path])
+    settle(qtbot, checking)
+    shown = checking.check.detail.verdict
+    assert shown and Path(shown.file).name == "00.png" and len(checking.check.model.verdicts) == 5
+    checking.desk.checking.check([tmp_path / "03.png"])
+    settle(qtbot, checking)
+    assert checking.check.detail.verdict is checking.check.model.verdicts[-1], "it is all that was asked for"
 
 
 def test_a_picture_is_taken_along_with_its_occlusion_map(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
