@@ -94,7 +94,7 @@ def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, left: i
 
 def say_json(value: Any) -> None:
     """Print a value as JSON for scripts."""
-    _print(json.dumps(value, indent=1))
+    _print(json.dumps(value, indent=1, allow_nan=False))
 
 
 def say_csv(fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

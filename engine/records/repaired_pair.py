@@ -30,7 +30,8 @@ def save_repaired(pair: RepairedPair, folder: Path) -> tuple[str, ...]:
 def write_repaired(pair: RepairedPair, folder: Path) -> tuple[str, ...]:
     """The files of save_repaired in a folder that exists; returns what was left out."""
     left_out = write_pair(pair.goodnet, folder, pair.pictures)
-    (folder / "evaluation.json").write_text(json.dumps(repaired_json(pair), indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(repaired_json(pair), indent=1, allow_nan=False) + "\n"
+    (folder / "evaluation.json").write_text(text, encoding="utf-8")
     return left_out
 
 
