@@ -40,7 +40,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser, arguments = build_parser(), _joined(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(arguments)
     if vars(options).get("project"):
-        options.set_defaults(**project_defaults(options.project))
+        options.set_defaults(**project_defaults(options.project), typed=options)
         options = parser.parse_args(arguments)
     return options
 
