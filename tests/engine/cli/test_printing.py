@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import pytest
 
-from engine.__main__ import AT_FAULT, DONE, INTERRUPTED, main
+from engine.__main__ import AT_FAULT, DONE, INTERRUPTED, USAGE, main
 from engine.cli.parser import COMMANDS, build_parser
 from engine.cli.printing import say, say_csv, say_table
 from engine.cli.progress_line import ProgressLine
@@ -81,6 +81,16 @@ def test_help_explains_every_option(name: str, capsys: pytest.CaptureFixture[str
 
 def test_every_command_that_prints_a_result_prints_json() -> None:
     assert [name for name, parser in commands().items() if "--json" not in parser.format_help()] == []
+
+
+@pytest.mark.parametrize("words", [["scan", "m.h5", "--clean", "c.h5"], ["misread", "m.h5", "--clean", "c.h5"],
+                                   ["inspect", "m.h5"]])
+def test_an_option_that_a_command_lacks_is_no_abbreviation(
+        words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--out", "folder"])
+    assert left.value.code == USAGE
+    assert "unrecognized arguments: --out folder" in capsys.readouterr().err
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
