@@ -142,6 +142,16 @@ def test_rows_of_csv_end_once_on_windows_too(monkeypatch: pytest.MonkeyPatch) ->
     assert raw.getvalue() == b"file,label\r\na.png,3\r\n"
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_file_s_name_is_whole_in_csv_whatever_the_terminal_s_code_page(
+        encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, errors="backslashreplace"))
+    say_csv(["file"], [{"file": "\u732b \u00e9.png"}, {"file": "\udcff.png"}])
+    sys.stdout.flush()
+    assert raw.getvalue().decode("utf-8") == "file\r\n\u732b \u00e9.png\r\n\\udcff.png\r\n"
+
+
 def test_a_pipe_gets_whole_plain_lines(
     small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:
