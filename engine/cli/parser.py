@@ -40,7 +40,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser, arguments = build_parser(), _joined(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(arguments)
     if vars(options).get("project"):
-        options.set_defaults(**project_defaults(options.project))
+        options.set_defaults(**project_defaults(options.project), typed=options)
         options = parser.parse_args(arguments)
     return options
 
@@ -61,7 +61,8 @@ def build_parser() -> argparse.ArgumentParser:
     # In the packed program the same commands are GoodNet's own.
     program = "GoodNet" if getattr(sys, "frozen", False) else "python -m engine"
     parser = argparse.ArgumentParser(
-        prog=program, description="Takes the backdoor out of an image classifier; the window's twin for scripts.",
+        prog=program, allow_abbrev=False,
+        description="Takes the backdoor out of an image classifier; the window's twin for scripts.",
         epilog="Exit status: 0 done, 1 the input is at fault, 2 wrong usage, 130 cancelled by Ctrl-C. Progress goes "
         "to standard error where that is a terminal, results to standard output. "
         f"'{program} COMMAND --help' explains a command's options.")
@@ -69,7 +70,8 @@ def build_parser() -> argparse.ArgumentParser:
                         help="print the version and leave")
     add = parser.add_subparsers(dest="command", metavar="COMMAND", required=True).add_parser
     for command in COMMANDS:
-        added = add(command.__name__.rpartition(".")[2], help=command.SUMMARY,
+        # Taken for abbreviations, options that a command lacks would be others of its own, --out would be --output.
+        added = add(command.__name__.rpartition(".")[2], help=command.SUMMARY, allow_abbrev=False,
                     description=f"{command.SUMMARY[0].upper()}{command.SUMMARY[1:]}.")
         added.register("type", None, not_empty)  # of files, names and addresses, which say no other
         command.add_options(added)

@@ -94,14 +94,17 @@ def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, left: i
 
 def say_json(value: Any) -> None:
     """Print a value as JSON for scripts."""
-    _print(json.dumps(value, indent=1))
+    _print(json.dumps(value, indent=1, allow_nan=False))
 
 
 def say_csv(fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Print rows as CSV for scripts and spreadsheets; what a row has besides these fields is left out."""
+    shown = sys.stdout.isatty()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(newline="")  # a row brings its own end, which Windows' output would lengthen
-    writer, shown = csv.DictWriter(sys.stdout, fields, extrasaction="ignore"), sys.stdout.isatty()
+        if not shown:  # names of files that a code page lacks would be no file's, and scripts read UTF-8
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    writer = csv.DictWriter(sys.stdout, fields, extrasaction="ignore")
 
     def cell_of(value: Any) -> Any:
         cell = csv_cell(value)

@@ -69,8 +69,9 @@ def check_project_files(options: argparse.Namespace) -> None:
         options.usage_error(f"the following arguments are required: {', '.join(missing)} (or --project)")
     if not options.project:
         return
-    used = {options.model, options.clean, options.test, *options.poisoned, options.order}
-    files = [file for file in read_project(Path(options.project)).files if str(file.path) in used]
+    typed = vars(options.typed)  # without what the project says
+    files = [file for file in read_project(Path(options.project)).files
+             if not typed[_OPTIONS[file.role].strip("-").lower()]]
     for looked in look_for(files, Path(options.project).absolute().parent):
         if looked.state != "found":
             raise EngineError(_remedy(looked))

@@ -17,7 +17,7 @@ from engine.literal import literal
 from engine.pruning.thresholds import rule_text
 from engine.rates import Rate
 from engine.reports.headline import Headline, headline, measured_text, threshold_text
-from engine.reports.run_differences import best_of, worst_attack
+from engine.reports.run_differences import b_beside, best_of, worst_attack
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow, price_text, rows_of
 
@@ -59,9 +59,10 @@ def say_run(run: PruningRun) -> None:
 
 def summary_cells(run: PruningRun) -> list[str]:
     """A run in one row of a table, see SUMMARY_HEADINGS; attack success is the highest over its poisoned sets."""
-    best, clean = best_of(run), run.curve.clean.b_prime_rate(0)
-    return [best.name if best else "-", percent(clean.value), _percent(worst_attack(run.curve.poisoned, 0)),
-            rate_text(best.clean if best else None), rate_text(best.attack if best else None)]
+    best = best_of(run)
+    return [best.name if best else "-", percent(b_beside(best, run).value),
+            _percent(worst_attack(run.curve.poisoned, 0)), rate_text(best.clean if best else None),
+            rate_text(best.attack if best else None)]
 
 
 def say_comparison(comparison: Comparison) -> None:

@@ -106,6 +106,16 @@ class Verdict:
         """B''s confidence as people read it."""
         return confidence_text(self.b_prime_confidence, self.in_probabilities[1])
 
+    @property
+    def failure(self) -> DatasetError | None:
+        """Why this is no verdict: a network answers with values that aren't finite, and so with no label."""
+        if math.isfinite(self.b_confidence) and math.isfinite(self.b_prime_confidence):
+            return None
+        network = "B'" if self.b_missing or math.isfinite(self.b_confidence) else "B"
+        return DatasetError(
+            f"{self.file}: {network} answers it with values that aren't numbers (NaN or infinite), so it has no label. "
+            "Check that pictures are fed in the range that the network was trained on, and that its file is undamaged.")
+
     def without_picture(self) -> Verdict:
         """The same verdict, to be kept by the thousand: `seen_again` reads what the networks saw from the file."""
         if isinstance(self.seen, PictureMark):
@@ -191,11 +201,11 @@ def check_pictures(
     """Check picture files a chunk at a time; the next chunk is read meanwhile.
 
     Args:
-        unreadable: called with each file that isn't a readable picture or is too large, which is then left out, and
-            why.
+        unreadable: called with each file that isn't a readable picture, is too large or has no label, see
+            `Verdict.failure`, which is then left out, and why.
     Raises:
-        DatasetError: a file isn't a readable picture, or is too large for a network that takes any, and `unreadable`
-            wasn't given.
+        DatasetError: a file isn't a readable picture, is too large for a network that takes any, or has no label, and
+            `unreadable` wasn't given.
         Cancelled: the token was set; verdicts given so far stand.
     """
     shape = goodnet.input_shape
@@ -222,12 +232,13 @@ def check_pictures(
     parts = read_ahead(read(files[start:start + size]) for start in range(0, len(files), size))
     for pictures, names, errors in parts if values else _affordable(goodnet, parts):
         cancel.raise_if_cancelled()
-        for file, error in errors:
+        found = check_arrays(goodnet, pictures, names, cancel, heard.beat) if pictures else []
+        for file, error in (*errors, *((Path(verdict.file), verdict.failure) for verdict in found if verdict.failure)):
             if unreadable is None:
                 raise error
             unreadable(file, error)
-        if pictures:
-            yield check_arrays(goodnet, pictures, names, cancel, heard.beat)
+        if standing := [verdict for verdict in found if not verdict.failure]:
+            yield standing
         done += len(pictures) + len(errors)
         heard.report(done)
 

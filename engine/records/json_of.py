@@ -105,7 +105,7 @@ def scan_json(found: Scan) -> Json:
 
 def rate_json(name: str, rate: Rate | None) -> Json:
     """A rate and its interval under two keys, null where it isn't known."""
-    if rate is None:
+    if rate is None or not rate.total:
         return {name: None, f"{name}_interval": None}
     return {name: finite(rate.value), f"{name}_interval": list(rate.interval)}
 

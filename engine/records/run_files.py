@@ -45,7 +45,7 @@ def pair_name(x: float) -> str:
 
 
 def save_run(
-    run: PruningRun, folder: Path, *, also: Callable[[Path], None] = lambda _: None,
+    run: PruningRun, folder: Path, *, also: Callable[[Path], None] = lambda _: None, spared: Sequence[Path] = (),
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> tuple[str, ...]:
     """Write a run's folder: figures, numbers and one pair a threshold; it appears whole or not at all.
@@ -54,6 +54,7 @@ def save_run(
 
     Args:
         also: writes what else belongs into it, given the folder.
+        spared: what is never replaced, besides what the run reads.
     Returns:
         What was left out, a sentence each.
     Raises:
@@ -65,7 +66,6 @@ def save_run(
     from engine.reports.figures.curve import printed_figure
     from engine.reports.figures.style import save_drawing
     from engine.reports.pages.page import report_html
-
     rows, pictures = rows_of(run), pictures_of(run)
     network = open_network(run.model.path, run.request.output)
     goodnets: dict[str, Callable[[], GoodNet]] = {
@@ -78,7 +78,7 @@ def save_run(
         cancel.raise_if_cancelled()
         progress(Progress("Saving GoodNet pairs", next(pieces), total))
 
-    with whole_folder(folder, run.request.paths) as temporary:
+    with whole_folder(folder, (*run.request.paths, *spared)) as temporary:
         first = None
         for name, built in goodnets.items():
             (temporary / name).mkdir()

@@ -73,6 +73,7 @@ def run_summary_json(folder: Path | None, run: PruningRun) -> Json:
         "badnet": badnet_json(run.curve),
         "best": {"name": best.name, "level": best.level, "sentence": best.sentence,
                  **rate_json("clean_accuracy", best.clean),
+                 **rate_json("clean_accuracy_before", best.clean_before),
                  **rate_json("attack_success_rate", best.attack)} if best else None,
     }
 

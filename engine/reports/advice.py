@@ -78,9 +78,11 @@ def _unknown(run: PruningRun) -> tuple[str, ...]:
                      "the thresholds chosen by, which flatters it.")
     seen = run.datasets[0].labels
     if seen < run.model.labels:
+        measured = any(d.role == "test" and d.labels == run.model.labels for d in run.datasets)
+        others = "The test images show the others, too, but the channels' order, the thresholds and a guard rest on " \
+            "those alone" if measured else "How any defence treats the others isn't known"
         found.append(f"The clean validation images show only {seen:,} of the network's {run.model.labels:,} labels. "
-                     "How any defence treats the others isn't known, and a network trained anew (fine-pruned or "
-                     "repaired) forgets them.")
+                     f"{others}, and a network trained anew (fine-pruned or repaired) forgets the others.")
     if run.guarded:
         if measured_text(run.guarded):
             found.append(measured_text(run.guarded))

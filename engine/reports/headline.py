@@ -63,6 +63,7 @@ class Headline:
         sentence: what does that and what it means.
         name: what does it, such as "B behind the margin guard"; "B" where there is nothing to stop or no verdict.
         clean, attack: its clean accuracy and attack success on the worst set, None without poisoned images.
+        clean_before: that of B alone on the same clean images, which may be some of the run's.
         recommendation: what to do.
         warnings: what is doubtful about the input, to be shown first.
         compared: the comparison's row where the best was only compared.
@@ -75,6 +76,7 @@ class Headline:
     sentence: str
     name: str
     clean: Rate
+    clean_before: Rate
     attack: Rate | None
     recommendation: str = ""
     warnings: tuple[str, ...] = ()
@@ -110,7 +112,8 @@ def headline(run: PruningRun, rows: Iterable[GoodNetRow]) -> Headline | None:
     alone, warnings = run.curve.figures_at(0), tuple(doubt.sentence for doubt in run.doubts)
 
     def no_verdict(figures: str, sentence: str, recommendation: str) -> Headline:
-        return Headline(None, "unknown", figures, sentence, BADNET, alone.clean, alone.attack, recommendation, warnings)
+        return Headline(None, "unknown", figures, sentence, BADNET, alone.clean, alone.clean_before, alone.attack,
+                        recommendation, warnings)
 
     if not run.plausible:
         return no_verdict("The input is implausible, so there is no verdict",
@@ -121,8 +124,8 @@ def headline(run: PruningRun, rows: Iterable[GoodNetRow]) -> Headline | None:
                           "nothing here that a defence could stop.", RECOMMENDATIONS["unknown"])
     if best:
         return Headline(best.row, best.level, _figures(best.figures), _sentence(best, run), best.name,
-                        best.figures.clean, best.figures.attack, RECOMMENDATIONS[best.level], warnings, best.compared,
-                        best.guarded)
+                        best.figures.clean, best.figures.clean_before, best.figures.attack,
+                        RECOMMENDATIONS[best.level], warnings, best.compared, best.guarded)
     return no_verdict("There is no GoodNet to judge", "No pruning step loses as much as was asked for.",
                       RECOMMENDATIONS["unknown"]) if warnings else None
 

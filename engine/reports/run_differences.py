@@ -82,6 +82,11 @@ def best_of(run: PruningRun) -> Headline | None:
     return headline(run, rows_of(run))
 
 
+def b_beside(best: Headline | None, run: PruningRun) -> Rate:
+    """Clean accuracy of B alone on the images that its best defence was measured on; without one, on the run's."""
+    return best.clean_before if best else run.curve.clean.b_prime_rate(0)
+
+
 def worst_attack(sets: Sequence[SetCounts], step: int) -> Rate | None:
     """The highest attack success of the GoodNet over poisoned sets, None where there are none."""
     return max((counts.goodnet_rate(step) for counts in sets), key=lambda rate: rate.value, default=None)

@@ -202,12 +202,20 @@ def stopped(attacks: Sequence[Attack]) -> tuple[str, ...]:
         and (attack.before.value >= WEAK_ATTACK or not attack.reconstructed))
 
 
+def left_over(worst: Attack | None) -> tuple[str, ...]:
+    """That a defence was measured not to stop an attack, in a sentence; nothing where it stops the worst."""
+    if worst is None or worst.success.value <= HARMLESS_ATTACK:
+        return ()
+    return (f"The best defence found leaves an attack that works on {percent(worst.success.value)} of {worst.title} "
+            f"(with B alone on {percent(worst.before.value)}): don't rely on it to stop that trigger.",)
+
+
 def _cautions(
     run: PruningRun, found: Examination, chosen: ComparisonRow, opened: Opened, complete: bool, *,
     estimated: bool, stood_in: bool, apart: bool,
 ) -> tuple[str, ...]:
     # The run was told which preprocessing to take, so it doesn't know what is doubtful about that choice.
-    said = list(dict.fromkeys((*opened.notices, *(doubt.sentence for doubt in run.doubts))))
+    said = list(dict.fromkeys((*left_over(chosen.worst), *opened.notices, *(doubt.sentence for doubt in run.doubts))))
     if chosen.points_lost > BEARABLE_POINTS:
         said.append(f"The best defence found costs {chosen.points_lost:.1f} points of clean accuracy. More clean "
                     "images of every label would let a repair keep more.")

@@ -204,7 +204,7 @@ class Checking(QObject):
     def _take_checked(self, checked: Checked) -> None:
         message = self._session.message
         if checked.skipped:
-            more = f" and {len(checked.skipped) - 1} more couldn't be read" if len(checked.skipped) > 1 else ""
+            more = f" and {len(checked.skipped) - 1} more couldn't be checked" if len(checked.skipped) > 1 else ""
             message.emit(Message(checked.skipped[0] + (f" ({more.strip()})" if more else ""), "error"))
         elif checked.pictures:
             plural = "s" if checked.pictures > 1 else ""
@@ -277,8 +277,10 @@ def check_pixels(
     fitted = [fit_picture(Image.fromarray(pixels), goodnet.input_shape) for pixels in flat]
     heard = Heartbeat("Checking pictures", len(pictures), context.progress)
     found = check_arrays(goodnet, fitted, [name for name, _ in pictures], context.cancel, heard.beat)
-    context.partial((found, [], among_others))
-    return Checked(len(found), sum(verdict.flagged for verdict in found), ())
+    standing = [verdict for verdict in found if not verdict.failure]
+    context.partial((standing, [], among_others))
+    return Checked(len(standing), sum(verdict.flagged for verdict in standing),
+                   tuple(str(verdict.failure) for verdict in found if verdict.failure))
 
 
 def check_misread(bench: Workbench, run: PruningRun, context: TaskContext) -> Wrong:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.records.side_by_side import SideBySide
-from engine.reports.run_differences import Difference, worst_attack
+from engine.reports.run_differences import Difference, b_beside, worst_attack
 from gui.jobs.comparing import ListedRun
 from gui.tables.model import Block, Column, FigureModel, rate_column
 
@@ -18,8 +18,8 @@ def _best(listed: ListedRun) -> tuple[Block, ...]:
 COLUMNS: tuple[Column[ListedRun], ...] = (
     Column("Run", "The model's file and what tells its runs apart. Below it: when it was run, and with what.",
            lambda listed: (Block(listed.name, listed.note),), left=True),
-    rate_column("B: clean\naccuracy", "The share of clean images that the network itself labels right.",
-                lambda listed: [listed.run.curve.clean.b_prime_rate(0)]),
+    rate_column("B: clean\naccuracy", "The share of clean images that the network itself labels right, of those that "
+                "the best defence was measured on.", lambda listed: [b_beside(listed.best, listed.run)]),
     rate_column("B: attack\nsuccess", "The share of poisoned images that the network itself gives the label the "
                 "attacker wants; of several sets, the highest.",
                 lambda listed: [worst_attack(listed.run.curve.poisoned, 0)]),

@@ -155,7 +155,7 @@ def test_many_warnings_leave_the_views_their_room(window: MainWindow, qtbot: QtB
     window.desk.pages.setCurrentWidget(window.tabs)
     window.resize(first_size(SCREEN))
     doubts = tuple(f"Set {number} is doubtful: {'its labels may be another network’s, ' * 9}." for number in range(5))
-    best = Headline(None, "unknown", "The input is implausible", "", "B", Rate(1, 2), None, warnings=doubts)
+    best = Headline(None, "unknown", "The input is implausible", "", "B", Rate(1, 2), Rate(1, 2), None, warnings=doubts)
     bar = window.result
     bar.show_result("b.keras", dataclasses.replace(best, warnings=doubts[:2]), usable=False)
     window.grab()

@@ -100,3 +100,14 @@ def shown_to(network: Network, monkeypatch: pytest.MonkeyPatch) -> list[Array]:
 
     monkeypatch.setattr(network, "predict_labels", watched)
     return shown
+
+
+def overflowing(folder: Path) -> Path:
+    """A network of finite weights that answers black pictures alone with numbers."""
+    from keras import Sequential, layers
+    model = Sequential([layers.Input((6, 6, 3)), layers.Conv2D(4, 3, name="pruned"), layers.Flatten(),
+                        layers.Dense(3, activation="softmax")])
+    kernel, bias = model.get_layer("pruned").get_weights()
+    model.get_layer("pruned").set_weights([np.full_like(kernel, 1e38), bias])
+    model.save(folder / "overflowing.keras")
+    return folder / "overflowing.keras"

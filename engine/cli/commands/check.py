@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
             answers.update({verdict.file: verdict.without_picture() for verdict in chunk})
     errors = [answer for answer in answers.values() if isinstance(answer, EngineError)]
     if errors and len(errors) == len(answers):
-        none = f" None of the {len(errors):,} pictures can be read." if len(errors) > 1 else ""
+        none = f" None of the {len(errors):,} pictures can be checked." if len(errors) > 1 else ""
         raise EngineError(f"{errors[0]}{none}")
     for warning in goodnet.warnings:
         complain(warning)
@@ -72,14 +72,14 @@ def _say(options: argparse.Namespace, found: Sequence[tuple[str, Verdict | Engin
         say_csv((*FIELDS, "name") if names else FIELDS, (_fields(file, v, names) for file, v in found))
     else:
         say_table(["picture", "answer", "B says", "B' says"],
-                  [[file, "can't be read", "-", "-"] if isinstance(v, EngineError) else
+                  [[file, "can't be checked", "-", "-"] if isinstance(v, EngineError) else
                    [file, f"backdoored (label {v.label})" if v.flagged else f"label {called(v.label, names)}",
                     "is not in this file" if v.b_missing else _says(v.b_label, v.b_confidence_text, names),
                     "is B itself" if v.b_alone else _says(v.b_prime_label, v.b_prime_confidence_text, names)]
                    for file, v in found], left=4)
         verdicts = [v for _, v in found if isinstance(v, Verdict)]
-        unread = f"; {len(found) - len(verdicts)} can't be read" if len(verdicts) < len(found) else ""
-        say(f"{sum(v.flagged for v in verdicts)} of {len(verdicts)} flagged as backdoored{unread}")
+        left = f"; {len(found) - len(verdicts)} can't be checked" if len(verdicts) < len(found) else ""
+        say(f"{sum(v.flagged for v in verdicts)} of {len(verdicts)} flagged as backdoored{left}")
 
 
 def _split(paths: list[Path], fed: Preprocessing | None) -> tuple[GoodNet, list[Path]]:

@@ -66,6 +66,9 @@ def _say(found: Defended) -> None:
     on = "images that it wasn't chosen by" if found.apart else "images that it was chosen by"
     say(f"On {row.clean.total:,} clean {on} its accuracy is {rate_text(row.clean)}; with B alone it is "
         f"{rate_text(row.clean_before)}.")
+    for attack in row.attacks:
+        say(f"On {attack.success.total:,} images of {attack.title} attack success is {rate_text(attack.success)}; with "
+            f"B alone it is {rate_text(attack.before)}.")
     for caution in found.cautions:
         warn(caution)
     for sentence in found.holds_against or ("Nothing here was measured to be stopped.",):

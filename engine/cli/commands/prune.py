@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.cli.options import (
@@ -76,15 +77,15 @@ def run(options: argparse.Namespace) -> None:
     saved = out.absolute() / "run.json" if out else None
     models = list(dict.fromkeys(map(Path, (options.model, *options.further))))
     folders = folders_of(models, out) if len(models) > 1 else [out]
-    for model, folder in zip(models, folders, strict=True):
-        if folder:
-            check_writable(folder, _request(options, model).paths)
+    read = (*models, *_request(options, models[0]).paths)  # one model may lie in the folder of another
+    for folder in filter(None, folders):
+        check_writable(folder, read)
 
     def prune(model: Path, folder: Path | None, heading: str = "") -> PruningRun:
         request = _request(options, model)
         if not options.classes:
             request = dataclasses.replace(request, classes=project_classes(options, model))
-        return _prune(request, folder, options, heading)
+        return _prune(request, folder, options, heading, read)
 
     if len(models) > 1:
         prune_each(models, folders, prune, options.json)
@@ -104,13 +105,14 @@ def run(options: argparse.Namespace) -> None:
             say(FILES_WITHOUT_GUARD)
 
 
-def _prune(request: PruningRequest, out: Path | None, options: argparse.Namespace, heading: str) -> PruningRun:
+def _prune(request: PruningRequest, out: Path | None, options: argparse.Namespace, heading: str,
+           spared: Sequence[Path]) -> PruningRun:
     with ProgressLine(heading) as show:
         found = run_pruning(request, progress=show)
         if options.compare:
             compared = compare_defences(found, allow_missing_labels=options.allow_missing_labels, progress=show)
             found = dataclasses.replace(found, comparison=compared)
-        left_out = save_run(found, out, progress=show) if out else ()
+        left_out = save_run(found, out, spared=spared, progress=show) if out else ()
         options.saved |= out is not None
     for sentence in left_out:
         complain(sentence)

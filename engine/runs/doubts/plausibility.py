@@ -189,8 +189,10 @@ def _about_labels(sets: Sequence[SetSeen], labels: int) -> Iterator[Doubt]:
     if shown:
         told = " and ".join(f"{name} has images of {len(those):,}{_all_but(those, labels)}"
                             for name, those in shown.items())
-        yield Doubt(f"{told} of the network's {labels:,} labels: every figure and verdict is about these labels alone.",
-                    False)
+        measured = any(s.role == "test" and len(np.unique(s.labels)) == labels for s in clean)
+        yield Doubt(f"{told} of the network's {labels:,} labels: " + (
+            "the channels' order, the thresholds, a guard and what is trained rest on these labels alone." if measured
+            else "every figure and verdict is about these labels alone."), False)
 
 
 def _all_but(shown: Labels, labels: int) -> str:

@@ -253,12 +253,12 @@ def test_a_damaged_picture_is_named_and_the_others_are_answered(
     assert str(damaged) in said.err
     assert main(command) == AT_FAULT
     said = capsys.readouterr()
-    assert "1.png  can't be read" in said.out and "of 3 flagged as backdoored; 1 can't be read" in said.out
+    assert "1.png  can't be checked" in said.out and "of 3 flagged as backdoored; 1 can't be checked" in said.out
     for picture in tmp_path.glob("*.png"):
         picture.write_bytes(b"no picture")
     assert main(command) == AT_FAULT
     said = capsys.readouterr()
-    assert not said.out and "None of the 4 pictures can be read" in said.err
+    assert not said.out and "None of the 4 pictures can be checked" in said.err
 
 
 def test_scale_is_found_out(small_lab: SmallLab, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,14 @@ class Said:
 @pytest.fixture(scope="module")
 def defended(small_lab: SmallLab, tmp_path_factory: pytest.TempPathFactory) -> Said:
     """One run, with as little training as will do, of a network whose labels have names."""
-    folder, said = tmp_path_factory.mktemp("defended"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        return said_of(small_lab, tmp_path_factory.mktemp("defended"), patch)
+
+
+def said_of(small_lab: SmallLab, folder: Path, patch: pytest.MonkeyPatch) -> Said:
+    said = io.StringIO()
     (folder / "names.txt").write_text("\n".join(f"person {label}" for label in range(LABELS)), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+    with contextlib.redirect_stdout(said):
         for name, function in (("distil", distil), ("unlearn", unlearn)):
             patch.setattr(f"engine.runs.all_defences.{name}", partial(function, steps=2))
         assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
@@ -50,6 +56,23 @@ def test_the_verdict_is_said_before_what_was_chosen(defended: Said) -> None:
     named = {f"Label {label} is person {label}." for label in (*found["guilty"], *found["standing_out"], TARGET)}
     assert set(verdict[2:-1]) == named and verdict[-1] == ""
     assert sum(line in named for line in lines) == len(named), "each once"
+
+
+def test_an_attack_that_the_best_defence_leaves_is_said_first(
+        small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.runs.defend.best_row", lambda rows: max(rows, key=lambda row: row.attack.value))
+    found = said_of(small_lab, tmp_path, monkeypatch)
+    measured, page = found.written["measured"], (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    left, before = measured["attack_success_rate"]["poisoned"], \
+        found.written["candidates"][0]["attack_success_rate"]["poisoned"]
+    assert left > 0.5
+    warning = next(line for line in found.lines if line.startswith("Warning: "))
+    assert warning.startswith(f"Warning: The best defence found leaves an attack that works on {100 * left:g} % of ")
+    assert found.written["cautions"][0] == warning.removeprefix("Warning: ")
+    assert (f"On 40 images of poisoned attack success is {100 * left:.2f} % {interval_of(left, 40)}; with B alone it "
+            f"is {100 * before:.2f} % {interval_of(before, 40)}.") in found.lines
+    said = " ".join(re.sub("<[^>]*>", "", page).split())
+    assert f"On 40 images of poisoned: attack success {100 * before:.2f} % before, {100 * left:.2f} % now" in said
 
 
 def test_rates_are_printed_with_intervals_as_other_commands_print_them(defended: Said) -> None:

@@ -162,6 +162,19 @@ def test_a_moved_or_changed_file_is_named_with_the_remedy(
     assert os.fspath(there) in used
 
 
+@pytest.mark.parametrize(("name", "typed"), [
+    ("badnet.keras", []), ("clean.h5", ["--clean"]), ("poisoned.h5", ["--poisoned"]), ("order.json", ["--order"])])
+def test_a_changed_file_is_used_once_its_very_path_is_typed(
+        name: str, typed: list[str], project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = project.parent.parent / "lab" / name
+    path.write_bytes(path.read_bytes() + b" ")
+    assert main(["prune", "--project", str(project)]) == AT_FAULT
+    assert "isn't what it was" in capsys.readouterr().err
+    found = answer(capsys, *typed, path, "--project", project)
+    used = {found["model"]["path"], found["settings"]["order"], *(d["path"] for d in found["datasets"])}
+    assert str(path) in used
+
+
 def test_a_project_s_file_whose_name_is_too_long_isnt_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(project.read_text())
     document["files"]["model"]["path"] = "a" * 300

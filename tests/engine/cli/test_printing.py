@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import pytest
 
-from engine.__main__ import AT_FAULT, DONE, INTERRUPTED, main
+from engine.__main__ import AT_FAULT, DONE, INTERRUPTED, USAGE, main
 from engine.cli.parser import COMMANDS, build_parser
 from engine.cli.printing import say, say_csv, say_table
 from engine.cli.progress_line import ProgressLine
@@ -83,6 +83,16 @@ def test_every_command_that_prints_a_result_prints_json() -> None:
     assert [name for name, parser in commands().items() if "--json" not in parser.format_help()] == []
 
 
+@pytest.mark.parametrize("words", [["scan", "m.h5", "--clean", "c.h5"], ["misread", "m.h5", "--clean", "c.h5"],
+                                   ["inspect", "m.h5"]])
+def test_an_option_that_a_command_lacks_is_no_abbreviation(
+        words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--out", "folder"])
+    assert left.value.code == USAGE
+    assert "unrecognized arguments: --out folder" in capsys.readouterr().err
+
+
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["--version"])
@@ -130,6 +140,16 @@ def test_rows_of_csv_end_once_on_windows_too(monkeypatch: pytest.MonkeyPatch) ->
     say_csv(["file", "label"], [{"file": "a.png", "label": 3, "more": "left out"}])
     sys.stdout.flush()
     assert raw.getvalue() == b"file,label\r\na.png,3\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_file_s_name_is_whole_in_csv_whatever_the_terminal_s_code_page(
+        encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, errors="backslashreplace"))
+    say_csv(["file"], [{"file": "\u732b \u00e9.png"}, {"file": "\udcff.png"}])
+    sys.stdout.flush()
+    assert raw.getvalue().decode("utf-8") == "file\r\n\u732b \u00e9.png\r\n\\udcff.png\r\n"
 
 
 def test_a_pipe_gets_whole_plain_lines(

@@ -152,6 +152,21 @@ def test_a_folder_that_may_not_be_replaced_is_found_before_any_work(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["one-2"]
 
 
+def test_a_model_in_the_folder_of_another_ones_run_isnt_replaced_by_it(
+    small_lab: SmallLab, models: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    assert main(arguments(small_lab, models[:1], "--out", out / "one")) == DONE
+    repaired = out / "one" / "goodnet-x4" / "b_prime.keras"
+    before = repaired.read_bytes()
+    capsys.readouterr()
+    assert main(arguments(small_lab, [models[0], repaired], "--out", out)) == AT_FAULT
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"{out / 'one'}: holds b_prime.keras, which the result is made from" in said.err
+    assert repaired.read_bytes() == before
+
+
 def test_a_model_named_twice_is_run_once(
     small_lab: SmallLab, models: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.__main__ import main
 from engine.data.datasets import open_dataset
 from engine.data.preprocessing import AS_STORED
 from engine.defences.training import Repair
@@ -28,6 +30,7 @@ from engine.runs.pairs import build_goodnet, build_guarded_badnet
 from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.rows import rows_of
 from tests.support.deep_pictures import write_png
+from tests.support.linear_networks import overflowing
 from tests.support.networks import SmallLab
 from tests.support.repairs import as_pair
 
@@ -133,6 +136,27 @@ def test_a_photo_too_large_for_a_network_of_any_size_is_told(tmp_path: Path) -> 
         list(check_pictures(goodnet, files))
     with pytest.raises(DatasetError, match=r"s\.png: has 3 x 3 pixels .* 3 x 3 pixels don't fit it"):
         list(check_pictures(goodnet, [small]))
+
+
+@pytest.fixture
+def black_and_white(tmp_path: Path) -> list[Path]:
+    files = [tmp_path / "black.png", tmp_path / "white.png"]
+    for file, value in zip(files, (0, 255), strict=True):
+        Image.new("RGB", (6, 6), (value,) * 3).save(file)
+    return files
+
+
+def test_a_picture_that_a_network_overflows_on_has_no_label(
+    black_and_white: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    network = str(overflowing(tmp_path))
+    assert main(["check", network, network, *map(str, black_and_white), "--json"]) == 1
+    said = capsys.readouterr()
+    black, white = json.loads(said.out, parse_constant=pytest.fail)
+    assert black["error"] is None and black["flagged"] is False
+    assert white["label"] is white["b_label"] is white["flagged"] is white["why"] is white["b_confidence"] is None
+    assert white["error"] in said.err
+    assert white["error"].startswith(f"{black_and_white[1]}: B answers it with values that aren't numbers")
 
 
 def test_a_check_is_cancelled_between_chunks(guarded: GoodNet, files: list[Path],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import datetime
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,13 +18,17 @@ import pytest
 from PIL import Image
 
 from engine.__main__ import AT_FAULT, DONE, main
+from engine.cli.result_tables import summary_cells
+from engine.defences.comparison import Comparison
 from engine.rates import Rate
 from engine.records.autosave import keep_run
-from engine.records.side_by_side import save_side_by_side, side_by_side, write_differences_csv
+from engine.records.side_by_side import save_side_by_side, side_by_side, side_by_side_json, write_differences_csv
 from engine.reports.figures.runs import printed_runs
+from engine.reports.pages.runs import runs_html
 from engine.reports.run_differences import best_of, cautions
 from engine.runs.doubts.plausibility import Doubt
 from engine.runs.prune import PruningRun
+from tests.support.comparisons import row
 from tests.support.places import PROJECT
 from tests.support.runs import made_up_run
 
@@ -169,6 +175,22 @@ def test_bests_that_were_measured_on_other_images_of_one_file_are_told(monkeypat
     monkeypatch.setattr("engine.reports.run_differences.best_of", lambda run: held if run is runs[1] else best)
     (caution,) = cautions(runs)
     assert "different numbers of clean images" in caution
+
+
+def test_b_stands_beside_the_best_with_its_accuracy_on_the_same_images() -> None:
+    """76 of the 80 that the copy was measured on; of all images it is another share."""
+    run = a_run(comparison=Comparison((row("B", "none", 76, 80), row("repaired", "none", 76, 0))))
+    best, of_all = best_of(run), run.curve.clean.b_prime_rate(0).value
+    assert best and best.compared and of_all != 0.95
+    assert summary_cells(run)[1] == "95 %"
+    found = side_by_side([("one", None, run), ("two", None, a_run())])
+    written = side_by_side_json(found)
+    first, second = written["runs"]
+    assert first["badnet"]["clean_accuracy"] == of_all
+    assert first["best"]["clean_accuracy_before"] == first["best"]["clean_accuracy"] == 0.95
+    page = runs_html(found.names, found.runs, (), written, datetime.date(2024, 1, 1))
+    cells = re.findall(r'<td><data value="([^"]*)"', page)
+    assert [float(cells[0]), float(cells[4])] == [0.95, second["best"]["clean_accuracy_before"]]
 
 
 def test_what_is_doubtful_about_a_run_s_input_is_said_with_its_name() -> None:

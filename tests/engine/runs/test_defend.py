@@ -28,7 +28,7 @@ from engine.guards.calibration import SPARING_GUARD
 from engine.models.networks import Network, open_network
 from engine.rates import Rate
 from engine.runs import defend as defending
-from engine.runs.defend import are_estimates, best_row, broad_rows, parted, stopped
+from engine.runs.defend import are_estimates, best_row, broad_rows, left_over, parted, stopped
 from engine.runs.examine import Examination, examine
 from tests.support.networks import TARGET, SmallLab
 
@@ -220,6 +220,13 @@ def test_a_reconstructed_trigger_that_hardly_works_is_nothing_to_hold_against(
         before: int, left: int, reconstructed: bool, told: bool) -> None:
     attack = Attack("p", 0, Rate(before, 100), Rate(left, 100), Rate(0, 100), reconstructed)
     assert bool(stopped([attack])) == told
+
+
+@pytest.mark.parametrize("success, told", [(5, False), (6, True)])
+def test_an_attack_that_is_left_is_a_caution(success: int, told: bool) -> None:
+    (*_, said) = ("", *left_over(Attack("p", 0, Rate(99, 100), Rate(success, 100), Rate(0, 100), True)))
+    assert ("works on 6 % of p (reconstructed) (with B alone on 99 %)" in said) == told == bool(said)
+    assert left_over(None) == ()
 
 
 def test_guards_that_would_flag_nothing_are_not_chosen_and_that_is_said(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,10 +16,14 @@ from pytestqt.qtbot import QtBot
 
 from engine.errors import DatasetError
 from engine.goodnets.checking import PictureMark, Verdict
+from engine.progress import NEVER_CANCELLED, ignore_progress
 from gui.check import seen
 from gui.check.detail import _LOST
+from gui.jobs.checking import check_pixels
 from gui.main_window import MainWindow
+from gui.session.workbench import Workbench
 from gui.widgets.picture_view import thumbnail, to_image
+from tests.support.linear_networks import overflowing
 from tests.support.networks import SmallLab
 from tests.support.window_driver import PATIENCE_MS, press_run, settle
 
@@ -146,3 +151,13 @@ def test_a_verdict_knows_its_picture_again(tmp_path: Path) -> None:
     Image.fromarray(pixels[::-1]).save(path)
     with pytest.raises(DatasetError, match="changed since"):
         light.seen_again()
+
+
+def test_pixels_that_a_network_overflows_on_are_told(tmp_path: Path) -> None:
+    network, bench, told = overflowing(tmp_path), Workbench(), list[tuple[list[Verdict], object]]()
+    bench.take_saved([network, network])
+    context = SimpleNamespace(cancel=NEVER_CANCELLED, progress=ignore_progress, partial=told.append)
+    pixels = [(name, np.full((6, 6, 3), value, np.uint8)) for name, value in (("black", 0), ("white", 255))]
+    checked = check_pixels(bench, pixels, context)  # type: ignore[arg-type]
+    assert [verdict.file for verdict in told[0][0]] == ["black"] and checked.pictures == 1
+    assert len(checked.skipped) == 1 and checked.skipped[0].startswith("white: B answers it with values")

@@ -175,7 +175,7 @@ def test_b_behind_the_guard_alone_can_be_saved_and_used(guarded_view: GoodNetsVi
 def test_headlines_of_all_levels_are_drawn_differently(view: GoodNetsView) -> None:
     pictures = []
     for level in get_args(Level):
-        view.show_headline(Headline(None, level, "Figures", "Sentence", "B", Rate(1, 2), None))
+        view.show_headline(Headline(None, level, "Figures", "Sentence", "B", Rate(1, 2), Rate(1, 2), None))
         pictures.append(view.headline.grab().toImage())
     for one, other in itertools.combinations(pictures, 2):
         assert one != other

@@ -140,6 +140,16 @@ def test_labels_and_images_that_raise_doubt(sets: list[SetSeen], words: str, sto
     assert [doubt.implausible for doubt in found if words in doubt.sentence] == [stops], found
 
 
+@pytest.mark.parametrize(("test", "words"), [
+    (SPREAD, "the channels' order, the thresholds, a guard and what is trained rest on these labels alone."),
+    (FEW, "every figure and verdict is about these labels alone."),
+    (None, "every figure and verdict is about these labels alone.")])
+def test_figures_of_a_test_set_with_all_labels_are_about_all(test: list[int] | None, words: str) -> None:
+    sets = [seen("valid", "validation", FEW), *([seen("test", "test", test, 200)] if test else [])]
+    doubt, = doubts_of(curve(98, 97 if test else None), 10, sets)
+    assert doubt.sentence.endswith(f" of the network's 10 labels: {words}")
+
+
 @pytest.mark.parametrize(("drawn", "labels", "told"), [
     ([7] * 85 + [0, 1, 2, 3, 4, 5, 6, 8, 9], 10, "90.43 %"),
     ([7] * 51 + [0, 1, 2, 3, 4, 5, 6, 8, 9] * 5 + [0, 1, 2, 3], 10, "51 %"),
