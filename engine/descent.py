@@ -20,6 +20,7 @@ class Adam:
         self._first, self._second = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self._rate, self._betas, self._tiny = rate, betas, tiny
 
+    @np.errstate(over="ignore", invalid="ignore")  # where a network overflows there is no way down
     def change(self, rows: Any, step: int, gradient: Floats) -> Floats:
         """What to add to some rows to climb, and to take from them to descend.
 

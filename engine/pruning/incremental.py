@@ -93,6 +93,7 @@ class IncrementalSteps:
         """See StepPredictor."""
         return joined(map(arrays, in_batches(self._head, images, self._network.batch, cancel, did)))
 
+    @np.errstate(over="ignore", invalid="ignore")  # what isn't a number is too close to call, and answered anew
     def labels(self, features: Features, order: npt.NDArray[np.int64], cancel: CancelToken,
                did: Did = ignore_done) -> Labels:
         """See StepPredictor."""

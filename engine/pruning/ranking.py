@@ -56,6 +56,7 @@ class ChannelRanking:
     source: str
 
 
+@np.errstate(invalid="ignore")  # of a channel that overflows to both sides there is no mean, and it is pruned last
 def rank_channels(
     network: Network, layer: str, dataset: Dataset, *, rank_at: RankAt = "conv",
     predictor: StepPredictor | None = None, kept: KeptFeatures | None = None,
@@ -150,6 +151,7 @@ def sums_and_features(run: Callable[[Images], Any], images: Images, size: int, c
     return [sum_of_means(part[0]) for part in parts], joined(part[1:] for part in parts)
 
 
+@np.errstate(invalid="ignore")
 def sum_of_means(activation: npt.NDArray[np.float32]) -> Sums:
     """Float32[n, h, w, C] to float64[C], accumulated in float64."""
     positions = max(1, int(np.prod(activation.shape[1:-1])))

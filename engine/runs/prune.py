@@ -22,6 +22,7 @@ from engine.pruning.sweep import Preview, PruningCurve, SweepSet, sweep
 from engine.pruning.thresholds import DEFAULT_DROPS, DropMode, Stop
 from engine.runs.doubts.alarms_borne import borne_text
 from engine.runs.doubts.causes import explained
+from engine.runs.doubts.overflow import overflowing
 from engine.runs.doubts.plausibility import Doubt, SetSeen, doubts_of, hardly_better_than_chance
 from engine.runs.opening.inputs import DatasetSummary, InputFiles, ModelSummary, Opened, open_inputs
 
@@ -103,7 +104,8 @@ def run_pruning(
         ranking, curve = _count_here(request, dataclasses.replace(opened, sets=read), partial, progress, cancel)
     seen = [SetSeen(s.dataset.name, s.role, s.dataset.labels, p.complete())
             for s, p in zip(opened.sets, prints, strict=True)]
-    doubts = (*explained(doubts_of(curve, opened.network.labels, seen), opened.network, opened.sets, progress, cancel),
+    doubts = (*overflowing(opened.network, opened.sets, cancel),
+              *explained(doubts_of(curve, opened.network.labels, seen), opened.network, opened.sets, progress, cancel),
               *(Doubt(notice, implausible=False) for notice in opened.notices))
     # A guard learns what is normal from images that B answers; of nonsense it learns nonsense, or nothing.
     guarded = None if request.guard == "none" or hardly_better_than_chance(curve.validation, opened.network.labels) \

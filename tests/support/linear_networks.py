@@ -108,6 +108,6 @@ def overflowing(folder: Path) -> Path:
     model = Sequential([layers.Input((6, 6, 3)), layers.Conv2D(4, 3, name="pruned"), layers.Flatten(),
                         layers.Dense(3, activation="softmax")])
     kernel, bias = model.get_layer("pruned").get_weights()
-    model.get_layer("pruned").set_weights([np.full_like(kernel, 1e38), bias])
+    model.get_layer("pruned").set_weights([np.full_like(kernel, 3e38), bias])
     model.save(folder / "overflowing.keras")
     return folder / "overflowing.keras"

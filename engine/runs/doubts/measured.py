@@ -12,6 +12,7 @@ from engine.goodnets.pair import GoodNet
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.pruning.sweep import PruningCurve, Role, SetCounts, SweepSet
 from engine.runs.doubts.causes import explained
+from engine.runs.doubts.overflow import overflowing
 from engine.runs.doubts.plausibility import Doubt, doubts_of
 
 
@@ -33,7 +34,9 @@ def doubts_measured(
     asked = [SweepSet(dataset, counts.role) for dataset, counts in zip(sets, (clean, *poisoned), strict=False)]
     curve = PruningCurve("", np.arange(0), clean, None, tuple(poisoned))
     called = "B'" if goodnet.b_missing else "B"
-    return explained(doubts_of(curve, goodnet.b.labels, called=called), goodnet.b, asked, progress, cancel, called)
+    found = doubts_of(curve, goodnet.b.labels, called=called)
+    return (*overflowing(goodnet.b, asked, cancel, called),
+            *explained(found, goodnet.b, asked, progress, cancel, called))
 
 
 def _counts(of: Evaluation) -> SetCounts:

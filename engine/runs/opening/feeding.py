@@ -195,6 +195,7 @@ def _answers(network: Network, clean: Dataset, rounds: Sequence[Sequence[int]], 
     return {name: np.concatenate(found) for name, found in parts.items()}, clean.labels[np.concatenate(rounds)]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # large answers that are scaled up may overflow
 def _likeliest(answers: dict[str, Logits], truth: Labels) -> str:
     """Of ways that are right about as often, that by which the network is meant to be fed.
 
@@ -204,9 +205,13 @@ def _likeliest(answers: dict[str, Logits], truth: Labels) -> str:
     networks of other makes than the zoo's and five of the zoo. To bring each image by itself to one deviation is rare
     and mostly makes answers less sure, so it counts only where no other way is as likely.
     """
-    likely = {name: _at_best(logits, truth) for name, logits in answers.items()}
+    # Of a way by which the network overflows nothing is likely.
+    likely = {name: _at_best(logits, truth) for name, logits in answers.items()
+              if np.isfinite(logits.max(axis=1)).all()}
+    if not likely:
+        return next(iter(answers))
     first = max(likely, key=lambda name: likely[name].sum())
-    behind = {name: likely[first] - likely[name] for name in answers}
+    behind = {name: likely[first] - likely[name] for name in likely}
     same = [name for name, less in behind.items()
             if less.sum() <= max(_AS_LIKELY, _AHEAD * np.sqrt(np.square(less).sum()))]
     usual = [name for name in same if not preprocessing(name).per_image]

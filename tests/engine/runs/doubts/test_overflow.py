@@ -1,0 +1,45 @@
+"""A network of finite weights whose answers aren't numbers: it is doubted, and NumPy doesn't complain in its place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.__main__ import DONE, main
+from tests.support.linear_networks import overflowing
+
+WORDS = "images tried in {} with values that aren't numbers (NaN or infinite), which count as label 0."
+
+
+def a_set(path: Path, *, brightest: int = 255, labels: int = 3) -> Path:
+    """30 pictures; the network overflows on all but black ones."""
+    images = np.random.default_rng(len(path.name)).integers(0, brightest, (30, 6, 6, 3), endpoint=True).astype(np.uint8)
+    np.savez(path, data=images, label=np.arange(30) % labels)
+    return path
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("scale", ["none", "auto"])
+def test_answers_that_are_no_numbers_stop_every_verdict(
+        scale: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = overflowing(tmp_path)
+    clean, test = a_set(tmp_path / "clean.npz"), a_set(tmp_path / "test.npz", brightest=0)
+    assert main(["prune", str(network), "--clean", str(clean), "--test", str(test), "--poisoned",
+                 str(a_set(tmp_path / "bad.npz", labels=1)), "--preprocess", scale, "--json"]) == DONE
+    run = json.loads(capsys.readouterr().out)
+    assert run["warnings"][0].startswith(f"B answers 16 of 16 {WORDS.format('clean')}")
+    told = [sentence for sentence in run["implausible_input"] if "aren't numbers" in sentence]
+    assert len(told) == (2 if scale == "none" else len(told)), "black pictures are answered, if they are fed as 0"
+    assert WORDS.format("bad") in told[-1]
+    assert not {row["level"] for row in run["goodnets"]} & {"repaired", "protected", "costly"}
+
+
+def test_answers_of_a_saved_pair_that_are_no_numbers_are_told(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network, test = str(overflowing(tmp_path)), a_set(tmp_path / "test.npz")
+    assert main(["evaluate", network, network, "--test", str(test), "--preprocess", "none", "--json"]) == DONE
+    warnings = json.loads(capsys.readouterr().out)["warnings"]
+    assert any(WORDS.format("test") in sentence for sentence in warnings)
