@@ -190,24 +190,28 @@ def broad_rows(rows: Sequence[ComparisonRow]) -> Sequence[ComparisonRow]:
 
 
 def stopped(attacks: Sequence[Attack]) -> tuple[str, ...]:
-    """What attacks a defence was measured to stop, a sentence each.
-
-    Of a trigger computed from the network that B falls for on less than half of the images there is little to stop.
-    """
+    """What attacks a defence was measured to stop, a sentence each."""
     return tuple(
         f"{'The reconstructed trigger' if attack.reconstructed else 'The trigger'} of {attack.name}: "
         f"{percent(attack.before.value)} of {attack.success.total:,} images fell for it with B alone, "
         f"{percent(attack.success.value)} do now (up to {percent(attack.success.interval[1])} at 95 % confidence)."
-        for attack in attacks if attack.success.value <= HARMLESS_ATTACK < attack.before.value
-        and (attack.before.value >= WEAK_ATTACK or not attack.reconstructed))
+        for attack in _shown(attacks) if attack.success.value <= HARMLESS_ATTACK)
 
 
-def left_over(worst: Attack | None) -> tuple[str, ...]:
-    """That a defence was measured not to stop an attack, in a sentence; nothing where it stops the worst."""
+def left_over(attacks: Sequence[Attack]) -> tuple[str, ...]:
+    """That a defence was measured not to stop an attack, in a sentence about the worst; nothing where it stops all."""
+    worst = max(_shown(attacks), key=lambda attack: attack.success.value, default=None)
     if worst is None or worst.success.value <= HARMLESS_ATTACK:
         return ()
     return (f"The best defence found leaves an attack that works on {percent(worst.success.value)} of {worst.title} "
             f"(with B alone on {percent(worst.before.value)}): don't rely on it to stop that trigger.",)
+
+
+def _shown(attacks: Sequence[Attack]) -> list[Attack]:
+    """Those that B falls for; of a trigger computed from the network that it falls for on less than half of the images
+    there is little to stop."""
+    return [attack for attack in attacks if attack.before.value > HARMLESS_ATTACK
+            and (attack.before.value >= WEAK_ATTACK or not attack.reconstructed)]
 
 
 def _cautions(
@@ -215,7 +219,8 @@ def _cautions(
     estimated: bool, stood_in: bool, apart: bool,
 ) -> tuple[str, ...]:
     # The run was told which preprocessing to take, so it doesn't know what is doubtful about that choice.
-    said = list(dict.fromkeys((*left_over(chosen.worst), *opened.notices, *(doubt.sentence for doubt in run.doubts))))
+    said = list(dict.fromkeys((*left_over(chosen.attacks), *opened.notices,
+                               *(doubt.sentence for doubt in run.doubts))))
     if chosen.points_lost > BEARABLE_POINTS:
         said.append(f"The best defence found costs {chosen.points_lost:.1f} points of clean accuracy. More clean "
                     "images of every label would let a repair keep more.")

@@ -224,9 +224,19 @@ def test_a_reconstructed_trigger_that_hardly_works_is_nothing_to_hold_against(
 
 @pytest.mark.parametrize("success, told", [(5, False), (6, True)])
 def test_an_attack_that_is_left_is_a_caution(success: int, told: bool) -> None:
-    (*_, said) = ("", *left_over(Attack("p", 0, Rate(99, 100), Rate(success, 100), Rate(0, 100), True)))
+    (*_, said) = ("", *left_over([Attack("p", 0, Rate(99, 100), Rate(success, 100), Rate(0, 100), True)]))
     assert ("works on 6 % of p (reconstructed) (with B alone on 99 %)" in said) == told == bool(said)
-    assert left_over(None) == ()
+    assert left_over([]) == ()
+
+
+def test_what_is_left_of_no_attack_is_no_caution() -> None:
+    """Clean networks answer some label on a few images, too, whatever is done to them."""
+    none = [Attack("given", 0, Rate(4, 100), Rate(6, 100), Rate(0, 100)),
+            Attack("weak", 1, Rate(49, 100), Rate(48, 100), Rate(0, 100), True)]
+    assert left_over(none) == ()
+    (said,) = left_over([*none, *(Attack(name, 0, Rate(before, 100), Rate(left, 100), Rate(0, 100))
+                                  for name, before, left in (("mild", 6, 6), ("bad", 70, 7)))])
+    assert "works on 7 % of bad (with B alone on 70 %)" in said
 
 
 def test_guards_that_would_flag_nothing_are_not_chosen_and_that_is_said(
