@@ -104,7 +104,7 @@ def run_pruning(
         ranking, curve = _count_here(request, dataclasses.replace(opened, sets=read), partial, progress, cancel)
     seen = [SetSeen(s.dataset.name, s.role, s.dataset.labels, p.complete())
             for s, p in zip(opened.sets, prints, strict=True)]
-    doubts = (*overflowing(opened.network, opened.sets, cancel),
+    doubts = (*overflowing(opened.network, (s.dataset for s in opened.sets), cancel),
               *explained(doubts_of(curve, opened.network.labels, seen), opened.network, opened.sets, progress, cancel),
               *(Doubt(notice, implausible=False) for notice in opened.notices))
     # A guard learns what is normal from images that B answers; of nonsense it learns nonsense, or nothing.

@@ -20,9 +20,10 @@ def doubts_measured(
     goodnet: GoodNet, sets: Sequence[Dataset], evaluations: Sequence[Evaluation], *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> tuple[Doubt, ...]:
-    """What B's answers make doubtful about a clean set and poisoned ones, with likely causes.
+    """What B's answers make doubtful about a clean set and poisoned ones, with likely causes, and where B' overflows.
 
-    Of a file that holds B' alone only the clean set is looked at: that B' answers no target is no fault of the images.
+    Of a file that holds B' alone only the clean set is looked at, but for overflow: that B' answers no target is no
+    fault of the images.
 
     Args:
         sets: the clean set first, then the poisoned ones, in the networks' input range; evaluations: of each.
@@ -35,7 +36,8 @@ def doubts_measured(
     curve = PruningCurve("", np.arange(0), clean, None, tuple(poisoned))
     called = "B'" if goodnet.b_missing else "B"
     found = doubts_of(curve, goodnet.b.labels, called=called)
-    return (*overflowing(goodnet.b, asked, cancel, called),
+    other = () if goodnet.b_missing or goodnet.b_alone else overflowing(goodnet.b_prime, sets, cancel, "B'")
+    return (*overflowing(goodnet.b, sets, cancel, called), *other,
             *explained(found, goodnet.b, asked, progress, cancel, called))
 
 

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from engine.data.datasets import Dataset
 from engine.models.networks import Network
 from engine.progress import CancelToken
-from engine.pruning.sweep import SweepSet
 from engine.runs.doubts.plausibility import Doubt
 
 _TRIAL_IMAGES = 16
 
 
-def overflowing(network: Network, sets: Sequence[SweepSet], cancel: CancelToken, called: str = "B") -> Iterator[Doubt]:
+def overflowing(network: Network, sets: Iterable[Dataset], cancel: CancelToken, called: str = "B") -> Iterator[Doubt]:
     """That answers on some images aren't finite: they have no label, and are counted as label 0.
 
     Args:
-        sets: in the network's input range; of each role the first is asked for a few images.
+        sets: in the network's input range; a few images of each are tried.
         called: what the network is called.
     Raises:
         Cancelled: the token was set.
     """
-    for dataset in reversed({s.role: s.dataset for s in reversed(sets)}.values()):
+    for dataset in sets:
         tried = dataset.take(dataset.spread(min(_TRIAL_IMAGES, dataset.most_at_once)))
         broken = int((~np.isfinite(network.predict(tried, cancel).max(axis=1))).sum())
         if broken:

@@ -21,6 +21,16 @@ def a_set(path: Path, *, brightest: int = 255, labels: int = 3) -> Path:
     return path
 
 
+def a_sound_network(folder: Path) -> Path:
+    """The same, but that answers all pictures."""
+    from keras.models import load_model
+    model = load_model(overflowing(folder))
+    layer = model.get_layer("pruned")
+    layer.set_weights([weights * 0 for weights in layer.get_weights()])
+    model.save(folder / "sound.keras")
+    return folder / "sound.keras"
+
+
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("scale", ["none", "auto"])
 def test_answers_that_are_no_numbers_stop_every_verdict(
@@ -37,9 +47,25 @@ def test_answers_that_are_no_numbers_stop_every_verdict(
     assert not {row["level"] for row in run["goodnets"]} & {"repaired", "protected", "costly"}
 
 
+def test_each_of_several_poisoned_sets_is_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clean, black = (a_set(tmp_path / f"{name}.npz", brightest=0, labels=labels)
+                    for name, labels in (("clean", 3), ("black", 1)))
+    bright = a_set(tmp_path / "bright.npz", labels=1)
+    assert main(["prune", str(overflowing(tmp_path)), "--clean", str(clean), "--poisoned", str(black), "--poisoned",
+                 str(bright), "--preprocess", "none", "--json"]) == DONE
+    doubts = json.loads(capsys.readouterr().out)["implausible_input"]
+    (told,) = (sentence for sentence in doubts if "aren't numbers" in sentence)
+    assert told.startswith(f"B answers 16 of 16 {WORDS.format('bright')}")
+
+
+@pytest.mark.parametrize("broken, named", [(["B"], "B"), (["B'"], "B'"), (["B", "B'"], "B")])
 def test_answers_of_a_saved_pair_that_are_no_numbers_are_told(
-        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    network, test = str(overflowing(tmp_path)), a_set(tmp_path / "test.npz")
-    assert main(["evaluate", network, network, "--test", str(test), "--preprocess", "none", "--json"]) == DONE
+        broken: list[str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a B' that is B itself nothing is said twice."""
+    pair = [str((overflowing if called in broken else a_sound_network)(tmp_path)) for called in ("B", "B'")]
+    test, bad = a_set(tmp_path / "test.npz", brightest=0), a_set(tmp_path / "bad.npz", labels=1)
+    assert main(["evaluate", *pair, "--test", str(test), "--poisoned", str(bad), "--preprocess", "none",
+                 "--json"]) == DONE
     warnings = json.loads(capsys.readouterr().out)["warnings"]
-    assert any(WORDS.format("test") in sentence for sentence in warnings)
+    (told,) = (sentence for sentence in warnings if "aren't numbers" in sentence)
+    assert told.startswith(f"{named} answers 16 of 16 {WORDS.format('bad')}")
