@@ -178,19 +178,20 @@ def test_bests_that_were_measured_on_other_images_of_one_file_are_told(monkeypat
 
 
 def test_b_stands_beside_the_best_with_its_accuracy_on_the_same_images() -> None:
-    """76 of the 80 that the copy was measured on; of all images it is another share."""
-    run = a_run(comparison=Comparison((row("B", "none", 76, 80), row("repaired", "none", 76, 0))))
+    """76 of the 80 that the copy was measured on, which is right on 74; of all images it is another share."""
+    run = a_run(comparison=Comparison((row("B", "none", 76, 80), row("repaired", "none", 74, 0))))
     best, of_all = best_of(run), run.curve.clean.b_prime_rate(0).value
     assert best and best.compared and of_all != 0.95
-    assert summary_cells(run)[1] == "95 %"
+    cells = summary_cells(run)
+    assert cells[1] == "95 %" and cells[3].startswith("92.50 %")
     found = side_by_side([("one", None, run), ("two", None, a_run())])
     written = side_by_side_json(found)
     first, second = written["runs"]
     assert first["badnet"]["clean_accuracy"] == of_all
-    assert first["best"]["clean_accuracy_before"] == first["best"]["clean_accuracy"] == 0.95
+    assert (first["best"]["clean_accuracy_before"], first["best"]["clean_accuracy"]) == (0.95, 0.925)
     page = runs_html(found.names, found.runs, (), written, datetime.date(2024, 1, 1))
-    cells = re.findall(r'<td><data value="([^"]*)"', page)
-    assert [float(cells[0]), float(cells[4])] == [0.95, second["best"]["clean_accuracy_before"]]
+    shown = re.findall(r'<td><data value="([^"]*)"', page)
+    assert [float(shown[0]), float(shown[4])] == [0.95, second["best"]["clean_accuracy_before"]]
 
 
 def test_what_is_doubtful_about_a_run_s_input_is_said_with_its_name() -> None:

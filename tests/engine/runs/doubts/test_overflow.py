@@ -42,8 +42,9 @@ def test_answers_that_are_no_numbers_stop_every_verdict(
     run = json.loads(capsys.readouterr().out)
     assert run["warnings"][0].startswith(f"B answers 16 of 16 {WORDS.format('clean')}")
     told = [sentence for sentence in run["implausible_input"] if "aren't numbers" in sentence]
-    assert len(told) == (2 if scale == "none" else len(told)), "black pictures are answered, if they are fed as 0"
-    assert WORDS.format("bad") in told[-1]
+    assert run["model"]["scale"] == "none", "no way to feed them is better than the first"
+    (_, about_bad) = told  # black pictures are answered
+    assert about_bad.startswith(f"B answers 16 of 16 {WORDS.format('bad')}")
     assert not {row["level"] for row in run["goodnets"]} & {"repaired", "protected", "costly"}
 
 
