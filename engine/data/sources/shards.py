@@ -150,7 +150,6 @@ class PiecesReader:
     """Several files one after the other as one set. See readers.Reader."""
 
     pictures: Sequence[Path] = ()
-    reconstructed = False
 
     def __init__(self, readers: Sequence[Reader]) -> None:
         """Take opened pieces.
@@ -172,6 +171,7 @@ class PiecesReader:
         self._readers = readers
         self._stamps = [[stamp(file) for file in reader.files] for reader in readers]
         self.depth = first.depth
+        self.reconstructed = any(reader.reconstructed for reader in readers)
         self.format, self.names_are = f"{first.format} in {len(readers)} files", first.names_are
         self.block, self.dtype = max(reader.block for reader in readers), first.dtype
         self._ends = np.cumsum([reader.shape[0] for reader in readers]).tolist()

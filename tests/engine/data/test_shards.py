@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from engine.data.datasets import open_dataset
+from engine.data.labels import RECONSTRUCTED
 from engine.data.sources.kinds import files_of, parts_of
 from engine.data.sources.shards import is_pattern, joined, pattern_of, pieces
 from engine.errors import DatasetError
@@ -65,6 +66,15 @@ def test_pieces_give_what_one_file_would(kind: str, first: int, tmp_path: Path) 
         span = np.concatenate([chunk.images for chunk in dataset.chunks(5, span=(8, 33))])
         np.testing.assert_array_equal(span, IMAGES[8:33])
         assert dataset.sha256() == sha256_of(files) and files_of(path) == files
+
+
+@pytest.mark.parametrize("marked", [(), (0, 1, 2, 3), (2,)])
+def test_a_set_is_reconstructed_where_a_piece_says_so(marked: tuple[int, ...], tmp_path: Path) -> None:
+    files = written("h5", tmp_path)
+    for number in marked:
+        with h5py.File(files[number], "a") as file:
+            file[RECONSTRUCTED] = np.uint8(1)
+    assert open_dataset(tmp_path / "data-*-of-00004.h5").reconstructed == bool(marked)
 
 
 def test_names_of_labels_are_those_of_all_pieces(tmp_path: Path) -> None:
