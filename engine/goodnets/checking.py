@@ -194,15 +194,19 @@ def _with_folders_below(path: Path) -> list[Path]:
     return [path, *sorted(found[1:])]
 
 
+def _refuse(_: Path, error: EngineError) -> None:
+    raise error
+
+
 def check_pictures(
-    goodnet: GoodNet, files: Sequence[Path], *, unreadable: Callable[[Path, EngineError], None] | None = None,
+    goodnet: GoodNet, files: Sequence[Path], *, unreadable: Callable[[Path, EngineError], None] = _refuse,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Iterator[list[Verdict]]:
     """Check picture files a chunk at a time; the next chunk is read meanwhile.
 
     Args:
-        unreadable: called with each file that isn't a readable picture, is too large or has no label, see
-            `Verdict.failure`, which is then left out, and why.
+        unreadable: called with each file that isn't a readable picture, is too large or has no label, which is then
+            left out, and why.
     Raises:
         DatasetError: a file isn't a readable picture, is too large for a network that takes any, or has no label, and
             `unreadable` wasn't given.
@@ -223,8 +227,6 @@ def check_pictures(
                 pictures.append(load_picture(file, shape, goodnet.depth))
                 names.append(str(file))
             except EngineError as error:
-                if unreadable is None:
-                    raise
                 errors.append((file, error))
         return pictures, names, errors
 
@@ -232,13 +234,10 @@ def check_pictures(
     parts = read_ahead(read(files[start:start + size]) for start in range(0, len(files), size))
     for pictures, names, errors in parts if values else _affordable(goodnet, parts):
         cancel.raise_if_cancelled()
-        found = check_arrays(goodnet, pictures, names, cancel, heard.beat) if pictures else []
-        for file, error in (*errors, *((Path(verdict.file), verdict.failure) for verdict in found if verdict.failure)):
-            if unreadable is None:
-                raise error
+        for file, error in errors:
             unreadable(file, error)
-        if standing := [verdict for verdict in found if not verdict.failure]:
-            yield standing
+        if pictures and (found := check_arrays(goodnet, pictures, names, cancel, heard.beat, unreadable)):
+            yield found
         done += len(pictures) + len(errors)
         heard.report(done)
 
@@ -260,17 +259,20 @@ def _affordable(goodnet: GoodNet, parts: Iterable[_Read]) -> Iterator[_Read]:
 
 def check_arrays(
     goodnet: GoodNet, pictures: Sequence[Picture], names: Sequence[str], cancel: CancelToken = NEVER_CANCELLED,
-    did: Did = ignore_done,
+    did: Did = ignore_done, unlabelled: Callable[[Path, EngineError], None] = _refuse,
 ) -> list[Verdict]:
     """Check pictures uint8[H, W, C] that are in memory already and have the pair's input size.
 
+    Args:
+        unlabelled: called with each one's name that has no label, see `Verdict.failure`, which is then left out, and
+            why.
     Raises:
         Cancelled: the token was set.
-        DatasetError: as GoodNet.prepared.
+        DatasetError: as GoodNet.prepared; a picture has no label, and `unlabelled` wasn't given.
     """
     images = goodnet.prepared(np.stack(pictures))
     answers = goodnet.answer(images, cancel, did)
-    return [
+    found = [
         Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]), _why(answers, i),
                 int(answers.b_labels[i]), float(answers.b_confidence[i]),
                 int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]), _cut(goodnet, answers, i),
@@ -278,6 +280,10 @@ def check_arrays(
                 goodnet.in_probabilities)
         for i, (name, seen) in enumerate(zip(names, pictures, strict=True))
     ]
+    for verdict in found:
+        if verdict.failure:
+            unlabelled(Path(verdict.file), verdict.failure)
+    return [verdict for verdict in found if not verdict.failure]
 
 
 def _why(answers: Answers, i: int) -> Why:

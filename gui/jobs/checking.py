@@ -276,11 +276,11 @@ def check_pixels(
     flat = [pixels[..., 0] if pixels.shape[-1] == 1 else pixels for _, pixels in pictures]
     fitted = [fit_picture(Image.fromarray(pixels), goodnet.input_shape) for pixels in flat]
     heard = Heartbeat("Checking pictures", len(pictures), context.progress)
-    found = check_arrays(goodnet, fitted, [name for name, _ in pictures], context.cancel, heard.beat)
-    standing = [verdict for verdict in found if not verdict.failure]
-    context.partial((standing, [], among_others))
-    return Checked(len(standing), sum(verdict.flagged for verdict in standing),
-                   tuple(str(verdict.failure) for verdict in found if verdict.failure))
+    skipped: list[str] = []
+    found = check_arrays(goodnet, fitted, [name for name, _ in pictures], context.cancel, heard.beat,
+                         lambda _, error: skipped.append(str(error)))
+    context.partial((found, [], among_others))
+    return Checked(len(found), sum(verdict.flagged for verdict in found), tuple(skipped))
 
 
 def check_misread(bench: Workbench, run: PruningRun, context: TaskContext) -> Wrong:

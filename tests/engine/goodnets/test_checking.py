@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,22 @@ def test_a_picture_that_a_network_overflows_on_has_no_label(
     assert white["label"] is white["b_label"] is white["flagged"] is white["why"] is white["b_confidence"] is None
     assert white["error"] in said.err
     assert white["error"].startswith(f"{black_and_white[1]}: B answers it with values that aren't numbers")
+
+
+def test_pictures_in_memory_without_a_label_are_left_out_as_files_are(
+        black_and_white: list[Path], tmp_path: Path) -> None:
+    network = overflowing(tmp_path)
+    goodnet, names = open_goodnet([network, network]), list(map(str, black_and_white))
+    pictures, told = [np.full((6, 6, 3), value, np.uint8) for value in (0, 255)], list[tuple[Path, EngineError]]()
+    (verdict,) = check_arrays(goodnet, pictures, names, unlabelled=lambda *why: told.append(why))
+    ((file, why),) = told
+    assert verdict.file == names[0] and file == black_and_white[1] and "aren't numbers" in str(why)
+    (chunk,) = check_pictures(goodnet, black_and_white, unreadable=lambda *why: told.append(why))
+    assert [one.file for one in chunk] == names[:1] and str(told[1]) == str(told[0])
+    for checked in (partial(check_arrays, goodnet, pictures, names),
+                    lambda: list(check_pictures(goodnet, black_and_white))):
+        with pytest.raises(DatasetError, match=r"white\.png: B answers it with values that aren't numbers"):
+            checked()
 
 
 def test_a_check_is_cancelled_between_chunks(guarded: GoodNet, files: list[Path],
