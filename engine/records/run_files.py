@@ -66,6 +66,7 @@ def save_run(
     from engine.reports.figures.curve import printed_figure
     from engine.reports.figures.style import save_drawing
     from engine.reports.pages.page import report_html
+
     rows, pictures = rows_of(run), pictures_of(run)
     network = open_network(run.model.path, run.request.output)
     goodnets: dict[str, Callable[[], GoodNet]] = {
