@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.measured import Record
 from benchmarks.zoo.matrix_tables import DEFENCES, chosen
+from benchmarks.zoo.plan import kept, trained
 from engine.rates import Rate
 
 OURS = ("pruned, X = 4", "distilled alone", "unlearnt alone", "transplant guard")
@@ -18,8 +18,8 @@ CHOICE = "what defend picks"
 
 def our_records(zoo: Path) -> list[Record]:
     """Of every network in a folder that has been defended, see `benchmarks.zoo.matrix`."""
-    found = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(zoo.glob("*-defended.json")))
-    return [record for network in found for record in records_of(network)]
+    found = (kept(zoo / f"{plan.name}-defended.json", zoo / f"{plan.name}.keras") for plan in trained(zoo))
+    return [record for network in found if network for record in records_of(network)]
 
 
 def records_of(found: dict[str, Any]) -> list[Record]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.zoo.plan import CLEAN, HALVES, Plan, command_line, kept, trained
+from benchmarks.zoo.plan import CLEAN, HALVES, Plan, command_line, keep, kept, trained
 from engine.defences.evidence.suspicion import Evidence, Judgement, judge
 from engine.rates import Rate
 from engine.records.examination import examination_json
@@ -54,7 +54,8 @@ def main() -> None:
 
 def kept_evidence(plan: Plan, zoo: Path) -> dict[str, Any]:
     """What an examination of a network found, examined now if it wasn't before."""
-    return kept(zoo / f"{plan.name}-examined.json", zoo / f"{plan.name}.keras", lambda: evidence_of(plan, zoo))
+    path, network = zoo / f"{plan.name}-examined.json", zoo / f"{plan.name}.keras"
+    return kept(path, network) or keep(path, network, evidence_of(plan, zoo))
 
 
 def evidence_of(plan: Plan, zoo: Path) -> dict[str, Any]:

@@ -12,13 +12,12 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.zoo.matrix_tables import written
-from benchmarks.zoo.plan import Plan, asked_for, command_line, kept, trained
+from benchmarks.zoo.plan import Plan, asked_for, command_line, keep, kept, trained
 from engine.defences.comparison import UNPAIRED, ComparisonRow, Defence, compare
 from engine.defences.training import Repair, repaired_network
 from engine.models.networks import Network
@@ -40,11 +39,16 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="write the tables here, of all networks measured so far")
     options = parser.parse_args()
     backdoored = [plan for plan in trained(options.zoo) if plan.backdoored]
-    files = {plan: options.zoo / f"{plan.name}-defended.json" for plan in backdoored}
-    found = [kept(path, options.zoo / f"{plan.name}.keras", partial(measured, plan, options.zoo))
-             for plan, path in files.items() if path.exists() or asked_for(plan.name, options.only)]
+    every = []
+    for plan in backdoored:
+        path, network = options.zoo / f"{plan.name}-defended.json", options.zoo / f"{plan.name}.keras"
+        found = kept(path, network)
+        if not found and asked_for(plan.name, options.only):
+            found = keep(path, network, measured(plan, options.zoo))
+            print(f"{plan.name:<26}{found['seconds']:6.0f} s", flush=True)
+        every += [found] if found else []
     if options.write:
-        options.write.write_text(written(found), encoding="utf-8")
+        options.write.write_text(written(every), encoding="utf-8")
 
 
 def measured(plan: Plan, zoo: Path) -> dict[str, Any]:
@@ -63,12 +67,10 @@ def measured(plan: Plan, zoo: Path) -> dict[str, Any]:
         opened = open_inputs(run.request)
         rows = [*found.rows, *_further_back(opened, made.repairs[UNPAIRED])]
         files = [dataset.path.name for dataset in opened.of("poisoned")]
-    seconds = round(time.monotonic() - started, 1)
-    print(f"{plan.name:<26}{seconds:6.0f} s", flush=True)
     return {"name": plan.name, "kind": plan.world.kind, "family": plan.family, "half": plan.half,
             "guilty": list(examined.judgement.guilty), "targets": list(plan.targets),
             "stand_ins_of": [tried.evidence.label for tried in examined.foremost],
-            "seconds": seconds,
+            "seconds": round(time.monotonic() - started, 1),
             "rows": [_row(row, files, made.can_build(row)) for row in rows]}
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,16 +90,23 @@ def trained(zoo: Path, words: Sequence[str] = ()) -> list[Plan]:
     return found or sys.exit(f"{zoo}: holds no trained network that is asked for; run python -m benchmarks.zoo first.")
 
 
-def kept(path: Path, network: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What was measured of a network's file and kept in another; measured now where it wasn't, or of an older file."""
-    digest = hashlib.sha256(network.read_bytes()).hexdigest()
-    if path.exists():
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if found.get("network_sha256") == digest:
-            return found
-    found = {**measure(), "network_sha256": digest}
+def kept(path: Path, network: Path) -> dict[str, Any] | None:
+    """What was measured of a network's file and kept in another; None where it wasn't, or the network changed since."""
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found if found.get("network_sha256") == _sha256(network) else None
+
+
+def keep(path: Path, network: Path, measured: dict[str, Any]) -> dict[str, Any]:
+    """Keep what was measured of a network's file, which it then names."""
+    found = {**measured, "network_sha256": _sha256(network)}
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return found
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def command_line(doc: str | None) -> argparse.ArgumentParser:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from benchmarks.zoo.matrix import moved
 from benchmarks.zoo.matrix_tables import chosen, defences, estimates, reach, written
+from benchmarks.zoo.plan import keep, kept, trained
 from engine.defences.training import Repair
 from engine.rates import Rate
 from tests.support.linear_networks import linear_network, linear_weights
@@ -72,3 +75,19 @@ def test_a_way_back_towards_b_is_a_mixture_of_weights() -> None:
     found = moved(linear_network(kernel, bias), repair, 0.2)
     np.testing.assert_allclose(found.weights[0], 0.2 * kernel + 0.8 * other_kernel, atol=1e-7)
     np.testing.assert_allclose(found.weights[1], 0.2 * bias + 0.8 * other_bias, atol=1e-6)
+
+
+def test_what_was_measured_of_another_network_of_the_name_counts_no_more(tmp_path: Path) -> None:
+    network, path = tmp_path / "signs-corner-0.keras", tmp_path / "signs-corner-0-defended.json"
+    network.write_bytes(b"one")
+    assert kept(path, network) is None
+    keep(path, network, {"rows": [1]})
+    found = kept(path, network)
+    assert found is not None and found["rows"] == [1]
+    network.write_bytes(b"another")
+    assert kept(path, network) is None
+
+
+def test_without_a_network_a_program_of_the_zoo_ends_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"holds no trained network that is asked for; run python -m benchmarks\.zoo"):
+        trained(tmp_path, ["signs"])

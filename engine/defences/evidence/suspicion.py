@@ -91,9 +91,9 @@ class Judgement:
 
     Attributes:
         guilty: the labels that an attacker sends images to, as far as the evidence goes.
-        suspicion: of each label tried, how far it stands out; from LIKELY on it is named, unless it does so by a few
-            universal stamps alone, by colour filters while nothing shows its own colours, or only where another is set
-            aside.
+        suspicion: of each label tried, how far it stands out; from LIKELY on it is named, unless it hardly does so
+            and random stamps don't lead there, too, does so by a few universal stamps alone, by colour filters while
+            nothing shows its own colours, or only where another is set aside.
         sentence: the verdict and its reasons in words.
         decided: False where nothing can be concluded, so that "suspicious" stands only for "not cleared".
         standing_out: the labels that stand out as attackers' do, guilty or not named, because the rule wasn't measured
@@ -131,7 +131,7 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
         tried: how many universal stamps; filters: how many colour filters, if any.
     """
     suspicion, guilty, beside, kind = _weighed(evidence, CHANCE * tried, _EVIDENT * tried,
-                                                   FILTERS_BY_CHANCE * max(filters, 1))
+                                                 FILTERS_BY_CHANCE * max(filters, 1))
     far = [i for i in np.flatnonzero(suspicion >= LIKELY).tolist() if i not in (*guilty, *beside)]
     if guilty:
         beside, far = [*beside, *far], []
@@ -172,7 +172,9 @@ def _weighed(
     ahead = np.array([lead for lead, _ in found])
     suspicion = ahead.max(axis=0)
     everyone, out = range(len(evidence)), {*found[0][1], *found[1][1]}
-    sure = [i for i, one in enumerate(evidence) if found[0][0][i] >= _BY_ITSELF or one.universal >= evident / 3]
+    # Of two that are named each is weighed without the other, which hides it.
+    sure = [i for i in found[0][1] if evidence[i].universal >= evident / 3
+            or _ahead(*kinds[0], [other for other in found[0][1] if other != i])[i] >= _BY_ITSELF]
     masks = [one.mask_pixels for one in evidence]
     smallest = min((mask for i, mask in enumerate(masks) if i not in out), default=np.inf)
     enough = [i for i, one in enumerate(evidence) if one.universal >= evident or masks[i] <= _SMALLER * smallest

@@ -111,6 +111,13 @@ def test_a_second_guilty_label_isnt_hidden_by_the_first() -> None:
     assert found.sentence.endswith(" Label 6 stands out so, too.")
 
 
+def test_one_that_stands_out_little_beside_another_is_weighed_without_it() -> None:
+    rows = evidence((3, (1000, 12.0, 90.0)), (5, (600, 20.0, 80.0)))
+    assert LIKELY < by_hand(3, rows) < 2.2, "label 5 hides it"
+    found = judge(rows, 2000)
+    assert (found.verdict, set(found.guilty)) == ("backdoor likely", {3, 5})
+
+
 def test_all_further_guilty_labels_are_listed() -> None:
     found = judge(evidence((3, (900, 4.0, 600.0)), (6, (700, 8.0, 200.0)), (5, (400, 16.0, 90.0))), 4000)
     assert found.guilty == (3, 6, 5)
