@@ -20,6 +20,7 @@ from engine.models.networks import open_network
 from gui.jobs import checking
 from gui.main_window import MainWindow
 from tests.support.comparisons import guard, guarded
+from tests.support.linear_networks import overflowing
 from tests.support.networks import SmallLab, save_lab_file
 from tests.support.window_driver import press_run, settle
 
@@ -157,3 +158,18 @@ def test_without_a_run_there_is_nothing_to_ask(window: MainWindow, qtbot: QtBot,
     assert not window.desk.menus.find("Check what B gets wrong").isEnabled()
     run_on(window, qtbot, small_lab, small_lab.clean)
     assert window.desk.menus.find("Check what B gets wrong").isEnabled()
+
+
+def test_images_that_have_no_answer_are_told(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    images = np.random.default_rng(1).integers(0, 255, (30, 6, 6, 3), endpoint=True).astype(np.uint8)
+    np.savez(tmp_path / "clean.npz", data=images, label=np.arange(30) % 3)
+    window.session.set_options(dataclasses.replace(window.session.options, scale="none", guard="none"))
+    window.desk.choosing.open_all([("model", overflowing(tmp_path)), ("validation", tmp_path / "clean.npz")], "A set.")
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    window.desk.checking.use_row(None)
+    ask(window, qtbot)
+    assert window.check.model.verdicts == []
+    said = window.message_bar.text.text()
+    assert said.startswith("B gets 20 of the 30 images in clean wrong") and "aren't numbers" in said
+    assert said.endswith("(and 19 more couldn't be checked)")
