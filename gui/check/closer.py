@@ -45,7 +45,7 @@ class Closer(QDialog):
     def show_verdict(self, verdict: Verdict, seen: Picture | None) -> None:
         """Show a picture; its original comes later, and so does what was seen of it where that is None."""
         self.verdict = verdict
-        name = picture_name(verdict.file)
+        name = picture_name(verdict)
         self.setWindowTitle(literal(name))
         self.seen.setAccessibleName(f"What the network sees of {name}")
         self.original.setAccessibleName(f"{name} as it is")

@@ -209,7 +209,7 @@ class VerdictDetail(QWidget):
         for widget in (self._look, self.look_closer):
             widget.setVisible(verdict is not None)
         self.export.setVisible(self._seen is not None)
-        self.export.stem = file_stem(verdict.file) if verdict else "picture"
+        self.export.stem = file_stem(verdict) if verdict else "picture"
         found = self._maps.get(verdict) if verdict is not None else None
         self._look.setEnabled(found is not None or not self._busy)
         shown = found if self._looking else None
@@ -226,7 +226,7 @@ class VerdictDetail(QWidget):
         self.answer.setText(verdict_text(verdict, self._names))
         self.answer.setStyleSheet(f"color: {colour}")
         self.words.setText(self._explained(verdict))
-        name = picture_name(verdict.file)
+        name = picture_name(verdict)
         self._file.show_text(name, verdict.file)
         self.picture.setAccessibleName(f"What the network sees of {name}")
         asked = "B'" if verdict.b_missing else "B"

@@ -14,8 +14,8 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor, QIcon, QPixmap
 
 from engine.data.classes import name_of
-from engine.files.pictures import SUFFIXES, Picture
-from engine.goodnets.checking import FIELDS, Verdict, fields_of
+from engine.files.pictures import Picture
+from engine.goodnets.checking import FIELDS, PictureMark, Verdict, fields_of
 from engine.literal import csv_cell, literal
 from gui.check.seen import SeenPictures
 from gui.widgets.picture_view import empty_thumbnail, thumbnail
@@ -37,27 +37,26 @@ TOOLTIPS = (
     "The label that B', the pruned copy of B, gives",
     "How sure B' is: its largest output",
 )
-_ENDINGS = tuple(SUFFIXES)
 _NAME_FIELDS = ("name", "b_name", "b_prime_name")
 _THUMBNAIL_HEIGHT = 40
 # More than two screens show; each takes up to 50 kB.
 _MOST_THUMBNAILS = 256
 
 _SORT_KEYS: tuple[Callable[[Verdict], Any], ...] = (
-    lambda v: picture_name(v.file).lower(), lambda v: (v.flagged, v.label), lambda v: v.why,
+    lambda v: picture_name(v).lower(), lambda v: (v.flagged, v.label), lambda v: v.why,
     lambda v: v.b_label, lambda v: v.b_confidence, lambda v: v.b_prime_label, lambda v: v.b_prime_confidence,
 )
 
 
-def picture_name(file: str) -> str:
+def picture_name(verdict: Verdict) -> str:
     """What a picture is called: its file's name, or all that is said of one that is no file, which may hold a slash."""
     # Not by Path, which takes ten times as long: thousands are sorted on the window's thread.
-    return os.path.basename(file) if file.lower().endswith(_ENDINGS) else file  # noqa: PTH119
+    return os.path.basename(verdict.file) if isinstance(verdict.seen, PictureMark) else verdict.file  # noqa: PTH119
 
 
-def file_stem(file: str) -> str:
+def file_stem(verdict: Verdict) -> str:
     """What a file is called that a picture is saved in, without its ending."""
-    return Path(re.sub(r"[/\\]", "_", picture_name(file))).stem
+    return Path(re.sub(r"[/\\]", "_", picture_name(verdict))).stem
 
 
 def verdict_text(verdict: Verdict, names: Sequence[str]) -> str:
@@ -218,7 +217,7 @@ class VerdictModel(QAbstractTableModel):
 
     def _text(self, verdict: Verdict, column: int) -> str:
         if column == PICTURE:
-            return literal(picture_name(verdict.file))
+            return literal(picture_name(verdict))
         if column == VERDICT:
             return verdict_text(verdict, self._names)
         if column == WHY:

@@ -78,7 +78,7 @@ def _missing_labels(session: Session) -> tuple[int, int, str]:
 def _defend(desk: Desk, view: DefencesView) -> None:
     """Ask where the best defence is saved."""
     session = desk.session
-    if not session.inputs.ready:
+    if not session.inputs.ready or desk.refuses("Defend"):
         return
     request = session.inputs.request(session.options, session.names)
     folder = asking.ask_new_folder(desk.window, f"Save the best defence of {request.model.name} in a new folder",

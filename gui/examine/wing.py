@@ -31,6 +31,10 @@ def examine_wing(desk: Desk) -> Wing[ExamineView]:
         view.show_examination(examined.found)
         show_state()
 
+    def examine() -> None:
+        if not desk.refuses("Examine"):
+            examining.examine()
+
     def use(tried: Tried) -> None:
         examined = examining.examined
         path = asking.ask_new_file(desk.window, "Save clean images that wear the reconstructed stamp",
@@ -56,7 +60,7 @@ def examine_wing(desk: Desk) -> Wing[ExamineView]:
     desk.projects.opened.connect(lambda path, project: examining.look_in(path.parent, project.request, next(
         file.sha256 for file in project.files if file.role == "model")))
     desk.keeping.reopened.connect(lambda folder, run: examining.look_in(folder, run.request, run.model.sha256))
-    view.examine_requested.connect(examining.examine)
+    view.examine_requested.connect(examine)
     view.use_requested.connect(use)
     view.save_requested.connect(save)
     view.message.connect(desk.say)

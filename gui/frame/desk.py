@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -64,6 +65,8 @@ class Desk:
         self.several = Several(self.session, self.keeping, self.comparing)
         self.projects = Projects(self.session, self.opening, self.choosing, self.pruning, settings)
         self.menus = Menus(window.menuBar())
+        # Whether options that were typed last can't be run, which is then said; it is told the button that was pressed.
+        self.refuses: Callable[[str], bool] = lambda _: False
         self.tabs = QTabWidget()
         self.pages = QStackedWidget()  # the tabs, and what is shown in their place while nothing is open
         self.pages.addWidget(self.tabs)

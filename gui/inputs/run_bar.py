@@ -58,7 +58,7 @@ class RunBar(QFrame):
         super().__init__()
         self._options = Options()
         self._what, self._since = "", 0.0
-        self._refused = ""  # why what was typed isn't what will be run, while nobody was told who then pressed Run
+        self._refused = ""  # why what was typed isn't what will be run, while nobody was told who then wanted it run
         self.run = PrimaryButton("Ru&n", "play", theme)
         self.run.setToolTip("Rank the channels, prune one after the other and count what each step costs and stops")
         self.cancel = QPushButton("&Cancel")
@@ -129,11 +129,15 @@ class RunBar(QFrame):
             State.FAILED: f"The run failed: {failure}",
         }[state])
 
-    def refuses(self) -> bool:
-        """Whether what was typed last can't be run, which is then said; not again, as what was there before is back."""
+    def refuses(self, button: str) -> bool:
+        """Whether what was typed last can't be run, which is then said; not again, as what was there before is back.
+
+        Args:
+            button: what was pressed to run it.
+        """
         refused, self._refused = self._refused, ""
         if refused:
-            self.status.setText(refused)
+            self.status.setText(f"{refused}; press {button} again to run with that.")
         return bool(refused)
 
     def show_models(self, count: int) -> None:
@@ -152,6 +156,8 @@ class RunBar(QFrame):
 
     def show_options(self, options: Options) -> None:
         """Render the options."""
+        if options.scale != self._options.scale:
+            self._refused = ""
         self._options = options
         for box, value in ((self._rank_at, options.rank_at), (self._guard, options.guard)):
             box.setCurrentIndex(box.findData(value))
@@ -249,7 +255,7 @@ class RunBar(QFrame):
         except ValueError as error:
             self._own.setText(self._options.scale)
             self.status.setText(f"{error}.")
-            self._refused = f"{error}. {self._options.scale} is back in its place; press Run again to run with that."
+            self._refused = f"{error}. {self._options.scale} is back in its place"
 
     def _add_guard(self, form: QFormLayout) -> None:
         self._guard = _combo(_GUARD, "What stands before the networks and flags backdoored images. The transplant "

@@ -125,9 +125,8 @@ def run_wing(desk: Desk) -> RunBar:
 
     def run() -> None:
         desk.leave_field()
-        if bar.refuses():
-            return
-        (desk.several if session.inputs.further else pruning).start()
+        if not bar.refuses("Run"):
+            (desk.several if session.inputs.further else pruning).start()
 
     session.state_changed.connect(show_state)
     for changed in (session.inputs_changed, naming.changed):
@@ -139,6 +138,7 @@ def run_wing(desk: Desk) -> RunBar:
     bar.cancel_requested.connect(session.cancel)
     bar.save_requested.connect(partial(save_run, desk))
     bar.options_edited.connect(edit)
+    desk.refuses = bar.refuses
     bar.order_requested.connect(pick_order)
     desk.menus.add("save", "Sa&ve all…", partial(save_run, desk), "Ctrl+E", "save",
                    lambda: session.has_idle_result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from engine.goodnets.checking import PictureMark, Verdict, check_arrays, check_p
 from engine.goodnets.pair import GoodNet
 from engine.looking.misread import files_of, find_misread
 from engine.looking.occlusion import OcclusionMap, occlusion_map
+from engine.models.networks import Network
 from engine.progress import Heartbeat
 from engine.runs.opening.inputs import Opened, open_inputs
 from engine.runs.prune import PruningRun
@@ -77,11 +79,12 @@ class Checked:
 
 @dataclass(frozen=True)
 class Wrong:
-    """What was found of images that B gets wrong or that the guard left out: a sentence on each set, and whether not
-    all of them are shown."""
+    """What was found of images that B gets wrong or that the guard left out: a sentence on each set, whether not all of
+    them are shown, and of those that couldn't be checked a sentence each."""
 
     sentences: tuple[str, ...]
     more: bool
+    skipped: tuple[str, ...] = ()
 
 
 class Checking(QObject):
@@ -199,17 +202,23 @@ class Checking(QObject):
 
     def _take_wrong(self, wrong: Wrong) -> None:
         more = f" The first {_MOST_WRONG} of a set are in the table." if wrong.more else ""
-        self._session.message.emit(Message(" ".join(wrong.sentences) + more))
+        left_out = f" {_said_of(wrong.skipped)}" if wrong.skipped else ""
+        self._session.message.emit(Message(" ".join(wrong.sentences) + more + left_out,
+                                           "error" if wrong.skipped else "info"))
 
     def _take_checked(self, checked: Checked) -> None:
         message = self._session.message
         if checked.skipped:
-            more = f" and {len(checked.skipped) - 1} more couldn't be checked" if len(checked.skipped) > 1 else ""
-            message.emit(Message(checked.skipped[0] + (f" ({more.strip()})" if more else ""), "error"))
+            message.emit(Message(_said_of(checked.skipped), "error"))
         elif checked.pictures:
             plural = "s" if checked.pictures > 1 else ""
             message.emit(Message(f"Checked {checked.pictures} picture{plural}: {checked.flagged} flagged as "
                                  "backdoored."))
+
+
+def _said_of(skipped: Sequence[str]) -> str:
+    """The first of the pictures that couldn't be checked, with its sentence, and how many more there are."""
+    return skipped[0] + (f" (and {len(skipped) - 1} more couldn't be checked)" if len(skipped) > 1 else "")
 
 
 # On the worker's thread
@@ -290,41 +299,58 @@ def check_misread(bench: Workbench, run: PruningRun, context: TaskContext) -> Wr
     Raises:
         EngineError: there is no pair, it is another network's, or a file can't be used any more.
     """
-    _, of = _names_and_model(bench.goodnet)
-    if of != run.model.sha256:
+    goodnet = bench.goodnet
+    files = dataclasses.replace(run.request.clean_alone(run.request.test), scale=run.model.scale)
+    opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
+    if not _may_be_of(goodnet, opened.network):
         raise EngineError(f"Pictures are checked by a GoodNet of another network than {run.model.path.name}, which "
                           "these are about. Select a GoodNet of the run in the tab GoodNets, press Use in image check, "
                           "then ask again.")
-    files = dataclasses.replace(run.request.clean_alone(run.request.test), scale=run.model.scale)
-    opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
-    validation, said, more = opened.of("validation")[0], list[str](), False
+    validation, said, skipped, more = opened.of("validation")[0], list[str](), list[str](), False
     for dataset in (validation, *opened.of("test")):
         found = find_misread(opened.network, dataset, progress=context.progress, cancel=context.cancel)
         said.append(found.sentence)
-        more |= _check_some(bench, opened, dataset, found.numbers.tolist(), "", context)
+        more |= _check_some(bench, opened, dataset, found.numbers.tolist(), "", context, skipped)
     striking = run.guarded.guard.striking if run.guarded else None
     if striking and not validation.is_as_it_was(run.datasets[0].sha256, context.cancel):
         said.append(f"{validation.path} was changed since the run, so run again to see what the guard leaves out.")
     elif striking:
         label, count = striking.label, len(striking.numbers)
         said.append(f"Of {validation.name} the run's guard left out {count:,} of label {label}.")
-        more |= _check_some(bench, opened, validation, striking.numbers, ", left out by the guard", context)
-    return Wrong(tuple(said), more)
+        more |= _check_some(bench, opened, validation, striking.numbers, ", left out by the guard", context,
+                            skipped)
+    return Wrong(tuple(said), more, tuple(skipped))
+
+
+def _may_be_of(goodnet: GoodNet, network: Network) -> bool:
+    """Whether a pair isn't shown to be another network's: its B may be a copy that says nothing of the file it is from
+    and has the same weights; where B is missing, only the input and the labels can be compared."""
+    b, (_, of) = goodnet.b, _names_and_model(goodnet)
+    if goodnet.b_missing:
+        return (b.input_shape, b.labels) == (network.input_shape, network.labels)
+    return of == network.sha256 or _weights(b) == _weights(network)
+
+
+def _weights(network: Network) -> list[bytes]:
+    """By what a network's weights are known again, in whatever order its layers stand."""
+    return sorted(hashlib.sha256(part.tobytes()).digest() for part in network.model.get_weights())
 
 
 def _check_some(
     bench: Workbench, opened: Opened, dataset: Dataset, numbers: Sequence[int], why: str, context: TaskContext,
+    skipped: list[str],
 ) -> bool:
-    """Check a set's images by their numbers, so many at most; whether there are more."""
+    """Check a set's images by their numbers, so many at most; whether there are more. Adds a sentence to `skipped` for
+    each that couldn't be checked."""
     shown = list(numbers[:_MOST_WRONG])
     if files := files_of(dataset, shown):
-        check_files(bench, files, context, among_others=True)
+        skipped += check_files(bench, files, context, among_others=True).skipped
     elif shown:
         stored = dataset.prepared(AS_STORED).take(shown)
         names = [f"label {called(label, opened.labelling.classes)}, image {number} of {dataset.path.name}{why}"
                  for number, label in zip(shown, dataset.labels[shown].tolist(), strict=True)]
         pictures = list(zip(names, as_pictures(stored, opened.stored), strict=True))
-        check_pixels(bench, pictures, context, among_others=True)
+        skipped += check_pixels(bench, pictures, context, among_others=True).skipped
     return len(numbers) > _MOST_WRONG
 
 

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox
 
 from engine.records.autosave import kept_runs
+from engine.records.project import make_project, save_project
 from engine.records.reopening import reopen_run
+from engine.runs.prune import PruningRequest
 from gui.main_window import MainWindow
 from gui.session import sample
+from gui.widgets import asking
 from tests.engine.runs.opening.test_labelling import ANIMALS
 from tests.gui.test_window_defences import SmallLab, open_small
 from tests.gui.test_window_labels import opened
@@ -206,6 +210,60 @@ def test_numbers_that_cant_be_used_are_not_run_in_another_s_place(
     ask()
     settle(qtbot, window)
     assert session.run is not None and session.run.request.scale == wanted
+
+
+def type_nonsense(window: MainWindow, qtbot: QtBot, small_lab: SmallLab) -> None:
+    open_small(qtbot, window, small_lab)
+    bar, session = window.run_bar, window.session
+    bar._toggle.click()
+    session.set_options(dataclasses.replace(session.options, scale="mean=0.5 std=0.5"))
+    bar._own.setFocus()
+    bar._own.selectAll()
+    qtbot.keyClicks(bar._own, "mean=0.5 std=x")
+
+
+@pytest.mark.parametrize("name", ["Examine", "Defend"])
+@pytest.mark.parametrize("by_key", [True, False])
+def test_numbers_that_cant_be_used_are_neither_examined_nor_defended_with_in_another_s_place(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch, name: str, by_key: bool,
+) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(window.session, "submit", lambda *_, **__: begun.append("Examine"))
+    monkeypatch.setattr(asking, "ask_new_folder", lambda *_: begun.append("Defend"))
+    view, button = (window.examine, window.examine.button) if name == "Examine" else \
+        (window.defences, window.defences.defend_button)
+    window.desk.bring_up(view)
+    type_nonsense(window, qtbot, small_lab)
+
+    def ask() -> None:
+        if by_key:
+            window.desk.menus.find(name).trigger()
+        else:
+            button.setFocus()  # as a press does
+            qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    ask()
+    assert begun == [] and window.run_bar.status.text().startswith("'mean=0.5 std=x' isn't a preprocessing")
+    assert window.run_bar.status.text().endswith(
+        f"mean=0.5 std=0.5 is back in its place; press {name} again to run with that.")
+    ask()
+    assert begun == [name]
+
+
+def test_numbers_that_cant_be_used_are_forgotten_with_the_options_of_a_project(
+    monkeypatch: pytest.MonkeyPatch, window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Discard)  # as the window closes
+    type_nonsense(window, qtbot, small_lab)
+    request = PruningRequest(small_lab.badnet, small_lab.clean, scale="none")
+    save_project(make_project(request), tmp_path / "faces.goodnet")
+    window.desk.leave_field()
+    window.desk.projects.open(tmp_path / "faces.goodnet")
+    settle(qtbot, window)
+    window.desk.menus.find("Run").trigger()
+    assert window.session.state.busy and window.session.options.scale == "none"
+    window.session.cancel()
+    settle(qtbot, window)
 
 
 def test_what_is_typed_counts_for_an_examination_by_its_key(

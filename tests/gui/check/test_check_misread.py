@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import h5py
@@ -13,13 +14,14 @@ from pytestqt.qtbot import QtBot
 
 from engine.data.datasets import open_dataset
 from engine.data.stored_values import UNIT
+from engine.goodnets.saved import save_pair
 from engine.guards.suspects import Suspects
 from engine.models.networks import open_network
 from gui.jobs import checking
 from gui.main_window import MainWindow
 from tests.support.comparisons import guard, guarded
-from tests.support.networks import LABELS, SmallLab, save_lab_file
-from tests.support.noted_models import h5_with
+from tests.support.linear_networks import overflowing
+from tests.support.networks import SmallLab, save_lab_file
 from tests.support.window_driver import press_run, settle
 
 WRONG = [3, 11, 12]
@@ -118,12 +120,29 @@ def test_only_some_of_very_many_are_shown_and_that_is_said(
     assert said[-1].endswith("The first 2 of a set are in the table.")
 
 
+@pytest.mark.parametrize("files", [("goodnet.keras",), ("b.keras", "b_prime.keras")])
+def test_the_runs_own_pair_is_asked_whatever_its_files_say(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, files: tuple[str, ...],
+) -> None:
+    images, labels, _ = labelled(small_lab, 60)
+    run_on(window, qtbot, small_lab, save_lab_file(tmp_path / "faces.h5", images, labels))
+    run = window.session.run
+    assert run is not None
+    save_pair(window.session.bench.built(run, window.desk.pruning.rows[0]), tmp_path / "pair")
+    window.desk.checking.open_goodnet([Path(shutil.copy(tmp_path / "pair" / file, tmp_path)) for file in files])
+    settle(qtbot, window)
+    ask(window, qtbot)
+    assert len(window.check.model.verdicts) == len(WRONG)
+
+
 def test_another_networks_pair_isnt_asked(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
 ) -> None:
     images, labels, _ = labelled(small_lab, 60)
     run_on(window, qtbot, small_lab, save_lab_file(tmp_path / "faces.h5", images, labels))
-    other = h5_with(tmp_path, small_lab.badnet, class_names=[f"kind {n}" for n in range(LABELS)])
+    network, other = open_network(small_lab.badnet).copy(), tmp_path / "other.keras"
+    network.model.set_weights([2 * weights for weights in network.model.get_weights()])
+    network.model.save(other)
     window.desk.checking.open_goodnet([other, other])
     settle(qtbot, window)
     ask(window, qtbot)
@@ -139,3 +158,18 @@ def test_without_a_run_there_is_nothing_to_ask(window: MainWindow, qtbot: QtBot,
     assert not window.desk.menus.find("Check what B gets wrong").isEnabled()
     run_on(window, qtbot, small_lab, small_lab.clean)
     assert window.desk.menus.find("Check what B gets wrong").isEnabled()
+
+
+def test_images_that_have_no_answer_are_told(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    images = np.random.default_rng(1).integers(0, 255, (30, 6, 6, 3), endpoint=True).astype(np.uint8)
+    np.savez(tmp_path / "clean.npz", data=images, label=np.arange(30) % 3)
+    window.session.set_options(dataclasses.replace(window.session.options, scale="none", guard="none"))
+    window.desk.choosing.open_all([("model", overflowing(tmp_path)), ("validation", tmp_path / "clean.npz")], "A set.")
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    window.desk.checking.use_row(None)
+    ask(window, qtbot)
+    assert window.check.model.verdicts == []
+    said = window.message_bar.text.text()
+    assert said.startswith("B gets 20 of the 30 images in clean wrong") and "aren't numbers" in said
+    assert said.endswith("(and 19 more couldn't be checked)")

@@ -54,7 +54,8 @@ def verdict(file: str, b: int = 1, b_prime: int = 1, why: Why | None = None, b_c
     return Verdict(file, seen, N if flagged else b, flagged, reason, b, b_confidence, b_prime, 0.5)
 
 
-VERDICTS = [verdict("folder/b.png", 2, 2, b_confidence=0.7), verdict("a.png", 0, 17, b_confidence=1.0),
+VERDICTS = [verdict("folder/b.png", 2, 2, b_confidence=0.7).without_picture(),
+            verdict("a.png", 0, 17, b_confidence=1.0),
             verdict("C.png", 1, 1, "guard", b_confidence=0.8), verdict("d.png", 1, 1, b_confidence=0.95)]
 
 

@@ -169,7 +169,7 @@ def test_an_image_of_a_set_is_called_all_that_it_is_called(window: MainWindow, t
     name = "label 1 (Speed limit (30km/h)), image 12 of clean.h5"
     view = window.check
     view.show_goodnet("a pair", 10)
-    view.show_verdicts([verdict(name), verdict(str(tmp_path / "stop.png"))])
+    view.show_verdicts([verdict(name), verdict(str(tmp_path / "stop.png")).without_picture()])
     model = view.table.model()
     assert [model.index(row, 0).data() for row in range(2)] == [name, "stop.png"]
     view.table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
@@ -181,6 +181,16 @@ def test_an_image_of_a_set_is_called_all_that_it_is_called(window: MainWindow, t
     detail.look_closer.click()
     assert detail.closer is not None and detail.closer.windowTitle() == name
     detail.closer.close()
+
+
+def test_a_file_is_called_by_its_name_whatever_it_ends_in(
+    checking: MainWindow, qtbot: QtBot, tmp_path: Path,
+) -> None:
+    Image.new("RGB", (30, 20), (255, 0, 0)).save(tmp_path / "stop", "PNG")
+    checking.desk.checking.check([tmp_path / "stop"])
+    settle(qtbot, checking)
+    view = checking.check
+    assert view.table.model().index(0, 0).data() == view.detail._file.text() == view.detail.export.stem == "stop"
 
 
 def test_a_pasted_file_is_unpacked_by_the_reader(checking: MainWindow, qtbot: QtBot) -> None:
