@@ -47,6 +47,7 @@ class Input:
         layer: of a model, the layer to prune; None for its default.
         output: of a model with several outputs the name of the one that tells the labels.
         before: the good one that this one took the place of, and that comes back if this one can't be used.
+        order: of a model, the pruning order that went with that one and comes back with it.
         refused: one that was chosen in its place and can't be used.
     """
 
@@ -57,12 +58,14 @@ class Input:
     error: str = ""
     layer: str | None = None
     before: Input | None = None
+    order: Path | None = None
     refused: Input | None = None
     output: str | None = None
 
     def unread(self) -> Input:
         """As it is before it is read."""
-        return Input(self.role, self.path, layer=self.layer, before=self.before, output=self.output)
+        return Input(self.role, self.path, layer=self.layer, before=self.before, order=self.order,
+                     output=self.output)
 
     def described(self, found: ModelDescription | DatasetLook) -> Input:
         """As what it was found to be; a layer that isn't there to be pruned is chosen no longer."""
@@ -177,7 +180,8 @@ class Inputs:
         if old.path == new.path and new.output in (None, old.output):
             new = dataclasses.replace(new, layer=old.layer, output=old.output)
         else:
-            new = dataclasses.replace(new, before=old if old.usable else old.before)
+            new = dataclasses.replace(new, before=old if old.usable else old.before,
+                                      order=new.order if old.usable else old.order)
         return self.with_instead(old, new)
 
     def with_instead(self, old: Input, new: Input) -> Inputs:

@@ -113,6 +113,18 @@ def test_save_and_open_bring_everything_back(
     other.close()
 
 
+def test_too_few_names_of_a_project_are_dropped_with_a_sentence(
+        window: MainWindow, project: Path, qtbot: QtBot) -> None:
+    request = dataclasses.replace(read_project(project).request, classes=("Nils", "Amara"))
+    save_project(make_project(request), project)
+    said: list[str] = []
+    window.session.message.connect(lambda message: said.append(message.text))
+    window.desk.projects.open(project)
+    settle(qtbot, window)
+    assert tuple(window.session.names) == ()
+    assert f"badnet.keras has {LABELS} labels, so the list of 2 label names isn't used any more." in said
+
+
 def test_names_that_came_with_the_model_stay_the_model_s(
         window: MainWindow, lab: SmallLab, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     open_lab_files(window, lab, qtbot)

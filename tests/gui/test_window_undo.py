@@ -225,18 +225,24 @@ def test_a_pruning_order_goes_with_its_network_and_comes_back_with_it(
     assert window.session.options.order == order and ("model", small_lab.badnet.name) in chosen(window)
 
 
+@pytest.mark.parametrize("refused", [1, 2])
 def test_a_refused_model_leaves_the_order_of_the_one_in_use(
-    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, refused: int,
 ) -> None:
     open_small(qtbot, window, small_lab)
-    order, bad = tmp_path / "order.json", tmp_path / "bad.keras"
+    order = tmp_path / "order.json"
     order.write_text(json.dumps(list(range(window.session.inputs.chosen_channels or 0))), encoding="utf-8")
-    bad.touch()
     window.desk.choosing.choose_order(order)
     settle(qtbot, window)
-    window.desk.choosing.open_as("model", bad)
+    for number in range(refused):  # the second one while the first one is being read
+        (tmp_path / f"{number}.keras").touch()
+        window.desk.choosing.open_as("model", tmp_path / f"{number}.keras")
     settle(qtbot, window)
     assert ("model", small_lab.badnet.name) in chosen(window) and window.session.options.order == order
+    window.desk.choosing.open_output(small_lab.badnet, "nonsense")
+    window.desk.choosing.choose_order(None)
+    settle(qtbot, window)
+    assert window.session.options.order is None, "a person cleared it meanwhile"
 
 
 def test_a_lost_poisoned_set_that_is_chosen_already_is_only_taken_out(

@@ -108,7 +108,8 @@ class Choosing(QObject):
         if old is None:
             self.open_as(role, path)
             return
-        new = Input(role, path, layer=old.layer, output=old.output, before=old if old.usable else old.before)
+        new = Input(role, path, layer=old.layer, output=old.output, before=old if old.usable else old.before,
+                    order=old.order)
         step = self._change(self._session.inputs.with_instead(old, new), f"{ROLE_NAMES[role]}: {path.name}")
         self._read(role, path, step)
 
@@ -246,19 +247,19 @@ class Choosing(QObject):
               options: Options | None = None, further: Sequence[Path] = (), output: str | None = None,
               undone: Callable[[], object] = nothing) -> None:
         before = {} if options is None else dataclasses.asdict(self._session.options)
-        waiting, order = self._session.inputs.further, self._session.options.order
+        waiting, order = self._session.inputs.further, None
 
         def give_back() -> None:
             session = self._session
             session.learn(dataclasses.replace(session.inputs, further=waiting))
-            session.set_options(dataclasses.replace(session.options, order=session.options.order or order))
 
         if options is None and any(role == "model" and not self._session.inputs.at(role, path) for role, path in files):
+            order = self._session.options.order
             options, what = without_order(self._session.options, self._session.inputs.model, what)
         step = self._step(what, before, undone)
         for role, path in files:
             inputs = inputs.with_input(
-                Input(role, path, layer=layer, output=output) if role == "model" else Input(role, path))
+                Input(role, path, layer=layer, output=output, order=order) if role == "model" else Input(role, path))
         if further:
             inputs = dataclasses.replace(inputs, further=tuple(further))
         self._session.set_options(options or self._session.options)
@@ -340,6 +341,7 @@ class Choosing(QObject):
                 f"{path.name} can't be used as {ROLE_NAMES[role].lower()}; {item.before.path.name} stays in use."))
             if role == "model":
                 give_back()
+                session.set_options(dataclasses.replace(session.options, order=session.options.order or item.order))
             known(dataclasses.replace(item.before, refused=failed))
 
         clean = [i.path for i in session.inputs.data if i.usable and i.role != "poisoned" and i.path != path]

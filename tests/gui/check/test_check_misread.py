@@ -163,13 +163,17 @@ def test_without_a_run_there_is_nothing_to_ask(window: MainWindow, qtbot: QtBot,
 def test_images_that_have_no_answer_are_told(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     images = np.random.default_rng(1).integers(0, 255, (30, 6, 6, 3), endpoint=True).astype(np.uint8)
     np.savez(tmp_path / "clean.npz", data=images, label=np.arange(30) % 3)
+    network = overflowing(tmp_path)
     window.session.set_options(dataclasses.replace(window.session.options, scale="none", guard="none"))
-    window.desk.choosing.open_all([("model", overflowing(tmp_path)), ("validation", tmp_path / "clean.npz")], "A set.")
+    window.desk.choosing.open_all([("model", network), ("validation", tmp_path / "clean.npz")], "A set.")
     settle(qtbot, window)
     press_run(qtbot, window)
-    window.desk.checking.use_row(None)
+    window.desk.checking.open_goodnet([network, network])
+    settle(qtbot, window)
+    told: list[str] = []
+    window.session.message.connect(lambda message: told.append(message.text))
     ask(window, qtbot)
     assert window.check.model.verdicts == []
-    said = window.message_bar.text.text()
+    said = told[-1]
     assert said.startswith("B gets 20 of the 30 images in clean wrong") and "aren't numbers" in said
     assert said.endswith("(and 19 more couldn't be checked)")

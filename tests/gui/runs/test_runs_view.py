@@ -78,9 +78,9 @@ def test_kept_runs_are_listed_with_what_they_found(kept: list[Path], window: Mai
     for row, folder in enumerate(kept):
         written = document(folder)
         clean, attack = (model.index(row, column).data() for column in (1, 2))
-        best = model.rows[row].best
-        assert best is not None and best.clean.total == best.clean_before.total
-        assert clean == percent(best.clean_before.value), "on the images that the best was measured on"
+        # The best is behind the guard, which looked at fewer images than the curve counts.
+        assert clean == percent(written["guard"]["curve"]["before"][0])
+        assert clean != percent(written["curve"]["test"]["b_prime_accuracy"][0])
         assert attack == percent(max(part["b_prime_asr"][0] for part in written["curve"]["poisoned"]))
         assert "transplant guard" in model.index(row, 0).data(BLOCKS_ROLE)[0].detail
     assert window.runs.hint.text() == CHOOSE
