@@ -257,7 +257,7 @@ def test_numbers_that_cant_be_used_are_forgotten_with_the_options_of_a_project(
     type_nonsense(window, qtbot, small_lab)
     request = PruningRequest(small_lab.badnet, small_lab.clean, scale="none")
     save_project(make_project(request), tmp_path / "faces.goodnet")
-    window.desk.leave_field()
+    window.run_bar.run.setFocus()
     window.desk.projects.open(tmp_path / "faces.goodnet")
     settle(qtbot, window)
     window.desk.menus.find("Run").trigger()

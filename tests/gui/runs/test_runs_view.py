@@ -78,9 +78,9 @@ def test_kept_runs_are_listed_with_what_they_found(kept: list[Path], window: Mai
     for row, folder in enumerate(kept):
         written = document(folder)
         clean, attack = (model.index(row, column).data() for column in (1, 2))
-        # The best is behind the guard, which looked at fewer images than the curve counts.
-        assert clean == percent(written["guard"]["curve"]["before"][0])
-        assert clean != percent(written["curve"]["test"]["b_prime_accuracy"][0])
+        curve, guard = written["curve"]["test"]["b_prime_accuracy"][0], written["guard"]["curve"]["before"][0]
+        # The best of the second is behind the guard, which looked at fewer images than the curve counts.
+        assert clean == percent(guard if row else curve) != percent(curve if row else guard)
         assert attack == percent(max(part["b_prime_asr"][0] for part in written["curve"]["poisoned"]))
         assert "transplant guard" in model.index(row, 0).data(BLOCKS_ROLE)[0].detail
     assert window.runs.hint.text() == CHOOSE
