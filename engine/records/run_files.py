@@ -68,11 +68,7 @@ def save_run(
     from engine.reports.pages.page import report_html
 
     rows, pictures = rows_of(run), pictures_of(run)
-    network = open_network(run.model.path, run.request.output)
-    goodnets: dict[str, Callable[[], GoodNet]] = {
-        pair_name(row.x): partial(build_goodnet, run, row, network) for row in rows}
-    if run.guarded:
-        goodnets[GUARDED_BADNET] = partial(build_guarded_badnet, run, network)
+    goodnets = _goodnets(run, rows)
     pieces, total, left_out = itertools.count(), PIECES * len(goodnets), list[str]()
 
     def saving() -> None:
@@ -95,6 +91,16 @@ def save_run(
         cancel.raise_if_cancelled()
     progress(Progress("Saving GoodNet pairs", total, total))
     return tuple(document["left_out"])
+
+
+def _goodnets(run: PruningRun, rows: Sequence[GoodNetRow]) -> dict[str, Callable[[], GoodNet]]:
+    """What builds each of a run's pairs, by its folder's name."""
+    network = open_network(run.model.path, run.request.output)
+    pairs: dict[str, Callable[[], GoodNet]] = {
+        pair_name(row.x): partial(build_goodnet, run, row, network) for row in rows}
+    if run.guarded:
+        pairs[GUARDED_BADNET] = partial(build_guarded_badnet, run, network)
+    return pairs
 
 
 def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
