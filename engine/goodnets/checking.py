@@ -272,7 +272,7 @@ def check_arrays(
     """
     images = goodnet.prepared(np.stack(pictures))
     answers = goodnet.answer(images, cancel, did)
-    found = [
+    every = [
         Verdict(name, seen, int(answers.labels[i]), bool(answers.flagged[i]), _why(answers, i),
                 int(answers.b_labels[i]), float(answers.b_confidence[i]),
                 int(answers.b_prime_labels[i]), float(answers.b_prime_confidence[i]), _cut(goodnet, answers, i),
@@ -280,10 +280,13 @@ def check_arrays(
                 goodnet.in_probabilities)
         for i, (name, seen) in enumerate(zip(names, pictures, strict=True))
     ]
-    for verdict in found:
-        if verdict.failure:
-            unlabelled(Path(verdict.file), verdict.failure)
-    return [verdict for verdict in found if not verdict.failure]
+    found = []
+    for verdict in every:
+        if failure := verdict.failure:
+            unlabelled(Path(verdict.file), failure)
+        else:
+            found.append(verdict)
+    return found
 
 
 def _why(answers: Answers, i: int) -> Why:

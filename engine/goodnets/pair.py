@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -106,6 +107,19 @@ class GoodNet:
         return self.b_prime_alone and self.b is self.b_prime
 
     @property
+    def b_sha256(self) -> str:
+        """Of the model's file that B is from, which its own may be a copy of; empty where that isn't known."""
+        of = self.notes.get("b")
+        return str(of.get("sha256", "")) if isinstance(of, dict) else self.b.sha256
+
+    def may_be_of(self, network: Network) -> bool:
+        """Whether it isn't shown to be another network's pair: its B may be a copy that says nothing of the file it is
+        from and has the same weights; where B is missing, only the input and the labels can be compared."""
+        if self.b_missing:
+            return (self.b.input_shape, self.b.labels) == (network.input_shape, network.labels)
+        return self.b_sha256 == network.sha256 or _weights(self.b) == _weights(network)
+
+    @property
     def guard_name(self) -> str:
         """Which guard stands before the pair: "none", its kind or, of two transplant guards, "sparing"."""
         if self.guard is None:
@@ -184,3 +198,8 @@ def _in_probabilities(network: Network) -> bool:
         return ends_in_probabilities(network)
     except EngineError:
         return False
+
+
+def _weights(network: Network) -> list[bytes]:
+    """By what a network's weights are known again, in whatever order its layers stand."""
+    return sorted(hashlib.sha256(part.tobytes()).digest() for part in network.model.get_weights())

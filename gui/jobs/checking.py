@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +26,6 @@ from engine.goodnets.checking import PictureMark, Verdict, check_arrays, check_p
 from engine.goodnets.pair import GoodNet
 from engine.looking.misread import files_of, find_misread
 from engine.looking.occlusion import OcclusionMap, occlusion_map
-from engine.models.networks import Network
 from engine.progress import Heartbeat
 from engine.runs.opening.inputs import Opened, open_inputs
 from engine.runs.prune import PruningRun
@@ -250,9 +248,8 @@ def _behind(goodnet: GoodNet) -> str:
 
 
 def _names_and_model(goodnet: GoodNet) -> tuple[tuple[str, ...], str]:
-    own, of = goodnet.b.classes, goodnet.notes.get("b")
-    return (goodnet.classes or (own if len(own) == goodnet.flag_label else ()),
-            str(of.get("sha256", "")) if isinstance(of, dict) else goodnet.b.sha256)
+    own = goodnet.b.classes
+    return goodnet.classes or (own if len(own) == goodnet.flag_label else ()), goodnet.b_sha256
 
 
 def check_files(
@@ -302,7 +299,7 @@ def check_misread(bench: Workbench, run: PruningRun, context: TaskContext) -> Wr
     goodnet = bench.goodnet
     files = dataclasses.replace(run.request.clean_alone(run.request.test), scale=run.model.scale)
     opened = open_inputs(files, progress=context.progress, cancel=context.cancel)
-    if not _may_be_of(goodnet, opened.network):
+    if not goodnet.may_be_of(opened.network):
         raise EngineError(f"Pictures are checked by a GoodNet of another network than {run.model.path.name}, which "
                           "these are about. Select a GoodNet of the run in the tab GoodNets, press Use in image check, "
                           "then ask again.")
@@ -320,20 +317,6 @@ def check_misread(bench: Workbench, run: PruningRun, context: TaskContext) -> Wr
         more |= _check_some(bench, opened, validation, striking.numbers, ", left out by the guard", context,
                             skipped)
     return Wrong(tuple(said), more, tuple(skipped))
-
-
-def _may_be_of(goodnet: GoodNet, network: Network) -> bool:
-    """Whether a pair isn't shown to be another network's: its B may be a copy that says nothing of the file it is from
-    and has the same weights; where B is missing, only the input and the labels can be compared."""
-    b, (_, of) = goodnet.b, _names_and_model(goodnet)
-    if goodnet.b_missing:
-        return (b.input_shape, b.labels) == (network.input_shape, network.labels)
-    return of == network.sha256 or _weights(b) == _weights(network)
-
-
-def _weights(network: Network) -> list[bytes]:
-    """By what a network's weights are known again, in whatever order its layers stand."""
-    return sorted(hashlib.sha256(part.tobytes()).digest() for part in network.model.get_weights())
 
 
 def _check_some(

@@ -227,11 +227,10 @@ class Session(QObject):
         if model is None:
             return  # none is chosen, or it is still being read
         of_another = self.names_of not in (None, model.path)
-        if self.names and model.labels and len(self.names) != model.labels and not of_another:
-            self.message.emit(Message(f"{model.path.name} has {model.labels} labels, so the list of {len(self.names)} "
-                                      "label names isn't used any more."))
-            self.name_labels(())
-        elif self.names and of_another:
+        if self.names and (of_another or len(self.names) != (model.labels or len(self.names))):
+            if not of_another:
+                self.message.emit(Message(f"{model.path.name} has {model.labels} labels, so the list of "
+                                          f"{len(self.names)} label names isn't used any more."))
             self.name_labels(())
 
     @Slot()

@@ -183,18 +183,26 @@ def test_numbers_of_one_s_own_stay_where_they_are_chosen_again(window: MainWindo
         assert choose("own mean and deviation…") == "mean=0.5,0.5,0.5 std=0.5,0.5,0.5"
 
 
+def type_values(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, typed: str, before: str = "mean=0.5 std=0.5",
+) -> None:
+    """Type a preprocessing over another one, and stay in the field."""
+    open_small(qtbot, window, small_lab)
+    bar, session = window.run_bar, window.session
+    bar._toggle.click()
+    session.set_options(dataclasses.replace(session.options, scale=before))
+    bar._own.setFocus()
+    bar._own.selectAll()
+    qtbot.keyClicks(bar._own, typed)
+
+
 @pytest.mark.parametrize("way", ["F5", "the button"])
 def test_numbers_that_cant_be_used_are_not_run_in_another_s_place(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab, way: str,
 ) -> None:
-    open_small(qtbot, window, small_lab)
-    bar, session = window.run_bar, window.session
-    bar._toggle.click()
     wanted = "mean=127.5,127.5,127.5 std=127.5,127.5,127.5"
-    session.set_options(dataclasses.replace(session.options, scale=wanted))
-    bar._own.setFocus()
-    bar._own.selectAll()
-    qtbot.keyClicks(bar._own, "mean=127.5 std=x")
+    type_values(window, qtbot, small_lab, "mean=127.5 std=x", before=wanted)
+    bar, session = window.run_bar, window.session
 
     def ask() -> None:
         if way == "F5":
@@ -212,16 +220,6 @@ def test_numbers_that_cant_be_used_are_not_run_in_another_s_place(
     assert session.run is not None and session.run.request.scale == wanted
 
 
-def type_nonsense(window: MainWindow, qtbot: QtBot, small_lab: SmallLab) -> None:
-    open_small(qtbot, window, small_lab)
-    bar, session = window.run_bar, window.session
-    bar._toggle.click()
-    session.set_options(dataclasses.replace(session.options, scale="mean=0.5 std=0.5"))
-    bar._own.setFocus()
-    bar._own.selectAll()
-    qtbot.keyClicks(bar._own, "mean=0.5 std=x")
-
-
 @pytest.mark.parametrize("name", ["Examine", "Defend"])
 @pytest.mark.parametrize("by_key", [True, False])
 def test_numbers_that_cant_be_used_are_neither_examined_nor_defended_with_in_another_s_place(
@@ -233,7 +231,7 @@ def test_numbers_that_cant_be_used_are_neither_examined_nor_defended_with_in_ano
     view, button = (window.examine, window.examine.button) if name == "Examine" else \
         (window.defences, window.defences.defend_button)
     window.desk.bring_up(view)
-    type_nonsense(window, qtbot, small_lab)
+    type_values(window, qtbot, small_lab, "mean=0.5 std=x")
 
     def ask() -> None:
         if by_key:
@@ -254,7 +252,7 @@ def test_numbers_that_cant_be_used_are_forgotten_with_the_options_of_a_project(
     monkeypatch: pytest.MonkeyPatch, window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Discard)  # as the window closes
-    type_nonsense(window, qtbot, small_lab)
+    type_values(window, qtbot, small_lab, "mean=0.5 std=x")
     request = PruningRequest(small_lab.badnet, small_lab.clean, scale="none")
     save_project(make_project(request), tmp_path / "faces.goodnet")
     window.run_bar.run.setFocus()
@@ -269,13 +267,8 @@ def test_numbers_that_cant_be_used_are_forgotten_with_the_options_of_a_project(
 def test_what_is_typed_counts_for_an_examination_by_its_key(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab,
 ) -> None:
-    open_small(qtbot, window, small_lab)
-    bar, session = window.run_bar, window.session
-    bar._toggle.click()
-    session.set_options(dataclasses.replace(session.options, scale="mean=0.5 std=0.5"))
-    bar._own.setFocus()
-    bar._own.selectAll()
-    qtbot.keyClicks(bar._own, "mean=0.25 std=0.5")
+    type_values(window, qtbot, small_lab, "mean=0.25 std=0.5")
+    session = window.session
     window.desk.menus.find("Examine").trigger()
     assert session.options.scale == "mean=0.25 std=0.5"
     session.cancel()

@@ -131,7 +131,7 @@ def judge(evidence: Sequence[Evidence], changed: int, doubt: str = "", *, measur
         tried: how many universal stamps; filters: how many colour filters, if any.
     """
     suspicion, guilty, beside, kind = _weighed(evidence, CHANCE * tried, _EVIDENT * tried,
-                                                 FILTERS_BY_CHANCE * max(filters, 1))
+                                               FILTERS_BY_CHANCE * max(filters, 1))
     far = [i for i in np.flatnonzero(suspicion >= LIKELY).tolist() if i not in (*guilty, *beside)]
     if guilty:
         beside, far = [*beside, *far], []

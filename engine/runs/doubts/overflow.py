@@ -18,13 +18,13 @@ def overflowing(network: Network, sets: Iterable[Dataset], cancel: CancelToken, 
     """That answers on some images aren't finite: they have no label, and are counted as label 0.
 
     Args:
-        sets: in the network's input range; a few images of each are tried.
+        sets: in the network's input range; a few images of each, quick to read, are tried.
         called: what the network is called.
     Raises:
         Cancelled: the token was set.
     """
     for dataset in sets:
-        tried = dataset.take(dataset.spread(min(_TRIAL_IMAGES, dataset.most_at_once)))
+        tried = dataset.take(dataset.sample(_TRIAL_IMAGES))
         broken = int((~np.isfinite(network.predict(tried, cancel).max(axis=1))).sum())
         if broken:
             yield Doubt(f"{called} answers {broken} of {len(tried)} images tried in {dataset.name} with values that "

@@ -248,11 +248,6 @@ class Choosing(QObject):
               undone: Callable[[], object] = nothing) -> None:
         before = {} if options is None else dataclasses.asdict(self._session.options)
         waiting, order = self._session.inputs.further, None
-
-        def give_back() -> None:
-            session = self._session
-            session.learn(dataclasses.replace(session.inputs, further=waiting))
-
         if options is None and any(role == "model" and not self._session.inputs.at(role, path) for role, path in files):
             order = self._session.options.order
             options, what = without_order(self._session.options, self._session.inputs.model, what)
@@ -266,7 +261,7 @@ class Choosing(QObject):
         self._session.choose(inputs)
         self._session.did(step)
         for role, path in files:
-            self._read(role, path, step if len(files) == 1 else None, give_back)
+            self._read(role, path, step if len(files) == 1 else None, waiting)
 
     def _change(self, inputs: Inputs, what: str, options: Options | None = None) -> Step:
         """Take what a person chose, in a way that can be undone."""
@@ -298,13 +293,12 @@ class Choosing(QObject):
                 self._read(item.role, item.path)
         undone()
 
-    def _read(self, role: Role, path: Path, step: Step | None = None,
-              give_back: Callable[[], object] = nothing) -> None:
+    def _read(self, role: Role, path: Path, step: Step | None = None, waiting: tuple[Path, ...] | None = None) -> None:
         """Read a chosen file, as the network that is open now needs it.
 
         Args:
             step: the change by which it was chosen; it is forgotten if it comes to nothing.
-            give_back: called if it is a model that can't be used; the one before it gets back what went with it.
+            waiting: models that wait behind the one before again if this one can't be used; None leaves what waits.
         """
         session = self._session
         item = session.inputs.at(role, path)
@@ -340,7 +334,8 @@ class Choosing(QObject):
             session.message.emit(Message(
                 f"{path.name} can't be used as {ROLE_NAMES[role].lower()}; {item.before.path.name} stays in use."))
             if role == "model":
-                give_back()
+                further = session.inputs.further if waiting is None else waiting
+                session.learn(dataclasses.replace(session.inputs, further=further))
                 session.set_options(dataclasses.replace(session.options, order=session.options.order or item.order))
             known(dataclasses.replace(item.before, refused=failed))
 
