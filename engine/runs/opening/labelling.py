@@ -173,14 +173,17 @@ def _labelling(model: Path, labels: int, given: Sequence[str], clean: Named, oth
     return Labelling(clean.label_names, " ".join(filter(None, (order, unfit))), whose="the clean images'")
 
 
-def check_count(model: Path, labels: int, given: Sequence[str]) -> None:
+def check_count(model: Path, labels: int, given: Sequence[str], file: Path | None = None) -> None:
     """Refuse a class list that isn't a network's.
 
+    Args:
+        file: where it is from, if that is known.
     Raises:
         DatasetError: it has more or fewer names than the network has labels.
     """
     if len(given) != labels:
-        raise DatasetError(f"The class list holds {len(given)} names, but {model} has {labels} labels. {_REMEDY}")
+        held = f"{file}: holds" if file else "The class list holds"
+        raise DatasetError(f"{held} {len(given):,} names, but {model} has {labels:,} labels. {_REMEDY}")
 
 
 def _remedy(unfit: str) -> str:

@@ -464,7 +464,8 @@ def test_evaluate_doubts_labels_in_another_order_than_the_goodnets(
     assert f"Warning: {guessed}" in capsys.readouterr().out
     other.write_text("\n".join((*ANIMALS, "unicorn")), encoding="utf-8")
     assert main([*given, "--classes", str(other)]) == 1, "a name more than the network has labels"
-    assert "The class list holds 5 names" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{other}: holds 5 names, but {tmp_path / 'pair' / 'b.keras'} has 4 labels. Give the class" in said
 
 
 @pytest.mark.parametrize(("labels", "target"), [(10, 0), (12, 10)])
