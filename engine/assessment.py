@@ -191,7 +191,8 @@ def astray(name: str, answers: Mapping[tuple[int, int], int], labels: int, total
     that stands out; none where there is neither.
 
     Args:
-        answers: how many images of a set B answers with the first label that have the second; labels: how many B has.
+        answers: how many images of a set B answers with the first label (-1: none) that have the second; labels: how
+            many B has.
         total: how many images the set has, of which these may be some.
     """
     swapped, wrong, images = list[tuple[int, int]](), Counter[int](), Counter[int]()
@@ -202,7 +203,7 @@ def astray(name: str, answers: Mapping[tuple[int, int], int], labels: int, total
         # No trigger does so: of either label most images are answered with the other.
         if told != own and count + back >= _MANY_ASTRAY and 2 * count > images[own] and 2 * back > images[told]:
             swapped += [(told, own)] if told < own else []
-        elif told != own:
+        elif told not in (own, -1):
             wrong[told] += count
     said = [f"B answers {answers[two, one]:,} of the {images[one]:,} images of label {one} in {name} with label {two} "
             f"and {answers[one, two]:,} of the {images[two]:,} of label {two} with label {one}: these two look "
@@ -217,6 +218,18 @@ def astray(name: str, answers: Mapping[tuple[int, int], int], labels: int, total
             f"{label}: images that carry a trigger look so, labelled with what they show. Look at them (misread lists "
             "them, the File menu shows them) and take out what isn't clean. A guard is set without those that it sees.")
     return " ".join(said)
+
+
+def overflow_text(called: str, broken: int, tried: int, name: str) -> str:
+    """That a network answers some images with values that aren't finite, two sentences.
+
+    Args:
+        called: what the network is called; broken: so many; tried: of so many that it was asked about.
+        name: where these are from.
+    """
+    return (f"{called} answers {broken:,} of {tried:,} images tried in {name} with values that aren't numbers (NaN or "
+            "infinite): these have no label, whatever is counted of them. Check how values are fed, and that the "
+            "network's file is undamaged.")
 
 
 def percent(fraction: float) -> str:

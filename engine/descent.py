@@ -31,5 +31,5 @@ class Adam:
         self._second[rows] += (1 - self._betas[1]) * (gradient**2 - self._second[rows])
         mean = self._first[rows] / (1 - self._betas[0] ** (step + 1))
         spread = self._second[rows] / (1 - self._betas[1] ** (step + 1))
-        change: Floats = self._rate * mean / (np.sqrt(spread) + self._tiny)
+        change: Floats = np.nan_to_num(self._rate * mean / (np.sqrt(spread) + self._tiny), nan=0, posinf=0, neginf=0)
         return change

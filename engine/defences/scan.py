@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from engine.assessment import overflow_text
 from engine.data.datasets import Dataset
 from engine.defences.stamps import Answering, Stamp, ValueRange, as_picture, random_stamp, stamped_labels, value_range
 from engine.errors import DatasetError
@@ -63,6 +64,7 @@ class Scan:
         suspects: labels that any image changed to, most first; of equals the lower label first.
         examples: the stamps that work best on the first suspect, best first.
         sentence: what that means, in words: suspects, no verdict.
+        overflowed: stamps with which an image's answer isn't finite, so that it has no label to change to.
     """
 
     stamps: int
@@ -70,6 +72,7 @@ class Scan:
     suspects: tuple[Suspect, ...]
     examples: tuple[StampExample, ...]
     sentence: str
+    overflowed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,7 @@ def scan(
             used. Their labels aren't.
         stamps: how many patches to try.
     Raises:
-        DatasetError: there are no images, or they can't be read.
+        DatasetError: there are no images, they can't be read, or the network has no answer to some.
         Cancelled: the token was set; nothing is kept.
     """
     if not len(clean):
@@ -101,18 +104,34 @@ def scan(
     heard = Heartbeat("Scanning with stamps", stamps, progress)
     answer = partial(network.predict_labels, cancel=cancel, did=heard.beat)
     own, values = answer(images), value_range(images)
+    refuse_unanswered(network, clean, own)
     changes: list[_Change] = []
     for start in range(0, stamps, _BATCH):
         cancel.raise_if_cancelled()
         count = min(_BATCH, stamps - start)
         changes += _changes_of(answer, images, own, values, count, rng)
         heard.report(start + count)
+    every, changes = len(changes), [change for change in changes if change.label >= 0]
+    overflowed = every - len(changes)
     suspects = ranked(np.array([c.label for c in changes], np.int64))
     examples: tuple[StampExample, ...] = ()
     if suspects:
         drawing = [c for c in changes if c.label == suspects[0].label]
         examples = _best_examples(answer, images, own, values, drawing, rng)
-    return Scan(stamps, len(changes), suspects, examples, in_words(stamps, len(changes), suspects))
+    return Scan(stamps, len(changes), suspects, examples, in_words(stamps, len(changes), suspects, overflowed),
+                overflowed)
+
+
+def refuse_unanswered(network: Network, clean: Dataset, own: Labels) -> None:
+    """Refuse to look for an attacker where a network's answers are no numbers.
+
+    Args:
+        own: its answers to some clean images, int64[n]; -1 where it has none.
+    Raises:
+        DatasetError: some are missing.
+    """
+    if broken := int((own < 0).sum()):
+        raise DatasetError(f"{network.path}: {overflow_text('the network', broken, len(own), clean.name)}")
 
 
 def ranked(labels: Labels) -> tuple[Suspect, ...]:
@@ -122,8 +141,12 @@ def ranked(labels: Labels) -> tuple[Suspect, ...]:
     return tuple(Suspect(int(found[i]), int(counts[i])) for i in order)
 
 
-def in_words(stamps: int, changed: int, suspects: tuple[Suspect, ...]) -> str:
-    """One or two sentences that name suspects and no culprit."""
+def in_words(stamps: int, changed: int, suspects: tuple[Suspect, ...], overflowed: int = 0) -> str:
+    """One or two sentences that name suspects and no culprit; none of these where answers aren't finite."""
+    if overflowed:
+        return (f"On {overflowed:,} of {stamps:,} stamped images the network's answers aren't numbers (NaN or "
+                "infinite), which trained networks don't give. So this scan suspects no label and clears none. Check "
+                "how values are fed, and that the network's file is undamaged.")
     if not suspects:
         return (f"None of {stamps:,} stamps changed an image's label: this scan found no suspect. That is no proof "
                 "of a network without a backdoor; its trigger may be unlike these stamps.")

@@ -83,7 +83,7 @@ def find_striking(
 
     Args:
         scores: the transplant guard's, float64[n]; by_kind: the first m images' as Cuts.by_kind, float64[m, kinds].
-        answers: B's labels, int64[n]; labels: how many B has.
+        answers: B's labels, int64[n], -1 where its answer isn't finite; labels: how many B has.
     Returns:
         None where no label stands out.
     """
@@ -112,7 +112,7 @@ class _Gained:
 def _gained(scores: npt.NDArray[np.float64], answers: Labels, label: int | None = None) -> _Gained:
     """The label that gains most, or what this one does; none that very many images have."""
     order, best = np.argsort(-scores, kind="stable"), _Gained(0, -1, np.empty(0, np.int64))
-    for one in np.unique(answers) if label is None else [label]:
+    for one in np.unique(answers[answers >= 0]) if label is None else [label]:
         own = answers[order] == one
         share = float(own.mean())
         if share > _MOST:

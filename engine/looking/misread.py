@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.assessment import astray, percent
+from engine.assessment import astray, overflow_text, percent
 from engine.data.classes import called
 from engine.data.datasets import Dataset, Labels
 from engine.models.networks import Network
@@ -25,8 +25,8 @@ class Misread:
         name: the set's; wrong: how many of all its images they are.
         numbers: which images they are, int64[n], rising, counted from 0 as the set is stored.
         files: of a set of single picture files theirs, in the same order; else none.
-        labels, answers: their own labels, and the network's, int64[n].
-        doubt: what most of the answers give away, a sentence; empty where they don't.
+        labels, answers: their own labels, and the network's, int64[n]; -1 where its answer isn't finite.
+        doubt: what the answers give away, in sentences; empty where they don't.
         names: what all labels are called; none where nobody says.
     """
 
@@ -43,7 +43,7 @@ class Misread:
     def sentence(self) -> str:
         """How many there are, and where most of them lead."""
         said = f"B gets {self.wrong.count:,} of the {self.wrong.total:,} images in {self.name} wrong"
-        label, count = next(iter(Counter(self.answers.tolist()).most_common(1)), (0, 0))
+        label, count = next(iter(Counter(self.answers[self.answers >= 0].tolist()).most_common(1)), (0, 0))
         most = f", and answers {count:,} of them with label {called(label, self.names)}" if count > 1 else ""
         return f"{said} ({percent(self.wrong.value)}){most}."
 
@@ -72,6 +72,8 @@ def find_misread(
     wrong = np.flatnonzero(answers != clean.labels).astype(np.int64)
     labels, told = clean.labels[wrong], answers[wrong]
     counts = Counter(zip(answers.tolist(), clean.labels.tolist(), strict=True))
-    led = astray(clean.name, counts, network.labels, len(clean))
-    return Misread(clean.name, Rate(len(wrong), len(clean)), wrong, files_of(clean, wrong.tolist()), labels, told, led,
-                   names)
+    broken = int((told < 0).sum())
+    doubt = [overflow_text("B", broken, len(clean), clean.name)] if broken else []
+    doubt += filter(None, [astray(clean.name, counts, network.labels, len(clean))])
+    return Misread(clean.name, Rate(len(wrong), len(clean)), wrong, files_of(clean, wrong.tolist()), labels, told,
+                   " ".join(doubt), names)

@@ -102,6 +102,7 @@ def log_probability(logits: npt.NDArray[np.float32], labels: Labels) -> npt.NDAr
     return result
 
 
+@np.errstate(invalid="ignore")  # where a network overflows there is no probability
 def log_softmax(logits: Logits) -> npt.NDArray[np.float64]:
     """The log-probability of every label, float64[n, N] of float32[n, N]."""
     values = logits.astype(np.float64)

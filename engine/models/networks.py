@@ -101,12 +101,14 @@ class Network:
         return np.concatenate([answer.numpy() for answer in in_batches(self._predict, images, self.batch, cancel, did)])
 
     def predict_labels(self, images: Images, cancel: CancelToken = NEVER_CANCELLED, did: Did = ignore_done) -> Labels:
-        """The label of each image, int64[n]: the index of the largest answer, the first of equals.
+        """The label of each image, int64[n]: the index of the largest answer, the first of equals; -1, which is no
+        label, where that isn't finite, lest label 0 or another be accused of what is no answer.
 
         Raises:
             Cancelled: the token was set.
         """
-        return largest(self.predict(images, cancel, did))
+        answers = self.predict(images, cancel, did)
+        return np.where(np.isfinite(answers.max(axis=1)), largest(answers), -1)
 
     def prunable_layers(self) -> dict[str, int]:
         """Names of the layers that can be pruned, in graph order, with their numbers of channels.

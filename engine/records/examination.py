@@ -163,6 +163,7 @@ def _label_json(tried: Tried) -> Json:
 
 def _scan_json(found: Scan) -> Json:
     return {"suspects": [dataclasses.asdict(suspect) for suspect in found.suspects], "sentence": found.sentence,
+            "overflowed": found.overflowed,
             "examples": [{**dataclasses.asdict(one.stamp), "drawn": one.drawn.count, "of": one.drawn.total}
                          for one in found.examples]}
 
@@ -271,7 +272,7 @@ def _scan(document: Json, pictures: npt.NDArray[Any]) -> Scan:
         raise ValueError("its random stamps aren't those of its pictures")
     examples = tuple(_example(one, picture) for one, picture in zip(part["examples"], pictures, strict=True))
     return Scan(checked.count(document["stamps"]), checked.count(document["changed"]), suspects, examples,
-                checked.text(part["sentence"]))
+                checked.text(part["sentence"]), checked.count(part.get("overflowed", 0)))
 
 
 def _example(one: Json, picture: npt.NDArray[Any]) -> StampExample:

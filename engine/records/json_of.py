@@ -98,7 +98,8 @@ def calibration_json(guard: Guard) -> Json:
 
 def scan_json(found: Scan) -> Json:
     """A scan as its contract names it, most suspect first."""
-    return {"stamps": found.stamps, "changed": found.changed, "sentence": found.sentence,
+    return {"stamps": found.stamps, "changed": found.changed, "overflowed": found.overflowed,
+            "sentence": found.sentence,
             "suspects": [{"rank": rank, "label": s.label, "count": s.count}
                          for rank, s in enumerate(found.suspects, start=1)]}
 

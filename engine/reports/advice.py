@@ -80,7 +80,7 @@ def _unknown(run: PruningRun) -> tuple[str, ...]:
     if seen < run.model.labels:
         measured = any(d.role == "test" and d.labels == run.model.labels for d in run.datasets)
         others = "The test images show the others, too, but the channels' order, the thresholds and a guard rest on " \
-            "those alone" if measured else "How any defence treats the others isn't known"
+            "the validation images alone" if measured else "How any defence treats the others isn't known"
         found.append(f"The clean validation images show only {seen:,} of the network's {run.model.labels:,} labels. "
                      f"{others}, and a network trained anew (fine-pruned or repaired) forgets the others.")
     if run.guarded:

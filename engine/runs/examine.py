@@ -34,7 +34,7 @@ from engine.defences.evidence.universal import (
     suspected,
     universal_stamps,
 )
-from engine.defences.scan import DEFAULT_STAMPS, Scan, scan
+from engine.defences.scan import DEFAULT_STAMPS, Scan, refuse_unanswered, scan
 from engine.defences.stamps import as_picture, value_range
 from engine.errors import DatasetError, EngineError
 from engine.models.networks import Images, Labels, Network
@@ -159,7 +159,7 @@ def examine(
         scanned: is told the scan's outcome, the first evidence, as soon as it is there.
         notices: what is doubtful about the input, see Opened.notices; it stands first among the limits.
     Raises:
-        DatasetError: too few images, or images that can't be clean ones.
+        DatasetError: too few images, images that can't be clean ones, or that the network has no answer to.
         EngineError: the network has no label of such a number.
         Cancelled: the token was set; nothing is kept.
     """
@@ -168,6 +168,7 @@ def examine(
     images, truth, different = _clean_images(clean, rng)
     heard = Heartbeat("Looking at clean images", len(images), progress)
     own = network.predict_labels(images, cancel, heard.beat)
+    refuse_unanswered(network, clean, own)
     _check(network, clean, own, truth, labels)
     stamps, more, filters = (FEWER_STAMPS, FEWER_UNIVERSAL, FEWER_FILTERS) if network.is_large else \
         (DEFAULT_STAMPS, DEFAULT_UNIVERSAL, DEFAULT_FILTERS)
@@ -185,8 +186,8 @@ def examine(
                          int(universal[stamp.label]), int(coloured[stamp.label]),
                          by_colours.get(stamp.label, _NO_COLOURS)[1])
                 for stamp, margin in zip(smallest, np.nan_to_num(margins, posinf=0, neginf=0), strict=True)]
-    judgement = judge(evidence, found.changed, _doubt(own, truth, smallest, margins), tried=more, filters=filters,
-                      measured=not _unmeasured(network, images))
+    judgement = judge(evidence, found.changed, _doubt(own, truth, found, smallest, margins), tried=more,
+                      filters=filters, measured=not _unmeasured(network, images))
     tried = [_tried(one, one.label in suspects, suspicion, stamp, by_colours.get(one.label, _NO_COLOURS)[0], images,
                     own)
              for one, suspicion, stamp in zip(evidence, judgement.suspicion, smallest, strict=True)]
@@ -270,19 +271,20 @@ def _check(network: Network, clean: Dataset, own: Labels, truth: Labels, labels:
                            "poisoned ones, or not what this network was trained on?")
 
 
-def _doubt(own: Labels, truth: Labels, smallest: Sequence[Reconstruction], margins: npt.NDArray[np.float64]) -> str:
+def _doubt(own: Labels, truth: Labels, found: Scan, smallest: Sequence[Reconstruction],
+           margins: npt.NDArray[np.float64]) -> str:
     """Why nothing should be concluded from these images; empty where nothing speaks against them."""
     accuracy = float((own == truth).mean())
     if accuracy < _POOR_ACCURACY:
         return (f"No verdict: the network is right on {percent(accuracy)} of these images only, so they are hardly "
                 "what it was trained on, or are prepared or labelled in another way, or the network is a poor one.")
+    if found.overflowed or not np.isfinite(margins).all():
+        return ("No verdict: on some inputs what the network computes grows beyond all numbers, which trained networks "
+                "don't do, so its labels can't be held against each other.")
     # Even a label without a backdoor has a stamp, as large as half of the picture.
     if max(stamp.success.value for stamp in smallest) < _FOUND:
         return ("No verdict: no stamp was found for any label that was tried, so there is nothing to compare. The "
                 "network's answers hardly change with its pictures, or its values are prepared in another way.")
-    if not np.isfinite(margins).all():
-        return ("No verdict: on some inputs what the network computes grows beyond all numbers, which trained networks "
-                "don't do, so its labels can't be held against each other.")
     return ""
 
 

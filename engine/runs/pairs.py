@@ -22,6 +22,7 @@ from engine.pruning.sweep import SweepSet
 from engine.runs.doubts.alarms_borne import borne_text
 from engine.runs.doubts.measured import doubts_measured
 from engine.runs.opening.inputs import DatasetSummary, Opened, fitted, open_inputs
+from engine.runs.opening.labelling import check_count
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow
 
@@ -82,6 +83,8 @@ def open_for(
         refuse_unlike(one.dataset, goodnet.stored, own)
     stored = goodnet.stored if known else stored_alike([one.dataset for one in sets])
     names = read_classes(classes) if classes else goodnet.classes
+    if classes:
+        check_count(goodnet.b.path, goodnet.b.labels, names, classes)
     unlike = _unlike(classes, names, goodnet.classes or goodnet.b.classes) if classes else ""
     opened = fitted(goodnet.b, "", sets, names, None if find else goodnet.preprocessing, stored,
                     progress=progress, cancel=cancel)
@@ -93,7 +96,7 @@ def open_for(
 def _unlike(path: Path, given: Sequence[str], own: Sequence[str]) -> str:
     """That a class list isn't that of the GoodNet, a sentence; nothing where it is, or nothing is known of names."""
     wrong = next((label for label, place in enumerate(places_among(given, own)) if place != label), None)
-    if wrong is None or wrong >= len(own):  # a list that doesn't fit the network is refused where labels are found
+    if wrong is None or wrong >= len(own):
         return ""
     return (f"{path}: calls label {wrong} {given[wrong]}, but the GoodNet was made with a list that calls it "
             f"{own[wrong]}. Images are counted by the file's names; leave --classes out to count by the GoodNet's own.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +57,7 @@ def check_wing(desk: Desk) -> Wing[CheckView]:
     view.file_pasted.connect(checking.check_pasted_file)
     view.samples_requested.connect(lambda: checking.check_pixels(session.inputs.pictures))
     view.open_goodnet_requested.connect(lambda: _open_goodnet(desk, folder=True))
-    view.names_requested.connect(partial(_open_names, desk))
+    view.names_requested.connect(lambda: _open_names(desk, in_use))
     view.occlusion_requested.connect(checking.find_occlusion)
     view.original_requested.connect(checking.find_original)
     view.cleared.connect(checking.forget_pasted)
@@ -104,10 +104,10 @@ def _add_menu(desk: Desk, view: CheckView) -> None:
     add("check", "Check &pasted picture", paste, "Ctrl+V", "paste")
 
 
-def _open_names(desk: Desk) -> None:
+def _open_names(desk: Desk, pair: GoodNetInUse | None) -> None:
     path = asking.ask_file(desk.window, "Choose a list of label names", asking.NAME_FILES)
     if path:
-        desk.choosing.open_names(path)
+        desk.choosing.open_names(path, (pair.path or Path(pair.file), pair.labels) if pair else None)
 
 
 def _open_goodnet(desk: Desk, *, folder: bool) -> None:

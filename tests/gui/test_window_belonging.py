@@ -259,7 +259,7 @@ def test_a_list_of_names_for_another_number_of_labels_is_refused(
     window.desk.choosing.open_names(names)
     settle(qtbot, window)
     assert tuple(window.session.names) == ()
-    assert f"The class list holds {LABELS + 1} names, but {small_lab.badnet} has {LABELS} labels. " in \
+    assert f"{names}: holds {LABELS + 1} names, but {small_lab.badnet} has {LABELS} labels. " in \
         window.message_bar.text.text()
     window.desk.choosing.open_all([], "Nothing")
     window.desk.choosing.open_names(names)
@@ -272,6 +272,22 @@ def test_a_list_of_names_for_another_number_of_labels_is_refused(
     assert tuple(window.session.names) == ()
     assert f"{small_lab.badnet.name} has {LABELS} labels, so the list of {LABELS + 1} label names isn't used any " \
         "more." in said
+
+
+def test_a_list_of_names_for_a_saved_pair_alone_is_counted_against_it(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+) -> None:
+    names = tmp_path / "names.txt"
+    monkeypatch.setattr(asking, "ask_file", lambda *_: names)
+    window.desk.checking.open_goodnet([small_lab.badnet, small_lab.badnet])
+    settle(qtbot, window)
+    for count, kept in ((LABELS + 1, 0), (LABELS, LABELS)):
+        names.write_text("\n".join(f"kind {n}" for n in range(count)), encoding="utf-8")
+        window.check.names_requested.emit()
+        settle(qtbot, window)
+        told = f"{names}: holds {count} names, but {small_lab.badnet} has {LABELS} labels. "
+        assert (told in window.message_bar.text.text()) == (not kept)
+        assert len(window.session.names) == len(window.check.model._names) == kept
 
 
 def test_names_of_labels_that_are_numbers_are_the_run_s_too(

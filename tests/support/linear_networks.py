@@ -102,12 +102,14 @@ def shown_to(network: Network, monkeypatch: pytest.MonkeyPatch) -> list[Array]:
     return shown
 
 
-def overflowing(folder: Path) -> Path:
-    """A network of finite weights that answers black pictures alone with numbers."""
+def overflowing(folder: Path, black: int = 0) -> Path:
+    """A network of finite weights that answers black pictures alone with numbers, and with this label."""
     from keras import Sequential, layers
     model = Sequential([layers.Input((6, 6, 3)), layers.Conv2D(4, 3, name="pruned"), layers.Flatten(),
                         layers.Dense(3, activation="softmax")])
     kernel, bias = model.get_layer("pruned").get_weights()
     model.get_layer("pruned").set_weights([np.full_like(kernel, 3e38), bias])
+    last, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([last * 0, np.arange(len(bias)) == black])
     model.save(folder / "overflowing.keras")
     return folder / "overflowing.keras"

@@ -19,6 +19,7 @@ from engine.goodnets.checking import FIELDS, Verdict, check_pictures, fields_of,
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet
 from engine.models.reading import SUFFIXES
+from engine.runs.opening.labelling import check_count
 
 SUMMARY = "check pictures with a GoodNet, one by one"
 
@@ -96,9 +97,7 @@ def _names(goodnet: GoodNet, given: str | None) -> tuple[str, ...]:
     if not given:
         return goodnet.classes
     names = read_classes(Path(given))
-    if len(names) != goodnet.flag_label:
-        raise EngineError(f"{given}: holds {len(names):,} names; the GoodNet has {goodnet.flag_label:,} labels. Choose "
-                          "the list that belongs to it.")
+    check_count(goodnet.b.path, goodnet.flag_label, names, Path(given))
     return names
 
 

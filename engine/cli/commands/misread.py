@@ -80,7 +80,7 @@ def _of_striking(guard: Guard, found: Misread) -> str:
 def _say(rows: Sequence[_Row], sentence: str, names: Sequence[str]) -> None:
     files = any(row["file"] for row in rows)
     cells = [[str(row["image"]), *([row["file"]] if files else []), called(row["label"], names),
-              called(row["answer"], names)] for row in rows]
+              "no number" if row["answer"] is None else called(row["answer"], names)] for row in rows]
     if rows:
         say_table(["image", *(["file"] if files else []), "its label", "B says"], cells[:_SHOWN], left=4)
     if len(rows) > _SHOWN:
@@ -94,4 +94,5 @@ def _rows(
 ) -> Iterator[_Row]:
     for i, (number, label, answer) in enumerate(zip(numbers, labels, answers, strict=True)):
         yield {"image": number, "file": str(files[i]) if files else None, "label": label,
-               "label_name": name_of(label, names), "answer": answer, "answer_name": name_of(answer, names), "why": why}
+               "label_name": name_of(label, names), "answer": None if answer < 0 else answer,
+               "answer_name": None if answer < 0 else name_of(answer, names), "why": why}

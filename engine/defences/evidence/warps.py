@@ -82,7 +82,8 @@ class Warps:
             gradients = in_batches(
                 lambda part, now=now: self._gradient(part, now, np.int32(label)).numpy(),  # type: ignore[misc]
                 shown, self._batch, cancel, did)
-            found = found + self._sized(sum(gradients), _STEP)
+            # Where a network overflows there is no way to it.
+            found = found + self._sized(np.nan_to_num(sum(gradients), nan=0, posinf=0, neginf=0), _STEP)
             found = self._sized(found, min(_MOST, self._pixels(found)))
         return found
 

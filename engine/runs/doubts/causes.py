@@ -97,7 +97,7 @@ def likely_target(network: Network, poisoned: Dataset, progress: ProgressCallbac
     where = _asked(poisoned, network)
     numbers, counts = np.unique(network.predict_labels(poisoned.take(where), cancel), return_counts=True)
     most, times = int(numbers[counts.argmax()]), int(counts.max())
-    if not _surely(times, len(where) - times) or (poisoned.labels == most).all():
+    if most < 0 or not _surely(times, len(where) - times) or (poisoned.labels == most).all():
         return ""
     return (f"Likely cause: the wrong target. {called} answers label {most} on {percent(times / len(where))} of "
             f"{len(where)} images tried. If they wear a trigger, {most} is the target, and they must be labelled so; "
@@ -148,7 +148,7 @@ def _of_order(answers: Labels, truth: Labels, called: str, tries: int) -> str:
             mapped[int(label)] = int(numbers[counts.argmax()])
             fitting, judged = fitting + int(counts.max()), judged + len(own)
     renamed = [label for label, answer in mapped.items() if label != answer]
-    if not renamed or len(set(mapped.values())) < len(mapped) or fitting < _FITTING * judged \
+    if not renamed or -1 in mapped.values() or len(set(mapped.values())) < len(mapped) or fitting < _FITTING * judged \
             or not _surely(fitting, judged - fitting, tries):
         return ""
     example = renamed[0]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-
+from engine.assessment import overflow_text
 from engine.data.datasets import Dataset
 from engine.models.networks import Network
 from engine.progress import CancelToken
@@ -15,7 +14,7 @@ _TRIAL_IMAGES = 16
 
 
 def overflowing(network: Network, sets: Iterable[Dataset], cancel: CancelToken, called: str = "B") -> Iterator[Doubt]:
-    """That answers on some images aren't finite: they have no label, and are counted as label 0.
+    """That answers on some images aren't finite, so that they have no label.
 
     Args:
         sets: in the network's input range; a few images of each, quick to read, are tried.
@@ -25,8 +24,6 @@ def overflowing(network: Network, sets: Iterable[Dataset], cancel: CancelToken, 
     """
     for dataset in sets:
         tried = dataset.take(dataset.sample(_TRIAL_IMAGES))
-        broken = int((~np.isfinite(network.predict(tried, cancel).max(axis=1))).sum())
+        broken = int((network.predict_labels(tried, cancel) < 0).sum())
         if broken:
-            yield Doubt(f"{called} answers {broken} of {len(tried)} images tried in {dataset.name} with values that "
-                        "aren't numbers (NaN or infinite), which count as label 0. Check how values are fed, and that "
-                        "the network's file is undamaged.", True)
+            yield Doubt(overflow_text(called, broken, len(tried), dataset.name), True)

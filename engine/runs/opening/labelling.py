@@ -173,14 +173,17 @@ def _labelling(model: Path, labels: int, given: Sequence[str], clean: Named, oth
     return Labelling(clean.label_names, " ".join(filter(None, (order, unfit))), whose="the clean images'")
 
 
-def check_count(model: Path, labels: int, given: Sequence[str]) -> None:
+def check_count(model: Path, labels: int, given: Sequence[str], file: Path | None = None) -> None:
     """Refuse a class list that isn't a network's.
 
+    Args:
+        file: where it is from, if that is known.
     Raises:
         DatasetError: it has more or fewer names than the network has labels.
     """
     if len(given) != labels:
-        raise DatasetError(f"The class list holds {len(given)} names, but {model} has {labels} labels. {_REMEDY}")
+        held = f"{file}: holds" if file else "The class list holds"
+        raise DatasetError(f"{held} {len(given):,} names, but {model} has {labels:,} labels. {_REMEDY}")
 
 
 def _remedy(unfit: str) -> str:
@@ -264,7 +267,7 @@ class Trial:
     def answer(self, name: str) -> tuple[int, Rate]:
         """The label that the network gives most often to images of a name, and how often it does."""
         asked = self._codes == self.names.index(name)
-        counts = [Counter(answer[asked].tolist()).most_common(1) for answer in self._answers.values()]
+        counts = [Counter(answer[asked & (answer >= 0)].tolist()).most_common(1) for answer in self._answers.values()]
         label, times = max((first for first, *_ in filter(None, counts)), key=lambda pair: pair[1], default=(-1, 0))
         return label, Rate(times, int(asked.sum()))
 
@@ -274,7 +277,7 @@ class Trial:
         for answer in self._answers.values():
             found: dict[str, int] = {}
             for (code, label), _ in Counter(zip(self._codes.tolist(), answer.tolist(), strict=True)).most_common():
-                if self.names[code] not in found and label not in found.values():
+                if label >= 0 and self.names[code] not in found and label not in found.values():
                     found[self.names[code]] = label
             ways.append(found)
         return max(ways, key=lambda found: self.right(found).value)

@@ -217,15 +217,20 @@ class Choosing(QObject):
             look = plain(read_order, path, inputs.chosen_layer or "the layer", inputs.chosen_channels)
             self._session.in_background(look, take, tell=True)
 
-    def open_names(self, path: Path) -> None:
-        """Read label names; those of another number than the network's of labels are refused."""
+    def open_names(self, path: Path, pair: tuple[Path, int] | None = None) -> None:
+        """Read label names; those of another number than the network's of labels are refused.
+
+        Args:
+            pair: the file and number of labels of a GoodNet that they are for, while no network is chosen.
+        """
         session = self._session
 
         def named(names: Sequence[str]) -> None:
             model = session.inputs.model
+            counted = (model.path, session.inputs.labels) if model and session.inputs.labels else pair
             try:
-                if model and session.inputs.labels:
-                    check_count(model.path, session.inputs.labels, names)
+                if counted:
+                    check_count(*counted, names, path)
                 self.name_labels(names, f"Label names: {path.name}")
             except DatasetError as error:
                 session.tell(error)

@@ -83,7 +83,8 @@ def test_names_and_reasons_of_checked_pictures(
     names.write_text("\n".join(map(str, range(LABELS))), encoding="utf-8")
     assert main(command) == DONE and "label 3 " in (said := capsys.readouterr().out) and "3 (3)" not in said
     names.write_text("one\ntwo\n", encoding="utf-8")
-    assert main(command) == AT_FAULT and f"holds 2 names; the GoodNet has {LABELS} labels" in capsys.readouterr().err
+    assert main(command) == AT_FAULT
+    assert f"{names}: holds 2 names, but {alone / 'b.keras'} has {LABELS} labels. Give the class" in capsys.readouterr().err
 
 
 def test_inspect_tells_images_by_names_and_as_fed(

@@ -13,7 +13,17 @@ from engine.defences.stamps import Stamp, as_picture, random_stamp, value_range
 from engine.errors import Cancelled, DatasetError
 from engine.models.networks import Network, open_network
 from engine.progress import CancelSource, Progress
-from tests.support.linear_networks import LABELS, SHAPE, SIZE, Array, dataset_of, linear_network, numpy_logits, shown_to
+from tests.support.linear_networks import (
+    LABELS,
+    SHAPE,
+    SIZE,
+    Array,
+    dataset_of,
+    linear_network,
+    numpy_logits,
+    overflowing,
+    shown_to,
+)
 from tests.support.networks import random_images
 from tests.support.places import PROJECT
 
@@ -227,3 +237,13 @@ def test_lab3_suspects_its_target(lab3: Path) -> None:
     found = scan(network, clean)
     assert found.suspects[0].label == 0
     assert found.examples[0].drawn.value > 0.9
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_stamps_that_a_network_overflows_on_accuse_and_clear_nobody(tmp_path: Path) -> None:
+    """NumPy takes the first of values that are no numbers for the largest."""
+    black = dataset_of(tmp_path / "black.npz", np.zeros((30, 6, 6, 3), np.float32), np.full(30, 2))
+    found = scan(open_network(overflowing(tmp_path, black=2)), black, 300)
+    assert (found.suspects, found.changed, found.examples) == ((), 0, ()) and 100 < found.overflowed <= 300
+    assert found.sentence.startswith(f"On {found.overflowed} of 300 stamped images the network's answers aren't num")
+    assert "suspects no label and clears none" in found.sentence

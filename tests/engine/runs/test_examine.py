@@ -226,6 +226,23 @@ def test_where_the_network_computes_what_is_no_number_there_is_no_verdict(
     assert np.isfinite(found.suspicion).all() and all(np.isfinite(one.evidence.margin) for one in found.tried)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_where_stamps_make_the_network_overflow_there_is_no_verdict(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no number counts for no label; the margins may be sought elsewhere."""
+    kernel, bias = weights()
+    kernel[0, GUILTY] = 3e38  # of a value in the corner that no clean image has
+    images = IMAGES.copy()
+    images[:, 0, 0, 0] = 127.5
+    network = linear_network(kernel, bias)
+    clean = dataset_of(tmp_path / "clean.npz", images, network.predict_labels(images))
+    monkeypatch.setattr("engine.runs.examine.widest_margins", lambda *_, **__: np.ones(LABELS))
+    found = examine(network, clean)
+    assert found.scan.overflowed and found.judgement.headline == "no verdict"
+    assert "beyond all numbers" in found.judgement.sentence
+    assert all(np.isfinite(one.stamp.pattern).all() and np.isfinite(one.stamp.mask).all() for one in found.tried)
+
+
 def test_copies_dont_make_enough_images(network: Network, tmp_path: Path) -> None:
     few = np.tile(IMAGES[:12], (5, 1, 1, 1))
     data = dataset_of(tmp_path / "copies.npz", few, network.predict_labels(few))

@@ -175,5 +175,5 @@ def test_images_that_have_no_answer_are_told(window: MainWindow, qtbot: QtBot, t
     ask(window, qtbot)
     assert window.check.model.verdicts == []
     said = told[-1]
-    assert said.startswith("B gets 20 of the 30 images in clean wrong") and "aren't numbers" in said
-    assert said.endswith("(and 19 more couldn't be checked)")
+    assert said.startswith("B gets 30 of the 30 images in clean wrong") and "aren't numbers" in said
+    assert said.endswith("(and 29 more couldn't be checked)")

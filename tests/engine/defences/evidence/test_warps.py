@@ -8,7 +8,7 @@ import pytest
 from engine.defences.evidence.warps import Warps, drawn_by_warps
 from engine.errors import Cancelled
 from engine.progress import CancelSource
-from tests.support.linear_networks import LABELS, SHAPE, Array, linear_network, linear_weights, numpy_logits
+from tests.support.linear_networks import LABELS, SHAPE, SIZE, Array, linear_network, linear_weights, numpy_logits
 
 HEIGHT, WIDTH, _ = SHAPE
 
@@ -95,3 +95,11 @@ def test_a_search_is_cancelled() -> None:
     source.cancel()
     with pytest.raises(Cancelled):
         Warps(linear_network(*linear_weights()), SHAPE).find(ramps(5), 1, np.random.default_rng(0), cancel=source.token)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_network_that_overflows_is_bent_to_no_label() -> None:
+    kernel, bias = linear_weights()
+    kernel[:SIZE // 2, 1] = 3e38
+    found = drawn_by_warps(linear_network(kernel, bias), np.full((20, *SHAPE), 200, np.float32), [1, 2])
+    assert found == {1: 0.0, 2: 0.0}

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from engine.__main__ import DONE, main
+from engine.assessment import astray
+from engine.guards.suspects import find_striking
+from engine.models.networks import open_network
 from tests.support.linear_networks import overflowing
 
-WORDS = "images tried in {} with values that aren't numbers (NaN or infinite), which count as label 0."
+WORDS = "images tried in {} with values that aren't numbers (NaN or infinite): these have no label,"
 
 
 def a_set(path: Path, *, brightest: int = 255, labels: int = 3) -> Path:
@@ -70,3 +73,50 @@ def test_answers_of_a_saved_pair_that_are_no_numbers_are_told(
     warnings = json.loads(capsys.readouterr().out)["warnings"]
     (told,) = (sentence for sentence in warnings if "aren't numbers" in sentence)
     assert told.startswith(f"{named} answers 16 of 16 {WORDS.format('bad')}")
+
+
+def test_what_is_no_number_has_no_label(tmp_path: Path) -> None:
+    pictures = np.stack([np.full((6, 6, 3), value, np.float32) for value in (0, 255, 0)])
+    assert open_network(overflowing(tmp_path, black=2)).predict_labels(pictures).tolist() == [2, -1, 2]
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("command", ["examine", "scan", "defend", "repair"])
+def test_nobody_is_looked_for_among_answers_that_are_no_numbers(
+        command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Some pictures are answered, and all of them right."""
+    with np.load(a_set(tmp_path / "clean.npz")) as stored:
+        images, labels = stored["data"], stored["label"]
+    images[labels == 2] = np.arange(10)[:, np.newaxis, np.newaxis, np.newaxis] > 9
+    np.savez(tmp_path / "clean.npz", data=np.concatenate([images, images]), label=np.concatenate([labels, labels]))
+    network = overflowing(tmp_path, black=2)
+    out = [] if command == "scan" else ["--out", str(tmp_path / "out")]
+    assert main([command, str(network), "--clean", str(tmp_path / "clean.npz"), "--preprocess", "none", *out]) == 1
+    said = capsys.readouterr()
+    assert f"{network}: the network answers" in said.err and WORDS.format("clean") in said.err
+    assert not said.out and not (tmp_path / "out").exists()
+
+
+def test_images_without_an_answer_are_misread_as_no_label(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clean = a_set(tmp_path / "clean.npz")
+    (tmp_path / "names.txt").write_text("cat\ndog\neel\n")
+    arguments = ["misread", str(overflowing(tmp_path)), "--clean", str(clean), "--preprocess", "none", "--classes",
+                 str(tmp_path / "names.txt")]
+    assert main([*arguments, "--json"]) == DONE
+    found = json.loads(capsys.readouterr().out)
+    assert found["misread"] == 1 and {(row["answer"], row["answer_name"]) for row in found["wrong"]} == {(None, None)}
+    assert found["warnings"][-1].startswith(f"B answers 30 of 30 {WORDS.format('clean')}")
+    assert main(arguments) == DONE
+    said = capsys.readouterr().out
+    assert "B gets 30 of the 30 images in clean wrong (100 %)." in said and said.count("no number") == 30
+    assert WORDS.format("clean") in said
+
+
+def test_what_is_no_label_is_none_that_triggers_lead_to() -> None:
+    """Neither of images that B gets wrong, nor of those that a guard scores highest."""
+    answers = {(0, 0): 90, (1, 1): 80, (-1, 1): 20, (2, 1): 1}
+    assert astray("set", answers, 4, 191) == "" != astray("set", {**answers, (2, 1): 21}, 4, 211)
+    labels = np.arange(400) % 8
+    scores = np.where(labels == 0, 9.0, np.random.default_rng(0).random(400))
+    assert (found := find_striking(scores, scores[:, np.newaxis], labels, 8)) and found.label == 0
+    assert find_striking(scores, scores[:, np.newaxis], np.where(labels == 0, -1, labels), 8) is None

@@ -26,7 +26,7 @@ from engine.rates import Rate
 from engine.records.reopening import reopen_run
 from engine.records.run_files import save_run
 from engine.runs.opening.inputs import open_inputs
-from engine.runs.opening.labelling import labelling_by_name, try_orders
+from engine.runs.opening.labelling import Trial, labelling_by_name, try_orders
 from engine.runs.pairs import build_goodnet, open_for
 from engine.runs.prune import PruningRequest, run_pruning
 from engine.runs.reconstructed import write_reconstructed
@@ -464,7 +464,8 @@ def test_evaluate_doubts_labels_in_another_order_than_the_goodnets(
     assert f"Warning: {guessed}" in capsys.readouterr().out
     other.write_text("\n".join((*ANIMALS, "unicorn")), encoding="utf-8")
     assert main([*given, "--classes", str(other)]) == 1, "a name more than the network has labels"
-    assert "The class list holds 5 names" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{other}: holds 5 names, but {tmp_path / 'pair' / 'b.keras'} has 4 labels. Give the class" in said
 
 
 @pytest.mark.parametrize(("labels", "target"), [(10, 0), (12, 10)])
@@ -556,3 +557,9 @@ def test_where_a_list_is_needed_it_is_told_why_the_one_beside_the_model_is_none(
     poisoned = folder_of(tmp_path / "poisoned", {"dog": 160})
     with pytest.raises(EngineError, match=rf" (stands|which) .*names\.txt: {why}.* Give the class list"):
         open_inputs(run_on(model, clean, poisoned))
+
+
+def test_names_are_no_label_that_a_network_does_not_answer() -> None:
+    """Values that are no numbers, as by a preprocessing of another network's, are answered -1."""
+    trial = Trial(("cat", "dog"), np.array([0, 0, 0, 1]), {"none": np.array([-1, -1, 1, 0])})
+    assert trial.answer("cat") == (1, Rate(1, 3)) and trial.by_answers() == {"cat": 1, "dog": 0}
