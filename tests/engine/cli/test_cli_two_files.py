@@ -109,7 +109,8 @@ def test_check_feeds_two_files_as_asked_and_says_where_they_are_one(
         assert main([*arguments[:4], "--json", *more]) == DONE
         said = capsys.readouterr()
         (found,) = json.loads(said.out)
-        assert [warning.startswith("How values are fed isn't read") for warning in found["warnings"]] == [True] * doubted
+        unread = [warning.startswith("How values are fed isn't read") for warning in found["warnings"]]
+        assert unread == [True] * doubted
         assert said.err == "".join(f"goodnet: {warning}\n" for warning in found["warnings"])
 
 
