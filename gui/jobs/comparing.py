@@ -35,7 +35,7 @@ class ListedRun:
     """A finished run to choose from.
 
     Attributes:
-        name: the model's file and what tells runs of one model apart.
+        name: the model's file and what tells runs of one model apart; note: when it was run, and its guard.
         folder: where it is saved or kept; None while it is only on show.
         best: its best defence.
     """
@@ -137,8 +137,7 @@ class Comparing(QObject):
 def _listed(run: PruningRun, folder: Path | None, where: str, when: str = "") -> ListedRun:
     request = run.request
     guard = "no guard" if request.guard == "none" else f"{request.guard} guard"
-    drops = ", ".join(f"{x:g}" for x in request.drops)
-    note = " · ".join([*([when] if when else []), guard, f"X = {drops}"])
+    note = f"{when} · {guard}" if when else guard
     return ListedRun(f"{run.model.path.name}, {where}", note, run, folder, best_of(run))
 
 
