@@ -63,7 +63,7 @@ class Desk:
         self.keeping = Keeping(self.session, self.choosing, self.pruning, self.defending, settings.runs_folder)
         self.comparing = Comparing(self.session, self.opening, self.defending, self.keeping)
         self.several = Several(self.session, self.keeping, self.comparing)
-        self.projects = Projects(self.session, self.opening, self.choosing, self.pruning, settings)
+        self.projects = Projects(self.session, self.opening, self.choosing, self.pruning, self.keeping, settings)
         self.menus = Menus(window.menuBar())
         # What is said where options that were typed last can't be run; it is told the button that was pressed.
         self.refuses: Callable[..., str] = lambda *_: ""
