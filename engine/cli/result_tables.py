@@ -51,10 +51,16 @@ def say_run(run: PruningRun) -> None:
         say_assessment(row.assessment)
     if price_text(rows):
         say(price_text(rows))
-    for x in run.request.drops:
-        if x not in {row.x for row in rows}:
-            say(f"X = {x:g} is never reached: no pruning step loses that much accuracy.")
+    say_unreached(run)
     say(f"{run.seconds:.1f} s on {run.device} with TensorFlow {backend.load()[0].__version__}")
+
+
+def say_unreached(run: PruningRun) -> None:
+    """Thresholds of a run that no step reaches, so that no pair stands for them."""
+    reached = {row.x for row in rows_of(run)}
+    for x in run.request.drops:
+        if x not in reached:
+            say(f"X = {x:g} is never reached: no pruning step loses that much accuracy.")
 
 
 def summary_cells(run: PruningRun) -> list[str]:

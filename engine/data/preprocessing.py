@@ -112,8 +112,8 @@ KNOWN_OF_UNIT = {known.name: known for known in (
     KNOWN["standardised"], times_255(KNOWN["standardised"]))}
 
 AUTO = "auto"
-SYNTAX = (f"{', '.join(KNOWN)}, or mean=R,G,B std=R,G,B; {_TIMES_255}, alone or before one of these, for values stored "
-          "as 0 to 1")
+SYNTAX = (f"{', '.join(KNOWN)}, or mean=R,G,B std=R,G,B (one number each for grey images); {_TIMES_255}, alone or "
+          "before one of these, for values stored as 0 to 1")
 
 
 def preprocessing(name: str) -> Preprocessing:

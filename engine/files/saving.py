@@ -201,7 +201,7 @@ def _check_replaceable(target: Path, inputs: Iterable[Path]) -> None:
         raise OutputError(f"{target}: is a file; a folder was expected. Choose another name.")
     for path in inputs:
         if _lies_inside(path, target):
-            raise OutputError(f"{target}: holds {path.name}, which the result is made from, so it isn't replaced. "
+            raise OutputError(f"{target}: holds {path.name}, which results are made from, so it isn't replaced. "
                               "Choose another folder.")
     foreign = _first_foreign(target)
     if foreign:
@@ -222,7 +222,7 @@ def _first_foreign(target: Path) -> Path | None:
 
 def _lies_inside(path: Path, folder: Path) -> bool:
     real = Path(os.path.realpath(path))
-    return any(place.exists() and place.samefile(folder) for place in (real, *real.parents))
+    return real.exists() and any(place.samefile(folder) for place in (real, *real.parents))
 
 
 def _to_disk(path: Path) -> None:

@@ -76,8 +76,9 @@ class GoodNet:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of all labels in order, where the pair was made from folders of pictures; else none."""
-        found = self.notes.get("classes", ())
+        """Names of all labels in order: those that the pair was made with, else those in B's file or in that of B',
+        which this program writes with names; none where nobody says."""
+        found = self.notes.get("classes") or self.b.classes or self.b_prime.classes
         return tuple(found) if len(found) == self.b.labels else ()
 
     @property

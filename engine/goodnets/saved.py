@@ -6,7 +6,7 @@ import copy
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ def one_file_model(goodnet: GoodNet) -> Any:
 
 def save_pair(
     goodnet: GoodNet, folder: Path, pictures: Images | None = None, same_b: Path | None = None,
+    spared: Iterable[Path] = (),
 ) -> tuple[str, ...]:
     """Write b.keras, b_prime.keras, goodnet.keras and .onnx, repaired_X.h5 and .onnx, goodnet.json and guard.npz.
 
@@ -82,12 +83,13 @@ def save_pair(
     Args:
         pictures: float32[n, H, W, C] as stored, that the `.onnx` files are tried with; noise where there are none.
         same_b: a pair's folder of this very B, saved a moment ago, with which this one shares the file b.keras.
+        spared: what is never replaced, besides the networks' own files.
     Returns:
         A sentence for each `.onnx` that was left out.
     Raises:
         OutputError: it can't be written, or would replace what isn't this program's or the networks' own files.
     """
-    with whole_folder(folder, (goodnet.b.path, goodnet.b_prime.path)) as temporary:
+    with whole_folder(folder, (goodnet.b.path, goodnet.b_prime.path, *spared)) as temporary:
         return write_pair(goodnet, temporary, pictures, same_b)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import uuid
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from engine.files.saving import remove_own, whole_folder
 from engine.goodnets.saved import GUARD_FILE
 from engine.guards.guard_files import save_guard
 from engine.records.json_of import write_json
+from engine.records.project import Project, last_result, made_of, model_hash
 from engine.records.reopening import reopen_run
 from engine.records.run_files import run_json
 from engine.reports.headline import headline
@@ -23,6 +25,7 @@ from engine.runs.prune import PruningRun
 from engine.runs.rows import rows_of
 
 MOST_KEPT = 10
+SAVED_ENDING = "-goodnets"  # behind a model's name, what a saved run's folder is suggested to be called
 _NAME = "%Y%m%d-%H%M%S-%f"
 
 
@@ -87,6 +90,35 @@ def kept_runs(inside: Path | None = None) -> tuple[KeptRun, ...]:
             found.append(KeptRun(folder, _kept_at(folder), run.model.path.name, run.curve.validation.images,
                                  best.figures if best else "No GoodNet answers the thresholds", _options_text(run)))
     return tuple(found)
+
+
+def run_of(project: Project, beside: Path, inside: Path | None = None) -> tuple[Path, PruningRun] | None:
+    """The run that a project's last result is of, and its folder: kept, or saved by its usual name beside the project.
+
+    Args:
+        beside: the project's folder; inside: instead of kept_folder().
+    Returns:
+        None where it is gone, was changed, or is of other files or options.
+    """
+    usual = beside / f"{project.request.model.stem}{SAVED_ENDING}"
+    for folder in (*_folders(inside or kept_folder()), usual) if project.result else ():
+        with contextlib.suppress(EngineError):
+            run = reopen_run(folder)
+            if _is_of(run, project):
+                return folder, run
+    return None
+
+
+def _is_of(run: PruningRun, project: Project) -> bool:
+    asked = project.request
+    request = dataclasses.replace(run.request, layer=run.model.layer, drops=asked.drops, drop_mode=asked.drop_mode,
+                                  stop=asked.stop)
+    if made_of(request) != made_of(asked):
+        return False
+    now = dataclasses.replace(run, request=request)
+    model, *data = (file for file in project.files if file.role != "order")
+    return [file.sha256 for file in data] == [found.sha256 for found in run.datasets] \
+        and last_result(now, rows_of(now)) == project.result and run.model.sha256 in (model.sha256, model_hash(asked))
 
 
 def _options_text(run: PruningRun) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,13 @@ from engine.runs.reconstructed import to_wear
 Json = dict[str, Any]
 
 
-def save_defended(defended: Defended, opened: Opened, folder: Path) -> tuple[str, ...]:
+def save_defended(
+    defended: Defended, opened: Opened, folder: Path, spared: Iterable[Path] = (),
+) -> tuple[str, ...]:
     """Write `goodnet/`, `examination/`, defend.json and report.html; the folder appears whole or not at all.
 
+    Args:
+        spared: what is never replaced, besides what was read.
     Returns:
         What was left out, a sentence each.
     Raises:
@@ -32,7 +37,7 @@ def save_defended(defended: Defended, opened: Opened, folder: Path) -> tuple[str
     from engine.reports.pages.defended import defended_html
 
     network: Network = opened.network
-    inputs = (network.path, *(s.dataset.path for s in opened.files))
+    inputs = (network.path, *(s.dataset.path for s in opened.files), *spared)
     with whole_folder(folder, inputs) as temporary:
         (temporary / IN_DEFENDED).mkdir()
         left_out = write_repaired(defended.pair, temporary / IN_DEFENDED)

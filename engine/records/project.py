@@ -18,6 +18,7 @@ from engine.data.sources.kinds import files_of, sha256_of_set
 from engine.errors import EngineError, OutputError, in_short
 from engine.files.regular import read_regular
 from engine.files.saving import whole_file
+from engine.models.architecture import describe_model
 from engine.progress import NEVER_CANCELLED, CancelToken
 from engine.records import checked
 from engine.records.json_of import json_text, write_text
@@ -62,6 +63,19 @@ def last_result(run: PruningRun, rows: Iterable[GoodNetRow]) -> LastResult | Non
     if best is None:
         return None
     return LastResult(run.model.path.name, best.name, best.clean.value, best.attack.value if best.attack else None)
+
+
+def made_of(request: PruningRequest) -> PruningRequest:
+    """What a run's counts depend on: all but thresholds, which apply to a curve that is there."""
+    return dataclasses.replace(request, cluster=None, classes=(), drops=(), drop_mode="points", stop="first-past")
+
+
+def model_hash(request: PruningRequest) -> str:
+    """A model's hash as a run has it, with the files in which ONNX keeps weights; empty where it is none any more."""
+    try:
+        return describe_model(request.model, request.output).sha256
+    except EngineError:
+        return ""
 
 
 @dataclass(frozen=True)

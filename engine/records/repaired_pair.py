@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ from engine.runs.pairs import MeasuredPair
 from engine.runs.repair import RepairedPair
 
 
-def save_repaired(pair: RepairedPair, folder: Path) -> tuple[str, ...]:
+def save_repaired(pair: RepairedPair, folder: Path, spared: Iterable[Path] = ()) -> tuple[str, ...]:
     """Write the pair's folder with evaluation.json beside its files; it appears whole or not at all.
 
+    Args:
+        spared: what is never replaced, besides the network's own file.
     Returns:
         What was left out, a sentence each.
     Raises:
-        OutputError: it can't be written.
+        OutputError: it can't be written, or would replace what isn't this program's or what is spared.
     """
-    with whole_folder(folder, (pair.goodnet.b.path,)) as temporary:
+    with whole_folder(folder, (pair.goodnet.b.path, *spared)) as temporary:
         return write_repaired(pair, temporary)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from engine.errors import EngineError
 from engine.files.saving import whole_folder
 from engine.records.json_of import badnet_json, rate_json, write_json, write_text
+from engine.records.project import on_another_machine
 from engine.records.reopening import reopen_run
 from engine.records.tables import write_csv
 from engine.reports.run_differences import Difference, best_of, cautions, differences
@@ -78,9 +79,11 @@ def run_summary_json(folder: Path | None, run: PruningRun) -> Json:
     }
 
 
-def save_side_by_side(of: SideBySide, folder: Path) -> None:
+def save_side_by_side(of: SideBySide, folder: Path, spared: Iterable[Path] = ()) -> None:
     """Write compare.json, the figure and the report; the folder appears whole or not at all.
 
+    Args:
+        spared: what is never replaced, besides the runs' folders and what they were made from.
     Raises:
         OutputError: it holds something else, or can't be written.
     """
@@ -91,7 +94,8 @@ def save_side_by_side(of: SideBySide, folder: Path) -> None:
 
     document = side_by_side_json(of)
     rows = [(d.what, d.texts) for d in of.differences]
-    with whole_folder(folder, [f for f in of.folders if f]) as temporary:
+    read = [path for run in of.runs for path in run.request.paths if not on_another_machine(path, folder.absolute())]
+    with whole_folder(folder, [*filter(None, of.folders), *read, *spared]) as temporary:
         write_json(temporary / "compare.json", document)
         write_text(temporary / "report.html", runs_html(of.names, of.runs, rows, document, datetime.date.today()))
         for kind in ("png", "svg"):

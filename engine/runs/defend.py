@@ -41,6 +41,8 @@ NOT_TRIED = (
     "Triggers over the whole picture (blends, stripes, warps, colour filters) other than those of the images measured "
     "on: of three colour filters 47 to 85 % were left before guard and examination looked at colours; of the one that "
     "was tried again since, 0.3 %.",
+    "The attacker's trigger worn stronger than where it was measured: of two networks taught a faint one, the copy let "
+    "71 and 88 % of the strongest through without its guard, and none of it behind that.",
     "Triggers that work on certain people only, or send each label to another.",
     "Attackers who know this defence, on this network; of ten who had read one defence's source and were tried on "
     "others, four kept more than a tenth of their attack against what is chosen without poisoned images.")

@@ -69,12 +69,13 @@ MEASURED = (
     "of them was accused by an older rule, as were three of other makes; this one accused none of four more. Of "
     "backdoored networks, small patches were named in 15 of 16, glasses in 8 of 8, pictures blended "
     "over the whole and warps in 3 of 4 each, stripes in 2 of 4, bars in 1 of 4, two parts in none; of 8 with colour "
-    "filters all; of 20 with two backdoors both labels were told in 14, one in 3 and none in 3.")
+    "filters all, but of another make a cast wasn't; of 20 with two backdoors both labels were told in 14, one in 3 "
+    "and none in 3.")
 BLIND = (
     "\"Nothing found\" is no proof: an examination can't see triggers that work on certain people only or send each "
     "label to another, nor whatever an attacker built who knew it. Stripes, bars at a side, two parts that count "
-    "together only, and two backdoors at once, which can hide each other, often escape it; poisoned images of "
-    "the target alone weren't counted.", MEASURED)
+    "together only, narrow casts of colour, and two backdoors at once, which can hide each other, often escape it; "
+    "poisoned images of the target alone weren't counted.", MEASURED)
 
 
 _UNFILTERED = ("Colour filters weren't tried: each picture is brought to mean 0 and deviation 1 by itself, which takes "

@@ -85,7 +85,7 @@ def open_for(
     names = read_classes(classes) if classes else goodnet.classes
     if classes:
         check_count(goodnet.b.path, goodnet.b.labels, names, classes)
-    unlike = _unlike(classes, names, goodnet.classes or goodnet.b.classes) if classes else ""
+    unlike = _unlike(classes, names, goodnet.classes) if classes else ""
     opened = fitted(goodnet.b, "", sets, names, None if find else goodnet.preprocessing, stored,
                     progress=progress, cancel=cancel)
     fed, labelling = opened.feeding.doubt if opened.feeding else "", opened.labelling

@@ -16,6 +16,8 @@ from gui.session.chosen import Inputs
 from gui.session.session import Session
 from gui.widgets import asking
 
+_OF_RUN = "go on with the run on show"  # whose options are its own, whatever was typed
+
 
 def defences_wing(desk: Desk) -> Wing[DefencesView]:
     """All defences side by side, and repair."""
@@ -37,8 +39,9 @@ def defences_wing(desk: Desk) -> Wing[DefencesView]:
         show_state()
 
     def compare(allow_missing_labels: bool) -> None:
-        desk.defending.compare(allow_missing_labels)
-        view.show_begun(COMPARING)
+        if not desk.refuses("Compare", _OF_RUN):
+            desk.defending.compare(allow_missing_labels)
+            view.show_begun(COMPARING)
 
     def show_comparison(comparison: Comparison | None) -> None:
         made = desk.defending.made
@@ -91,7 +94,7 @@ def _defend(desk: Desk, view: DefencesView) -> None:
 def _repair(desk: Desk, view: DefencesView, allow_missing_labels: bool) -> None:
     """Ask how the copy is trained and answers, what stands before it, and where it is saved."""
     run = desk.session.run
-    if not run:
+    if not run or desk.refuses("Repair", _OF_RUN):
         return
 
     def save(method: str, alone: bool, sparing: bool) -> None:

@@ -63,10 +63,10 @@ class Desk:
         self.keeping = Keeping(self.session, self.choosing, self.pruning, self.defending, settings.runs_folder)
         self.comparing = Comparing(self.session, self.opening, self.defending, self.keeping)
         self.several = Several(self.session, self.keeping, self.comparing)
-        self.projects = Projects(self.session, self.opening, self.choosing, self.pruning, settings)
+        self.projects = Projects(self.session, self.opening, self.choosing, self.pruning, self.keeping, settings)
         self.menus = Menus(window.menuBar())
-        # Whether options that were typed last can't be run, which is then said; it is told the button that was pressed.
-        self.refuses: Callable[[str], bool] = lambda _: False
+        # What is said where options that were typed last can't be run; it is told the button that was pressed.
+        self.refuses: Callable[..., str] = lambda *_: ""
         self.tabs = QTabWidget()
         self.pages = QStackedWidget()  # the tabs, and what is shown in their place while nothing is open
         self.pages.addWidget(self.tabs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.defences.comparison import ComparisonRow
+from engine.records.autosave import SAVED_ENDING
 from engine.runs.rows import GoodNetRow
 from gui.frame.desk import Desk
 from gui.jobs.saving import folder_name
@@ -42,6 +43,6 @@ def save_run(desk: Desk) -> None:
     """Save the whole run in a folder that a person names."""
     run, examined = desk.session.run_to_save, desk.examining.examined
     folder = asking.ask_new_folder(desk.window, f"Save the run on {run.model.path.name} in a new folder",
-                                   f"{run.model.path.stem}-goodnets") if run else None
+                                   f"{run.model.path.stem}{SAVED_ENDING}") if run else None
     if folder:
         desk.saving.save_run(folder, examined, run)

@@ -95,10 +95,13 @@ class LabelsEditor(QDialog):
         """Offer no trial behind other work: to stop it would stop that, too."""
         self.try_button.setEnabled(self._trying or (self._matching.can_try and not state.busy))
 
-    def show_ended(self) -> None:
-        """A trial came to its end."""
+    def show_ended(self, problem: str = "") -> None:
+        """A trial came to its end, or didn't begin: then it is said why."""
         self._trying = False
         self.try_button.setText(_TRY)
+        if problem:
+            self.state.setText(problem)
+            self.state.setStyleSheet(f"color: {self._theme.danger}")
 
     def _table(self) -> QTableView:
         table = self.table = QTableView()
@@ -122,6 +125,7 @@ class LabelsEditor(QDialog):
             self.stop_requested.emit()
         else:
             self._trying = True
+            self._show_state()
             self.try_button.setText(_STOP)
             self.try_requested.emit()
 

@@ -129,16 +129,19 @@ class RunBar(QFrame):
             State.FAILED: f"The run failed: {failure}",
         }[state])
 
-    def refuses(self, button: str) -> bool:
-        """Whether what was typed last can't be run, which is then said; not again, as what was there before is back.
+    def refuses(self, button: str, how: str = "run with that") -> str:
+        """What is said where what was typed last can't be run; empty where it can, and the next time, as what was
+        there before is back.
 
         Args:
             button: what was pressed to run it.
+            how: what it does when it is pressed again.
         """
         refused, self._refused = self._refused, ""
-        if refused:
-            self.status.setText(f"{refused}; press {button} again to run with that.")
-        return bool(refused)
+        said = f"{refused}; press {button} again to {how}." if refused else ""
+        if said:
+            self.status.setText(said)
+        return said
 
     def show_models(self, count: int) -> None:
         """Say on the button how many models it runs."""

@@ -89,7 +89,15 @@ def edit_labels(desk: Desk) -> None:
     if naming.matching is None:
         return
     editor = LabelsEditor(desk.window, naming.matching, desk.theme)
-    editor.try_requested.connect(naming.propose)
+
+    def propose() -> None:
+        refused = desk.refuses("Try", "try with that")
+        if refused:
+            editor.show_ended(refused)  # which the window says behind it
+        else:
+            naming.propose()
+
+    editor.try_requested.connect(propose)
     editor.stop_requested.connect(session.cancel)
     editor.taken.connect(naming.take)
     naming.tried.connect(editor.show_trial)

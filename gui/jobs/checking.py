@@ -231,13 +231,14 @@ def use_row(
     goodnet = bench.take(run, row)
     how = f"X = {row.x:g} ({row.channels_pruned} channels pruned)" if row else "nothing pruned"
     how = ", ".join(filter(None, (how, _behind(goodnet))))
-    return GoodNetInUse(run.model.path.name, goodnet.flag_label, None, *_names_and_model(goodnet), how=how)
+    return GoodNetInUse(run.model.path.name, goodnet.flag_label, None, goodnet.classes, goodnet.b_sha256, how=how)
 
 
 def use_saved(bench: Workbench, paths: Sequence[Path], _: TaskContext) -> GoodNetInUse:
     """Take a saved pair for checking pictures."""
     goodnet = bench.take_saved(paths)
-    return GoodNetInUse(" and ".join(p.name for p in paths), goodnet.flag_label, paths[0], *_names_and_model(goodnet),
+    name = " and ".join(path.name for path in paths)
+    return GoodNetInUse(name, goodnet.flag_label, paths[0], goodnet.classes, goodnet.b_sha256,
                         " ".join(goodnet.warnings), "without its guard" if goodnet.warning else _behind(goodnet))
 
 
@@ -245,11 +246,6 @@ def _behind(goodnet: GoodNet) -> str:
     """Which guard stands before a pair; empty for none."""
     return f"behind the {goodnet.guard_name} guard" + ", which flags nothing" * goodnet.guard.sleeps \
         if goodnet.guard else ""
-
-
-def _names_and_model(goodnet: GoodNet) -> tuple[tuple[str, ...], str]:
-    own = goodnet.b.classes
-    return goodnet.classes or (own if len(own) == goodnet.flag_label else ()), goodnet.b_sha256
 
 
 def check_files(

@@ -35,7 +35,7 @@ class ListedRun:
     """A finished run to choose from.
 
     Attributes:
-        name: the model's file and what tells runs of one model apart.
+        name: the model's file and what tells runs of one model apart; note: when it was run, and its guard.
         folder: where it is saved or kept; None while it is only on show.
         best: its best defence.
     """
@@ -67,6 +67,8 @@ class Comparing(QObject):
         self._kept: tuple[ListedRun, ...] = ()
         self._found: SideBySide | None = None
         opening.takes("run", self._take)
+        session.needs(lambda: (path for listed in (*self._fresh, *self._opened, *self._kept)
+                               for path in listed.run.request.paths))
         keeping.kept_changed.connect(self._read_kept)
         defending.comparison_changed.connect(self._tell)  # which another run changes, too
 
@@ -93,7 +95,8 @@ class Comparing(QObject):
     def save(self, folder: Path) -> None:
         """Save the comparison: its numbers, its figure and its report."""
         if self._found:
-            self._session.submit(partial(save, self._found, folder), self._saved, needs_engine=False)
+            spared = self._session.spared_in(folder)
+            self._session.submit(partial(save, self._found, folder, spared), self._saved, needs_engine=False)
 
     def _take(self, found: Sequence[Found]) -> None:
         """One run is brought back whole; several that are opened together are compared."""
@@ -134,8 +137,7 @@ class Comparing(QObject):
 def _listed(run: PruningRun, folder: Path | None, where: str, when: str = "") -> ListedRun:
     request = run.request
     guard = "no guard" if request.guard == "none" else f"{request.guard} guard"
-    drops = ", ".join(f"{x:g}" for x in request.drops)
-    note = " · ".join([*([when] if when else []), guard, f"X = {drops}"])
+    note = f"{when} · {guard}" if when else guard
     return ListedRun(f"{run.model.path.name}, {where}", note, run, folder, best_of(run))
 
 
@@ -168,8 +170,8 @@ def read_kept(kept: Sequence[KeptRun], known: Sequence[ListedRun], _: TaskContex
     return tuple(found)
 
 
-def save(found: SideBySide, folder: Path, _: TaskContext) -> Path:
+def save(found: SideBySide, folder: Path, spared: Sequence[Path], _: TaskContext) -> Path:
     """Write a comparison's folder."""
-    check_writable(folder, [place for place in found.folders if place])
-    save_side_by_side(found, folder)
+    check_writable(folder, [*filter(None, found.folders), *spared])
+    save_side_by_side(found, folder, spared)
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -115,16 +116,18 @@ class Defending(QObject):
         if run:
             request = run.request
             guard = "sparing" if sparing else request.guard
-            session.submit(partial(repair, request, method, allow_missing_labels, folder, alone, guard), self._tell)
+            session.submit(partial(repair, request, method, allow_missing_labels, folder, alone, guard,
+                                   session.spared_in(folder)), self._tell)
 
     def defend(self, request: PruningRequest, folder: Path) -> None:
         """Examine what a request is about, make every defence, and save the best in `folder`."""
-        self._session.submit(partial(defend, request, folder), self._tell)
+        self._session.submit(partial(defend, request, folder, self._session.spared_in(folder)), self._tell)
 
     def keep(self, run: PruningRun, made: Made, row: ComparisonRow, folder: Path) -> None:
         """Save a defence that the comparison of a run made, as it was measured."""
         if made.can_build(row):
-            self._session.submit(partial(keep, run, made, row, folder), self._tell)
+            spared = self._session.spared_in(folder)
+            self._session.submit(partial(keep, run, made, row, folder, spared), self._tell)
 
     def _tell(self, found: Repaired | Defended) -> None:
         self._session.message.emit(Message(found.sentence, folder=found.folder))
@@ -147,26 +150,26 @@ def compare(run: PruningRun, allow_missing_labels: bool, context: TaskContext) -
 
 
 def repair(request: PruningRequest, method: str, allow_missing_labels: bool, folder: Path, alone: bool,
-           guard: RepairGuard, context: TaskContext) -> Repaired:
+           guard: RepairGuard, spared: Sequence[Path], context: TaskContext) -> Repaired:
     """Train a repaired copy and save it, with B as a pair or alone."""
-    check_writable(folder, request.paths)
+    check_writable(folder, (*request.paths, *spared))
     opened = open_inputs(request, progress=context.progress, cancel=context.cancel)
     _, pair = repair_network(opened, method, guard=guard, false_alarms=request.false_alarms, alone=alone,
                              allow_missing_labels=allow_missing_labels, progress=context.progress,
                              cancel=context.cancel)
     context.cancel.raise_if_cancelled()
-    left_out = save_repaired(pair, folder)
+    left_out = save_repaired(pair, folder, spared)
     what = "network repaired by {}, which answers alone," if alone else "pair repaired by {}"
     return _repaired(f"the {what.format(method)}", folder, pair, left_out)
 
 
-def defend(request: PruningRequest, folder: Path, context: TaskContext) -> Defended:
+def defend(request: PruningRequest, folder: Path, spared: Sequence[Path], context: TaskContext) -> Defended:
     """Examine a network, make every defence and save the best."""
-    check_writable(folder, request.paths)
+    check_writable(folder, (*request.paths, *spared))
     opened = open_inputs(request, progress=context.progress, cancel=context.cancel)
     found = defend_network(opened, request, progress=context.progress, cancel=context.cancel)
     context.cancel.raise_if_cancelled()
-    left_out = save_defended(found, opened, folder)
+    left_out = save_defended(found, opened, folder, spared)
     row = found.chosen
     figures = [f"clean accuracy {percent(row.clean_before.value)} → {percent(row.clean.value)}"]
     figures += [f"attack success {percent(attack.before.value)} → {percent(attack.success.value)} on {attack.title}"
@@ -176,12 +179,13 @@ def defend(request: PruningRequest, folder: Path, context: TaskContext) -> Defen
     return Defended(row.name, folder, said, (*found.cautions, *filter(None, [found.without_guard])), left_out)
 
 
-def keep(run: PruningRun, made: Made, row: ComparisonRow, folder: Path, context: TaskContext) -> Repaired:
+def keep(run: PruningRun, made: Made, row: ComparisonRow, folder: Path, spared: Sequence[Path],
+         context: TaskContext) -> Repaired:
     """Save a defence that a comparison made."""
-    check_writable(folder, run.request.paths)
+    check_writable(folder, (*run.request.paths, *spared))
     pair = kept_pair(run, made, row, progress=context.progress, cancel=context.cancel)
     context.cancel.raise_if_cancelled()
-    left_out = save_repaired(pair, folder)
+    left_out = save_repaired(pair, folder, spared)
     return _repaired(row.name, folder, pair, left_out)
 
 

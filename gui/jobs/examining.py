@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -79,6 +79,7 @@ class Examining(QObject):
         self._session, self._choosing = session, choosing
         opening.takes("examination", lambda found: self.bring_back(found[-1].path))
         self.examined: Examined | None = None
+        session.needs(lambda: self.examined.files.paths if self.examined else ())
 
     def examine(self) -> None:
         """Look for a backdoor in the chosen network, with the clean images that are chosen."""
@@ -119,7 +120,8 @@ class Examining(QObject):
             session.message.emit(Message(f"Saved the examination in {folder}.", folder=folder))
 
         if examined:
-            session.submit(partial(save, examined, self._wearing(examined), folder), saved)
+            spared = session.spared_in(folder)
+            session.submit(partial(save, examined, self._wearing(examined), folder, spared), saved)
 
     def use(self, examined: Examined, tried: Tried, path: Path) -> None:
         """Write clean images that wear a label's stamp, such with its filter's colours beside them if it has one, and
@@ -191,13 +193,14 @@ def examine(files: InputFiles, context: TaskContext) -> Examined:
                     classes=opened.labelling.classes, made_with=made)
 
 
-def save(examined: Examined, files: InputFiles, folder: Path, context: TaskContext) -> None:
+def save(examined: Examined, files: InputFiles, folder: Path, spared: Sequence[Path], context: TaskContext) -> None:
     """Save an examination."""
-    check_writable(folder, files.paths)
+    read = (*files.paths, *spared)
+    check_writable(folder, read)
     opened = _open_again(examined, files, context)
     context.progress(Progress("Saving the examination", 0, 1))
     save_examination(examined.found, opened.network, _to_wear(opened, examined.found.judgement.guilty), folder,
-                     files.paths, files.validation.name, examined.made_at, examined.made_with)
+                     read, files.validation.name, examined.made_at, examined.made_with)
 
 
 def put_inside(examined: Examined, files: InputFiles, folder: Path, context: TaskContext) -> None:

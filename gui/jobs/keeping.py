@@ -41,7 +41,7 @@ class Keeping(QObject):
                  folder: Path | None) -> None:
         """Runs are kept in `folder`, or where the system keeps a program's data."""
         super().__init__(session)
-        self._session, self._choosing, self._folder = session, choosing, folder or kept_folder()
+        self._session, self._choosing, self.folder = session, choosing, folder or kept_folder()
         self._lock: QLockFile | None = None
         self._places: dict[Identity, Path] = {}
         self._waiting = 0  # so many keeps wait or run
@@ -51,7 +51,7 @@ class Keeping(QObject):
 
     def start(self) -> None:
         """List the runs that are kept, and offer the newest where a window didn't end properly."""
-        self._session.in_background(partial(_look, self._folder), self._started)
+        self._session.in_background(partial(_look, self.folder), self._started)
 
     def reopen(self, folder: Path) -> None:
         """Bring a run back from its folder, without computing anything."""
@@ -60,7 +60,7 @@ class Keeping(QObject):
     def keep(self, run: PruningRun) -> None:
         """Keep a finished run, in place of what was kept of it before more was found out about it."""
         self._waiting += 1
-        self._session.add(Job(partial(_keep, run, self._folder, self._places.get(identity(run))),
+        self._session.add(Job(partial(_keep, run, self.folder, self._places.get(identity(run))),
                               partial(self._take_kept, identity(run)), first=True, failed=self._not_kept))
 
     def wait(self, then: Callable[[], object]) -> bool:
@@ -90,24 +90,29 @@ class Keeping(QObject):
         """Show a run that was saved before, with its files where they still are."""
         session, remote = self._session, dict.fromkeys(
             path for path in run.request.paths if on_another_machine(path, folder.absolute()))
-        if folder.parent == self._folder:
-            self._places[identity(run)] = folder
+        if folder.parent == self.folder:
             remote = {}  # this person's own, who chose them
         session.unasked = frozenset(remote)
         self._choosing.open_files_of(run)
-        session.finish(run)
+        self.show(folder, run)
         session.message.emit(Message(" ".join((
             f"Brought back the run on {run.model.path.name}; nothing was computed again.", *map(left_alone, remote)))))
         self.reopened.emit(folder, run)
 
+    def show(self, folder: Path, run: PruningRun) -> None:
+        """Show a run that was read from a folder."""
+        if folder.parent == self.folder:
+            self._places[identity(run)] = folder
+        self._session.finish(run)
+
     def _started(self, kept: tuple[KeptRun, ...]) -> None:
         self.kept_changed.emit(kept)
         # Qt would wait for a pipe in a lock's place.
-        locks = [QLockFile(str(path)) for path in self._folder.glob(_LOCKS) if path.is_file()]
+        locks = [QLockFile(str(path)) for path in self.folder.glob(_LOCKS) if path.is_file()]
         crashed = [lock for lock in locks if lock.tryLock(0)]
         for lock in crashed:
             lock.unlock()
-        own = self._folder / f"{os.getpid()}{_LOCKS[1:]}"
+        own = self.folder / f"{os.getpid()}{_LOCKS[1:]}"
         if own.is_file() or not own.exists():
             self._lock = QLockFile(str(own))
             self._lock.tryLock(0)

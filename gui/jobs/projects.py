@@ -13,7 +13,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from engine.errors import EngineError
-from engine.models.architecture import describe_model
+from engine.records.autosave import run_of
 from engine.records.project import (
     LastResult,
     Looked,
@@ -22,16 +22,19 @@ from engine.records.project import (
     is_as_it_was,
     last_result,
     look_for,
+    made_of,
     make_project,
+    model_hash,
     read_project,
     save_project,
 )
-from engine.runs.prune import PruningRequest
+from engine.runs.prune import PruningRequest, PruningRun
 from gui.jobs.inputs.choosing import Choosing
 from gui.jobs.inputs.opening import Opening
+from gui.jobs.keeping import Keeping
 from gui.jobs.pruning import Pruning
 from gui.messages import Action, Message
-from gui.session.belonging import other_classes
+from gui.session.belonging import identity, other_classes
 from gui.session.queue import Job, nothing
 from gui.session.session import Session
 from gui.session.worker import TaskContext
@@ -63,6 +66,15 @@ class _Contents:
     counted_on: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
 
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """A project, how its files were found, and of its last run, if that is still there, the folder and the run."""
+
+    project: Project
+    looked: tuple[Looked, ...]
+    run: tuple[Path, PruningRun] | None
+
+
 class Projects(QObject):
     """The project that is open, if one is, and those opened last."""
 
@@ -73,9 +85,10 @@ class Projects(QObject):
     recent_changed = Signal(object)  # tuple[RecentProject, ...], newest first
 
     def __init__(self, session: Session, opening: Opening, choosing: Choosing, pruning: Pruning,
-                 settings: Settings) -> None:
+                 keeping: Keeping, settings: Settings) -> None:
         super().__init__(session)
         self._session, self._choosing, self._pruning, self._settings = session, choosing, pruning, settings
+        self._keeping = keeping
         self.path: Path | None = None
         self._saved: _Contents | None = None
         self._lost: tuple[Looked, ...] = ()
@@ -135,7 +148,8 @@ class Projects(QObject):
     def open(self, path: Path) -> None:
         """Open a project in place of all that is chosen; files that moved or changed are told of in `lost_found`."""
         self._session.tell_waiting(f"Opening the project {path.name}")
-        self._session.in_background(partial(_open, path.absolute()), partial(self._take_opened, path.absolute()),
+        path = path.absolute()
+        self._session.in_background(partial(_open, path, self._keeping.folder), partial(self._take_opened, path),
                                     tell=True)
 
     def point_to(self, file: ProjectFile, path: Path) -> None:
@@ -157,17 +171,17 @@ class Projects(QObject):
                                       classes=tuple(self._session.names))
         # Such as the sample's: read back as a person's, they would call the labels of whatever network comes next.
         own_names = bool(self._session.names) and self._session.names_of is not None
-        if run and _made_of(dataclasses.replace(run.request, layer=run.model.layer)) == _made_of(request) \
+        if run and made_of(dataclasses.replace(run.request, layer=run.model.layer)) == made_of(request) \
                 and not other_classes(run, inputs, self._session.names):
             return _Contents(request, last_result(run, self._pruning.rows), own_names,
                              (run.model.sha256, *(found.sha256 for found in run.datasets)))
-        if before and _made_of(before.request) == _made_of(request):
+        if before and made_of(before.request) == made_of(request):
             return dataclasses.replace(before, request=request, own_names=own_names)
         return _Contents(request, None, own_names)
 
-    def _take_opened(self, path: Path, opened: tuple[Project, tuple[Looked, ...]]) -> None:
+    def _take_opened(self, path: Path, opened: _Opened) -> None:
         self._openings += 1
-        project, looked = opened
+        project, looked = opened.project, opened.looked
         request, session = project.request, self._session
         unread = {found.file.path for found in looked if found.state == "remote"}
         # What has no card is named with its place.
@@ -184,14 +198,30 @@ class Projects(QObject):
         self._lost = tuple(found for found in looked if found.state != "found")
         self._now_open(path, _Contents(request, project.result, project.own_names,
                                        tuple(file.sha256 for file in project.files)))
+        sentences = [self._show_run_of(opened)]
         if outside:
             lie, tell = ("lies", "Its card tells") if len(outside) == 1 else ("lie", "Their cards tell")
-            session.message.emit(Message(f"{said}. {len(outside)} of its files {lie} outside its folder: "
-                                         f"{', '.join(outside)}. {tell} where.", lasting=True,
+            sentences.insert(0, f"{len(outside)} of its files {lie} outside its folder: {', '.join(outside)}. "
+                                f"{tell} where.")
+        if any(sentences):
+            session.message.emit(Message(" ".join((f"{said}.", *filter(None, sentences))), lasting=bool(outside),
                                          action=Action("Undo", session.history.undo)))
         if self._lost:
             self.lost_found.emit(self._lost)
         self.opened.emit(path, project)
+
+    def _show_run_of(self, opened: _Opened) -> str:
+        """Show the run that a project's last result is of; what is said of it, nothing where there is none."""
+        if opened.project.result is None or self._lost:
+            return ""
+        if opened.run is None:
+            return ("The run that its last result is of isn't kept any more or was changed; Run shows its curve and "
+                    "tables again.")
+        folder, run = opened.run
+        shown, self._session.unasked = self._session.run, frozenset()
+        if shown is None or identity(shown) != identity(run):
+            self._keeping.show(folder, run)
+        return "Its last run is on show; nothing was computed again."
 
     def _go_back(self, path: Path | None, saved: _Contents | None, lost: tuple[Looked, ...]) -> None:
         """What is chosen is again what it was before a project was opened: to save it is to save that one."""
@@ -222,11 +252,6 @@ class Projects(QObject):
         self.list_recent()
 
 
-def _made_of(request: PruningRequest) -> PruningRequest:
-    """What a run's counts depend on: all but thresholds, which apply to a curve that is there."""
-    return dataclasses.replace(request, cluster=None, classes=(), drops=(), drop_mode="points", stop="first-past")
-
-
 # On the worker's thread
 
 
@@ -234,24 +259,19 @@ def _save(contents: _Contents, path: Path, context: TaskContext) -> bool:
     """Save a project; whether its result was left out, because its files aren't those that it is of."""
     project = make_project(contents.request, contents.result, own_names=contents.own_names, cancel=context.cancel)
     changed = project.result is not None and any(
-        file.sha256 != then and (_model_hash(contents.request) != then if file.role == "model" else
+        file.sha256 != then and (model_hash(contents.request) != then if file.role == "model" else
                                  not is_as_it_was(file.path, then, context.cancel))
         for file, then in zip(project.files, contents.counted_on, strict=False))  # a run has no hash of an order's file
     save_project(dataclasses.replace(project, result=None) if changed else project, path)
     return changed
 
 
-def _model_hash(request: PruningRequest) -> str:
-    """A model's hash as a run has it, with the files in which ONNX keeps weights; empty where it is none any more."""
-    try:
-        return describe_model(request.model, request.output).sha256
-    except EngineError:
-        return ""
-
-
-def _open(path: Path, context: TaskContext) -> tuple[Project, tuple[Looked, ...]]:
+def _open(path: Path, kept: Path, context: TaskContext) -> _Opened:
     project = read_project(path)
-    return project, look_for(project.files, path.parent, context.cancel)
+    looked = look_for(project.files, path.parent, context.cancel)
+    # Of other files than those that are there it would be no result of this project's.
+    return _Opened(project, looked, run_of(project, path.parent, kept)
+                   if all(found.state == "found" for found in looked) else None)
 
 
 def _look_beside(file: ProjectFile, path: Path, missing: Sequence[ProjectFile],

@@ -43,7 +43,8 @@ class Saving(QObject):
             names = " and ".join(path.name for path in places)
             session.message.emit(Message(" ".join((f"Saved {names} in {folder}.", *left_out)), folder=folder))
 
-        session.submit(partial(save_pairs, session.bench, run, list(rows), list(places)), saved,
+        spared = session.spared_in(folder)
+        session.submit(partial(save_pairs, session.bench, run, list(rows), list(places), spared), saved,
                        cancelled=lambda: session.message.emit(Message(
                            f"Cancelled; GoodNets that were saved before stay in {folder}.", folder=folder)))
 
@@ -62,7 +63,8 @@ class Saving(QObject):
         if run:
             what = f"Saved the run with {len(rows_of(run))} GoodNets in {folder}."
             same = examined and examined.sha256 == run.model.sha256
-            session.submit(partial(save_run, run, examined if same else None, folder), saved)
+            session.submit(partial(save_run, run, examined if same else None, folder, session.spared_in(folder)),
+                           saved)
 
 
 def folder_name(row: GoodNetRow | None) -> str:
@@ -74,25 +76,27 @@ def folder_name(row: GoodNetRow | None) -> str:
 
 
 def save_pairs(
-    bench: Workbench, run: PruningRun, rows: Sequence[GoodNetRow | None], places: Sequence[Path], context: TaskContext,
+    bench: Workbench, run: PruningRun, rows: Sequence[GoodNetRow | None], places: Sequence[Path],
+    spared: Sequence[Path], context: TaskContext,
 ) -> tuple[str, ...]:
     """Save the pairs of rows, each in its folder; what was left out."""
     pictures = pictures_of(run)
     left_out: list[str] = []
     for place in places:
-        check_writable(place, run.request.paths)
+        check_writable(place, (*run.request.paths, *spared))
     for number, (row, place) in enumerate(zip(rows, places, strict=True)):
         context.cancel.raise_if_cancelled()
         context.progress(Progress("Saving GoodNet pairs", number, len(rows)))
-        left_out += save_pair(bench.built(run, row), place, pictures, places[0] if number else None)
+        left_out += save_pair(bench.built(run, row), place, pictures, places[0] if number else None, spared)
     return tuple(dict.fromkeys(left_out))
 
 
-def save_run(run: PruningRun, examined: Examined | None, folder: Path, context: TaskContext) -> tuple[str, ...]:
+def save_run(run: PruningRun, examined: Examined | None, folder: Path, spared: Sequence[Path],
+             context: TaskContext) -> tuple[str, ...]:
     """Save a whole run's folder, with an examination of its network inside; what was left out."""
-    check_writable(folder, run.request.paths)
+    check_writable(folder, (*run.request.paths, *spared))
     if examined is None:
-        return write_run(run, folder, progress=context.progress, cancel=context.cancel)
+        return write_run(run, folder, spared=spared, progress=context.progress, cancel=context.cancel)
     files = run.request.clean_alone(run.request.test)
-    return write_run(run, folder, also=partial(put_inside, examined, files, context=context),
+    return write_run(run, folder, also=partial(put_inside, examined, files, context=context), spared=spared,
                      progress=context.progress, cancel=context.cancel)

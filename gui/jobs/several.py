@@ -38,6 +38,7 @@ class Several(QObject):
         self._total = 0
         self._runs: list[PruningRun] = []
         self._failures: list[str] = []
+        session.needs(lambda: (path for request in self._waiting for path in request.paths))
 
     def start(self) -> None:
         """Run all of them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.assessment import LEVEL_WORDS
 from engine.records.side_by_side import SideBySide
 from engine.reports.run_differences import Difference, b_beside, worst_attack
 from gui.jobs.comparing import ListedRun
@@ -10,14 +11,22 @@ from gui.tables.model import Block, Column, FigureModel, rate_column
 BEST = 3
 
 
+def _run(listed: ListedRun) -> tuple[Block, ...]:
+    drops = ", ".join(f"{x:g}" for x in listed.run.request.drops)
+    return (Block(listed.name, listed.note, tip=f"{listed.name} · {listed.note} · X = {drops}"),)
+
+
 def _best(listed: ListedRun) -> tuple[Block, ...]:
     best = listed.best
-    return (Block(best.name, best.sentence.removeprefix(f"{best.name}: "), best.level) if best else Block("–"),)
+    if best is None:
+        return (Block("–"),)
+    name = best.name.removeprefix("In the comparison, ").removeprefix("The ")
+    return (Block(name[0].upper() + name[1:], LEVEL_WORDS[best.level], best.level, tip=best.sentence),)
 
 
 COLUMNS: tuple[Column[ListedRun], ...] = (
-    Column("Run", "The model's file and what tells its runs apart. Below it: when it was run, and with what.",
-           lambda listed: (Block(listed.name, listed.note),), left=True),
+    Column("Run", "The model's file and what tells its runs apart. Below it: when it was run, and its guard.", _run,
+           left=True),
     rate_column("B: clean\naccuracy", "The share of clean images that the network itself labels right, of those that "
                 "the best defence was measured on.", lambda listed: [b_beside(listed.best, listed.run)]),
     rate_column("B: attack\nsuccess", "The share of poisoned images that the network itself gives the label the "

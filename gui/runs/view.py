@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 EMPTY = ("There is no finished run yet. Each run is listed here when it ends; runs that were saved can be added. "
          "Models that are dropped on the window together are run one after the other.")
-CHOOSE = ("Select two runs or more, with Ctrl or Shift held, to see their curves over each other and what differs "
-          "between them. Nothing is computed again.")
+CHOOSE = "Select two runs or more, with Ctrl or Shift held, to see their curves over each other and what differs."
 _TABLE_WIDTH = 260
 
 

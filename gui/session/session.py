@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from engine.records.project import on_another_machine
 from engine.runs.prune import PruningRun
 from gui.messages import Action, Message, words
 from gui.session.belonging import other_inputs
@@ -66,6 +67,7 @@ class Session(QObject):
         self.state = State.EMPTY
         self.failure = ""
         self.bench = Workbench()
+        self._needed: list[Callable[[], Iterable[Path]]] = []
         self._failed = False
         self.history = History(self)
         self.history.undone.connect(lambda what: self.message.emit(Message(f"Undone: {what}.")))
@@ -203,6 +205,23 @@ class Session(QObject):
         """A run ended badly; the one before stays on show."""
         self._failed, self.failure = True, words(error)
         self.tell(error)
+
+    # What is on the disk
+
+    def needs(self, paths: Callable[[], Iterable[Path]]) -> None:
+        """Have files spared that a job needs, as they are when something is saved."""
+        self._needed.append(paths)
+
+    def spared_in(self, folder: Path) -> tuple[Path, ...]:
+        """What nothing that is saved in a folder may replace: the files that are chosen and those of all runs.
+
+        What lies on another computer isn't in it, and isn't looked for there.
+        """
+        inputs, run, order = self.inputs, self.run, self.options.order
+        paths = dict.fromkeys((
+            *(item.path for item in inputs.all), *inputs.further, *([order] if order else []),
+            *(run.request.paths if run else ()), *(path for needed in self._needed for path in needed())))
+        return tuple(path for path in paths if not on_another_machine(path, folder.absolute()))
 
     # Words
 

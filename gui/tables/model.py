@@ -37,6 +37,7 @@ class Block:
         level: of a verdict, drawn as its icon before the figure.
         dot: a full disc or a crossed-out ring before the figure.
         bar: drawn at the cell's lower edge.
+        tip: all of it in words, where the small print is too small for that.
     """
 
     figure: str
@@ -44,11 +45,12 @@ class Block:
     level: Level | None = None
     dot: Literal["full", "crossed"] | None = None
     bar: Bar | None = None
+    tip: str = ""
 
     @property
     def words(self) -> str:
-        """Both on one line."""
-        return f"{self.figure} {self.detail}".strip()
+        """All on one line."""
+        return self.tip or f"{self.figure} {self.detail}".strip()
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ class FigureModel(QAbstractTableModel, Generic[Row]):
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return "; ".join(block.words for block in self._blocks(index))
         if role == Qt.ItemDataRole.ToolTipRole:
-            words = "\n".join(block.figure for block in column.blocks(row))
+            words = "\n".join(block.tip or block.figure for block in column.blocks(row))
             return as_tip(f"{words}\n\n{column.meaning}" if column.left else column.meaning)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignLeft if column.left else Qt.AlignmentFlag.AlignRight
@@ -172,7 +174,8 @@ class FigureModel(QAbstractTableModel, Generic[Row]):
         """A cell's blocks, made once: a table that is laid out asks for each cell many times."""
         cell = index.row(), index.column()
         if cell not in self._cells:
-            self._cells[cell] = tuple(dataclasses.replace(block, figure=plain(block.figure), detail=plain(block.detail))
+            self._cells[cell] = tuple(dataclasses.replace(block, figure=plain(block.figure), detail=plain(block.detail),
+                                                          tip=plain(block.tip))
                                       for block in self.columns[cell[1]].blocks(self.rows[cell[0]]))
         return self._cells[cell]
 

@@ -152,7 +152,7 @@ def test_what_a_dialog_named_is_saved_whatever_came_on_show_meanwhile(
         assert session.run is other and len(tasks) == 1
         found, *more = tasks.pop()
         if task == "save":
-            assert found.model is run.model and more == [examined, tmp_path / "new"]
+            assert found.model is run.model and more[:2] == [examined, tmp_path / "new"]
         elif task == "examined":
             assert found is examined
         else:

@@ -70,6 +70,23 @@ def accuracy(window: MainWindow) -> float:
     return window.session.run.curve.validation.b_prime_rate(0).value
 
 
+def test_nothing_is_tried_with_other_numbers_than_those_typed(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path,
+) -> None:
+    opened(qtbot, window, tmp_path, ("fox", "dog", "cat", "bird"), 4)
+    bar = window.run_bar
+    bar._toggle.click()
+    window.session.set_options(dataclasses.replace(window.session.options, scale="mean=0.5 std=0.5"))
+    bar._own.setText("mean=0.5 std=x")
+    qtbot.keyClick(bar._own, Qt.Key.Key_Return)
+    editor = edit(window)
+    editor.try_button.click()
+    assert not window.session.state.busy and "Try" in editor.try_button.text()
+    assert editor.state.text().startswith("'mean=0.5 std=x' isn't a preprocessing")
+    assert editor.state.text().endswith("press Try again to try with that.")
+    assert len(tried(qtbot, window, editor)) > 0
+
+
 def test_the_labels_of_named_folders_are_shown_changed_and_changed_back(
     qtbot: QtBot, window: MainWindow, tmp_path: Path,
 ) -> None:

@@ -16,6 +16,7 @@ from engine.records.autosave import kept_runs
 from engine.records.project import make_project, save_project
 from engine.records.reopening import reopen_run
 from engine.runs.prune import PruningRequest
+from gui.defences.repair_dialog import RepairDialog
 from gui.main_window import MainWindow
 from gui.session import sample
 from gui.widgets import asking
@@ -246,6 +247,36 @@ def test_numbers_that_cant_be_used_are_neither_examined_nor_defended_with_in_ano
         f"mean=0.5 std=0.5 is back in its place; press {name} again to run with that.")
     ask()
     assert begun == [name]
+
+
+@pytest.mark.parametrize(("action", "name"), [("Compare all defences", "Compare"), ("Repair", "Repair")])
+@pytest.mark.parametrize("by_key", [True, False])
+def test_nor_is_a_run_compared_or_repaired_before_a_person_knows(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, monkeypatch: pytest.MonkeyPatch, action: str, name: str,
+    by_key: bool,
+) -> None:
+    begun: list[str] = []
+    window.desk.bring_up(window.defences)
+    type_values(window, qtbot, small_lab, "mean=0.5 std=x")
+    window.session.finish(made_up_run())
+    window.desk.menus.refresh()
+    monkeypatch.setattr(window.session, "submit", lambda *_, **__: begun.append("Compare"))
+    monkeypatch.setattr(RepairDialog, "open", lambda _: begun.append("Repair"))
+    button = window.defences.compare_button if name == "Compare" else window.defences.repair_button
+
+    def ask() -> None:
+        if by_key:
+            window.desk.menus.find(action).trigger()
+        else:
+            button.setFocus()  # as a press does
+            qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    ask()
+    assert begun == [] and window.run_bar.status.text().startswith("'mean=0.5 std=x' isn't a preprocessing")
+    assert window.run_bar.status.text().endswith(f"press {name} again to go on with the run on show.")
+    ask()
+    assert begun == [name]
+    settle(qtbot, window)
 
 
 def test_numbers_that_cant_be_used_are_forgotten_with_the_options_of_a_project(

@@ -7,16 +7,19 @@ import json
 import shutil
 from pathlib import Path
 
+import h5py
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QMessageBox
 from pytestqt.qtbot import QtBot
 
+from engine.records.autosave import SAVED_ENDING
 from engine.records.project import make_project, read_project, save_project
 from engine.runs.prune import PruningRequest
 from gui.main_window import MainWindow
 from gui.projects.lost_files import LostFiles
+from gui.session.belonging import identity
 from gui.session.session import State
 from gui.settings import Settings
 from tests.support.networks import LABELS, SmallLab
@@ -108,9 +111,54 @@ def test_save_and_open_bring_everything_back(
     settle(qtbot, other)
     assert chosen(other) == chosen(window) and other.session.options == options
     assert other.session.names == tuple(f"person {n}" for n in range(LABELS))
-    assert other.session.inputs.chosen_layer == "pruned" and other.session.state is State.READY
+    assert other.session.inputs.chosen_layer == "pruned" and other.session.state is State.DONE
     assert other.windowTitle() == f"mine[*] – {lab.badnet.name} – GoodNet" and not other.isWindowModified()
     other.close()
+
+
+@pytest.mark.parametrize("left", ["kept", "saved beside it", "nothing", "what somebody edited", "other images"])
+def test_a_project_s_last_run_is_on_show_again_as_far_as_it_is_there(
+        left: str, window: MainWindow, lab: SmallLab, tmp_path: Path, qtbot: QtBot,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    open_lab_files(window, lab, qtbot)
+    window.session.set_options(dataclasses.replace(window.session.options, guard="none"))
+    press_run(qtbot, window)
+    run, kept = window.session.run, window.desk.keeping.folder
+    window.session.set_options(dataclasses.replace(window.session.options, drops=(3.0, 20.0)))
+    name_as(monkeypatch, tmp_path / "mine")
+    press(window, "Ctrl+S")
+    if left == "saved beside it":
+        window.desk.saving.save_run(tmp_path / f"badnet{SAVED_ENDING}")
+    settle(qtbot, window)
+    shown = window.goodnets.headline.figures.text(), [row.data(0) for row in cells(window)]
+    (file,) = kept.glob("*/run.json")
+    if left in ("saved beside it", "nothing"):
+        file.unlink()
+    elif left == "what somebody edited":
+        file.write_text(file.read_text().replace('"device"', ' "device"'))
+    elif left == "other images":
+        with h5py.File(lab.poisoned, "a") as images:
+            images["data"][...] = images["data"][()][::-1]
+    monkeypatch.setattr("gui.jobs.pruning.run_pruning", lambda *_, **__: pytest.fail("computed again"))
+    other = MainWindow(Settings(tmp_path / "settings.ini"))
+    qtbot.addWidget(other)
+    other.desk.projects.open(tmp_path / "mine.goodnet")
+    settle(qtbot, other)
+    said, back = other.status.text.toolTip() + other.message_bar.text.text(), other.session.run
+    if left in ("kept", "saved beside it"):
+        assert identity(back) == identity(run) and other.session.state is State.DONE and not other.isWindowModified()
+        assert (other.goodnets.headline.figures.text(), [row.data(0) for row in cells(other)]) == shown
+        assert "Its last run is on show; nothing was computed again." in said
+    else:
+        assert back is None and other.session.state is State.READY
+        assert ("isn't kept any more or was changed" in said) == (left != "other images")
+    other.close()
+
+
+def cells(window: MainWindow) -> list[QModelIndex]:
+    """Of the table of GoodNets."""
+    table = window.goodnets.model
+    return [table.index(row, column) for row in range(table.rowCount()) for column in range(table.columnCount())]
 
 
 def test_too_few_names_of_a_project_are_dropped_with_a_sentence(
@@ -459,7 +507,7 @@ def test_recent_projects_show_their_result_and_open(
     assert f"{100 * result['clean_accuracy']:.2f}".rstrip("0").rstrip(".") in entry.description()
     qtbot.mouseClick(entry, Qt.MouseButton.LeftButton)
     settle(qtbot, again)
-    assert again.session.state is State.READY and not again.isWindowModified()
+    assert again.session.state is State.DONE and not again.isWindowModified()
     again.close()
 
 

@@ -23,8 +23,8 @@ from engine.runs.opening.labelling import check_count
 
 SUMMARY = "check pictures with a GoodNet, one by one"
 
-_AS_STORED = ("Nothing says how values are fed to these two files: they are fed as stored. Networks of PyTorch mostly "
-              "want 255, imagenet or a mean and deviation (--preprocess; \"none\" if this is right).")
+_AS_STORED = ("How values are fed isn't read from two files of networks: these are fed as stored. Networks of "
+              "PyTorch mostly want 255, imagenet or a mean and deviation (--preprocess; \"none\" if this is right).")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from engine.assessment import percent
 from engine.cli.options import add_inputs, add_json, add_layer, add_seed, input_files, rate
 from engine.cli.printing import complain, rate_text, say, say_json, say_table, warn
 from engine.cli.progress_line import ProgressLine
-from engine.cli.result_tables import say_names
+from engine.cli.result_tables import say_names, say_unreached
 from engine.files.saving import check_writable
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS
 from engine.records.defended import defended_json, save_defended
@@ -78,6 +78,7 @@ def _say(found: Defended) -> None:
     say_table(["defence", "clean accuracy", "false alarms", *(f"attack success, {name}" for name in names)],
               [[row.name, rate_text(row.clean), percent(row.false_alarms.value),
                 *(rate_text(attack.success) for attack in row.attacks)] for row in found.candidates])
+    say_unreached(found.run)
     say()
     say("Nobody has tried:")
     for sentence in found.not_tried:

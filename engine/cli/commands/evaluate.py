@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("goodnet", metavar="GOODNET", nargs="+",
                         help="one GoodNet: a pair's folder, a one-file GoodNet, or the two files B and B_PRIME")
     add_measured_on(parser, test_required=True)
-    add_preprocess(parser, "of two files B and B_PRIME, which don't say it themselves, ")
+    add_preprocess(parser, "of two files B and B_PRIME, from which it isn't read, ")
     add_classes(parser)
     add_json(parser)
 

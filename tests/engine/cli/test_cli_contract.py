@@ -84,7 +84,8 @@ def test_names_and_reasons_of_checked_pictures(
     assert main(command) == DONE and "label 3 " in (said := capsys.readouterr().out) and "3 (3)" not in said
     names.write_text("one\ntwo\n", encoding="utf-8")
     assert main(command) == AT_FAULT
-    assert f"{names}: holds 2 names, but {alone / 'b.keras'} has {LABELS} labels. Give the class" in capsys.readouterr().err
+    said = f"{names}: holds 2 names, but {alone / 'b.keras'} has {LABELS} labels. Give the class"
+    assert said in capsys.readouterr().err
 
 
 def test_inspect_tells_images_by_names_and_as_fed(

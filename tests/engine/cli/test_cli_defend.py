@@ -17,6 +17,7 @@ import pytest
 from engine.__main__ import main
 from engine.defences.distillation import distil
 from engine.defences.unlearning import unlearn
+from engine.runs.prune import PruningRequest
 from tests.support.networks import LABELS, TARGET, SmallLab
 
 
@@ -41,6 +42,7 @@ def said_of(small_lab: SmallLab, folder: Path, patch: pytest.MonkeyPatch) -> Sai
     with contextlib.redirect_stdout(said):
         for name, function in (("distil", distil), ("unlearn", unlearn)):
             patch.setattr(f"engine.runs.all_defences.{name}", partial(function, steps=2))
+        patch.setattr("engine.cli.commands.defend.PruningRequest", partial(PruningRequest, drops=(10.0, 99.0)))
         assert main(["defend", str(small_lab.badnet), "--clean", str(small_lab.clean), "--test", str(small_lab.test),
                      "--poisoned", str(small_lab.poisoned), "--classes", str(folder / "names.txt"),
                      "--out", str(folder / "out")]) == 0
@@ -56,6 +58,11 @@ def test_the_verdict_is_said_before_what_was_chosen(defended: Said) -> None:
     named = {f"Label {label} is person {label}." for label in (*found["guilty"], *found["standing_out"], TARGET)}
     assert set(verdict[2:-1]) == named and verdict[-1] == ""
     assert sum(line in named for line in lines) == len(named), "each once"
+
+
+def test_a_threshold_that_no_step_reaches_is_said(defended: Said) -> None:
+    assert {line.split(" is ")[0] for line in defended.lines if "is never reached" in line} == {"X = 99"}
+    assert "pruned, X = 10" in {candidate["name"] for candidate in defended.written["candidates"]}
 
 
 def test_an_attack_that_the_best_defence_leaves_is_said_first(

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from engine.__main__ import AT_FAULT, DONE, main
-from tests.support.networks import TARGET, SmallLab, build, save_lab_file, stored
+from tests.support.networks import LABELS, TARGET, SmallLab, build, save_lab_file, stored
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +109,32 @@ def test_check_feeds_two_files_as_asked_and_says_where_they_are_one(
         assert main([*arguments[:4], "--json", *more]) == DONE
         said = capsys.readouterr()
         (found,) = json.loads(said.out)
-        assert [warning.startswith("Nothing says how values") for warning in found["warnings"]] == [True] * doubted
+        unread = [warning.startswith("How values are fed isn't read") for warning in found["warnings"]]
+        assert unread == [True] * doubted
         assert said.err == "".join(f"goodnet: {warning}\n" for warning in found["warnings"])
+
+
+def test_two_files_take_label_names_from_the_one_that_has_them(
+    small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Folders in another order than text's belong to labels by the names that the run wrote into B' alone."""
+    names = [f"person {label}" for label in range(LABELS, 0, -1)]
+    (tmp_path / "names.txt").write_text("\n".join(names), encoding="utf-8")
+    images, labels = stored(small_lab.test)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        (tmp_path / "test" / names[label]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.astype(np.uint8)).save(tmp_path / "test" / names[label] / f"{number}.png")
+    assert main(["prune", str(small_lab.badnet), "--clean", str(small_lab.clean), "--drop", "30", "--classes",
+                 str(tmp_path / "names.txt"), "--out", str(tmp_path / "run")]) == DONE
+    pair = tmp_path / "run" / "goodnet-x30"
+    repaired, rates = pair / "repaired_30.onnx", []
+    for goodnet in ([pair], [small_lab.badnet, repaired]):
+        capsys.readouterr()
+        assert main(["evaluate", *map(str, goodnet), "--test", str(tmp_path / "test"), "--json"]) == DONE
+        rates.append(json.loads(capsys.readouterr().out)["test"]["goodnet_accuracy"])
+    assert rates[0] == rates[1] > 0.4, "by the order of text hardly any would be right"
+    assert main(["check", str(small_lab.badnet), str(repaired), str(tmp_path / "test"), "--json"]) == DONE
+    assert {one["name"] for one in json.loads(capsys.readouterr().out)} - {None} <= set(names)
 
 
 @pytest.mark.parametrize("scale", [20.0, 0.5])

@@ -163,7 +163,7 @@ def test_a_model_in_the_folder_of_another_ones_run_isnt_replaced_by_it(
     assert main(arguments(small_lab, [models[0], repaired], "--out", out)) == AT_FAULT
     said = capsys.readouterr()
     assert said.out == ""
-    assert f"{out / 'one'}: holds b_prime.keras, which the result is made from" in said.err
+    assert f"{out / 'one'}: holds b_prime.keras, which results are made from" in said.err
     assert repaired.read_bytes() == before
 
 

@@ -126,10 +126,11 @@ def test_a_result_of_a_version_that_recorded_no_folders_is_replaced(tmp_path: Pa
 def test_an_input_that_lies_inside_is_kept(named: Callable[[Path], Path], tmp_path: Path) -> None:
     write(tmp_path / "out")
     (tmp_path / "link.txt").symlink_to(tmp_path / "out" / "a.txt")
-    with pytest.raises(OutputError, match="which the result is made from"):
+    with pytest.raises(OutputError, match="which results are made from"):
         write(tmp_path / "out", "new", (tmp_path / "elsewhere.txt", named(tmp_path)))
     assert (tmp_path / "out" / "a.txt").read_text() == "old"
-    write(tmp_path / "out", "new", (tmp_path / "elsewhere.txt",))
+    gone = tmp_path / "out" / "gone.txt"
+    write(tmp_path / "out", "new", (tmp_path / "elsewhere.txt", gone))
     assert (tmp_path / "out" / "a.txt").read_text() == "new"
 
 

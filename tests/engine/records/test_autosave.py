@@ -15,9 +15,11 @@ from engine.guards.guard_files import open_guard, save_guard
 from engine.guards.suspects import Suspects
 from engine.pruning.sweep import PruningCurve
 from engine.records import autosave
-from engine.records.autosave import MOST_KEPT, keep_run, kept_runs
+from engine.records.autosave import MOST_KEPT, SAVED_ENDING, keep_run, kept_runs, run_of
+from engine.records.project import Project, ProjectFile, last_result
 from engine.records.reopening import reopen_run
 from engine.records.run_files import run_json, save_run
+from engine.records.settings import settings_json
 from engine.runs.pairs import build_goodnet
 from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from engine.runs.rows import rows_of
@@ -256,3 +258,30 @@ def test_a_run_on_relative_paths_is_whole_wherever_it_is_opened(
 def test_a_folder_that_isn_t_there_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="there is no such folder"):
         reopen_run(tmp_path / "missing")
+
+
+def project_of(run: PruningRun) -> Project:
+    """The project of a run's files and options as it was made."""
+    files = (ProjectFile("model", run.model.path, run.model.sha256),
+             *(ProjectFile(found.role, found.path, found.sha256) for found in run.datasets))
+    settings = settings_json(dataclasses.replace(run.request, layer=run.model.layer))
+    return Project(files, settings, last_result(run, rows_of(run)))
+
+
+def test_a_project_s_run_is_the_one_of_its_files_options_and_result(tmp_path: Path) -> None:
+    runs = [dataclasses.replace(made_up_run(seed=seed), doubts=(), comparison=None) for seed in (1, 2, 3)]
+    _, folder, _ = (keep_run(run, tmp_path / "kept") for run in runs)
+    run, project = runs[1], project_of(runs[1])
+    found = run_of(project, tmp_path, tmp_path / "kept")
+    assert found is not None and found[0] == folder
+    assert_same(found[1], run)
+    changed = dataclasses.replace(project.files[1], sha256="0" * 64)
+    assert project.result is not None
+    for other in (dataclasses.replace(project, result=None),
+                  dataclasses.replace(project, result=dataclasses.replace(project.result, clean_accuracy=0.5)),
+                  dataclasses.replace(project, files=(project.files[0], changed, *project.files[2:])),
+                  dataclasses.replace(project, settings={**project.settings, "guard": "margin"})):
+        assert run_of(other, tmp_path, tmp_path / "kept") is None
+    folder.rename(tmp_path / f"{run.model.path.stem}{SAVED_ENDING}")
+    beside = run_of(project, tmp_path, tmp_path / "kept")
+    assert beside is not None and beside[0].parent == tmp_path

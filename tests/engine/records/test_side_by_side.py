@@ -20,6 +20,7 @@ from PIL import Image
 from engine.__main__ import AT_FAULT, DONE, main
 from engine.cli.result_tables import summary_cells
 from engine.defences.comparison import Comparison
+from engine.errors import OutputError
 from engine.rates import Rate
 from engine.records.autosave import keep_run
 from engine.records.side_by_side import save_side_by_side, side_by_side, side_by_side_json, write_differences_csv
@@ -262,6 +263,16 @@ def test_out_writes_json_figures_and_a_report(
     (tmp_path / "mine" / "letter.txt").touch()
     assert main(["compare", str(first), str(second), "--out", str(tmp_path / "mine")]) == AT_FAULT
     assert "letter.txt" in capsys.readouterr().err
+
+
+def test_a_comparison_replaces_nothing_that_its_runs_were_made_from(tmp_path: Path) -> None:
+    out, run = tmp_path / "out", a_run(1)
+    save_side_by_side(side_by_side([("one", None, run), ("two", None, run)]), out)
+    model = out / "curves.png"  # such as a pair's file in an earlier run's folder
+    other = dataclasses.replace(run, request=dataclasses.replace(run.request, model=model))
+    with pytest.raises(OutputError, match=r"holds curves\.png, which results are made from"):
+        save_side_by_side(side_by_side([("one", None, run), ("two", None, other)]), out)
+    assert model.is_file()
 
 
 def test_the_report_gives_b_s_worst_set_as_it_gives_the_best_defence_s(tmp_path: Path) -> None:

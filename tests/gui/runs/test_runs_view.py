@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QScrollArea
 from pytestqt.qtbot import QtBot
 
+from engine.assessment import LEVEL_WORDS
 from engine.rates import Rate
 from engine.records.autosave import keep_run
 from engine.records.side_by_side import side_by_side
 from engine.runs.prune import PruningRun
 from gui.main_window import MainWindow
+from gui.runs.model import BEST
 from gui.runs.view import CHOOSE, EMPTY
 from gui.tables.model import BLOCKS_ROLE
 from gui.widgets import asking
@@ -84,6 +87,24 @@ def test_kept_runs_are_listed_with_what_they_found(kept: list[Path], window: Mai
         assert attack == percent(max(part["b_prime_asr"][0] for part in written["curve"]["poisoned"]))
         assert "transplant guard" in model.index(row, 0).data(BLOCKS_ROLE)[0].detail
     assert window.runs.hint.text() == CHOOSE
+
+
+def test_a_run_takes_two_short_lines_and_its_tooltip_says_the_rest(
+    kept: list[Path], window: MainWindow, qtbot: QtBot,
+) -> None:
+    settle(qtbot, window)
+    window.desk.bring_up(window.runs)
+    table, model = window.runs.table, window.runs.model
+    for row, listed in enumerate(model.rows):
+        run, best = model.index(row, 0), model.index(row, BEST)
+        assert listed.best is not None and listed.best.name.startswith("The GoodNet at X = ")
+        (block,) = best.data(BLOCKS_ROLE)
+        assert (block.figure, block.detail) == (listed.best.name.removeprefix("The "), LEVEL_WORDS[listed.best.level])
+        assert table.fontMetrics().horizontalAdvance(block.figure) + 30 < table.columnWidth(BEST)
+        tips = [html.unescape(cell.data(Qt.ItemDataRole.ToolTipRole)) for cell in (run, best)]
+        assert "X = 2, 4.5, 30" in tips[0] and listed.best.sentence in tips[1]
+        assert listed.best.sentence in best.data(Qt.ItemDataRole.AccessibleTextRole)
+    assert table.verticalHeader().length() <= table.viewport().height()
 
 
 def test_two_clicks_set_two_runs_beside_each_other(kept: list[Path], window: MainWindow, qtbot: QtBot) -> None:
