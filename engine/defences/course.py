@@ -20,6 +20,7 @@ from engine.assessment import listed
 from engine.data.datasets import Dataset
 from engine.defences.evidence.likenesses import Likenesses, find_likenesses
 from engine.defences.perturbations import shifted
+from engine.defences.scan import refuse_unanswered
 from engine.defences.training import (
     HELD_TO_TELL,
     Batches,
@@ -103,7 +104,9 @@ def prepare(
     warning = missing_labels_warning(network, clean, allow_missing_labels)
     data = load_training_data(clean, seed, HELD_TO_TELL)
     heard = Heartbeat("Looking at clean images", len(data.images), progress)
-    data = _where(network.predict_labels(data.images, cancel, heard.beat) == data.labels, data)
+    own = network.predict_labels(data.images, cancel, heard.beat)
+    refuse_unanswered(network, clean, own)  # before the work
+    data = _where(own == data.labels, data)
     rate = learning_rate(network, data, seed, progress, cancel)
     found = find_likenesses(network, clean, data.images, seed, standing_out=standing_out, progress=progress,
                             cancel=cancel)

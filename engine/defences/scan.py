@@ -113,7 +113,7 @@ def scan(
         heard.report(start + count)
     every, changes = len(changes), [change for change in changes if change.label >= 0]
     overflowed = every - len(changes)
-    suspects = ranked(np.array([c.label for c in changes], np.int64))
+    suspects = () if overflowed else ranked(np.array([c.label for c in changes], np.int64))
     examples: tuple[StampExample, ...] = ()
     if suspects:
         drawing = [c for c in changes if c.label == suspects[0].label]

@@ -222,7 +222,9 @@ def _first_foreign(target: Path) -> Path | None:
 
 def _lies_inside(path: Path, folder: Path) -> bool:
     real = Path(os.path.realpath(path))
-    return real.exists() and any(place.samefile(folder) for place in (real, *real.parents))
+    with suppress(OSError):  # on a share that is gone, or where this person may not look
+        return real.exists() and any(place.samefile(folder) for place in (real, *real.parents))
+    return real.is_relative_to(os.path.realpath(folder))
 
 
 def _to_disk(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -76,10 +77,17 @@ class GoodNet:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of all labels in order: those that the pair was made with, else those in B's file or in that of B',
-        which this program writes with names; none where nobody says."""
-        found = self.notes.get("classes") or self.b.classes or self.b_prime.classes
-        return tuple(found) if len(found) == self.b.labels else ()
+        """Names of all labels in order: those that the pair was made with, else those in B's file; none where nobody
+        says."""
+        return self.named or self._of_labels(self.b.classes)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The names that the pair was made with, if any: also those in the file of B' where B's has none."""
+        return self._of_labels(self.notes.get("classes") or (() if self.b.classes else self.b_prime.classes))
+
+    def _of_labels(self, names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(names) if len(names) == self.b.labels else ()
 
     @property
     def stored(self) -> str:

@@ -88,7 +88,7 @@ def find_striking(
         None where no label stands out.
     """
     some = answers[:len(by_kind)]
-    if labels < _FEWEST_LABELS or len(np.unique(some)) < _FEWEST_LABELS:
+    if labels < _FEWEST_LABELS or len(np.unique(some[some >= 0])) < _FEWEST_LABELS:
         return None
     joined, kinds = _gained(scores, answers), [_gained(column, some) for column in by_kind.T]
     if joined.gain >= max(_FEWEST, _SHARE * len(scores)):

@@ -82,7 +82,8 @@ def open_for(
     for one in sets if known else []:
         refuse_unlike(one.dataset, goodnet.stored, own)
     stored = goodnet.stored if known else stored_alike([one.dataset for one in sets])
-    names = read_classes(classes) if classes else goodnet.classes
+    # Names in a network's own file come last, as in a run.
+    names = read_classes(classes) if classes else goodnet.named
     if classes:
         check_count(goodnet.b.path, goodnet.b.labels, names, classes)
     unlike = _unlike(classes, names, goodnet.classes) if classes else ""

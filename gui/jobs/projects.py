@@ -211,17 +211,22 @@ class Projects(QObject):
         self.opened.emit(path, project)
 
     def _show_run_of(self, opened: _Opened) -> str:
-        """Show the run that a project's last result is of; what is said of it, nothing where there is none."""
+        """Show the run that a project's last result is of where nothing is on show that would be lost; what is said of
+        it, nothing where there is none."""
+        session, shown = self._session, self._session.run
         if opened.project.result is None or self._lost:
             return ""
         if opened.run is None:
-            return ("The run that its last result is of isn't kept any more or was changed; Run shows its curve and "
-                    "tables again.")
+            return ("The run that its last result is of wasn't found as it was; the tab Runs lists what is kept, and "
+                    "Run computes it again.")
         folder, run = opened.run
-        shown, self._session.unasked = self._session.run, frozenset()
-        if shown is None or identity(shown) != identity(run):
+        place = "" if folder.parent == self._keeping.folder else f" in {folder}"
+        if session.state.busy or (shown and identity(shown) != identity(run)):
+            return f"Its last run is kept{place}; the tab Runs brings it back."
+        if not shown:
+            session.unasked = frozenset()
             self._keeping.show(folder, run)
-        return "Its last run is on show; nothing was computed again."
+        return f"Its last run{f', kept{place},' if place else ''} is on show; nothing was computed again."
 
     def _go_back(self, path: Path | None, saved: _Contents | None, lost: tuple[Looked, ...]) -> None:
         """What is chosen is again what it was before a project was opened: to save it is to save that one."""

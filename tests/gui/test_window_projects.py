@@ -148,11 +148,31 @@ def test_a_project_s_last_run_is_on_show_again_as_far_as_it_is_there(
     if left in ("kept", "saved beside it"):
         assert identity(back) == identity(run) and other.session.state is State.DONE and not other.isWindowModified()
         assert (other.goodnets.headline.figures.text(), [row.data(0) for row in cells(other)]) == shown
-        assert "Its last run is on show; nothing was computed again." in said
+        place = "" if left == "kept" else f", kept in {tmp_path / f'badnet{SAVED_ENDING}'},"
+        assert f"Its last run{place} is on show; nothing was computed again." in said
     else:
         assert back is None and other.session.state is State.READY
-        assert ("isn't kept any more or was changed" in said) == (left != "other images")
+        assert ("wasn't found as it was" in said) == (left != "other images")
     other.close()
+
+
+def test_a_project_s_last_run_takes_no_other_run_s_place(
+        window: MainWindow, lab: SmallLab, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_lab_files(window, lab, qtbot)
+    window.session.set_options(dataclasses.replace(window.session.options, guard="none"))
+    press_run(qtbot, window)
+    name_as(monkeypatch, tmp_path / "mine")
+    press(window, "Ctrl+S")
+    settle(qtbot, window)
+    window.session.set_options(dataclasses.replace(window.session.options, rank_at="conv"
+                                                   if window.session.options.rank_at == "pool" else "pool"))
+    press_run(qtbot, window)
+    other, said = window.session.run, list[str]()
+    window.session.message.connect(lambda message: said.append(message.text))
+    window.desk.projects.open(tmp_path / "mine.goodnet")
+    settle(qtbot, window)
+    assert window.session.run is other
+    assert any("Its last run is kept; the tab Runs brings it back." in sentence for sentence in said)
 
 
 def cells(window: MainWindow) -> list[QModelIndex]:

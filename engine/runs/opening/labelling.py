@@ -262,7 +262,8 @@ class Trial:
         """How often the network is right where names are labels so, by whichever preprocessing it is so most often;
         images of a name without a label count as wrong."""
         truth = np.array([labels.get(name, -1) for name in self.names], np.int64)[self._codes]
-        return Rate(max(int((answer == truth).sum()) for answer in self._answers.values()), len(truth))
+        known = truth >= 0  # an answer that is no number is none of them
+        return Rate(max(int((answer == truth)[known].sum()) for answer in self._answers.values()), len(truth))
 
     def answer(self, name: str) -> tuple[int, Rate]:
         """The label that the network gives most often to images of a name, and how often it does."""

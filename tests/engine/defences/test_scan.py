@@ -247,3 +247,17 @@ def test_stamps_that_a_network_overflows_on_accuse_and_clear_nobody(tmp_path: Pa
     assert (found.suspects, found.changed, found.examples) == ((), 0, ()) and 100 < found.overflowed <= 300
     assert found.sentence.startswith(f"On {found.overflowed} of 300 stamped images the network's answers aren't num")
     assert "suspects no label and clears none" in found.sentence
+
+
+def test_nor_do_other_stamps_accuse_anybody_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One stamp in five overflows, and all others move their image to label 1."""
+    network = open_network(overflowing(tmp_path, black=2))
+    black, asked = dataset_of(tmp_path / "black.npz", np.zeros((30, 6, 6, 3), np.float32), np.full(30, 2)), [0]
+
+    def answer(images: np.ndarray, *_: object, **__: object) -> np.ndarray:
+        asked[0] += 1
+        return np.full(len(images), 2) if asked[0] == 1 else np.where(np.arange(len(images)) % 5, 1, -1)
+
+    monkeypatch.setattr(network, "predict_labels", answer)
+    found = scan(network, black, 100)
+    assert (found.overflowed, found.changed, found.suspects, found.examples) == (20, 80, (), ())

@@ -134,6 +134,24 @@ def test_an_input_that_lies_inside_is_kept(named: Callable[[Path], Path], tmp_pa
     assert (tmp_path / "out" / "a.txt").read_text() == "new"
 
 
+def test_an_input_that_nobody_can_look_at_keeps_only_the_folder_that_it_lies_in(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a share that is gone."""
+    exists = Path.exists
+
+    def gone(path: Path, **how: bool) -> bool:
+        if path.name == "gone.txt":
+            raise PermissionError(13, "Permission denied")
+        return exists(path, **how)
+
+    monkeypatch.setattr(Path, "exists", gone)
+    write(tmp_path / "out")
+    write(tmp_path / "out", "new", (tmp_path / "share" / "gone.txt",))
+    assert (tmp_path / "out" / "a.txt").read_text() == "new"
+    with pytest.raises(OutputError, match="which results are made from"):
+        write(tmp_path / "out", "newer", (tmp_path / "out" / "gone.txt",))
+
+
 @pytest.mark.parametrize("swap", [True, False])
 def test_what_is_put_there_at_the_last_moment_is_kept(
     swap: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

@@ -52,6 +52,19 @@ def test_both_files_answer_as_those_of_keras(name: str, scale: str, tmp_path: Pa
     assert_close(onnx_answers(folder / "repaired_2.5.onnx", taken), by_keras(folder / "b_prime.keras", taken))
 
 
+def test_label_names_are_those_the_pair_was_made_with_then_b_s_then_those_of_b_prime() -> None:
+    model, _ = build("plain")
+    names = [[f"{of} {n}" for n in range(LABELS)] for of in ("made with", "b", "b'")]
+    plain, b, b_prime = Network(model, Path("b")), Network(model, Path("b"), classes=names[1]), \
+        Network(model, Path("b_prime"), classes=names[2])
+    pairs = [GoodNet(b, b_prime, preprocessing("none"), {"classes": names[0]}),
+             GoodNet(b, b_prime, preprocessing("none"), {"classes": []}),
+             GoodNet(plain, b_prime, preprocessing("none"), {}), GoodNet(plain, plain, preprocessing("none"), {})]
+    assert [list(pair.classes) for pair in pairs] == [*names, []]
+    # A list beside the images wins over names in B's own file, as in a run.
+    assert [list(pair.named) for pair in pairs] == [names[0], [], names[2], []]
+
+
 def test_lab3_s_pair_flags_the_same_faces_and_keeps_common_weights_once(lab3: Path, tmp_path: Path) -> None:
     pictures = []
     for name in ("clean_faces", "poisoned_faces"):

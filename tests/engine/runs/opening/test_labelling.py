@@ -563,3 +563,4 @@ def test_names_are_no_label_that_a_network_does_not_answer() -> None:
     """Values that are no numbers, as by a preprocessing of another network's, are answered -1."""
     trial = Trial(("cat", "dog"), np.array([0, 0, 0, 1]), {"none": np.array([-1, -1, 1, 0])})
     assert trial.answer("cat") == (1, Rate(1, 3)) and trial.by_answers() == {"cat": 1, "dog": 0}
+    assert trial.right({}) == Rate(0, 4) and trial.right({"cat": 1}) == Rate(1, 4)
