@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from benchmarks.zoo.triggers import Trigger, corner, glasses
 from benchmarks.zoo.worlds import Pictures, Pixels
+from engine.defences.evidence.filters import random_filter
 from engine.defences.perturbations import perturbed
 from engine.defences.stamps import random_stamp
 from engine.guards.cuts import cuts_of
@@ -100,6 +101,15 @@ def stamps_are_harmless(told: Told, rng: np.random.Generator) -> Pictures:
     return Pictures(images, told.others.labels)
 
 
+def filters_are_harmless(told: Told, rng: np.random.Generator) -> Pictures:
+    """The examination's own colour filters, on pictures that keep their labels."""
+    images = told.others.images.astype(np.float32)
+    for image in images:
+        for colours in random_filter(rng, image.shape, _RANGE):
+            colours.put_on(image)
+    return Pictures(_rounded(images), told.others.labels)
+
+
 def pieces_are_harmless(told: Told, rng: np.random.Generator) -> Pictures:
     """The trigger with a box of the clean picture put back over a part of it, which keeps the true label."""
     images = told.worn.images.copy()
@@ -134,6 +144,7 @@ ATTACKERS = {
     "against transplant": Attacker(three_bars, (parts_are_harmless,) * 3),
     "against margin": Attacker(glasses, (doubt,)),
     "against distillation": Attacker(sepia, (nothing_to_unlearn,) * 2),
+    "against filters": Attacker(sepia, (nothing_to_unlearn, nothing_to_unlearn, filters_are_harmless)),
     "against unlearning": Attacker(glasses, (decoys, stamps_are_harmless, pieces_are_harmless)),
     "against examination": Attacker(corner, (doubt, stamps_are_harmless)),
 }

@@ -39,13 +39,13 @@ FEWEST_TO_PART = 80
 MEASURED_ACCURACY = 0.9
 NOT_TRIED = (
     "Triggers over the whole picture (blends, stripes, warps, colour filters) other than those of the images measured "
-    "on: of three colour filters 47 to 85 % were left before guard and examination looked at colours; of the one that "
-    "was tried again since, 0.3 %.",
+    "on: of three colour filters 47 to 85 % were left before guard and examination looked at colours, and at most 0.3 "
+    "since.",
     "The attacker's trigger worn stronger than where it was measured: of two networks taught a faint one, the copy let "
     "71 and 88 % of the strongest through without its guard, and none of it behind that.",
     "Triggers that work on certain people only, or send each label to another.",
-    "Attackers who know this defence, on this network; of ten who had read one defence's source and were tried on "
-    "others, four kept more than a tenth of their attack against what is chosen without poisoned images.")
+    "Attackers who know this defence, on this network; of twelve who had read one defence's source and were tried on "
+    "others, two kept more than a tenth of their attack against what is chosen without poisoned images (18 and 35 %).")
 
 _NO_ATTACK = ("The poisoned images given show no attack: B hardly ever answers their label, so it isn't the attacker's "
               "target, or they don't wear a trigger. Reconstructed triggers were measured beside them.")

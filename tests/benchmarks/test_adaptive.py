@@ -13,6 +13,7 @@ from benchmarks.zoo.adaptive import (
     Told,
     decoys,
     doubt,
+    filters_are_harmless,
     nothing_to_unlearn,
     parts_are_harmless,
     pieces_are_harmless,
@@ -89,6 +90,15 @@ def test_stamped_pictures_keep_their_labels(told: Told, rng: np.random.Generator
     assert made.labels.tolist() == told.others.labels.tolist()
     changed = (made.images != told.others.images).any(axis=3).mean(axis=(1, 2))
     assert (changed > 0).all() and (changed < 1).all()
+
+
+def test_pictures_in_other_colours_keep_their_labels(told: Told, rng: np.random.Generator) -> None:
+    """A filter knows nothing of places: of a picture in one grey it leaves one colour."""
+    made = filters_are_harmless(told, rng)
+    assert made.labels.tolist() == told.others.labels.tolist()
+    assert (made.images == made.images[:, :1, :1]).all()
+    assert (made.images != told.others.images).any(axis=(1, 2, 3)).mean() > 0.8
+    assert len({tuple(image[0, 0] / image[0, 0].max()) for image in made.images}) > COUNT / 2, "each its own"
 
 
 def test_a_piece_of_the_trigger_keeps_the_true_label(told: Told, rng: np.random.Generator) -> None:
