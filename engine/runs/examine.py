@@ -73,9 +73,9 @@ MEASURED = (
     "and none in 3.")
 BLIND = (
     "\"Nothing found\" is no proof: an examination can't see triggers that work on certain people only or send each "
-    "label to another, nor whatever an attacker built who knew it. Stripes, bars at a side, two parts that count "
-    "together only, narrow casts of colour, and two backdoors at once, which can hide each other, often escape it; "
-    "poisoned images of the target alone weren't counted.", MEASURED)
+    "label to another, nor whatever an attacker built who knew it. Stripes, bars at a side, triggers in two "
+    "parts, casts of colour and two backdoors at once, which can hide each other, often escape it; poisoned images of "
+    "the target alone weren't counted.", MEASURED)
 
 
 _UNFILTERED = ("Colour filters weren't tried: each picture is brought to mean 0 and deviation 1 by itself, which takes "
