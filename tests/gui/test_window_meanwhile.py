@@ -122,12 +122,12 @@ def test_labels_of_files_that_were_removed_meanwhile_don_t_come_back(
 def test_a_comparison_is_kept_with_its_run(window: MainWindow, qtbot: QtBot, small_lab: SmallLab) -> None:
     open_small(qtbot, window, small_lab)
     press_run(qtbot, window)
-    (before,) = kept_runs(window.desk.keeping._folder)
+    (before,) = kept_runs(window.desk.keeping.folder)
     assert window.session.run is not None and reopen_run(before.folder).comparison is None
     window.session.run = dataclasses.replace(window.session.run, comparison=comparison())
     window.desk.defending.compared.emit(window.session.run)
     settle(qtbot, window)
-    (after,) = kept_runs(window.desk.keeping._folder)
+    (after,) = kept_runs(window.desk.keeping.folder)
     assert reopen_run(after.folder).comparison == comparison() and not before.folder.exists()
     window.desk.keeping.reopen(after.folder)
     settle(qtbot, window)
@@ -139,7 +139,7 @@ def test_a_run_from_a_folder_of_one_s_own_is_kept_and_its_folder_stays(
 ) -> None:
     open_small(qtbot, window, small_lab)
     press_run(qtbot, window)
-    (kept,) = kept_runs(window.desk.keeping._folder)
+    (kept,) = kept_runs(window.desk.keeping.folder)
     own = shutil.copytree(kept.folder, tmp_path / "own")
     window.desk.keeping.reopen(own)
     settle(qtbot, window)
@@ -147,7 +147,7 @@ def test_a_run_from_a_folder_of_one_s_own_is_kept_and_its_folder_stays(
     window.desk.defending.compared.emit(dataclasses.replace(window.session.run, comparison=comparison()))
     settle(qtbot, window)
     assert (own / "run.json").is_file() and reopen_run(own).comparison is None
-    (again,) = kept_runs(window.desk.keeping._folder)
+    (again,) = kept_runs(window.desk.keeping.folder)
     assert reopen_run(again.folder).comparison == comparison()
 
 

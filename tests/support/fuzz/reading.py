@@ -220,7 +220,7 @@ def open_project(path: Path) -> None:
     """As the window does, and as its list of recent projects does."""
     from gui.jobs.projects import _open, _recent
     _recent([path], NOBODY)
-    _open(path, NOBODY)
+    _open(path, path.parent / "kept", NOBODY)
 
 
 def classes(path: Path) -> None:
