@@ -83,6 +83,12 @@ class Headline:
     compared: ComparisonRow | None = None
     guarded: bool = False
 
+    @property
+    def short(self) -> str:
+        """Its name where there is little room."""
+        name = self.compared.name if self.compared else self.name.removeprefix("The ")
+        return name[0].upper() + name[1:]
+
 
 @dataclass(frozen=True)
 class _Candidate:

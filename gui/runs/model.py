@@ -18,10 +18,7 @@ def _run(listed: ListedRun) -> tuple[Block, ...]:
 
 def _best(listed: ListedRun) -> tuple[Block, ...]:
     best = listed.best
-    if best is None:
-        return (Block("–"),)
-    name = best.name.removeprefix("In the comparison, ").removeprefix("The ")
-    return (Block(name[0].upper() + name[1:], LEVEL_WORDS[best.level], best.level, tip=best.sentence),)
+    return (Block(best.short, LEVEL_WORDS[best.level], best.level, tip=best.sentence) if best else Block("–"),)
 
 
 COLUMNS: tuple[Column[ListedRun], ...] = (

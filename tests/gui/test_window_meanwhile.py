@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QMessageBox, QWidget
 
 from engine.records.autosave import kept_runs
 from engine.records.project import make_project, save_project
@@ -197,6 +198,15 @@ def type_values(
     qtbot.keyClicks(bar._own, typed)
 
 
+def ask_by(window: MainWindow, qtbot: QtBot, what: str | QWidget) -> None:
+    """Press a button, or the key of a menu's entry."""
+    if isinstance(what, str):
+        window.desk.menus.find(what).trigger()
+    else:
+        what.setFocus()  # as a press does
+        qtbot.mouseClick(what, Qt.MouseButton.LeftButton)
+
+
 @pytest.mark.parametrize("way", ["F5", "the button"])
 def test_numbers_that_cant_be_used_are_not_run_in_another_s_place(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab, way: str,
@@ -205,13 +215,7 @@ def test_numbers_that_cant_be_used_are_not_run_in_another_s_place(
     type_values(window, qtbot, small_lab, "mean=127.5 std=x", before=wanted)
     bar, session = window.run_bar, window.session
 
-    def ask() -> None:
-        if way == "F5":
-            window.desk.menus.find("Run").trigger()
-        else:
-            bar.run.setFocus()  # as a press does
-            qtbot.mouseClick(bar.run, Qt.MouseButton.LeftButton)
-
+    ask = partial(ask_by, window, qtbot, "Run" if way == "F5" else bar.run)
     ask()
     assert not session.state.busy and bar._own.text() == wanted
     assert bar.status.text().startswith("'mean=127.5 std=x' isn't a preprocessing")
@@ -234,13 +238,7 @@ def test_numbers_that_cant_be_used_are_neither_examined_nor_defended_with_in_ano
     window.desk.bring_up(view)
     type_values(window, qtbot, small_lab, "mean=0.5 std=x")
 
-    def ask() -> None:
-        if by_key:
-            window.desk.menus.find(name).trigger()
-        else:
-            button.setFocus()  # as a press does
-            qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
+    ask = partial(ask_by, window, qtbot, name if by_key else button)
     ask()
     assert begun == [] and window.run_bar.status.text().startswith("'mean=0.5 std=x' isn't a preprocessing")
     assert window.run_bar.status.text().endswith(
@@ -264,13 +262,7 @@ def test_nor_is_a_run_compared_or_repaired_before_a_person_knows(
     monkeypatch.setattr(RepairDialog, "open", lambda _: begun.append("Repair"))
     button = window.defences.compare_button if name == "Compare" else window.defences.repair_button
 
-    def ask() -> None:
-        if by_key:
-            window.desk.menus.find(action).trigger()
-        else:
-            button.setFocus()  # as a press does
-            qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
+    ask = partial(ask_by, window, qtbot, action if by_key else button)
     ask()
     assert begun == [] and window.run_bar.status.text().startswith("'mean=0.5 std=x' isn't a preprocessing")
     assert window.run_bar.status.text().endswith(f"press {name} again to go on with the run on show.")
