@@ -128,8 +128,22 @@ def uncollected() -> Iterator[None]:
 
 @contextmanager
 def _once() -> Iterator[None]:
-    with _quiet_stderr(), uncollected():
+    with _quiet_stderr(), uncollected(), _without_pyplot():
         yield
+
+
+@contextmanager
+def _without_pyplot() -> Iterator[None]:
+    """Keras imports it, half a second's work, for galleries that nobody here asks for, and does without if it can't."""
+    name = "matplotlib.pyplot"
+    wanted = name in sys.modules
+    if not wanted:
+        sys.modules[name] = None  # type: ignore[assignment]  # by which Python says that there is none
+    try:
+        yield
+    finally:
+        if not wanted:
+            del sys.modules[name]
 
 
 @contextmanager

@@ -25,6 +25,21 @@ def test_the_libraries_are_there_before_python_imports_them() -> None:
     assert done.stdout.split() == ["False", "True"]
 
 
+PYPLOT = """
+import sys
+from engine import backend
+backend.load()
+print("matplotlib.pyplot" in sys.modules)
+import matplotlib.pyplot
+print(matplotlib.pyplot.figure().number)
+"""
+
+
+def test_keras_goes_without_pyplot_and_others_have_it() -> None:
+    done = subprocess.run([sys.executable, "-c", PYPLOT], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "1"]
+
+
 COLLECTED = """
 import gc
 from engine import backend
