@@ -30,9 +30,9 @@ from engine.defences.evidence.universal import (
     DEFAULT_UNIVERSAL,
     UniversalStamp,
     counted,
+    find_universal,
     most_led_to,
     suspected,
-    universal_stamps,
 )
 from engine.defences.scan import DEFAULT_STAMPS, Scan, refuse_unanswered, scan
 from engine.defences.stamps import as_picture, value_range
@@ -175,19 +175,18 @@ def examine(
         (DEFAULT_STAMPS, DEFAULT_UNIVERSAL, DEFAULT_FILTERS)
     found = scan(network, clean, stamps, seed, progress=progress, cancel=cancel)
     scanned(found)
-    universal = universal_stamps(network, images, more, seed, progress=progress, cancel=cancel)
+    stamped = find_universal(network, images, more, seed, progress=progress, cancel=cancel)
     filters *= not clean.preprocessing.per_image  # which takes much of a filter away again
-    coloured, by_colours = _by_colours(network, images, own, truth, filters, seed, progress, cancel)
+    recoloured = find_filters(network, images, filters, seed, progress=progress, cancel=cancel)
+    universal, coloured = (counted(worn.stamps, network.labels) for worn in (stamped, recoloured))
+    by_colours = _by_colours(network, images, own, truth, recoloured.stamps, FILTERS_BY_CHANCE * filters, seed, cancel)
     suspects, references = chosen_labels(network, found, universal, [*by_colours, *labels], rng)
     wanted = [*suspects, *references]
     smallest = reconstruct(network, images, wanted, seed, progress=progress, cancel=cancel)
     margins = widest_margins(network, images, wanted, seed, progress=progress, cancel=cancel)
-    counts = {suspect.label: suspect.count for suspect in found.suspects}
-    evidence = [Evidence(stamp.label, counts.get(stamp.label, 0), stamp.mask_pixels, stamp.success, float(margin),
-                         int(universal[stamp.label]), int(coloured[stamp.label]),
-                         by_colours.get(stamp.label, _NO_COLOURS)[1])
-                for stamp, margin in zip(smallest, np.nan_to_num(margins, posinf=0, neginf=0), strict=True)]
-    judgement = judge(evidence, found.changed, _doubt(own, truth, found, smallest, margins), tried=more,
+    evidence = _evidence(found, smallest, margins, universal, coloured, by_colours)
+    overflowed = any(tried.overflowed for tried in (found, stamped, recoloured))
+    judgement = judge(evidence, found.changed, _doubt(own, truth, overflowed, smallest, margins), tried=more,
                       filters=filters, measured=not _unmeasured(network, images))
     tried = [_tried(one, one.label in suspects, suspicion, stamp, by_colours.get(one.label, _NO_COLOURS)[0], images,
                     own)
@@ -200,20 +199,28 @@ def examine(
 
 
 def _by_colours(
-    network: Network, images: Images, own: Labels, truth: Labels, filters: int, seed: int, progress: ProgressCallback,
-    cancel: CancelToken,
-) -> tuple[Labels, dict[int, tuple[ColourFilter | None, float | None]]]:
-    """How many of so many colour filters lead to each label, int64[labels]; and of the first two, if more lead to them
-    than chance does, a filter and what share of other images their own colours draw there: then without the filter, if
-    these explain it."""
-    found = find_filters(network, images, filters, seed, progress=progress, cancel=cancel)
-    counts = counted(found, network.labels)
+    network: Network, images: Images, own: Labels, truth: Labels, found: Sequence[UniversalStamp], by_chance: float,
+    seed: int, cancel: CancelToken,
+) -> dict[int, tuple[ColourFilter | None, float | None]]:
+    """Of the two labels that most colour filters lead to, if more than chance leads there, a filter and what share of
+    other images their own colours draw there: then without the filter, if these explain it."""
     told: dict[int, tuple[ColourFilter | None, float | None]] = {}
-    for label in most_led_to(counts, FILTERS_BY_CHANCE * filters):
+    for label in most_led_to(counted(found, network.labels), by_chance):
         drawn = drawn_by_own_colours(network, images, own, truth, label, seed, cancel=cancel)
         told[label] = (None if told_by_colours(drawn) else
                        best_filter(network, images, own, found, label, cancel=cancel)), drawn
-    return counts, told
+    return told
+
+
+def _evidence(
+    found: Scan, smallest: Sequence[Reconstruction], margins: npt.NDArray[np.float64], universal: Labels,
+    coloured: Labels, by_colours: dict[int, tuple[ColourFilter | None, float | None]],
+) -> list[Evidence]:
+    counts = {suspect.label: suspect.count for suspect in found.suspects}
+    return [Evidence(stamp.label, counts.get(stamp.label, 0), stamp.mask_pixels, stamp.success, float(margin),
+                     int(universal[stamp.label]), int(coloured[stamp.label]),
+                     by_colours.get(stamp.label, _NO_COLOURS)[1])
+            for stamp, margin in zip(smallest, np.nan_to_num(margins, posinf=0, neginf=0), strict=True)]
 
 
 def chosen_labels(
@@ -272,18 +279,18 @@ def _check(network: Network, clean: Dataset, own: Labels, truth: Labels, labels:
                            "poisoned ones, or not what this network was trained on?")
 
 
-def _doubt(own: Labels, truth: Labels, found: Scan, smallest: Sequence[Reconstruction],
+def _doubt(own: Labels, truth: Labels, overflowed: bool, smallest: Sequence[Reconstruction],
            margins: npt.NDArray[np.float64]) -> str:
     """Why nothing should be concluded from these images; empty where nothing speaks against them."""
     accuracy = float((own == truth).mean())
     if accuracy < _POOR_ACCURACY:
         return (f"No verdict: the network is right on {percent(accuracy)} of these images only, so they are hardly "
                 "what it was trained on, or are prepared or labelled in another way, or the network is a poor one.")
-    if found.overflowed or not np.isfinite(margins).all():
+    if overflowed or not np.isfinite(margins).all():
         return ("No verdict: on some inputs what the network computes grows beyond all numbers, which trained networks "
                 "don't do, so its labels can't be held against each other.")
     # Even a label without a backdoor has a stamp, as large as half of the picture.
-    if max(stamp.success.value for stamp in smallest) < _FOUND:
+    if max((stamp.success.value for stamp in smallest if stamp.found), default=0) < _FOUND:
         return ("No verdict: no stamp was found for any label that was tried, so there is nothing to compare. The "
                 "network's answers hardly change with its pictures, or its values are prepared in another way.")
     return ""

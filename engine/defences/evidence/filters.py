@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engine.defences.evidence.universal import UniversalStamp, find_universal
+from engine.defences.evidence.universal import Universal, UniversalStamp, find_universal
 from engine.defences.stamps import ValueRange
 from engine.guards.tone import recoloured
 from engine.models.networks import Images, Labels, Network
@@ -79,17 +79,14 @@ def random_filter(rng: np.random.Generator, shape: tuple[int, ...], within: Valu
 def find_filters(
     network: Network, images: Images, filters: int = DEFAULT_FILTERS, seed: int = 0, *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
-) -> list[UniversalStamp]:
-    """Try random colour filters on eight images each.
+) -> Universal:
+    """Try random colour filters on eight images each, unless they are without colours.
 
-    Returns:
-        Those that draw nearly all images to one label, in the order in which they were found; none for images without
-        colours.
     Raises:
         Cancelled: the token was set; nothing is kept.
     """
     if images.shape[3] != _COLOURS:
-        return []
+        return Universal()
     return find_universal(network, images, filters, seed, draw=random_filter,
                           doing="Trying colour filters on several images", progress=progress, cancel=cancel)
 

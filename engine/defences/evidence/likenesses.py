@@ -121,7 +121,7 @@ def find_likenesses(
     """
     most, stamps, more, filters = (FEWER_SUSPECTS, FEWER_STAMPS, FEWER_UNIVERSAL, FEWER_FILTERS) \
         if network.is_large else (SUSPECTS, STAMPS, UNIVERSAL, DEFAULT_FILTERS)
-    universal = find_universal(network, images, more, seed, progress=progress, cancel=cancel)
+    universal = find_universal(network, images, more, seed, progress=progress, cancel=cancel).stamps
     coloured = _proving(network, images, filters * (not clean.preprocessing.per_image), seed, progress, cancel)
     found = scan(network, clean, stamps, seed, progress=progress, cancel=cancel)
     # A network that no random stamp moves is tried with labels other than what it answers first.
@@ -139,7 +139,7 @@ def _proving(
     network: Network, images: Images, filters: int, seed: int, progress: ProgressCallback, cancel: CancelToken,
 ) -> list[UniversalStamp]:
     """Colour filters of the one label that they lead to, if its own colours don't lead there, too."""
-    found = find_filters(network, images, filters, seed, progress=progress, cancel=cancel)
+    found = find_filters(network, images, filters, seed, progress=progress, cancel=cancel).stamps
     first = outstanding(found, FILTERS_BY_CHANCE * filters, _FILTERS_LEAD)
     own = network.predict_labels(images, cancel) if first else np.empty(0, np.int64)
     told = [drawn_by_own_colours(network, images, own, own, one.label, seed, cancel=cancel) for one in first[:1]]

@@ -29,6 +29,8 @@ _FIRST, _MORE, _MISSED = 2, 6, 1
 # So many of the labels that most universal stamps, or filters, lead to are under suspicion.
 _LED_TO = 2
 _BATCH = 128
+# In place of a label that an image is moved to: its answer isn't finite, or stays what it is.
+_UNANSWERED, _UNMOVED = -1, -2
 
 # Draws what one image wears, given the images' shape (H, W, C) and range.
 Drawing = Callable[[np.random.Generator, tuple[int, ...], ValueRange], tuple[Paint, ...]]
@@ -49,12 +51,17 @@ class UniversalStamp:
         return stamped
 
 
-def universal_stamps(
-    network: Network, images: Images, stamps: int = DEFAULT_UNIVERSAL, seed: int = 0, *,
-    progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
-) -> npt.NDArray[np.int64]:
-    """How many random stamps draw nearly all images to each label, int64[labels]; arguments as find_universal's."""
-    return counted(find_universal(network, images, stamps, seed, progress=progress, cancel=cancel), network.labels)
+@dataclass(frozen=True)
+class Universal:
+    """What random stamps, or colour filters, do to several images.
+
+    Attributes:
+        stamps: those that draw nearly all images to one label, in the order in which they were found.
+        overflowed: how many made an image's answer one that isn't finite.
+    """
+
+    stamps: Sequence[UniversalStamp] = ()
+    overflowed: int = 0
 
 
 def counted(stamps: Sequence[UniversalStamp], labels: int) -> npt.NDArray[np.int64]:
@@ -95,14 +102,12 @@ def find_universal(
     network: Network, images: Images, stamps: int = DEFAULT_UNIVERSAL, seed: int = 0, *,
     draw: Drawing = random_parts, doing: str = "Trying stamps on several images",
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
-) -> list[UniversalStamp]:
+) -> Universal:
     """Try random stamps, half of them mirrored pairs, on eight images each.
 
     Args:
         images: clean, float32[n, H, W, C] in the network's input range, of several labels.
         draw: draws something else in place of stamps; doing: what that is called while it is done.
-    Returns:
-        Those that draw nearly all images to one label, in the order in which they were found.
     Raises:
         Cancelled: the token was set; nothing is kept.
     """
@@ -110,7 +115,7 @@ def find_universal(
     heard = Heartbeat(doing, stamps, progress)
     answer = partial(network.predict_labels, cancel=cancel, did=heard.beat)
     own, within = answer(images), value_range(images)
-    found: list[UniversalStamp] = []
+    found, overflowed = list[UniversalStamp](), 0
     for start in range(0, stamps, _BATCH):
         tried = [draw(rng, images.shape[1:], within) for _ in range(min(_BATCH, stamps - start))]
         first = _drawn_to(answer, images, own, tried, _FIRST, rng)
@@ -119,16 +124,17 @@ def find_universal(
         labels = first[passed, 0]
         kept = (more == labels[:, np.newaxis]).sum(axis=1) >= _MORE - _MISSED
         found += [UniversalStamp(int(first[i, 0]), tried[i]) for i in passed[kept]]
+        overflowed += int((first == _UNANSWERED).any(axis=1).sum() + (more == _UNANSWERED).any(axis=1).sum())
         heard.report(start + len(tried))
-    return found
+    return Universal(found, overflowed)
 
 
 def _drawn_to(
     answer: Answering, images: Images, own: Labels, tried: Sequence[tuple[Paint, ...]], count: int,
     rng: np.random.Generator,
 ) -> Labels:
-    """Each stamp on `count` random images: the labels they are moved to, int64[stamps, count]; -1 where none is."""
+    """Each stamp on `count` random images: the labels they are moved to, int64[stamps, count]; below 0 where none."""
     which = rng.integers(len(images), size=(len(tried), count))
     stamps = [parts for parts in tried for _ in range(count)]
     answers = stamped_labels(answer, images, which.reshape(-1), stamps).reshape(which.shape)
-    return np.where(answers == own[which], -1, answers)
+    return np.where(answers == own[which], _UNMOVED, answers)

@@ -14,7 +14,7 @@ from engine.defences.evidence.filters import (
     find_filters,
     random_filter,
 )
-from engine.defences.evidence.universal import UniversalStamp, counted
+from engine.defences.evidence.universal import Universal, UniversalStamp, counted
 from engine.errors import Cancelled
 from engine.models.networks import Images, Labels, Network
 from engine.progress import CancelSource
@@ -52,7 +52,7 @@ def test_counts_are_those_expected_of_filters_tried_on_all_images(network: Netwo
         chances.append([passing(float(((answers(changed) == label) & (own != label)).mean()))
                         for label in range(LABELS)])
     expected = FILTERS * np.mean(chances, axis=0)
-    counts = counted(find_filters(network, images, FILTERS, seed=3), LABELS)
+    counts = counted(find_filters(network, images, FILTERS, seed=3).stamps, LABELS)
     assert counts[0] > 100 and counts.argmax() == 0
     for label in range(LABELS):
         # Five standard deviations of the count, and of the expectation from half as many filters.
@@ -102,11 +102,11 @@ def test_a_label_that_clean_images_have_by_their_colours_draws_others_by_them(ne
 
 def test_a_seed_gives_the_same_filters_grey_pictures_have_none_and_cancel_ends_it(network: Network) -> None:
     images = noise(60, 1)
-    first, again = (find_filters(network, images, 300, seed=1) for _ in range(2))
+    first, again = (find_filters(network, images, 300, seed=1).stamps for _ in range(2))
     assert first and [one.label for one in first] == [one.label for one in again]
     assert np.array_equal(*(np.stack([part.matrix for one in found for part in one.parts if isinstance(
         part, ColourFilter)]) for found in (first, again)))
-    assert find_filters(network, noise(60, 1, channels=1), 300) == []
+    assert find_filters(network, noise(60, 1, channels=1), 300) == Universal()
     source = CancelSource()
     source.cancel()
     with pytest.raises(Cancelled):

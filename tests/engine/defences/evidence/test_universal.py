@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from engine.defences.evidence.universal import random_parts, universal_stamps
+from engine.defences.evidence.universal import counted, find_universal, random_parts
 from engine.defences.stamps import value_range
 from engine.errors import Cancelled
-from engine.models.networks import Network
+from engine.models.networks import Images, Labels, Network
 from engine.progress import CancelSource, Progress
 from tests.support.backdoored import GUILTY, IMAGES, weights
 from tests.support.backdoored import network as network
 from tests.support.linear_networks import LABELS, SHAPE, numpy_logits, shown_to
 
 STAMPS = 3000
+
+
+def universal_stamps(network: Network, *given: Any, **named: Any) -> Labels:
+    return counted(find_universal(network, *given, **named).stamps, network.labels)
 
 
 def passing(share: float) -> float:
@@ -76,6 +81,22 @@ def test_a_seed_gives_the_same_counts_and_progress_ends_whole(network: Network) 
     assert not np.array_equal(first, universal_stamps(network, images, 300, seed=2))
     assert (seen[-1].done, seen[-1].total) == (300, 300)
     assert value_range(images) == (0.0, 255.0)
+
+
+def test_stamps_under_which_an_answer_is_no_number_are_told_apart(
+        network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No label's count grows by them, whatever the network answers to other images that wear them."""
+    images, answers = IMAGES.astype(np.float32), network.predict_labels
+
+    def broken(shown: Images, *given: Any, **named: Any) -> Labels:
+        return np.where(shown[:, 0, 0, 0] > 200, -1, answers(shown, *given, **named))
+
+    images[:, 0, 0, 0] = 100
+    whole = find_universal(network, images, 300, seed=1)
+    monkeypatch.setattr(network, "predict_labels", broken)
+    found = find_universal(network, images, 300, seed=1)
+    assert whole.overflowed == 0 < found.overflowed < 300 - len(found.stamps)
+    assert all((one.put_on(images[:1])[:, 0, 0, 0] <= 200).all() for one in found.stamps)
 
 
 def test_cancel_ends_it(network: Network) -> None:
