@@ -98,29 +98,38 @@ def run_of(project: Project, beside: Path, inside: Path | None = None) -> tuple[
     Args:
         beside: the project's folder; inside: instead of kept_folder().
     Returns:
-        None where it is gone, was changed, or is of other files or options.
+        None where it is gone, was changed, or is of other files or options. What lay elsewhere when the run was made,
+        as where a project was moved as a whole, is the run's in its new place.
     """
     usual = beside / f"{project.request.model.stem}{SAVED_ENDING}"
     for folder in (*_folders(inside or kept_folder()), usual) if project.result else ():
         with contextlib.suppress(EngineError):
-            run = reopen_run(folder)
-            if _is_of(run, project):
+            if run := _as_of(reopen_run(folder), project):
                 return folder, run
     return None
 
 
-def _is_of(run: PruningRun, project: Project) -> bool:
+def _as_of(run: PruningRun, project: Project) -> PruningRun | None:
+    """A run with its files where the project has them; None where it is of others."""
     asked = project.request
-    request = dataclasses.replace(run.request, layer=run.model.layer, drops=asked.drops, drop_mode=asked.drop_mode,
+    model, *data = (file for file in project.files if file.role != "order")
+    if [(file.role, file.sha256) for file in data] != [(found.role, found.sha256) for found in run.datasets]:
+        return None
+    here = dataclasses.replace(
+        run, model=dataclasses.replace(run.model, path=asked.model),
+        request=dataclasses.replace(run.request, model=asked.model, validation=asked.validation, test=asked.test,
+                                    poisoned=asked.poisoned),
+        datasets=tuple(dataclasses.replace(found, path=file.path)
+                       for found, file in zip(run.datasets, data, strict=True)))
+    request = dataclasses.replace(here.request, layer=run.model.layer, drops=asked.drops, drop_mode=asked.drop_mode,
                                   stop=asked.stop)
-    model, *data = (file.sha256 for file in project.files if file.role != "order")
-    if made_of(request) != made_of(asked) or data != [found.sha256 for found in run.datasets]:
-        return False
     # All defences may have been compared since the project was saved.
-    now = dataclasses.replace(run, request=request)
+    now = dataclasses.replace(here, request=request)
     results = (last_result(one, rows_of(one)) for one in (now, dataclasses.replace(now, comparison=None)))
     # The file is only read again where its own hash isn't the run's, as with weights in files beside it.
-    return project.result in results and (run.model.sha256 == model or run.model.sha256 == model_hash(asked))
+    same = made_of(request) == made_of(asked) and project.result in results and (
+        run.model.sha256 == model.sha256 or run.model.sha256 == model_hash(asked))
+    return here if same else None
 
 
 def _options_text(run: PruningRun) -> str:

@@ -282,6 +282,13 @@ def test_a_project_s_run_is_the_one_of_its_files_options_and_result(tmp_path: Pa
                   dataclasses.replace(project, files=(project.files[0], changed, *project.files[2:])),
                   dataclasses.replace(project, settings={**project.settings, "guard": "margin"})):
         assert run_of(other, tmp_path, tmp_path / "kept") is None
+    moved = dataclasses.replace(project, files=tuple(
+        dataclasses.replace(file, path=tmp_path / "moved" / file.path.name) for file in project.files))
+    there = run_of(moved, tmp_path, tmp_path / "kept")
+    assert there is not None and there[0] == folder, "a hash says which file it is"
+    assert there[1].request == dataclasses.replace(moved.request, layer=run.request.layer, drops=run.request.drops)
+    assert (there[1].model.path, *(found.path for found in there[1].datasets)) == tuple(f.path for f in moved.files)
+    assert_same_curve(there[1].curve, run.curve)
     folder.rename(tmp_path / f"{run.model.path.stem}{SAVED_ENDING}")
     beside = run_of(project, tmp_path, tmp_path / "kept")
     assert beside is not None and beside[0].parent == tmp_path
