@@ -24,6 +24,7 @@ BEARABLE_LOSS_POINTS = 5.0
 # So many wrong answers, and more than half of all, lead to one label, of 4 labels or more: so it was on none of 40
 # networks with clean images, and where 3 % of the images wear a trigger that works.
 _MANY_ASTRAY, _FEWEST_LABELS = 10, 4
+_MOST_NAMED = 4  # of labels that look exchanged
 
 # Stands behind the name of a poisoned set whose trigger was computed from a network, wherever people read it.
 RECONSTRUCTED_MARK = "(reconstructed)"
@@ -187,37 +188,57 @@ def drawn_to(wrong: Mapping[int, int], labels: int) -> int | None:
 
 
 def astray(name: str, answers: Mapping[tuple[int, int], int], labels: int, total: int) -> str:
-    """Sentences on what B's wrong answers to clean images give away: labels that look swapped, and of all others one
-    that stands out; none where there is neither.
+    """Sentences on what B's wrong answers to clean images give away: labels that look exchanged, two or more in a ring,
+    and of all others one that stands out; none where there is neither.
 
     Args:
         answers: how many images of a set B answers with the first label (-1: none) that have the second; labels: how
             many B has.
         total: how many images the set has, of which these may be some.
     """
-    swapped, wrong, images = list[tuple[int, int]](), Counter[int](), Counter[int]()
+    images = Counter[int]()
     for (_, own), count in answers.items():
         images[own] += count
-    for (told, own), count in sorted(answers.items()):
-        back = answers.get((own, told), 0)
-        # No trigger does so: of either label most images are answered with the other.
-        if told != own and count + back >= _MANY_ASTRAY and 2 * count > images[own] and 2 * back > images[told]:
-            swapped += [(told, own)] if told < own else []
-        elif told not in (own, -1):
+    # No trigger does so: of each label most images are answered with another one's.
+    mostly = {own: told for (told, own), count in answers.items() if told not in (own, -1) and 2 * count > images[own]}
+    rings = [ring for ring in _rings(mostly) if sum(answers[mostly[own], own] for own in ring) >= _MANY_ASTRAY]
+    exchanged = {(mostly[own], own) for ring in rings for own in ring}
+    wrong = Counter[int]()
+    for (told, own), count in answers.items():
+        if told not in (own, -1) and (told, own) not in exchanged:
             wrong[told] += count
-    said = [f"B answers {answers[two, one]:,} of the {images[one]:,} images of label {one} in {name} with label {two} "
-            f"and {answers[one, two]:,} of the {images[two]:,} of label {two} with label {one}: these two look "
-            "swapped. Check the order of the class list, or the labels." for one, two in swapped]
+    said = [_exchanged_text(name, ring, mostly, answers, images) for ring in rings]
     label = drawn_to(wrong, labels)
     if label is not None:
         seen = sum(answers.values())
         some = f" among the {seen:,} of {total:,} looked at" if seen < total else ""
-        all_wrong = f"{sum(wrong.values()):,} {'other ' if swapped else ''}images"
+        all_wrong = f"{sum(wrong.values()):,} {'other ' if rings else ''}images"
         said.append(
             f"Of the {all_wrong} in {name} that B gets wrong{some} it answers {wrong[label]:,} with label "
             f"{label}: images that carry a trigger look so, labelled with what they show. Look at them (misread lists "
             "them, the File menu shows them) and take out what isn't clean. A guard is set without those that it sees.")
     return " ".join(said)
+
+
+def _rings(following: Mapping[int, int]) -> list[list[int]]:
+    """Labels that lead back to where they began, the lowest of each ring first."""
+    rings = []
+    for first in sorted(following):
+        ring = [first]
+        while (after := following.get(ring[-1], -1)) > first and after not in ring:
+            ring.append(after)
+        rings += [ring] if after == first else []
+    return rings
+
+
+def _exchanged_text(name: str, ring: Sequence[int], mostly: Mapping[int, int], answers: Mapping[tuple[int, int], int],
+                    images: Mapping[int, int]) -> str:
+    of_each = [f"{answers[mostly[own], own]:,} of the {images[own]:,}{' images' * (own == ring[0])} of label {own}"
+               + f" in {name}" * (own == ring[0]) + f" with label {mostly[own]}" for own in ring[:_MOST_NAMED]]
+    more = ", and so on" if len(ring) > _MOST_NAMED else ""
+    look = "two look swapped" if len(ring) == 2 else f"{len(ring)} look exchanged in a ring"
+    return (f"B answers {', '.join(of_each[:-1])} and {of_each[-1]}{more}: these {look}. Check the order of the class "
+            "list, or the labels.")
 
 
 def overflow_text(called: str, broken: int, tried: int, name: str) -> str:

@@ -122,18 +122,20 @@ def test_a_folder_that_is_deleted_meanwhile(what: str, tmp_path: Path) -> None:
 def test_what_a_killed_program_left_is_removed_by_the_next_and_what_is_in_use_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in (".goodnet-1.partial", ".goodnet-2.partial"):
-        (tmp_path / name).mkdir()
-    (tmp_path / ".goodnet-3.partial").write_text("half a file")
-    (tmp_path / ".goodnet-other").write_text("somebody's")
+    for number in (1, 2):
+        (tmp_path / f".goodnet-{number:032x}.partial").mkdir()
+    (tmp_path / f".goodnet-{3:032x}.partial").write_text("half a file")
+    for name in (".goodnet-other", ".goodnet-cafe.partial"):
+        (tmp_path / name).write_text("somebody's")
     with whole_folder(tmp_path / "young"):
-        assert len(list(tmp_path.glob("*.partial"))) == 4  # nobody knows yet whether they are in use
+        assert len(list(tmp_path.glob("*.partial"))) == 5  # nobody knows yet whether they are in use
     monkeypatch.setattr(saving, "_YOUNG_SECONDS", -1)
     with whole_folder(tmp_path / "long") as in_use, whole_file(tmp_path / "file") as also_in_use:
         with whole_folder(tmp_path / "quick"):
             pass
         assert in_use.is_dir() and also_in_use.is_file()
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".goodnet-other", "file", "long", "quick", "young"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".goodnet-cafe.partial", ".goodnet-other", "file", "long",
+                                                          "quick", "young"], "names of another length aren't its own"
 
 
 def test_two_windows_save_in_one_place_at_once(tmp_path: Path) -> None:

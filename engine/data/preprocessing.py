@@ -95,6 +95,7 @@ KNOWN = {known.name: known for known in (
     Preprocessing("standardised", "brought to mean 0 and deviation 1, each image by itself", per_image=True))}
 # Before a name: values that are stored as 0 to 1 are brought to 0 to 255 first.
 _TIMES_255 = "x255"
+_LARGEST = 1e30  # of numbers that a network is fed, far below what ends float32's
 
 
 def times_255(known: Preprocessing) -> Preprocessing:
@@ -130,7 +131,7 @@ def preprocessing(name: str) -> Preprocessing:
     if name in KNOWN:
         return KNOWN[name]
     first, _, rest = name.strip().partition(" ")
-    if first == _TIMES_255:
+    if first == _TIMES_255 and not rest.strip().startswith(_TIMES_255):
         return times_255(preprocessing(rest.strip()) if rest.strip() else AS_STORED)
     found = _OWN.fullmatch(" ".join(name.split()))
     try:
@@ -150,6 +151,8 @@ def preprocessing(name: str) -> Preprocessing:
     unit = 255 if max(*map(abs, mean), *deviation) <= 1 else 1
     wide = max(len(mean), len(deviation))
     mean, deviation = _widened(mean, wide), _widened(deviation, wide)
+    if not all(max(abs(m), 255) <= _LARGEST * d for m, d in zip(mean, deviation, strict=True)):
+        raise ValueError(f"{name!r} makes numbers of pictures that are too large for a network; {SYNTAX} was expected")
     return Preprocessing(" ".join(name.split()), f"minus {_plain(mean)}, divided by {_plain(deviation)}"
                          + (" (of values 0 to 1)" if unit == 255 else ""),
                          tuple(1 / (unit * d) for d in deviation),

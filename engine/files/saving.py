@@ -33,7 +33,7 @@ except ImportError:
     fcntl = None
 
 _PARTIAL = ".goodnet-", ".partial"
-_OURS = re.compile(r"\.goodnet-[0-9a-f]+\.partial")
+_OURS = re.compile(r"\.goodnet-[0-9a-f]{32}\.partial")
 _PREVIOUS = ".previous"
 _LONGEST_NAME = 255
 _YOUNG_SECONDS, _OLD_SECONDS = 10, 24 * 3600

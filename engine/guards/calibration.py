@@ -115,12 +115,14 @@ class Guard:
 
     @property
     def sleeps(self) -> bool:
-        """Whether it was set on too few images to flag anything."""
-        return self.threshold == math.inf
+        """Whether nothing that it can see reaches above its threshold."""
+        return self.threshold >= (self.cuts.highest if self.kind == "transplant" else math.inf)
 
     def note(self, name: str = "This guard") -> str:
         """What a person must know about the calibration of what goes by this name; empty when all is well."""
         wanted = self.calibration.false_alarms
+        if self.sleeps and self.threshold < math.inf:
+            return f"{name} flags nothing: no picture's score can be above the threshold that it is set to."
         if self.sleeps:
             return (f"{name} flags nothing: {self.calibration.images} calibration images are too few for a "
                     f"false-alarm rate of {100 * wanted:g} %; at least {fewest_images(wanted)} are needed.")
@@ -183,7 +185,8 @@ class StandingGuard:
             Cancelled: the token was set.
         """
         found = self._scores.scores(images, cancel, self.guard.threshold, did)
-        return GuardAnswer(found.score > self.guard.threshold, found.cut, found.score)
+        # Where the network has no answer to a mix there is no score, and nothing that clears the picture.
+        return GuardAnswer(~(found.score <= self.guard.threshold), found.cut, found.score)
 
 
 def calibrate(
@@ -293,8 +296,18 @@ def _scored(
                   cuts, escalate_above)
     # The threshold is set on scores of the whole cascade, so it holds for what the guard really computes.
     scores = _scores_of(guard, network)
-    return _Scored(guard, count, np.concatenate([standard, rest, np.sort(held_back)]),
-                   np.concatenate([known, work.scores(scores, rest), work.scores(scores, held_back)]), by_kind)
+    every = np.concatenate([known, work.scores(scores, rest), work.scores(scores, held_back)])
+    _refuse_unanswered(network, every)
+    return _Scored(guard, count, np.concatenate([standard, rest, np.sort(held_back)]), every, by_kind)
+
+
+def _refuse_unanswered(network: Network, scores: npt.NDArray[np.float64]) -> None:
+    """Raises DatasetError where clean images have no score, float64[n]: a threshold would hang on the others alone."""
+    if broken := int(np.isnan(scores).sum()):
+        raise DatasetError(
+            f"{network.path}: no guard can be set on it: for {broken:,} of {len(scores):,} clean images, or what the "
+            "guard mixes of them, its answers aren't numbers (NaN or infinite), as no trained network's are. Choose no "
+            "guard, and don't use the network.")
 
 
 def _of_striking(
@@ -335,6 +348,7 @@ def _scales(
         each kind of cut over all donors.
     """
     stages = work.stages(TransplantScores(network, donors, cuts, -math.inf), standard)
+    _refuse_unanswered(network, stages.max(axis=(1, 2)))
     cuts = cuts.standardised(stages[:, 1])
     few, every = (cuts.joined(stages[:, stage]).max(axis=1) for stage in (0, 1))
     first = np.concatenate([few, work.scores(TransplantScores(network, donors, cuts, math.inf), rest)])

@@ -60,6 +60,11 @@ class Cuts:
         """Mean log-probabilities float64[n, K] as scores of one scale, higher is more suspect."""
         return (raised(means) - self.centres) / self.spreads
 
+    @property
+    def highest(self) -> float:
+        """The score above which none is: of a network that is quite sure of every mix."""
+        return float(self.joined(np.zeros((1, len(self.kinds)))).max(initial=-np.inf))
+
     def least(self, score: float) -> npt.NDArray[np.float64]:
         """The mean log-probabilities float64[K] that a joined score belongs to."""
         with np.errstate(over="ignore"):

@@ -84,6 +84,7 @@ def logits_bias(network: Network) -> Any | None:
     return last.layer.bias if last and dense and ending_of(last.layer) in (*_PROBABILITIES, "linear") else None
 
 
+@np.errstate(invalid="ignore")  # where a network overflows there is none
 def log_probability(logits: npt.NDArray[np.float32], labels: Labels) -> npt.NDArray[np.float64]:
     """The log-softmax of one label a row, exact where the probability rounds to 1.
 

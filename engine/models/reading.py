@@ -32,6 +32,7 @@ from engine.quarantine.wire import Array, Spec, bytes_of, spec_of
 
 SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx")
 MOST_PARAMETERS = 2_000_000_000
+_MOST_FILE_BYTES = 3 * 4 * MOST_PARAMETERS  # with what an optimiser knows of each
 # A million settings fit, and more aren't taken. What JSON says in a byte may take 30 in memory.
 MOST_CONFIG_BYTES = 16 << 20
 # What Keras calls the weights in an archive.
@@ -103,6 +104,9 @@ def read_model_file(path: Path, output: str | None = None) -> ModelFile:
     if path.suffix.lower() == ".onnx":
         return _read_onnx(path, output)
     try:
+        if (size := path.stat().st_size) > _MOST_FILE_BYTES:
+            raise ModelError(f"{path}: has {size:,} bytes, more than a network of {MOST_PARAMETERS:,} weights "
+                             "takes, and no larger one is opened. Choose another file.")
         sha256, patience = sha256_of([path]), patience_for(path)
         with path.open("rb") as stream:
             magic = stream.read(8)

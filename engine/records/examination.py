@@ -21,6 +21,7 @@ from engine.defences.evidence.suspicion import Evidence, Judgement, Verdict
 from engine.defences.scan import Scan, StampExample, Suspect
 from engine.defences.stamps import Stamp
 from engine.errors import EngineError
+from engine.files.manifest import first_changed
 from engine.files.own import read_own, read_own_arrays
 from engine.files.saving import recover, whole_folder
 from engine.models.networks import Network
@@ -194,7 +195,21 @@ def read_examination(folder: Path) -> SavedExamination:
                           "too large to be kept, an earlier version saved it, or something was removed. "
                           f"{_REMEDY}")
     arrays = read_own_arrays(folder / PICTURES, _ENTRIES, _MOST_BYTES, _SAID, _REMEDY)
-    return read_own(folder / FILE, lambda document: _saved(document, arrays), _SAID, _REMEDY)
+    saved = read_own(folder / FILE, lambda document: _saved(document, arrays), _SAID, _REMEDY)
+    try:
+        edited = first_changed(folder, (FILE, PICTURES))
+    except OSError as error:
+        raise EngineError(f"{folder}: can't be read ({error.strerror or error}). {_REMEDY}") from error
+    return _unsure(saved, edited.name) if edited else saved
+
+
+def _unsure(saved: SavedExamination, edited: str) -> SavedExamination:
+    """An examination whose verdict stands back, because a file of it isn't as it was saved."""
+    told = dataclasses.replace(
+        saved.found.judgement, verdict="suspicious", decided=False, guilty=(), standing_out=(),
+        sentence=f"No verdict: {edited} was changed after this examination was saved, so it may not say what was "
+                 "found. Examine the network again.")
+    return dataclasses.replace(saved, found=dataclasses.replace(saved.found, judgement=told))
 
 
 def _saved(document: Json, arrays: Arrays) -> SavedExamination:

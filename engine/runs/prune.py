@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine import backend
 from engine.data.fingerprints import Fingerprints
 from engine.defences.comparison import Comparison
+from engine.errors import DatasetError
 from engine.guards.calibration import DEFAULT_FALSE_ALARMS, calibrate
 from engine.guards.guarded_curve import GuardChoice, GuardedCurve, guarded_curve, measured_on
 from engine.guards.transplant import refuse_other_sizes
@@ -109,7 +110,7 @@ def run_pruning(
               *(Doubt(notice, implausible=False) for notice in opened.notices))
     # A guard learns what is normal from images that B answers; of nonsense it learns nonsense, or nothing.
     guarded = None if request.guard == "none" or hardly_better_than_chance(curve.validation, opened.network.labels) \
-        else _guard(request, opened, ranking, progress, cancel)
+        else _guard(request, opened, ranking, doubts, progress, cancel)
     if guarded:
         borne = borne_text(guarded.guard, request.guard, opened.labelling.classes, guarded.alarms)
         doubts += tuple(Doubt(told, implausible=False) for told in (guarded.guard.doubt, borne) if told)
@@ -144,11 +145,18 @@ def _count_on_cluster(
 
 
 def _guard(
-    request: PruningRequest, opened: Opened, ranking: ChannelRanking, progress: ProgressCallback, cancel: CancelToken,
-) -> GuardedCurve:
+    request: PruningRequest, opened: Opened, ranking: ChannelRanking, doubts: Sequence[Doubt],
+    progress: ProgressCallback, cancel: CancelToken,
+) -> GuardedCurve | None:
+    """B behind its guard; None where none can be set on images of which a doubt says better what is wrong with them."""
     assert request.guard != "none"
-    guard = calibrate(opened.network, opened.sets[0].dataset, request.guard, request.false_alarms,
-                      progress=progress, cancel=cancel)
+    try:
+        guard = calibrate(opened.network, opened.sets[0].dataset, request.guard, request.false_alarms,
+                          progress=progress, cancel=cancel)
+    except DatasetError:
+        if any(doubt.implausible for doubt in doubts):
+            return None
+        raise
     clean = next((s for s in opened.sets if s.role == "test"), opened.sets[0])
     poisoned = [s for s in opened.sets if s.role == "poisoned"]
     return guarded_curve(opened.network, guard, predictor_for(opened.network, opened.layer), ranking.order,

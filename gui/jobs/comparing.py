@@ -105,11 +105,15 @@ class Comparing(QObject):
         else:
             self.open_folders([item.path for item in found])
 
-    def _take_opened(self, opened: tuple[ListedRun, ...]) -> None:
+    def _take_opened(self, found: tuple[tuple[ListedRun, ...], str]) -> None:
+        opened, failed = found
         new = {listed.folder for listed in opened}
         self._opened = (*opened, *(listed for listed in self._opened if listed.folder not in new))
         self._tell()
         self.show({listed.key for listed in opened})
+        names = ", ".join(listed.folder.name for listed in opened if listed.folder)
+        self._session.message.emit(Message(f"{failed} Listed: {names}.", "error") if failed else
+                                   Message(f"Listed: {names}."))
 
     def _read_kept(self, kept: Sequence[KeptRun]) -> None:
         self._session.add(Job(partial(read_kept, kept, self._kept), self._take_kept, key="list runs"))
@@ -144,17 +148,22 @@ def _listed(run: PruningRun, folder: Path | None, where: str, when: str = "") ->
 # On the worker's thread
 
 
-def read_folders(folders: Sequence[Path], context: TaskContext) -> tuple[ListedRun, ...]:
-    """Read saved runs.
+def read_folders(folders: Sequence[Path], context: TaskContext) -> tuple[tuple[ListedRun, ...], str]:
+    """Read saved runs; and what is wrong with those that can't be read, in sentences.
 
     Raises:
-        EngineError: one isn't a run.
+        EngineError: none is a run.
     """
-    found = []
+    found, failed = [], []
     for folder in folders:
         context.cancel.raise_if_cancelled()
-        found.append(_listed(reopen_run(folder), folder, folder.name))
-    return tuple(found)
+        try:
+            found.append(_listed(reopen_run(folder), folder, folder.name))
+        except EngineError as error:
+            failed.append(str(error))
+    if not found:
+        raise EngineError(" ".join(failed))
+    return tuple(found), " ".join(failed)
 
 
 def read_kept(kept: Sequence[KeptRun], known: Sequence[ListedRun], _: TaskContext) -> tuple[ListedRun, ...]:

@@ -220,13 +220,14 @@ class Projects(QObject):
             return ("The run that its last result is of wasn't found as it was; the tab Runs lists what is kept, and "
                     "Run computes it again.")
         folder, run = opened.run
-        place = "" if folder.parent == self._keeping.folder else f" in {folder}"
+        if folder.parent != self._keeping.folder:  # who made the project may have written any figures into it
+            return f"A run with its last result lies in {folder}; drop that folder on the window to look at it."
         if session.state.busy or (shown and identity(shown) != identity(run)):
-            return f"Its last run is kept{place}; the tab Runs brings it back."
+            return "Its last run is kept; the tab Runs brings it back."
         if not shown:
             session.unasked = frozenset()
             self._keeping.show(folder, run)
-        return f"Its last run{f', kept{place},' if place else ''} is on show; nothing was computed again."
+        return "Its last run is on show; nothing was computed again."
 
     def _go_back(self, path: Path | None, saved: _Contents | None, lost: tuple[Looked, ...]) -> None:
         """What is chosen is again what it was before a project was opened: to save it is to save that one."""

@@ -25,7 +25,7 @@ def result_wing(desk: Desk) -> ResultBar:
     def show_mark() -> None:
         other = session.run is not None and is_other(session.run, session.inputs, session.options,
                                                          session.names)
-        bar.show_mark(mark_of(session, pruning.running), other and not pruning.running)
+        bar.show_mark(mark_of(session, pruning.running, pruning.counting), other and not pruning.running)
         bar.set_busy(session.state.busy)
 
     def use() -> None:
@@ -45,7 +45,8 @@ def result_wing(desk: Desk) -> ResultBar:
             desk.choosing.open_files_of(session.run)
 
     pruning.headline_changed.connect(show_headline)
-    for changed in (session.state_changed, session.inputs_changed, session.options_changed, session.names_changed):
+    for changed in (pruning.curve_changed, session.state_changed, session.inputs_changed, session.options_changed,
+                    session.names_changed):
         changed.connect(show_mark)
     bar.use_requested.connect(use)
     bar.save_requested.connect(save)
@@ -55,15 +56,18 @@ def result_wing(desk: Desk) -> ResultBar:
     return bar
 
 
-def mark_of(session: Session, running: PruningRequest | None) -> str:
+def mark_of(session: Session, running: PruningRequest | None, counting: bool) -> str:
     """What stands beside results that aren't, or not yet, of what is chosen; empty where they are.
 
     Args:
-        running: the run under way, if one is.
+        running: the run under way, if one is; counting: whether the curve is its already.
     """
     run = session.run
     if run is None:
         return ""
+    if running and not counting:
+        return (f"A run on {running.model.name} is under way. All still shows the run on {run.model.path.name} before "
+                "it.")
     if running:
         return (f"A run on {running.model.name} is under way. The curve is that run's as far as it has counted; "
                 f"all else still shows the run on {run.model.path.name} before it.")

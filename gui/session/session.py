@@ -225,9 +225,9 @@ class Session(QObject):
 
     # Words
 
-    def tell(self, error: Exception) -> None:
-        """Tell a person what went wrong."""
-        self.message.emit(Message(words(error), "error"))
+    def tell(self, *errors: Exception) -> None:
+        """Tell a person what went wrong, all at once: of several messages only the last one would be read."""
+        self.message.emit(Message(" ".join(map(words, errors)), "error"))
 
     def tell_cancelled(self) -> None:
         """Tell a person that Cancel was heard."""

@@ -21,6 +21,7 @@ from gui.check.model import B_LABEL
 from gui.defences.repair_dialog import RepairDialog
 from gui.jobs.saving import folder_name
 from gui.main_window import MainWindow
+from gui.result.wing import mark_of
 from gui.session.session import State
 from gui.widgets import asking
 from tests.engine.runs.opening.test_labelling import colours_network
@@ -56,6 +57,25 @@ def other(small_lab: SmallLab, tmp_path: Path) -> Path:  # noqa: F811
     path = tmp_path / "other.keras"
     path.write_bytes(small_lab.badnet.read_bytes())
     return path
+
+
+def test_until_a_run_has_counted_the_curve_is_said_to_be_that_before_it(
+    window: MainWindow, qtbot: QtBot, small_lab: SmallLab, other: Path,  # noqa: F811
+) -> None:
+    open_small(qtbot, window, small_lab)
+    press_run(qtbot, window)
+    request = dataclasses.replace(window.session.run.request, model=other)
+    assert mark_of(window.session, request, counting=False) == (
+        "A run on other.keras is under way. All still shows the run on badnet.keras before it.")
+    assert mark_of(window.session, request, counting=True).startswith(
+        "A run on other.keras is under way. The curve is that run's as far as it has counted")
+    seen = []
+    window.desk.pruning.curve_changed.connect(lambda *_: seen.append((window.desk.pruning.counting, marked(window))))
+    window.desk.choosing.open_as("model", other)
+    settle(qtbot, window)
+    press_run(qtbot, window)
+    assert (True, mark_of(window.session, None, False)) not in seen
+    assert all("The curve is that run's" in said for counting, said in seen if counting) and seen[0][0]
 
 
 def test_the_title_and_the_line_above_the_tabs_name_the_network(

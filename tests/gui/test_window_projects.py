@@ -145,11 +145,16 @@ def test_a_project_s_last_run_is_on_show_again_as_far_as_it_is_there(
     other.desk.projects.open(tmp_path / "mine.goodnet")
     settle(qtbot, other)
     said, back = other.status.text.toolTip() + other.message_bar.text.text(), other.session.run
-    if left in ("kept", "saved beside it"):
+    if left == "kept":
         assert identity(back) == identity(run) and other.session.state is State.DONE and not other.isWindowModified()
         assert (other.goodnets.headline.figures.text(), [row.data(0) for row in cells(other)]) == shown
-        place = "" if left == "kept" else f", kept in {tmp_path / f'badnet{SAVED_ENDING}'},"
-        assert f"Its last run{place} is on show; nothing was computed again." in said
+        assert "Its last run is on show; nothing was computed again." in said
+    elif left == "saved beside it":
+        assert back is None and other.session.state is State.READY, "anybody may have written its figures"
+        assert f"A run with its last result lies in {tmp_path / f'badnet{SAVED_ENDING}'}; drop that folder" in said
+        assert drop(other, [tmp_path / f"badnet{SAVED_ENDING}"])
+        settle(qtbot, other)
+        assert identity(other.session.run) == identity(run)
     else:
         assert back is None and other.session.state is State.READY
         assert ("wasn't found as it was" in said) == (left != "other images")

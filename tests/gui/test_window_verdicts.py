@@ -150,6 +150,18 @@ def test_labels_shifted_by_one_stop_every_verdict(window: MainWindow, qtbot: QtB
         assert not any(word.lower() in panel.readout.sentence.text() for word in GOOD_WORDS)
 
 
+def test_poisoned_images_as_clean_ones_are_told_behind_a_guard_too_and_no_pair_checks_pictures_unasked(
+        window: MainWindow, qtbot: QtBot) -> None:
+    """A guard can't be set on images of one label; what is wrong with them is said better by the doubts."""
+    taken: list[object] = []
+    window.desk.checking.goodnet_changed.connect(taken.append)
+    open_all(qtbot, window, SAMPLE / "poisoned_test.h5", None, SAMPLE / "poisoned_test.h5", guard="transplant")
+    run = window.session.run
+    assert run is not None and run.guarded is None and not run.plausible
+    assert any("what a set of poisoned images looks like" in doubt.sentence for doubt in run.doubts)
+    assert window.desk.pruning.rows and not taken
+
+
 def test_the_test_set_must_be_another_one(window: MainWindow, qtbot: QtBot) -> None:
     validation = SAMPLE / "clean_validation.h5"
     open_all(qtbot, window, validation, validation, SAMPLE / "poisoned_test.h5", guard="transplant")

@@ -80,10 +80,9 @@ def likely_cause(network: Network, dataset: Dataset, progress: ProgressCallback 
     wanted = was + _SOMEWHAT_BETTER if was >= _GOOD else max(_GOOD, was + _BETTER)
     if right >= wanted and _surely(int((best & ~before).sum()), int((before & ~best).sum()), len(found)):
         return f"Likely cause: {told} {called} is then right on {percent(right)} of {len(where)} images tried."
-    if was >= _GOOD:
-        return ""  # each label's images mostly have one answer, its own
     # Wrong labels make a wrong choice of preprocessing, too, so each is looked at.
-    return next(filter(None, (_of_order(labels, truth, called, len(answers)) for labels in answers.values())), "")
+    return next(filter(None, (_of_order(labels, truth, called, len(answers), was >= _GOOD)
+                              for labels in answers.values())), "")
 
 
 def likely_target(network: Network, poisoned: Dataset, progress: ProgressCallback = ignore_progress,
@@ -137,8 +136,9 @@ def _fed(known: Preprocessing, stored: Images) -> Images:
     return known.applied(stored.copy())
 
 
-def _of_order(answers: Labels, truth: Labels, called: str, tries: int) -> str:
-    """Whether B answers each label's images with one label, another one for each: then only the names differ."""
+def _of_order(answers: Labels, truth: Labels, called: str, tries: int, mostly_right: bool) -> str:
+    """Whether B answers each label's images with one label, another one for each: then only the names differ. Where it
+    is mostly right, they must have exchanged them; to answer one label with another that isn't there is a mistake."""
     mapped: dict[int, int] = {}
     fitting = judged = 0
     for label in np.unique(truth):
@@ -148,6 +148,8 @@ def _of_order(answers: Labels, truth: Labels, called: str, tries: int) -> str:
             mapped[int(label)] = int(numbers[counts.argmax()])
             fitting, judged = fitting + int(counts.max()), judged + len(own)
     renamed = [label for label, answer in mapped.items() if label != answer]
+    if mostly_right and {*renamed} != {mapped[label] for label in renamed}:
+        return ""
     if not renamed or -1 in mapped.values() or len(set(mapped.values())) < len(mapped) or fitting < _FITTING * judged \
             or not _surely(fitting, judged - fitting, tries):
         return ""

@@ -127,7 +127,9 @@ def hardly_better_than_chance(clean: SetCounts, labels: int) -> bool:
 
 def _about_poisoned_counts(curve: PruningCurve, called: str) -> Iterator[Doubt]:
     """Sets whose target B seldom answers: they show no attack, or only some of their images carry the trigger. Of a
-    trigger that was computed from B nobody chose the target, and all images carry it: it is only a poor one."""
+    trigger that was computed from B nobody chose the target, and all images carry it: it is only a poor one. As only a
+    file says that it was, a set of another strength must be there before anything follows."""
+    strong = any(c.role == "poisoned" and c.b_prime_rate(0).value >= WEAK_ATTACK for c in curve.sets)
     for number, counts in enumerate(curve.sets):
         before, asked = counts.b_prime_rate(0).value, None if counts.reconstructed else number
         if counts.role != "poisoned":
@@ -140,7 +142,7 @@ def _about_poisoned_counts(curve: PruningCurve, called: str) -> Iterator[Doubt]:
                    "most of its images don't carry a trigger that works")
             yield Doubt(f"{called} answers {_wanted('the target', counts.target)} on only {percent(before)} of "
                         f"{counts.name}: {why}, and a defence looks better on them than it is.",
-                        not counts.reconstructed, asked)
+                        not (counts.reconstructed and strong), asked)
 
 
 def _wanted(label: str, target: int | None) -> str:

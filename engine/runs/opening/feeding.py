@@ -248,4 +248,8 @@ def _doubt(best: str, near: list[str], hits: dict[str, Hits]) -> str:
                 f"was taken, or {others}, or its own mean and deviation: it is right on {right}. Say which, if you "
                 "know (Run options > Values, or --preprocess): what is made with the wrong one, a guard or a repair, "
                 "may stop nothing of an attack.")
+    if preprocessing(best).per_image:  # which is rare, and nearest to a mean and deviation that aren't known
+        return (f"The network is right most often, on {share[best]} of {images} clean images, with values "
+                f"{preprocessing(best).words}. One with a mean and deviation of its own looks so, too, and is "
+                "more usual: give them, if you know them (Run options > Values, or --preprocess \"mean=... std=...\").")
     return ""

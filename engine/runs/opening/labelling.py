@@ -115,7 +115,9 @@ def find_labelling(
     found = labelling_by_name(network.path, network.labels, given, clean, others, network.classes)
     if found is None:
         as_text = clean.label_names
-        ways = {"in the order of numbers (0, 1, 2, ...)": clean,
+        as_numbers = tuple(sorted(as_text, key=int))  # those that don't begin at 0 are labels 0, 1, 2, ... all the same
+        ways = {f"in the order of numbers ({', '.join(as_numbers[:3])}, ...)": clean if as_numbers[0] == "0" else
+                clean.named(as_numbers),
                 f"in the order of text ({', '.join(as_text[:3])}, ...)": clean.named(as_text)}
         return _tried(network, ways, _called(clean), chosen, progress, cancel)
     if not given or clean.label_names or clean.class_names \
@@ -311,6 +313,8 @@ def try_orders(
             orders.append((called, {name: classes.index(name) for name in names}))
     if are_numbers(names) and max(map(int, names)) < network.labels:
         orders.append(("their order as numbers", {name: int(name) for name in names}))
+    elif are_numbers(names) and len(names) == network.labels:
+        orders.append(("their order as numbers", {name: n for n, name in enumerate(sorted(names, key=int))}))
     if len(names) == network.labels:
         orders.append(("their order as text", {name: place for place, name in enumerate(names)}))
     orders.append(("what the network answers", trial.by_answers()))

@@ -42,9 +42,9 @@ class Opening(QObject):
             taken = [item for item in found if item.kind and self._takers.get(item.kind) == taker]
             if taken:
                 taker(taken)
-        for item in found:
-            if item.error is not None:
-                self._session.tell(item.error)
+        errors = [item.error for item in found if item.error is not None]
+        if errors:
+            self._session.tell(*errors)
 
 
 def look_at_all(paths: Sequence[Path], context: TaskContext) -> list[Found]:

@@ -198,6 +198,7 @@ def test_that_nothing_was_decided_is_read_back_and_was_never_said_by_earlier_ver
     document = json.loads(path.read_text())
     del document["decided"]
     path.write_text(json.dumps(document))
+    (tmp_path / "out" / "manifest.json").unlink()
     assert read_examination(tmp_path / "out").found.judgement.decided
 
 
@@ -213,6 +214,7 @@ def test_labels_that_stand_out_unnamed_are_read_back_and_shown_and_were_never_to
     document = json.loads(path.read_text())
     del document["standing_out"]
     path.write_text(json.dumps(document))
+    (tmp_path / "out" / "manifest.json").unlink()
     assert read_examination(tmp_path / "out").found.judgement.standing_out == ()
 
 
@@ -250,6 +252,24 @@ def test_what_was_changed_in_it_is_a_sentence(
     path.write_text(json.dumps(document))
     with pytest.raises(EngineError, match=r"examine\.json: isn't a saved examination .*Examine the network again"):
         read_examination(tmp_path / "out")
+
+
+@pytest.mark.parametrize("changed", ["examine.json", "evidence.npz"])
+def test_an_edited_examination_gives_no_verdict(
+        changed: str, network: Network, clean: Dataset, found: Examination, tmp_path: Path) -> None:
+    assert found.judgement.guilty
+    save_examination(found, network, clean, tmp_path / "out", (clean.path,))
+    if changed == "examine.json":
+        path = tmp_path / "out" / changed
+        document = json.loads(path.read_text())
+        path.write_text(json.dumps(document | {"verdict": "nothing found", "guilty": [], "sentence": "All is well."}))
+    else:
+        with np.load(tmp_path / "out" / changed) as stored:
+            arrays = dict(stored)
+        np.savez(tmp_path / "out" / changed, **(arrays | {"masks": arrays["masks"] / 2}))
+    told = read_examination(tmp_path / "out").found.judgement
+    assert (told.headline, told.guilty, told.standing_out) == ("no verdict", (), ())
+    assert told.sentence.startswith(f"No verdict: {changed} was changed after this examination was saved")
 
 
 SAID = {"gone": r"out: holds no evidence\.npz, .*Examine the network again", "pickle": r"evidence\.npz: .*refused",

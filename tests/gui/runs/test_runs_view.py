@@ -170,6 +170,19 @@ def test_run_folders_that_are_dropped_together_are_compared(
     assert len(window.runs.model.rows) == 2
 
 
+def test_of_folders_that_are_dropped_together_a_damaged_one_is_named_and_the_others_listed(
+    tmp_path: Path, window: MainWindow, qtbot: QtBot,
+) -> None:
+    good, bad = (keep_run(a_run(seed), tmp_path / "elsewhere") for seed in (3, 4))
+    (bad / "run.json").write_text((bad / "run.json").read_text()[:900])
+    settle(qtbot, window)
+    assert drop(window, [bad, good])
+    settle(qtbot, window)
+    assert [listed.folder for listed in window.runs.model.rows] == [good]
+    said = window.message_bar.text.text()
+    assert f"{bad / 'run.json'}: isn't a saved run, or is damaged" in said and f"Listed: {good.name}." in said
+
+
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path, window: MainWindow, qtbot: QtBot) -> None:
     settle(qtbot, window)
     window.desk.comparing.open_folders([tmp_path / "nowhere"])

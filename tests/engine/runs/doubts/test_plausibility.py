@@ -92,8 +92,11 @@ def test_a_weak_trigger_computed_from_the_network_is_nobodys_wrong_target(right:
     own, = doubts_of(dataclasses.replace(made, poisoned=(computed,)), 10)
     given, = doubts_of(made, 10)
     assert words in own.sentence
-    assert (own.implausible, own.unexplained) == (False, None)
+    assert (own.implausible, own.unexplained) == (right == 30, None), "only a file says that it was computed"
     assert (given.implausible, given.unexplained) == (right == 30, 2)
+    beside = dataclasses.replace(made, poisoned=(computed, counts("strong", "poisoned", 100, 100, 0)))
+    assert words in doubts_of(beside, 10)[0].sentence
+    assert not any(doubt.implausible for doubt in doubts_of(beside, 10)), "a verdict rests on the other set"
 
 
 def test_of_a_guessing_network_nothing_is_said_on_poisoned_images() -> None:
@@ -201,6 +204,23 @@ def test_two_labels_that_bear_each_others_answers_look_swapped(
             "these two look swapped" in said) == swapped
     # What else is wrong is judged without them.
     assert led in said and said.count("images that carry a trigger") == bool(led)
+
+
+@pytest.mark.parametrize(("ring", "words"), [
+    ((2, 3, 5), "B answers 9 of the 10 images of label 2 in valid with label 3, 9 of the 10 of label 3 with label 5 "
+     "and 9 of the 10 of label 5 with label 2: these 3 look exchanged in a ring"),
+    ((0, 4, 1, 5, 2), "9 of the 10 of label 5 with label 2, and so on: these 5 look exchanged in a ring"),
+])
+def test_labels_that_bear_each_others_answers_in_a_ring_are_told(ring: tuple[int, ...], words: str) -> None:
+    """Of 48 labels too few to lower the accuracy much."""
+    after = dict(zip(ring, (*ring[1:], ring[0]), strict=True))
+    answers = Counter({(after.get(own, own), own): 9 for own in range(48)} | {(47, own): 1 for own in range(47)})
+    made = dataclasses.replace(curve(95), validation=dataclasses.replace(curve(95).validation, answers=answers))
+    said = " ".join(doubt.sentence for doubt in doubts_of(made, 48))
+    assert words in said and said.count("look exchanged") == 1
+    broken = Counter({one: count for one, count in answers.items() if one != (after[ring[0]], ring[0])})
+    alone = dataclasses.replace(made, validation=dataclasses.replace(made.validation, answers=broken))
+    assert "exchanged" not in " ".join(doubt.sentence for doubt in doubts_of(alone, 48)), "nothing closes it"
 
 
 def test_clean_images_in_a_harmless_set_stop_nothing() -> None:
