@@ -115,8 +115,9 @@ def find_labelling(
     found = labelling_by_name(network.path, network.labels, given, clean, others, network.classes)
     if found is None:
         as_text = clean.label_names
-        as_numbers = tuple(sorted(as_text, key=int))  # those that don't begin at 0 are labels 0, 1, 2, ... all the same
-        ways = {f"in the order of numbers ({', '.join(as_numbers[:3])}, ...)": clean if as_numbers[0] == "0" else
+        as_numbers = tuple(sorted(as_text, key=int))
+        plain = int(as_numbers[-1]) < network.labels  # else, as of 1 to 10, the lowest is label 0 all the same
+        ways = {f"in the order of numbers ({', '.join(as_numbers[:3])}, ...)": clean if plain else
                 clean.named(as_numbers),
                 f"in the order of text ({', '.join(as_text[:3])}, ...)": clean.named(as_text)}
         return _tried(network, ways, _called(clean), chosen, progress, cancel)

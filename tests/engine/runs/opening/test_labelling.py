@@ -156,21 +156,26 @@ def test_text_labels_of_a_file_belong_by_name_as_sub_folders_do(model: Path, cle
 
 @pytest.mark.parametrize("scale", ["none", "auto"])
 @pytest.mark.parametrize("text_order", [True, False])
-def test_folders_0_to_11_in_either_order(
-    text_order: bool, scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("first", [0, 1])
+def test_folders_of_twelve_numbers_in_either_order(
+    first: int, text_order: bool, scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A preprocessing that a person chose is the one that is tried."""
+    """From 0 or 1 on; a preprocessing that a person chose is the one that is tried."""
     if scale != "auto":
         monkeypatch.setattr("engine.runs.opening.labelling.find_feeding", None)
-    names = [str(i) for i in range(12)]
+    names = [str(first + i) for i in range(12)]
     as_trained = sorted(names) if text_order else names
     model = colours_network(tmp_path / "model.keras", 12)
     clean = folder_of(tmp_path / "clean", {name: int((i + 0.5) * 256 / 12) for i, name in enumerate(as_trained)})
     poisoned = folder_of(tmp_path / "poisoned", {"10": int((as_trained.index("10") + 0.5) * 256 / 12)})
     request = dataclasses.replace(run_on(model, clean, poisoned), scale=scale)
     opened = open_inputs(request)
-    assert opened.labelling.classes == (tuple(sorted(names)) if text_order else ())
-    assert ("text (0, 1, 10" in opened.labelling.notice.split(":")[0]) == text_order
+    assert opened.labelling.classes == (tuple(as_trained) if text_order or first else ())
+    assert ("text (" in opened.labelling.notice.split(":")[0]) == text_order
+    assert f"in the order of numbers ({first}, {first + 1}, {first + 2}, ...)" in opened.labelling.notice
+    trial = try_orders(open_network(model), open_dataset(clean, SHAPE))
+    order = f"their order as {'text' if text_order else 'numbers'}"
+    assert trial.right(dict(trial.orders)[order]).value == 1
     assert "right on 100 % of the clean images" in opened.labelling.notice
     assert set(opened.sets[1].dataset.labels) == {as_trained.index("10")}
     run = run_pruning(request)
