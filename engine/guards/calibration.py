@@ -20,18 +20,10 @@ from engine.guards.alarms import Alarms, alarms_of
 from engine.guards.cuts import DEFAULT_KINDS, Cuts, cuts_of, no_cuts
 from engine.guards.margin import MarginScores
 from engine.guards.suspects import Striking, Suspects, also_striking, drawn_away, find_striking, striking_text
-from engine.guards.thresholds import conformal_threshold, fewest_images
+from engine.guards.thresholds import conformal_threshold, fewest_images, refuse_unanswered
 from engine.guards.transplant import DONOR_POOL, CutScores, Donors, TransplantScores, choose_donors, no_donors
 from engine.models.networks import Images, Labels, Network
-from engine.progress import (
-    NEVER_CANCELLED,
-    CancelToken,
-    Did,
-    Heartbeat,
-    ProgressCallback,
-    ignore_done,
-    ignore_progress,
-)
+from engine.progress import NEVER_CANCELLED, CancelToken, Did, Heartbeat, ProgressCallback, ignore_done, ignore_progress
 from engine.rates import Rate
 
 Kind = Literal["transplant", "margin"]
@@ -121,11 +113,11 @@ class Guard:
     def note(self, name: str = "This guard") -> str:
         """What a person must know about the calibration of what goes by this name; empty when all is well."""
         wanted = self.calibration.false_alarms
-        if self.sleeps and self.threshold < math.inf:
-            return f"{name} flags nothing: no picture's score can be above the threshold that it is set to."
         if self.sleeps:
-            return (f"{name} flags nothing: {self.calibration.images} calibration images are too few for a "
-                    f"false-alarm rate of {100 * wanted:g} %; at least {fewest_images(wanted)} are needed.")
+            return f"{name} flags nothing: " + (
+                "no picture's score can be above the threshold that it is set to." if self.threshold < math.inf else
+                f"{self.calibration.images} calibration images are too few for a false-alarm rate of {100 * wanted:g} "
+                f"%; at least {fewest_images(wanted)} are needed.")
         if not self.calibration.held_back.total:
             return ("No clean images were held back to measure what the guard really flags: that takes at least "
                     f"{FEWEST_TO_HOLD_BACK} of them, and three quarters enough for the threshold.")
@@ -297,17 +289,8 @@ def _scored(
     # The threshold is set on scores of the whole cascade, so it holds for what the guard really computes.
     scores = _scores_of(guard, network)
     every = np.concatenate([known, work.scores(scores, rest), work.scores(scores, held_back)])
-    _refuse_unanswered(network, every)
+    refuse_unanswered(network.path, every)
     return _Scored(guard, count, np.concatenate([standard, rest, np.sort(held_back)]), every, by_kind)
-
-
-def _refuse_unanswered(network: Network, scores: npt.NDArray[np.float64]) -> None:
-    """Raises DatasetError where clean images have no score, float64[n]: a threshold would hang on the others alone."""
-    if broken := int(np.isnan(scores).sum()):
-        raise DatasetError(
-            f"{network.path}: no guard can be set on it: for {broken:,} of {len(scores):,} clean images, or what the "
-            "guard mixes of them, its answers aren't numbers (NaN or infinite), as no trained network's are. Choose no "
-            "guard, and don't use the network.")
 
 
 def _of_striking(
@@ -348,7 +331,7 @@ def _scales(
         each kind of cut over all donors.
     """
     stages = work.stages(TransplantScores(network, donors, cuts, -math.inf), standard)
-    _refuse_unanswered(network, stages.max(axis=(1, 2)))
+    refuse_unanswered(network.path, stages.max(axis=(1, 2)))
     cuts = cuts.standardised(stages[:, 1])
     few, every = (cuts.joined(stages[:, stage]).max(axis=1) for stage in (0, 1))
     first = np.concatenate([few, work.scores(TransplantScores(network, donors, cuts, math.inf), rest)])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from engine.errors import DatasetError
 
 
 def conformal_threshold(scores: npt.NDArray[np.float64], false_alarms: float) -> float:
@@ -20,6 +23,21 @@ def conformal_threshold(scores: npt.NDArray[np.float64], false_alarms: float) ->
     """
     rank = _rank(len(scores), false_alarms)
     return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else math.inf
+
+
+def refuse_unanswered(model: Path, scores: npt.NDArray[np.float64]) -> None:
+    """Refuse scores float64[n] of clean images of which some have none: a threshold would hang on the others alone.
+
+    Args:
+        model: the network's file.
+    Raises:
+        DatasetError: the network's answers to some, or to what a guard mixes of them, aren't finite.
+    """
+    if broken := int(np.isnan(scores).sum()):
+        raise DatasetError(
+            f"{model}: no guard can be set on it: for {broken:,} of {len(scores):,} clean images, or what the "
+            "guard mixes of them, its answers aren't numbers (NaN or infinite), as no trained network's are. Choose no "
+            "guard, and don't use the network.")
 
 
 def fewest_images(false_alarms: float) -> int:
