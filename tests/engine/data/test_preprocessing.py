@@ -98,3 +98,14 @@ def test_what_is_done_can_be_undone(name: str) -> None:
     stored = np.random.default_rng(3).random((2, 8, 8, 3), np.float32) * np.float32(1 if name in KNOWN_OF_UNIT else 255)
     known = preprocessing(name)
     np.testing.assert_allclose(known.undone(known.applied(stored.copy()), stored), stored, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mean=0,0,0 std=1e-45,1e-45,1e-45", "mean=1e35 std=1", "x255 x255", "x255 " * 4000])
+def test_numbers_that_overflow_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"too large for a network|isn't a preprocessing"):
+        preprocessing(name)
+
+
+def test_numbers_of_the_usual_size_are_taken() -> None:
+    fed = preprocessing("mean=0.1307 std=1e-20").applied(np.full((1, 1, 1, 1), 255, np.float32))
+    assert np.isfinite(fed).all()

@@ -12,7 +12,7 @@ import pytest
 
 from engine.errors import OutputError
 from engine.files import saving
-from engine.files.manifest import first_foreign, record
+from engine.files.manifest import first_changed, first_foreign, record
 from engine.files.saving import check_writable, is_left_behind, recover, remove_own, whole_file, whole_folder
 
 POSIX = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes pipes")
@@ -234,3 +234,14 @@ def test_recording_is_of_what_lies_there(tmp_path: Path) -> None:
     assert first_foreign(tmp_path) is None
     (tmp_path / "a").write_text("2")
     assert first_foreign(tmp_path) == tmp_path / "a"
+
+
+def test_a_file_larger_than_any_result_is_a_person_s_and_isn_t_read(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be all hole, and have terabytes."""
+    (tmp_path / "a").write_text("12")
+    record(tmp_path)
+    assert first_foreign(tmp_path) is first_changed(tmp_path, ["a"]) is None
+    monkeypatch.setattr("engine.files.manifest._MOST_RECORDED_BYTES", 1)
+    monkeypatch.setattr("engine.files.manifest.sha256_of", lambda *_: pytest.fail("read"))
+    assert first_foreign(tmp_path) == first_changed(tmp_path, ["a"]) == tmp_path / "a"

@@ -16,7 +16,7 @@ from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet, save_pair
 from engine.models.networks import Network, open_network
 from engine.progress import CancelSource, Progress
-from engine.runs.opening.feeding import _likeliest, _rounds, find_feeding
+from engine.runs.opening.feeding import _doubt, _likeliest, _rounds, find_feeding
 from tests.support.linear_networks import SHAPE, SIZE, dataset_of, linear_network
 from tests.support.places import PROJECT
 
@@ -176,6 +176,12 @@ def test_what_is_done_to_each_image_by_itself_is_taken_where_the_images_tell(tmp
     truth = network.predict_labels(preprocessing("standardised").applied(images.astype(np.float32)))
     found = find_feeding(network, dataset_of(tmp_path / "e.npz", images, truth))
     assert found.best.name == "standardised"
+
+
+@pytest.mark.parametrize(("name", "told"), [("standardised", True), ("x255 standardised", True), ("255", False)])
+def test_that_a_network_may_have_a_mean_of_its_own_is_said_of_what_is_nearest_to_it(name: str, told: bool) -> None:
+    doubt = _doubt(name, [], {name: np.ones(20, bool), "none": np.zeros(20, bool)})
+    assert bool(doubt) == told == ("One with a mean and deviation of its own looks so, too" in doubt)
 
 
 def test_ways_that_make_no_difference_are_no_doubt(tmp_path: Path) -> None:
