@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ from engine.errors import EngineError
 from gui.log import log_path
 
 Kind = Literal["info", "error"]
+_MOST_TOLD = 3  # of exceptions in one message: hundreds of files may be dropped at once
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,9 @@ def words(error: BaseException) -> str:
         return "There isn't enough memory for this. Close other programs and try again."
     return (f"Something went wrong that shouldn't have ({type(error).__name__}); nothing was changed. "
             f"Details are in the log: {log_path()}")
+
+
+def words_of_all(errors: Sequence[BaseException]) -> str:
+    """What a person reads about the first few of several exceptions, and how many more there are."""
+    more = len(errors) - _MOST_TOLD
+    return " ".join(map(words, errors[:_MOST_TOLD])) + (f" (And {more:,} more couldn't be opened.)" if more > 0 else "")

@@ -20,7 +20,7 @@ from engine.guards.alarms import Alarms, alarms_of
 from engine.guards.cuts import DEFAULT_KINDS, Cuts, cuts_of, no_cuts
 from engine.guards.margin import MarginScores
 from engine.guards.suspects import Striking, Suspects, also_striking, drawn_away, find_striking, striking_text
-from engine.guards.thresholds import conformal_threshold, fewest_images, refuse_unanswered
+from engine.guards.thresholds import conformal_threshold, fewest_images, refuse_unscored
 from engine.guards.transplant import DONOR_POOL, CutScores, Donors, TransplantScores, choose_donors, no_donors
 from engine.models.networks import Images, Labels, Network
 from engine.progress import NEVER_CANCELLED, CancelToken, Did, Heartbeat, ProgressCallback, ignore_done, ignore_progress
@@ -289,7 +289,7 @@ def _scored(
     # The threshold is set on scores of the whole cascade, so it holds for what the guard really computes.
     scores = _scores_of(guard, network)
     every = np.concatenate([known, work.scores(scores, rest), work.scores(scores, held_back)])
-    refuse_unanswered(network.path, every)
+    refuse_unscored(network.path, every)
     return _Scored(guard, count, np.concatenate([standard, rest, np.sort(held_back)]), every, by_kind)
 
 
@@ -331,7 +331,7 @@ def _scales(
         each kind of cut over all donors.
     """
     stages = work.stages(TransplantScores(network, donors, cuts, -math.inf), standard)
-    refuse_unanswered(network.path, stages.max(axis=(1, 2)))
+    refuse_unscored(network.path, stages.max(axis=(1, 2)))
     cuts = cuts.standardised(stages[:, 1])
     few, every = (cuts.joined(stages[:, stage]).max(axis=1) for stage in (0, 1))
     first = np.concatenate([few, work.scores(TransplantScores(network, donors, cuts, math.inf), rest)])

@@ -25,7 +25,7 @@ def conformal_threshold(scores: npt.NDArray[np.float64], false_alarms: float) ->
     return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else math.inf
 
 
-def refuse_unanswered(model: Path, scores: npt.NDArray[np.float64]) -> None:
+def refuse_unscored(model: Path, scores: npt.NDArray[np.float64]) -> None:
     """Refuse scores float64[n] of clean images of which some have none: a threshold would hang on the others alone.
 
     Args:

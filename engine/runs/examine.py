@@ -185,7 +185,7 @@ def examine(
     smallest = reconstruct(network, images, wanted, seed, progress=progress, cancel=cancel)
     margins = widest_margins(network, images, wanted, seed, progress=progress, cancel=cancel)
     evidence = _evidence(found, smallest, margins, universal, coloured, by_colours)
-    overflowed = any(tried.overflowed for tried in (found, stamped, recoloured))
+    overflowed = any(one.overflowed for one in (found, stamped, recoloured))
     judgement = judge(evidence, found.changed, _doubt(own, truth, overflowed, smallest, margins), tried=more,
                       filters=filters, measured=not _unmeasured(network, images))
     tried = [_tried(one, one.label in suspects, suspicion, stamp, by_colours.get(one.label, _NO_COLOURS)[0], images,

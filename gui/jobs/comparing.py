@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.errors import EngineError
+from engine.errors import EngineError, named
 from engine.files.saving import check_writable
 from engine.records.autosave import KeptRun
 from engine.records.reopening import reopen_run
@@ -22,7 +22,7 @@ from engine.runs.prune import PruningRun
 from gui.jobs.defending import Defending
 from gui.jobs.inputs.opening import Opening
 from gui.jobs.keeping import Keeping
-from gui.messages import Message
+from gui.messages import Message, words_of_all
 from gui.session.belonging import Identity, identity
 from gui.session.queue import Job
 from gui.session.recognition import Found
@@ -105,15 +105,14 @@ class Comparing(QObject):
         else:
             self.open_folders([item.path for item in found])
 
-    def _take_opened(self, found: tuple[tuple[ListedRun, ...], str]) -> None:
+    def _take_opened(self, found: tuple[tuple[ListedRun, ...], tuple[EngineError, ...]]) -> None:
         opened, failed = found
         new = {listed.folder for listed in opened}
         self._opened = (*opened, *(listed for listed in self._opened if listed.folder not in new))
         self._tell()
         self.show({listed.key for listed in opened})
-        names = ", ".join(listed.folder.name for listed in opened if listed.folder)
-        self._session.message.emit(Message(f"{failed} Listed: {names}.", "error") if failed else
-                                   Message(f"Listed: {names}."))
+        said = f"Listed: {named([listed.folder.name for listed in opened if listed.folder])}."
+        self._session.message.emit(Message(f"{words_of_all(failed)} {said}", "error") if failed else Message(said))
 
     def _read_kept(self, kept: Sequence[KeptRun]) -> None:
         self._session.add(Job(partial(read_kept, kept, self._kept), self._take_kept, key="list runs"))
@@ -148,22 +147,24 @@ def _listed(run: PruningRun, folder: Path | None, where: str, when: str = "") ->
 # On the worker's thread
 
 
-def read_folders(folders: Sequence[Path], context: TaskContext) -> tuple[tuple[ListedRun, ...], str]:
-    """Read saved runs; and what is wrong with those that can't be read, in sentences.
+def read_folders(
+    folders: Sequence[Path], context: TaskContext,
+) -> tuple[tuple[ListedRun, ...], tuple[EngineError, ...]]:
+    """Read saved runs; and what is wrong with those that can't be read.
 
     Raises:
         EngineError: none is a run.
     """
-    found, failed = [], []
+    found, failed = list[ListedRun](), list[EngineError]()
     for folder in folders:
         context.cancel.raise_if_cancelled()
         try:
             found.append(_listed(reopen_run(folder), folder, folder.name))
         except EngineError as error:
-            failed.append(str(error))
+            failed.append(error)
     if not found:
-        raise EngineError(" ".join(failed))
-    return tuple(found), " ".join(failed)
+        raise EngineError(words_of_all(failed))
+    return tuple(found), tuple(failed)
 
 
 def read_kept(kept: Sequence[KeptRun], known: Sequence[ListedRun], _: TaskContext) -> tuple[ListedRun, ...]:

@@ -116,10 +116,10 @@ class Pruning(QObject):
         self._show_run()
         first = self.rows[0] if self.rows else None
         row = self.best_pair.row if self.best_pair else None if run.guarded else first
-        unasked = run.plausible and (row or run.guarded)  # of a run without a verdict no pair is anybody's choice
         pointed_at = row or first
         self.step_pointed_at.emit(pointed_at.channels_pruned if pointed_at else 0)
-        if unasked and self._session.may_read(run.model.path):
+        # Of a run without a verdict no pair is anybody's choice.
+        if run.plausible and (row or run.guarded) and self._session.may_read(run.model.path):
             self._checking.use_row(row, if_there=True)  # of a run that is brought back, the file may be gone
 
     def read_at(self, step: int) -> None:

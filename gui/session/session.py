@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.records.project import on_another_machine
 from engine.runs.prune import PruningRun
-from gui.messages import Action, Message, words
+from gui.messages import Action, Message, words, words_of_all
 from gui.session.belonging import other_inputs
 from gui.session.chosen import Inputs
 from gui.session.history import History, Step
@@ -227,7 +227,7 @@ class Session(QObject):
 
     def tell(self, *errors: Exception) -> None:
         """Tell a person what went wrong, all at once: of several messages only the last one would be read."""
-        self.message.emit(Message(" ".join(map(words, errors)), "error"))
+        self.message.emit(Message(words_of_all(errors), "error"))
 
     def tell_cancelled(self) -> None:
         """Tell a person that Cancel was heard."""

@@ -271,6 +271,22 @@ def test_what_is_nothing_is_said_and_changes_nothing(
     assert window.session.inputs is before and window.session.state is State.READY
 
 
+@pytest.mark.parametrize(("bad", "named"), [(2, 2), (3, 3), (40, 3)])
+def test_of_several_files_that_are_nothing_the_first_are_named_in_one_message(
+        bad: int, named: int, window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    files = [tmp_path / f"{number:02}.pdf" for number in range(bad)]
+    for file in files:
+        file.write_bytes(b"%PDF-1.7")
+    assert drop(window, files)
+    settle(qtbot, window)
+    said = window.message_bar.text.text()
+    assert [file for file in files if str(file) in said] == files[:named]
+    assert (f"(And {bad - named} more couldn't be opened.)" in said) == (bad > named)
+    window.resize(1280, 800)
+    window.grab()
+    assert window.message_bar.height() < 160 and window.height() == 800
+
+
 def test_pictures_without_a_goodnet_load_no_engine_and_say_what_to_do(
     window: MainWindow, qtbot: QtBot, lab3: Path,
 ) -> None:

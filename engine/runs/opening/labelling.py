@@ -116,9 +116,8 @@ def find_labelling(
     if found is None:
         as_text = clean.label_names
         as_numbers = tuple(sorted(as_text, key=int))
-        plain = int(as_numbers[-1]) < network.labels  # else, as of 1 to 10, the lowest is label 0 all the same
-        ways = {f"in the order of numbers ({', '.join(as_numbers[:3])}, ...)": clean if plain else
-                clean.named(as_numbers),
+        ways = {f"in the order of numbers ({', '.join(as_numbers[:3])}, ...)":
+                clean if _are_labels(as_numbers, network.labels) else clean.named(as_numbers),
                 f"in the order of text ({', '.join(as_text[:3])}, ...)": clean.named(as_text)}
         return _tried(network, ways, _called(clean), chosen, progress, cancel)
     if not given or clean.label_names or clean.class_names \
@@ -231,6 +230,11 @@ def _two_orders(numbers: tuple[str, ...], labels: int) -> bool:
     return len(numbers) == labels and numbers != tuple(sorted(numbers, key=int))
 
 
+def _are_labels(numbers: Sequence[str], labels: int) -> bool:
+    """Whether names that are numbers are labels as they stand; else, as of 1 to 10, the lowest is label 0."""
+    return max(map(int, numbers)) < labels
+
+
 def _places_of_lists(model: Path, sets: Sequence[Named]) -> list[Path]:
     """Where a class list may lie: beside the model, and in or beside data whose labels have names."""
     return [model.parent, *(_folder_of(named) for named in sets if named.label_names)]
@@ -312,7 +316,7 @@ def try_orders(
     for called, classes in (lists | {"the names in the model file": network.classes}).items():
         if set(names) <= set(classes):
             orders.append((called, {name: classes.index(name) for name in names}))
-    if are_numbers(names) and max(map(int, names)) < network.labels:
+    if are_numbers(names) and _are_labels(names, network.labels):
         orders.append(("their order as numbers", {name: int(name) for name in names}))
     elif are_numbers(names) and len(names) == network.labels:
         orders.append(("their order as numbers", {name: n for n, name in enumerate(sorted(names, key=int))}))
