@@ -48,6 +48,7 @@ def words(error: BaseException) -> str:
 
 
 def words_of_all(errors: Sequence[BaseException]) -> str:
-    """What a person reads about the first few of several exceptions, and how many more there are."""
-    more = len(errors) - _MOST_TOLD
-    return " ".join(map(words, errors[:_MOST_TOLD])) + (f" (And {more:,} more couldn't be opened.)" if more > 0 else "")
+    """What a person reads about the first few of several exceptions, after how many there are: a message's end may be
+    cut off."""
+    several = [f"{len(errors):,} couldn't be opened."] if len(errors) > 1 else []
+    return " ".join((*several, *map(words, errors[:_MOST_TOLD])))

@@ -112,7 +112,7 @@ class Comparing(QObject):
         self._tell()
         self.show({listed.key for listed in opened})
         said = f"Listed: {named([listed.folder.name for listed in opened if listed.folder])}."
-        self._session.message.emit(Message(f"{words_of_all(failed)} {said}", "error") if failed else Message(said))
+        self._session.message.emit(Message(f"{said} {words_of_all(failed)}", "error") if failed else Message(said))
 
     def _read_kept(self, kept: Sequence[KeptRun]) -> None:
         self._session.add(Job(partial(read_kept, kept, self._kept), self._take_kept, key="list runs"))

@@ -281,7 +281,7 @@ def test_of_several_files_that_are_nothing_the_first_are_named_in_one_message(
     settle(qtbot, window)
     said = window.message_bar.text.text()
     assert [file for file in files if str(file) in said] == files[:named]
-    assert (f"(And {bad - named} more couldn't be opened.)" in said) == (bad > named)
+    assert said.startswith(f"{bad} couldn't be opened.")
     window.resize(1280, 800)
     window.grab()
     assert window.message_bar.height() < 160 and window.height() == 800
