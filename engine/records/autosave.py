@@ -20,7 +20,7 @@ from engine.records.json_of import write_json
 from engine.records.project import Project, last_result, made_of, model_hash
 from engine.records.reopening import reopen_run
 from engine.records.run_files import run_json
-from engine.reports.headline import headline
+from engine.reports.headline import Headline, headline
 from engine.runs.prune import PruningRun
 from engine.runs.rows import rows_of
 
@@ -31,20 +31,23 @@ _NAME = "%Y%m%d-%H%M%S-%f"
 
 @dataclass(frozen=True)
 class KeptRun:
-    """A run that was kept, so that people can tell it from others.
+    """A run that was kept.
 
     Attributes:
-        kept_at: local time. images: how many validation images it counted.
-        result: what its best defence does, in words.
-        options: how it was made, in words.
+        kept_at: local time.
+        best: its best defence.
     """
 
     folder: Path
     kept_at: datetime.datetime
-    model: str
-    images: int
-    result: str
-    options: str
+    run: PruningRun
+    best: Headline | None
+
+    @property
+    def text(self) -> str:
+        """By which a person can tell it from others."""
+        result = self.best.figures if self.best else "No GoodNet answers the thresholds"
+        return f"{self.kept_at:%Y-%m-%d %H:%M}  {self.run.model.path.name}: {result} ({_options_text(self.run)})"
 
 
 def kept_folder() -> Path:
@@ -52,20 +55,19 @@ def kept_folder() -> Path:
     return Path(platformdirs.user_data_dir("GoodNet", appauthor=False)) / "runs"
 
 
-def keep_run(run: PruningRun, inside: Path | None = None, instead_of: Path | None = None) -> Path:
+def keep_run(run: PruningRun, inside: Path, instead_of: Path | None = None) -> Path:
     """Keep a finished run: its numbers and its guard, some kilobytes; pairs are built from the model when wanted.
 
     The oldest beyond ten are removed, unless something in them isn't this program's.
 
     Args:
-        inside: instead of kept_folder().
+        inside: the folder of all that are kept.
         instead_of: where the run was kept before more was found out about it; removed likewise.
     Returns:
         The folder, which `reopen_run` reads.
     Raises:
         OutputError: it can't be written.
     """
-    inside = inside or kept_folder()
     # Of a clock that was set back, what was kept before bears later times; the newest it is all the same.
     later = [_kept_at(newest) + datetime.timedelta(microseconds=1) for newest in _folders(inside)[:1]]
     folder = inside / f"{max([datetime.datetime.now(), *later]):{_NAME}}-{uuid.uuid4().hex[:6]}"
@@ -80,29 +82,27 @@ def keep_run(run: PruningRun, inside: Path | None = None, instead_of: Path | Non
     return folder
 
 
-def kept_runs(inside: Path | None = None) -> tuple[KeptRun, ...]:
+def kept_runs(inside: Path) -> tuple[KeptRun, ...]:
     """The newest ten runs that are kept, newest first; one that can't be read is left out."""
     found = []
-    for folder in _folders(inside or kept_folder())[:MOST_KEPT]:
+    for folder in _folders(inside)[:MOST_KEPT]:
         with contextlib.suppress(EngineError):
             run = reopen_run(folder)
-            best = headline(run, rows_of(run))
-            found.append(KeptRun(folder, _kept_at(folder), run.model.path.name, run.curve.validation.images,
-                                 best.figures if best else "No GoodNet answers the thresholds", _options_text(run)))
+            found.append(KeptRun(folder, _kept_at(folder), run, headline(run, rows_of(run))))
     return tuple(found)
 
 
-def run_of(project: Project, beside: Path, inside: Path | None = None) -> tuple[Path, PruningRun] | None:
+def run_of(project: Project, beside: Path, inside: Path) -> tuple[Path, PruningRun] | None:
     """The run that a project's last result is of, and its folder: kept, or saved by its usual name beside the project.
 
     Args:
-        beside: the project's folder; inside: instead of kept_folder().
+        beside: the project's folder; inside: the folder of all that are kept.
     Returns:
         None where it is gone, was changed, or is of other files or options. What lay elsewhere when the run was made,
         as where a project was moved as a whole, is the run's in its new place.
     """
     usual = beside / f"{project.request.model.stem}{SAVED_ENDING}"
-    for folder in (*_folders(inside or kept_folder()), usual) if project.result else ():
+    for folder in (*_folders(inside), usual) if project.result else ():
         with contextlib.suppress(EngineError):
             if run := _as_of(reopen_run(folder), project):
                 return folder, run

@@ -5,20 +5,17 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from engine.defences.comparison import ComparisonRow
 from engine.files.saving import whole_folder
 from engine.goodnets.saved import DEFENDED, IN_DEFENDED
 from engine.models.networks import Network
 from engine.records.examination import INSIDE, examination_json, made_with, write_examination
-from engine.records.json_of import write_json
+from engine.records.json_of import Json, write_json
 from engine.records.repaired_pair import write_repaired
 from engine.runs.defend import Defended
 from engine.runs.opening.inputs import Opened
 from engine.runs.reconstructed import to_wear
-
-Json = dict[str, Any]
 
 
 def save_defended(

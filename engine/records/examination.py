@@ -28,7 +28,7 @@ from engine.models.networks import Network
 from engine.progress import NEVER_CANCELLED, CancelToken
 from engine.rates import Rate
 from engine.records import checked
-from engine.records.json_of import write_json
+from engine.records.json_of import Json, write_json
 from engine.runs.examine import Examination, Tried
 from engine.runs.opening.inputs import Opened
 from engine.runs.reconstructed import write_reconstructed
@@ -47,7 +47,6 @@ _ENTRIES = {"masks": ("f", 3), "patterns": ("f", 4), "found": ("b", 1), "picture
 # Numbers of a colour filter that this program wrote are smaller.
 _LARGEST = 1e6
 
-Json = dict[str, Any]
 Arrays = dict[str, npt.NDArray[Any]]
 
 

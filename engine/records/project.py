@@ -21,7 +21,7 @@ from engine.files.saving import whole_file
 from engine.models.architecture import describe_model
 from engine.progress import NEVER_CANCELLED, CancelToken
 from engine.records import checked
-from engine.records.json_of import json_text, write_text
+from engine.records.json_of import Json, json_text, write_text
 from engine.records.settings import NAMES, checked_settings, settings_json
 from engine.reports.headline import headline
 from engine.runs.prune import PruningRequest, PruningRun
@@ -33,7 +33,6 @@ _MOST_BYTES = 1 << 20
 _MOST_LETTERS = 4096
 _MOST_SETS = 256
 
-Json = dict[str, Any]
 FileRole = Literal["model", "validation", "test", "poisoned", "order"]
 State = Literal["found", "changed", "missing", "remote"]
 

@@ -33,6 +33,7 @@ from engine.records.checked import count as _count
 from engine.records.checked import number as _number
 from engine.records.checked import one_of as _one_of
 from engine.records.checked import text as _text
+from engine.records.json_of import Json
 from engine.records.project import on_another_machine
 from engine.records.run_files import GUARDED_BADNET
 from engine.records.settings import checked_settings
@@ -42,8 +43,6 @@ from engine.runs.prune import PruningRequest, PruningRun
 
 _MOST_CHANNELS = 1 << 20
 _MOST_SETS = 256
-
-Json = dict[str, Any]
 
 
 def reopen_run(folder: Path) -> PruningRun:

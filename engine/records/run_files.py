@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from engine.files.saving import whole_folder
 from engine.goodnets.pair import GoodNet
@@ -16,6 +15,7 @@ from engine.guards.guarded_curve import GuardedCurve
 from engine.models.networks import open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.records.json_of import (
+    Json,
     badnet_json,
     calibration_json,
     clean_json,
@@ -33,8 +33,6 @@ from engine.records.tables import write_curve_csv
 from engine.runs.pairs import build_goodnet, build_guarded_badnet, pictures_of
 from engine.runs.prune import PruningRun
 from engine.runs.rows import GoodNetRow, rows_of
-
-Json = dict[str, Any]
 
 GUARDED_BADNET = "badnet-guarded"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 from engine.data.preprocessing import choice
 from engine.guards.calibration import LOWEST_FALSE_ALARMS
@@ -10,9 +10,8 @@ from engine.guards.guarded_curve import GuardChoice
 from engine.pruning.ranking import RankAt
 from engine.pruning.thresholds import DropMode, Stop
 from engine.records import checked
+from engine.records.json_of import Json
 from engine.runs.prune import PruningRequest
-
-Json = dict[str, Any]
 
 _CHOICES = {"rank_at": RankAt, "drop_mode": DropMode, "stop": Stop, "guard": GuardChoice}
 NAMES = (*_CHOICES, "scale", "drops", "false_alarms", "layer")

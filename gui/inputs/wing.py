@@ -200,9 +200,7 @@ def _add_runs(desk: Desk) -> None:
         kept.clear()
         kept.setEnabled(bool(runs))
         for number, run in enumerate(runs):
-            kept.addAction(
-                _numbered(number, f"{run.kept_at:%Y-%m-%d %H:%M}  {run.model}: {run.result} ({run.options})"),
-                partial(keeping.reopen, run.folder))
+            kept.addAction(_numbered(number, run.text), partial(keeping.reopen, run.folder))
 
     desk.menus.add("open", "Open r&un…", open_run, "Ctrl+R")
     kept = desk.menus.add_menu("open", "Earl&ier runs")

@@ -24,7 +24,6 @@ from gui.jobs.inputs.opening import Opening
 from gui.jobs.keeping import Keeping
 from gui.messages import Message, words_of_all
 from gui.session.belonging import Identity, identity
-from gui.session.queue import Job
 from gui.session.recognition import Found
 from gui.session.session import Session
 from gui.session.worker import TaskContext
@@ -69,7 +68,7 @@ class Comparing(QObject):
         opening.takes("run", self._take)
         session.needs(lambda: (path for listed in (*self._fresh, *self._opened, *self._kept)
                                for path in listed.run.request.paths))
-        keeping.kept_changed.connect(self._read_kept)
+        keeping.kept_changed.connect(self._take_kept)
         defending.comparison_changed.connect(self._tell)  # which another run changes, too
 
     def open_folders(self, folders: Sequence[Path]) -> None:
@@ -79,7 +78,7 @@ class Comparing(QObject):
     def take(self, run: PruningRun) -> None:
         """List a run that ended just now without being shown; it stays listed though it may no longer be kept."""
         now = datetime.datetime.now()
-        self._fresh = (_listed(run, None, f"{now:%H:%M:%S}", f"{now:%Y-%m-%d}"), *self._fresh)
+        self._fresh = (_listed(run, best_of(run), None, f"{now:%H:%M:%S}", f"{now:%Y-%m-%d}"), *self._fresh)
         self._tell()
 
     def show(self, keys: Collection[Identity]) -> None:
@@ -114,11 +113,9 @@ class Comparing(QObject):
         said = f"Listed: {named([listed.folder.name for listed in opened if listed.folder])}."
         self._session.message.emit(Message(f"{said} {words_of_all(failed)}", "error") if failed else Message(said))
 
-    def _read_kept(self, kept: Sequence[KeptRun]) -> None:
-        self._session.add(Job(partial(read_kept, kept, self._kept), self._take_kept, key="list runs"))
-
-    def _take_kept(self, kept: tuple[ListedRun, ...]) -> None:
-        self._kept = kept
+    def _take_kept(self, kept: Sequence[KeptRun]) -> None:
+        self._kept = tuple(_listed(one.run, one.best, one.folder, f"{one.kept_at:%H:%M:%S}", f"{one.kept_at:%Y-%m-%d}")
+                           for one in kept)
         self._tell()
 
     def _tell(self) -> None:
@@ -127,7 +124,7 @@ class Comparing(QObject):
         entries = [entry for entry in self._fresh if entry.key not in listed] + list(reversed(listed.values()))
         run = self._session.run
         if run and identity(run) not in {entry.key for entry in entries}:
-            entries.insert(0, _listed(run, None, "on show"))
+            entries.insert(0, _listed(run, best_of(run), None, "on show"))
         elif run and run.comparison:  # it was made after the run was kept
             entries = [dataclasses.replace(entry, run=run, best=best_of(run)) if entry.key == identity(run) else entry
                        for entry in entries]
@@ -137,11 +134,13 @@ class Comparing(QObject):
         self._session.message.emit(Message(f"Saved the comparison in {folder}.", folder=folder))
 
 
-def _listed(run: PruningRun, folder: Path | None, where: str, when: str = "") -> ListedRun:
+def _listed(
+    run: PruningRun, best: Headline | None, folder: Path | None, where: str, when: str = "",
+) -> ListedRun:
     request = run.request
     guard = "no guard" if request.guard == "none" else f"{request.guard} guard"
     note = f"{when} · {guard}" if when else guard
-    return ListedRun(f"{run.model.path.name}, {where}", note, run, folder, best_of(run))
+    return ListedRun(f"{run.model.path.name}, {where}", note, run, folder, best)
 
 
 # On the worker's thread
@@ -159,25 +158,13 @@ def read_folders(
     for folder in folders:
         context.cancel.raise_if_cancelled()
         try:
-            found.append(_listed(reopen_run(folder), folder, folder.name))
+            run = reopen_run(folder)
+            found.append(_listed(run, best_of(run), folder, folder.name))
         except EngineError as error:
             failed.append(error)
     if not found:
         raise EngineError(words_of_all(failed))
     return tuple(found), tuple(failed)
-
-
-def read_kept(kept: Sequence[KeptRun], known: Sequence[ListedRun], _: TaskContext) -> tuple[ListedRun, ...]:
-    """Read the runs that are kept, but for those read before; one that is gone meanwhile is left out."""
-    before, found = {listed.folder: listed for listed in known}, []
-    for item in kept:
-        listed = before.get(item.folder)
-        try:
-            found.append(listed or _listed(reopen_run(item.folder), item.folder, f"{item.kept_at:%H:%M:%S}",
-                                           f"{item.kept_at:%Y-%m-%d}"))
-        except EngineError:
-            continue
-    return tuple(found)
 
 
 def save(found: SideBySide, folder: Path, spared: Sequence[Path], _: TaskContext) -> Path:

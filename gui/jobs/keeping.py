@@ -117,9 +117,11 @@ class Keeping(QObject):
             self._lock = QLockFile(str(own))
             self._lock.tryLock(0)
         if crashed and kept:
+            newest = kept[0]
             self._session.message.emit(Message(
-                f"GoodNet didn't end properly last time. The run on {kept[0].model} of {kept[0].kept_at:%H:%M} is "
-                "kept.", lasting=True, action=Action("Bring back", partial(self.reopen, kept[0].folder))))
+                f"GoodNet didn't end properly last time. The run on {newest.run.model.path.name} of "
+                f"{newest.kept_at:%H:%M} is kept.", lasting=True,
+                action=Action("Bring back", partial(self.reopen, newest.folder))))
 
 
 def _look(folder: Path, _: TaskContext) -> tuple[KeptRun, ...]:

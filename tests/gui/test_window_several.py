@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
+from engine.progress import CancelToken, Progress, ProgressCallback
 from engine.records.autosave import kept_runs
-from engine.runs.prune import PruningRun, run_pruning
+from engine.runs.prune import PruningRequest, PruningRun, run_pruning
 from gui.jobs import several
 from gui.main_window import MainWindow
 from gui.session.session import State
@@ -104,15 +105,30 @@ def test_names_that_only_call_labels_are_the_first_model_s(
 
 def test_cancel_keeps_the_models_that_are_done(
     window: MainWindow, qtbot: QtBot, small_lab: SmallLab, models: list[Path],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     drop_models(qtbot, window, small_lab, models)
+    heard: list[str] = []
+    window.session.progressed.connect(lambda report: heard.append(report.what))
+    at_the_second, go_on = threading.Event(), threading.Event()
 
-    def cancel_at_the_second(report: object) -> None:
-        if str(getattr(report, "what", "")).startswith("Model 2 of 3, two.keras: "):
-            window.session.cancel()
+    def waits_at_the_second(request: PruningRequest, *, progress: ProgressCallback,
+                            cancel: CancelToken) -> PruningRun:
+        def report(done: Progress) -> None:
+            progress(done)
+            if request.model == models[1]:
+                at_the_second.set()
+                go_on.wait(60)
 
-    window.session.progressed.connect(cancel_at_the_second)
-    press_run(qtbot, window)
+        return run_pruning(request, progress=report, cancel=cancel)
+
+    monkeypatch.setattr(several, "run_pruning", waits_at_the_second)
+    qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(at_the_second.is_set, timeout=PATIENCE_MS)
+    window.session.cancel()
+    go_on.set()
+    settle(qtbot, window)
+    assert heard[-1].startswith("Model 2 of 3, two.keras: ")
     assert [entry.run.model.path for entry in window.runs.model.rows] == [models[0]]
     assert window.runs.model.rows[0].folder is not None
     assert "Cancelled. 1 of 3 models are done." in window.status.text.text()

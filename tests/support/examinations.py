@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
 
-from engine.defences.evidence.reconstruction import Reconstruction
+from engine.defences.evidence.reconstruction import Reconstruction, reconstruct
 from engine.defences.evidence.suspicion import Evidence, Judgement, Verdict
 from engine.defences.scan import Scan, StampExample, Suspect, in_words
 from engine.defences.stamps import Stamp
@@ -57,8 +58,9 @@ def examination(verdict: Verdict = "backdoor likely", guilty: Sequence[int] = (3
 
 def hurry(patch: pytest.MonkeyPatch) -> None:
     """Have examinations take seconds: what they find is worth little, but every part of them is run."""
-    patch.setattr("engine.defences.evidence.reconstruction.STEPS", 12)
+    patch.setattr("engine.runs.examine.reconstruct", partial(reconstruct, steps=12))
     patch.setattr("engine.defences.evidence.reconstruction.HOPELESS_AFTER", 6)
     patch.setattr("engine.defences.evidence.margins._STEPS", 3)
     patch.setattr("engine.runs.examine.DEFAULT_STAMPS", 400)
     patch.setattr("engine.runs.examine.DEFAULT_UNIVERSAL", 256)
+    patch.setattr("engine.runs.examine.DEFAULT_FILTERS", 400)

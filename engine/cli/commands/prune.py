@@ -77,15 +77,14 @@ def run(options: argparse.Namespace) -> None:
     saved = out.absolute() / "run.json" if out else None
     models = list(dict.fromkeys(map(Path, (options.model, *options.further))))
     folders = folders_of(models, out) if len(models) > 1 else [out]
-    read = (*models, *_request(options, models[0]).paths)  # one model may lie in the folder of another
+    asked = _request(options, models[0])
+    read = (*models, *asked.paths)  # one model may lie in the folder of another
     for folder in filter(None, folders):
         check_writable(folder, read)
 
     def prune(model: Path, folder: Path | None, heading: str = "") -> PruningRun:
-        request = _request(options, model)
-        if not options.classes:
-            request = dataclasses.replace(request, classes=project_classes(options, model))
-        return _prune(request, folder, options, heading, read)
+        classes = asked.classes if options.classes else project_classes(options, model)
+        return _prune(dataclasses.replace(asked, model=model, classes=classes), folder, options, heading, read)
 
     if len(models) > 1:
         prune_each(models, folders, prune, options.json)

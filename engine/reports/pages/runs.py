@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import Any
 
 from engine.reports.figures.runs import printed_runs
-from engine.reports.pages.page import environment, inline_svg
+from engine.reports.pages.page import Json, environment, inline_svg
 from engine.runs.prune import PruningRun
-
-Json = dict[str, Any]
 
 
 def runs_html(names: Sequence[str], runs: Sequence[PruningRun], rows: Sequence[tuple[str, Sequence[str]]],

@@ -292,14 +292,14 @@ class Trial:
 
 
 def try_orders(
-    network: Network, clean: Dataset, others: Sequence[Dataset] = (), chosen: Preprocessing | None = None, *,
+    network: Network, clean: Dataset, chosen: Preprocessing | None = None, *,
     progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
 ) -> Trial:
     """Try on clean images which labels their names may stand for: the order of text, that of numbers, a class list
     found beside the files or in the model, and what the network answers.
 
     Args:
-        clean, others: as opened, before any labelling.
+        clean: as opened, before any labelling.
         chosen: the preprocessing where a person chose it; None tries all.
     Raises:
         DatasetError: the clean images' labels have no names.
@@ -311,7 +311,7 @@ def try_orders(
     asked, answers = all_answers(network, clean, chosen, progress=progress, cancel=cancel)
     trial = Trial(names, clean.named(names).labels[asked], answers)
     orders: list[tuple[str, dict[str, int]]] = []
-    found = beside(_places_of_lists(network.path, (clean, *others)), network.labels)
+    found = beside(_places_of_lists(network.path, [clean]), network.labels)
     lists = {f"the list {found[1].name}": found[0]} if found else {}
     for called, classes in (lists | {"the names in the model file": network.classes}).items():
         if set(names) <= set(classes):

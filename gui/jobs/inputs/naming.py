@@ -156,4 +156,4 @@ def propose(files: InputFiles, context: TaskContext) -> Trial:
     network = open_network(files.model, files.output)
     clean = open_dataset(files.validation, network.input_shape)
     wanted = None if files.scale == AUTO else preprocessing(files.scale)
-    return try_orders(network, clean, (), wanted, progress=context.progress, cancel=context.cancel)
+    return try_orders(network, clean, wanted, progress=context.progress, cancel=context.cancel)

@@ -143,7 +143,9 @@ def test_the_newest_ten_are_kept_newest_first(tmp_path: Path, monkeypatch: pytes
         folders.append(keep_run(run, tmp_path))
     found = kept_runs(tmp_path)
     assert [kept.folder for kept in found] == folders[:2:-1]
-    assert found[0].kept_at == now and found[0].model == "bd.h5" and found[0].images == 11_547
+    assert found[0].kept_at == now
+    assert_same(found[0].run, run)
+    assert found[0].text.startswith("2027-01-01 00:01  bd.h5: ")
     assert (tmp_path / "notes").is_dir() and len(list(tmp_path.iterdir())) == MOST_KEPT + 1
     (found[0].folder / "run.json").write_text("{")
     assert [kept.folder for kept in kept_runs(tmp_path)] == folders[-2:2:-1]
