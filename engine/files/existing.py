@@ -1,9 +1,9 @@
-"""What is at a path: whether there is a file at all, and what kind its first bytes are of."""
+"""What is at a path: whether there is a file at all, what kind its first bytes are of, and whose computer it is."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from engine.errors import EngineError, in_short
 
@@ -66,3 +66,8 @@ def kind_of(beginning: bytes) -> str:
     if not beginning:
         return "empty"
     return "text" if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in beginning) else "a file of another kind"
+
+
+def on_another_machine(path: PurePath, folder: PurePath) -> bool:
+    r"""Whether a path leads to a computer (\\name\share) that isn't the folder's, and would learn who asks."""
+    return path.anchor.startswith("\\\\") and path.anchor != folder.anchor

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 from engine.data.sources.kinds import files_of, sha256_of_set
 from engine.errors import EngineError, OutputError, in_short
+from engine.files.existing import on_another_machine
 from engine.files.regular import read_regular
 from engine.files.saving import whole_file
 from engine.models.architecture import describe_model
@@ -226,11 +227,6 @@ def _state_of(file: ProjectFile, folder: Path, cancel: CancelToken) -> State:
 def left_alone(path: PurePath) -> str:
     """What is said of a file on another computer, with its path."""
     return f"{path}: {_WORDS['remote']}"
-
-
-def on_another_machine(path: PurePath, folder: PurePath) -> bool:
-    r"""Whether a path leads to a computer (\\name\share) that isn't the folder's, and would learn who asks."""
-    return path.anchor.startswith("\\\\") and path.anchor != folder.anchor
 
 
 def _is_project(path: Path) -> bool:

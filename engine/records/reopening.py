@@ -17,7 +17,7 @@ from engine.data.sources.depth import is_depth
 from engine.data.stored_values import BYTES, RANGES
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.errors import EngineError
-from engine.files.existing import is_there
+from engine.files.existing import is_there, on_another_machine
 from engine.files.manifest import first_changed
 from engine.files.own import read_own
 from engine.files.saving import recover
@@ -34,7 +34,6 @@ from engine.records.checked import number as _number
 from engine.records.checked import one_of as _one_of
 from engine.records.checked import text as _text
 from engine.records.json_of import Json
-from engine.records.project import on_another_machine
 from engine.records.run_files import GUARDED_BADNET
 from engine.records.settings import checked_settings
 from engine.runs.doubts.plausibility import Doubt, doubts_of

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import EngineError
+from engine.files.existing import on_another_machine
 from engine.files.saving import whole_folder
 from engine.records.json_of import Json, badnet_json, rate_json, write_json, write_text
-from engine.records.project import on_another_machine
 from engine.records.reopening import reopen_run
 from engine.records.tables import write_csv
 from engine.reports.run_differences import Difference, best_of, cautions, differences

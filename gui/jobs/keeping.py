@@ -9,9 +9,10 @@ from pathlib import Path
 
 from PySide6.QtCore import QLockFile, QObject, Signal
 
+from engine.files.existing import on_another_machine
 from engine.progress import Progress
 from engine.records.autosave import KeptRun, keep_run, kept_folder, kept_runs
-from engine.records.project import left_alone, on_another_machine
+from engine.records.project import left_alone
 from engine.records.reopening import reopen_run
 from engine.runs.prune import PruningRun
 from gui.jobs.defending import Defending

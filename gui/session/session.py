@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from engine.records.project import on_another_machine
+from engine.files.existing import on_another_machine
 from engine.runs.prune import PruningRun
 from gui.messages import Action, Message, words, words_of_all
 from gui.session.belonging import other_inputs

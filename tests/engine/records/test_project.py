@@ -19,13 +19,13 @@ from PIL import Image
 
 from engine.data.datasets import open_dataset
 from engine.errors import Cancelled, EngineError, OutputError
+from engine.files.existing import on_another_machine
 from engine.progress import CancelSource
 from engine.records.project import (
     LastResult,
     Project,
     look_for,
     make_project,
-    on_another_machine,
     read_project,
     save_project,
 )
