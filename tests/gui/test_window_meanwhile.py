@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 
@@ -18,8 +19,10 @@ from engine.records.project import make_project, save_project
 from engine.records.reopening import reopen_run
 from engine.runs.prune import PruningRequest
 from gui.defences.repair_dialog import RepairDialog
+from gui.jobs.inputs import opening
 from gui.main_window import MainWindow
 from gui.session import sample
+from gui.session.recognition import Found, look_at
 from gui.widgets import asking
 from tests.engine.runs.opening.test_labelling import ANIMALS
 from tests.gui.test_window_defences import SmallLab, open_small
@@ -76,6 +79,32 @@ def test_what_waits_behind_a_run_is_said_to_wait(
     window.desk.opening.open_paths([small_lab.poisoned])
     assert "once the work" not in window.status.text.text(), "nothing keeps it waiting"
     settle(qtbot, window)
+
+
+def test_a_file_that_takes_long_to_look_at_is_said_to_be_looked_at(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Until it is known what it is, and no longer."""
+    settle(qtbot, window)
+    shown, go_on = window.status.text, threading.Event()
+
+    def looks_long(path: Path) -> Found:
+        go_on.wait(60)
+        return look_at(path)
+
+    monkeypatch.setattr(opening, "look_at", looks_long)
+    picture = tmp_path / "face.png"
+    Image.new("RGB", (47, 55)).save(picture)
+    window.desk.opening.open_paths([picture, picture])
+    qtbot.waitUntil(lambda: shown.text() == "Looking at face.png and 1 more…" and shown.isVisible())
+    go_on.set()
+    settle(qtbot, window)
+    assert not shown.isVisible()
+    monkeypatch.setattr(opening, "look_at", look_at)
+    window.desk.opening.open_paths([picture])
+    settle(qtbot, window)
+    qtbot.wait(opening._PATIENCE_MS + 100)
+    assert not shown.isVisible(), "what was quick needs no word, least of all afterwards"
 
 
 def test_the_sample_s_names_come_to_no_other_network(

@@ -7,15 +7,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QTimer
 
 from engine.data.sources.shards import joined
+from gui.messages import Message
 from gui.session.queue import Job
 from gui.session.recognition import Found, Kind, look_at, sets_in
 from gui.session.session import Session
 from gui.session.worker import TaskContext
 
 Taker = Callable[[Sequence[Found]], None]
+
+# What takes no longer than this to look at needs no word.
+_PATIENCE_MS = 500
 
 
 class Opening(QObject):
@@ -25,6 +29,9 @@ class Opening(QObject):
         super().__init__(session)
         self._session = session
         self._takers: dict[Kind, Taker] = {}
+        self._looked_at, self._told = "", False
+        self._patience = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
+        self._patience.timeout.connect(self._tell)
 
     def takes(self, kind: Kind, taker: Taker) -> None:
         """Have files of a kind handed to `taker`, all of its kinds that were opened together at once."""
@@ -33,11 +40,30 @@ class Opening(QObject):
     def open_paths(self, paths: Sequence[Path]) -> None:
         """Open files and folders of any kind, each as what it turns out to be."""
         if paths:
-            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-            self._session.tell_waiting(f"Opening {paths[0].name}{more}")
-            self._session.add(Job(partial(look_at_all, list(paths)), self._hand_over, failed=self._session.tell))
+            self._looked_at = paths[0].name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+            self._told = self._session.state.busy
+            self._session.tell_waiting(f"Opening {self._looked_at}")
+            self._patience.start()
+            self._session.add(Job(partial(look_at_all, list(paths)), self._hand_over, failed=self._fail))
+
+    def _tell(self) -> None:
+        """A file may keep its reader busy for long; nobody should think that it was overlooked."""
+        if not self._session.state.busy:
+            self._told = True
+            self._session.message.emit(Message(f"Looking at {self._looked_at}…"))
+
+    def _end(self) -> None:
+        self._patience.stop()
+        if self._told:
+            self._told = False
+            self._session.message.emit(Message(""))
+
+    def _fail(self, error: Exception) -> None:
+        self._end()
+        self._session.tell(error)
 
     def _hand_over(self, found: list[Found]) -> None:
+        self._end()
         for taker in dict.fromkeys(self._takers.values()):
             taken = [item for item in found if item.kind and self._takers.get(item.kind) == taker]
             if taken:
