@@ -7,7 +7,7 @@ import io
 import json
 import struct
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +52,17 @@ def write_tar(path: Path, images: Pictures, labels: Sequence[int | str], ending:
 
 
 def write_tfrecord(path: Path, images: Pictures, labels: Sequence[int | str],
-                   keys: tuple[str, str] = ("image/encoded", "image/class/label"), packed: str | None = None) -> Path:
+                   keys: tuple[str, str] = ("image/encoded", "image/class/label"), packed: str | None = None,
+                   encoded: Callable[[Any], bytes] = png) -> Path:
     import tensorflow as tf
     train = tf.train
     with tf.io.TFRecordWriter(str(path), options=packed) as writer:
         for image, label in zip(images, labels, strict=True):
             value = train.Feature(int64_list=train.Int64List(value=[label])) if isinstance(label, int) else \
                 train.Feature(bytes_list=train.BytesList(value=[label.encode()]))
-            features = {keys[0]: train.Feature(bytes_list=train.BytesList(value=[png(image)])), keys[1]: value,
+            features = {keys[0]: train.Feature(bytes_list=train.BytesList(value=[encoded(image)])), keys[1]: value,
                         "image/height": train.Feature(int64_list=train.Int64List(value=[len(image)])),
+                        "width": train.Feature(int64_list=train.Int64List(value=[image.shape[1]])),
                         "box": train.Feature(float_list=train.FloatList(value=[0.5, 1.5]))}
             writer.write(train.Example(features=train.Features(feature=features)).SerializeToString())
     return path

@@ -33,6 +33,10 @@ _MOST_RECORD, _MOST_LABEL = 1 << 28, 1 << 20
 # Names under which examples keep their picture and its label, the more telling ones first.
 _IMAGE_KEYS = ("image/encoded", "image", "image_raw", "img", "jpg", "png", "x")
 _LABEL_KEYS = ("image/class/label", "label", "labels", "class", "target", "y")
+# And those of the size of pixels that are there as they are, of one colour or three, and how such a file begins.
+_HEIGHT_KEYS, _WIDTH_KEYS = ("image/height", "height", "rows"), ("image/width", "width", "cols")
+_PORTABLE = {1: b"P5", 3: b"P6"}
+_ENCODED = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")
 
 
 def describe_tar(path: Path) -> Answer:
@@ -57,7 +61,8 @@ def describe_tar(path: Path) -> Answer:
 
 
 def describe_tfrecord(path: Path) -> Answer:
-    """Records of tf.train.Example, each with the bytes of a picture and a label; as describe_tar.
+    """Records of tf.train.Example, each with a label and a picture, as a file's bytes or as pixels whose height and
+    width stand beside them; as describe_tar.
 
     The places are those of the examples, whose sums are checked when their pictures are asked for: all at once would
     take a minute for some gigabytes.
@@ -206,7 +211,18 @@ def _example(record: bytes, path: Path, number: int) -> tuple[Label, bytes]:
         lacks, keys = ("picture", _IMAGE_KEYS) if not pictures else ("label", _LABEL_KEYS)
         raise DatasetError(f"{path}: example {number:,} has no {lacks} under one of the names {', '.join(keys)}; found "
                            f"{', '.join(sorted(features)[:8]) or 'nothing'}. Write the file again with these names.")
-    return labels[0], pictures[0]
+    return labels[0], _as_file(pictures[0], features)
+
+
+def _as_file(picture: bytes, features: dict[str, Any]) -> bytes:
+    """A picture as a file has it: pixels in rows, whose size stands beside them, get the header of one."""
+    height, width = (next((features[key].int64_list.value[0] for key in keys
+                           if key in features and len(features[key].int64_list.value) == 1), 0)
+                     for keys in (_HEIGHT_KEYS, _WIDTH_KEYS))
+    colours, rest = divmod(len(picture), height * width) if height > 0 and width > 0 else (0, 0)
+    if rest or colours not in _PORTABLE or picture.startswith(_ENCODED):
+        return picture
+    return b"%b %d %d 255\n%b" % (_PORTABLE[colours], width, height, picture)
 
 
 @cache

@@ -68,6 +68,8 @@ FORMATS: dict[str, Callable[[Path], Path]] = {
     "tar, JSON": lambda p: write_tar(p / "d.tar", IMAGES, NUMBERS, "json"),
     "tfrecord": lambda p: write_tfrecord(p / "d.tfrecord", IMAGES, NUMBERS),
     "tfrecord of TFDS": lambda p: write_tfrecord(p / "d.tfrecord-00000-of-00001", IMAGES, NUMBERS, ("image", "label")),
+    "tfrecord of pixels": lambda p: write_tfrecord(p / "d.tfrecord", IMAGES, NUMBERS, ("image_raw", "label"),
+                                                   encoded=np.ndarray.tobytes),
     "parquet": lambda p: write_parquet(p / "d.parquet", IMAGES, NUMBERS),
     "parquet, several groups": lambda p: write_parquet(p / "d.parquet", IMAGES, NUMBERS, row_group_size=10,
                                                        compression="zstd"),
@@ -446,6 +448,15 @@ def test_records_that_lack_a_picture_say_what_they_hold(tmp_path: Path) -> None:
     assert "has no picture under one of the names image/encoded" in (said := refused(path)) and "photo" in said
     path = write_tfrecord(tmp_path / "e.tfrecord.gz", IMAGES[:2], [1, 2], packed="GZIP")
     assert "gunzip" in refused(path)
+
+
+def test_gray_pixels_of_a_record_are_a_picture_of_the_size_beside_them(tmp_path: Path) -> None:
+    gray = np.random.default_rng(3).integers(256, size=(4, 7, 5, 1), dtype=np.uint8)
+    path = write_tfrecord(tmp_path / "d.tfrecord", gray, [1, 0, 2, 1], ("image", "label"), encoded=np.ndarray.tobytes)
+    np.testing.assert_array_equal(open_dataset(path, (7, 5, 1)).take([0, 1, 2, 3]), gray)
+    cut_off = write_tfrecord(tmp_path / "e.tfrecord", gray, [1, 0, 2, 1], ("image", "label"),
+                             encoded=lambda picture: picture.tobytes()[:-1])
+    assert "isn't a picture" in refused(cut_off)
 
 
 def test_a_record_of_absurd_length_is_refused(tmp_path: Path) -> None:
