@@ -111,6 +111,8 @@ class Comparing(QObject):
         self._tell()
         self.show({listed.key for listed in opened})
         said = f"Listed: {named([listed.folder.name for listed in opened if listed.folder])}."
+        if len({listed.key for listed in opened}) < len(opened):
+            said += " Folders that hold the same run are one line."
         self._session.message.emit(Message(f"{said} {words_of_all(failed)}", "error") if failed else Message(said))
 
     def _take_kept(self, kept: Sequence[KeptRun]) -> None:

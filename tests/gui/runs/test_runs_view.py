@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import html
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,18 @@ def test_of_folders_that_are_dropped_together_a_damaged_one_is_named_and_the_oth
     assert [listed.folder for listed in window.runs.model.rows] == [good]
     said = window.message_bar.text.text()
     assert f"{bad / 'run.json'}: isn't a saved run, or is damaged" in said and f"Listed: {good.name}." in said
+
+
+def test_of_two_copies_of_a_run_it_is_said_that_they_are_one(
+    tmp_path: Path, window: MainWindow, qtbot: QtBot,
+) -> None:
+    first, other = (keep_run(a_run(seed), tmp_path / "elsewhere") for seed in (3, 4))
+    copy = shutil.copytree(first, tmp_path / "elsewhere" / "copy")
+    settle(qtbot, window)
+    assert drop(window, [first, other, copy])
+    settle(qtbot, window)
+    assert len(window.runs.model.rows) == 2
+    assert window.status.text.text().endswith("Folders that hold the same run are one line.")
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path, window: MainWindow, qtbot: QtBot) -> None:
