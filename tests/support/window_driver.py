@@ -19,7 +19,7 @@ from gui.session.queue import Job, nothing
 from gui.session.session import State
 from gui.widgets.turns import _Turns
 
-PATIENCE_MS = 120_000
+PATIENCE_MS = 300_000
 
 
 def settle(qtbot: QtBot, window: MainWindow) -> None:
