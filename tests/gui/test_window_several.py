@@ -42,6 +42,15 @@ def drop_models(qtbot: QtBot, window: MainWindow, lab: SmallLab, models: list[Pa
     assert window.session.state is State.READY
 
 
+def cancel_once(reached: threading.Event, go_on: threading.Event, qtbot: QtBot, window: MainWindow) -> None:
+    """Run, and cancel where the work says that it was reached and waits to go on."""
+    qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(reached.is_set, timeout=PATIENCE_MS)
+    window.session.cancel()
+    go_on.set()
+    settle(qtbot, window)
+
+
 def spoil(path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[:len(content) // 2])
@@ -123,11 +132,7 @@ def test_cancel_keeps_the_models_that_are_done(
         return run_pruning(request, progress=report, cancel=cancel)
 
     monkeypatch.setattr(several, "run_pruning", waits_at_the_second)
-    qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(at_the_second.is_set, timeout=PATIENCE_MS)
-    window.session.cancel()
-    go_on.set()
-    settle(qtbot, window)
+    cancel_once(at_the_second, go_on, qtbot, window)
     assert heard[-1].startswith("Model 2 of 3, two.keras: ")
     assert [entry.run.model.path for entry in window.runs.model.rows] == [models[0]]
     assert window.runs.model.rows[0].folder is not None
@@ -149,11 +154,7 @@ def test_cancel_that_comes_as_a_model_ends_keeps_it_and_runs_no_other(
         return run
 
     monkeypatch.setattr(several, "run_pruning", ends_late)
-    qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(done.is_set, timeout=PATIENCE_MS)
-    window.session.cancel()
-    go_on.set()
-    settle(qtbot, window)
+    cancel_once(done, go_on, qtbot, window)
     assert [entry.run.model.path for entry in window.runs.model.rows] == [models[0]]
     assert "Cancelled. 1 of 3 models are done." in window.status.text.text()
 

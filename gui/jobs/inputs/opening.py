@@ -41,7 +41,7 @@ class Opening(QObject):
         """Open files and folders of any kind, each as what it turns out to be."""
         if paths:
             self._looked_at = paths[0].name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
-            self._told = self._session.state.busy
+            self._told |= self._session.state.busy  # or of files before these something is said still
             self._session.tell_waiting(f"Opening {self._looked_at}")
             self._patience.start()
             self._session.add(Job(partial(look_at_all, list(paths)), self._hand_over, failed=self._fail))
