@@ -6,7 +6,7 @@ from functools import partial
 
 from PySide6.QtCore import QMargins, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QMainWindow, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from gui.channels.wing import channels_wing
 from gui.check.wing import check_wing
@@ -41,7 +41,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.settings = settings
         self.theme = theme.resolve(settings.theme)
-        theme.apply(_application(), self.theme)
+        theme.apply(self.theme)
         self.setWindowIcon(resources.application_icon())
         self.setAcceptDrops(True)
         self.desk = desk = Desk(self, settings, self.theme)
@@ -114,7 +114,7 @@ class MainWindow(QMainWindow):
         """Switch to a theme and remember it."""
         self.settings.theme = choice
         self.theme = self.desk.theme = theme.resolve(choice)
-        theme.apply(_application(), self.theme)
+        theme.apply(self.theme)
         self.desk.menus.set_theme(self.theme)
         in_turns(self, *(partial(part.set_theme, self.theme) for part in self._themed))
 
@@ -199,9 +199,3 @@ class MainWindow(QMainWindow):
 def first_size(screen: QSize) -> QSize:
     """How large the window is before a person says otherwise: with its frame it fits a screen of 1280 x 800."""
     return screen.shrunkBy(_FRAME).boundedTo(QSize(1280, 800))
-
-
-def _application() -> QApplication:
-    application = QApplication.instance()
-    assert isinstance(application, QApplication)
-    return application

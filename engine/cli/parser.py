@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from engine import VERSION
@@ -12,6 +13,7 @@ from engine.cli.commands import check, compare, defend, evaluate, examine, inspe
 from engine.cli.options import not_empty
 from engine.cli.project import project_defaults
 from engine.data.preprocessing import KNOWN
+from engine.records.project import read_project
 
 
 class Command(Protocol):
@@ -40,7 +42,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser, arguments = build_parser(), _joined(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(arguments)
     if vars(options).get("project"):
-        options.set_defaults(**project_defaults(options.project), typed=options)
+        project = read_project(Path(options.project))
+        options.set_defaults(**project_defaults(project), opened=project, typed=options)
         options = parser.parse_args(arguments)
     return options
 

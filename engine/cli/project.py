@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.errors import EngineError
 from engine.models.architecture import describe_model
-from engine.records.project import FileRole, Looked, look_for, read_project
+from engine.records.project import FileRole, Looked, Project, look_for
 
 _OPTIONS: dict[FileRole, str] = {"model": "MODEL", "validation": "--clean", "test": "--test", "poisoned": "--poisoned",
                                  "order": "--order"}
@@ -20,16 +20,11 @@ def add_project(parser: argparse.ArgumentParser) -> None:
     """A project in place of files and settings."""
     parser.add_argument("--project", metavar="FILE", help="a project that the window saved (.goodnet): run what it "
                         "holds; options given beside it take precedence over it")
-    parser.set_defaults(set_defaults=parser.set_defaults)
+    parser.set_defaults(set_defaults=parser.set_defaults, opened=None)
 
 
-def project_defaults(name: str) -> dict[str, Any]:
-    """What a project's file says, as the options of prune are called.
-
-    Raises:
-        EngineError: it isn't a project.
-    """
-    project = read_project(Path(name))
+def project_defaults(project: Project) -> dict[str, Any]:
+    """What a project says, as the options of prune are called."""
     request = project.request
     settings = {name: value for name, value in project.settings.items() if name != "classes"}
     return {**settings, "drop": list(request.drops), "model": str(request.model),
@@ -41,11 +36,8 @@ def project_defaults(name: str) -> dict[str, Any]:
 def project_classes(options: argparse.Namespace, model: Path) -> tuple[str, ...]:
     """What the project calls a model's labels, as the window does; nothing where there is none, where its names came
     with its own model and this is another one, or where the model has another number of labels.
-
-    Raises:
-        EngineError: it isn't a project.
     """
-    project = read_project(Path(options.project)) if options.project else None
+    project: Project | None = options.opened
     if not project or not project.request.classes:
         return ()
     own = [dataclasses.replace(file, path=model) for file in project.files if file.role == "model"]
@@ -67,11 +59,10 @@ def check_project_files(options: argparse.Namespace) -> None:
     missing = [name for name, value in (("MODEL", options.model), ("--clean", options.clean)) if not value]
     if missing:
         options.usage_error(f"the following arguments are required: {', '.join(missing)} (or --project)")
-    if not options.project:
+    if not options.opened:
         return
     typed = vars(options.typed)  # without what the project says
-    files = [file for file in read_project(Path(options.project)).files
-             if not typed[_OPTIONS[file.role].strip("-").lower()]]
+    files = [file for file in options.opened.files if not typed[_OPTIONS[file.role].strip("-").lower()]]
     for looked in look_for(files, Path(options.project).absolute().parent):
         if looked.state != "found":
             raise EngineError(_remedy(looked))

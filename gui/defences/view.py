@@ -8,8 +8,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from engine.literal import unbroken
+from gui.widgets.buttons import PrimaryButton
 from gui.widgets.elided_label import EmptyText, PlainLabel
-from gui.widgets.primary_button import PrimaryButton
 from gui.widgets.texts import as_tip, waiting
 from gui.widgets.theme import Theme, outline
 from gui.widgets.turns import in_turns

@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 from engine.runs.examine import BLIND
 from gui.examine.pictures import Gallery, of_scan
 from gui.examine.verdict import VerdictLabel
+from gui.widgets.buttons import PrimaryButton
 from gui.widgets.elided_label import EmptyText, PlainLabel
-from gui.widgets.primary_button import PrimaryButton
 from gui.widgets.resources import icon
 from gui.widgets.texts import label_and_name, waiting
 from gui.widgets.theme import Theme

@@ -9,7 +9,6 @@ from PySide6.QtCore import QItemSelection, QModelIndex, Signal
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
-    QPushButton,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -22,6 +21,7 @@ from gui.goodnets.headline_label import HeadlineLabel
 from gui.goodnets.model import ATTACK, DETECTION, GUARD, VERDICT, GoodNetsModel, Pair
 from gui.goodnets.thresholds_editor import DropsEditor
 from gui.tables.view import FigureTable
+from gui.widgets.buttons import push_button
 from gui.widgets.elided_label import EmptyText, PlainLabel
 from gui.widgets.texts import waiting
 from gui.widgets.theme import Theme
@@ -59,11 +59,11 @@ class GoodNetsView(QWidget):
         self.stack = QStackedWidget()
         self.stack.addWidget(self.empty)
         self.stack.addWidget(self.table)
-        self.save_button = _button("Save selec&ted…", "Save the selected GoodNets to a folder", self._save_selected)
-        self.save_all_button = _button(
+        self.save_button = push_button("Save selec&ted…", "Save the selected GoodNets to a folder", self._save_selected)
+        self.save_all_button = push_button(
             "Save all Goo&dNets…", "Save every GoodNet of the table to a folder, without the figures and the report "
             "that “Save all” beside Run writes too", self._save_all)
-        self.use_button = _button("Use in &image check", "Check images with the selected GoodNet", self._use)
+        self.use_button = push_button("Use in &image check", "Check images with the selected GoodNet", self._use)
         buttons = QHBoxLayout()
         buttons.addWidget(self.use_button)
         buttons.addStretch()
@@ -165,10 +165,3 @@ class GoodNetsView(QWidget):
 
     def _use(self) -> None:
         self.use_requested.emit(self.selected_rows()[0])
-
-
-def _button(text: str, tooltip: str, slot: object) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tooltip)
-    button.clicked.connect(slot)
-    return button

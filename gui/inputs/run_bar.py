@@ -28,8 +28,8 @@ from engine.progress import Progress
 from gui.session.session import State
 from gui.settings import FEWEST_FALSE_ALARMS, MOST_FALSE_ALARMS, Options
 from gui.widgets import resources
+from gui.widgets.buttons import PrimaryButton
 from gui.widgets.elided_label import PlainLabel
-from gui.widgets.primary_button import PrimaryButton
 from gui.widgets.texts import as_tip
 from gui.widgets.theme import Theme
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMessageBox, QPushButton, QSizePolicy, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMessageBox, QSizePolicy, QVBoxLayout
 
 from engine.literal import short_name, unbroken
+from gui.widgets.buttons import push_button
 from gui.widgets.elided_label import PlainLabel
 from gui.widgets.resources import icon
 from gui.widgets.texts import as_tip
@@ -45,16 +46,17 @@ class ResultBar(QFrame):
         for label in (self.warnings, self.answer):
             label.setFont(font)
         self._mark_icon = PlainLabel()
-        self.use = _button("Use in image check", "Check pictures with this GoodNet", self.use_requested)
-        self.save = _button("Save it…", "Save this GoodNet in a folder", self.save_requested)
-        self.keep = _button("Keep it…", "", self.keep_requested)
-        self.files = _button("Choose its files again", "Choose the files and options that these results were made of",
-                             self.files_requested)
+        self.use = push_button("Use in image check", "Check pictures with this GoodNet", self.use_requested)
+        self.save = push_button("Save it…", "Save this GoodNet in a folder", self.save_requested)
+        self.keep = push_button("Keep it…", "", self.keep_requested)
+        self.files = push_button(
+            "Choose its files again", "Choose the files and options that these results were made of",
+            self.files_requested)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 4)
         column.setSpacing(4)
         self._all_warnings: tuple[str, ...] = ()
-        self.more = _button("", "", self._show_warnings)
+        self.more = push_button("", "", self._show_warnings)
         warned = QHBoxLayout()
         warned.addWidget(self.warnings, 1)
         warned.addWidget(self.more, 0, Qt.AlignmentFlag.AlignBottom)
@@ -139,10 +141,3 @@ def _wrapping(accessible_name: str) -> QLabel:
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     label.setAccessibleName(accessible_name)
     return label
-
-
-def _button(text: str, tip: str, clicked: object) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    button.clicked.connect(clicked)
-    return button

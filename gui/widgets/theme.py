@@ -96,10 +96,10 @@ class ScrollArea(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if scrolls else Qt.FocusPolicy.NoFocus)
 
 
-def apply(application: QApplication, theme: Theme) -> None:
+def apply(theme: Theme) -> None:
     """Give the whole application a theme's palette, on the Fusion style that honours it everywhere."""
-    if application.style().name() != "fusion":
-        application.setStyle("Fusion")
+    if QApplication.style().name() != "fusion":
+        QApplication.setStyle("Fusion")
     palette = QPalette()
     role = QPalette.ColorRole
     for which, colour in (
@@ -114,4 +114,4 @@ def apply(application: QApplication, theme: Theme) -> None:
         palette.setColor(which, QColor(colour))
     for which in (role.WindowText, role.Text, role.ButtonText):
         palette.setColor(QPalette.ColorGroup.Disabled, which, QColor(theme.muted))
-    application.setPalette(palette)
+    QApplication.setPalette(palette)

@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from gui.main_window import MainWindow
 from gui.messages import Message
 from gui.session.session import State
-from gui.widgets.primary_button import PrimaryButton
+from gui.widgets.buttons import PrimaryButton
 from gui.window.shortcuts import ShortcutList
 from tests.gui.test_window_defences import open_small
 from tests.support.comparisons import comparison

@@ -27,6 +27,8 @@ _BY_CHANCE = 0.05
 # By how much labels are too high, and what a person is told then.
 _LABEL_SLIPS = {0: "", 1: "every label is one too high; save the set again with labels that count from 0.",
                 -1: "every label is one too low; save the set again with labels that count from 0."}
+_NAME_THEM = "Give the class list in the network's order (--classes FILE, or Label names in the window)."
+_RENUMBER_THEM = "Save the set again with the network's numbers."
 
 
 def explained(doubts: Iterable[Doubt], network: Network, sets: Sequence[SweepSet], progress: ProgressCallback,
@@ -81,8 +83,10 @@ def likely_cause(network: Network, dataset: Dataset, progress: ProgressCallback 
     if right >= wanted and _surely(int((best & ~before).sum()), int((before & ~best).sum()), len(found)):
         return f"Likely cause: {told} {called} is then right on {percent(right)} of {len(where)} images tried."
     # Wrong labels make a wrong choice of preprocessing, too, so each is looked at.
-    return next(filter(None, (_of_order(labels, truth, called, len(answers), was >= _GOOD)
-                              for labels in answers.values())), "")
+    order = next(filter(None, (_of_order(labels, truth, called, len(answers), was >= _GOOD)
+                               for labels in answers.values())), "")
+    remedy = _NAME_THEM if dataset.label_names else _RENUMBER_THEM
+    return f"{order} {remedy}" if order else ""
 
 
 def likely_target(network: Network, poisoned: Dataset, progress: ProgressCallback = ignore_progress,

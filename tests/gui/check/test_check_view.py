@@ -62,19 +62,13 @@ VERDICTS = [verdict("folder/b.png", 2, 2, b_confidence=0.7).without_picture(),
 @pytest.fixture
 def view(qtbot: QtBot) -> Iterator[CheckView]:
     """A view with a GoodNet, on screen."""
-    theme.apply(_application(), theme.LIGHT)
+    theme.apply(theme.LIGHT)
     view = CheckView(theme.LIGHT)
     qtbot.addWidget(view)
     view.resize(1000, 640)
     view.show_goodnet("goodnet-x10", N)
     view.show()
     yield view
-
-
-def _application() -> QApplication:
-    application = QApplication.instance()
-    assert isinstance(application, QApplication)
-    return application
 
 
 def texts(view: CheckView, column: int) -> list[str]:

@@ -47,6 +47,7 @@ def test_some_labels_in_another_order_are_told_though_b_is_mostly_right(network:
     ring, open_ended = np.array([1, 2, 0, 3])[shown], np.array([0, 1, 1, 3])[shown]
     said = likely_cause(network, saved(tmp_path / "d.h5", shown.tolist(), ring.tolist()))
     assert "numbered in another order" in said and "answers images of label 0 with label 2" in said
+    assert said.endswith("Save the set again with the network's numbers.")
     missing = shown != 1  # one label's images are all answered with another, of which there are none
     assert likely_cause(network, saved(tmp_path / "e.h5", shown[missing].tolist(), open_ended[missing].tolist())) == ""
 

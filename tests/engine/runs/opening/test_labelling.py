@@ -465,6 +465,7 @@ def test_evaluate_doubts_labels_in_another_order_than_the_goodnets(
     assert unlike.startswith(f"{other}: calls label 0 cat, but the GoodNet was made with a list that calls it bird.")
     assert guessed.startswith("B answers only 0 % of clean right, hardly more than by chance (25 %)")
     assert "the labels are numbered in another order than the network's" in guessed
+    assert guessed.endswith(" Give the class list in the network's order (--classes FILE, or Label names in the window).")
     assert main([*given, "--classes", str(other)]) == 0
     assert f"Warning: {guessed}" in capsys.readouterr().out
     other.write_text("\n".join((*ANIMALS, "unicorn")), encoding="utf-8")

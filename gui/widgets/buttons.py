@@ -1,7 +1,10 @@
-"""The button that a person most likely wants to press next."""
+"""Buttons: any, and the one that a person most likely wants to press next."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from PySide6.QtCore import SignalInstance
 from PySide6.QtWidgets import QPushButton
 
 from gui.widgets import resources
@@ -15,6 +18,14 @@ QPushButton:hover, QPushButton:focus {{ border-color: {0.text}; }}
 QPushButton:pressed {{ background: {0.text}; color: {0.surface}; }}
 QPushButton:disabled {{ background: {0.surface}; color: {0.muted}; border: 2px solid {0.border}; }}
 """
+
+
+def push_button(text: str, tooltip: str, clicked: Callable[..., object] | SignalInstance) -> QPushButton:
+    """A button that tells what it does, and does it."""
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    button.clicked.connect(clicked)
+    return button
 
 
 class PrimaryButton(QPushButton):
