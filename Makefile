@@ -25,14 +25,14 @@ venv: .venv/.installed
 .venv/.installed: requirements.txt requirements-dev.txt .setup/make_venv.py
 	@$(PYTHON) .setup/make_venv.py
 
-# Lint, types, which room may import which, then every test, two at a time; windows are drawn without a screen.
+# Lint, types, which room may import which, then every test, on up to four cores; windows are drawn without a screen.
 test: export QT_QPA_PLATFORM = offscreen
 test: venv
 	@$(VENV_PYTHON) .setup/qt_packages.py
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(VENV_PYTHON) -m pytest -n 2 --dist worksteal
+	$(VENV_PYTHON) -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 # The tests of the windows (those that use qtbot) once more, on an X server without a monitor. Linux.
 test-x11: venv
