@@ -23,6 +23,8 @@ from engine.progress import NEVER_CANCELLED, CancelToken, Did, ignore_done
 
 # What goodnet.json says where B' answers alone.
 ANSWERS, B_PRIME = "answers", "b_prime"
+# And where it holds the SHA-256 of the clean images that the pair was made from.
+MADE_FROM = "made_from"
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +100,11 @@ class GoodNet:
     def depth(self) -> int | None:
         """Of clean images that were pictures stored with 16 bits, how many of them they used; None where unknown."""
         return self.notes.get("depth")
+
+    @property
+    def made_from(self) -> str:
+        """SHA-256 of the clean images that it was made from; empty where unknown."""
+        return str(self.notes.get(MADE_FROM, ""))
 
     @property
     def b_alone(self) -> bool:

@@ -93,7 +93,7 @@ def kept_pair(
     b = opened.network
     b_prime, notes, warning = _copy(b, run, made, row)
     guard = made.own_guards.get(row.defence) or made.guards.get(row.guard)
-    notes |= {**run.model.notes(), "guard": row.guard}
+    notes |= {**run.notes(), "guard": row.guard}
     goodnet = GoodNet(b, b_prime, opened.preprocessing, notes, guard)
     clean, test = opened.to_make_and_measure()
     poisoned = opened.of("poisoned")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.data.classes import places_among, read_classes
 from engine.data.datasets import Dataset, open_dataset
+from engine.data.fingerprints import Fingerprints
 from engine.data.preprocessing import preprocessing
 from engine.data.stored_values import refuse_unlike, stored_alike
 from engine.data.subsets import stored_pictures
@@ -60,10 +61,10 @@ def measure(
     """
     opened, doubts = open_for(goodnet, test, poisoned, classes, find, progress=progress, cancel=cancel)
     goodnet = dataclasses.replace(goodnet, preprocessing=opened.preprocessing)
-    evaluations = [evaluate(goodnet, one.dataset, one.role == "poisoned", progress=progress, cancel=cancel)
-                   for one in opened.sets]
-    measured = doubts_measured(goodnet, [one.dataset for one in opened.sets], evaluations, progress=progress,
-                               cancel=cancel)
+    prints = [Fingerprints(one.dataset) for one in opened.sets]
+    evaluations = [evaluate(goodnet, read.dataset, one.role == "poisoned", progress=progress, cancel=cancel)
+                   for read, one in zip(prints, opened.sets, strict=True)]
+    measured = doubts_measured(goodnet, prints, evaluations, progress=progress, cancel=cancel)
     borne = borne_text(goodnet.guard, goodnet.guard_name, opened.labelling.classes, evaluations[0].alarms) \
         if goodnet.guard else ""
     return MeasuredPair(goodnet, tuple(evaluations), opened.feeding.sentence if opened.feeding else "", doubts,
@@ -91,6 +92,7 @@ def open_for(
                     progress=progress, cancel=cancel)
     fed, labelling = opened.feeding.doubt if opened.feeding else "", opened.labelling
     return opened, tuple(filter(None, (unlike, fed, labelling.notice, labelling.doubt,
+                                       _made_from(goodnet, opened.files[0].dataset, cancel),
                                        *opened.about_sets([(own, goodnet.depth)]))))
 
 
@@ -101,6 +103,15 @@ def _unlike(path: Path, given: Sequence[str], own: Sequence[str]) -> str:
         return ""
     return (f"{path}: calls label {wrong} {given[wrong]}, but the GoodNet was made with a list that calls it "
             f"{own[wrong]}. Images are counted by the file's names; leave --classes out to count by the GoodNet's own.")
+
+
+def _made_from(goodnet: GoodNet, test: Dataset, cancel: CancelToken) -> str:
+    """That a pair is measured on the very set that it was made from, a sentence; nothing where it isn't known to be."""
+    if not goodnet.made_from or not test.is_as_it_was(goodnet.made_from, cancel):
+        return ""
+    return (f"{test.name} is the set that this GoodNet was made from: channels were ranked, thresholds chosen, guards "
+            "set and networks trained on the very images that measure it, which flatters it. Choose a test set of its "
+            "own.")
 
 
 def refuse_changed(b: Network, run: PruningRun) -> None:
@@ -151,7 +162,7 @@ def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = No
         "x": row.x, "layer": run.model.layer, "channels_pruned": row.channels_pruned, "pruned_channels": channels,
         "drop_points": row.drop_points, "drop_relative_percent": row.drop_relative_percent,
         "clean_accuracy": row.clean.value, "attack_success_rate": row.attack.value if row.attack else None,
-        "assessment": row.assessment.sentence, **run.model.notes(),
+        "assessment": row.assessment.sentence, **run.notes(),
     }
     guard = run.guarded.guard if run.guarded else None
     return GoodNet(b, b.pruned(run.model.layer, channels), preprocessing(run.model.scale), notes, guard)
@@ -160,7 +171,7 @@ def build_goodnet(run: PruningRun, row: GoodNetRow, network: Network | None = No
 def build_guarded_badnet(run: PruningRun, network: Network) -> GoodNet:
     """B behind the run's guard alone, as a pair of B with itself, which always agrees."""
     assert run.guarded is not None
-    notes = {"method": "guard", **run.model.notes()}
+    notes = {"method": "guard", **run.notes()}
     return GoodNet(network, network.copy(), preprocessing(run.model.scale), notes, run.guarded.guard)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine import backend
 from engine.data.fingerprints import Fingerprints
@@ -78,6 +79,10 @@ class PruningRun:
     def plausible(self) -> bool:
         """Whether the input is such that a success is one."""
         return not any(doubt.implausible for doubt in self.doubts)
+
+    def notes(self) -> dict[str, Any]:
+        """What goodnet.json says of every pair that is made of it."""
+        return self.model.notes(self.datasets[0].sha256)
 
 
 def run_pruning(

@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.assessment import Assessment, assess, astray, enumerated, percent
 from engine.data.datasets import Dataset
+from engine.data.fingerprints import Fingerprints
 from engine.data.subsets import HELD_BACK, stored_pictures, subset
 from engine.defences.distillation import distil
 from engine.defences.fine_pruning import fine_prune
@@ -27,7 +28,7 @@ from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCall
 from engine.pruning.ranking import rank_channels
 from engine.runs.doubts.alarms_borne import borne_text
 from engine.runs.doubts.measured import doubts_measured
-from engine.runs.doubts.plausibility import uneven_text
+from engine.runs.doubts.plausibility import Doubt, uneven_text
 from engine.runs.opening.feeding import counted_answers
 from engine.runs.opening.inputs import Opened
 
@@ -170,28 +171,31 @@ def _as_pair(
     """A repair beside B, or in its place, and what the pair is worth; what is doubtful about the input comes first in
     its warning."""
     network, poisoned = opened.network, opened.of("poisoned")
-    notes = {**notes_of(repair, alone), **opened.model_summary().notes(), "guard": guard}
+    made_from = opened.files[0].dataset.sha256(cancel)
+    notes = {**notes_of(repair, alone), **opened.model_summary().notes(made_from), "guard": guard}
     goodnet = GoodNet(network, repaired_network(network, repair), opened.preprocessing, notes, standing)
     uneven = uneven_text(clean.name, clean.labels, network.labels) if standing else ""
     answers = counted_answers(network, clean, progress=progress, cancel=cancel)
     led = astray(clean.name, answers, network.labels, len(clean))
     said = " ".join(filter(None, (*opened.notices, led, uneven, repair.warning)))
     pair = measured(repair.method, said, goodnet, clean, test, poisoned, progress, cancel)
-    return _judged(pair, [test or clean, *poisoned], progress, cancel) if poisoned else pair
+    doubts = doubts_measured(goodnet, [Fingerprints(dataset) for dataset in (test or clean, *poisoned)],
+                             pair.evaluations, clean if test else None, progress=progress, cancel=cancel)
+    return _judged(pair, doubts)
 
 
-def _judged(
-    pair: RepairedPair, sets: Sequence[Dataset], progress: ProgressCallback, cancel: CancelToken,
-) -> RepairedPair:
-    """A pair with what its figures mean, in goodnet.json too, and with what is doubtful about them."""
+def _judged(pair: RepairedPair, doubts: Sequence[Doubt]) -> RepairedPair:
+    """A pair with what is doubtful about its figures and, where an attack was measured, with what they mean, in
+    goodnet.json too."""
+    warning = " ".join(filter(None, (*(doubt.sentence for doubt in doubts), pair.warning)))
+    if not pair.evaluations[1:]:
+        return dataclasses.replace(pair, warning=warning)
     goodnet = pair.goodnet
-    doubts = doubts_measured(goodnet, sets, pair.evaluations, progress=progress, cancel=cancel)
     guarded = f" behind the {goodnet.guard_name} guard" if goodnet.guard else ""
     found = assess(f"With {pair.method}{guarded}", figures_of(pair.evaluations), guarded=bool(guarded),
                    plausible=not any(doubt.implausible for doubt in doubts))
-    return dataclasses.replace(
-        pair, goodnet=dataclasses.replace(goodnet, notes=goodnet.notes | {"assessment": found.sentence}),
-        warning=" ".join(filter(None, (*(doubt.sentence for doubt in doubts), pair.warning))), assessment=found)
+    goodnet = dataclasses.replace(goodnet, notes=goodnet.notes | {"assessment": found.sentence})
+    return dataclasses.replace(pair, goodnet=goodnet, warning=warning, assessment=found)
 
 
 def calibrated(

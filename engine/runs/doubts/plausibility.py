@@ -231,22 +231,31 @@ def flooded(labels: Labels) -> int | None:
 def _about_shared(sets: Sequence[SetSeen], curve: PruningCurve) -> Iterator[Doubt]:
     """Images that stand in two sets that should have none in common."""
     for (one, _), (other, counts) in combinations(zip(sets, curve.sets, strict=False), 2):
-        shared = int(np.isin(other.hashes, one.hashes).sum())
-        if not shared:
-            continue
-        told = (f"{shared:,} of the {len(other.hashes):,} images in {_named(other, (one, other))} are in "
-                f"{_named(one, (one, other))} too")
-        many = shared > _NOT_A_FEW * min(len(one.hashes), len(other.hashes))
-        if one.role == "poisoned":
-            yield Doubt(f"{told}: what is said of all poisoned images together counts them twice.", False)
-        elif other.role != "poisoned":
-            yield Doubt(f"{told}: channels were ranked, thresholds chosen and guards set on the very images that "
-                        "measure the result. Choose a test set of its own.", many)
-        elif counts.b_prime_rate(0).value <= HARMLESS_ATTACK:
-            yield Doubt(f"{told}: they carry no trigger.", False)
-        else:
-            yield Doubt(f"{told}: either poisoned images stand among the clean ones, or clean ones that carry no "
-                        "trigger among the poisoned.", many)
+        yield from about_shared(one, other, counts)
+
+
+def about_shared(one: SetSeen, other: SetSeen, counts: SetCounts) -> Iterator[Doubt]:
+    """What is doubtful about a set some of whose images are in another one, too.
+
+    Args:
+        one: the set that something was made from or, of two sets that measure it, the first; counts: the other's.
+    """
+    shared = int(np.isin(other.hashes, one.hashes).sum())
+    if not shared:
+        return
+    told = (f"{shared:,} of the {len(other.hashes):,} images in {_named(other, (one, other))} are in "
+            f"{_named(one, (one, other))} too")
+    many = shared > _NOT_A_FEW * min(len(one.hashes), len(other.hashes))
+    if one.role == "poisoned":
+        yield Doubt(f"{told}: what is said of all poisoned images together counts them twice.", False)
+    elif other.role != "poisoned":
+        yield Doubt(f"{told}: channels were ranked, thresholds chosen, guards set and networks trained on the very "
+                    "images that measure the result. Choose a test set of its own.", many)
+    elif counts.b_prime_rate(0).value <= HARMLESS_ATTACK:
+        yield Doubt(f"{told}: they carry no trigger.", False)
+    else:
+        yield Doubt(f"{told}: either poisoned images stand among the clean ones, or clean ones that carry no "
+                    "trigger among the poisoned.", many)
 
 
 def _about_copies(sets: Iterable[SetSeen]) -> Iterator[Doubt]:

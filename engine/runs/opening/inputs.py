@@ -16,6 +16,7 @@ from engine.data.preprocessing import AUTO, Preprocessing, preprocessing
 from engine.data.stored_values import BYTES, FINER, stored_alike, unlike_largest
 from engine.data.subsets import hold_back
 from engine.data.targets import by_target, told_apart, unshown_targets
+from engine.goodnets.pair import MADE_FROM
 from engine.models.networks import OPENING_PIECES, Network, open_network
 from engine.progress import NEVER_CANCELLED, CancelToken, Progress, ProgressCallback, ignore_progress
 from engine.pruning.sweep import Role, SweepSet
@@ -77,10 +78,14 @@ class ModelSummary:
     stored: str = BYTES
     depth: int | None = None
 
-    def notes(self) -> dict[str, Any]:
-        """What goodnet.json says of every pair that is made from the network."""
+    def notes(self, made_from: str) -> dict[str, Any]:
+        """What goodnet.json says of every pair that is made from the network.
+
+        Args:
+            made_from: SHA-256 of the clean validation images.
+        """
         return {"b": {"name": self.path.name, "sha256": self.sha256}, "classes": list(self.classes),
-                "stored": self.stored, "depth": self.depth}
+                "stored": self.stored, "depth": self.depth, MADE_FROM: made_from}
 
 
 @dataclass(frozen=True)

@@ -106,3 +106,29 @@ def test_implausible_input_is_said_before_anything_else(
     assert not {row["level"] for row in document["goodnets"]} & {"repaired", "protected", "costly"}
     report = " ".join((out / "report.html").read_text(encoding="utf-8").split())
     assert report.index("every label is one too high") < report.index("Mend what the warning names")
+
+
+def test_evaluate_looks_at_its_sets_as_a_run_does(
+    small_lab: SmallLab, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Poisoned images as the test set, one file as both, copies, and the very images that the GoodNet was made from."""
+    said_of(["prune", str(small_lab.badnet), "--clean", str(small_lab.clean), "--drop", "5", "--scale", "none",
+             "--out", str(tmp_path / "out")], capsys)
+    images, labels = stored(small_lab.test)
+    copies = save_lab_file(tmp_path / "copies.h5", np.repeat(images, 3, axis=0), np.repeat(labels, 3))
+
+    def doubted(test: Path, *poisoned: Path) -> str:
+        given = ["--poisoned", *map(str, poisoned)] if poisoned else []
+        document = json.loads(said_of(["evaluate", str(tmp_path / "out" / "goodnet-x5"), "--test", str(test), *given,
+                                       "--json"], capsys))
+        return " ".join(document["warnings"])
+
+    assert doubted(small_lab.test, small_lab.poisoned) == ""
+    of_one_label = f"100 % of the images in poisoned have the label {TARGET}"
+    assert of_one_label in doubted(small_lab.poisoned)
+    assert "40 of the 40 images in poisoned (the poisoned set) are in poisoned (the test set) too" in \
+        (both := doubted(small_lab.poisoned, small_lab.poisoned)) and of_one_label in both
+    assert "Only 60 of the 180 images in copies are different" in doubted(copies)
+    moved = tmp_path / "moved.h5"
+    moved.write_bytes(small_lab.clean.read_bytes())
+    assert "moved is the set that this GoodNet was made from" in doubted(moved)

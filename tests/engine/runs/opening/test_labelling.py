@@ -57,13 +57,14 @@ def colours_network(path: Path, labels: int, shape: tuple[int, int, int] = SHAPE
     return path
 
 
-def folder_of(path: Path, values: dict[str, int], count: int = 5) -> Path:
-    """Pictures of one red value in sub-folders."""
+def folder_of(path: Path, values: dict[str, int], count: int = 5, first: int = 0) -> Path:
+    """Pictures of one red value in sub-folders, in a corner of which stands their number, from the first on."""
     for name, red in values.items():
         (path / name).mkdir(parents=True)
         for i in range(count):
             pixels = np.zeros(SHAPE, np.uint8)
             pixels[..., 0] = red
+            pixels[0, 0, 1:] = divmod(first + i, 256)
             Image.fromarray(pixels).save(path / name / f"{i}.png")
     return path
 
@@ -414,12 +415,13 @@ def test_a_repaired_pair_remembers_the_classes(
     monkeypatch.setitem(METHODS, "distillation", lambda b, *_, **named: Repair(
         "distillation", b.model.get_weights(), 1, 1, Rate(1, 1), Rate(1, 1), "", (), "", 0))
     clean = folder_of(tmp_path / "clean", {name: 32 + 64 * i for i, name in enumerate(TRAINED)})
-    poisoned = folder_of(tmp_path / "poisoned", {"cat": 160}, 20)
+    test = folder_of(tmp_path / "test", {name: 32 + 64 * i for i, name in enumerate(TRAINED)}, first=50)
+    poisoned = folder_of(tmp_path / "poisoned", {"cat": 160}, 20, first=100)
     network = noted if said == "in the model" else model
     names = (model.parent if said == "beside" else tmp_path / "elsewhere") / "names.txt"
     names.parent.mkdir(exist_ok=True)
     names.write_text("\n".join(TRAINED), encoding="utf-8")
-    sets = ["--test", str(clean), "--poisoned", str(poisoned), "--json"]
+    sets = ["--test", str(test), "--poisoned", str(poisoned), "--json"]
     assert main(["repair", str(network), "--clean", str(clean), "--out", str(tmp_path / "out"), "--scale", "none",
                  *(["--classes", str(names)] if said == "--classes" else []), *sets]) == 0
     repaired = json.loads(capsys.readouterr().out)
@@ -451,21 +453,23 @@ def test_evaluate_doubts_labels_in_another_order_than_the_goodnets(
     model: Path, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Neither is the attack gone, nor the network poor."""
-    poisoned = folder_of(tmp_path / "poisoned", {"dog": 160}, 20)
+    test = folder_of(tmp_path / "test", {name: 32 + 64 * i for i, name in enumerate(ANIMALS)}, first=50)
+    poisoned = folder_of(tmp_path / "poisoned", {"dog": 160}, 20, first=100)
     run = run_pruning(run_on(model, clean, poisoned, drops=(10.0,)))
     save_pair(build_goodnet(run, rows_of(run)[0]), tmp_path / "pair")
     own, other = tmp_path / "own.txt", tmp_path / "other.txt"
     own.write_text("\n".join(ANIMALS), encoding="utf-8")
     other.write_text("\n".join((*ANIMALS[1:], ANIMALS[0])), encoding="utf-8")
-    given = ["evaluate", str(tmp_path / "pair"), "--test", str(clean), "--poisoned", str(poisoned)]
+    given = ["evaluate", str(tmp_path / "pair"), "--test", str(test), "--poisoned", str(poisoned)]
     assert main([*given, "--classes", str(own), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["warnings"] == []
     assert main([*given, "--classes", str(other), "--json"]) == 0
     unlike, guessed = json.loads(capsys.readouterr().out)["warnings"]
     assert unlike.startswith(f"{other}: calls label 0 cat, but the GoodNet was made with a list that calls it bird.")
-    assert guessed.startswith("B answers only 0 % of clean right, hardly more than by chance (25 %)")
+    assert guessed.startswith("B answers only 0 % of test right, hardly more than by chance (25 %)")
     assert "the labels are numbered in another order than the network's" in guessed
-    assert guessed.endswith(" Give the class list in the network's order (--classes FILE, or Label names in the window).")
+    assert guessed.endswith("Give the class list in the network's order (--classes FILE, or Label names in the "
+                            "window).")
     assert main([*given, "--classes", str(other)]) == 0
     assert f"Warning: {guessed}" in capsys.readouterr().out
     other.write_text("\n".join((*ANIMALS, "unicorn")), encoding="utf-8")
