@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,14 @@ SUFFIXES = frozenset({
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
     ".pbm", ".pnm", ".tga", ".ico", ".jp2", ".avif", ".pcx", ".sgi", ".dds",
 })
+# What lies beside pictures and says something of them, or is a system's; of any other file somebody may think that it
+# is looked at.
+_BESIDE = frozenset({
+    ".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".rst", ".html", ".htm", ".log", ".pdf",
+    ".db", ".ini", ".py", ".ipynb", ".sh", ".md5", ".sha256",
+})
+# Photographs are cropped by about as much as that; of more a person is told.
+_MOST_OUTSIDE = 0.3
 # What the reader tells of a look: bits, 0 or 1 for declared, the largest value, height and width.
 LOOK = (np.dtype(np.int64), (5,))
 LOOK_BYTES = LOOK[0].itemsize * 5
@@ -69,7 +77,27 @@ def as_look(told: Array) -> Look:
     return Look(bits if 8 <= bits <= 16 else 0, bool(declared), highest, (height, width))
 
 
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A picture as a network sees it, uint8[H, W, C], and what of its file isn't to be seen there, in words or nothing.
+    """
+
+    picture: Picture
+    unseen: str
+
+
 def load_picture(path: Path, shape: tuple[int | None, int | None, int], depth: int | None = None) -> Picture:
+    """As fit_file; what isn't to be seen is left out.
+
+    Returns:
+        uint8[H, W, C].
+    Raises:
+        DatasetError: as fit_file.
+    """
+    return fit_file(path, shape, depth).picture
+
+
+def fit_file(path: Path, shape: tuple[int | None, int | None, int], depth: int | None = None) -> Fitted:
     """Read a picture of any size and format that Pillow reads and fit it to a network's input.
 
     It is turned upright by its EXIF data, cropped around its centre to the input's proportions and resized.
@@ -80,24 +108,34 @@ def load_picture(path: Path, shape: tuple[int | None, int | None, int], depth: i
     Args:
         shape: H, W, C of the input; C is 3 (colour) or 1 (grey). None keeps the picture's own height or width.
         depth: the bits in use of pictures with 16; None: what the file says, else what its largest value needs.
-    Returns:
-        uint8[H, W, C].
     Raises:
         DatasetError: no such file, not a picture, damaged, absurdly large, or of more bits than `depth`; or C is
             another.
     """
     check_colours(path, shape)
 
-    def checked(_: Any, arrays: list[Array]) -> Picture:
+    def checked(told: Any, arrays: list[Array]) -> Fitted:
         (picture,) = arrays
         fits = all(side in (None, found) for side, found in zip(shape, picture.shape, strict=True))
         if picture.dtype != np.uint8 or not fits:
             raise BrokenWireError("another picture than was asked for")
-        return picture
+        return Fitted(picture, _unseen_text(**told))
 
     height, width, channels = shape
     most = channels * (height * width if height and width else MOST_PIXELS)
     return READER.ask(path, "picture", {"shape": shape, "depth": depth}, checked, most=most, error=DatasetError)
+
+
+def _unseen_text(*, frames: bool, transparent: bool, outside: float) -> str:
+    """What of a picture's file a network doesn't see.
+
+    Args:
+        frames: whether there are more than one; outside: which share of it is cropped away.
+    """
+    return " ".join(filter(None, (
+        "Only the first of its frames was looked at." if frames else "",
+        "What is transparent in it was looked at as white." if transparent else "",
+        f"{100 * outside:.0f} % of it, beside the middle, wasn't looked at." if outside > _MOST_OUTSIDE else "")))
 
 
 def check_colours(path: Path, shape: tuple[int | None, int | None, int]) -> None:
@@ -119,7 +157,7 @@ def fit_picture(image: Image.Image, shape: tuple[int | None, int | None, int]) -
     """
     height, width, channels = shape
     upright = ImageOps.exif_transpose(image)
-    if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+    if has_alpha(upright):
         white = Image.new("RGBA", upright.size, "white")
         upright = Image.alpha_composite(white, upright.convert("RGBA"))
     plain = upright.convert("RGB" if channels == 3 else "L")
@@ -127,6 +165,11 @@ def fit_picture(image: Image.Image, shape: tuple[int | None, int | None, int]) -
     if plain.size != size:
         plain = ImageOps.fit(plain, size, Image.Resampling.BICUBIC)
     return np.asarray(plain, np.uint8).reshape(size[1], size[0], channels)
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Whether a picture's pixels, or one of its colours, say how opaque they are."""
+    return image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
 
 
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -158,6 +201,33 @@ def pictures_in(folder: Path) -> list[Path]:
         DatasetError, OSError: as entries.
     """
     return [folder / name for name in sorted(entry.name for entry in entries(folder) if _is_picture(entry))]
+
+
+def passed_over_in(folder: Path) -> list[Path]:
+    """Files directly in a folder that `pictures_in` leaves out though they may be pictures, by name: hidden ones, and
+    those with another ending, or none.
+
+    Raises:
+        DatasetError, OSError: as entries.
+    """
+    return [folder / name for name in sorted(entry.name for entry in entries(folder) if _may_be_picture(entry))]
+
+
+def passed_over_text(folder: Path, passed_over: Sequence[Path]) -> str:
+    """That files in a folder aren't looked at, a sentence; nothing where there are none."""
+    if not passed_over:
+        return ""
+    such = passed_over[0].relative_to(folder).as_posix()
+    return (f"{folder}: {len(passed_over):,} files in it weren't looked at, such as {such}: their names don't end as "
+            "pictures' do, or are hidden." if len(passed_over) > 1 else
+            f"{folder}: {such} in it wasn't looked at: its name doesn't end as a picture's does, or is hidden.")
+
+
+def _may_be_picture(entry: os.DirEntry[str]) -> bool:
+    suffix, hidden = Path(entry.name).suffix.lower(), entry.name.startswith(".")
+    # Beside each file on a disk of another kind, macOS lays a hidden one of its name behind "._".
+    told = suffix in SUFFIXES and not entry.name.startswith("._") if hidden else suffix not in SUFFIXES | _BESIDE
+    return told and entry.is_file()
 
 
 def _is_picture(entry: os.DirEntry[str]) -> bool:

@@ -14,7 +14,17 @@ import numpy as np
 
 from engine.errors import DatasetError, EngineError, ModelError
 from engine.files.existing import is_folder, is_there
-from engine.files.pictures import MOST_ENTRIES, Picture, entries, load_picture, pictures_in
+from engine.files.pictures import (
+    MOST_ENTRIES,
+    Fitted,
+    Picture,
+    entries,
+    fit_file,
+    load_picture,
+    passed_over_in,
+    passed_over_text,
+    pictures_in,
+)
 from engine.goodnets.pair import Answers, GoodNet
 from engine.parallel import read_ahead
 from engine.progress import (
@@ -30,7 +40,7 @@ from engine.progress import (
 Why = Literal["agree", "disagree", "guard"]
 
 # Pictures, their names, and what is wrong with others.
-_Read = tuple[list[Picture], list[str], list[tuple[Path, EngineError]]]
+_Read = tuple[list[Fitted], list[str], list[tuple[Path, EngineError]]]
 
 _MOST_IN_CHUNK = 256
 _CHUNK_BYTES = 64 << 20
@@ -77,6 +87,7 @@ class Verdict:
         guarded: whether a guard looked at the picture.
         depth: the bits that were taken to be in use of a picture with 16; None where the picture itself told.
         in_probabilities: whether B's and B''s confidences are probabilities.
+        unseen: what of the file the networks didn't see, in words; empty of a whole picture.
     """
 
     file: str
@@ -95,6 +106,7 @@ class Verdict:
     guarded: bool = False
     depth: int | None = None
     in_probabilities: tuple[bool, bool] = (True, True)
+    unseen: str = ""
 
     @property
     def b_confidence_text(self) -> str:
@@ -140,14 +152,15 @@ class Verdict:
 
 
 # What tables say of a picture, in this order.
-FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence", "cut")
+FIELDS = ("file", "b_label", "b_prime_label", "label", "flagged", "why", "b_confidence", "b_prime_confidence", "cut",
+          "unseen")
 
 
 def fields_of(verdict: Verdict) -> dict[str, Any]:
     """A verdict by FIELDS: of the guard's cut its kind, and None of what B says where there is no B."""
     unknown = dict.fromkeys(("b_label", "why", "b_confidence")) if verdict.b_missing else {}
-    return {name: getattr(verdict, name) for name in FIELDS[:-1]} | unknown | {
-        "cut": verdict.cut.kind if verdict.cut else None}
+    return {name: getattr(verdict, name) for name in FIELDS} | unknown | {
+        "cut": verdict.cut.kind if verdict.cut else None, "unseen": verdict.unseen or None}
 
 
 def confidence_text(confidence: float, probability: bool) -> str:
@@ -155,9 +168,11 @@ def confidence_text(confidence: float, probability: bool) -> str:
     return f"{100 * confidence:.1f} %" if probability else f"{confidence:.3g}"
 
 
-def list_pictures(paths: Iterable[Path]) -> list[Path]:
+def list_pictures(paths: Iterable[Path], passed_over: Callable[[str], None] = lambda said: None) -> list[Path]:
     """All pictures that files and folders name; folders are searched with their sub-folders.
 
+    Args:
+        passed_over: is told of each folder with files that may be pictures and aren't listed, a sentence.
     Raises:
         DatasetError: a path doesn't exist, or a folder holds no picture or too much.
     """
@@ -165,13 +180,17 @@ def list_pictures(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if is_folder(path):
             try:
-                inside = [picture for folder in _with_folders_below(path) for picture in pictures_in(folder)]
+                folders = _with_folders_below(path)
+                inside = [picture for folder in folders for picture in pictures_in(folder)]
+                others = [other for folder in folders for other in passed_over_in(folder)]
             except OSError as error:
                 raise DatasetError(f"{error.filename or path}: can't be read ({error.strerror or error}). Check its "
                                    "permissions, or choose another folder.") from error
             if not inside:
                 raise DatasetError(f"{path}: holds no pictures. Choose a folder with PNG or JPEG files.")
             found += inside
+            if others:
+                passed_over(passed_over_text(path, others))
         elif is_there(path):
             found.append(path)
         else:
@@ -218,13 +237,13 @@ def check_pictures(
     size = max(1, min(_MOST_IN_CHUNK, _CHUNK_BYTES // (4 * values))) if values else 1
 
     def read(part: Sequence[Path]) -> _Read:
-        pictures: list[Picture] = []
+        pictures: list[Fitted] = []
         names: list[str] = []
         errors: list[tuple[Path, EngineError]] = []
         for file in part:
             cancel.raise_if_cancelled()
             try:
-                pictures.append(load_picture(file, shape, goodnet.depth))
+                pictures.append(fit_file(file, shape, goodnet.depth))
                 names.append(str(file))
             except EngineError as error:
                 errors.append((file, error))
@@ -232,12 +251,14 @@ def check_pictures(
 
     done, heard = 0, Heartbeat("Checking pictures", len(files), progress)
     parts = read_ahead(read(files[start:start + size]) for start in range(0, len(files), size))
-    for pictures, names, errors in parts if values else _affordable(goodnet, parts):
+    for fitted, names, errors in parts if values else _affordable(goodnet, parts):
         cancel.raise_if_cancelled()
         for file, error in errors:
             unreadable(file, error)
+        pictures = [one.picture for one in fitted]
         if pictures and (found := check_arrays(goodnet, pictures, names, cancel, heard.beat, unreadable)):
-            yield found
+            unseen = {name: one.unseen for name, one in zip(names, fitted, strict=True)}
+            yield [dataclasses.replace(verdict, unseen=unseen[verdict.file]) for verdict in found]
         done += len(pictures) + len(errors)
         heard.report(done)
 
@@ -246,11 +267,11 @@ def _affordable(goodnet: GoodNet, parts: Iterable[_Read]) -> Iterator[_Read]:
     """Single pictures for networks that take any size, without those that would cost too much."""
     largest = 0
     for pictures, names, errors in parts:
-        if pictures and pictures[0].size > largest:
-            height, width = pictures[0].shape[:2]
+        if pictures and pictures[0].picture.size > largest:
+            height, width = pictures[0].picture.shape[:2]
             try:
                 goodnet.b.at(height, width)
-                largest = pictures[0].size
+                largest = pictures[0].picture.size
             except ModelError as error:
                 pictures, size = [], f"{height} x {width} pixels"
                 errors = [(Path(names[0]), DatasetError(f"{names[0]}: has {size} and can't be checked ({error})"))]

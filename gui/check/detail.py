@@ -225,7 +225,7 @@ class VerdictDetail(QWidget):
         self._icon.setPixmap(icon(name, self._theme, colour).pixmap(_ICON_SIDE, _ICON_SIDE))
         self.answer.setText(verdict_text(verdict, self._names))
         self.answer.setStyleSheet(f"color: {colour}")
-        self.words.setText(self._explained(verdict))
+        self.words.setText("\n\n".join(filter(None, (self._explained(verdict), verdict.unseen))))
         name = picture_name(verdict)
         self._file.show_text(name, verdict.file)
         self.picture.setAccessibleName(f"What the network sees of {name}")

@@ -256,7 +256,7 @@ def check_files(
     skipped: list[str] = []
     for path in paths:
         try:
-            files += list_pictures([path])
+            files += list_pictures([path], skipped.append)
         except DatasetError as error:
             skipped.append(str(error))
     done = flagged = 0

@@ -23,6 +23,8 @@ from engine.runs.opening.labelling import check_count
 
 SUMMARY = "check pictures with a GoodNet, one by one"
 
+# So many pictures that were looked at in part are named.
+_NAMED = 5
 _AS_STORED = ("How values are fed isn't read from two files of networks: these are fed as stored. Networks of "
               "PyTorch mostly want 255, imagenet or a mean and deviation (--preprocess; \"none\" if this is right).")
 
@@ -45,7 +47,8 @@ def run(options: argparse.Namespace) -> None:
         options.usage_error(f"{options.paths[0]}: no pictures were named after it; name pictures or folders of them")
     goodnet, pictures = _split([Path(p) for p in options.paths], fed(options))
     names = _names(goodnet, options.classes)
-    files, answers = list_pictures(pictures), dict[str, Verdict | EngineError]()
+    passed_over: list[str] = []
+    files, answers = list_pictures(pictures, passed_over.append), dict[str, Verdict | EngineError]()
     with ProgressLine() as show:
         for chunk in check_pictures(goodnet, files, progress=show,
                                     unreadable=lambda file, error: answers.update({str(file): error})):
@@ -54,9 +57,10 @@ def run(options: argparse.Namespace) -> None:
     if errors and len(errors) == len(answers):
         none = f" None of the {len(errors):,} pictures can be checked." if len(errors) > 1 else ""
         raise EngineError(f"{errors[0]}{none}")
-    for warning in goodnet.warnings:
+    warnings = [*goodnet.warnings, *passed_over]
+    for warning in warnings:
         complain(warning)
-    _say(options, [(str(file), answers[str(file)]) for file in files], goodnet, names)
+    _say(options, [(str(file), answers[str(file)]) for file in files], warnings, names)
     if errors:
         *others, last = errors
         for error in others:
@@ -64,11 +68,11 @@ def run(options: argparse.Namespace) -> None:
         raise last
 
 
-def _say(options: argparse.Namespace, found: Sequence[tuple[str, Verdict | EngineError]], goodnet: GoodNet,
+def _say(options: argparse.Namespace, found: Sequence[tuple[str, Verdict | EngineError]], warnings: Sequence[str],
          names: Sequence[str]) -> None:
     """Print what is said of each picture, or that it can't be read."""
     if options.json:
-        say_json([_fields(file, v, names) | _box_json(v) | {"warnings": goodnet.warnings} for file, v in found])
+        say_json([_fields(file, v, names) | _box_json(v) | {"warnings": warnings} for file, v in found])
     elif options.csv:
         say_csv((*FIELDS, "name") if names else FIELDS, (_fields(file, v, names) for file, v in found))
     else:
@@ -81,6 +85,11 @@ def _say(options: argparse.Namespace, found: Sequence[tuple[str, Verdict | Engin
         verdicts = [v for _, v in found if isinstance(v, Verdict)]
         left = f"; {len(found) - len(verdicts)} can't be checked" if len(verdicts) < len(found) else ""
         say(f"{sum(v.flagged for v in verdicts)} of {len(verdicts)} flagged as backdoored{left}")
+        in_part = [v for v in verdicts if v.unseen]
+        for verdict in in_part[:_NAMED]:
+            say(f"{verdict.file}: {verdict.unseen}")
+        if in_part[_NAMED:]:
+            say(f"So it is with parts of {len(in_part) - _NAMED:,} pictures more; --json and --csv tell of each.")
 
 
 def _split(paths: list[Path], fed: Preprocessing | None) -> tuple[GoodNet, list[Path]]:

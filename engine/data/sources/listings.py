@@ -14,7 +14,7 @@ import numpy as np
 from engine.data.classes import are_numbers
 from engine.data.labels import MOST_LABEL_BYTES, as_name, check_codes
 from engine.errors import DatasetError
-from engine.files.pictures import MOST_ENTRIES, entries, pictures_in
+from engine.files.pictures import MOST_ENTRIES, entries, passed_over_in, passed_over_text, pictures_in
 from engine.quarantine.client import READER
 from engine.quarantine.wire import Array, BrokenWireError
 
@@ -59,7 +59,7 @@ def by_folders(folder: Path) -> Listing | None:
     pictures = [picture for picture, _ in listed]
     return Listing(pictures, np.array([number for _, number in listed], np.int64),
                    [as_name(p.parent.name) for p in pictures], tuple(dict.fromkeys(map(as_name, names))),
-                   "sub-folders", pictures, "folder", _nested(folder, names))
+                   "sub-folders", pictures, "folder", (*_nested(folder, names), *_passed_over(folder, names)))
 
 
 def labelled_pictures(folder: Path) -> list[tuple[Path, int]]:
@@ -197,3 +197,9 @@ def _nested(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
     such = next((place for place, count in counts.items() if count), "")
     return (f"Only pictures directly in its sub-folders are read: {total:,} in folders inside these, such as {such}, "
             "are left out.",) if total else ()
+
+
+def _passed_over(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """A note on files in sub-folders that may be pictures and are no part of the set."""
+    return tuple(filter(None, [passed_over_text(folder, [
+        other for name in names for other in passed_over_in(folder / name)])]))

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from engine.errors import DatasetError, in_short
 from engine.files.existing import check_is_file
-from engine.files.pictures import MOST_PIXELS, Picture, fit_picture
+from engine.files.pictures import MOST_PIXELS, Picture, fit_picture, has_alpha
 from engine.quarantine.wire import Array
 
 Shape = tuple[int | None, int | None, int]
@@ -41,6 +41,9 @@ _APART = 2
 # A frame of fewer different values, such as one with the cap on, doesn't tell which of its bits are in use.
 _TELLING = 8
 _MOST_CHUNKS = 1000
+# Pillow's decoders meet damaged files with any of these.
+_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, AttributeError, KeyError,
+           ZeroDivisionError, OverflowError, MemoryError, RuntimeError, AssertionError, struct.error, zlib.error)
 # EXIF's orientations by which rows are columns.
 _ON_SIDE = (5, 6, 7, 8)
 
@@ -77,13 +80,21 @@ def _formats() -> tuple[str, ...]:
 
 
 def decode_picture(path: Path, shape: Shape, depth: int | None = None) -> tuple[Any, list[Picture]]:
-    """What pictures.load_picture gives, as the reader's answer: nothing, and uint8[H, W, C].
+    """What pictures.fit_file gives, as the reader's answer.
 
+    Returns:
+        {"frames": whether there are more than the one that is decoded, "transparent": whether any pixel is to be seen
+        through, "outside": the share of it that is cropped away}, and uint8[H, W, C].
     Raises:
         DatasetError: no such file, not a picture, damaged, absurdly large, or of more bits than `depth`.
     """
     check_is_file(path, DatasetError)
-    return None, [_fitted(path, str(path), shape, depth)]
+    with _opened(path, str(path)) as image:
+        shown = _of_8_bits(path, str(path), image, depth)
+        upright = ImageOps.exif_transpose(shown)
+        told = {"frames": _has_more_frames(image), "transparent": has_alpha(upright) and _lowest_alpha(upright) < 255,
+                "outside": _outside(upright.size, shape)}
+        return told, [fit_picture(upright, shape)]
 
 
 def look_at_picture(path: Path) -> tuple[Any, list[Array]]:
@@ -118,22 +129,48 @@ def picture_in(content: bytes, name: str, what: str, depth: int | None, shape: S
 
 def _fitted(source: Source, name: str, shape: Shape, depth: int | None) -> Picture:
     with _opened(source, name) as image:
-        values = _deep_values(source, name, image)
-        if values is None:
-            return fit_picture(image, shape)
-        highest = int(_without_alpha(values).max())
-        bits = depth or _declared_depth(source, image, values) or _depth_for(highest)
-        if highest >= 1 << bits:
-            raise DatasetError(f"{name}: its values run up to {highest:,}, beyond the {bits} bits that the others "
-                               "of its set, or those that a GoodNet was made from, use. Save all of them again with 8 "
-                               "bits.")
-        shallow = (_without_alpha(values) >> (bits - 8)).astype(np.uint8)
-        if _has_alpha(values):
-            alpha = values[..., -1:]
-            shallow = np.concatenate([shallow, (alpha >> (_depth_for(int(alpha.max())) - 8)).astype(np.uint8)], axis=2)
-        plain = Image.fromarray(shallow)
-        plain.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
-        return fit_picture(plain, shape)
+        return fit_picture(_of_8_bits(source, name, image, depth), shape)
+
+
+def _of_8_bits(source: Source, name: str, image: Image.Image, depth: int | None) -> Image.Image:
+    """A picture itself or, of values with more bits, the upper 8 of those in use; not upright yet."""
+    values = _deep_values(source, name, image)
+    if values is None:
+        return image
+    highest = int(_without_alpha(values).max())
+    bits = depth or _declared_depth(source, image, values) or _depth_for(highest)
+    if highest >= 1 << bits:
+        raise DatasetError(f"{name}: its values run up to {highest:,}, beyond the {bits} bits that the others "
+                           "of its set, or those that a GoodNet was made from, use. Save all of them again with 8 "
+                           "bits.")
+    shallow = (_without_alpha(values) >> (bits - 8)).astype(np.uint8)
+    if _has_alpha(values):
+        alpha = values[..., -1:]
+        shallow = np.concatenate([shallow, (alpha >> (_depth_for(int(alpha.max())) - 8)).astype(np.uint8)], axis=2)
+    plain = Image.fromarray(shallow)
+    plain.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return plain
+
+
+def _has_more_frames(image: Image.Image) -> bool:
+    """Whether a decoded picture's file holds others; beside a photograph (MPO) lies only what a camera made of it."""
+    try:
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except _DAMAGE:  # what follows the first one isn't shown, so it needn't be whole
+        return False
+
+
+def _lowest_alpha(image: Image.Image) -> int:
+    return int(np.asarray(image.convert("RGBA").getchannel("A")).min())
+
+
+def _outside(size: tuple[int, int], shape: Shape) -> float:
+    """Which share of a picture of that width and height lies beside the middle that is fitted to a network's input."""
+    (width, height), (rows, columns, _) = size, shape
+    if not rows or not columns:
+        return 0.0
+    wider = (width / height) / (columns / rows)
+    return 1 - min(wider, 1 / wider)
 
 
 def _look(source: Source, name: str) -> tuple[int, bool, int, int, int]:
@@ -183,10 +220,7 @@ def _opened(source: Source, name: str) -> Iterator[Image.Image]:
     except UnidentifiedImageError as error:
         raise DatasetError(f"{name}: isn't a picture in a format that can be read. Choose a PNG or JPEG file.") \
             from error
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, AttributeError, KeyError,
-            ZeroDivisionError, OverflowError, MemoryError, RuntimeError, AssertionError, struct.error,
-            zlib.error) as error:
-        # Pillow's decoders meet damaged files with any of these.
+    except _DAMAGE as error:
         raise DatasetError(f"{name}: the picture is damaged ({in_short(error)}). "
                            "Copy it again from its source.") from error
 

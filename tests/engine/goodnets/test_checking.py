@@ -223,3 +223,46 @@ def test_a_depth_that_no_picture_has_is_refused(guarded: GoodNet, depth: object,
     save_pair(guarded, tmp_path / "pair")
     with pytest.raises(EngineError, match=r"goodnet\.json: doesn't describe a GoodNet \(.* depth"):
         open_goodnet([tmp_path / "pair"])
+
+
+def test_what_of_a_picture_nobody_looked_at_is_told(
+    small_lab: SmallLab, files: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Further frames, what is cropped away, what is transparent."""
+    one, other = (Image.open(file).convert("RGB") for file in files[:2])
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    one.save(folder / "frames.webp", save_all=True, append_images=[other], lossless=True)
+    one.save(folder / "one.webp", lossless=True)
+    wide = Image.new("RGB", (3 * one.width, one.height))
+    wide.paste(other, (0, 0))
+    wide.save(folder / "wide.png")
+    for name, alpha in (("glass.png", 0), ("opaque.png", 255)):
+        clear = one.convert("RGBA")
+        clear.putpixel((0, 0), (0, 0, 0, alpha))
+        clear.save(folder / name)
+    assert main(["check", str(small_lab.badnet), str(small_lab.badnet), str(folder), str(folder), "--json"]) == 0
+    told = {Path(row["file"]).name: row["unseen"] for row in json.loads(capsys.readouterr().out)}
+    assert told == {
+        "frames.webp": "Only the first of its frames was looked at.", "one.webp": None, "opaque.png": None,
+        "glass.png": "What is transparent in it was looked at as white.",
+        "wide.png": "67 % of it, beside the middle, wasn't looked at."}
+    assert main(["check", str(small_lab.badnet), str(small_lab.badnet), str(folder)]) == 0
+    assert f"{folder / 'wide.png'}: 67 % of it, beside the middle" in " ".join(capsys.readouterr().out.split())
+
+
+def test_files_of_a_folder_that_are_not_called_pictures_are_told(
+    small_lab: SmallLab, files: list[Path], capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = files[0].parent
+    (folder / "deep").mkdir()
+    for name in ("0a1b2c", ".hidden.png", "photo.heic", "deep/upload.png.tmp", "labels.csv", ".DS_Store", "._00.png"):
+        (folder / name).write_bytes(files[0].read_bytes())
+    told: list[str] = []
+    assert list_pictures([folder], told.append) == files
+    assert told == [f"{folder}: 4 files in it weren't looked at, such as .hidden.png: their names don't end as pictures' "
+                    "do, or are hidden."]
+    assert main(["check", str(small_lab.badnet), str(small_lab.badnet), str(folder), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert {row["warnings"][-1] for row in json.loads(captured.out)} == set(told)
+    assert told[0] in captured.err
