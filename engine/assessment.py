@@ -123,12 +123,12 @@ def assess(
     where = f"the images of {attack.title}{worst}" if named else "poisoned images"
     still = "still " if attack.success.value > HARMLESS_ATTACK else ""
     works = f"the attack {still}works on {percent(attack.success.value)} of {where}"
-    if not shows_attack(figures.attacks):
-        return _assessed("unknown", f"{name} {works} and {kept}", "; B alone answers the target as seldom, so these "
-                                                                  "images don't show a backdoor")
     if not plausible:
         return _assessed("unknown", f"{name} {works} and {kept}", ", but the input is implausible (see the warning), "
                                                                   "so that says little")
+    if not shows_attack(figures.attacks):
+        return _assessed("unknown", f"{name} {works} and {kept}", "; B alone answers the target as seldom, so these "
+                                                                  "images don't show a backdoor")
     if attack.success.value > HARMLESS_ATTACK:
         if attack.success.value > 0.5:
             return _assessed("failed", f"{name} {works}", ": this GoodNet does not repair the model" if changed else

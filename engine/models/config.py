@@ -144,6 +144,10 @@ class _Checker:
                              f"{self._path.name} --output {self._path.stem}.onnx.")
         operation = vocabulary.is_operation(module)
         if not isinstance(name, str) or name not in (vocabulary.OPERATIONS if operation else vocabulary.LAYERS):
+            if isinstance(name, str) and module and _is_keras_own(module) and registered in (None, name):
+                raise ModelError(f"{self._path}: '{where}' is of the class '{name[:100]}' of '{module[:100]}', "
+                                 "which isn't among those that are computed here; refused. Ask for the model without "
+                                 "it.")
             raise ModelError(f"{self._path}: '{where}' is of the class '{str(name)[:100]}', which isn't a known Keras "
                              "layer; refused, because it would need program code from outside.")
         if registered not in (None, name) or not _is_keras_own(module):

@@ -21,11 +21,15 @@ _AXES = {1: 3, 2: 1, 3: 2}
 _TURNING = vocabulary.POOLING | frozenset({
     "Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose", "ZeroPadding2D", "Cropping2D", "UpSampling2D",
     "SpatialDropout2D", "Flatten"})
-_ALONG_AN_AXIS = frozenset({"BatchNormalization", "Concatenate", "Softmax", "LayerNormalization"})
+_ALONG_AN_AXIS = frozenset({"BatchNormalization", "Concatenate", "Softmax", "LayerNormalization",
+                            "GroupNormalization"})
 _BY_ITSELF = frozenset({
     "InputLayer", "Activation", "ReLU", "LeakyReLU", "ELU", "Dropout", "GaussianNoise", "GaussianDropout",
     "AlphaDropout", "ActivityRegularization", "Identity", "Add", "Subtract", "Multiply", "Average", "Maximum",
     "Minimum"})
+# Layers that change pictures in training alone.
+_IDLE = frozenset({"RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast",
+                   "RandomBrightness"})
 
 
 def turned(config: Config, path: Path) -> Config:
@@ -63,9 +67,9 @@ def _turn(model: Config, prefix: str, ranks: dict[str, int], path: Path) -> None
                 config[key] = [batch, height, width, channels]
         # The input of a model inside is no node of its own.
         if ranks.get(name, 3) == 3 and not _turns(layer):
-            raise ModelError(f"{path}: has its channels before height and width, and '{name[:200]}' ({kind}) would "
-                             "compute something else on turned pictures; refused. Save the model for pictures (height, "
-                             "width, channels).")
+            raise ModelError(f"{path}: has its channels before height and width, and it isn't known that "
+                             f"'{name[:200]}' ({kind}) computes the same on turned pictures; refused. Save the model "
+                             "for pictures (height, width, channels).")
 
 
 def _turns(layer: Config) -> bool:
@@ -82,6 +86,10 @@ def _turns(layer: Config) -> bool:
         if type(axis) is not int or axis % 4 not in _AXES:
             return False
         config["axis"] = _AXES[axis % 4]
+    elif kind in _IDLE:
+        config.update({"data_format": _LAST} if "data_format" in config else {})
+    elif kind == "Rescaling":
+        return all(isinstance(config.get(key), int | float) for key in ("scale", "offset"))
     elif kind not in _BY_ITSELF:
         return False
     activation = config.get("activation")

@@ -187,6 +187,22 @@ def _reduced(kind: str, pooling: str) -> Callable[[Call], Tensor]:
     return rule
 
 
+def _sum(call: Call) -> Tensor:
+    """As many times the average as there are values."""
+    x, mean = call.tensor(), _reduced("Mean", "GlobalAveragePooling2D")(call)
+    count = math.prod(x.shape) // math.prod(mean.shape)
+    return replace(call.add("Rescaling", {"scale": float(count), "offset": 0.0}, mean, part=".sum"), axes=mean.axes,
+                   nonnegative=x.nonnegative)
+
+
+def _length(call: Call) -> Tensor:
+    """The root of the sum of squares."""
+    x = call.tensor()
+    square = replace(call.add("Multiply", {}, x, x, part=".square"), axes=x.axes, nonnegative=True)
+    total = _sum(replace(call, inputs=[square, *call.inputs[1:]]))
+    return replace(call.add("keras.ops.Sqrt", {}, total, part=".root"), axes=total.axes, nonnegative=True)
+
+
 def _gemm(call: Call) -> Tensor:
     kernel, bias = call.weight(1, 2), call.constant(2)
     if call.setting("transA", 0):
@@ -249,5 +265,5 @@ RULES: dict[str, Callable[[Call], Any]] = {
     "Neg": lambda call: call.add("Rescaling", {"scale": -1.0, "offset": 0.0}, call.tensor()),
     "BatchNormalization": _batch_norm, "LayerNormalization": _layer_norm,
     "ReduceMean": _reduced("Mean", "GlobalAveragePooling2D"), "ReduceMax": _reduced("Max", "GlobalMaxPooling2D"),
-    "Gemm": _gemm, "MatMul": _matmul,
+    "ReduceSum": _sum, "ReduceL2": _length, "Gemm": _gemm, "MatMul": _matmul,
 }

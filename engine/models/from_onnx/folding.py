@@ -35,6 +35,11 @@ def folded(operator: str, settings: Settings, arrays: Sequence[Array | None]) ->
         return np.asarray(rule(settings, *arrays))
 
 
+def is_folded(operator: str) -> bool:
+    """Whether an operator is computed here where its inputs are constants."""
+    return operator in _RULES
+
+
 def axes_of(settings: Settings, array: Array | None) -> list[int]:
     """Axes given as an input, or as a setting, as some opsets do; none for all."""
     return [int(axis) for axis in (settings.get("axes") or [] if array is None else array.ravel())]
@@ -123,9 +128,39 @@ def _gathered(settings: Settings, array: Array, indices: Array) -> Array:
     return np.asarray(np.take(array, indices, axis))
 
 
+def _expanded(_: Settings, array: Array, wanted: Array) -> Array:
+    shape = np.broadcast_shapes(array.shape, tuple(wanted.ravel().tolist()))
+    _limited(math.prod(shape))
+    return np.array(np.broadcast_to(array, shape))
+
+
+def _chosen(_: Settings, condition: Array, one: Array, other: Array) -> Array:
+    _limited(math.prod(np.broadcast_shapes(condition.shape, one.shape, other.shape)))
+    return np.where(condition, one, other).astype(one.dtype)
+
+
+def _reduced(reduce: Callable[..., Array]) -> Callable[..., Array]:
+    def rule(settings: Settings, array: Array, axes: Array | None = None) -> Array:
+        over, keep = tuple(axes_of(settings, axes)) or None, bool(settings.get("keepdims", 1))
+        return np.asarray(reduce(array, axis=over, keepdims=keep), array.dtype)
+
+    return rule
+
+
+def _length(array: Array, **where: Any) -> Array:
+    return np.asarray(np.sqrt(np.square(array).sum(**where)))
+
+
+def _clipped(_: Settings, array: Array, least: Array | None = None, most: Array | None = None) -> Array:
+    low, high = (-np.inf if least is None else least), (np.inf if most is None else most)
+    return np.asarray(np.minimum(np.maximum(array, low), high), array.dtype)
+
+
 _RULES: dict[str, Callable[..., Array]] = {
     "Constant": _constant, "ConstantOfShape": _of_shape, "Range": _range, "Concat": _concatenated,
-    "Gather": _gathered,
+    "Gather": _gathered, "Expand": _expanded, "Where": _chosen, "Clip": _clipped,
+    "ReduceProd": _reduced(np.prod), "ReduceSum": _reduced(np.sum), "ReduceL2": _reduced(_length),
+    "Equal": lambda _, a, b: np.asarray(a == b),
     "Identity": lambda _, x: x,
     "Cast": _cast,
     "Unsqueeze": lambda settings, x, axes=None: np.expand_dims(x, tuple(axes_of(settings, axes))),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from engine.models.from_onnx.building import IMAGE_AXES, ONE_IMAGE, Call, Tensor
@@ -206,7 +207,37 @@ def _taken(call: Call, x: Tensor, axis: int, wanted: int | Sequence[int], part: 
     return replace(taken, nonnegative=x.nonnegative)
 
 
+def _expand(call: Call) -> Tensor:
+    """Repeats along axes that are 1 long, as of a gray picture given to a network for colours."""
+    x, wanted = call.tensor(), call.constant(1)
+    old, batch = [call.building.batch, *x.onnx_shape], call.building.batch
+    if wanted is None:
+        call.refuse("doesn't say how far")
+    new = np.broadcast_shapes(tuple(old), tuple(wanted.ravel().tolist()))
+    if len(new) != len(old) or new[0] != batch:
+        call.refuse_across(f"makes {list(new)[:MOST_AXES]} of {x.onnx_shape}")
+    return _repeated(call, x, [after // before for after, before in zip(new, old, strict=True)])
+
+
+def _tile(call: Call) -> Tensor:
+    x, wanted = call.tensor(), call.constant(1)
+    times = [] if wanted is None else wanted.ravel().tolist()
+    if len(times) != len(x.axes) or min(times) < 1 or times[0] != 1:
+        call.refuse("repeats the batch, or doesn't say how often")
+    return _repeated(call, x, times)
+
+
+def _repeated(call: Call, x: Tensor, times: Sequence[int]) -> Tensor:
+    """A tensor several times over along ONNX's axes."""
+    for axis, often in enumerate(times):
+        if often > 1:
+            call.building.take_room(often * x.side(axis))
+            x = _taken(call, x, x.axes.index(axis), [*range(x.side(axis))] * often, part=f".{axis}")
+    return x
+
+
 RULES: dict[str, Callable[[Call], Any]] = {
     "Reshape": _reshape, "Flatten": _flatten, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Transpose": _transpose,
     "Concat": _concat, "Split": _split, "Slice": _slice, "Gather": _gather,
+    "Expand": _expand, "Tile": _tile,
 }

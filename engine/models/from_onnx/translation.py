@@ -15,13 +15,14 @@ from engine.models.config import Config
 from engine.models.costs.inside import MOST_OF_AN_IMAGE
 from engine.models.from_onnx import elementwise, shaping, spatial
 from engine.models.from_onnx.building import IMAGE_AXES, Building, Call, Tensor
-from engine.models.from_onnx.folding import folded
+from engine.models.from_onnx.folding import folded, is_folded
 from engine.models.from_onnx.fusing import fuse
 from engine.models.from_onnx.graph import OnnxGraph, OnnxNode
 
 Array = npt.NDArray[Any]
 
 _RULES = {**spatial.RULES, **elementwise.RULES, **shaping.RULES}
+_SHAPE = "Shape"
 # Operators that give the values that they are given.
 _MOVES = {"Identity", "Dropout", *shaping.RULES}
 # Weights are shared in a file where they are equal; more often than this only in one made to exhaust memory.
@@ -54,7 +55,12 @@ class _Translator:
 
     def translation(self, output: str) -> tuple[Config, dict[str, list[Array]]]:
         """The graph, node by node."""
-        for node in _leading_to(output, self._graph):
+        nodes = _leading_to(output, self._graph)
+        # First, for of an LSTM that turns the batch around itself the turning would be named.
+        for node in nodes:
+            if node.operator not in _RULES and node.operator != _SHAPE and not is_folded(node.operator):
+                raise self._unknown(node)
+        for node in nodes:
             self._values.update(zip(node.outputs, self._made(self._call(node)), strict=False))
         answer = self._values.get(output)
         if not isinstance(answer, Tensor):
@@ -107,7 +113,7 @@ class _Translator:
     def _constant(self, call: Call) -> Array | None:
         """What an operator gives that doesn't depend on the picture, only on its size."""
         node, inputs = call.node, call.inputs
-        if node.operator == "Shape" and isinstance(inputs[0], Tensor):
+        if node.operator == _SHAPE and isinstance(inputs[0], Tensor):
             if inputs[0].joined:
                 call.refuse("asks for the number of values of a whole batch")
             shape = [self._building.batch, *inputs[0].onnx_shape]
@@ -121,13 +127,15 @@ class _Translator:
     def _layers(self, call: Call) -> Sequence[Tensor]:
         rule = _RULES.get(call.node.operator)
         if rule is None:
-            raise ModelError(f"{self._path}: uses the operator {call.node.operator[:100]} ('{call.node.name[:100]}'), "
-                             "which isn't one of those that can be turned into Keras layers; refused. Export a "
-                             "network without it.")
+            raise self._unknown(call.node)
         if self._integers.intersection(call.node.inputs):
             self._keep_whole(call)
         found = rule(call)
         return found if isinstance(found, list) else [found]
+
+    def _unknown(self, node: OnnxNode) -> ModelError:
+        return ModelError(f"{self._path}: uses the operator {node.operator[:100]} ('{node.name[:100]}'), which isn't "
+                          "one of those that can be turned into Keras layers; refused. Export a network without it.")
 
     def _keep_whole(self, call: Call) -> None:
         """Refuse to compute with a picture of integers, which Keras has as numbers with a fraction."""

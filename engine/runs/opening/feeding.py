@@ -233,7 +233,7 @@ def _as_good(best: Hits, other: Hits) -> bool:
 def _doubt(best: str, near: list[str], hits: dict[str, Hits]) -> str:
     images, share = len(hits[best]), {name: percent(float(found.mean())) for name, found in hits.items()}
     if max(found.mean() for found in hits.values()) < _POOR:
-        tried = ", ".join(preprocessing(name).words for name in hits)
+        tried = "; ".join(preprocessing(name).words for name in hits)
         return (f"However the stored values are fed ({tried}), the network is right on at most "
                 f"{share[max(hits, key=lambda name: hits[name].sum())]} of {images} clean images. "
                 "Either it wants them in yet another way (give its own mean and deviation), or images, labels and "

@@ -260,8 +260,8 @@ def test_files_of_a_folder_that_are_not_called_pictures_are_told(
         (folder / name).write_bytes(files[0].read_bytes())
     told: list[str] = []
     assert list_pictures([folder], told.append) == files
-    assert told == [f"{folder}: 4 files in it weren't looked at, such as .hidden.png: their names don't end as pictures' "
-                    "do, or are hidden."]
+    assert told == [f"{folder}: 4 files in it weren't looked at, such as .hidden.png: their names don't end as "
+                    "pictures' do, or are hidden."]
     assert main(["check", str(small_lab.badnet), str(small_lab.badnet), str(folder), "--json"]) == 0
     captured = capsys.readouterr()
     assert {row["warnings"][-1] for row in json.loads(captured.out)} == set(told)

@@ -136,6 +136,14 @@ def test_a_class_that_is_no_word_is_no_known_layer(kind: object, tmp_path: Path)
 
 
 @pytest.mark.usefixtures("nothing_is_built")
+def test_a_layer_of_keras_that_is_not_computed_here_is_no_program_code(tmp_path: Path) -> None:
+    spoilt = spoilt_archive(tmp_path / "m.keras", lambda config: layer(config, "Dense").update(class_name="LSTM"))
+    said = refused(spoilt)
+    assert "is of the class 'LSTM' of 'keras.layers', which isn't among those that are computed here" in said
+    assert "program code" not in said
+
+
+@pytest.mark.usefixtures("nothing_is_built")
 @pytest.mark.parametrize("setting", [{"\ud800": 1}, {"something": {"\ud800": 1}}], ids=ascii)
 def test_a_setting_whose_name_isnt_text_is_refused(setting: dict[str, object], tmp_path: Path) -> None:
     refused(spoilt_archive(tmp_path / "m.keras", lambda config: layer(config, "Dense")["config"].update(setting)))

@@ -33,6 +33,14 @@ STEPS: dict[str, list[Step]] = {
     "average over channels": [("ReduceMean", (None, ints(1)), {})],
     "average over the picture": [("ReduceMean", (None, ints(3, 2)), {"keepdims": 0})],
     "largest of each row": [("ReduceMax", (None, ints(2)), {})],
+    "sum over channels": [("ReduceSum", (None, ints(1)), {})],
+    "sum over the picture": [("ReduceSum", (None, ints(3, 2)), {"keepdims": 0})],
+    "lengths along channels": [("ReduceL2", (None, ints(1)), {})],
+    "lengths of rows": [("ReduceL2", (None, ints(-1)), {"keepdims": 0})],
+    "gray to colours": [("ReduceMean", (None, ints(1)), {}), ("Expand", (None, ints(1, 3, 1, 1)), {}),
+                        ("Mul", (None, floats(3, 1, 1)), {})],
+    "as large as it is": [("Expand", (None, ints(3, 1, 1)), {})],
+    "side by side": [("Tile", (None, ints(1, 2, 1, 3)), {}), ("Add", (None, floats(6, 1, 1)), {})],
     "softmax over channels": [("Softmax", X, {"axis": 1})],
     "softmax over rows": [("Softmax", X, {"axis": -2})],
     "log-softmax": [("Flatten", X, {}), ("MatMul", (None, floats(144, 5)), {}), ("LogSoftmax", X, {})],
@@ -210,6 +218,44 @@ def test_a_quotient_of_integers_is_cut_off_towards_0(dividend: int, divisor: int
     model.graph.node.insert(0, helper.make_node("Div", ["a", "b"], ["start"]))
     model.graph.node[1].input[1] = "start"
     held_against_the_reference(model, tmp_path)
+
+
+@pytest.mark.parametrize("batch", [1, "N"])
+def test_a_shape_that_is_worked_out_is_followed(batch: int | str, tmp_path: Path) -> None:
+    """As PyTorch writes `x.expand(-1, 3, -1, -1)` of a gray picture."""
+    model = graph_of([("ReduceMean", (None, ints(1)), {}), ("Expand", (None, ints(0)), {})], (batch, *SHAPE[1:]))
+    model.graph.initializer.extend([
+        numpy_helper.from_array(value, name) for name, value in (
+            ("asked", ints(-1, 3, -1, -1)), ("four", ints(4)), ("less", ints(-1)))])
+    for place, (operator, given, made) in enumerate((
+            ("ConstantOfShape", ["four"], "zeros"), ("Add", ["zeros.whole", "less"], "minus"),
+            ("Equal", ["asked", "minus"], "open"), ("Sub", ["zeros.whole", "less"], "ones"),
+            ("Where", ["open", "ones", "asked"], "wanted"))):
+        model.graph.node.insert(place, helper.make_node(operator, given, [made]))
+    model.graph.node.insert(1, helper.make_node("Cast", ["zeros"], ["zeros.whole"], to=TensorProto.INT64))
+    next(node for node in model.graph.node if node.op_type == "Expand").input[1] = "wanted"
+    held_against_the_reference(model, tmp_path)
+
+
+def test_numbers_known_beforehand_are_reduced_and_clipped(tmp_path: Path) -> None:
+    """As of a head whose weights are brought to one length."""
+    model = graph_of([("Flatten", X, {}), ("MatMul", (None, floats(144, 5)), {})])
+    weights = next(array for array in model.graph.initializer if tuple(array.dims) == (144, 5)).name
+    model.graph.initializer.extend([
+        numpy_helper.from_array(np.float32(1e-3), "least"), numpy_helper.from_array(ints(0), "first")])
+    for place, (operator, given, made) in enumerate((
+            ("ReduceL2", [weights, "first"], "length"), ("Clip", ["length", "least"], "clipped"),
+            ("Div", [weights, "clipped"], "unit"))):
+        model.graph.node.insert(place, helper.make_node(operator, given, [made]))
+    next(node for node in model.graph.node if node.op_type == "MatMul").input[1] = "unit"
+    held_against_the_reference(model, tmp_path)
+
+
+def test_an_operator_that_is_not_known_is_named_before_what_leads_to_it(tmp_path: Path) -> None:
+    """Else a recurrent network is refused for turning the batch."""
+    steps: list[Step] = [("Transpose", X, {"perm": [1, 0, 2, 3]}),
+                         ("Resize", (None, np.float32([]), np.float32([1, 1, 2, 2])), {})]
+    refused(tmp_path, graph_of(steps), "operator Resize")
 
 
 REFUSED: dict[str, tuple[list[Step], str]] = {
