@@ -32,8 +32,8 @@ Rows = Generator[Array | None, list[int], None]
 _MOST_MEMBERS, _MOST_LIST_BYTES = 4096, 1 << 20
 _WORDS_AT_ONCE = 4096
 # Names under which images and their labels are looked for, the lab's own first.
-KEY_PAIRS = (("data", "label"), ("images", "labels"), ("x", "y"), ("x_test", "y_test"), ("x_train", "y_train"),
-             ("data", "labels"), ("image", "label"))
+KEY_PAIRS = (("data", "label"), ("images", "labels"), ("x", "y"), ("x_test", "y_test"), ("x_val", "y_val"),
+             ("x_valid", "y_valid"), ("x_train", "y_train"), ("data", "labels"), ("image", "label"))
 
 
 def describe_hdf5(path: Path) -> tuple[Any, list[Array]]:
@@ -175,8 +175,8 @@ def find_keys(found: list[str], path: Path) -> tuple[str, str]:
 
 
 def leaves_training_images(found: Iterable[str], taken: str) -> bool:
-    """Whether a file also has images to train with, where `taken` is the array of those to test with."""
-    return taken.lower() == "x_test" and {"x_train", "y_train"} <= {name.lower() for name in found}
+    """Whether a file also has images to train with, where `taken` is the array of those to test or validate with."""
+    return taken.lower() in ("x_test", "x_val", "x_valid") and {"x_train", "y_train"} <= set(map(str.lower, found))
 
 
 def _members(archive: zipfile.ZipFile) -> list[str]:

@@ -130,6 +130,16 @@ def test_sentences(clean: Rate, attack: Rate | None, level: str, words: str) -> 
     assert found.sentence.startswith("At X = 10 ") and found.sentence.endswith(".")
 
 
+@pytest.mark.parametrize(("plausible", "words"), [
+    (True, "B alone answers the target as seldom, so these images don't show a backdoor"),
+    (False, "but the input is implausible (see the warning), so that says little")])
+def test_of_an_implausible_input_not_even_that_there_is_no_attack_is_said(plausible: bool, words: str) -> None:
+    attack = Attack("set", 0, Rate(0, 1000), Rate(0, 1000), Rate(0, 1000))
+    found = assess("At X = 10", Figures(clean=Rate(10, 1000), clean_before=Rate(10, 1000), false_alarms=Rate(0, 1000),
+                                        attacks=(attack,)), plausible=plausible)
+    assert found.level == "unknown" and found.sentence.endswith(f"{words}.")
+
+
 @pytest.mark.parametrize(("fraction", "text"), [(0, "0 %"), (1, "100 %"), (0.5, "50 %"), (0.12345, "12.35 %")])
 def test_per_cent_for_people(fraction: float, text: str) -> None:
     assert percent(fraction) in (text, text.replace("12.35", "12.34"))

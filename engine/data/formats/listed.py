@@ -17,14 +17,19 @@ from engine.files.pictures import MOST_ENTRIES
 
 _FILES = ("file", "filename", "file_name", "filepath", "path", "image", "image_path", "image_id", "id", "name")
 _LABELS = ("label", "labels", "class", "class_id", "class_name", "target", "category")
+# What says which rows belong together; whoever fills such a column means only some of them.
+_PARTS = ("split", "subset", "set", "fold", "partition", "usage", "poisoned", "is_poisoned", "backdoored", "triggered")
 _MOST_BYTES, _MOST_NAME = 1 << 26, 1000
+# So many of its values are told, and so much of each.
+_MOST_PARTS, _MOST_PART = 5, 40
 
 
 def describe_csv(path: Path) -> tuple[Any, list[Array]]:
     """A table with a head, its columns parted by commas, semicolons or tabs.
 
     Returns:
-        {"names": of labels that are words all there are}, the labels or their places among the names int64[N], and the
+        {"names": of labels that are words all there are, "parts": a column that parts the rows and up to five of
+        its values, or nothing}, the labels or their places among the names int64[N], and the
         files' names as the table has them, each ended by a zero: uint8[bytes].
     Raises:
         DatasetError: it is too large, no text, or has no such columns.
@@ -35,7 +40,7 @@ def describe_csv(path: Path) -> tuple[Any, list[Array]]:
             raise DatasetError(f"{path}: has more than {_MOST_BYTES:,} bytes; a table of files and labels was "
                                "expected.")
         try:
-            rows = _rows(content.decode("utf-8-sig"), path)
+            rows, parts = _rows(content.decode("utf-8-sig"), path)
         except UnicodeDecodeError as error:
             raise DatasetError(f"{path}: isn't text in UTF-8. Save the table again as CSV in UTF-8.") from error
         except csv.Error as error:
@@ -47,11 +52,11 @@ def describe_csv(path: Path) -> tuple[Any, list[Array]]:
         labels = [int(label) for label in labels]
     names, numbers = numbered(labels, path)
     packed = "".join(f"{file}\0" for file, _ in rows).encode("utf-8")
-    return {"names": names}, [numbers, np.frombuffer(packed, np.uint8)]
+    return {"names": names, "parts": parts}, [numbers, np.frombuffer(packed, np.uint8)]
 
 
-def _rows(text: str, path: Path) -> list[tuple[str, str]]:
-    """The file's name and the label of each row."""
+def _rows(text: str, path: Path) -> tuple[list[tuple[str, str]], list[str]]:
+    """The file's name and the label of each row; a column that parts them, and its values."""
     head = text.partition("\n")[0]
     table = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=head.count), strict=True)
     columns = [name.strip().lower() for name in next(table, [])]
@@ -61,6 +66,8 @@ def _rows(text: str, path: Path) -> list[tuple[str, str]]:
         raise DatasetError(f"{path}: a table with the columns 'file' and 'label' was expected; found "
                            f"{', '.join(columns[:8])[:200] or 'nothing'}. Name the columns so in its first line.")
     rows: list[tuple[str, str]] = []
+    parting = next((place for place, name in enumerate(columns) if name in _PARTS and place != label), None)
+    parts = set[str]()
     for row in table:
         if not row:
             continue
@@ -74,4 +81,6 @@ def _rows(text: str, path: Path) -> list[tuple[str, str]]:
             raise DatasetError(f"{path}: lists more than {MOST_ENTRIES:,} pictures, more than a set may have. Choose a "
                                "part of them.")
         rows.append((name, row[label].strip()))
-    return rows
+        if parting is not None and parting < len(row) and len(parts) < _MOST_PARTS:
+            parts.add(row[parting].strip()[:_MOST_PART])
+    return rows, [columns[parting], *sorted(parts)] if parting is not None and len(parts) > 1 else []

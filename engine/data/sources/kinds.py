@@ -110,7 +110,7 @@ def sha256_of_set(path: Path, files: Sequence[Path], cancel: CancelToken = NEVER
 def parts_of(folder: Path) -> dict[str, Path]:
     """The data sets "train", "validation" and "test" that lie in a folder, as sub-folders or in several files
     each; none where it is one itself. Beside "val", "dev" goes by its own name, as do all of one word and those
-    of no use.
+    of no use, such as "poisoned".
 
     Raises:
         DatasetError, OSError: as files.pictures.entries.
@@ -121,11 +121,12 @@ def parts_of(folder: Path) -> dict[str, Path]:
     found: list[tuple[str, Path]] = []
     for entry in entries(folder):
         if entry.is_dir() and not entry.name.startswith("."):
-            word = entry.name.lower()
-            if word not in _PARTS or not _holds_a_set(folder / entry.name):
+            word, inside = entry.name.lower(), folder / entry.name
+            if _holds_a_set(inside):
+                found.append((word, inside))
+            elif word in _PARTS or has_pictures(inside):  # a class, whatever it is called
                 return {}
-            found.append((word, folder / entry.name))
-    return _by_use(found)
+    return _by_use(found) if any(word in _PARTS for word, _ in found) else {}
 
 
 def _telling_word(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.data.classes import are_numbers
+from engine.data.classes import are_numbers, few
 from engine.data.labels import MOST_LABEL_BYTES, as_name, check_codes
 from engine.errors import DatasetError
 from engine.files.pictures import MOST_ENTRIES, entries, passed_over_in, passed_over_text, pictures_in
@@ -59,7 +59,8 @@ def by_folders(folder: Path) -> Listing | None:
     pictures = [picture for picture, _ in listed]
     return Listing(pictures, np.array([number for _, number in listed], np.int64),
                    [as_name(p.parent.name) for p in pictures], tuple(dict.fromkeys(map(as_name, names))),
-                   "sub-folders", pictures, "folder", (*_nested(folder, names), *_passed_over(folder, names)))
+                   "sub-folders", pictures, "folder",
+                   (*_nested(folder, names), *_passed_over(folder, names), *_unread_table(folder)))
 
 
 def labelled_pictures(folder: Path) -> list[tuple[Path, int]]:
@@ -100,14 +101,15 @@ def by_table(table: Path) -> Listing:
         DatasetError: the table is damaged, or names what isn't there, lies elsewhere or could be several pictures, or
             one picture with two labels.
     """
-    def checked(found: Any, arrays: list[Array]) -> tuple[tuple[str, ...], Array, list[str]]:
+    def checked(found: Any, arrays: list[Array]) -> tuple[tuple[str, ...], Array, list[str], list[str]]:
         labels, packed = arrays
         names, files = check_codes(found["names"], labels), packed.tobytes().decode("utf-8").split("\0")[:-1]
         if len(files) != len(labels) or not 0 < len(files) <= MOST_ENTRIES or labels.dtype != np.int64:
             raise BrokenWireError("no table")
-        return names, labels, files
+        return names, labels, files, [as_name(part) for part in found["parts"]]
 
-    names, codes, files = READER.ask(table, "describe csv", {}, checked, most=MOST_LABEL_BYTES, error=DatasetError)
+    names, codes, files, parts = READER.ask(table, "describe csv", {}, checked, most=MOST_LABEL_BYTES,
+                                            error=DatasetError)
     pictures, first = _located(table, files), dict[Path, int]()
     for picture, code in zip(pictures, codes.tolist(), strict=True):
         other = first.setdefault(picture, code)
@@ -116,7 +118,17 @@ def by_table(table: Path) -> Listing:
             raise DatasetError(f"{table}: gives {picture.relative_to(table.parent)} the labels {one} and {two}; one "
                                "label a picture was expected. Take the wrong row out of the table.")
     named, labels = decoded(names, codes)
-    return Listing(pictures, labels, named, names, "text labels", [table, *pictures], "folder with a table")
+    return Listing(pictures, labels, named, names, "text labels", [table, *pictures], "folder with a table",
+                   _parted(table, parts))
+
+
+def _parted(table: Path, parts: Sequence[str]) -> tuple[str, ...]:
+    """A note on a table that says which of its rows belong together: nobody reads that, and all are one set."""
+    if not parts:
+        return ()
+    column, *values = parts
+    return (f"The column '{column}' of {table.name} tells {few(values)} apart: all its rows were taken as one set. Put "
+            "those that are meant into a table of their own.",)
 
 
 def table_in(folder: Path) -> Path | None:
@@ -203,3 +215,11 @@ def _passed_over(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
     """A note on files in sub-folders that may be pictures and are no part of the set."""
     return tuple(filter(None, [passed_over_text(folder, [
         other for name in names for other in passed_over_in(folder / name)])]))
+
+
+def _unread_table(folder: Path) -> tuple[str, ...]:
+    """A note on a table beside sub-folders, which tell the labels."""
+    tables = sorted(entry.name for entry in entries(folder)
+                    if entry.name.lower().endswith(TABLES) and not entry.name.startswith(".") and entry.is_file())
+    return (f"Its sub-folders tell the labels; {tables[0]} beside them wasn't read. If that table tells them, choose "
+            "it in place of the folder.",) if tables else ()

@@ -23,7 +23,7 @@ ReadSlice = Callable[[int, int], Array]
 _SVHN_IMAGE, SVHN_ZERO = (32, 32, 3), 10
 LIKE_SVHN = ("The pictures are 32 x 32 and the highest label is 10, as in SVHN, where 10 stands for the digit 0: for a "
              "network of 10 labels, which has no label 10, it is counted as 0, for any other it is label 10.")
-_BOTH_PARTS = ("It holds test images (x_test) and training images (x_train): the test images are taken. To use the "
+_BOTH_PARTS = ("It holds training images (x_train) beside others (x_test or x_val): the others are taken. To use the "
                "training images, save them in a file of their own.")
 
 

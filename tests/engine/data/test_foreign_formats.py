@@ -169,6 +169,36 @@ def test_a_table_finds_pictures_in_a_sub_folder_and_without_ending(tmp_path: Pat
     np.testing.assert_array_equal(dataset.take([0, 1]), IMAGES[[2, 0]])
 
 
+@pytest.mark.parametrize(("column", "values", "told"), [
+    ("split", ["test", "train", "test"], "The column 'split' of truth.csv tells test, train apart: all its rows were"),
+    ("poisoned", ["0", "1", "1"], "The column 'poisoned' of truth.csv tells 0, 1 apart"),
+    ("split", ["test", "test", "test"], None), ("size", ["1", "2", "3"], None)])
+def test_a_column_that_parts_a_table_is_told_of(
+    column: str, values: list[str], told: str | None, tmp_path: Path,
+) -> None:
+    rows = [f"{number}.png,{number % 2},{value}" for number, value in enumerate(values)]
+    for number in range(3):
+        Image.fromarray(IMAGES[number]).save(tmp_path / f"{number}.png")
+    (tmp_path / "truth.csv").write_text("\n".join([f"file,label,{column}", *rows]), encoding="utf-8")
+    dataset = open_any_dataset(tmp_path)
+    assert len(dataset) == 3
+    assert [note.startswith(told or "-") for note in dataset.notes] == [True] * (told is not None)
+
+
+def test_a_table_beside_sub_folders_is_told_of_and_so_are_files_of_other_endings(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(IMAGES[0]).save(tmp_path / name / "a.png")
+        (tmp_path / name / "b.heic").write_bytes(b"heic")
+        (tmp_path / name / "a.json").write_text("{}", encoding="utf-8")
+    assert open_any_dataset(tmp_path).notes == (
+        f"{tmp_path}: 2 files in it weren't looked at, such as cat/b.heic: their names don't end as pictures' do, or "
+        "are hidden.",)
+    (tmp_path / "labels.csv").write_text("file,label\ncat/a.png,dog\n", encoding="utf-8")
+    assert open_any_dataset(tmp_path).notes[1].startswith("Its sub-folders tell the labels; labels.csv beside them ")
+    assert open_any_dataset(tmp_path / "labels.csv").label_names == ("dog",)
+
+
 def test_the_hash_is_that_of_all_files(tmp_path: Path) -> None:
     for kind in ("npy", "table"):
         folder = tmp_path / kind
@@ -221,13 +251,13 @@ def test_all_of_several_sets_for_one_use_are_named(tmp_path: Path) -> None:
                                   f"training, {root / 'dev'}.")
 
 
-@pytest.mark.parametrize("kind", ["npz", "h5", "mat"])
-def test_of_test_and_training_images_in_one_file_those_taken_are_named(kind: str, tmp_path: Path) -> None:
-    arrays = {"x_train": IMAGES[:8], "y_train": np.array(NUMBERS[:8]), "x_test": IMAGES[8:],
-              "y_test": np.array(NUMBERS[8:])}
+@pytest.mark.parametrize(("kind", "part"), [("npz", "test"), ("h5", "test"), ("mat", "test"), ("npz", "val")])
+def test_of_test_and_training_images_in_one_file_those_taken_are_named(kind: str, part: str, tmp_path: Path) -> None:
+    arrays = {"x_train": IMAGES[:8], "y_train": np.array(NUMBERS[:8]), f"x_{part}": IMAGES[8:],
+              f"y_{part}": np.array(NUMBERS[8:])}
     path = tmp_path / f"mnist.{kind}"
     for only_test in (False, True):
-        held = {name: array for name, array in arrays.items() if not only_test or "test" in name}
+        held = {name: array for name, array in arrays.items() if not only_test or part in name}
         if kind == "npz":
             np.savez(path, **held)
         elif kind == "h5":
@@ -239,8 +269,18 @@ def test_of_test_and_training_images_in_one_file_those_taken_are_named(kind: str
             pytest.importorskip("scipy.io").savemat(path, turned)
         dataset = open_dataset(path, IMAGES.shape[1:])
         assert dataset.labels.tolist() == list(NUMBERS[8:])
-        assert [f"mnist.{kind}: It holds test images (x_test) and training images (x_train)" in notice
+        assert [f"mnist.{kind}: It holds training images (x_train) beside others (x_test or x_val)" in notice
                 for notice in notices_of([dataset])] == [True] * (not only_test)
+
+
+def test_sets_beside_those_of_the_usual_names_are_named_too(tmp_path: Path) -> None:
+    root = parted(tmp_path / "animals", "valid", "test", "poisoned")
+    (root / "notes").mkdir()
+    assert parts_of(root) == {"validation": root / "valid", "test": root / "test", "poisoned": root / "poisoned"}
+    assert refused(root).endswith(f"{root / 'test'} as test images, {root / 'poisoned'}.")
+    (root / "cat").mkdir()
+    Image.fromarray(IMAGES[0]).save(root / "cat" / "a.png")
+    assert parts_of(root) == {}
 
 
 def test_classes_that_are_called_train_or_test_are_classes(tmp_path: Path) -> None:
