@@ -81,6 +81,12 @@ def first_changed(folder: Path, names: Iterable[str]) -> Path | None:
     return next((path for path in there if not _is_as(path, files[path.name])), None)
 
 
+def is_recorded(folder: Path, name: str) -> bool:
+    """Whether the folder's manifest says what a file of it was when it was saved."""
+    recorded = _recorded(folder / MANIFEST)
+    return recorded is not None and name in recorded["files"]
+
+
 def first_missing(folder: Path, names: Iterable[str]) -> Path | None:
     """The first of some files that the folder's manifest recorded and that isn't there."""
     recorded = _recorded(folder / MANIFEST)

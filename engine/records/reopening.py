@@ -18,7 +18,7 @@ from engine.data.stored_values import BYTES, RANGES
 from engine.defences.comparison import Comparison, ComparisonRow
 from engine.errors import EngineError
 from engine.files.existing import is_there, on_another_machine
-from engine.files.manifest import first_changed
+from engine.files.manifest import first_changed, is_recorded
 from engine.files.own import read_own
 from engine.files.saving import recover
 from engine.goodnets.saved import GUARD_FILE
@@ -64,13 +64,16 @@ def reopen_run(folder: Path) -> PruningRun:
 
 
 def _edits(folder: Path) -> tuple[Doubt, ...]:
-    """That a file which the run's figures stand in isn't as it was saved; as long as the manifest is there to tell."""
+    """That a file which the run's figures stand in isn't as it was saved, or that no manifest is there to tell."""
     parts = {folder: ("run.json", GUARD_FILE), folder / GUARDED_BADNET: (GUARD_FILE,)}
     try:
         changed = [found for part, names in parts.items() if (found := first_changed(part, names))]
     except OSError as error:
         raise EngineError(f"{folder}: can't be read ({error.strerror or error}). Copy the run again from its "
                           "source.") from error
+    if not is_recorded(folder, "run.json"):
+        return (Doubt("No manifest.json of this program's lies beside run.json, so nothing tells whether these figures "
+                      "are those that were counted.", False),)
     return tuple(Doubt(f"{found.relative_to(folder).as_posix()} was changed after this run was saved, so these figures "
                        "may not be those that were counted. Run the pruning again.", True) for found in changed)
 
@@ -143,10 +146,21 @@ def _classes(model: Json) -> tuple[str, ...]:
 
 def _curve(curve: Json, layer: str, order: Any) -> PruningCurve:
     test = curve["test"]
-    return PruningCurve(
+    found = PruningCurve(
         layer, order, _clean(curve["validation"], "validation", len(order)),
         _clean(test, "test", len(order)) if test else None,
         tuple(_poisoned(part, len(order)) for part in curve["poisoned"]))
+    for counts in found.sets:
+        _check_pair(counts)
+    return found
+
+
+def _check_pair(counts: SetCounts) -> None:
+    """Raises ValueError for what no pair without a guard does: to be right where B' is wrong or where they disagree, or
+    to disagree where nothing is pruned."""
+    if (counts.goodnet_correct > np.minimum(counts.correct, counts.agreeing)).any() \
+            or counts.agreeing[0] != counts.images or counts.goodnet_correct[0] != counts.correct[0]:
+        raise ValueError(f"a GoodNet on {counts.name} that can't be")
 
 
 def _clean(part: Json, role: Role, channels: int) -> SetCounts:

@@ -29,6 +29,7 @@ def made_up_run(channels: int = 60, images: int = 12_830, seed: int = 0) -> Prun
         correct = np.sort(dice.integers(0, total + 1, channels + 1))[::-1]
         agreeing = np.minimum(correct + dice.integers(0, 50, channels + 1), total)
         goodnet = np.minimum(correct, agreeing) - dice.integers(0, 2, channels + 1).clip(0, correct.min())
+        agreeing[0], goodnet[0] = total, correct[0]  # nothing is pruned yet
         return SetCounts(name, role, total, total, 0 if role == "poisoned" else None, correct, agreeing, goodnet)
 
     clean, test = counts("valid", "validation", 11_547), counts("test", "test", images)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,13 +75,48 @@ def test_a_run_whose_file_was_edited_says_so_and_gives_no_verdict(file: str, tmp
     folder = keep_run(made_up_run(), tmp_path)
     if file == "run.json":
         document = json.loads((folder / file).read_text(encoding="utf-8"))
-        document["curve"]["poisoned"][0]["b_prime_asr"] = [0.0] * len(document["curve"]["poisoned"][0]["b_prime_asr"])
+        for key in ("b_prime_asr", "goodnet_asr"):
+            document["curve"]["poisoned"][0][key] = [0.0] * len(document["curve"]["poisoned"][0][key])
         (folder / file).write_text(json.dumps(document), encoding="utf-8")
     else:
         guard = open_guard(folder / file)
         save_guard(dataclasses.replace(guard, threshold=guard.threshold + 1), folder / file)
     first, *_ = reopen_run(folder).doubts
     assert first.implausible and file in first.sentence and "changed after this run was saved" in first.sentence
+
+
+def test_of_a_run_without_its_manifest_nobody_knows_whether_it_was_edited(tmp_path: Path) -> None:
+    """Nor of one that no version of this program would have written."""
+    folder = keep_run(made_up_run(), tmp_path)
+    before = reopen_run(folder).doubts
+    (folder / "manifest.json").unlink()
+    first, *others = reopen_run(folder).doubts
+    assert first.sentence.startswith("No manifest.json") and not first.implausible and tuple(others) == before
+
+
+def _all_right(document: dict[str, Any]) -> None:
+    document["curve"]["test"]["goodnet_accuracy"] = [1.0] * len(document["curve"]["test"]["goodnet_accuracy"])
+
+
+def _disagreeing(document: dict[str, Any]) -> None:
+    document["curve"]["validation"]["false_alarm_rate"][0] = 1.0
+
+
+def _better(document: dict[str, Any]) -> None:
+    poisoned = document["curve"]["poisoned"][1]
+    poisoned["goodnet_asr"][-1], poisoned["detection_rate"][-1] = 1.0, 1.0
+
+
+@pytest.mark.parametrize(("change", "name"), [(_all_right, "test"), (_disagreeing, "valid"), (_better, "eyes")])
+def test_figures_that_no_pair_has_are_no_run(
+    change: Callable[[dict[str, Any]], None], name: str, tmp_path: Path,
+) -> None:
+    folder = keep_run(made_up_run(), tmp_path)
+    document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    change(document)
+    (folder / "run.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(EngineError, match=f"a GoodNet on {name} that can't be"):
+        reopen_run(folder)
 
 
 def with_striking(run: PruningRun, numbers: tuple[int, ...]) -> PruningRun:
