@@ -200,6 +200,21 @@ def read_order(path: Path, layer: str = "the layer", channels: int | None = None
     return read_own(path, check, "can't be read as a pruning order", f"{_ORDER[0].upper()}{_ORDER[1:]} was expected.")
 
 
+def of_another_network(path: Path, network: Network) -> str:
+    """That a run.json whose order is taken is of another network, a sentence; nothing where it doesn't say so.
+
+    Raises:
+        EngineError: it can't be read.
+    """
+    def check(content: Any) -> str:
+        model = content.get("model") if isinstance(content, dict) else None
+        theirs = model.get("sha256") if isinstance(model, dict) else None
+        return "" if theirs in (None, network.sha256) else (
+            f"{path.name} holds the pruning order of another network: channels with the same numbers are others there.")
+
+    return read_own(path, check, "can't be read as a pruning order", f"{_ORDER[0].upper()}{_ORDER[1:]} was expected.")
+
+
 def _wrong_with(order: list[int], channels: int) -> str:
     """What keeps numbers from being each of so many channels once."""
     strange = [c for c in order if not 0 <= c < channels]

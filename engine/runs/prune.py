@@ -18,7 +18,7 @@ from engine.guards.guarded_curve import GuardChoice, GuardedCurve, guarded_curve
 from engine.guards.transplant import refuse_other_sizes
 from engine.progress import NEVER_CANCELLED, CancelToken, ProgressCallback, ignore_progress
 from engine.pruning.incremental import predictor_for
-from engine.pruning.ranking import ChannelRanking, RankAt, given_order, rank_channels
+from engine.pruning.ranking import ChannelRanking, RankAt, given_order, of_another_network, rank_channels
 from engine.pruning.steps import KeptFeatures
 from engine.pruning.sweep import Preview, PruningCurve, SweepSet, sweep
 from engine.pruning.thresholds import DEFAULT_DROPS, DropMode, Stop
@@ -112,7 +112,7 @@ def run_pruning(
             for s, p in zip(opened.sets, prints, strict=True)]
     doubts = (*overflowing(opened.network, (s.dataset for s in opened.sets), cancel),
               *explained(doubts_of(curve, opened.network.labels, seen), opened.network, opened.sets, progress, cancel),
-              *(Doubt(notice, implausible=False) for notice in opened.notices))
+              *(Doubt(notice, implausible=False) for notice in (*opened.notices, *_order_notices(request, opened))))
     # A guard learns what is normal from images that B answers; of nonsense it learns nonsense, or nothing.
     guarded = None if request.guard == "none" or hardly_better_than_chance(curve.validation, opened.network.labels) \
         else _guard(request, opened, ranking, doubts, progress, cancel)
@@ -121,6 +121,10 @@ def run_pruning(
         doubts += tuple(Doubt(told, implausible=False) for told in (guarded.guard.doubt, borne) if told)
     return PruningRun(request, opened.model_summary(), opened.dataset_summaries(cancel), ranking, curve, guarded,
                       backend.device(), time.monotonic() - started, doubts=doubts, versions=backend.versions())
+
+
+def _order_notices(request: PruningRequest, opened: Opened) -> list[str]:
+    return list(filter(None, [of_another_network(request.order, opened.network)] if request.order else []))
 
 
 def _count_here(

@@ -185,6 +185,15 @@ def test_the_order_can_be_given(saved: Path, small_lab: SmallLab, tmp_path: Path
     assert clean == pytest.approx(expected_rates(small_lab, order)["clean"][0].tolist(), abs=1e-12)
 
 
+def test_an_order_of_another_network_is_told(saved: Path, small_lab: SmallLab, tmp_path: Path) -> None:
+    document, path = read_json(saved / "run.json"), tmp_path / "run.json"
+    for sha256, told in ((document["model"]["sha256"], False), ("0" * 64, True)):
+        path.write_text(json.dumps(document | {"model": document["model"] | {"sha256": sha256}}))
+        assert main(small_lab.prune("--order", path, "--drop", "4", "--out", tmp_path / "out")) == DONE
+        warned = " ".join(read_json(tmp_path / "out" / "run.json")["warnings"])
+        assert ("run.json holds the pruning order of another network" in warned) == told
+
+
 def test_evaluate_prints_the_curve_s_figures(
     saved: Path, small_lab: SmallLab, capsys: pytest.CaptureFixture[str],
 ) -> None:
