@@ -35,6 +35,8 @@ def say_run(run: PruningRun) -> None:
     dead = int((run.ranking.mean_activation == 0).sum())
     say(f"{model.path.name}: {model.labels} labels, {model.channels} channels of {model.layer} pruned in order"
         + (f" ({dead} never active)" if dead else ""))
+    if model.labelling:
+        say(model.labelling)
     say(f"values {preprocessing(model.scale).words}; on {curve.clean.name} "
         f"({curve.clean.images} images), B alone: clean accuracy {rate_text(curve.clean.b_prime_rate(0))}"
         + "".join(f"; attack success on {p.name} {rate_text(p.b_prime_rate(0))}" for p in curve.poisoned))

@@ -85,7 +85,7 @@ def _run(document: Json, folder: Path) -> PruningRun:
     summary = ModelSummary(
         _path(model["path"], document, folder), _text(model["sha256"]), _input_shape(model), _text(model["layer"]),
         len(order), _count(model["labels"]), preprocessing(_text(model["scale"])).name, _classes(model),
-        _one_of(model.get("stored", BYTES), RANGES), _depth(model))
+        _one_of(model.get("stored", BYTES), RANGES), _depth(model), _text(model.get("labelling", "")))
     means = np.array([math.nan if v is None else _number(v) for v in document["mean_activation"]], np.float64)
     if len(means) != len(order):
         raise ValueError("not one mean activation a channel")

@@ -110,7 +110,7 @@ def run_json(run: PruningRun, rows: Sequence[GoodNetRow]) -> Json:
         "model": {"path": str(model.path), "sha256": model.sha256, "layer": model.layer, "channels": model.channels,
                   "labels": model.labels, "scale": model.scale, "input_shape": list(model.input_shape),
                   "classes": list(model.classes), "output": request.output, "stored": model.stored,
-                  "depth": model.depth},
+                  "depth": model.depth, "labelling": model.labelling},
         "datasets": [{"path": str(d.path), "role": d.role, "name": d.name, "images": d.images, "labels": d.labels,
                       "sha256": d.sha256} for d in run.datasets],
         "settings": {**settings_json(request), "order": str(request.order) if request.order else None},

@@ -65,6 +65,7 @@ class ModelSummary:
         classes: names of its labels, where folders of pictures were matched with them.
         stored: the range in which values of the images were stored, one of engine.data.stored_values.RANGES.
         depth: of the validation images, see Dataset.
+        labelling: by what names became labels, where nothing had to be tried for that: a sentence, or nothing.
     """
 
     path: Path
@@ -77,6 +78,7 @@ class ModelSummary:
     classes: tuple[str, ...] = ()
     stored: str = BYTES
     depth: int | None = None
+    labelling: str = ""
 
     def notes(self, made_from: str) -> dict[str, Any]:
         """What goodnet.json says of every pair that is made from the network.
@@ -170,7 +172,8 @@ class Opened:
         network = self.network
         return ModelSummary(network.path, network.sha256, network.input_shape, self.layer,
                             network.prunable_layers()[self.layer], network.labels, self.preprocessing.name,
-                            self.labelling.classes, self.stored, self.of("validation")[0].depth)
+                            self.labelling.classes, self.stored, self.of("validation")[0].depth,
+                            "" if self.labelling.tried else self.labelling.notice)
 
     def dataset_summaries(self, cancel: CancelToken = NEVER_CANCELLED) -> tuple[DatasetSummary, ...]:
         """What a record says of each data set that was given.

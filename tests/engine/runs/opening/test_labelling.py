@@ -434,6 +434,22 @@ def test_a_repaired_pair_remembers_the_classes(
     assert again["warnings"] == []
 
 
+def test_a_run_tells_where_its_classes_are_from(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    clean = folder_of(tmp_path / "clean", {name: 32 + 64 * i for i, name in enumerate(TRAINED)}, count=20)
+    (model.parent / "names.txt").write_text("\n".join(TRAINED), encoding="utf-8")
+    told = "Sub-folders are labels in the order of names.txt."
+    given = ["prune", str(model), "--clean", str(clean), "--scale", "none", "--layer", "conv", "--drop", "10"]
+    assert main([*given, "--out", str(tmp_path / "out")]) == 0
+    assert told in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["model"]["labelling"] == told
+    assert reopen_run(tmp_path / "out").model.labelling == told
+    assert told in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert main([*given, "--classes", str(model.parent / "names.txt")]) == 0
+    assert "Sub-folders are labels" not in capsys.readouterr().out
+
+
 def test_evaluate_tells_by_what_it_numbered_folders(
     model: Path, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
