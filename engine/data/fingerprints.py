@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from engine.data.datasets import CHUNK, Dataset, Images
+from engine.data.datasets import Dataset, Images
+from engine.progress import NEVER_CANCELLED, CancelToken, Heartbeat, ProgressCallback, ignore_progress
 
 Hashes = npt.NDArray[np.uint64]
 
-# Images copied at a time, so that large ones don't take their memory twice.
-_AT_ONCE = 16
+# Images copied at a time, so that large ones don't take their memory twice; and read at a time, so that a person who
+# cancels needn't wait for long.
+_AT_ONCE, _READ_AT_ONCE = 16, 64
 
 
 def hashes_of(images: Images) -> Hashes:
@@ -44,15 +46,20 @@ class Fingerprints:
         self._hashes, self._seen = np.zeros(len(dataset), np.uint64), np.zeros(len(dataset), np.bool_)
         self.dataset = dataset.watched(self._note)
 
-    def complete(self) -> Hashes:
+    def complete(
+        self, progress: ProgressCallback = ignore_progress, cancel: CancelToken = NEVER_CANCELLED,
+    ) -> Hashes:
         """All hashes, uint64[N]; images that nobody has read, because others computed on them, are read now.
 
         Raises:
             DatasetError: the set can't be read any more.
+            Cancelled: the token was set.
         """
         missing = np.flatnonzero(~self._seen).tolist()
-        for _ in self.dataset.chunks(CHUNK, missing) if missing else ():
-            pass
+        heard = Heartbeat("Looking for images that are in two sets", len(missing), progress)
+        for chunk in self.dataset.chunks(_READ_AT_ONCE, missing) if missing else ():
+            cancel.raise_if_cancelled()
+            heard.report(chunk.start + len(chunk.labels))
         return self._hashes
 
     def _note(self, numbers: Sequence[int], images: Images) -> None:

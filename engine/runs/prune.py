@@ -108,7 +108,7 @@ def run_pruning(
     else:
         read = tuple(SweepSet(p.dataset, s.role) for p, s in zip(prints, opened.sets, strict=True))
         ranking, curve = _count_here(request, dataclasses.replace(opened, sets=read), partial, progress, cancel)
-    seen = [SetSeen(s.dataset.name, s.role, s.dataset.labels, p.complete())
+    seen = [SetSeen(s.dataset.name, s.role, s.dataset.labels, p.complete(progress, cancel))
             for s, p in zip(opened.sets, prints, strict=True)]
     doubts = (*overflowing(opened.network, (s.dataset for s in opened.sets), cancel),
               *explained(doubts_of(curve, opened.network.labels, seen), opened.network, opened.sets, progress, cancel),

@@ -178,9 +178,11 @@ def _as_pair(
     answers = counted_answers(network, clean, progress=progress, cancel=cancel)
     led = astray(clean.name, answers, network.labels, len(clean))
     said = " ".join(filter(None, (*opened.notices, led, uneven, repair.warning)))
-    pair = measured(repair.method, said, goodnet, clean, test, poisoned, progress, cancel)
-    doubts = doubts_measured(goodnet, [Fingerprints(dataset) for dataset in (test or clean, *poisoned)],
-                             pair.evaluations, clean if test else None, progress=progress, cancel=cancel)
+    prints = [Fingerprints(dataset) for dataset in (test or clean, *poisoned)]
+    on, *against = (one.dataset for one in prints)
+    pair = measured(repair.method, said, goodnet, on, on if test else None, against, progress, cancel)
+    doubts = doubts_measured(goodnet, prints, pair.evaluations, clean if test else None, progress=progress,
+                             cancel=cancel)
     return _judged(pair, doubts)
 
 

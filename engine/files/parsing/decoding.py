@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from engine.errors import DatasetError, in_short
 from engine.files.existing import check_is_file
@@ -91,10 +91,10 @@ def decode_picture(path: Path, shape: Shape, depth: int | None = None) -> tuple[
     check_is_file(path, DatasetError)
     with _opened(path, str(path)) as image:
         shown = _of_8_bits(path, str(path), image, depth)
-        upright = ImageOps.exif_transpose(shown)
-        told = {"frames": _has_more_frames(image), "transparent": has_alpha(upright) and _lowest_alpha(upright) < 255,
-                "outside": _outside(upright.size, shape)}
-        return told, [fit_picture(upright, shape)]
+        picture = fit_picture(shown, shape)
+        told = {"frames": _has_more_frames(image), "transparent": has_alpha(shown) and _lowest_alpha(shown) < 255,
+                "outside": _outside(_upright_size(shown), shape)}
+        return told, [picture]
 
 
 def look_at_picture(path: Path) -> tuple[Any, list[Array]]:
@@ -165,8 +165,8 @@ def _lowest_alpha(image: Image.Image) -> int:
 
 
 def _outside(size: tuple[int, int], shape: Shape) -> float:
-    """Which share of a picture of that width and height lies beside the middle that is fitted to a network's input."""
-    (width, height), (rows, columns, _) = size, shape
+    """Which share of a picture of that height and width lies beside the middle that is fitted to a network's input."""
+    (height, width), (rows, columns, _) = size, shape
     if not rows or not columns:
         return 0.0
     wider = (width / height) / (columns / rows)

@@ -37,11 +37,11 @@ def doubts_measured(
     sets = [one.dataset for one in prints]
     counts = [_counts(one) for one in evaluations]
     known = counts[:1] if goodnet.b_missing else counts
-    seen = [_seen(one, of.role) for one, of in zip(prints, counts, strict=True)]
+    seen = [_seen(one, of.role, progress, cancel) for one, of in zip(prints, counts, strict=True)]
     curve = PruningCurve("", np.arange(0), known[0], None, tuple(known[1:]))
     called = "B'" if goodnet.b_missing else "B"
     found = doubts_of(curve, goodnet.b.labels, seen, called)
-    own = [_seen(Fingerprints(made_from), "validation")] if made_from else []
+    own = [_seen(Fingerprints(made_from), "validation", progress, cancel)] if made_from else []
     learnt = [doubt for one in own for other, of in zip(seen, counts, strict=True)
               for doubt in about_shared(one, other, of)]
     other = () if goodnet.b_missing or goodnet.b_alone else overflowing(goodnet.b_prime, sets, cancel, "B'")
@@ -50,8 +50,8 @@ def doubts_measured(
             *explained(found, goodnet.b, asked, progress, cancel, called))
 
 
-def _seen(one: Fingerprints, role: Role) -> SetSeen:
-    return SetSeen(one.dataset.name, role, one.dataset.labels, one.complete())
+def _seen(one: Fingerprints, role: Role, progress: ProgressCallback, cancel: CancelToken) -> SetSeen:
+    return SetSeen(one.dataset.name, role, one.dataset.labels, one.complete(progress, cancel))
 
 
 def _counts(of: Evaluation) -> SetCounts:
