@@ -56,8 +56,10 @@ class Fingerprints:
             Cancelled: the token was set.
         """
         missing = np.flatnonzero(~self._seen).tolist()
+        if not missing:
+            return self._hashes
         heard = Heartbeat("Looking for images that are in two sets", len(missing), progress)
-        for chunk in self.dataset.chunks(_READ_AT_ONCE, missing) if missing else ():
+        for chunk in self.dataset.chunks(_READ_AT_ONCE, missing):
             cancel.raise_if_cancelled()
             heard.report(chunk.start + len(chunk.labels))
         return self._hashes
