@@ -214,7 +214,7 @@ def _expand(call: Call) -> Tensor:
     if wanted is None:
         call.refuse("doesn't say how far")
     new = np.broadcast_shapes(tuple(old), tuple(wanted.ravel().tolist()))
-    if len(new) != len(old) or new[0] != batch:
+    if len(new) != len(old) or new[0] != batch or 0 in new:
         call.refuse_across(f"makes {list(new)[:MOST_AXES]} of {x.onnx_shape}")
     return _repeated(call, x, [after // before for after, before in zip(new, old, strict=True)])
 

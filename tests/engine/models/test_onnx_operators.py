@@ -261,6 +261,10 @@ def test_an_operator_that_is_not_known_is_named_before_what_leads_to_it(tmp_path
 REFUSED: dict[str, tuple[list[Step], str]] = {
     "an unknown operator": ([("Resize", (None, np.float32([]), np.float32([1, 1, 2, 2])), {})], "operator Resize"),
     "a product of two tensors": ([("MatMul", (None, None), {})], "MatMul"),
+    "expanding to nothing": ([("ReduceMean", (None, ints(1)), {}), ("Expand", (None, ints(1, 0, 1, 1)), {})], "Expand"),
+    "expanding the batch": ([("Expand", (None, ints(2, 3, 8, 6)), {})], "Expand .* makes"),
+    "a new axis before all": ([("Expand", (None, ints(1, 1, 3, 8, 6)), {})], "Expand .* makes"),
+    "repeating the batch": ([("Tile", (None, ints(2, 1, 1, 1)), {})], "Tile .* repeats the batch"),
     "mixing images": ([("Reshape", (None, ints(3, 48)), {})], "Reshape .* mixes the images.* without it"),
     "turning the batch": ([("Transpose", X, {"perm": [1, 0, 2, 3]})], "Transpose .* turns the batch.* without it"),
     "a constant picture": ([("Add", (None, floats(3, 8, 6)), {})], r"Add .* a constant of shape \[3, 8, 6\]"),
