@@ -93,8 +93,8 @@ KNOWN = {known.name: known for known in (
     Preprocessing("caffe", "in the order blue, green, red, minus ImageNet's mean", (1.0,),
                   tuple(-m for m in _CAFFE_MEAN_BGR), bgr=True),
     Preprocessing("standardised", "brought to mean 0 and deviation 1, each image by itself", per_image=True))}
-# Before a name: values that are stored as 0 to 1 are brought to 0 to 255 first.
-_TIMES_255 = "x255"
+# Before a name: values that are stored as 0 to 1 are brought to 0 to 255 first; blue comes first, as OpenCV has it.
+_TIMES_255, _BGR = "x255", "bgr"
 _LARGEST = 1e30  # of numbers that a network is fed, far below what ends float32's
 
 
@@ -107,20 +107,37 @@ def times_255(known: Preprocessing) -> Preprocessing:
                          known.bgr, known.per_image)
 
 
+def turned_round(known: Preprocessing) -> Preprocessing:
+    """What does to colours in the order blue, green, red what `known` does to them as they are, itself named "bgr" or
+    "bgr NAME"; of one that turns them already, or treats each image by itself, that one.
+    """
+    first, _, rest = known.name.partition(" ")
+    if known.bgr or known.per_image:
+        return known
+    if first == _TIMES_255:
+        return times_255(turned_round(preprocessing(rest) if rest else AS_STORED))
+    order = "in the order blue, green, red"
+    if known == AS_STORED:
+        return Preprocessing(_BGR, order, bgr=True)
+    return Preprocessing(f"{_BGR} {known.name}", f"{order}, {known.words}", known.scale, known.offset, bgr=True)
+
+
 # Of values 0 to 1: divided by 255 again they would be as they are.
 KNOWN_OF_UNIT = {known.name: known for known in (
     AS_STORED, *(times_255(known) for known in KNOWN.values() if known.name not in ("255", "standardised")),
     KNOWN["standardised"], times_255(KNOWN["standardised"]))}
 
 AUTO = "auto"
-SYNTAX = (f"{', '.join(KNOWN)}, or mean=R,G,B std=R,G,B (one number each for grey images); {_TIMES_255}, alone or "
-          "before one of these, for values stored as 0 to 1")
+SYNTAX = (f"{', '.join(KNOWN)}, or mean=R,G,B std=R,G,B (one number each for grey images); {_BGR}, alone or before "
+          f"one of these, for networks that take blue first; {_TIMES_255}, alone or before all that, for values stored "
+          "as 0 to 1")
 
 
 def preprocessing(name: str) -> Preprocessing:
     """The preprocessing of a name, or of one's own mean and deviation, "mean=R,G,B std=R,G,B".
 
-    "x255" alone or before another name stands for values that are stored as 0 to 1.
+    "x255" alone or before another name stands for values that are stored as 0 to 1, "bgr" for colours that are turned
+    round first.
 
     Means and deviations that are all at most 1 are those of values 0 to 1, as PyTorch writes them; larger ones are
     those of values 0 to 255. One number stands for all colours.
@@ -133,6 +150,10 @@ def preprocessing(name: str) -> Preprocessing:
     first, _, rest = name.strip().partition(" ")
     if first == _TIMES_255 and not rest.strip().startswith(_TIMES_255):
         return times_255(preprocessing(rest.strip()) if rest.strip() else AS_STORED)
+    if first == _BGR and not rest.strip().startswith((_BGR, _TIMES_255)):
+        turned = turned_round(preprocessing(rest.strip()) if rest.strip() else AS_STORED)
+        if turned.name.startswith(_BGR):
+            return turned
     found = _OWN.fullmatch(" ".join(name.split()))
     try:
         if not found:

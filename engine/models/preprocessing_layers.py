@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from engine import backend
-from engine.data.preprocessing import EPSILON, KNOWN, KNOWN_OF_UNIT, Preprocessing, preprocessing, times_255
+from engine.data.preprocessing import (
+    EPSILON,
+    KNOWN,
+    KNOWN_OF_UNIT,
+    Preprocessing,
+    preprocessing,
+    times_255,
+    turned_round,
+)
 
 _TURNED, _SCALED, _STANDARDISED = "turned_to_bgr", "preprocessed", "standardised"
 
@@ -37,20 +45,22 @@ def preprocessing_of(layers: list[Any]) -> Preprocessing:
     if _STANDARDISED in by_name:
         return times_255(KNOWN["standardised"]) if _SCALED in by_name else KNOWN["standardised"]
     scaled = by_name.get(_SCALED) or next((x for x in layers if type(x).__name__ == "Rescaling"), None)
+    bgr = _TURNED in by_name
     if scaled is None:
-        return KNOWN["none"]
+        return turned_round(KNOWN["none"]) if bgr else KNOWN["none"]
     scale, offset = (_numbers(value) for value in (scaled.scale, scaled.offset))
-    for known in (*KNOWN.values(), *KNOWN_OF_UNIT.values()):
-        if (known.scale, known.offset, known.bgr) == (scale, offset, _TURNED in by_name):
+    every = (*KNOWN.values(), *KNOWN_OF_UNIT.values())
+    for known in (*every, *map(turned_round, every)):
+        if (known.scale, known.offset, known.bgr) == (scale, offset, bgr):
             return known
     wide = max(len(scale), len(offset))
     means = [-o / s for o, s in zip(offset * (wide // len(offset)), scale * (wide // len(scale)), strict=True)]
-    name = f"mean={_listed(means)} std={_listed([1 / s for s in scale])}"
+    name = "bgr " * bgr + f"mean={_listed(means)} std={_listed([1 / s for s in scale])}"
     # Values of 0 to 1, times 255 first, or of 0 to 255: what is called so must be what is done.
     for called in map(preprocessing, (name, f"x255 {name}")):
         if np.allclose(called.scale, scale, rtol=1e-5) and np.allclose(called.offset, offset, rtol=1e-5):
-            return Preprocessing(called.name, called.words, scale, offset)
-    return Preprocessing(name, called.words, scale, offset)
+            return Preprocessing(called.name, called.words, scale, offset, bgr)
+    return Preprocessing(name, called.words, scale, offset, bgr)
 
 
 def take_over_statistics(model: Any) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from engine.assessment import percent
 from engine.data.datasets import Dataset
-from engine.data.preprocessing import Preprocessing, preprocessing
+from engine.data.preprocessing import Preprocessing, preprocessing, turned_round
 from engine.data.stored_values import known_for
 from engine.models.logits import Logits, compiled_logits, log_probability, top_margin
 from engine.models.networks import Labels, Network
@@ -87,8 +87,9 @@ def find_feeding(
     ways = known_for(clean.take(rounds[0][:_RANGE_IMAGES]))
     names = list(ways)
     hits: dict[str, Hits] = {name: np.empty(0, np.bool_) for name in names}
-    ranked, near = names, names
+    ranked, near, asked = names, names, list[list[int]]()
     for part, answers in _answered(network, clean, ways, rounds, progress, cancel):
+        asked.append(part)
         for name, labels in answers.items():
             hits[name] = np.concatenate([hits[name], labels == clean.labels[part]])
         ranked = sorted(hits, key=lambda name: -int(hits[name].sum()))  # stable: of equals the first of those known
@@ -101,8 +102,35 @@ def find_feeding(
         # Where a network answers by both in the very same way, either will do.
         near = [name for name in near if not np.array_equal(logits[name], logits[best])]
         best = _likeliest({name: logits[name] for name in (best, *near)}, truth)
+    doubt = _doubt(best, [name for name in (ranked[0], *near) if name != best], hits)
+    blue = _blue_first(network, clean, asked, ways, ways[best], hits[best], cancel)
     return Feeding(ways[best], {name: int(hits[name].sum()) for name in ranked}, len(hits[best]),
-                   _doubt(best, [name for name in (ranked[0], *near) if name != best], hits))
+                   " ".join(filter(None, (doubt, blue))))
+
+
+def _blue_first(network: Network, clean: Dataset, asked: Sequence[list[int]], ways: Mapping[str, Preprocessing],
+                best: Preprocessing, right: Hits, cancel: CancelToken) -> str:
+    """That a network is right clearly more often where blue comes first, a sentence; nothing where it isn't.
+
+    Which of the two has blue first, the images or what the network was trained on, nobody can tell from here.
+
+    Args:
+        asked: numbers of images, round by round; right: whether it is right on each of them by the best preprocessing.
+            Where that hardly helps, or turns colours round itself, all of `ways` are tried with blue first.
+    """
+    if clean.image_shape[-1] != 3 or (~right).sum() <= _AHEAD**2:  # too few to be clear
+        return ""
+    tried = ways.values() if best.bgr or right.mean() < _POOR else (best,)
+    hits = {turned: np.concatenate([network.predict_labels(turned.applied(clean.take(part)), cancel)
+                                    == clean.labels[part] for part in asked])
+            for turned in map(turned_round, tried) if turned not in ways.values()}
+    first = max(hits, key=lambda turned: int(hits[turned].sum()), default=None)
+    if first is None or _as_good(hits[first], right):
+        return ""
+    return (f"With values {first.words} the network is right on {percent(float(hits[first].mean()))} of {len(right)} "
+            f"clean images, as was taken on {percent(float(right.mean()))}. If it was trained on pictures with blue "
+            f"first, as OpenCV reads them, choose that (Run options > Values, or --preprocess \"{first.name}\"); if "
+            "these images are stored so, save them again with red first.")
 
 
 def all_answers(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine import backend
-from engine.data.preprocessing import KNOWN, KNOWN_OF_UNIT, choice, preprocessing
+from engine.data.preprocessing import KNOWN, KNOWN_OF_UNIT, choice, preprocessing, turned_round
 from engine.models.preprocessing_layers import preprocessed, preprocessing_of
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (6, 9, 7, 3)).astype(np.float32)
@@ -34,7 +34,19 @@ def test_own_mean_and_deviation_in_either_unit() -> None:
     np.testing.assert_allclose(large.applied(IMAGES.copy()), (IMAGES - 127.5) / [51, 63.75, 127.5], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+BLUE_FIRST = ("bgr", "bgr 255", "bgr -1..1", "bgr imagenet", "x255 bgr", "x255 bgr imagenet")
+
+
+@pytest.mark.parametrize("name", [*BLUE_FIRST, f"bgr {OWN}"])
+def test_blue_first_is_what_the_other_does_to_turned_colours(name: str) -> None:
+    plain = preprocessing(" ".join(word for word in name.split() if word != "bgr") or "none")
+    turned = np.ascontiguousarray(IMAGES[..., ::-1])
+    np.testing.assert_array_equal(preprocessing(name).applied(IMAGES.copy()), plain.applied(turned))
+    assert preprocessing(name).name == name and "in the order blue, green, red" in preprocessing(name).words
+    assert not preprocessing(name).fits(1) and turned_round(plain) == preprocessing(name)
+
+
+@pytest.mark.parametrize("name", [*NAMES, *BLUE_FIRST])
 def test_a_saved_model_does_the_same(name: str) -> None:
     _, keras = backend.load()
     wanted = preprocessing(name)
@@ -54,7 +66,7 @@ def test_a_saved_model_does_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [OWN, "mean=127.5 std=51,63.75,127.5", f"x255 {OWN}", "mean=100.123456 std=7",
-                                  "x255 mean=100.123456 std=7"])
+                                  "x255 mean=100.123456 std=7", f"bgr {OWN}", f"x255 bgr {OWN}"])
 def test_what_is_found_is_called_what_it_does(name: str) -> None:
     _, keras = backend.load()
     wanted = preprocessing(name)
@@ -71,7 +83,8 @@ def test_a_foreign_rescaling_layer_is_understood() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "256", "mean=1,2 std=1", "mean=1 std=0", "mean=nan std=1", "mean=1e999 std=1",
-                                  "mean=1,2,3", "mean=a std=b", "mean=1 std=-1", "mean=1,2,3,4 std=1"])
+                                  "mean=1,2,3", "mean=a std=b", "mean=1 std=-1", "mean=1,2,3,4 std=1", "bgr caffe",
+                                  "bgr standardised", "bgr bgr", "bgr x255", "bgr auto", "bgr " * 4000])
 def test_what_is_none_is_said(text: str) -> None:
     with pytest.raises(ValueError, match="isn't a preprocessing"):
         preprocessing(text)
@@ -93,7 +106,7 @@ def test_colours_decide_what_fits() -> None:
     assert all(preprocessing(name).fits(3) for name in NAMES)
 
 
-@pytest.mark.parametrize("name", [*KNOWN, *KNOWN_OF_UNIT])
+@pytest.mark.parametrize("name", [*KNOWN, *KNOWN_OF_UNIT, "bgr 255"])
 def test_what_is_done_can_be_undone(name: str) -> None:
     stored = np.random.default_rng(3).random((2, 8, 8, 3), np.float32) * np.float32(1 if name in KNOWN_OF_UNIT else 255)
     known = preprocessing(name)

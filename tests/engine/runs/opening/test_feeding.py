@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from engine.assessment import percent
 from engine.data.datasets import Dataset, open_dataset
 from engine.data.preprocessing import KNOWN, preprocessing
 from engine.errors import Cancelled
@@ -61,6 +62,15 @@ def test_each_is_found(name: str, clean: Dataset) -> None:
     assert bool(found.doubt) == (abs(found.right[name] - found.right["none"]) < 5 and name != "none")
     assert found.right == {known: plain_accuracy(network, clean, known, found.images) for known in found.right}
     assert KNOWN[name].words in found.sentence
+
+
+@pytest.mark.parametrize("name", ["bgr", "bgr 255", "bgr imagenet"])
+def test_that_a_network_takes_blue_first_is_proposed(name: str, clean: Dataset) -> None:
+    network = wanting(name)
+    found = find_feeding(network, clean)
+    share = percent(plain_accuracy(network, clean, name, found.images) / found.images)
+    assert "blue, green, red" in found.doubt and f"right on {share} of {found.images} clean images" in found.doubt
+    assert f'--preprocess "{name}"' in found.doubt
 
 
 def test_a_large_network_is_asked_until_the_choice_is_clear(clean: Dataset) -> None:
