@@ -231,7 +231,8 @@ class RunBar(QFrame):
         self._own = QLineEdit()
         self._own.setAccessibleName("Own mean and deviation")
         self._own.setToolTip("One number a colour, or one for all. Numbers that are all at most 1 are meant for values "
-                             "0 to 1, as PyTorch writes them, larger ones for values 0 to 255")
+                             "0 to 1, as PyTorch writes them, larger ones for values 0 to 255. Or bgr 255: blue "
+                             "first, then divided by 255")
         self._own.editingFinished.connect(self._on_own)
         form.addRow("Values", self._preprocessing)
         form.addRow(self._own)

@@ -129,8 +129,9 @@ def _blue_first(network: Network, clean: Dataset, asked: Sequence[list[int]], wa
         return ""
     return (f"With values {first.words} the network is right on {percent(float(hits[first].mean()))} of {len(right)} "
             f"clean images, as was taken on {percent(float(right.mean()))}. If it was trained on pictures with blue "
-            f"first, as OpenCV reads them, choose that (Run options > Values, or --preprocess \"{first.name}\"); if "
-            "these images are stored so, save them again with red first.")
+            f"first, as OpenCV reads them, choose that (--preprocess \"{first.name}\", or {first.name} typed under "
+            "Run options > Values > own mean and deviation); if these images are stored so, save them again with red "
+            "first.")
 
 
 def all_answers(
