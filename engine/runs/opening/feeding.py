@@ -116,14 +116,17 @@ def _blue_first(network: Network, clean: Dataset, asked: Sequence[list[int]], wa
 
     Args:
         asked: numbers of images, round by round; right: whether it is right on each of them by the best preprocessing.
-            Where that hardly helps, or turns colours round itself, all of `ways` are tried with blue first.
+            Where that hardly helps, or turns colours round itself, all of `ways` are tried with blue first, on the
+            images of one round.
     """
+    several = best.bgr or right.mean() < _POOR
+    asked = asked[:1] if several else asked
+    right = right[:sum(map(len, asked))]
     if clean.image_shape[-1] != 3 or (~right).sum() <= _AHEAD**2:  # too few to be clear
         return ""
-    tried = ways.values() if best.bgr or right.mean() < _POOR else (best,)
     hits = {turned: np.concatenate([network.predict_labels(turned.applied(clean.take(part)), cancel)
                                     == clean.labels[part] for part in asked])
-            for turned in map(turned_round, tried) if turned not in ways.values()}
+            for turned in map(turned_round, ways.values() if several else [best]) if turned not in ways.values()}
     first = max(hits, key=lambda turned: int(hits[turned].sum()), default=None)
     if first is None or _as_good(hits[first], right):
         return ""

@@ -68,8 +68,10 @@ def test_each_is_found(name: str, clean: Dataset) -> None:
 def test_that_a_network_takes_blue_first_is_proposed(name: str, clean: Dataset) -> None:
     network = wanting(name)
     found = find_feeding(network, clean)
-    share = percent(plain_accuracy(network, clean, name, found.images) / found.images)
-    assert "blue, green, red" in found.doubt and f"right on {share} of {found.images} clean images" in found.doubt
+    few = found.best.bgr or found.right[found.best.name] < found.images / 2
+    asked = len(_rounds(clean, 128)[0]) if few else found.images
+    share = percent(plain_accuracy(network, clean, name, asked) / asked)
+    assert "blue, green, red" in found.doubt and f"right on {share} of {asked} clean images" in found.doubt
     assert f'--preprocess "{name}"' in found.doubt
 
 
