@@ -38,6 +38,8 @@ _RANGE_IMAGES = 16
 _POOR = 0.5
 # Standard errors by which the best must be ahead of the next to be called so.
 _AHEAD = 2.0
+# And by which blue first must be ahead, which is seldom meant, and tried in several ways at once.
+_CLEARLY_AHEAD = 3.0
 # By so much less in all, a factor of e, true labels are as likely.
 _AS_LIKELY = 1.0
 _SCALES = np.geomspace(1e-3, 30, 41)
@@ -122,13 +124,13 @@ def _blue_first(network: Network, clean: Dataset, asked: Sequence[list[int]], wa
     several = best.bgr or right.mean() < _POOR
     asked = asked[:1] if several else asked
     right = right[:sum(map(len, asked))]
-    if clean.image_shape[-1] != 3 or (~right).sum() <= _AHEAD**2:  # too few to be clear
+    if clean.image_shape[-1] != 3 or (~right).sum() <= _CLEARLY_AHEAD**2:  # too few to be clear
         return ""
     hits = {turned: np.concatenate([network.predict_labels(turned.applied(clean.take(part)), cancel)
                                     == clean.labels[part] for part in asked])
             for turned in map(turned_round, ways.values() if several else [best]) if turned not in ways.values()}
     first = max(hits, key=lambda turned: int(hits[turned].sum()), default=None)
-    if first is None or _as_good(hits[first], right):
+    if first is None or _as_good(hits[first], right, _CLEARLY_AHEAD):
         return ""
     return (f"With values {first.words} the network is right on {percent(float(hits[first].mean()))} of {len(right)} "
             f"clean images, as was taken on {percent(float(right.mean()))}. If it was trained on pictures with blue "
@@ -256,10 +258,10 @@ def _at_best(logits: Logits, truth: Labels) -> npt.NDArray[np.float64]:
                key=lambda likely: float(likely.sum()))
 
 
-def _as_good(best: Hits, other: Hits) -> bool:
-    """Whether chance may have put one ahead of the other."""
+def _as_good(best: Hits, other: Hits, ahead: float = _AHEAD) -> bool:
+    """Whether chance may have put one ahead of the other, by so many standard errors."""
     only_best, only_other = int((best & ~other).sum()), int((~best & other).sum())
-    return bool(only_best - only_other <= _AHEAD * np.sqrt(only_best + only_other))
+    return bool(only_best - only_other <= ahead * np.sqrt(only_best + only_other))
 
 
 def _doubt(best: str, near: list[str], hits: dict[str, Hits]) -> str:
