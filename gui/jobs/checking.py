@@ -68,11 +68,13 @@ class GoodNetInUse:
 
 @dataclass(frozen=True)
 class Checked:
-    """A finished check: the pictures that couldn't be read, each with its sentence."""
+    """A finished check: the pictures that couldn't be read, each with its sentence, and which folders hold files that
+    weren't looked at."""
 
     pictures: int
     flagged: int
     skipped: tuple[str, ...]
+    passed_over: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -205,13 +207,15 @@ class Checking(QObject):
                                            "error" if wrong.skipped else "info"))
 
     def _take_checked(self, checked: Checked) -> None:
-        message = self._session.message
+        said = list(checked.passed_over)
         if checked.skipped:
-            message.emit(Message(_said_of(checked.skipped), "error"))
+            said.insert(0, _said_of(checked.skipped))
         elif checked.pictures:
             plural = "s" if checked.pictures > 1 else ""
-            message.emit(Message(f"Checked {checked.pictures} picture{plural}: {checked.flagged} flagged as "
-                                 "backdoored."))
+            said.insert(0, f"Checked {checked.pictures} picture{plural}: {checked.flagged} flagged as backdoored.")
+        if said:
+            self._session.message.emit(
+                Message(" ".join(said), "error" if checked.skipped or checked.passed_over else "info"))
 
 
 def _said_of(skipped: Sequence[str]) -> str:
@@ -253,10 +257,10 @@ def check_files(
 ) -> Checked:
     """Check picture files and folders of them; verdicts come as partial results, a list at a time."""
     goodnet, files = bench.goodnet, list[Path]()
-    skipped: list[str] = []
+    skipped, passed_over = list[str](), list[str]()
     for path in paths:
         try:
-            files += list_pictures([path], skipped.append)
+            files += list_pictures([path], passed_over.append)
         except DatasetError as error:
             skipped.append(str(error))
     done = flagged = 0
@@ -266,7 +270,7 @@ def check_files(
         done += len(found)
         context.partial(([verdict.without_picture() for verdict in found], [verdict.seen for verdict in found],
                          among_others or len(files) > 1))
-    return Checked(done, flagged, tuple(skipped))
+    return Checked(done, flagged, tuple(skipped), tuple(passed_over))
 
 
 def check_pixels(

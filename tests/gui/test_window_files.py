@@ -343,11 +343,18 @@ def test_a_damaged_picture_among_good_ones_is_named(
 ) -> None:
     Image.new("RGB", (200, 300), "red").save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    (tmp_path / "c.heic").write_bytes((tmp_path / "a.png").read_bytes())
     window.desk.checking.open_goodnet([lab3 / "bd_weights.h5", lab3 / "model_B_2.h5"])
     window.desk.checking.check([tmp_path])
     settle(qtbot, window)
     assert [Path(v.file).name for v in window.check.model.verdicts] == ["a.png"]
-    assert "b.png" in window.message_bar.text.text()
+    said = window.message_bar.text.text()
+    assert "b.png" in said.partition(f"{tmp_path}: ")[0] and "c.heic" in said
+    (tmp_path / "b.png").unlink()
+    window.desk.checking.check([tmp_path])
+    settle(qtbot, window)
+    said = window.message_bar.text.text()
+    assert said.startswith("Checked 1 picture: ") and "such as c.heic: their names don't end as pictures' do" in said
 
 
 def test_a_folder_that_is_no_goodnet_leaves_the_one_in_use(

@@ -149,7 +149,7 @@ def test_a_link_opens_the_other_page(window: QMainWindow) -> None:
 def test_a_page_takes_the_theme_it_is_asked_for_and_follows_the_application(
     qapp: QApplication, window: QMainWindow, qtbot: QtBot,
 ) -> None:
-    apply(qapp, LIGHT)
+    apply(LIGHT)
     qtbot.waitUntil(lambda: window.palette().base().color().name() == LIGHT.surface)
     show_page("guide", LIGHT, window)
     (page,) = window.findChildren(HelpPage)
@@ -169,7 +169,7 @@ def test_a_page_takes_the_theme_it_is_asked_for_and_follows_the_application(
     assert link_colour() == LIGHT.accent
     page.browser.verticalScrollBar().setValue(200)
     for theme in (DARK, LIGHT):
-        apply(qapp, theme)
+        apply(theme)
         qtbot.waitUntil(lambda theme=theme: link_colour() == theme.accent)
     assert page.browser.verticalScrollBar().value() == 200
     show_page("guide", DARK, window)
