@@ -214,9 +214,7 @@ def passed_over_in(folder: Path) -> list[Path]:
 
 
 def passed_over_text(folder: Path, passed_over: Sequence[Path]) -> str:
-    """That files in a folder aren't looked at, a sentence; nothing where there are none."""
-    if not passed_over:
-        return ""
+    """That files in a folder, one or more, aren't looked at: a sentence."""
     such = passed_over[0].relative_to(folder).as_posix()
     return (f"{folder}: {len(passed_over):,} files in it weren't looked at, such as {such}: their names don't end as "
             "pictures' do, or are hidden." if len(passed_over) > 1 else

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ from engine.pruning.steps import Features, KeptFeatures, StepPredictor, arrays, 
 
 Sums = npt.NDArray[np.float64]
 RankAt = Literal["conv", "pool"]
+_Found = TypeVar("_Found")
+
 _RANKING = "Ranking channels"
 _ORDER = "a JSON list of channel numbers, or a run.json with its pruning_order,"
 # A provisional ranking is told again on so many times as many images.
@@ -197,7 +199,7 @@ def read_order(path: Path, layer: str = "the layer", channels: int | None = None
                               f"{_wrong_with(order, channels or len(order))}. Check that it belongs to this layer.")
         return order
 
-    return read_own(path, check, "can't be read as a pruning order", f"{_ORDER[0].upper()}{_ORDER[1:]} was expected.")
+    return _read(path, check)
 
 
 def of_another_network(path: Path, network: Network) -> str:
@@ -212,6 +214,10 @@ def of_another_network(path: Path, network: Network) -> str:
         return "" if theirs in (None, network.sha256) else (
             f"{path.name} holds the pruning order of another network: channels with the same numbers are others there.")
 
+    return _read(path, check)
+
+
+def _read(path: Path, check: Callable[[Any], _Found]) -> _Found:
     return read_own(path, check, "can't be read as a pruning order", f"{_ORDER[0].upper()}{_ORDER[1:]} was expected.")
 
 

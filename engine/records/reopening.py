@@ -71,11 +71,12 @@ def _edits(folder: Path) -> tuple[Doubt, ...]:
     except OSError as error:
         raise EngineError(f"{folder}: can't be read ({error.strerror or error}). Copy the run again from its "
                           "source.") from error
+    told = [Doubt(f"{found.relative_to(folder).as_posix()} was changed after this run was saved, so these figures may "
+                  "not be those that were counted. Run the pruning again.", True) for found in changed]
     if not is_recorded(folder, "run.json"):
-        return (Doubt("No manifest.json of this program's lies beside run.json, so nothing tells whether these figures "
-                      "are those that were counted.", False),)
-    return tuple(Doubt(f"{found.relative_to(folder).as_posix()} was changed after this run was saved, so these figures "
-                       "may not be those that were counted. Run the pruning again.", True) for found in changed)
+        told.append(Doubt("No manifest.json of this program's lies beside run.json, so nothing tells whether these "
+                          "figures are those that were counted.", False))
+    return tuple(told)
 
 
 def _run(document: Json, folder: Path) -> PruningRun:

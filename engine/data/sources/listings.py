@@ -213,8 +213,8 @@ def _nested(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
 
 def _passed_over(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
     """A note on files in sub-folders that may be pictures and are no part of the set."""
-    return tuple(filter(None, [passed_over_text(folder, [
-        other for name in names for other in passed_over_in(folder / name)])]))
+    others = [other for name in names for other in passed_over_in(folder / name)]
+    return (passed_over_text(folder, others),) if others else ()
 
 
 def _unread_table(folder: Path) -> tuple[str, ...]:

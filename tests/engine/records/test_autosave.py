@@ -92,6 +92,13 @@ def test_of_a_run_without_its_manifest_nobody_knows_whether_it_was_edited(tmp_pa
     (folder / "manifest.json").unlink()
     first, *others = reopen_run(folder).doubts
     assert first.sentence.startswith("No manifest.json") and not first.implausible and tuple(others) == before
+    guarded = folder / "badnet-guarded"
+    guarded.mkdir()
+    (guarded / "guard.npz").write_bytes((folder / "guard.npz").read_bytes())
+    (guarded / "manifest.json").write_text(json.dumps({"written_by": "GoodNet", "files": {"guard.npz": "0" * 64}}))
+    edited, unknown, *_ = reopen_run(folder).doubts
+    assert edited.implausible and "guard.npz was changed" in edited.sentence
+    assert unknown.sentence == first.sentence, "neither hides the other"
 
 
 def _all_right(document: dict[str, Any]) -> None:
