@@ -105,13 +105,13 @@ def find_feeding(
         near = [name for name in near if not np.array_equal(logits[name], logits[best])]
         best = _likeliest({name: logits[name] for name in (best, *near)}, truth)
     doubt = _doubt(best, [name for name in (ranked[0], *near) if name != best], hits)
-    blue = _blue_first(network, clean, asked, ways, ways[best], hits[best], cancel)
+    blue = _blue_first(network, clean, asked, ways, ways[best], hits[best], progress, cancel)
     return Feeding(ways[best], {name: int(hits[name].sum()) for name in ranked}, len(hits[best]),
                    " ".join(filter(None, (doubt, blue))))
 
 
 def _blue_first(network: Network, clean: Dataset, asked: Sequence[list[int]], ways: Mapping[str, Preprocessing],
-                best: Preprocessing, right: Hits, cancel: CancelToken) -> str:
+                best: Preprocessing, right: Hits, progress: ProgressCallback, cancel: CancelToken) -> str:
     """That a network is right clearly more often where blue comes first, a sentence; nothing where it isn't.
 
     Which of the two has blue first, the images or what the network was trained on, nobody can tell from here.
@@ -124,19 +124,21 @@ def _blue_first(network: Network, clean: Dataset, asked: Sequence[list[int]], wa
     several = best.bgr or right.mean() < _POOR
     asked = asked[:1] if several else asked
     right = right[:sum(map(len, asked))]
-    if clean.image_shape[-1] != 3 or (~right).sum() <= _CLEARLY_AHEAD**2:  # too few to be clear
+    turned = {way.name: way for way in map(turned_round, ways.values() if several else [best])
+              if way.name not in ways and way.fits(clean.image_shape[-1])}
+    if not turned or (~right).sum() <= _CLEARLY_AHEAD**2:  # too few to be clear
         return ""
-    hits = {turned: np.concatenate([network.predict_labels(turned.applied(clean.take(part)), cancel)
-                                    == clean.labels[part] for part in asked])
-            for turned in map(turned_round, ways.values() if several else [best]) if turned not in ways.values()}
-    first = max(hits, key=lambda turned: int(hits[turned].sum()), default=None)
-    if first is None or _as_good(hits[first], right, _CLEARLY_AHEAD):
+    answered = list(_answered(network, clean, turned, asked, progress, cancel))
+    hits = {name: np.concatenate([answers[name] == clean.labels[part] for part, answers in answered])
+            for name in turned}
+    first = turned[max(hits, key=lambda name: int(hits[name].sum()))]
+    if _as_good(hits[first.name], right, _CLEARLY_AHEAD):
         return ""
-    return (f"With values {first.words} the network is right on {percent(float(hits[first].mean()))} of {len(right)} "
-            f"clean images, as was taken on {percent(float(right.mean()))}. If it was trained on pictures with blue "
-            f"first, as OpenCV reads them, choose that (--preprocess \"{first.name}\", or {first.name} typed under "
-            "Run options > Values > own mean and deviation); if these images are stored so, save them again with red "
-            "first.")
+    share = percent(float(hits[first.name].mean()))
+    return (f"With values {first.words} the network is right on {share} of {len(right)} clean images, as was taken on "
+            f"{percent(float(right.mean()))}. If it was trained on pictures with blue first, as OpenCV reads them, choose "
+            f"that (--preprocess \"{first.name}\", or {first.name} typed under Run options > Values > own mean and "
+            "deviation); if these images are stored so, save them again with red first.")
 
 
 def all_answers(

@@ -16,8 +16,8 @@ from engine.errors import Cancelled
 from engine.goodnets.pair import GoodNet
 from engine.goodnets.saved import open_goodnet, save_pair
 from engine.models.networks import Network, open_network
-from engine.progress import CancelSource, Progress
-from engine.runs.opening.feeding import _doubt, _likeliest, _rounds, find_feeding
+from engine.progress import NEVER_CANCELLED, CancelSource, Progress, ignore_progress
+from engine.runs.opening.feeding import _blue_first, _doubt, _likeliest, _rounds, find_feeding
 from tests.support.linear_networks import SHAPE, SIZE, dataset_of, linear_network
 from tests.support.places import PROJECT
 
@@ -73,6 +73,16 @@ def test_that_a_network_takes_blue_first_is_proposed(name: str, clean: Dataset) 
     share = percent(plain_accuracy(network, clean, name, asked) / asked)
     assert "blue, green, red" in found.doubt and f"right on {share} of {asked} clean images" in found.doubt
     assert f'--preprocess "{name}"' in found.doubt
+
+
+@pytest.mark.parametrize(("best", "channels"), [("standardised", 3), ("255", 1)])
+def test_where_colours_can_not_be_exchanged_nothing_is_proposed(best: str, channels: int, clean: Dataset) -> None:
+    """Each image by itself, or grey ones; nothing is asked of the network."""
+    ways = {name: way for name, way in KNOWN.items() if way.fits(channels)}
+    images = dataclasses.replace(clean, image_shape=(*clean.image_shape[:2], channels))
+    right = np.arange(128) % 3 > 0
+    assert _blue_first(None, images, [list(range(128))], ways, ways[best], right,  # type: ignore[arg-type]
+                       ignore_progress, NEVER_CANCELLED) == ""
 
 
 def test_a_large_network_is_asked_until_the_choice_is_clear(clean: Dataset) -> None:
