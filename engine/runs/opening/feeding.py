@@ -136,9 +136,9 @@ def _blue_first(network: Network, clean: Dataset, asked: Sequence[list[int]], wa
         return ""
     share = percent(float(hits[first.name].mean()))
     return (f"With values {first.words} the network is right on {share} of {len(right)} clean images, as was taken on "
-            f"{percent(float(right.mean()))}. If it was trained on pictures with blue first, as OpenCV reads them, choose "
-            f"that (--preprocess \"{first.name}\", or {first.name} typed under Run options > Values > own mean and "
-            "deviation); if these images are stored so, save them again with red first.")
+            f"{percent(float(right.mean()))}. If it was trained on pictures with blue first, as OpenCV reads them, "
+            f"choose that (--preprocess \"{first.name}\", or {first.name} typed under Run options > Values > own mean "
+            "and deviation); if these images are stored so, save them again with red first.")
 
 
 def all_answers(
